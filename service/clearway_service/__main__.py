@@ -1,0 +1,44 @@
+"""``python -m clearway_service``: run the server until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from clearway_service import __version__
+from clearway_service.errors import ClearwayError
+from clearway_service.logs import configure
+from clearway_service.server import serve
+from clearway_service.settings import ServiceSettings, SettingError
+
+_USAGE = 2
+_FAILURE = 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the server with command-line ``arguments``; return the exit code."""
+    parser = argparse.ArgumentParser(prog="clearway-server", description="Run the Clearway server.")
+    parser.add_argument("--host", help="the address to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="the port to listen on; 0 picks a free one (default 4200)")
+    parser.add_argument("--database", type=Path, help="the SQLite file (default ~/.clearway/clearway.db)")
+    parser.add_argument("--version", action="version", version=__version__)
+    given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    try:
+        settings = replace(ServiceSettings.from_environment(), **given)
+    except SettingError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return _USAGE
+    configure()
+    try:
+        asyncio.run(serve(settings))
+    except (ClearwayError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return _FAILURE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

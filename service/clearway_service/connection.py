@@ -1,0 +1,166 @@
+"""Connection: one client's conversation, over a stream or within the process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from clearway.v1 import proposal_pb2
+from clearway_service.core.proposals import Answer, Proposal, Refusal
+from clearway_service.errors import ClearwayError
+from clearway_service.handlers.parsing import parse_proposal
+from clearway_service.handlers.rendering import refusal_error, render_decision, render_error
+from clearway_service.pipeline import Failure, Pipeline, Result
+from clearway_service.store.sessions import end_session
+
+Deliver = Callable[[list[proposal_pb2.Decision]], None]
+
+
+class Connection:
+    """One client's conversation under a session.
+
+    Made by ``Engine.connect``.
+
+    Attributes:
+        session_id: The session that the conversation's runs belong to.
+        welcome: What the client is told when it begins.
+        heard: When the client was last heard of, by the monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        welcome: proposal_pb2.Welcome,
+        deliver: Deliver,
+        slot_retry_after: int,
+        *,
+        on_close: Callable[[Connection], None],
+        on_loss: Callable[[Connection], None],
+        on_expiry: Callable[[Connection], None],
+    ) -> None:
+        self.session_id = welcome.session_id
+        self.welcome = welcome
+        self._pipeline = pipeline
+        self._deliver = deliver
+        self._slot_retry_after = slot_retry_after
+        self._on_close = on_close
+        self._on_loss = on_loss
+        self._on_expiry = on_expiry
+        self.heard = time.monotonic()
+        self._lock = threading.Lock()
+        self._undecided = 0
+        self._idle: list[Future[None]] = []
+        self._queued: set[str] = set()
+
+    def propose(self, proposals: Sequence[proposal_pb2.Proposal]) -> None:
+        """Submit proposals. Safe from any thread; returns at once, and decisions are delivered."""
+        parsed, wrong = [], []
+        for proposal in proposals:
+            try:
+                parsed.append(parse_proposal(proposal, self.session_id, queues=True))
+            except ClearwayError as error:
+                wrong.append(render_error(proposal.id, error))
+        if parsed:
+            with self._lock:
+                self._undecided += len(parsed)
+            self._pipeline.submit(parsed, self._reply)
+        if wrong:
+            self._deliver(wrong)
+
+    def withdraw(self, proposal_ids: Sequence[str]) -> None:
+        """Take proposals out of the queue for slots; what no longer waits is left alone."""
+        with self._lock:
+            self._queued.difference_update(proposal_ids)
+        self._pipeline.withdraw(list(proposal_ids))
+
+    def expire(self) -> None:
+        """Be told that the session has ended while its client is here after all."""
+        self._on_expiry(self)
+
+    def move(self, session_id: str) -> None:
+        """Go on under another session, because the one before has ended: who waited waits again."""
+        before, self.session_id = self.session_id, session_id
+        self._pipeline.move_waiting(before, session_id)
+
+    def undecided(self) -> int:
+        """Return how many proposals have no answer yet; one that waits in the queue has one."""
+        return self._undecided
+
+    def settled(self) -> Future[None]:
+        """Return a future that is done when every proposal so far has an answer."""
+        future: Future[None] = Future()
+        with self._lock:
+            if self._undecided:
+                self._idle.append(future)
+                return future
+        future.set_result(None)
+        return future
+
+    def end(self) -> Future[Any]:
+        """End the session at once: its running runs crash, and its waiters leave the queue."""
+        self._on_close(self)
+        return self._pipeline.run(end_session(self.session_id, "its client ended the session"))
+
+    def lose(self) -> None:
+        """Leave the session to its lease, because the client has gone without a word."""
+        self._on_loss(self)
+
+    def close(self) -> None:
+        """End the session, and return when that is durable."""
+        self.end().result()
+
+    def _reply(self, results: list[Result]) -> None:
+        answered = 0
+        decisions = []
+        homeless = []
+        for result in results:
+            if isinstance(result, Refusal) and result.proposal is not None:
+                homeless.append(result.proposal)
+                continue
+            final = not (isinstance(result, Answer) and result.queued)
+            proposal_id = result.proposal_id
+            if proposal_id in self._queued:
+                if final:
+                    self._queued.discard(proposal_id)
+            else:
+                answered += 1
+                if not final:
+                    self._queued.add(proposal_id)
+            decisions.append(self._render(result))
+        if homeless:
+            answered += self._find_home(homeless)
+        if decisions:
+            self._deliver(decisions)
+        with self._lock:
+            self._undecided -= answered
+            idle = self._idle if not self._undecided else []
+            if idle:
+                self._idle = []
+        for future in idle:
+            future.set_result(None)
+
+    def _find_home(self, homeless: list[Proposal]) -> int:
+        """Make proposals of a session that has ended again under a new one.
+
+        Returns:
+            How many are left to the client, because it has to open the new session itself.
+        """
+        if homeless[0].session_id == self.session_id:
+            self.expire()
+        if homeless[0].session_id != self.session_id:
+            moved = [proposal._replace(session_id=self.session_id) for proposal in homeless]
+            self._pipeline.submit(moved, self._reply)
+            return 0
+        return len(homeless)
+
+    def _render(self, result: Result) -> proposal_pb2.Decision:
+        match result:
+            case Answer():
+                return render_decision(result, self._slot_retry_after)
+            case Refusal():
+                return render_error(result.proposal_id, refusal_error(result))
+            case Failure(proposal_id, error):
+                return render_error(proposal_id, error)

@@ -1,0 +1,317 @@
+"""Batch: decide proposals one after the other over one snapshot, and collect what that changes.
+
+A later proposal of the batch sees what an earlier one did. The same code, with a snapshot made from a
+dictionary, serves as the oracle of the model tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
+from clearway_service.core.decisions import Abort, Accept, Decision, Reject, Wait
+from clearway_service.core.facts import Facts, LimitFacts
+from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal, Waiter
+from clearway_service.core.queues import Queues
+from clearway_service.core.rules import FLOW_POLICY, TASK_POLICY, decide
+from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec, advance, begin
+from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
+from clearway_service.core.states import (
+    DEFAULT_NAMES,
+    RERUNNING,
+    RETRYING,
+    TERMINAL,
+    ProposedState,
+    State,
+    StateType,
+)
+
+
+class Batch:
+    """Decides proposals in order over a snapshot, which it takes over.
+
+    Args:
+        snapshot: What the store holds of all that the batch is about.
+        now: The service's clock, in microseconds since 1970.
+        new_id: Makes the ids of states that no proposal made.
+        owner: The engine that answers the batch's proposals.
+    """
+
+    def __init__(self, snapshot: Snapshot, now: int, new_id: Callable[[], str], owner: str) -> None:
+        self.changes = Changes()
+        self._snapshot = snapshot
+        self._now = now
+        self._new_id = new_id
+        self._queues = Queues(snapshot, self.changes, owner)
+
+    def propose(self, proposal: Proposal) -> Outcome:
+        """Decide one proposal. What it changes is in ``changes``; a refusal changes nothing."""
+        entry = self._find(proposal)
+        if isinstance(entry, Refusal):
+            return entry
+        recorded = self._snapshot.recorded.get(proposal.id)
+        if recorded is not None:
+            if (recorded.kind, recorded.run_id) != (entry.kind, entry.run.id):
+                return Refusal(proposal.id, Problem.PROPOSAL_CONFLICT, proposal.id)
+            return Answer(proposal.id, entry.kind, entry.run, recorded.decision, recorded.state)
+        if proposal.session_id not in self._snapshot.open_sessions and self._may_go_on(entry, proposal):
+            return Refusal(proposal.id, Problem.SESSION_EXPIRED, proposal.session_id, proposal)
+        waiter = self._queues.find(proposal, entry.run.id)
+        if waiter is not None:
+            return self._propose_again(entry, waiter, proposal)
+        decision = decide(_policy(entry.kind), self._facts(entry, proposal))
+        return self._settle(entry, proposal, decision)
+
+    def _may_go_on(self, entry: RunEntry, proposal: Proposal) -> bool:
+        """Return whether an ended session stands in the way: a run that has ended says why itself."""
+        ended = entry.progress is not None and entry.progress.state.type in TERMINAL
+        return bool(proposal.session_id) and not ended
+
+    def crash(self, run_id: str, message: str) -> None:
+        """Make a Running run Crashed, because its session has ended."""
+        entry = self._snapshot.runs[run_id]
+        if entry.progress is not None and entry.progress.state.type == StateType.RUNNING:
+            state = ProposedState(StateType.CRASHED, message=message)
+            self._enter(entry, state, self._new_id(), "", AnswerKind.NONE, "")
+
+    def wake(self, tags: Iterable[str] = ()) -> list[Answer]:
+        """Decide again for those who wait, in the order in which they came.
+
+        Args:
+            tags: Tags whose limits were changed; those on which this batch freed slots are known.
+
+        Returns:
+            The answers that are final, those for other engines among them.
+        """
+        changed = set(tags)
+        seen: set[str] = set()
+        answers = []
+        while (waiter := self._queues.next(changed, seen)) is not None:
+            seen.add(waiter.proposal.id)
+            answer = self._decide_again(waiter)
+            if answer is not None:
+                answers.append(answer)
+        self.changes.wake_again = self._queues.unfinished(changed)
+        return answers
+
+    def _find(self, proposal: Proposal) -> RunEntry | Refusal:
+        """Return the run that the proposal is for; a run to be created is not yet part of the snapshot."""
+        snapshot = self._snapshot
+        spec = proposal.create
+        if spec is None:
+            entry = snapshot.runs.get(proposal.run_id)
+            if entry is None or entry.kind is not proposal.kind:
+                return Refusal(proposal.id, Problem.RUN_NOT_FOUND, proposal.run_id)
+            return entry
+        existing = snapshot.task_runs_by_key.get((spec.flow_run_id, spec.task_key, spec.dynamic_key))
+        if existing is not None:
+            return snapshot.runs[existing]
+        if spec.id in snapshot.runs:
+            return Refusal(proposal.id, Problem.RUN_CONFLICT, spec.id)
+        if spec.flow_run_id not in snapshot.flow_runs:
+            return Refusal(proposal.id, Problem.FLOW_RUN_NOT_FOUND, spec.flow_run_id)
+        return RunEntry(RunKind.TASK, spec, None)
+
+    def _facts(self, entry: RunEntry, proposal: Proposal, waiter: Waiter | None = None) -> Facts:
+        run, progress, proposed = entry.run, entry.progress, proposal.state
+        if proposed.type != StateType.RUNNING:
+            return Facts(self._now, run, progress, proposed, proposal.session_id)
+        snapshot = self._snapshot
+        held_by = "" if progress is None else progress.session_id
+        holder = "" if held_by == proposal.session_id else snapshot.holders.get(held_by, "")
+        held = snapshot.slots.get(run.id, ())
+        limits = tuple(
+            LimitFacts(tag, limit.limit, limit.taken, tag in held, self._queues.ahead(limit, waiter))
+            for tag in run.limited_tags
+            if (limit := snapshot.limits.get(tag)) is not None and limit.limit is not None
+        )
+        cached = snapshot.cache.get(proposed.cache_key) if proposed.cache_key else None
+        return Facts(self._now, run, progress, proposed, proposal.session_id, holder, cached, limits)
+
+    def _settle(
+        self, entry: RunEntry, proposal: Proposal, decision: Decision, waiter: Waiter | None = None
+    ) -> Answer:
+        """Carry out a decision: only accept and reject move the run."""
+        queued, position = False, 0
+        match decision:
+            case Accept():
+                self._pass_over(entry, proposal, waiter)
+                state = self._enter(
+                    entry, proposal.state, proposal.id, proposal.session_id, AnswerKind.ACCEPT, ""
+                )
+            case Reject(proposed, message):
+                state = self._enter(entry, proposed, proposal.id, "", AnswerKind.REJECT, message)
+            case Wait(retry_after):
+                state = self._present(entry)
+                if retry_after is None and waiter is None:
+                    queued, position = self._queue(entry, proposal, decision)
+            case Abort():
+                state = self._present(entry)
+                self.changes.aborts.append(
+                    RecordedAbort(proposal.id, entry.kind, entry.run.id, decision, state)
+                )
+        if not isinstance(decision, Wait):
+            self._snapshot.recorded[proposal.id] = Recorded(entry.kind, entry.run.id, decision, state)
+        return Answer(proposal.id, entry.kind, entry.run, decision, state, queued, position)
+
+    def _present(self, entry: RunEntry) -> State:
+        """Return the run's state; a run that is being created and may not go on yet is Pending."""
+        if entry.progress is not None:
+            return entry.progress.state
+        return self._enter(entry, ProposedState(StateType.PENDING), self._new_id(), "", AnswerKind.NONE, "")
+
+    def _enter(
+        self,
+        entry: RunEntry,
+        proposed: ProposedState,
+        state_id: str,
+        session_id: str,
+        answer: AnswerKind,
+        answer_message: str,
+    ) -> State:
+        before = entry.progress
+        state = State(
+            state_id,
+            proposed.type,
+            _name(entry, proposed),
+            self._now,
+            proposed.message,
+            proposed.data,
+            proposed.scheduled_time,
+            proposed.cache_key,
+            proposed.cache_expiration,
+        )
+        progress = begin(state, session_id) if before is None else advance(before, state, session_id)
+        entry.progress = progress
+        if before is None:
+            self._add(entry)
+        elif not entry.changed:
+            entry.changed = True
+            self.changes.runs.append(entry)
+        self.changes.states.append(
+            NewState(entry.kind, entry.run.id, progress.ordinal, state, answer, answer_message)
+        )
+        if isinstance(entry.run, TaskRunSpec):
+            self._follow(entry.run, before is not None and before.state.type == StateType.RUNNING, state)
+            if answer is AnswerKind.ACCEPT and state.type == StateType.COMPLETED and state.cache_key:
+                self._write_cache(entry.run, state)
+        else:
+            self._mirror(entry.run, state)
+        return state
+
+    def _add(self, entry: RunEntry) -> None:
+        entry.created = entry.changed = True
+        run = entry.run
+        self._snapshot.runs[run.id] = entry
+        if isinstance(run, TaskRunSpec):
+            self._snapshot.task_runs_by_key[run.flow_run_id, run.task_key, run.dynamic_key] = run.id
+        self.changes.runs.append(entry)
+
+    def _follow(self, run: TaskRunSpec, was_running: bool, state: State) -> None:
+        """Take or free the run's slots, and stir its proposals that wait, as its new state asks."""
+        if not run.tags:
+            return
+        if state.type == StateType.RUNNING:
+            self._take_slots(run)
+        elif was_running:
+            self._free_slots(run)
+        self._queues.stir(run.id, state.id)
+
+    def _take_slots(self, run: TaskRunSpec) -> None:
+        held = self._snapshot.slots.setdefault(run.id, set())
+        for tag in run.limited_tags:
+            limit = self._snapshot.limits.get(tag)
+            if limit is None or limit.limit is None or tag in held:
+                continue
+            limit.taken += 1
+            held.add(tag)
+            if (tag, run.id) in self.changes.slots_freed:
+                del self.changes.slots_freed[tag, run.id]
+            else:
+                self.changes.slots_taken[tag, run.id] = None
+
+    def _free_slots(self, run: TaskRunSpec) -> None:
+        for tag in self._snapshot.slots.pop(run.id, ()):
+            limit = self._snapshot.limits.get(tag)
+            if limit is not None:
+                limit.taken -= 1
+                self._queues.free(tag)
+            if (tag, run.id) in self.changes.slots_taken:
+                del self.changes.slots_taken[tag, run.id]
+            else:
+                self.changes.slots_freed[tag, run.id] = None
+
+    def _write_cache(self, run: TaskRunSpec, state: State) -> None:
+        expires = None if state.cache_expiration is None else self._now + state.cache_expiration
+        self.changes.cache.append(CacheWrite(state.cache_key, state.id, run.id, self._now, expires))
+        self._snapshot.cache[state.cache_key] = state
+
+    def _mirror(self, run: FlowRunSpec, state: State) -> None:
+        """Let the task run that tracks a subflow follow the subflow's state."""
+        tracking = self._snapshot.runs.get(run.parent_task_run_id)
+        if tracking is None or tracking.progress is None or tracking.progress.state.type in TERMINAL:
+            return
+        followed = ProposedState(state.type, state.name, state.message, state.data, state.scheduled_time)
+        self._enter(tracking, followed, self._new_id(), "", AnswerKind.NONE, "")
+
+    def _pass_over(self, entry: RunEntry, proposal: Proposal, waiter: Waiter | None) -> None:
+        """Count, for those who have waited longer, the slots that the run is about to take."""
+        if proposal.state.type != StateType.RUNNING or not entry.run.limited_tags:
+            return
+        held = self._snapshot.slots.get(entry.run.id, ())
+        limits = self._snapshot.limits
+        taken = [tag for tag in entry.run.limited_tags if tag in limits and tag not in held]
+        self._queues.pass_over(taken, waiter)
+
+    def _queue(self, entry: RunEntry, proposal: Proposal, decision: Wait) -> tuple[bool, int]:
+        """Let a proposal join the queue if it likes; return whether it waits there, and its number."""
+        if not (proposal.queues or proposal.keeps) or not isinstance(entry.run, TaskRunSpec):
+            return False, 0
+        waiting = proposal._replace(run_id=entry.run.id, create=None)
+        position = self._queues.join(waiting, entry.run, decision.blocking_tags[0], self._until(proposal))
+        return proposal.queues, position
+
+    def _until(self, proposal: Proposal) -> int | None:
+        return None if proposal.queues else self._now + proposal.keeps
+
+    def _propose_again(self, entry: RunEntry, waiter: Waiter, proposal: Proposal) -> Answer:
+        """Decide about a proposal that stands in the queue and came again: it has kept its place."""
+        assert isinstance(entry.run, TaskRunSpec)
+        adopted = self._queues.adopt(waiter, proposal, self._until(proposal))
+        if waiter.until is not None:
+            decision = decide(TASK_POLICY, self._facts(entry, adopted.proposal, adopted))
+            if not isinstance(decision, Wait):
+                self._queues.leave(adopted, entry.run)
+                return self._settle(entry, adopted.proposal, decision, adopted)
+        tag = waiter.blocking_tag
+        waits = Wait(None, f"no free slot for tag '{tag}'", (tag,))
+        state = self._present(entry)
+        return Answer(proposal.id, entry.kind, entry.run, waits, state, queued=proposal.queues)
+
+    def _decide_again(self, waiter: Waiter) -> Answer | None:
+        """Decide about one who waits; return the answer where it is final."""
+        entry = self._snapshot.runs[waiter.proposal.run_id]
+        assert isinstance(entry.run, TaskRunSpec)
+        decision = decide(TASK_POLICY, self._facts(entry, waiter.proposal, waiter))
+        if isinstance(decision, Wait):
+            if decision.blocking_tags and waiter.blocking_tag not in decision.blocking_tags:
+                self._queues.move(waiter, entry.run, decision.blocking_tags[0])
+            return None
+        self._queues.leave(waiter, entry.run)
+        return self._settle(entry, waiter.proposal, decision, waiter)
+
+
+def _policy(kind: RunKind) -> tuple[Callable[[Facts], Decision | None], ...]:
+    return TASK_POLICY if kind is RunKind.TASK else FLOW_POLICY
+
+
+def _name(entry: RunEntry, proposed: ProposedState) -> str:
+    """Return the state's name: the client's, or else what the transition is called."""
+    if proposed.name:
+        return proposed.name
+    if proposed.type == StateType.RUNNING and entry.progress is not None:
+        if entry.progress.state.type == StateType.RUNNING:
+            return RERUNNING
+        if entry.progress.run_count > 0:
+            return RETRYING
+    return DEFAULT_NAMES[StateType(proposed.type)]

@@ -1,0 +1,89 @@
+"""Changes: what a batch of decisions does to the store, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from clearway_service.core.decisions import Abort
+from clearway_service.core.proposals import Waiter
+from clearway_service.core.runs import RunKind
+from clearway_service.core.snapshot import RunEntry
+from clearway_service.core.states import State
+
+
+class AnswerKind(IntEnum):
+    """What the proposal that made a state was answered, so that it can be answered again."""
+
+    NONE = 0
+    ACCEPT = 1
+    REJECT = 2
+
+
+class NewState(NamedTuple):
+    """A state to append to a run's history."""
+
+    kind: RunKind
+    run_id: str
+    ordinal: int
+    state: State
+    answer: AnswerKind
+    answer_message: str
+
+
+class RecordedAbort(NamedTuple):
+    """An abort to remember, so that the same proposal is answered the same."""
+
+    proposal_id: str
+    kind: RunKind
+    run_id: str
+    abort: Abort
+    state: State
+
+
+class CacheWrite(NamedTuple):
+    """A cache entry to write: the state's key, served until ``expires`` (None: for ever)."""
+
+    key: str
+    state_id: str
+    task_run_id: str
+    created: int
+    expires: int | None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a batch of decisions does to the store.
+
+    Attributes:
+        runs: The runs to insert or to update.
+        states: Appended to histories, in order.
+        slots_taken: Pairs of tag and task run id, as an ordered set.
+        slots_freed: The same, of slots that were held before the batch.
+        waiters_added: In the order of their places; their positions are the store's to give.
+        waiters_removed: Proposal ids.
+        waiters_moved: The tags in whose queues waiters now stand, by proposal id.
+        waiters_passed: How often waiters were passed over, by proposal id.
+        waiters_aging: All limited tags of waiters who need slots of several, by proposal id.
+        waiters_adopted: Proposals that came again, by id, as they stand now.
+        cache: Entries to write.
+        aborts: Decisions that made no state.
+        deliveries: Answers for other engines, as pairs of owner and proposal id.
+        wake_again: Tags whose queues have more waiters that may be answered.
+    """
+
+    runs: list[RunEntry] = field(default_factory=list)
+    states: list[NewState] = field(default_factory=list)
+    slots_taken: dict[tuple[str, str], None] = field(default_factory=dict)
+    slots_freed: dict[tuple[str, str], None] = field(default_factory=dict)
+    waiters_added: dict[str, Waiter] = field(default_factory=dict)
+    waiters_removed: list[str] = field(default_factory=list)
+    waiters_moved: dict[str, str] = field(default_factory=dict)
+    waiters_passed: dict[str, int] = field(default_factory=dict)
+    waiters_aging: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    waiters_adopted: dict[str, Waiter] = field(default_factory=dict)
+    cache: list[CacheWrite] = field(default_factory=list)
+    aborts: list[RecordedAbort] = field(default_factory=list)
+    deliveries: list[tuple[str, str]] = field(default_factory=list)
+    wake_again: set[str] = field(default_factory=set)

@@ -1,0 +1,51 @@
+"""Decisions: the four answers to a proposal, and nothing else."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from clearway_service.core.states import ProposedState
+
+
+class AbortReason(IntEnum):
+    """Why a proposal was aborted; the numbers are those of the protocol's ``AbortReason``."""
+
+    TERMINAL = 1
+    HELD = 2
+    LIMIT_ZERO = 3
+
+
+class Accept(NamedTuple):
+    """The run enters the proposed state."""
+
+
+class Wait(NamedTuple):
+    """The run keeps its state, and may propose again later.
+
+    Attributes:
+        retry_after: From now, in microseconds; None where only a freed slot helps.
+        message: What is waited for, for people.
+        blocking_tags: The tags whose limits have no free slot; sorted.
+    """
+
+    retry_after: int | None
+    message: str
+    blocking_tags: tuple[str, ...] = ()
+
+
+class Reject(NamedTuple):
+    """The run enters another state than the proposed one."""
+
+    state: ProposedState
+    message: str
+
+
+class Abort(NamedTuple):
+    """The run keeps its state, and its code must not go on."""
+
+    reason: AbortReason
+    message: str
+
+
+Decision = Accept | Wait | Reject | Abort

@@ -1,0 +1,55 @@
+"""Facts: all that a rule may know."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
+from clearway_service.core.states import ProposedState, State
+
+
+class LimitFacts(NamedTuple):
+    """How a tag's limit looks to one run.
+
+    Attributes:
+        tag: The tag that the limit is on.
+        limit: How many runs may be Running at once; 0 aborts.
+        taken: How many hold a slot.
+        held: Whether this run is one of them.
+        queued: How many proposals wait for a slot and came before this one.
+    """
+
+    tag: str
+    limit: int
+    taken: int
+    held: bool
+    queued: int
+
+    @property
+    def free(self) -> bool:
+        """Whether this run may take a slot now."""
+        return self.taken < self.limit and not self.queued
+
+
+class Facts(NamedTuple):
+    """All that a rule may know about one proposal.
+
+    Attributes:
+        now: The service's clock, in microseconds since 1970.
+        run: What was said of the run when it was created.
+        progress: How far it has come; None for a run that is being created.
+        proposed: The state that it proposes.
+        session_id: The session of the proposal; empty for none.
+        holder: Who holds the run under another, live session, for people; empty where nobody does.
+        cached: The live cache entry's state for the proposed key; None where there is none.
+        limits: The limits on the run's tags, sorted by tag.
+    """
+
+    now: int
+    run: FlowRunSpec | TaskRunSpec
+    progress: Progress | None
+    proposed: ProposedState
+    session_id: str = ""
+    holder: str = ""
+    cached: State | None = None
+    limits: tuple[LimitFacts, ...] = ()

@@ -1,0 +1,114 @@
+"""The rules, in the order in which they are asked; the first answer is the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clearway_service.core.decisions import Abort, AbortReason, Accept, Decision, Reject, Wait
+from clearway_service.core.facts import Facts
+from clearway_service.core.states import AWAITING_RETRY, CACHED, TERMINAL, ProposedState, StateType
+
+Rule = Callable[[Facts], Decision | None]
+
+
+def keep_terminal(facts: Facts) -> Decision | None:
+    """A terminal run never leaves its state."""
+    if facts.progress is None or facts.progress.state.type not in TERMINAL:
+        return None
+    return Abort(AbortReason.TERMINAL, f"the run has ended: it is {facts.progress.state.name}")
+
+
+def keep_one_holder(facts: Facts) -> Decision | None:
+    """A run that another live session runs is not run twice."""
+    if facts.proposed.type != StateType.RUNNING or not facts.holder:
+        return None
+    return Abort(AbortReason.HELD, f"the run is Running elsewhere: {facts.holder} holds it")
+
+
+def await_scheduled_time(facts: Facts) -> Decision | None:
+    """A scheduled run does not begin before its time. Cancelling it is never delayed."""
+    if facts.progress is None or facts.progress.state.type != StateType.SCHEDULED:
+        return None
+    if facts.proposed.type not in (StateType.PENDING, StateType.RUNNING):
+        return None
+    begins = facts.progress.state.scheduled_time
+    if begins is None or begins <= facts.now:
+        return None
+    return Wait(begins - facts.now, f"the run is {facts.progress.state.name} for a later time")
+
+
+def use_cache(facts: Facts) -> Decision | None:
+    """A run whose key has a live cache entry completes with the cached data instead of running.
+
+    Asked before slots are taken, so a hit needs none.
+    """
+    if facts.proposed.type != StateType.RUNNING or facts.cached is None:
+        return None
+    state = ProposedState(
+        type=StateType.COMPLETED,
+        name=CACHED,
+        message=facts.cached.message,
+        data=facts.cached.data,
+        cache_key=facts.proposed.cache_key,
+    )
+    return Reject(state, "a completed run with the same cache key has the result")
+
+
+def secure_slots(facts: Facts) -> Decision | None:
+    """Entering Running needs a free slot on every tag that has a limit, all of them or none."""
+    if facts.proposed.type != StateType.RUNNING:
+        return None
+    wanted = [limit for limit in facts.limits if not limit.held]
+    if closed := [limit.tag for limit in wanted if limit.limit == 0]:
+        return Abort(AbortReason.LIMIT_ZERO, f"the concurrency limit of {_tags(closed)} is 0")
+    if full := [limit.tag for limit in wanted if not limit.free]:
+        return Wait(None, f"no free slot for {_tags(full)}", tuple(full))
+    return None
+
+
+def retry_failed(facts: Facts) -> Decision | None:
+    """A run that failed with retries left is scheduled for another attempt."""
+    if facts.proposed.type != StateType.FAILED or facts.progress is None:
+        return None
+    if facts.progress.state.type != StateType.RUNNING or facts.progress.run_count > facts.run.retries:
+        return None
+    state = ProposedState(
+        type=StateType.SCHEDULED,
+        name=AWAITING_RETRY,
+        message=facts.proposed.message,
+        data=facts.proposed.data,
+        scheduled_time=facts.now + facts.run.retry_delay,
+    )
+    return Reject(state, f"retry {facts.progress.run_count} of {facts.run.retries} is scheduled")
+
+
+TASK_POLICY: tuple[Rule, ...] = (
+    keep_terminal,
+    keep_one_holder,
+    await_scheduled_time,
+    use_cache,
+    secure_slots,
+    retry_failed,
+)
+
+FLOW_POLICY: tuple[Rule, ...] = (
+    keep_terminal,
+    keep_one_holder,
+    await_scheduled_time,
+    retry_failed,
+)
+
+_ACCEPT = Accept()
+
+
+def decide(policy: tuple[Rule, ...], facts: Facts) -> Decision:
+    """Return the first answer of ``policy``, or accept where no rule has one."""
+    for rule in policy:
+        decision = rule(facts)
+        if decision is not None:
+            return decision
+    return _ACCEPT
+
+
+def _tags(tags: list[str]) -> str:
+    return ("tag " if len(tags) == 1 else "tags ") + ", ".join(f"'{tag}'" for tag in tags)

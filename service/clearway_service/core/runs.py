@@ -1,0 +1,128 @@
+"""Runs: what was said of one when it was created, and how far it has come."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from clearway_service.core.states import TERMINAL, State, StateType
+
+
+class RunKind(Enum):
+    """Whose run it is."""
+
+    FLOW = "flow"
+    TASK = "task"
+
+
+class FlowRunSpec(NamedTuple):
+    """What a client said of a flow run. Times are microseconds; tags are sorted and unique."""
+
+    id: str
+    name: str
+    flow_name: str
+    flow_version: str
+    parameters_json: str
+    tags: tuple[str, ...]
+    retries: int
+    retry_delay: int
+    parent_task_run_id: str
+
+    @property
+    def limited_tags(self) -> tuple[str, ...]:
+        """No limit holds for a flow run."""
+        return ()
+
+
+class TaskRunSpec(NamedTuple):
+    """What a client said of a task run. Times are microseconds; tags are sorted and unique."""
+
+    id: str
+    flow_run_id: str
+    task_key: str
+    dynamic_key: str
+    name: str
+    task_version: str
+    tags: tuple[str, ...]
+    retries: int
+    retry_delay: int
+    inputs_json: str
+    tracks_subflow: bool
+    child_flow_run_id: str = ""
+
+    @property
+    def limited_tags(self) -> tuple[str, ...]:
+        """The tags whose limits hold for the run; none for one that tracks a subflow.
+
+        A tracking run that took slots could keep its own subflow's tasks from running.
+        """
+        return () if self.tracks_subflow else self.tags
+
+
+class Progress(NamedTuple):
+    """How far a run has come: the columns that each transition keeps.
+
+    Attributes:
+        state: The present state.
+        session_id: The session that holds the run while it is Running; empty for none.
+        ordinal: How many states the history has.
+        run_count: How many times the run entered Running.
+        created: When the run was created, in microseconds since 1970, as all times here.
+        expected_start_time: When it is to begin; None where it was not scheduled.
+        start_time: When it first entered Running.
+        end_time: When it ended.
+        total_run_time: Time spent in Running, in microseconds, without the present attempt.
+    """
+
+    state: State
+    session_id: str
+    ordinal: int
+    run_count: int
+    created: int
+    expected_start_time: int | None
+    start_time: int | None
+    end_time: int | None
+    total_run_time: int
+
+
+def begin(state: State, session_id: str) -> Progress:
+    """Return the progress of a run whose first state is ``state``."""
+    running = state.type == StateType.RUNNING
+    return Progress(
+        state=state,
+        session_id=session_id if running else "",
+        ordinal=1,
+        run_count=1 if running else 0,
+        created=state.timestamp,
+        expected_start_time=state.scheduled_time,
+        start_time=state.timestamp if running else None,
+        end_time=state.timestamp if state.type in TERMINAL else None,
+        total_run_time=0,
+    )
+
+
+def advance(progress: Progress, state: State, session_id: str) -> Progress:
+    """Return the progress of a run that leaves its state for ``state``.
+
+    Args:
+        progress: How far the run has come.
+        state: The state that it enters, with the time of entering.
+        session_id: The session that holds it if ``state`` is Running; empty for none.
+    """
+    now = state.timestamp
+    before = progress.state
+    running = state.type == StateType.RUNNING
+    worked = max(0, now - before.timestamp) if before.type == StateType.RUNNING else 0
+    return Progress(
+        state=state,
+        session_id=session_id if running else "",
+        ordinal=progress.ordinal + 1,
+        run_count=progress.run_count + running,
+        created=progress.created,
+        expected_start_time=(
+            progress.expected_start_time if state.scheduled_time is None else state.scheduled_time
+        ),
+        start_time=now if running and progress.start_time is None else progress.start_time,
+        end_time=now if state.type in TERMINAL else None,
+        total_run_time=progress.total_run_time + worked,
+    )

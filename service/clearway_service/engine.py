@@ -1,0 +1,218 @@
+"""The engine: database, pipeline and sessions, put together. A server serves it; the SDK can embed it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+from clearway.v1 import proposal_pb2
+from clearway_service import __version__
+from clearway_service.clock import Clock, new_id, system_clock
+from clearway_service.connection import Connection, Deliver
+from clearway_service.errors import ClearwayError
+from clearway_service.handlers import validation as valid
+from clearway_service.handlers.orchestrator import Orchestrator
+from clearway_service.handlers.rendering import duration
+from clearway_service.pipeline import MAX_PROPOSALS, Pipeline
+from clearway_service.processes import is_dead, this_process
+from clearway_service.settings import ServiceSettings
+from clearway_service.store.database import Database
+from clearway_service.store.sessions import (
+    Client,
+    expire_sessions,
+    extend_all_sessions,
+    open_session,
+    renew_sessions,
+    resume_session,
+    shorten_session,
+)
+
+logger = logging.getLogger(__name__)
+
+_MICROSECOND = timedelta(microseconds=1)
+# A lease is renewed this many times before it would run out.
+_RENEWALS = 3
+_LANGUAGE = 64
+# How often, while someone here waits for a slot, it is looked whether a process that holds one has died.
+_WATCH_SECONDS = 0.25
+_SHORTEST_PAUSE = 0.05
+
+
+class Engine:
+    """Decides about runs, on one database.
+
+    Args:
+        settings: What the service was told.
+        clock: Tells the time in microseconds since 1970; tests inject one.
+
+    Attributes:
+        orchestrator: One coroutine for each unary RPC, from request to response.
+
+    Raises:
+        StoreUnavailableError: The database cannot be opened.
+    """
+
+    def __init__(self, settings: ServiceSettings, clock: Clock = system_clock) -> None:
+        self.settings = settings
+        self._lease = settings.lease // _MICROSECOND
+        self._lease_seconds = settings.lease.total_seconds()
+        self._grace = min(settings.broken_stream_grace, settings.lease) // _MICROSECOND
+        self._retry_after = settings.slot_retry_after // _MICROSECOND
+        self._clock = clock
+        self._database = Database(settings.database)
+        self._stir = threading.Event()
+        self._pipeline = Pipeline(self._database, clock, self._stir.set)
+        self.orchestrator = Orchestrator(self._pipeline, self._database, settings, clock)
+        self._lock = threading.Lock()
+        self._connections: dict[Connection, bool] = {}
+        self._stop = threading.Event()
+        if settings.extend_leases:
+            self._pipeline.run(extend_all_sessions(self._lease)).result()
+        self._keeper = threading.Thread(target=self._keep, name="clearway-leases", daemon=True)
+        self._keeper.start()
+
+    @classmethod
+    def open(cls, settings: ServiceSettings) -> Engine:
+        """Open the database, bring its schema up to date, and begin to decide.
+
+        Raises:
+            StoreUnavailableError: The database cannot be opened.
+        """
+        return cls(settings)
+
+    def connect(
+        self,
+        hello: proposal_pb2.Hello,
+        deliver: Deliver,
+        on_expiry: Callable[[Connection], None] | None = None,
+    ) -> Connection:
+        """Begin a client's conversation.
+
+        Args:
+            hello: Who the client is, and the session to resume, if any.
+            deliver: Called with decisions, in any order, on the engine's thread or that of ``propose``;
+                it must be quick and never raise.
+            on_expiry: For a client of another process, called when its session has ended although it is
+                there: it has to connect anew. None for a client in this process, which lives as long as the
+                engine does: its session is renewed without a word of it, and replaced where it has ended.
+
+        Raises:
+            SessionExpiredError: The session to resume is no longer alive.
+            InvalidArgumentError: A field of the hello is not allowed.
+        """
+        client = Client(
+            valid.text("hello.client_name", hello.client_name, valid.MAX_NAME) or "a client without a name",
+            valid.text("hello.language", hello.language, _LANGUAGE),
+            valid.text("hello.version", hello.version, _LANGUAGE),
+        )
+        process = "" if on_expiry else this_process()
+
+        def replace(connection: Connection) -> None:
+            session_id = new_id()
+            self._pipeline.run(open_session(session_id, client, self._lease, process))
+            connection.move(session_id)
+
+        session_id = valid.optional_id("hello.resume_session_id", hello.resume_session_id)
+        if session_id:
+            self._pipeline.run(resume_session(session_id, self._lease)).result()
+        else:
+            session_id = new_id()
+            self._pipeline.run(open_session(session_id, client, self._lease, process)).result()
+        connection = Connection(
+            self._pipeline,
+            self._welcome(session_id),
+            deliver,
+            self._retry_after,
+            on_close=self._forget,
+            on_loss=self._lose,
+            on_expiry=on_expiry or replace,
+        )
+        with self._lock:
+            self._connections[connection] = on_expiry is None
+        return connection
+
+    def _welcome(self, session_id: str) -> proposal_pb2.Welcome:
+        return proposal_pb2.Welcome(
+            session_id=session_id,
+            lease=duration(self._lease),
+            server_version=__version__,
+            max_message_bytes=self.settings.max_message_bytes,
+            max_proposals=MAX_PROPOSALS,
+        )
+
+    def close(self) -> None:
+        """Decide what was submitted, then stop. Calling it again does nothing."""
+        if self._stop.is_set():
+            return
+        self._stop.set()
+        self._stir.set()
+        self._keeper.join()
+        self._pipeline.close()
+        self._database.close()
+
+    async def close_reader(self) -> None:
+        """Close the connections that read, on the event loop that used them."""
+        await self._database.close_reader()
+
+    def _forget(self, connection: Connection) -> None:
+        with self._lock:
+            self._connections.pop(connection, None)
+
+    def _lose(self, connection: Connection) -> None:
+        """Leave the session of a stream that broke a shorter time to come back than one that went silent."""
+        self._forget(connection)
+        with self._lock:
+            resumed = any(other.session_id == connection.session_id for other in self._connections)
+        if not resumed:
+            self._pipeline.run(shorten_session(connection.session_id, self._grace))
+            self._stir.set()
+
+    def _keep(self) -> None:
+        """Renew the leases of the clients that are here, and end those that have run out."""
+        earliest: int | None = None
+        looked = time.monotonic()
+        while not self._stop.is_set():
+            late = time.monotonic() - looked > self._lease_seconds
+            looked = time.monotonic()
+            try:
+                self._renew(late=late)
+                earliest = self._pipeline.run(expire_sessions(is_dead)).result()
+            except ClearwayError:
+                logger.exception("leases could not be renewed; trying again")
+            self._stir.wait(self._pause(earliest))
+            self._stir.clear()
+
+    def _pause(self, earliest: int | None) -> float:
+        """Return the seconds until the next look: a third of a lease, or sooner where there is a reason."""
+        pause = self._lease_seconds / _RENEWALS
+        if earliest is not None:
+            # Never in the past: a lease that has just run out is ended by the next look.
+            pause = min(pause, max(_SHORTEST_PAUSE, (earliest - self._clock()) / 1e6))
+        if self._pipeline.waiting:
+            # Someone here waits for a slot, perhaps of a process that has died.
+            pause = min(pause, _WATCH_SECONDS)
+        return pause
+
+    def _renew(self, *, late: bool) -> None:
+        """Give each client that is here its lease, from when it was last heard of.
+
+        Args:
+            late: Whether this process itself was away, so that its clients could not be heard.
+        """
+        now, ticks = self._clock(), time.monotonic()
+        with self._lock:
+            connections = dict(self._connections)
+        expires = {}
+        for connection, local in connections.items():
+            if local or late:
+                connection.heard = ticks
+            silent = int((ticks - connection.heard) * 1e6)
+            expires[connection.session_id] = now - silent + self._lease
+        if expires:
+            renewed = self._pipeline.run(renew_sessions(expires)).result()
+            for connection in connections:
+                if connection.session_id not in renewed:
+                    connection.expire()

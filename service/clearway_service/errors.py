@@ -1,0 +1,90 @@
+"""Errors: what can be wrong with a call. They know no gRPC.
+
+ClearwayError
+├── InvalidArgumentError       a field's value is not allowed
+├── RunNotFoundError           no run has this id
+├── LimitNotFoundError         no limit is set on this tag
+├── SessionExpiredError        the session to resume is no longer alive
+├── ProposalConflictError      the proposal's id was used for another run
+├── RunConflictError           the id of the run to create is another run's
+├── ProtocolError              the stream's messages came in a wrong order
+├── ShuttingDownError          the service is going down
+└── StoreUnavailableError      the database did not take the transaction
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from clearway.v1 import error_pb2
+
+
+class ClearwayError(Exception):
+    """A call that changed nothing, and why.
+
+    Attributes:
+        reason: The protocol's ``ErrorReason``.
+        message: What was wrong with which value, and what would be right.
+        field: The request's field that was wrong; empty where none is.
+    """
+
+    reason: ClassVar[int]
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class InvalidArgumentError(ClearwayError):
+    """A field's value is not allowed."""
+
+    reason = error_pb2.ERROR_REASON_INVALID_ARGUMENT
+
+
+class RunNotFoundError(ClearwayError):
+    """No run has this id."""
+
+    reason = error_pb2.ERROR_REASON_RUN_NOT_FOUND
+
+
+class LimitNotFoundError(ClearwayError):
+    """No limit is set on this tag."""
+
+    reason = error_pb2.ERROR_REASON_LIMIT_NOT_FOUND
+
+
+class SessionExpiredError(ClearwayError):
+    """The session to resume is no longer alive."""
+
+    reason = error_pb2.ERROR_REASON_SESSION_EXPIRED
+
+
+class ProposalConflictError(ClearwayError):
+    """The proposal's id was used for another run."""
+
+    reason = error_pb2.ERROR_REASON_PROPOSAL_CONFLICT
+
+
+class RunConflictError(ClearwayError):
+    """The id of the run to create is another run's."""
+
+    reason = error_pb2.ERROR_REASON_RUN_CONFLICT
+
+
+class ProtocolError(ClearwayError):
+    """The stream's messages came in a wrong order."""
+
+    reason = error_pb2.ERROR_REASON_PROTOCOL
+
+
+class ShuttingDownError(ClearwayError):
+    """The service is going down; the client may try again."""
+
+    reason = error_pb2.ERROR_REASON_SHUTTING_DOWN
+
+
+class StoreUnavailableError(ClearwayError):
+    """The database did not take the transaction; nothing was changed."""
+
+    reason = error_pb2.ERROR_REASON_STORE_UNAVAILABLE

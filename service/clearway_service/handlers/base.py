@@ -1,0 +1,89 @@
+"""What all handlers share: running commands, reading queries, page tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Executable
+
+from clearway_service.clock import Clock
+from clearway_service.errors import InvalidArgumentError
+from clearway_service.pipeline import Pipeline
+from clearway_service.settings import ServiceSettings
+from clearway_service.store.database import Database
+from clearway_service.store.transaction import Transaction
+
+T = TypeVar("T")
+
+
+class Handlers:
+    """Holds what handlers call.
+
+    Args:
+        pipeline: Runs what writes.
+        database: Reads what decides nothing.
+        settings: What the service was told.
+        clock: Tells the time in microseconds since 1970.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, database: Database, settings: ServiceSettings, clock: Clock
+    ) -> None:
+        self._pipeline = pipeline
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+
+    async def _run(self, command: Callable[[Transaction], T]) -> T:
+        result: T = await asyncio.wrap_future(self._pipeline.run(command))
+        return result
+
+    async def _read(self, query: Executable) -> list[tuple[Any, ...]]:
+        return await self._database.read(query)
+
+
+def number_token(number: int) -> str:
+    """Return the page token for "after ``number``"."""
+    return text_token(str(number))
+
+
+def text_token(text: str) -> str:
+    """Return the page token for "after ``text``"."""
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+def token_number(token: str) -> int | None:
+    """Return the number of a token of ``number_token``; None for the first page.
+
+    Raises:
+        InvalidArgumentError: It is no such token.
+    """
+    text = token_text(token)
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise _bad_token(token)
+    return int(text)
+
+
+def token_text(token: str) -> str:
+    """Return the text of a token of ``text_token``; empty for the first page.
+
+    Raises:
+        InvalidArgumentError: It is no such token.
+    """
+    try:
+        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeError):
+        raise _bad_token(token) from None
+
+
+def _bad_token(token: str) -> InvalidArgumentError:
+    return InvalidArgumentError(
+        f"page_token is {token[:80]!r}; it must be the next_page_token of the page before, or empty",
+        "page_token",
+    )

@@ -1,0 +1,124 @@
+"""The RPC that says why a task run is where it is."""
+
+from __future__ import annotations
+
+import json
+
+from clearway.v1 import explanation_pb2
+from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
+from clearway_service.core.states import TERMINAL, StateType
+from clearway_service.errors import RunNotFoundError
+from clearway_service.handlers import rendering as render
+from clearway_service.handlers import validation as valid
+from clearway_service.handlers.base import Handlers
+from clearway_service.store import queries, schema
+from clearway_service.store.limits import LimitRow, select_limits
+from clearway_service.store.rows import task_run_from
+from clearway_service.store.slots import Holder, select_holders, select_place
+
+_SHOWN_HOLDERS = 3
+
+
+class ExplanationHandlers(Handlers):
+    """The RPC that says why a task run is where it is."""
+
+    async def ExplainTaskRun(  # noqa: N802 - the RPC's name
+        self, request: explanation_pb2.ExplainTaskRunRequest
+    ) -> explanation_pb2.ExplainTaskRunResponse:
+        """Say what a task run waits for, and who holds that."""
+        run_id = valid.required_id("id", request.id)
+        rows = await self._read(queries.select_run(RunKind.TASK, run_id))
+        if not rows:
+            raise RunNotFoundError(f"no task run has the id {run_id}", "id")
+        spec, progress = task_run_from(rows[0])
+        answer = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
+        if progress.state.scheduled_time is not None:
+            answer.scheduled_time.CopyFrom(render.timestamp(progress.state.scheduled_time))
+        await self._add_limits(answer, spec)
+        await self._add_upstream(answer, spec)
+        answer.cause = self._cause(answer, progress)
+        answer.summary = self._summary(answer, spec, progress)
+        return answer
+
+    async def _add_limits(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
+        tags = list(spec.limited_tags)
+        if not tags:
+            return
+        place = await self._read(select_place(spec.id))
+        blocking, since, before = place[0] if place else ("", None, 0)
+        if since is not None:
+            answer.waiting_since.CopyFrom(render.timestamp(since))
+        holders = [Holder(*row) for row in await self._read(select_holders(tags))]
+        rows = await self._read(select_limits().where(schema.concurrency_limit.c.tag.in_(tags)))
+        limits = [LimitRow(*row) for row in rows]
+        for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
+            mine = [holder for holder in holders if holder.tag == limit.tag]
+            held = any(holder.task_run_id == spec.id for holder in mine)
+            full = bool(blocking) and not held and len(mine) >= limit.slots
+            answer.limits.add(
+                tag=limit.tag,
+                limit=limit.slots,
+                taken=len(mine),
+                blocks=full or limit.tag == blocking,
+                position=before + 1 if limit.tag == blocking else 0,
+                holders=[render.render_holder(holder) for holder in mine],
+            )
+            for holder in mine:
+                if holder.task_run_id == spec.id:
+                    answer.holder.CopyFrom(render.render_holder(holder))
+
+    async def _add_upstream(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
+        parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}
+        if not parameters:
+            return
+        for row in await self._read(queries.select_runs_by_id(RunKind.TASK, list(parameters))):
+            upstream, progress = task_run_from(row)
+            if progress.state.type not in TERMINAL:
+                answer.upstream.add(
+                    task_run_id=upstream.id,
+                    task_run_name=upstream.name,
+                    parameter=parameters[upstream.id],
+                    state_type=progress.state.type,
+                    state_name=progress.state.name,
+                )
+
+    def _cause(
+        self, answer: explanation_pb2.ExplainTaskRunResponse, progress: Progress
+    ) -> explanation_pb2.WaitCause.ValueType:
+        state = progress.state
+        if state.type in TERMINAL or state.type == StateType.RUNNING:
+            return explanation_pb2.WAIT_CAUSE_NOTHING
+        if answer.HasField("waiting_since"):
+            return explanation_pb2.WAIT_CAUSE_LIMIT
+        if state.scheduled_time is not None and state.scheduled_time > self._clock():
+            return explanation_pb2.WAIT_CAUSE_SCHEDULE
+        if answer.upstream:
+            return explanation_pb2.WAIT_CAUSE_UPSTREAM
+        return explanation_pb2.WAIT_CAUSE_CLIENT
+
+    def _summary(
+        self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec, progress: Progress
+    ) -> str:
+        match answer.cause:
+            case explanation_pb2.WAIT_CAUSE_LIMIT:
+                return "; ".join(_limit_summary(limit) for limit in answer.limits if limit.blocks)
+            case explanation_pb2.WAIT_CAUSE_SCHEDULE:
+                seconds = ((progress.state.scheduled_time or 0) - self._clock()) / 1e6
+                return f"{spec.name} is {progress.state.name}: it may begin in {seconds:.1f} s"
+            case explanation_pb2.WAIT_CAUSE_UPSTREAM:
+                runs = ", ".join(f"{run.task_run_name} ({run.state_name})" for run in answer.upstream)
+                return f"{spec.name} waits for the results of {runs}"
+            case explanation_pb2.WAIT_CAUSE_CLIENT:
+                return f"{spec.name} is {progress.state.name}: its client has not proposed to run it"
+            case _:
+                return f"{spec.name} is {progress.state.name}: it waits for nothing"
+
+
+def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
+    place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
+    if limit.taken < limit.limit:
+        return f"tag '{limit.tag}': a free slot is kept for a run that has waited longer; {place}"
+    names = [holder.task_run_name for holder in limit.holders[:_SHOWN_HOLDERS]]
+    more = limit.taken - len(names)
+    held = ", ".join(names) + (f" and {more} more" if more > 0 else "")
+    return f"tag '{limit.tag}': {limit.taken} of {limit.limit} slots are taken, by {held}; {place}"

@@ -1,0 +1,66 @@
+"""RPCs about what runs logged."""
+
+from __future__ import annotations
+
+from clearway.v1 import log_pb2
+from clearway_service.handlers import rendering as render
+from clearway_service.handlers import validation as valid
+from clearway_service.handlers.base import Handlers, number_token, token_number
+from clearway_service.store.logs import LogRow, select_logs, write_logs
+
+MAX_LINES = 10_000
+MAX_LINE = 65_536
+_MAX_LEVEL = 100
+
+
+class LogHandlers(Handlers):
+    """RPCs about what runs logged."""
+
+    async def WriteLogs(  # noqa: N802 - the RPC's name
+        self, request: log_pb2.WriteLogsRequest
+    ) -> log_pb2.WriteLogsResponse:
+        """Write log lines: all of them or, where one is wrong, none."""
+        valid.items("logs", len(request.logs), MAX_LINES)
+        rows = [_row(line, f"logs[{index}]") for index, line in enumerate(request.logs)]
+        return log_pb2.WriteLogsResponse(written=await self._run(write_logs(rows)))
+
+    async def ListLogs(  # noqa: N802
+        self, request: log_pb2.ListLogsRequest
+    ) -> log_pb2.ListLogsResponse:
+        """Answer a page of log lines, the oldest first."""
+        size = valid.page_size(request.page_size)
+        query = select_logs(
+            valid.optional_id("flow_run_id", request.flow_run_id),
+            valid.optional_id("task_run_id", request.task_run_id),
+            valid.number("min_level", request.min_level, 0, _MAX_LEVEL),
+            token_number(request.page_token) or 0,
+            size + 1,
+        )
+        rows = await self._read(query)
+        lines = [
+            log_pb2.Log(
+                id=id_,
+                flow_run_id=flow_run_id,
+                task_run_id=task_run_id,
+                logger=logger,
+                level=level,
+                message=message,
+                timestamp=render.timestamp(timestamp),
+            )
+            for id_, flow_run_id, task_run_id, logger, level, message, timestamp in rows[:size]
+        ]
+        token = number_token(lines[-1].id) if len(rows) > size else ""
+        return log_pb2.ListLogsResponse(logs=lines, next_page_token=token)
+
+
+def _row(line: log_pb2.Log, field: str) -> LogRow:
+    return LogRow(
+        flow_run_id=valid.required_id(f"{field}.flow_run_id", line.flow_run_id),
+        task_run_id=valid.optional_id(f"{field}.task_run_id", line.task_run_id),
+        logger=valid.text(f"{field}.logger", line.logger, valid.MAX_NAME),
+        level=valid.number(f"{field}.level", line.level, 0, _MAX_LEVEL),
+        message=valid.text(f"{field}.message", line.message, MAX_LINE),
+        timestamp=(
+            valid.timestamp(f"{field}.timestamp", line.timestamp) if line.HasField("timestamp") else None
+        ),
+    )

@@ -1,0 +1,52 @@
+"""The unary RPCs: one coroutine each, from request to response; the server and the SDK call them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from clearway.v1 import server_info_pb2
+from clearway_service import __version__
+from clearway_service.handlers import rendering as render
+from clearway_service.handlers.base import Handlers
+from clearway_service.handlers.cache import CacheHandlers
+from clearway_service.handlers.explanations import ExplanationHandlers
+from clearway_service.handlers.flow_runs import FlowRunHandlers
+from clearway_service.handlers.limits import LimitHandlers
+from clearway_service.handlers.logs import LogHandlers
+from clearway_service.handlers.states import StateHandlers
+from clearway_service.handlers.task_runs import TaskRunHandlers
+from clearway_service.pipeline import MAX_PROPOSALS
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class ServerInfoHandlers(Handlers):
+    """RPCs about the service itself."""
+
+    async def GetServerInfo(  # noqa: N802 - the RPC's name
+        self, request: server_info_pb2.GetServerInfoRequest
+    ) -> server_info_pb2.GetServerInfoResponse:
+        """Say who answers."""
+        del request
+        return server_info_pb2.GetServerInfoResponse(
+            version=__version__,
+            now=render.timestamp(self._clock()),
+            database="sqlite",
+            max_message_bytes=self._settings.max_message_bytes,
+            max_proposals=MAX_PROPOSALS,
+            lease=render.duration(self._settings.lease // _MICROSECOND),
+            slot_retry_after=render.duration(self._settings.slot_retry_after // _MICROSECOND),
+        )
+
+
+class Orchestrator(
+    StateHandlers,
+    FlowRunHandlers,
+    TaskRunHandlers,
+    LimitHandlers,
+    ExplanationHandlers,
+    CacheHandlers,
+    LogHandlers,
+    ServerInfoHandlers,
+):
+    """All unary RPCs, by the protocol's names."""

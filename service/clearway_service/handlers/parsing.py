@@ -1,0 +1,185 @@
+"""Parsing: from the protocol's messages to the core's tuples, checking each field on the way."""
+
+from __future__ import annotations
+
+import json
+
+from clearway.v1 import flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
+from clearway_service.clock import new_id
+from clearway_service.core.proposals import Proposal
+from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
+from clearway_service.core.states import ProposedState, StateType
+from clearway_service.errors import InvalidArgumentError
+from clearway_service.handlers import validation as valid
+
+MAX_INLINE = 65_536
+MAX_LOCATION = 2_048
+MAX_ENCODING = 64
+MAX_PARAMETERS = 524_288
+MAX_INPUTS = 1_000
+_DIGEST = 64
+_STATE_TYPES = "one of " + ", ".join(f"STATE_TYPE_{type_.name}" for type_ in StateType)
+_KNOWN_TYPES = frozenset(int(type_) for type_ in StateType)
+_INITIAL = (StateType.SCHEDULED, StateType.PENDING)
+
+
+def parse_state(state: state_pb2.State, field: str = "state") -> ProposedState:
+    """Return the proposed state."""
+    type_: int = state.type
+    if type_ not in _KNOWN_TYPES:
+        if type_ == 0:
+            raise valid.missing(f"{field}.type", _STATE_TYPES)
+        raise valid.invalid(f"{field}.type", type_, _STATE_TYPES)
+    name = valid.text(f"{field}.name", state.name, valid.MAX_NAME) if state.name else ""
+    message = valid.text(f"{field}.message", state.message, valid.MAX_MESSAGE) if state.message else ""
+    data = _parse_data(state.data, f"{field}.data") if state.HasField("data") else None
+    if not state.HasField("details"):
+        if type_ == StateType.SCHEDULED:
+            raise valid.missing(f"{field}.details.scheduled_time", "the time from which the run may begin")
+        return ProposedState(type_, name, message, data)
+    scheduled_time, cache_key, cache_expiration = _parse_details(state, f"{field}.details")
+    return ProposedState(type_, name, message, data, scheduled_time, cache_key, cache_expiration)
+
+
+def _parse_details(state: state_pb2.State, field: str) -> tuple[int | None, str, int | None]:
+    details = state.details
+    scheduled_time = cache_expiration = None
+    if details.HasField("scheduled_time"):
+        if int(state.type) != StateType.SCHEDULED:
+            raise InvalidArgumentError(
+                f"{field}.scheduled_time is set for {StateType(state.type).name}; only SCHEDULED has one",
+                f"{field}.scheduled_time",
+            )
+        scheduled_time = valid.timestamp(f"{field}.scheduled_time", details.scheduled_time)
+    elif int(state.type) == StateType.SCHEDULED:
+        raise valid.missing(f"{field}.scheduled_time", "the time from which the run may begin")
+    cache_key = valid.text(f"{field}.cache_key", details.cache_key, valid.MAX_CACHE_KEY)
+    if details.HasField("cache_expiration"):
+        if not cache_key:
+            raise valid.missing(f"{field}.cache_key", "set where cache_expiration is")
+        cache_expiration = valid.duration(f"{field}.cache_expiration", details.cache_expiration)
+        if cache_expiration == 0:
+            raise valid.invalid(f"{field}.cache_expiration", "0 s", "above 0, or unset for no end")
+    return scheduled_time, cache_key, cache_expiration
+
+
+def _parse_data(data: state_pb2.Data, field: str) -> bytes:
+    valid.required_text(f"{field}.encoding", data.encoding, MAX_ENCODING)
+    body = data.WhichOneof("body")
+    if body is None:
+        raise valid.missing(f"{field}.body", "`inline` bytes or a `location`")
+    if body == "inline":
+        if len(data.inline) > MAX_INLINE:
+            raise InvalidArgumentError(
+                f"{field}.inline has {len(data.inline)} bytes; it must have at most {MAX_INLINE}",
+                f"{field}.inline",
+            )
+    else:
+        valid.required_text(f"{field}.location", data.location, MAX_LOCATION)
+    if data.size < 0:
+        raise valid.invalid(f"{field}.size", data.size, "0 or more")
+    if data.sha256 and len(data.sha256) != _DIGEST:
+        raise valid.invalid(f"{field}.sha256", data.sha256, f"{_DIGEST} hexadecimal digits, or empty")
+    return data.SerializeToString()
+
+
+def parse_initial_state(state: state_pb2.State, field: str = "initial_state") -> ProposedState:
+    """Return the state that a new run begins in; an unset one is Pending."""
+    if state == state_pb2.State():
+        return ProposedState(StateType.PENDING)
+    parsed = parse_state(state, field)
+    if parsed.type not in _INITIAL:
+        raise valid.invalid(
+            f"{field}.type", StateType(parsed.type).name, "SCHEDULED or PENDING; propose the next state then"
+        )
+    return parsed
+
+
+def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, field: str = "task_run") -> TaskRunSpec:
+    """Return what was said of a task run."""
+    task_key = valid.required_text(f"{field}.task_key", spec.task_key, valid.MAX_NAME)
+    dynamic_key = valid.required_text(f"{field}.dynamic_key", spec.dynamic_key, valid.MAX_NAME)
+    name = valid.text(f"{field}.name", spec.name, valid.MAX_NAME)
+    return TaskRunSpec(
+        id=valid.optional_id(f"{field}.id", spec.id) or new_id(),
+        flow_run_id=valid.required_id(f"{field}.flow_run_id", spec.flow_run_id),
+        task_key=task_key,
+        dynamic_key=dynamic_key,
+        name=name or f"{task_key}-{dynamic_key}",
+        task_version=valid.text(f"{field}.task_version", spec.task_version, valid.MAX_NAME),
+        tags=valid.tags(f"{field}.tags", spec.tags) if spec.tags else (),
+        retries=valid.number(f"{field}.retries", spec.retries, 0, valid.MAX_RETRIES),
+        retry_delay=valid.duration(f"{field}.retry_delay", spec.retry_delay),
+        inputs_json=_parse_inputs(spec, f"{field}.inputs") if spec.inputs else "[]",
+        tracks_subflow=spec.tracks_subflow,
+    )
+
+
+def _parse_inputs(spec: task_run_pb2.TaskRunSpec, field: str) -> str:
+    valid.items(field, len(spec.inputs), MAX_INPUTS)
+    return json.dumps(
+        [
+            (
+                valid.required_text(f"{field}.parameter", entry.parameter, valid.MAX_NAME),
+                [valid.required_id(f"{field}.task_run_ids", id_) for id_ in entry.task_run_ids],
+            )
+            for entry in spec.inputs
+        ],
+        ensure_ascii=False,
+    )
+
+
+def parse_flow_run_spec(spec: flow_run_pb2.FlowRunSpec, field: str = "flow_run") -> FlowRunSpec:
+    """Return what was said of a flow run."""
+    id_ = valid.optional_id(f"{field}.id", spec.id) or new_id()
+    flow_name = valid.required_text(f"{field}.flow_name", spec.flow_name, valid.MAX_NAME)
+    return FlowRunSpec(
+        id=id_,
+        name=valid.text(f"{field}.name", spec.name, valid.MAX_NAME) or f"{flow_name}-{id_[-8:]}",
+        flow_name=flow_name,
+        flow_version=valid.text(f"{field}.flow_version", spec.flow_version, valid.MAX_NAME),
+        parameters_json=_parse_parameters(spec.parameters_json, f"{field}.parameters_json"),
+        tags=valid.tags(f"{field}.tags", spec.tags),
+        retries=valid.number(f"{field}.retries", spec.retries, 0, valid.MAX_RETRIES),
+        retry_delay=valid.duration(f"{field}.retry_delay", spec.retry_delay),
+        parent_task_run_id=valid.optional_id(f"{field}.parent_task_run_id", spec.parent_task_run_id),
+    )
+
+
+def _parse_parameters(value: str, field: str) -> str:
+    if not value:
+        return "{}"
+    if len(value.encode()) > MAX_PARAMETERS:
+        raise InvalidArgumentError(
+            f"{field} has {len(value.encode())} bytes; it must have at most {MAX_PARAMETERS}", field
+        )
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        raise valid.invalid(field, value, "a JSON object") from None
+    if not isinstance(parsed, dict):
+        raise valid.invalid(field, value, "a JSON object")
+    return value
+
+
+def parse_proposal(proposal: proposal_pb2.Proposal, session_id: str, *, queues: bool) -> Proposal:
+    """Return a proposal of the stream."""
+    id_ = valid.required_id("id", proposal.id)
+    if not proposal.HasField("state"):
+        raise valid.missing("state", "the proposed state")
+    state = parse_state(proposal.state)
+    run = proposal.WhichOneof("run")
+    if proposal.HasField("create_task_run"):
+        if run is not None:
+            raise InvalidArgumentError(
+                f"{run} and create_task_run are both set; set the one that is meant", "create_task_run"
+            )
+        create = parse_task_run_spec(proposal.create_task_run, "create_task_run")
+        return Proposal(id_, RunKind.TASK, create.id, state, create, session_id, queues)
+    if run == "task_run_id":
+        run_id = valid.required_id("task_run_id", proposal.task_run_id)
+        return Proposal(id_, RunKind.TASK, run_id, state, None, session_id, queues)
+    if run == "flow_run_id":
+        run_id = valid.required_id("flow_run_id", proposal.flow_run_id)
+        return Proposal(id_, RunKind.FLOW, run_id, state, None, session_id, queues)
+    raise valid.missing("run", "`flow_run_id`, `task_run_id`, or else `create_task_run`")

@@ -1,0 +1,225 @@
+"""Rendering: from the core's tuples to the protocol's messages."""
+
+from __future__ import annotations
+
+import json
+from typing import assert_never
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from clearway.v1 import concurrency_limit_pb2, error_pb2, flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
+from clearway_service.core.decisions import Abort, Accept, Reject, Wait
+from clearway_service.core.proposals import Answer, Problem, Refusal
+from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
+from clearway_service.core.states import State
+from clearway_service.errors import (
+    ClearwayError,
+    ProposalConflictError,
+    RunConflictError,
+    RunNotFoundError,
+    SessionExpiredError,
+)
+from clearway_service.store.limits import LimitRow
+from clearway_service.store.slots import Holder, Waiting
+
+_MICROSECONDS = 1_000_000
+
+
+def timestamp(microseconds: int) -> Timestamp:
+    """Return a time given in microseconds since 1970."""
+    seconds, rest = divmod(microseconds, _MICROSECONDS)
+    return Timestamp(seconds=seconds, nanos=rest * 1_000)
+
+
+def duration(microseconds: int) -> Duration:
+    """Return a span given in microseconds."""
+    seconds, rest = divmod(microseconds, _MICROSECONDS)
+    return Duration(seconds=seconds, nanos=rest * 1_000)
+
+
+def optional_timestamp(microseconds: int | None) -> Timestamp | None:
+    """Return a time given in microseconds since 1970, or None for None."""
+    return None if microseconds is None else timestamp(microseconds)
+
+
+def render_state(state: State, run: FlowRunSpec | TaskRunSpec) -> state_pb2.State:
+    """Return a state of ``run``."""
+    if isinstance(run, TaskRunSpec):
+        details = state_pb2.StateDetails(
+            flow_run_id=run.flow_run_id, task_run_id=run.id, child_flow_run_id=run.child_flow_run_id
+        )
+    else:
+        details = state_pb2.StateDetails(flow_run_id=run.id)
+    if state.cache_key:
+        details.cache_key = state.cache_key
+        if state.cache_expiration is not None:
+            details.cache_expiration.CopyFrom(duration(state.cache_expiration))
+    if state.scheduled_time is not None:
+        details.scheduled_time.CopyFrom(timestamp(state.scheduled_time))
+    rendered = state_pb2.State(
+        id=state.id,
+        type=state.type,  # type: ignore[arg-type] # the numbers are the same
+        name=state.name,
+        timestamp=timestamp(state.timestamp),
+        message=state.message,
+        details=details,
+    )
+    if state.data is not None:
+        rendered.data.ParseFromString(state.data)
+    return rendered
+
+
+def render_decision(answer: Answer, slot_retry_after: int) -> proposal_pb2.Decision:
+    """Return an answer.
+
+    Args:
+        answer: What became of a proposal.
+        slot_retry_after: When to try again, in microseconds, for one that has no place in the queue.
+    """
+    decision = proposal_pb2.Decision(
+        proposal_id=answer.proposal_id,
+        run_id=answer.run.id,
+        state=render_state(answer.state, answer.run),
+    )
+    match answer.decision:
+        case Accept():
+            decision.accept.SetInParent()
+        case Reject(_, message):
+            decision.reject.SetInParent()
+            decision.reject.message = message
+        case Abort(reason, message):
+            decision.abort.message = message
+            decision.abort.reason = reason  # type: ignore[assignment] # the numbers are the same
+        case Wait(retry_after, message, blocking_tags):
+            decision.wait.message = message
+            decision.wait.queued = answer.queued
+            decision.wait.position = answer.position
+            decision.wait.blocking_tags.extend(blocking_tags)
+            if not answer.queued:
+                after = slot_retry_after if retry_after is None else retry_after
+                decision.wait.retry_after.CopyFrom(duration(after))
+        case _ as unreachable:
+            assert_never(unreachable)
+    return decision
+
+
+def render_error(proposal_id: str, error: ClearwayError) -> proposal_pb2.Decision:
+    """Return the answer to a proposal that could not be decided about."""
+    return proposal_pb2.Decision(
+        proposal_id=proposal_id,
+        error=proposal_pb2.ProposalError(
+            reason=error_pb2.ErrorReason.ValueType(error.reason), field=error.field, message=error.message
+        ),
+    )
+
+
+def refusal_error(refusal: Refusal) -> ClearwayError:
+    """Return what was wrong with a refused proposal, as an error."""
+    subject = refusal.subject
+    match refusal.problem:
+        case Problem.RUN_NOT_FOUND:
+            return RunNotFoundError(f"no such run has the id {subject}; create it first", "run")
+        case Problem.FLOW_RUN_NOT_FOUND:
+            return RunNotFoundError(
+                f"no flow run has the id {subject}; create it first", "create_task_run.flow_run_id"
+            )
+        case Problem.PROPOSAL_CONFLICT:
+            return ProposalConflictError(
+                f"proposal id {subject} was used for another run; make a new UUID for each proposal", "id"
+            )
+        case Problem.RUN_CONFLICT:
+            return RunConflictError(f"id {subject} is another task run's", "create_task_run.id")
+        case Problem.SESSION_EXPIRED:
+            return SessionExpiredError(f"session {subject} has ended; open a new one")
+        case _ as unreachable:
+            assert_never(unreachable)
+
+
+def render_flow_run(spec: FlowRunSpec, progress: Progress) -> flow_run_pb2.FlowRun:
+    """Return a flow run."""
+    return flow_run_pb2.FlowRun(
+        id=spec.id,
+        name=spec.name,
+        flow_name=spec.flow_name,
+        flow_version=spec.flow_version,
+        parameters_json=spec.parameters_json,
+        tags=spec.tags,
+        retries=spec.retries,
+        retry_delay=duration(spec.retry_delay),
+        parent_task_run_id=spec.parent_task_run_id,
+        state=render_state(progress.state, spec),
+        run_count=progress.run_count,
+        created=timestamp(progress.created),
+        expected_start_time=optional_timestamp(progress.expected_start_time),
+        start_time=optional_timestamp(progress.start_time),
+        end_time=optional_timestamp(progress.end_time),
+        total_run_time=duration(progress.total_run_time),
+    )
+
+
+def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskRun:
+    """Return a task run."""
+    return task_run_pb2.TaskRun(
+        id=spec.id,
+        flow_run_id=spec.flow_run_id,
+        task_key=spec.task_key,
+        dynamic_key=spec.dynamic_key,
+        name=spec.name,
+        task_version=spec.task_version,
+        tags=spec.tags,
+        retries=spec.retries,
+        retry_delay=duration(spec.retry_delay),
+        inputs=[
+            task_run_pb2.TaskInput(parameter=parameter, task_run_ids=ids)
+            for parameter, ids in json.loads(spec.inputs_json)
+        ],
+        tracks_subflow=spec.tracks_subflow,
+        state=render_state(progress.state, spec),
+        run_count=progress.run_count,
+        created=timestamp(progress.created),
+        expected_start_time=optional_timestamp(progress.expected_start_time),
+        start_time=optional_timestamp(progress.start_time),
+        end_time=optional_timestamp(progress.end_time),
+        total_run_time=duration(progress.total_run_time),
+    )
+
+
+def render_limit(limit: LimitRow, holders: list[Holder]) -> concurrency_limit_pb2.ConcurrencyLimit:
+    """Return a limit and the task runs that hold its slots."""
+    return concurrency_limit_pb2.ConcurrencyLimit(
+        id=limit.id,
+        tag=limit.tag,
+        limit=limit.slots,
+        active_slots=[holder.task_run_id for holder in holders],
+        waiting=limit.waiting,
+        created=timestamp(limit.created),
+        updated=timestamp(limit.updated),
+    )
+
+
+def render_holder(holder: Holder) -> concurrency_limit_pb2.SlotHolder:
+    """Return who holds a slot."""
+    return concurrency_limit_pb2.SlotHolder(
+        task_run_id=holder.task_run_id,
+        task_run_name=holder.task_run_name,
+        flow_run_id=holder.flow_run_id,
+        flow_run_name=holder.flow_run_name,
+        since=timestamp(holder.since),
+        client_name=holder.client_name or "",
+        lease_expires=optional_timestamp(holder.expires),
+    )
+
+
+def render_waiter(waiter: Waiting, position: int) -> concurrency_limit_pb2.SlotWaiter:
+    """Return who waits for a slot, at ``position`` in its queue."""
+    return concurrency_limit_pb2.SlotWaiter(
+        task_run_id=waiter.task_run_id,
+        task_run_name=waiter.task_run_name,
+        flow_run_id=waiter.flow_run_id,
+        flow_run_name=waiter.flow_run_name,
+        since=timestamp(waiter.since),
+        client_name=waiter.client_name or "",
+        position=position,
+        proposal_id=waiter.proposal_id,
+    )

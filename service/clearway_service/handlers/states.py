@@ -1,0 +1,96 @@
+"""RPCs that propose one state: the unary side of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from clearway.v1 import proposal_pb2
+from clearway_service.clock import new_id
+from clearway_service.core.proposals import Answer, Proposal, Refusal
+from clearway_service.core.runs import RunKind
+from clearway_service.handlers import rendering as render
+from clearway_service.handlers import validation as valid
+from clearway_service.handlers.base import Handlers
+from clearway_service.handlers.parsing import parse_state
+from clearway_service.pipeline import Failure, Result
+
+MAX_WAIT = timedelta(hours=1)
+_MICROSECONDS = 1_000_000
+
+
+class StateHandlers(Handlers):
+    """RPCs that propose one state."""
+
+    async def SetFlowRunState(  # noqa: N802 - the RPC's name
+        self, request: proposal_pb2.SetFlowRunStateRequest
+    ) -> proposal_pb2.SetFlowRunStateResponse:
+        """Propose one state for a flow run."""
+        run_id = valid.required_id("flow_run_id", request.flow_run_id)
+        proposal = _proposal(request, RunKind.FLOW, run_id)
+        decision = await self._decide(proposal, 0)
+        return proposal_pb2.SetFlowRunStateResponse(decision=decision)
+
+    async def SetTaskRunState(  # noqa: N802
+        self, request: proposal_pb2.SetTaskRunStateRequest
+    ) -> proposal_pb2.SetTaskRunStateResponse:
+        """Propose one state for a task run, and wait in the queue for a slot if the caller likes to."""
+        run_id = valid.required_id("task_run_id", request.task_run_id)
+        wait = valid.duration("wait_timeout", request.wait_timeout, MAX_WAIT)
+        keeps = 2 * (self._settings.slot_retry_after // timedelta(microseconds=1))
+        proposal = _proposal(request, RunKind.TASK, run_id)._replace(
+            queues=wait > 0, keeps=keeps if request.proposal_id else 0
+        )
+        decision = await self._decide(proposal, wait)
+        return proposal_pb2.SetTaskRunStateResponse(decision=decision)
+
+    async def _decide(self, proposal: Proposal, wait: int) -> proposal_pb2.Decision:
+        """Return the decision; after a queued wait, the one that follows within ``wait`` microseconds."""
+        loop = asyncio.get_running_loop()
+        results: asyncio.Queue[Result] = asyncio.Queue()
+
+        def reply(batch: list[Result]) -> None:
+            for result in batch:
+                loop.call_soon_threadsafe(results.put_nowait, result)
+
+        self._pipeline.submit([proposal], reply)
+        result = await results.get()
+        if isinstance(result, Answer) and result.queued:
+            result = await self._await_slot(proposal, result, results, wait / _MICROSECONDS)
+        match result:
+            case Answer():
+                after = self._settings.slot_retry_after // timedelta(microseconds=1)
+                return render.render_decision(result, after)
+            case Refusal():
+                raise render.refusal_error(result)
+            case Failure(_, error):
+                raise error
+
+    async def _await_slot(
+        self, proposal: Proposal, waiting: Answer, results: asyncio.Queue[Result], seconds: float
+    ) -> Result:
+        final: Result | None = None
+        try:
+            async with asyncio.timeout(seconds):
+                final = await results.get()
+        except TimeoutError:
+            # The place in the queue is given up; a slot that was granted meanwhile is not lost.
+            await asyncio.wrap_future(self._pipeline.withdraw([proposal.id]))
+            await asyncio.sleep(0)
+        finally:
+            if final is None and results.empty():
+                self._pipeline.withdraw([proposal.id])
+        if final is not None:
+            return final
+        return waiting._replace(queued=False) if results.empty() else results.get_nowait()
+
+
+def _proposal(
+    request: proposal_pb2.SetFlowRunStateRequest | proposal_pb2.SetTaskRunStateRequest,
+    kind: RunKind,
+    run_id: str,
+) -> Proposal:
+    id_ = valid.optional_id("proposal_id", request.proposal_id) or new_id()
+    if not request.HasField("state"):
+        raise valid.missing("state", "the proposed state")
+    return Proposal(id_, kind, run_id, parse_state(request.state))

@@ -1,0 +1,72 @@
+"""RPCs about task runs."""
+
+from __future__ import annotations
+
+from clearway.v1 import task_run_pb2
+from clearway_service.core.runs import RunKind, TaskRunSpec
+from clearway_service.core.states import State
+from clearway_service.errors import RunNotFoundError
+from clearway_service.handlers import rendering as render
+from clearway_service.handlers import validation as valid
+from clearway_service.handlers.base import Handlers, number_token, token_number
+from clearway_service.handlers.filters import parse_task_run_filter
+from clearway_service.handlers.parsing import parse_initial_state, parse_task_run_spec
+from clearway_service.store import queries
+from clearway_service.store.rows import task_run_from
+from clearway_service.store.runs import create_task_run
+
+
+class TaskRunHandlers(Handlers):
+    """RPCs about task runs."""
+
+    async def CreateTaskRun(  # noqa: N802 - the RPC's name
+        self, request: task_run_pb2.CreateTaskRunRequest
+    ) -> task_run_pb2.CreateTaskRunResponse:
+        """Create a task run, or answer the one with the same id."""
+        if not request.HasField("task_run"):
+            raise valid.missing("task_run", "the run to create")
+        spec = parse_task_run_spec(request.task_run)
+        initial = parse_initial_state(request.initial_state)
+        spec, progress, created = await self._run(create_task_run(spec, initial))
+        return task_run_pb2.CreateTaskRunResponse(
+            task_run=render.render_task_run(spec, progress), created=created
+        )
+
+    async def GetTaskRun(  # noqa: N802
+        self, request: task_run_pb2.GetTaskRunRequest
+    ) -> task_run_pb2.GetTaskRunResponse:
+        """Answer one task run."""
+        run_id = valid.required_id("id", request.id)
+        rows = await self._read(queries.select_run(RunKind.TASK, run_id))
+        if not rows:
+            raise _not_found(run_id, "id")
+        return task_run_pb2.GetTaskRunResponse(task_run=render.render_task_run(*task_run_from(rows[0])))
+
+    async def ListTaskRuns(  # noqa: N802
+        self, request: task_run_pb2.ListTaskRunsRequest
+    ) -> task_run_pb2.ListTaskRunsResponse:
+        """Answer a page of task runs, the newest first."""
+        size = valid.page_size(request.page_size)
+        wanted = parse_task_run_filter(request.filter)
+        before = token_number(request.page_token)
+        rows = await self._read(queries.select_run_page(RunKind.TASK, wanted, before, size + 1))
+        runs = [render.render_task_run(*task_run_from(row[1:])) for row in rows[:size]]
+        token = number_token(rows[size - 1][0]) if len(rows) > size else ""
+        return task_run_pb2.ListTaskRunsResponse(task_runs=runs, next_page_token=token)
+
+    async def ListTaskRunStates(  # noqa: N802
+        self, request: task_run_pb2.ListTaskRunStatesRequest
+    ) -> task_run_pb2.ListTaskRunStatesResponse:
+        """Answer a task run's history."""
+        run_id = valid.required_id("task_run_id", request.task_run_id)
+        runs = await self._read(queries.select_run(RunKind.TASK, run_id))
+        if not runs:
+            raise _not_found(run_id, "task_run_id")
+        spec: TaskRunSpec = task_run_from(runs[0])[0]
+        rows = await self._read(queries.select_history(RunKind.TASK, run_id))
+        states = [render.render_state(State(*row), spec) for row in rows]
+        return task_run_pb2.ListTaskRunStatesResponse(states=states)
+
+
+def _not_found(run_id: str, field: str) -> RunNotFoundError:
+    return RunNotFoundError(f"no task run has the id {run_id}", field)

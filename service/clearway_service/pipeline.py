@@ -1,0 +1,316 @@
+"""The pipeline: all that arrived while the last batch was committed forms the next one.
+
+    proposals and commands → queue → [ load → decide → write → commit ] → answers
+
+One thread owns the connection that writes. It takes whatever is pending, does it in one transaction, and only
+then answers: a decision that a client was told is durable. There is no timer and no fixed batch size.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from clearway_service.clock import Clock, new_id
+from clearway_service.core.batch import Batch
+from clearway_service.core.proposals import Answer, Outcome, Proposal
+from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
+from clearway_service.store import schema
+from clearway_service.store.database import Database
+from clearway_service.store.loading import load
+from clearway_service.store.sessions import remove_waiters
+from clearway_service.store.transaction import Transaction
+from clearway_service.store.writing import write
+
+logger = logging.getLogger(__name__)
+
+# At most this many proposals share a transaction, so that its first one is not kept waiting.
+MAX_BATCH = 1024
+# At most this many may come in one message of a stream.
+MAX_PROPOSALS = 4096
+# While someone here waits for a slot, another process may free it: how often its commits are looked for.
+_WATCH_SECONDS = 0.01
+# How long a turn that nobody asked for, and that failed, waits before it is tried again.
+_PAUSE_SECONDS = 0.05
+
+
+class Failure(NamedTuple):
+    """A proposal that met an error before it could be decided about; nothing was changed."""
+
+    proposal_id: str
+    error: ClearwayError
+
+
+Result = Outcome | Failure
+Reply = Callable[[list[Result]], None]
+Command = Callable[[Transaction], Any]
+
+
+class _Submitted(NamedTuple):
+    proposal: Proposal
+    reply: Reply
+
+
+class _Ordered(NamedTuple):
+    command: Command
+    future: Future[Any]
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one transaction did, to be told once it is committed."""
+
+    results: list[tuple[Reply, Result]] = field(default_factory=list)
+    woken: list[Answer] = field(default_factory=list)
+    returned: list[tuple[Future[Any], Any, ClearwayError | None]] = field(default_factory=list)
+    wake_again: set[str] = field(default_factory=set)
+
+
+class Pipeline:
+    """Decides proposals, and runs commands, in batches on its own thread.
+
+    Args:
+        database: The database, whose writer is the pipeline's from now on.
+        clock: Tells the time of a batch, in microseconds since 1970.
+        on_waiting: Called, on the pipeline's thread, when someone here begins to wait for a slot.
+    """
+
+    def __init__(self, database: Database, clock: Clock, on_waiting: Callable[[], None]) -> None:
+        self.owner = new_id()
+        self._database = database
+        self._clock = clock
+        self._on_waiting = on_waiting
+        self._lock = threading.Condition()
+        self._submitted: deque[_Submitted] = deque()
+        self._ordered: deque[_Ordered] = deque()
+        self._wake_again: set[str] = set()
+        self._waiting: dict[str, _Submitted] = {}
+        self._seen_version = -1
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, proposals: Sequence[Proposal], reply: Reply) -> None:
+        """Queue proposals. Safe from any thread; returns at once.
+
+        Args:
+            proposals: Decided in this order.
+            reply: Called on the pipeline's thread with results, those of a batch together, after the commit.
+                A proposal that waits for a slot is answered with a queued wait, and again when it goes on.
+        """
+        submitted = [_Submitted(proposal, reply) for proposal in proposals]
+        with self._lock:
+            if not self._closing:
+                self._submitted.extend(submitted)
+                self._lock.notify()
+                return
+        reply([Failure(entry.proposal.id, _closed()) for entry in submitted])
+
+    def run(self, command: Command) -> Future[Any]:
+        """Queue a command to run in a batch's transaction; after the commit, the future has its result."""
+        future: Future[Any] = Future()
+        with self._lock:
+            if not self._closing:
+                self._ordered.append(_Ordered(command, future))
+                self._lock.notify()
+                return future
+        future.set_exception(_closed())
+        return future
+
+    def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
+        """Take proposals out of the queue for slots; those that wait no longer are left alone."""
+
+        def command(transaction: Transaction) -> None:
+            remove_waiters(transaction, schema.waiter.c.proposal_id.in_(proposal_ids))
+            for proposal_id in proposal_ids:
+                self._waiting.pop(proposal_id, None)
+
+        return self.run(command)
+
+    def move_waiting(self, before: str, after: str) -> None:
+        """Let the proposals from here that waited under one session, which has ended, wait under another."""
+
+        def command(_transaction: Transaction) -> None:
+            moved = [entry for entry in self._waiting.values() if entry.proposal.session_id == before]
+            with self._lock:
+                for entry in moved:
+                    proposal = entry.proposal._replace(session_id=after)
+                    self._submitted.append(_Submitted(proposal, entry.reply))
+
+        self.run(command)
+
+    @property
+    def waiting(self) -> int:
+        """How many proposals from here wait for a slot."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Do all that was queued, then stop. Who still waits for a slot is told so."""
+        with self._lock:
+            self._closing = True
+            self._lock.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._await_work():
+            with self._lock:
+                ordered = list(self._ordered)
+                self._ordered.clear()
+                submitted = [self._submitted.popleft() for _ in range(min(MAX_BATCH, len(self._submitted)))]
+            self._do(submitted, ordered)
+        leftover = list(self._waiting.values())
+        self._waiting.clear()
+        for entry in leftover:
+            _reply(entry.reply, [Failure(entry.proposal.id, _closed())])
+
+    def _await_work(self) -> bool:
+        """Return when there is something to do; False when all is done and the pipeline closes."""
+        with self._lock:
+            while not (self._submitted or self._ordered or self._wake_again):
+                if self._closing:
+                    return False
+                if not self._waiting:
+                    self._lock.wait()
+                elif not self._lock.wait(_WATCH_SECONDS) and self._others_wrote():
+                    return True
+        return True
+
+    def _others_wrote(self) -> bool:
+        """Return whether another process committed since the last look, and so may have answered for us."""
+        version = self._database.data_version()
+        changed = version != self._seen_version
+        self._seen_version = version
+        return changed
+
+    def _do(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> None:
+        """Do one batch; where it fails, do its parts one by one, so that only the culprit fails."""
+        try:
+            turn = self._transact(submitted, ordered)
+        except Exception as error:  # noqa: BLE001 - whatever it is, its callers are told and the thread lives
+            if len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
+                for entry in ordered:
+                    self._do([], [entry])
+                for one in submitted:
+                    self._do([one], [])
+                return
+            self._fail(submitted, ordered, error)
+            return
+        self._tell(turn)
+
+    def _transact(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> _Turn:
+        turn = _Turn()
+        connection = self._database.writer
+        with connection.begin():
+            now = self._clock()
+            transaction = Transaction(connection, now, new_id)
+            for entry in ordered:
+                turn.returned.append(self._command(transaction, entry))
+            if self._waiting:
+                submitted = submitted + self._collect(transaction)
+            woken_tags = transaction.woken_tags | self._wake_again
+            if submitted or woken_tags or transaction.ended_runs:
+                proposals = [entry.proposal for entry in submitted]
+                ended = list(transaction.ended_runs)
+                snapshot = load(transaction.driver, proposals, now, ended_runs=ended, woken_tags=woken_tags)
+                batch = Batch(snapshot, now, new_id, self.owner)
+                for (_kind, run_id), message in transaction.ended_runs.items():
+                    batch.crash(run_id, message)
+                turn.results = [(entry.reply, batch.propose(entry.proposal)) for entry in submitted]
+                turn.woken = batch.wake(woken_tags)
+                turn.wake_again = batch.changes.wake_again
+                write(transaction.driver, batch.changes, now)
+        self._keep_waiting(submitted, turn)
+        return turn
+
+    def _command(
+        self, transaction: Transaction, entry: _Ordered
+    ) -> tuple[Future[Any], Any, ClearwayError | None]:
+        try:
+            with transaction.connection.begin_nested():
+                return entry.future, entry.command(transaction), None
+        except ClearwayError as error:
+            return entry.future, None, error
+
+    def _collect(self, transaction: Transaction) -> list[_Submitted]:
+        """Return our proposals that another process has decided; proposed again, they are replayed."""
+        table = schema.delivery
+        mine = table.c.owner == self.owner
+        query = select(table.c.proposal_id).where(mine)
+        delivered = list(transaction.connection.scalars(query))
+        if not delivered:
+            return []
+        transaction.connection.execute(delete(table).where(mine))
+        return [self._waiting[id_] for id_ in delivered if id_ in self._waiting]
+
+    def _keep_waiting(self, submitted: list[_Submitted], turn: _Turn) -> None:
+        """Remember, after the commit, whom to answer later, and forget who has the last word."""
+        self._wake_again = turn.wake_again
+        nobody = not self._waiting
+        for entry, (_, result) in zip(submitted, turn.results, strict=True):
+            if isinstance(result, Answer) and result.queued:
+                self._waiting[entry.proposal.id] = entry
+            else:
+                self._waiting.pop(entry.proposal.id, None)
+        for answer in turn.woken:
+            entry_ = self._waiting.pop(answer.proposal_id, None)
+            if entry_ is not None:
+                turn.results.append((entry_.reply, answer))
+
+        if nobody and self._waiting:
+            self._on_waiting()
+
+    def _tell(self, turn: _Turn) -> None:
+        replies: dict[Reply, list[Result]] = {}
+        for reply, result in turn.results:
+            replies.setdefault(reply, []).append(result)
+        for reply, results in replies.items():
+            _reply(reply, results)
+        for future, value, error in turn.returned:
+            _resolve(future, value, error)
+
+    def _fail(self, submitted: list[_Submitted], ordered: list[_Ordered], error: Exception) -> None:
+        if not isinstance(error, ClearwayError):
+            logger.error("a transaction failed and was rolled back", exc_info=error)
+            reason = getattr(error, "orig", None) or error
+            if isinstance(error, SQLAlchemyError) or type(error).__module__ == "sqlite3":
+                error = StoreUnavailableError(f"the database did not take the transaction: {reason}")
+            else:
+                error = StoreUnavailableError(f"the service failed: {type(error).__name__}: {error}")
+        for one in submitted:
+            _reply(one.reply, [Failure(one.proposal.id, error)])
+        for entry in ordered:
+            _resolve(entry.future, None, error)
+        if not submitted and not ordered:
+            # Whom to wake is not forgotten, and tried again; not at once, since nothing may have changed.
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _reply(reply: Reply, results: list[Result]) -> None:
+    """Tell results; whoever cannot take them does not stop the others."""
+    try:
+        reply(results)
+    except Exception:
+        logger.exception("a client could not be told %d results", len(results))
+
+
+def _resolve(future: Future[Any], value: Any, error: ClearwayError | None) -> None:
+    """Give a command's future what the command returned, unless its caller has gone."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def _closed() -> ShuttingDownError:
+    return ShuttingDownError("the service is going down; try again when it is back")

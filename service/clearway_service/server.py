@@ -1,0 +1,161 @@
+"""The gRPC server: the engine behind a port."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn, cast
+
+import grpc.aio
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from grpc_status import rpc_status
+
+from clearway.v1 import orchestrator_pb2, orchestrator_pb2_grpc
+from clearway_service import __version__
+from clearway_service.engine import Engine
+from clearway_service.errors import ClearwayError, ShuttingDownError
+from clearway_service.settings import ServiceSettings
+from clearway_service.status import status_of
+from clearway_service.stream import Stream
+
+SERVICE = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"]
+
+logger = structlog.get_logger(__name__)
+
+
+class Servicer:
+    """Serves an engine's RPCs, and gives their errors a status.
+
+    Args:
+        engine: Decides.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._streams: set[Stream] = set()
+        self._draining = False
+        for method in SERVICE.methods:
+            if not method.client_streaming:
+                setattr(self, method.name, _unary(getattr(engine.orchestrator, method.name)))
+
+    async def Propose(  # noqa: N802 - the RPC's name
+        self, request_iterator: Any, context: Any
+    ) -> None:
+        """Converse on one stream."""
+        del request_iterator
+        if self._draining:
+            await _abort(context, _going_down())
+        stream = Stream(self._engine, context)
+        self._streams.add(stream)
+        try:
+            await stream.serve()
+        except ClearwayError as error:
+            await _abort(context, error)
+        finally:
+            self._streams.discard(stream)
+
+    async def drain(self) -> None:
+        """Answer on each stream what was proposed, then end it; its client may connect again elsewhere."""
+        self._draining = True
+        await asyncio.gather(*(stream.stop() for stream in self._streams))
+
+
+def _unary(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
+    async def call(request: Any, context: Any) -> Any:
+        try:
+            return await handler(request)
+        except ClearwayError as error:
+            await _abort(context, error)
+
+    return call
+
+
+async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ClearwayError) -> NoReturn:
+    status = rpc_status.to_status(status_of(error))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+    raise AssertionError("abort raises")
+
+
+def _going_down() -> ShuttingDownError:
+    return ShuttingDownError("the service is going down; connect again when it is back")
+
+
+@contextlib.asynccontextmanager
+async def serving(engine: Engine) -> AsyncIterator[int]:
+    """Serve ``engine`` on the host and port of its settings; yield the port, and drain in the end.
+
+    Raises:
+        OSError: The address cannot be listened on.
+    """
+    settings = engine.settings
+    server = grpc.aio.server(
+        migration_thread_pool=ThreadPoolExecutor(max_workers=2),
+        options=[
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            # Two servers on one port would share its connections without a word.
+            ("grpc.so_reuseport", 0),
+            ("grpc.keepalive_time_ms", 10_000),
+            ("grpc.keepalive_timeout_ms", 10_000),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+            ("grpc.keepalive_permit_without_calls", 1),
+        ],
+    )
+    servicer = Servicer(engine)
+    checks = health.aio.HealthServicer()
+    orchestrator_pb2_grpc.add_OrchestratorServicer_to_server(
+        cast("orchestrator_pb2_grpc.OrchestratorServicer", servicer), server
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {settings.host}:{settings.port}: is the address in use?") from error
+    await server.start()
+    for name in ("", SERVICE.full_name):
+        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield port
+    finally:
+        await checks.enter_graceful_shutdown()
+        try:
+            async with asyncio.timeout(settings.shutdown_grace.total_seconds()):
+                await servicer.drain()
+        except TimeoutError:
+            logger.warning("some streams were not answered in time")
+        await server.stop(settings.shutdown_grace.total_seconds())
+
+
+async def serve(settings: ServiceSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        StoreUnavailableError: The database cannot be opened.
+        OSError: The address cannot be listened on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    engine = await asyncio.to_thread(Engine.open, settings)
+    try:
+        async with serving(engine) as port:
+            logger.info(
+                "listening",
+                address=f"{settings.host}:{port}",
+                database=str(settings.database),
+                version=__version__,
+            )
+            await stop.wait()
+            logger.info("draining")
+    finally:
+        await asyncio.to_thread(engine.close)
+        await engine.close_reader()
+    logger.info("stopped")

@@ -1,0 +1,108 @@
+"""Settings of the service: defaults, then ``CLEARWAY_*`` variables, then the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+DEFAULT_HOME = Path("~/.clearway")
+MAX_PORT = 65_535
+
+
+class SettingError(ValueError):
+    """A setting has a value that is not allowed; the message says which and what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """What the service can be told.
+
+    Attributes:
+        database: The SQLite file; made where it does not exist. ``CLEARWAY_DATABASE``.
+        host: The address to listen on. ``CLEARWAY_HOST``.
+        port: The port to listen on; 0 picks a free one. ``CLEARWAY_PORT``.
+        lease: How long a session outlives a lost client. From 1 second. ``CLEARWAY_LEASE_SECONDS``.
+        broken_stream_grace: How long a session outlives a stream that broke, at most its lease.
+            ``CLEARWAY_BROKEN_STREAM_GRACE_SECONDS``.
+        slot_retry_after: What a unary caller is told to wait for a slot.
+            ``CLEARWAY_SLOT_RETRY_AFTER_SECONDS``.
+        shutdown_grace: How long calls in flight may take when the server is told to stop.
+            ``CLEARWAY_SHUTDOWN_GRACE_SECONDS``.
+        max_message_bytes: The largest message taken. ``CLEARWAY_MAX_MESSAGE_BYTES``.
+        extend_leases: Whether opening the database gives all sessions a new lease, as a server does, whose
+            clients could not reach it while it was away.
+    """
+
+    database: Path = field(default_factory=lambda: DEFAULT_HOME.expanduser() / "clearway.db")
+    host: str = "127.0.0.1"
+    port: int = 4200
+    lease: timedelta = timedelta(seconds=30)
+    broken_stream_grace: timedelta = timedelta(seconds=10)
+    slot_retry_after: timedelta = timedelta(seconds=30)
+    shutdown_grace: timedelta = timedelta(seconds=10)
+    max_message_bytes: int = 16 * 1024 * 1024
+    extend_leases: bool = False
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.port <= MAX_PORT, "port", self.port, f"a number from 0 to {MAX_PORT}")
+        _require(self.lease >= timedelta(seconds=1), "lease", self.lease, "1 second or more")
+        for name in ("broken_stream_grace", "slot_retry_after", "shutdown_grace"):
+            value: timedelta = getattr(self, name)
+            _require(value >= timedelta(0), name, value, "0 seconds or more")
+        _require(
+            self.max_message_bytes >= 64 * 1024, "max_message_bytes", self.max_message_bytes, "65536 or more"
+        )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
+        """Return the settings that ``environment`` asks for.
+
+        Raises:
+            SettingError: A variable has a value that is not allowed.
+        """
+        home = Path(environment.get("CLEARWAY_HOME") or DEFAULT_HOME).expanduser()
+        database = environment.get("CLEARWAY_DATABASE")
+        defaults = cls()
+        return cls(
+            database=Path(database).expanduser() if database else home / "clearway.db",
+            host=environment.get("CLEARWAY_HOST") or defaults.host,
+            port=_integer(environment, "CLEARWAY_PORT", defaults.port),
+            lease=_seconds(environment, "CLEARWAY_LEASE_SECONDS", defaults.lease),
+            broken_stream_grace=_seconds(
+                environment, "CLEARWAY_BROKEN_STREAM_GRACE_SECONDS", defaults.broken_stream_grace
+            ),
+            slot_retry_after=_seconds(
+                environment, "CLEARWAY_SLOT_RETRY_AFTER_SECONDS", defaults.slot_retry_after
+            ),
+            shutdown_grace=_seconds(environment, "CLEARWAY_SHUTDOWN_GRACE_SECONDS", defaults.shutdown_grace),
+            max_message_bytes=_integer(environment, "CLEARWAY_MAX_MESSAGE_BYTES", defaults.max_message_bytes),
+            extend_leases=True,
+        )
+
+
+def _require(condition: bool, name: str, value: object, right: str) -> None:
+    if not condition:
+        raise SettingError(f"{name} is {value}; it must be {right}")
+
+
+def _integer(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise SettingError(f"{name} is {text!r}; it must be a whole number") from None
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: timedelta) -> timedelta:
+    text = environment.get(name)
+    if not text:
+        return default
+    try:
+        return timedelta(seconds=float(text))
+    except (ValueError, OverflowError):
+        raise SettingError(f"{name} is {text!r}; it must be a number of seconds") from None

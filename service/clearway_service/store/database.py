@@ -1,0 +1,103 @@
+"""The database: opening it, bringing its schema up to date, one connection that writes, others that read."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Executable, inspect, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from clearway_service.errors import StoreUnavailableError
+from clearway_service.store import migrations
+from clearway_service.store.sqlite import writer_engine
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+class Database:
+    """One SQLite file.
+
+    Args:
+        path: The file; it and its folder are made where they do not exist.
+
+    Raises:
+        StoreUnavailableError: The file cannot be opened, is no database, or is of a later version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._engine = writer_engine(path)
+            self.writer: Connection = self._engine.connect()
+            migrate(self.writer)
+        except (OSError, SQLAlchemyError) as error:
+            reason = getattr(error, "orig", None) or error
+            raise StoreUnavailableError(f"cannot open the database {path}: {reason}") from error
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection commits to the file."""
+        driver: Any = self.writer.connection.driver_connection
+        version: int = driver.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    async def read(self, query: Executable) -> list[tuple[Any, ...]]:
+        """Return the rows of a query that decides nothing, read beside the writer."""
+        async with self._reader.connect() as connection:
+            return [tuple(row) for row in await connection.execute(query)]
+
+    @cached_property
+    def _reader(self) -> AsyncEngine:
+        # It brings the ORM with it, which a flow that reads nothing need not wait for.
+        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+
+        return create_async_engine(
+            f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": 30}, pool_size=4
+        )
+
+    async def close_reader(self) -> None:
+        """Close the connections that read."""
+        if "_reader" in self.__dict__:
+            await self._reader.dispose()
+
+    def close(self) -> None:
+        """Close the connection that writes."""
+        self.writer.close()
+        self._engine.dispose()
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the database to the schema of this version. Quick where it is there already.
+
+    Raises:
+        StoreUnavailableError: The database was written by a later version.
+    """
+    with connection.begin():
+        if _revision(connection) == migrations.HEAD:
+            return
+        # Alembic is imported only where there is something to do: it takes longer than all else here.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", os.fspath(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, migrations.HEAD)
+        except CommandError as error:
+            raise StoreUnavailableError(
+                f"the database has revision {_revision(connection)}, which this version does not know"
+            ) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision

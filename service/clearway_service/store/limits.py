@@ -1,0 +1,127 @@
+"""Concurrency limits: setting, reading and removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Select, delete, func, insert, literal, select, text, update
+
+from clearway_service.errors import LimitNotFoundError
+from clearway_service.store import schema
+from clearway_service.store.slots import Holder, select_holders
+from clearway_service.store.transaction import Transaction
+
+_limit = schema.concurrency_limit
+_slot = schema.slot
+_run = schema.task_run
+_tag = schema.task_run_tag
+
+
+class LimitRow(NamedTuple):
+    """A tag's limit as it is read. Times are microseconds since 1970.
+
+    Attributes:
+        id: The limit's UUID.
+        tag: The tag.
+        slots: How many runs may be Running at once.
+        created: When the limit was first set.
+        updated: When it was last changed.
+        waiting: How many proposals stand in its queue.
+    """
+
+    id: str
+    tag: str
+    slots: int
+    created: int
+    updated: int
+    waiting: int
+
+
+def select_limits() -> Select[Any]:
+    """Return the query for limits, in the order of ``LimitRow``."""
+    waiting = (
+        select(func.count())
+        .select_from(schema.waiter)
+        .where(schema.waiter.c.blocking_tag == _limit.c.tag, schema.waiter.c.until.is_(None))
+        .scalar_subquery()
+    )
+    return select(_limit.c.id, _limit.c.tag, _limit.c.slots, _limit.c.created, _limit.c.updated, waiting)
+
+
+class SetLimit(NamedTuple):
+    """What became of a limit that was set: as it is, who holds its slots, and what it was before."""
+
+    limit: LimitRow
+    holders: list[Holder]
+    previous: int | None
+
+
+def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
+    """Return the command that sets the limit of ``tag``.
+
+    A new limit counts the runs that are Running already, so it holds from its first moment; those above it
+    are left to end. Waiters are decided about again.
+    """
+
+    def command(transaction: Transaction) -> SetLimit:
+        connection, now = transaction.connection, transaction.now
+        previous = connection.scalar(select(_limit.c.slots).where(_limit.c.tag == tag))
+        if previous is None:
+            row = {"id": transaction.new_id(), "tag": tag, "slots": slots, "created": now, "updated": now}
+            connection.execute(insert(_limit).values(row))
+            _count_running(transaction, tag)
+        elif previous != slots:
+            connection.execute(update(_limit).where(_limit.c.tag == tag).values(slots=slots, updated=now))
+        transaction.woken_tags.add(tag)
+        found = LimitRow(*tuple(connection.execute(select_limits().where(_limit.c.tag == tag)).one()))
+        holders = [Holder(*tuple(row)) for row in connection.execute(select_holders([tag]))]
+        return SetLimit(found, holders, previous)
+
+    return command
+
+
+def _count_running(transaction: Transaction, tag: str) -> None:
+    # The type as a literal, so that the index of Running runs serves.
+    running = (
+        select(literal(tag), _run.c.id, literal(transaction.now))
+        .select_from(_run.join(_tag, (_tag.c.run_id == _run.c.id) & (_tag.c.tag == tag)))
+        .where(_run.c.state_type == text("3"), _run.c.tracks_subflow.is_(False))
+    )
+    transaction.connection.execute(insert(_slot).from_select(["tag", "task_run_id", "taken"], running))
+
+
+def delete_limit(tag: str) -> Callable[[Transaction], None]:
+    """Return the command that removes the limit of ``tag``: slots are no longer counted, waiters go."""
+
+    def command(transaction: Transaction) -> None:
+        connection = transaction.connection
+        if connection.execute(delete(_limit).where(_limit.c.tag == tag)).rowcount == 0:
+            raise no_limit(tag)
+        connection.execute(delete(_slot).where(_slot.c.tag == tag))
+        transaction.woken_tags.add(tag)
+
+    return command
+
+
+def reset_limit(tag: str) -> Callable[[Transaction], list[Holder]]:
+    """Return the command that takes back all slots of ``tag``, and answers who held them.
+
+    Their runs go on and are no longer counted; the waiters go.
+    """
+
+    def command(transaction: Transaction) -> list[Holder]:
+        connection = transaction.connection
+        if connection.scalar(select(_limit.c.slots).where(_limit.c.tag == tag)) is None:
+            raise no_limit(tag)
+        freed = [Holder(*tuple(row)) for row in connection.execute(select_holders([tag]))]
+        connection.execute(delete(_slot).where(_slot.c.tag == tag))
+        transaction.woken_tags.add(tag)
+        return freed
+
+    return command
+
+
+def no_limit(tag: str) -> LimitNotFoundError:
+    """Return the error that says that ``tag`` has no limit."""
+    return LimitNotFoundError(f"no concurrency limit is set on the tag '{tag}'", "tag")

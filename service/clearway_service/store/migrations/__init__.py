@@ -1,0 +1,3 @@
+"""Migrations: Alembic brings a database to the schema."""
+
+HEAD = "0001"

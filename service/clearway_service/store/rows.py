@@ -1,0 +1,142 @@
+"""Rows: between the core's tuples and the tables'."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from clearway_service.core.proposals import Proposal, Waiter
+from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
+from clearway_service.core.states import ProposedState, State, StateType
+from clearway_service.store.statements import FLOW_RUN, TASK_RUN
+
+Row = Sequence[Any]
+
+_FLOW_WIDTH = len(FLOW_RUN)
+_TASK_WIDTH = len(TASK_RUN)
+_NO_TAGS = "[]"
+
+
+def tags_from(text: str) -> tuple[str, ...]:
+    """Return the tags of a tags column."""
+    return () if text == _NO_TAGS else tuple(json.loads(text))
+
+
+def tags_to(tags: tuple[str, ...]) -> str:
+    """Return what the tags column holds for ``tags``."""
+    return json.dumps(tags, ensure_ascii=False) if tags else _NO_TAGS
+
+
+def flow_run_from(row: Row) -> tuple[FlowRunSpec, Progress]:
+    """Return the flow run of a row of ``select_runs``."""
+    id_, name, flow_name, flow_version, parameters, tags, retries, retry_delay, parent, created = row[
+        :_FLOW_WIDTH
+    ]
+    spec = FlowRunSpec(
+        id_, name, flow_name, flow_version, parameters, tags_from(tags), retries, retry_delay, parent
+    )
+    return spec, _progress_from(row[_FLOW_WIDTH:], created)
+
+
+def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
+    """Return the task run of a row of ``select_runs``."""
+    id_, flow, key, dynamic_key, name, version, tags, retries, delay, inputs, tracks, child, created = row[
+        :_TASK_WIDTH
+    ]
+    spec = TaskRunSpec(
+        id_,
+        flow,
+        key,
+        dynamic_key,
+        name,
+        version,
+        tags_from(tags),
+        retries,
+        delay,
+        inputs,
+        bool(tracks),
+        child,
+    )
+    return spec, _progress_from(row[_TASK_WIDTH:], created)
+
+
+def _progress_from(row: Row, created: int) -> Progress:
+    session_id, ordinal, run_count, expected, start, end, total = row[:7]
+    return Progress(State(*row[7:]), session_id, ordinal, run_count, created, expected, start, end, total)
+
+
+def progress_to(progress: Progress) -> Row:
+    """Return a run's progress in the order of ``statements.PROGRESS``."""
+    state = progress.state
+    return (
+        state.id,
+        state.type,
+        state.name,
+        progress.session_id,
+        progress.ordinal,
+        progress.run_count,
+        progress.expected_start_time,
+        progress.start_time,
+        progress.end_time,
+        progress.total_run_time,
+    )
+
+
+def flow_run_to(spec: FlowRunSpec, progress: Progress) -> Row:
+    """Return a new flow run's row, in the order of ``statements.FLOW_RUN`` and ``PROGRESS``."""
+    return (*spec[:5], tags_to(spec.tags), *spec[6:], progress.created, *progress_to(progress))
+
+
+def task_run_to(spec: TaskRunSpec, progress: Progress) -> Row:
+    """Return a new task run's row, in the order of ``statements.TASK_RUN`` and ``PROGRESS``."""
+    return (*spec[:6], tags_to(spec.tags), *spec[7:], progress.created, *progress_to(progress))
+
+
+def state_to(kind: RunKind, run_id: str, ordinal: int, state: State, answer: int, answer_message: str) -> Row:
+    """Return a state's row, in the order of ``statements.STATE``."""
+    return (state.id, kind.value, run_id, ordinal, *state[1:], answer, answer_message)
+
+
+def waiter_from(row: Row) -> Waiter:
+    """Return the waiter of a row: its place, then ``statements.WAITER``."""
+    (
+        place,
+        id_,
+        run_id,
+        session_id,
+        owner,
+        tag,
+        _since,
+        passed,
+        until,
+        name,
+        message,
+        cache_key,
+        cache_expiration,
+    ) = row
+    state = ProposedState(
+        StateType.RUNNING, name, message, cache_key=cache_key, cache_expiration=cache_expiration
+    )
+    proposal = Proposal(id_, RunKind.TASK, run_id, state, session_id=session_id, queues=until is None)
+    return Waiter(proposal, place, tag, owner, passed, until)
+
+
+def waiter_to(waiter: Waiter, now: int) -> Row:
+    """Return a new waiter's row, in the order of ``statements.WAITER``."""
+    proposal = waiter.proposal
+    state = proposal.state
+    return (
+        proposal.id,
+        proposal.run_id,
+        proposal.session_id,
+        waiter.owner,
+        waiter.blocking_tag,
+        now,
+        waiter.passed,
+        waiter.until,
+        state.name,
+        state.message,
+        state.cache_key,
+        state.cache_expiration,
+    )

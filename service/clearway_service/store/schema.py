@@ -1,0 +1,272 @@
+"""The schema, in SQLAlchemy Core; Alembic brings a database to it.
+
+Times are microseconds since 1970 and ids are UUID strings, so that no value needs converting on the way in or
+out. Columns that mean "none" by an empty string are never null.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives a rowid only to INTEGER; elsewhere the sequence is a bigint.
+_Sequence = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _id(name: str, **options: bool) -> Column[str]:
+    return Column(name, String(36), nullable=False, **options)  # type: ignore[arg-type]
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _number(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def _progress_columns() -> list[Column[int] | Column[str]]:
+    """Return the columns that each transition keeps, the same for both kinds of run."""
+    return [
+        _id("state_id"),
+        _number("state_type"),
+        _text("state_name"),
+        _id("session_id"),
+        _number("ordinal"),
+        _number("run_count"),
+        _number("expected_start_time", nullable=True),
+        _number("start_time", nullable=True),
+        _number("end_time", nullable=True),
+        _number("total_run_time"),
+    ]
+
+
+flow_run = Table(
+    "flow_run",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    _id("id", unique=True),
+    _text("name"),
+    _text("flow_name"),
+    _text("flow_version"),
+    _text("parameters"),
+    _text("tags"),
+    _number("retries"),
+    _number("retry_delay"),
+    _id("parent_task_run_id"),
+    _number("created"),
+    *_progress_columns(),
+)
+
+task_run = Table(
+    "task_run",
+    metadata,
+    Column("seq", _Sequence, primary_key=True, autoincrement=True),
+    _id("id", unique=True),
+    _id("flow_run_id"),
+    _text("task_key"),
+    _text("dynamic_key"),
+    _text("name"),
+    _text("task_version"),
+    _text("tags"),
+    _number("retries"),
+    _number("retry_delay"),
+    _text("inputs"),
+    Column("tracks_subflow", Boolean, nullable=False),
+    _id("child_flow_run_id"),
+    _number("created"),
+    *_progress_columns(),
+    UniqueConstraint("flow_run_id", "task_key", "dynamic_key"),
+)
+
+# The Running runs, by the session that holds them: for the moment when it ends, and for a new limit to count.
+for _table in (flow_run, task_run):
+    Index(
+        f"ix_{_table.name}_running",
+        _table.c.session_id,
+        sqlite_where=_table.c.state_type == text("3"),
+    )
+
+flow_run_tag = Table(
+    "flow_run_tag",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("run_id", String(36), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+task_run_tag = Table(
+    "task_run_tag",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("run_id", String(36), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+# The proposal's id is the key of the state that records its decision, so a replay needs no further index.
+state = Table(
+    "state",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String(4), nullable=False),
+    _id("run_id"),
+    _number("ordinal"),
+    _number("type"),
+    _text("name"),
+    _number("timestamp"),
+    _text("message"),
+    Column("data", LargeBinary, nullable=True),
+    _number("scheduled_time", nullable=True),
+    _text("cache_key"),
+    _number("cache_expiration", nullable=True),
+    _number("answer"),
+    _text("answer_message"),
+    Index("ix_state_run_id", "run_id", "ordinal"),
+    sqlite_with_rowid=False,
+)
+
+# Aborts make no state, so their decisions are recorded apart.
+abort = Table(
+    "abort",
+    metadata,
+    Column("proposal_id", String(36), primary_key=True),
+    Column("kind", String(4), nullable=False),
+    _id("run_id"),
+    _number("reason"),
+    _text("message"),
+    _id("state_id"),
+)
+
+concurrency_limit = Table(
+    "concurrency_limit",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    _id("id", unique=True),
+    _number("slots"),
+    _number("created"),
+    _number("updated"),
+)
+
+# A limit's holders. They are counted from here, never by a counter that could be wrong.
+slot = Table(
+    "slot",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("task_run_id", String(36), primary_key=True),
+    _number("taken"),
+    Index("ix_slot_task_run_id", "task_run_id"),
+    sqlite_with_rowid=False,
+)
+
+# The queue for slots. A waiter stands in the queue of one tag whose limit is full; when that tag frees a slot
+# it goes, or moves to the queue of another full tag, keeping its place. So a hand-off looks at heads only.
+waiter = Table(
+    "waiter",
+    metadata,
+    Column("place", _Sequence, primary_key=True, autoincrement=True),
+    _id("proposal_id", unique=True),
+    _id("task_run_id"),
+    _id("session_id"),
+    _id("owner"),
+    _text("blocking_tag"),
+    _number("since"),
+    _number("passed"),
+    _number("until", nullable=True),
+    _text("state_name"),
+    _text("state_message"),
+    _text("cache_key"),
+    _number("cache_expiration", nullable=True),
+    # Those who are away stand in no queue; the type as a literal serves the index's condition.
+    Index(
+        "ix_waiter_blocking_tag",
+        "blocking_tag",
+        "place",
+        sqlite_where=text("until IS NULL"),
+    ),
+    Index("ix_waiter_task_run_id", "task_run_id"),
+    Index("ix_waiter_session_id", "session_id"),
+    sqlite_autoincrement=True,
+)
+
+# The elders of a tag: those who wait, here or in another queue, and need slots of this tag and of others.
+waiter_tag = Table(
+    "waiter_tag",
+    metadata,
+    Column("tag", Text, primary_key=True),
+    Column("place", _Sequence, primary_key=True, autoincrement=False),
+    _id("proposal_id"),
+    Index("ix_waiter_tag_proposal_id", "proposal_id"),
+    sqlite_with_rowid=False,
+)
+
+# Answers to waiters that another engine has to give.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("owner", String(36), primary_key=True),
+    Column("proposal_id", String(36), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    _text("client_name"),
+    _text("language"),
+    _text("version"),
+    _number("opened"),
+    _number("expires"),
+    _text("process"),
+    Column("ended", Boolean, nullable=False, server_default=text("0")),
+    Index("ix_session_expires", "ended", "expires"),
+)
+
+cache_entry = Table(
+    "cache_entry",
+    metadata,
+    Column("key", Text, primary_key=True),
+    _id("state_id"),
+    _id("task_run_id"),
+    _number("created"),
+    _number("expires", nullable=True),
+)
+
+log = Table(
+    "log",
+    metadata,
+    Column("id", _Sequence, primary_key=True, autoincrement=True),
+    _id("flow_run_id"),
+    _id("task_run_id"),
+    _text("logger"),
+    _number("level"),
+    _text("message"),
+    _number("timestamp"),
+    Index("ix_log_flow_run_id", "flow_run_id", "id"),
+    Index(
+        "ix_log_task_run_id",
+        "task_run_id",
+        "id",
+        sqlite_where=text("task_run_id != ''"),
+    ),
+)

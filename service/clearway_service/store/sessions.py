@@ -1,0 +1,164 @@
+"""Sessions: leases on the runs that a client runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
+
+from clearway_service.core.runs import RunKind
+from clearway_service.errors import SessionExpiredError
+from clearway_service.store import schema
+from clearway_service.store.transaction import Transaction
+
+_session = schema.session
+_waiter = schema.waiter
+
+
+class Client(NamedTuple):
+    """Who is at the other end of a session: a name for people, its language, its library's version."""
+
+    name: str
+    language: str
+    version: str
+
+
+def open_session(
+    session_id: str, client: Client, lease: int, process: str = ""
+) -> Callable[[Transaction], None]:
+    """Return the command that opens a session for ``lease`` microseconds.
+
+    Args:
+        session_id: Its UUID.
+        client: Who is at the other end.
+        lease: How long it lives if nothing more is heard.
+        process: The client's process, as ``processes.this_process`` names it; empty where it is not known.
+    """
+
+    def command(transaction: Transaction) -> None:
+        row = {
+            "id": session_id,
+            "client_name": client.name,
+            "language": client.language,
+            "version": client.version,
+            "opened": transaction.now,
+            "expires": transaction.now + lease,
+            "process": process,
+            "ended": False,
+        }
+        transaction.connection.execute(insert(_session).values(row))
+
+    return command
+
+
+def resume_session(session_id: str, lease: int) -> Callable[[Transaction], None]:
+    """Return the command that gives a session that has not ended a new lease."""
+
+    def command(transaction: Transaction) -> None:
+        if not renew_sessions({session_id: transaction.now + lease})(transaction):
+            raise SessionExpiredError(
+                f"session {session_id} has ended, or never was; open a new one", "hello.resume_session_id"
+            )
+
+    return command
+
+
+def shorten_session(session_id: str, grace: int) -> Callable[[Transaction], None]:
+    """Return the command that leaves a session ``grace`` microseconds, if it has more."""
+
+    def command(transaction: Transaction) -> None:
+        expires = transaction.now + grace
+        mine = (_session.c.id == session_id) & (_session.c.expires > expires)
+        transaction.connection.execute(update(_session).where(mine).values(expires=expires))
+
+    return command
+
+
+def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[str]]:
+    """Return the command that sets when sessions run out, and answers which of them are open."""
+
+    def command(transaction: Transaction) -> set[str]:
+        connection, ids = transaction.connection, list(expires)
+        is_open = _session.c.id.in_(ids) & _session.c.ended.is_(False)
+        found = set(connection.scalars(select(_session.c.id).where(is_open)))
+        for session_id in found:
+            mine = _session.c.id == session_id
+            connection.execute(update(_session).where(mine).values(expires=expires[session_id]))
+        return found
+
+    return command
+
+
+def extend_all_sessions(lease: int) -> Callable[[Transaction], None]:
+    """Return the command that gives each open session at least ``lease`` from now."""
+
+    def command(transaction: Transaction) -> None:
+        least = transaction.now + lease
+        statement = update(_session).where(_session.c.ended.is_(False), _session.c.expires < least)
+        transaction.connection.execute(statement.values(expires=least))
+
+    return command
+
+
+def end_session(session_id: str, message: str) -> Callable[[Transaction], None]:
+    """Return the command that ends a session: its running runs crash, and its waiters leave the queue."""
+
+    def command(transaction: Transaction) -> None:
+        _end(transaction, {session_id: message})
+
+    return command
+
+
+def expire_sessions(is_dead: Callable[[str], bool]) -> Callable[[Transaction], int | None]:
+    """Return the command that ends the sessions whose leases have run out, or whose processes have died.
+
+    Args:
+        is_dead: Whether a process, by its name, has provably died.
+
+    The command answers when the next lease runs out, in microseconds since 1970; None where there is none.
+    """
+
+    def command(transaction: Transaction) -> int | None:
+        connection = transaction.connection
+        messages = {}
+        for row in connection.execute(select(_session).where(_session.c.ended.is_(False))):
+            if row.expires <= transaction.now:
+                messages[row.id] = _expired(row)
+            elif row.process and is_dead(row.process):
+                messages[row.id] = f"lost its client {row.client_name}: its process has died"
+        if messages:
+            _end(transaction, messages)
+        remove_waiters(transaction, _waiter.c.until <= transaction.now)
+        is_open = _session.c.ended.is_(False)
+        earliest: int | None = connection.scalar(select(func.min(_session.c.expires)).where(is_open))
+        return earliest
+
+    return command
+
+
+def remove_waiters(transaction: Transaction, which: ColumnElement[bool]) -> None:
+    """Take waiters out of the queues; the slots that were kept for them are for others then."""
+    connection, elders = transaction.connection, schema.waiter_tag
+    places = select(_waiter.c.place).where(which)
+    kept = elders.c.place.in_(places)
+    transaction.woken_tags.update(connection.scalars(select(elders.c.tag).where(kept).distinct()))
+    connection.execute(delete(elders).where(kept))
+    connection.execute(delete(_waiter).where(which))
+
+
+def _expired(row: Any) -> str:
+    since = datetime.fromtimestamp(row.expires / 1e6, UTC).isoformat(timespec="seconds")
+    return f"lost its client {row.client_name}: nothing was heard of it until its lease ran out at {since}"
+
+
+def _end(transaction: Transaction, messages: dict[str, str]) -> None:
+    connection, ids = transaction.connection, list(messages)
+    connection.execute(update(_session).where(_session.c.id.in_(ids)).values(ended=True))
+    remove_waiters(transaction, _waiter.c.session_id.in_(ids))
+    for kind, table in ((RunKind.FLOW, schema.flow_run), (RunKind.TASK, schema.task_run)):
+        # The type as a literal, so that the index of Running runs serves.
+        running = table.c.session_id.in_(ids) & (table.c.state_type == text("3"))
+        for run_id, session_id in connection.execute(select(table.c.id, table.c.session_id).where(running)):
+            transaction.ended_runs[kind, run_id] = messages[session_id]

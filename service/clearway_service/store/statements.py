@@ -1,0 +1,277 @@
+"""Statements of the hot path: built with Core, compiled once, executed through the driver with tuples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Table, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert_into
+from sqlalchemy.sql.expression import ClauseElement
+
+from clearway_service.store import schema
+from clearway_service.store.sqlite import DIALECT, json_rows, members
+
+PROGRESS = (
+    "state_id",
+    "state_type",
+    "state_name",
+    "session_id",
+    "ordinal",
+    "run_count",
+    "expected_start_time",
+    "start_time",
+    "end_time",
+    "total_run_time",
+)
+STATE = (
+    "id",
+    "kind",
+    "run_id",
+    "ordinal",
+    "type",
+    "name",
+    "timestamp",
+    "message",
+    "data",
+    "scheduled_time",
+    "cache_key",
+    "cache_expiration",
+    "answer",
+    "answer_message",
+)
+FLOW_RUN = (
+    "id",
+    "name",
+    "flow_name",
+    "flow_version",
+    "parameters",
+    "tags",
+    "retries",
+    "retry_delay",
+    "parent_task_run_id",
+    "created",
+)
+TASK_RUN = (
+    "id",
+    "flow_run_id",
+    "task_key",
+    "dynamic_key",
+    "name",
+    "task_version",
+    "tags",
+    "retries",
+    "retry_delay",
+    "inputs",
+    "tracks_subflow",
+    "child_flow_run_id",
+    "created",
+)
+RUN_PROGRESS = PROGRESS[3:]
+RUN_STATE = STATE[:1] + STATE[4:12]
+WAITER = (
+    "proposal_id",
+    "task_run_id",
+    "session_id",
+    "owner",
+    "blocking_tag",
+    "since",
+    "passed",
+    "until",
+    "state_name",
+    "state_message",
+    "cache_key",
+    "cache_expiration",
+)
+
+
+def render(statement: ClauseElement, parameters: Sequence[str]) -> str:
+    """Return the driver's SQL of ``statement``, whose parameters are given in the order of ``parameters``.
+
+    Raises:
+        ValueError: The statement takes its parameters in another order.
+    """
+    compiled = statement.compile(dialect=DIALECT)
+    order = tuple(getattr(compiled, "positiontup", None) or ())
+    if order != tuple(parameters):
+        raise ValueError(f"parameters are {order}, not {tuple(parameters)}: {compiled}")
+    return str(compiled)
+
+
+def insert_rows(table: Table, columns: Sequence[str]) -> str:
+    """Return the SQL that inserts one row into ``table``, given its ``columns`` in this order."""
+    return render(insert(table).values({name: bindparam(name) for name in columns}), columns)
+
+
+def _update_progress(table: Table) -> str:
+    statement = (
+        update(table)
+        .where(table.c.id == bindparam("run_id"))
+        .values({name: bindparam(name) for name in PROGRESS})
+    )
+    return render(statement, (*PROGRESS, "run_id"))
+
+
+def run_columns(table: Table) -> Iterable[Any]:
+    """Return the columns of a run with its present state, as ``rows`` reads them."""
+    own = FLOW_RUN if table is schema.flow_run else TASK_RUN
+    yield from (table.c[name] for name in (*own, *RUN_PROGRESS))
+    yield from (schema.state.c[name] for name in RUN_STATE)
+
+
+def select_runs(table: Table) -> Any:
+    """Return the query for runs with their present states."""
+    joined = table.join(schema.state, schema.state.c.id == table.c.state_id)
+    return select(*run_columns(table)).select_from(joined)
+
+
+def _task_runs_by_key() -> str:
+    keys, (flow_run_id, task_key, dynamic_key) = json_rows("keys", 3)
+    table = schema.task_run
+    joined = keys.join(
+        table,
+        (table.c.flow_run_id == flow_run_id)
+        & (table.c.task_key == task_key)
+        & (table.c.dynamic_key == dynamic_key),
+    ).join(schema.state, schema.state.c.id == table.c.state_id)
+    return render(select(*run_columns(table)).select_from(joined), ("keys",))
+
+
+def _waiters() -> Any:
+    table = schema.waiter
+    return select(table.c.place, *(table.c[name] for name in WAITER))
+
+
+_abort_state = select(
+    *(schema.abort.c[name] for name in ("proposal_id", "kind", "run_id", "reason", "message")),
+    *(schema.state.c[name] for name in RUN_STATE),
+).select_from(schema.abort.join(schema.state, schema.state.c.id == schema.abort.c.state_id))
+
+# Loads. Each takes one JSON array, but for the heads of queues.
+FLOW_RUNS_BY_ID = render(select_runs(schema.flow_run).where(members(schema.flow_run.c.id, "ids")), ("ids",))
+TASK_RUNS_BY_ID = render(select_runs(schema.task_run).where(members(schema.task_run.c.id, "ids")), ("ids",))
+TASK_RUNS_BY_KEY = _task_runs_by_key()
+FLOW_RUN_IDS = render(select(schema.flow_run.c.id).where(members(schema.flow_run.c.id, "ids")), ("ids",))
+STATES_BY_ID = render(
+    select(*(schema.state.c[name] for name in STATE)).where(members(schema.state.c.id, "ids")), ("ids",)
+)
+ABORTS_BY_ID = render(_abort_state.where(members(schema.abort.c.proposal_id, "ids")), ("ids",))
+LIMITS_BY_TAG = render(
+    select(schema.concurrency_limit.c.tag, schema.concurrency_limit.c.slots).where(
+        members(schema.concurrency_limit.c.tag, "tags")
+    ),
+    ("tags",),
+)
+SLOTS_BY_RUN = render(
+    select(schema.slot.c.tag, schema.slot.c.task_run_id).where(members(schema.slot.c.task_run_id, "ids")),
+    ("ids",),
+)
+SLOTS_TAKEN = render(
+    select(func.count()).select_from(schema.slot).where(schema.slot.c.tag == bindparam("of_tag")),
+    ("of_tag",),
+)
+WAITERS_BY_RUN = render(
+    _waiters().where(members(schema.waiter.c.task_run_id, "ids")).order_by(schema.waiter.c.place), ("ids",)
+)
+WAITERS_BY_TAG = render(
+    _waiters()
+    .where(schema.waiter.c.blocking_tag == bindparam("tag"), schema.waiter.c.until.is_(None))
+    .order_by(schema.waiter.c.place)
+    .limit(bindparam("count"))
+    .offset(bindparam("offset")),
+    ("tag", "count", "offset"),
+)
+WAITERS_COUNT = render(
+    select(func.count())
+    .select_from(schema.waiter)
+    .where(schema.waiter.c.blocking_tag == bindparam("tag"), schema.waiter.c.until.is_(None)),
+    ("tag",),
+)
+ELDERS_BY_TAG = render(
+    _waiters()
+    .select_from(schema.waiter_tag.join(schema.waiter, schema.waiter.c.place == schema.waiter_tag.c.place))
+    .where(schema.waiter_tag.c.tag == bindparam("of_tag"), schema.waiter.c.until.is_(None))
+    .order_by(schema.waiter_tag.c.place)
+    .limit(bindparam("count"))
+    .offset(bindparam("offset")),
+    ("of_tag", "count", "offset"),
+)
+CACHE_BY_KEY = render(
+    select(schema.cache_entry.c.key, *(schema.state.c[name] for name in RUN_STATE))
+    .select_from(schema.cache_entry.join(schema.state, schema.state.c.id == schema.cache_entry.c.state_id))
+    .where(
+        members(schema.cache_entry.c.key, "keys"),
+        (schema.cache_entry.c.expires.is_(None)) | (schema.cache_entry.c.expires > bindparam("now")),
+    ),
+    ("keys", "now"),
+)
+SESSIONS_BY_ID = render(
+    select(schema.session.c.id, schema.session.c.client_name, schema.session.c.expires).where(
+        members(schema.session.c.id, "ids"), schema.session.c.ended.is_(False)
+    ),
+    ("ids",),
+)
+
+# Writes.
+INSERT_FLOW_RUN = insert_rows(schema.flow_run, (*FLOW_RUN, *PROGRESS))
+INSERT_TASK_RUN = insert_rows(schema.task_run, (*TASK_RUN, *PROGRESS))
+INSERT_FLOW_RUN_TAG = insert_rows(schema.flow_run_tag, ("tag", "run_id"))
+INSERT_TASK_RUN_TAG = insert_rows(schema.task_run_tag, ("tag", "run_id"))
+UPDATE_FLOW_RUN = _update_progress(schema.flow_run)
+UPDATE_TASK_RUN = _update_progress(schema.task_run)
+INSERT_STATE = insert_rows(schema.state, STATE)
+INSERT_ABORT = insert_rows(schema.abort, ("proposal_id", "kind", "run_id", "reason", "message", "state_id"))
+INSERT_SLOT = insert_rows(schema.slot, ("tag", "task_run_id", "taken"))
+DELETE_SLOT = render(
+    delete(schema.slot).where(
+        schema.slot.c.tag == bindparam("of_tag"), schema.slot.c.task_run_id == bindparam("run_id")
+    ),
+    ("of_tag", "run_id"),
+)
+INSERT_WAITER = insert_rows(schema.waiter, WAITER)
+DELETE_WAITER = render(delete(schema.waiter).where(schema.waiter.c.proposal_id == bindparam("id")), ("id",))
+DELETE_WAITER_TAGS = render(
+    delete(schema.waiter_tag).where(schema.waiter_tag.c.proposal_id == bindparam("id")), ("id",)
+)
+INSERT_WAITER_TAG = render(
+    upsert_into(schema.waiter_tag)
+    .from_select(
+        ["tag", "place", "proposal_id"],
+        select(bindparam("of_tag", type_=Text), schema.waiter.c.place, schema.waiter.c.proposal_id).where(
+            schema.waiter.c.proposal_id == bindparam("id")
+        ),
+    )
+    .on_conflict_do_nothing(),
+    ("of_tag", "id"),
+)
+PASS_WAITER = render(
+    update(schema.waiter)
+    .where(schema.waiter.c.proposal_id == bindparam("id"))
+    .values(passed=bindparam("passed")),
+    ("passed", "id"),
+)
+MOVE_WAITER = render(
+    update(schema.waiter)
+    .where(schema.waiter.c.proposal_id == bindparam("id"))
+    .values(blocking_tag=bindparam("blocking_tag")),
+    ("blocking_tag", "id"),
+)
+ADOPT_WAITER = render(
+    update(schema.waiter)
+    .where(schema.waiter.c.proposal_id == bindparam("id"))
+    .values(session_id=bindparam("session_id"), owner=bindparam("owner"), until=bindparam("until_")),
+    ("session_id", "owner", "until_", "id"),
+)
+INSERT_DELIVERY = insert_rows(schema.delivery, ("owner", "proposal_id"))
+
+
+def _upsert_cache_entry() -> str:
+    columns = ("key", "state_id", "task_run_id", "created", "expires")
+    statement = upsert_into(schema.cache_entry).values({name: bindparam(name) for name in columns})
+    statement = statement.on_conflict_do_update(
+        index_elements=["key"], set_={name: statement.excluded[name] for name in columns[1:]}
+    )
+    return render(statement, columns)
+
+
+UPSERT_CACHE_ENTRY = _upsert_cache_entry()

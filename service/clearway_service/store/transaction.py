@@ -1,0 +1,35 @@
+"""Transaction: what one turn of the pipeline may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from clearway_service.core.runs import RunKind
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One turn's transaction, and what its commands ask of the batch that follows them.
+
+    Attributes:
+        connection: For plain Core.
+        now: The service's clock, in microseconds since 1970.
+        new_id: Makes time-ordered UUIDs.
+        woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
+        ended_runs: Runs that lose their session, each with the message of its Crashed state.
+    """
+
+    connection: Connection
+    now: int
+    new_id: Callable[[], str]
+    woken_tags: set[str] = field(default_factory=set)
+    ended_runs: dict[tuple[RunKind, str], str] = field(default_factory=dict)
+
+    @property
+    def driver(self) -> Any:
+        """The driver's own connection, for statements that are compiled already."""
+        return self.connection.connection.driver_connection

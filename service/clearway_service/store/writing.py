@@ -1,0 +1,104 @@
+"""Writing: what a batch of decisions changed, in a handful of bulk statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from clearway_service.core.changes import Changes, RecordedAbort
+from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
+from clearway_service.core.snapshot import RunEntry
+from clearway_service.store import statements
+from clearway_service.store.rows import (
+    Row,
+    flow_run_to,
+    progress_to,
+    state_to,
+    task_run_to,
+    waiter_to,
+)
+
+
+class Cursor(Protocol):
+    """The driver's connection, as far as it is used here."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
+        """Run ``sql``."""
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Any:
+        """Run ``sql`` once for each of ``parameters``."""
+
+
+def write(cursor: Cursor, changes: Changes, now: int) -> None:
+    """Write ``changes`` in the transaction of ``cursor``."""
+    _write_runs(cursor, changes.runs)
+    _many(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
+    # Freed before taken, so that a limit holds in between as well.
+    _many(cursor, statements.DELETE_SLOT, list(changes.slots_freed))
+    _many(cursor, statements.INSERT_SLOT, [(tag, run_id, now) for tag, run_id in changes.slots_taken])
+    _many(cursor, statements.UPSERT_CACHE_ENTRY, list(changes.cache))
+    _many(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
+    _many(cursor, statements.DELETE_WAITER, [(id_,) for id_ in changes.waiters_removed])
+    _many(cursor, statements.MOVE_WAITER, [(tag, id_) for id_, tag in changes.waiters_moved.items()])
+    adopted = [
+        (waiter.proposal.session_id, waiter.owner, waiter.until, id_)
+        for id_, waiter in changes.waiters_adopted.items()
+    ]
+    _many(cursor, statements.ADOPT_WAITER, adopted)
+    added = [waiter_to(waiter, now) for waiter in changes.waiters_added.values()]
+    _many(cursor, statements.INSERT_WAITER, added)
+    aging = [(tag, id_) for id_, tags in changes.waiters_aging.items() for tag in tags]
+    _many(cursor, statements.INSERT_WAITER_TAG, aging)
+    passed = [(count, id_) for id_, count in changes.waiters_passed.items()]
+    _many(cursor, statements.PASS_WAITER, passed)
+    _many(cursor, statements.DELETE_WAITER_TAGS, [(id_,) for id_ in changes.waiters_removed])
+    _many(cursor, statements.INSERT_DELIVERY, changes.deliveries)
+
+
+def _write_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
+    created, updated_flows, updated_tasks = [], [], []
+    for entry in entries:
+        assert entry.progress is not None
+        if entry.created:
+            created.append(entry)
+        elif isinstance(entry.run, FlowRunSpec):
+            updated_flows.append((*progress_to(entry.progress), entry.run.id))
+        else:
+            updated_tasks.append((*progress_to(entry.progress), entry.run.id))
+    _many(cursor, statements.UPDATE_FLOW_RUN, updated_flows)
+    _many(cursor, statements.UPDATE_TASK_RUN, updated_tasks)
+    insert_runs(cursor, created)
+
+
+def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
+    """Insert new runs with their tags. Their first states are the caller's to insert."""
+    flows, tasks, flow_tags, task_tags = [], [], [], []
+    for entry in entries:
+        assert entry.progress is not None
+        pairs = [(tag, entry.run.id) for tag in entry.run.tags]
+        if isinstance(entry.run, TaskRunSpec):
+            tasks.append(task_run_to(entry.run, entry.progress))
+            task_tags += pairs
+        else:
+            flows.append(flow_run_to(entry.run, entry.progress))
+            flow_tags += pairs
+    _many(cursor, statements.INSERT_FLOW_RUN, flows)
+    _many(cursor, statements.INSERT_TASK_RUN, tasks)
+    _many(cursor, statements.INSERT_FLOW_RUN_TAG, flow_tags)
+    _many(cursor, statements.INSERT_TASK_RUN_TAG, task_tags)
+
+
+def _abort(entry: RecordedAbort) -> Row:
+    return (
+        entry.proposal_id,
+        entry.kind.value,
+        entry.run_id,
+        entry.abort.reason,
+        entry.abort.message,
+        entry.state.id,
+    )
+
+
+def _many(cursor: Cursor, sql: str, rows: list[Any]) -> None:
+    if rows:
+        cursor.executemany(sql, rows)
