@@ -1,0 +1,103 @@
+"""Clearway: flows and tasks whose every state is proposed to a service, and decided by it.
+
+    from clearway import flow, task
+
+    @task(retries=3)
+    def load(path): ...
+
+    @flow
+    def nightly(paths):
+        return load.map(paths)
+
+What this package offers is loaded when it is first used, so that importing it costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clearway._unmapped import unmapped
+    from clearway.client import get_client
+    from clearway.context import FlowRunContext, TaskRunContext, tags
+    from clearway.flows import Flow, flow
+    from clearway.futures import AsyncTaskFuture, TaskFuture
+    from clearway.hashing import task_input_hash
+    from clearway.logging import get_run_logger
+    from clearway.states import (
+        AwaitingRetry,
+        Cancelled,
+        Completed,
+        Crashed,
+        Failed,
+        Pending,
+        Retrying,
+        Running,
+        Scheduled,
+        State,
+    )
+    from clearway.tasks import Task, task
+
+__all__ = [
+    "AsyncTaskFuture",
+    "AwaitingRetry",
+    "Cancelled",
+    "Completed",
+    "Crashed",
+    "Failed",
+    "Flow",
+    "FlowRunContext",
+    "Pending",
+    "Retrying",
+    "Running",
+    "Scheduled",
+    "State",
+    "Task",
+    "TaskFuture",
+    "TaskRunContext",
+    "flow",
+    "get_client",
+    "get_run_logger",
+    "tags",
+    "task",
+    "task_input_hash",
+    "unmapped",
+]
+
+_MODULES = {
+    "_unmapped": ("unmapped",),
+    "client": ("get_client",),
+    "context": ("FlowRunContext", "TaskRunContext", "tags"),
+    "flows": ("Flow", "flow"),
+    "futures": ("AsyncTaskFuture", "TaskFuture"),
+    "hashing": ("task_input_hash",),
+    "logging": ("get_run_logger",),
+    "states": (
+        "AwaitingRetry",
+        "Cancelled",
+        "Completed",
+        "Crashed",
+        "Failed",
+        "Pending",
+        "Retrying",
+        "Running",
+        "Scheduled",
+        "State",
+    ),
+    "tasks": ("Task", "task"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,131 @@
+"""The service's engine in this process: the only module of the SDK that knows the service."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from clearway._errors import exception_for
+from clearway._io_thread import get_io_thread
+from clearway._pending import PendingProposal, PendingProposals
+from clearway._transport import hello
+from clearway.exceptions import ClientClosed, ServerUnavailable, ServiceError
+from clearway_service.connection import Connection
+from clearway_service.engine import Engine
+from clearway_service.errors import ClearwayError as EngineError
+from clearway_service.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from clearway.v1.proposal_pb2 import Decision, Proposal
+
+_PATIENCE: Final = 60.0
+_CLOSE_TIMEOUT: Final = 5.0
+
+
+class EmbeddedTransport:
+    """Proposals go to the engine from the caller's thread, and are answered on the engine's."""
+
+    def __init__(self, database: Path) -> None:
+        """Open the engine on a SQLite file, which is made where it does not exist.
+
+        Raises:
+            ServerUnavailable: The file cannot be opened.
+        """
+        self._pending = PendingProposals(_PATIENCE, self._send_later)
+        self._closed = False
+        self._lock = threading.Lock()
+        try:
+            self._engine = Engine.open(ServiceSettings(database=database))
+        except (EngineError, OSError) as error:
+            raise ServerUnavailable(
+                f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {error}"
+            ) from error
+        self._session: Connection | None = None
+
+    def propose(
+        self, proposal: Proposal, on_wait: Callable[[Decision], None] | None = None
+    ) -> Future[Decision]:
+        """See ``Transport.propose``."""
+        entry = self._pending.add(proposal, on_wait)
+        self._send(entry)
+        return entry.future
+
+    def withdraw(self, proposal_id: str) -> None:
+        """See ``Transport.withdraw``."""
+        if self._pending.withdraw(proposal_id) and not self._closed:
+            self._connection().withdraw([proposal_id])
+
+    def call(self, method: str, request: Message, timeout: float | None = None) -> Future[Message]:
+        """See ``Transport.call``."""
+        return get_io_thread().submit(self._call(method, request, timeout))
+
+    def close(self) -> None:
+        """See ``Transport.close``."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            session = self._session
+        if session is not None:
+            session.settled().result()
+            session.close()
+        closing = get_io_thread().submit(self._engine.close_reader())
+        if not get_io_thread().is_current():
+            closing.result(_CLOSE_TIMEOUT)
+        self._engine.close()
+        self._pending.fail_all(_closed)
+
+    def _send(self, entry: PendingProposal) -> None:
+        if self._closed:
+            self._pending.fail(entry, _closed())
+        else:
+            try:
+                self._connection().propose([entry.proposal])
+            except EngineError as error:
+                self._pending.fail(entry, _exception_from(error))
+
+    def _connection(self) -> Connection:
+        """Return the conversation with the engine, begun with the first proposal."""
+        if self._session is None:
+            with self._lock:
+                if self._session is None:
+                    self._session = self._engine.connect(hello(), self._settle)
+        return self._session
+
+    def _settle(self, decisions: list[Decision]) -> None:
+        # A session that expired, as after the machine was suspended, is replaced by the engine itself.
+        self._pending.settle(decisions)
+
+    def _send_later(self, delay: float, entry: PendingProposal) -> None:
+        get_io_thread().call_later(delay, self._send_again, entry)
+
+    def _send_again(self, entry: PendingProposal) -> None:
+        if self._pending.is_pending(entry):
+            self._send(entry)
+
+    async def _call(self, method: str, request: Message, seconds: float | None) -> Message:
+        if self._closed:
+            raise _closed()
+        call: Callable[[Any], Coroutine[Any, Any, Message]] = getattr(self._engine.orchestrator, method)
+        try:
+            return await asyncio.wait_for(call(request), seconds)
+        except EngineError as error:
+            raise _exception_from(error) from None
+        except TimeoutError:
+            raise ServerUnavailable(
+                f"{method} was not answered within {seconds} s; is another process writing to the database?"
+            ) from None
+
+
+def _exception_from(error: EngineError) -> ServiceError:
+    return exception_for(int(error.reason), error.message, error.field)
+
+
+def _closed() -> ClientClosed:
+    return ClientClosed("the embedded engine was closed; nothing more can be proposed or asked")

@@ -1,0 +1,146 @@
+"""What a call of a task comes to: run here and now, awaited, or submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextvars import Context, copy_context
+from typing import TYPE_CHECKING, Any
+
+from clearway._engine.drivers import drive, drive_async
+from clearway._engine.mapping import mapped_parameters, mapped_upstreams
+from clearway._engine.scope import FlowScope
+from clearway._engine.submission import submit
+from clearway._engine.task_run import TaskRun
+from clearway._engine.task_steps import task_steps
+from clearway.context import FlowRunContext, TaskRunContext, current_tags
+from clearway.exceptions import MissingContext, NestedTask
+from clearway.futures import Future
+from clearway.states import State
+
+if TYPE_CHECKING:
+    from clearway.tasks import Task
+
+Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
+
+
+def call_task(
+    task: Task[..., Any], arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
+) -> Any:
+    """Run a task in the flow run that the caller is in.
+
+    Returns:
+        Its result, or its state with ``return_state``; of an async task in an async flow, a coroutine of
+        that.
+    """
+    scope = _scope_for(task)
+    parameters = task.signature.bind(*arguments)
+    early = not (return_state or task.is_async)
+    run = TaskRun(task, scope, parameters, _tags(task), wait_for, settles_early=early)
+    if not task.is_async:
+        state = drive(task_steps(run))
+    elif scope.is_async:
+        return _awaited(run, return_state=return_state)
+    else:
+        future = submit(run, copy_context())
+        future.block()
+        state = future.current_state()
+    return state if return_state else state.result()
+
+
+async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
+    state = await drive_async(task_steps(run))
+    return state if return_state else state.result()
+
+
+def submit_task(
+    task: Task[..., Any], arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
+) -> Any:
+    """Submit a task in the flow run that the caller is in.
+
+    Returns:
+        Its future, or with ``return_state`` the state that it ends in; of an async task in an async flow, a
+        coroutine of that.
+    """
+    scope = _scope_for(task)
+    run = TaskRun(task, scope, task.signature.bind(*arguments), _tags(task), wait_for)
+    context = copy_context()
+    if task.is_async and scope.is_async:
+        return _submitted(run, context, return_state=return_state)
+    future = submit(run, context)
+    return _state(future) if return_state and future.block() else future
+
+
+async def _submitted(run: TaskRun, context: Context, *, return_state: bool) -> Any:
+    future = submit(run, context)
+    return _state(future) if return_state and await future.wait_done() else future
+
+
+def map_task(
+    task: Task[..., Any], arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
+) -> Any:
+    """Submit a task for each element of what it is mapped over, in the flow run that the caller is in.
+
+    Returns:
+        The futures, or with ``return_state`` the states that the runs end in; of an async task in an async
+        flow, a coroutine of that.
+    """
+    scope = _scope_for(task)
+    parameters = task.signature.bind(*arguments, defaults=False)
+    upstreams = None if wait_for is None else list(wait_for)
+    if task.is_async and scope.is_async:
+        return _mapped_async(task, scope, parameters, upstreams, return_state=return_state)
+    for upstream in mapped_upstreams(parameters):
+        if isinstance(upstream, Future):
+            upstream.block()
+    futures = _submit_each(task, scope, parameters, upstreams)
+    return [_state(future) for future in futures if future.block()] if return_state else futures
+
+
+async def _mapped_async(
+    task: Task[..., Any],
+    scope: FlowScope,
+    parameters: dict[str, Any],
+    upstreams: list[Any] | None,
+    *,
+    return_state: bool,
+) -> Any:
+    for upstream in mapped_upstreams(parameters):
+        if isinstance(upstream, Future):
+            await upstream.wait_done()
+    futures = _submit_each(task, scope, parameters, upstreams)
+    return [_state(future) for future in futures if await future.wait_done()] if return_state else futures
+
+
+def _submit_each(
+    task: Task[..., Any], scope: FlowScope, parameters: dict[str, Any], upstreams: list[Any] | None
+) -> list[Future[Any]]:
+    tags = _tags(task)
+    context = copy_context()
+    return [
+        submit(TaskRun(task, scope, one, tags, upstreams), context)
+        for one in mapped_parameters(task.signature, parameters)
+    ]
+
+
+def _state(future: Future[Any]) -> State[Any]:
+    return future.current_state()
+
+
+def _scope_for(task: Task[..., Any]) -> FlowScope:
+    if TaskRunContext.get() is not None:
+        raise NestedTask(
+            f"the task {task.name!r} was called from within a task, which cannot have task runs of its own; "
+            f"call its function instead: {task.fn.__name__}.fn(...)"
+        )
+    context = FlowRunContext.get()
+    if context is None:
+        raise MissingContext(
+            f"the task {task.name!r} was called outside a flow; call it within a function decorated with "
+            f"@flow, or call its function without orchestration: {task.fn.__name__}.fn(...)"
+        )
+    return context.scope
+
+
+def _tags(task: Task[..., Any]) -> frozenset[str]:
+    in_force = current_tags()
+    return task.tags | in_force if in_force else task.tags

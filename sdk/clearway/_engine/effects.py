@@ -1,0 +1,147 @@
+"""What running a flow or task has to wait for.
+
+The steps of a run are a generator that yields these and is sent what came of them. It does not know whether a
+thread blocks meanwhile, a coroutine awaits, or nobody waits and a callback goes on (see ``drivers`` and
+``submission``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import Future as ConcurrentFuture
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from clearway._transport import Transport
+from clearway.futures import Future
+from clearway.states import State
+from clearway.v1.proposal_pb2 import Decision, Proposal
+
+
+class Effect(Protocol):
+    """Something that takes its time."""
+
+    def block(self) -> Any:
+        """Do it, blocking this thread, and return what came of it."""
+        ...
+
+    async def wait(self) -> Any:
+        """Do it, and return what came of it."""
+        ...
+
+
+Steps: TypeAlias = Generator[Effect, Any, State[Any]]
+
+
+@dataclass(slots=True)
+class Propose:
+    """Send a proposal; the service's final decision comes of it."""
+
+    transport: Transport
+    proposal: Proposal
+
+    def block(self) -> Decision:
+        """Wait for the decision."""
+        return self.transport.propose(self.proposal).result()
+
+    async def wait(self) -> Decision:
+        """Wait for the decision."""
+        from clearway._engine.bridge import settled  # noqa: PLC0415 - sync flows need no asyncio
+
+        return await settled(self.transport.propose(self.proposal))
+
+
+@dataclass(slots=True)
+class Answer:
+    """Wait for the answer to a call that was made."""
+
+    future: ConcurrentFuture[Any]
+
+    def block(self) -> Any:
+        """Wait for the answer."""
+        return self.future.result()
+
+    async def wait(self) -> Any:
+        """Wait for the answer."""
+        from clearway._engine.bridge import settled  # noqa: PLC0415 - as above
+
+        return await settled(self.future)
+
+
+@dataclass(slots=True)
+class Sleep:
+    """Let time pass."""
+
+    seconds: float
+
+    def block(self) -> None:
+        """Sleep."""
+        time.sleep(self.seconds)
+
+    async def wait(self) -> None:
+        """Sleep."""
+        import asyncio  # noqa: PLC0415 - as above
+
+        await asyncio.sleep(self.seconds)
+
+
+@dataclass(slots=True)
+class WaitFor:
+    """Wait until other task runs are done, however they end."""
+
+    futures: Sequence[Future[Any]]
+
+    def block(self) -> None:
+        """Wait for one after the other."""
+        for future in self.futures:
+            future.block()
+
+    async def wait(self) -> None:
+        """Wait for one after the other."""
+        for future in self.futures:
+            await future.wait_done()
+
+
+@dataclass(slots=True)
+class Admit:
+    """Wait for a permit, where the run was submitted; what is called directly goes on at once."""
+
+    def block(self) -> None:
+        """Go on."""
+
+    async def wait(self) -> None:
+        """Go on."""
+
+
+ADMIT = Admit()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a user's code ended: with a value, or with an exception."""
+
+    value: Any = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Execute:
+    """Run a user's code; an ``Outcome`` comes of it."""
+
+    call: Callable[[], Any]
+
+    def block(self) -> Outcome:
+        """Run the code in this thread."""
+        try:
+            return Outcome(self.call())
+        except Exception as error:  # noqa: BLE001 - the user's, and what the run's state is made of
+            return Outcome(error=error)
+
+    async def wait(self) -> Outcome:
+        """Run the code, and await what it returns where that is to be awaited."""
+        try:
+            value = self.call()
+            return Outcome(await value if isinstance(value, Awaitable) else value)
+        except Exception as error:  # noqa: BLE001 - as above
+            return Outcome(error=error)

@@ -1,0 +1,69 @@
+"""What a call of a flow comes to: run here and now, or awaited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from clearway._engine.drivers import drive, drive_async
+from clearway._engine.flow_run import FlowRun
+from clearway._engine.flow_steps import flow_steps
+from clearway._engine.scope import FlowScope
+from clearway._transport import connect
+from clearway.context import FlowRunContext, TaskRunContext
+from clearway.exceptions import NestedTask
+from clearway.states import State
+
+if TYPE_CHECKING:
+    from clearway.flows import Flow
+
+
+def call_flow(
+    flow: Flow[..., Any],
+    arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
+    wait_for: Iterable[Any] | None,
+    *,
+    return_state: bool,
+) -> Any:
+    """Run a flow: at the top, or as a subflow of the flow that the caller is in.
+
+    Returns:
+        Its result, or its state with ``return_state``; of an async flow that is not called by a sync one, a
+        coroutine of that.
+    """
+    if TaskRunContext.get() is not None:
+        raise NestedTask(
+            f"the flow {flow.name!r} was called from within a task, which cannot have runs of its own; "
+            "call the flow from a flow"
+        )
+    parameters = flow.signature.bind(*arguments)
+    context = FlowRunContext.get()
+    parent = None if context is None else context.scope
+    if flow.is_async and (parent is None or parent.is_async):
+        return _awaited(flow, parent, parameters, wait_for, return_state=return_state)
+    run = FlowRun(flow, connect(), parent, parameters, wait_for)
+    state = _beside(parent, run) if flow.is_async and parent is not None else drive(flow_steps(run))
+    return state if return_state else state.result()
+
+
+async def _awaited(
+    flow: Flow[..., Any],
+    parent: FlowScope | None,
+    parameters: dict[str, Any],
+    wait_for: Iterable[Any] | None,
+    *,
+    return_state: bool,
+) -> Any:
+    run = FlowRun(flow, connect(), parent, parameters, wait_for)
+    state = await drive_async(flow_steps(run))
+    return state if return_state else state.result()
+
+
+def _beside(parent: FlowScope, run: FlowRun) -> State[Any]:
+    """Run an async subflow of a sync flow on the event loop beside it."""
+    future = parent.loop_thread().submit(drive_async(flow_steps(run)))
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()  # an interrupt of this thread is to reach the subflow; otherwise it has ended already
+        raise

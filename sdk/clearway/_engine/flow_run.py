@@ -1,0 +1,169 @@
+"""One run of a flow: what it was called with, and the messages about it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from clearway._engine.effects import Execute
+from clearway._engine.run_inputs import RunInputs
+from clearway._engine.scope import FlowScope
+from clearway._ids import new_id
+from clearway._methods import CREATE_FLOW_RUN, CREATE_TASK_RUN
+from clearway._names import run_name
+from clearway._signature import parameters_to_json
+from clearway._transport import Transport
+from clearway.context import FlowRunContext, current_tags, flow_run_entered
+from clearway.v1 import state_pb2
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse, FlowRunSpec
+from clearway.v1.proposal_pb2 import Proposal
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse, TaskRunSpec
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable
+
+    from clearway.flows import Flow
+    from clearway.logging import RunLogger
+
+
+class FlowRun:
+    """One run of a flow.
+
+    Attributes:
+        flow: The flow.
+        transport: The way to the service.
+        parent: What the runs of the flow that called it share; None at the top.
+        inputs: What it was given from upstream.
+        run_id: Its UUID.
+        name: Its name, for people.
+        attempt: Which attempt it is at, from 1.
+    """
+
+    def __init__(
+        self,
+        flow: Flow[..., Any],
+        transport: Transport,
+        parent: FlowScope | None,
+        parameters: dict[str, Any],
+        wait_for: Iterable[Any] | None,
+    ) -> None:
+        self.flow = flow
+        self.transport = transport
+        self.parent = parent
+        self.inputs = RunInputs(parameters, wait_for)
+        self.run_id = new_id()
+        self.name = run_name()
+        self.attempt = 0
+        self._parameters = parameters
+        self._tags = current_tags()
+        self._tracked_by = ""
+        self._number = 0 if parent is None else parent.number_of(self._task_key)
+        self._known_ids: dict[str, str] | None = {} if flow.retries else None
+        self._scope: FlowScope | None = None
+
+    def take_inputs(self) -> None:
+        """Put the results of the inputs in their place.
+
+        Raises:
+            MissingResult: A result cannot be read.
+        """
+        self._parameters = self.inputs.resolved(self._parameters)
+
+    # What the service is told.
+
+    @property
+    def _task_key(self) -> str:
+        return f"flow:{self.flow.name}"
+
+    def create_tracking_run(self, attempt: int) -> Future[CreateTaskRunResponse]:
+        """Create the run that stands for this one in its parent.
+
+        Args:
+            attempt: Which attempt of the parent the run is looked for under, from 1.
+        """
+        assert self.parent is not None
+        dynamic_key = f"{self._number}-{attempt}" if attempt > 1 else str(self._number)
+        spec = TaskRunSpec(
+            flow_run_id=self.parent.flow_run_id,
+            task_key=self._task_key,
+            dynamic_key=dynamic_key,
+            name=f"{self.flow.name}-{dynamic_key}",
+            task_version=self.flow.version or "",
+            tags=self._tags,
+            inputs=self.inputs.recorded(),
+            tracks_subflow=True,
+        )
+        return CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
+
+    def tracked_by(self, task_run_id: str) -> None:
+        """Note the run that stands for this one in its parent."""
+        self._tracked_by = task_run_id
+
+    def create(self) -> Future[CreateFlowRunResponse]:
+        """Create the run."""
+        spec = FlowRunSpec(
+            id=self.run_id,
+            flow_name=self.flow.name,
+            name=self.name,
+            flow_version=self.flow.version or "",
+            parameters_json=parameters_to_json(self._parameters),
+            tags=self._tags,
+            retries=self.flow.retries,
+            parent_task_run_id=self._tracked_by,
+        )
+        if self.flow.retries and self.flow.retry_delay_seconds:
+            spec.retry_delay.FromNanoseconds(int(self.flow.retry_delay_seconds * 1e9))
+        return CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
+
+    def propose(self, state: state_pb2.State) -> Proposal:
+        """Return a proposal of ``state``."""
+        return Proposal(id=new_id(), flow_run_id=self.run_id, state=state)
+
+    # Running the code.
+
+    def begin(self) -> FlowScope:
+        """Begin another attempt."""
+        self.attempt += 1
+        self._scope = FlowScope(
+            self.transport, self.run_id, self.name, self.attempt, self._running_loop(), self._known_ids
+        )
+        return self._scope
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop | None:
+        if not self.flow.is_async:
+            return None
+        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+
+        return asyncio.get_running_loop()
+
+    def execution(self) -> Execute:
+        """Return the user's code, to be run as the present attempt."""
+        return Execute(self._call_async if self.flow.is_async else self._call)
+
+    def _call(self) -> Any:
+        with flow_run_entered(self._context()):
+            return self.flow.signature.call(self._parameters)
+
+    async def _call_async(self) -> Any:
+        with flow_run_entered(self._context()):
+            return await self.flow.signature.call(self._parameters)
+
+    def _context(self) -> FlowRunContext:
+        assert self._scope is not None
+        return FlowRunContext(
+            self.flow,
+            self.run_id,
+            self.name,
+            self._parameters,
+            self.attempt,
+            datetime.now(UTC),
+            self._scope,
+        )
+
+    def log(self) -> RunLogger:
+        """Return the run's logger."""
+        from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
+
+        return run_logger(self.run_id, "", self.name)

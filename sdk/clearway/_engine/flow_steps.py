@@ -1,0 +1,171 @@
+"""The conversation about one flow run, from its call to its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from clearway._convert import duration_from_proto
+from clearway._engine.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._engine.flow_run import FlowRun
+from clearway._engine.outcomes import flow_state, interruption, store_outcome
+from clearway._engine.scope import FlowScope
+from clearway.exceptions import ClearwayError, UpstreamTaskError
+from clearway.logging import flush_logs
+from clearway.states import Crashed, State, StateType
+from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import Decision
+
+
+@dataclass(slots=True)
+class Drain:
+    """Wait until all task runs of an attempt have ended, and all that was sent is answered."""
+
+    scope: FlowScope
+
+    def block(self) -> None:
+        """Wait for it."""
+        self.scope.drain()
+
+    async def wait(self) -> None:
+        """Wait for it."""
+        await self.scope.drain_async()
+
+
+@dataclass(slots=True)
+class LastWords:
+    """Wait, not for long, until what was sent about interrupted runs is answered."""
+
+    scope: FlowScope
+
+    def block(self) -> None:
+        """Wait for it."""
+        self.scope.last_words()
+
+    async def wait(self) -> None:
+        """Wait for it."""
+        await self.scope.last_words_async()
+
+
+def flow_steps(run: FlowRun) -> Steps:
+    """Take a flow run from its call to its end, and return the state that it ends in.
+
+    Raises:
+        UpstreamTaskError: A subflow's argument did not complete, so there is no run of it.
+        ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
+        BaseException: What interrupted the run.
+    """
+    yield from _wait_for_inputs(run)
+    state = None
+    if run.parent is not None:
+        state = yield from _track(run)
+    if state is None:
+        yield Answer(run.create())
+        state = yield from _live(run)
+    if run.parent is not None:
+        run.parent.ended(state)
+    else:
+        yield Answer(flush_logs())
+    return state
+
+
+def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
+    unfinished = run.inputs.unfinished()
+    if unfinished:
+        yield WaitFor(unfinished)
+    failure = run.inputs.failure()
+    if failure:
+        raise UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure}")
+    run.take_inputs()
+
+
+def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
+    """Create the run that stands for a subflow in its parent.
+
+    Returns:
+        The state of the subflow that an earlier attempt of the parent completed; None where it has to be run.
+    """
+    assert run.parent is not None
+    for attempt in range(1, run.parent.attempt + 1):
+        response = yield Answer(run.create_tracking_run(attempt))
+        tracking = response.task_run
+        state = State.from_proto(tracking.state)
+        if state.is_completed():
+            return state
+        if not state.is_final():
+            break
+    run.tracked_by(tracking.id)
+    return None
+
+
+def _live(run: FlowRun) -> Steps:
+    while True:
+        decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
+        if decision.WhichOneof("answer") != "accept":
+            return State.from_proto(decision.state)
+        scope = run.begin()
+        try:
+            state = yield from _attempt(run, scope)
+        except ClearwayError:
+            raise
+        except GeneratorExit as cause:
+            _crash(run, scope, cause)
+            raise
+        except BaseException as cause:
+            _crash(run, scope, cause)
+            yield LastWords(scope)
+            raise
+        finally:
+            scope.close()
+        if state.type is not StateType.SCHEDULED:
+            return state
+        at = state.details.scheduled_time
+        delay = 0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds())
+        yield Sleep(delay)
+
+
+def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
+    """Run the code once; the state that is returned is Scheduled where it is to run again."""
+    log = run.log()
+    log.info("flow %r began%s", run.flow.name, f", attempt {run.attempt}" if run.attempt > 1 else "")
+    outcome: Outcome = yield run.execution()
+    try:
+        yield Drain(scope)
+    except ClearwayError as error:
+        outcome = outcome if outcome.error is not None else Outcome(error=error)
+    end = flow_state(outcome, scope.not_completed(), scope.total)
+    decision = yield from _ask(run, end.to_proto(store_outcome(end, run.name)))
+    state = State.from_proto(decision.state)
+    if decision.WhichOneof("answer") == "accept":
+        state = state.with_data(end.data)
+    log.log(_level(state), "%s", _line(state, end))
+    return state
+
+
+def _crash(run: FlowRun, scope: FlowScope, cause: BaseException) -> None:
+    scope.interrupt(cause)
+    state = Crashed(message=interruption(cause))
+    scope.send_last(run.propose(state.to_proto()))
+    run.log().error("%s; its runs are ended", state.message)
+
+
+def _ask(run: FlowRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
+    while True:
+        decision: Decision = yield Propose(run.transport, run.propose(state))
+        if decision.WhichOneof("answer") != "wait":
+            return decision
+        yield Sleep(duration_from_proto(decision.wait.retry_after).total_seconds())
+
+
+def _level(state: State[Any]) -> int:
+    if state.is_completed():
+        return logging.INFO
+    return logging.WARNING if state.type is StateType.SCHEDULED else logging.ERROR
+
+
+def _line(state: State[Any], end: State[Any]) -> str:
+    if state.type is StateType.SCHEDULED:
+        return f"{end.message}; it runs again"
+    return f"ended as {state}"

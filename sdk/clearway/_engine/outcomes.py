@@ -1,0 +1,133 @@
+"""How a run ends: the state that follows from what a user's code returned or raised."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from clearway._engine.effects import Outcome
+from clearway._engine.inputs import replace_upstreams
+from clearway.futures import Future
+from clearway.results import StoredResult, get_store
+from clearway.states import Completed, Failed, State
+from clearway.v1.state_pb2 import Data
+
+_log = logging.getLogger("clearway.engine")
+_MAX_MESSAGE = 4_000
+
+
+def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]:
+    """Return the state of a run whose code raised an exception.
+
+    Args:
+        kind: ``Task`` or ``Flow``.
+        error: What was raised.
+        where: Where, if not in the function itself, such as `` in its cache_key_fn``.
+    """
+    return Failed(error, message=f"{kind} run encountered an exception{where}: {describe(error)}")
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as the last line of its traceback has it, shortened where it is very long."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
+        text = f"(its __str__ raised {type(broken).__name__})"
+    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
+
+
+def interruption(cause: BaseException) -> str:
+    """Return what interrupted a run, for its state's message."""
+    name = type(cause).__name__
+    if name == "CancelledError":
+        return "cancelled: the asyncio task that it ran in was cancelled"
+    if isinstance(cause, KeyboardInterrupt):
+        return "interrupted from the keyboard (KeyboardInterrupt)"
+    return f"interrupted by {describe(cause)}"
+
+
+def task_state(outcome: Outcome) -> State[Any]:
+    """Return the state that a task's code ended in; a state that it returned counts as given."""
+    if outcome.error is not None:
+        return failed_state("Task", outcome.error)
+    return _state_of(outcome.value)
+
+
+def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) -> State[Any]:
+    """Return the state that a flow's code ended in.
+
+    Args:
+        outcome: What its function returned or raised. All futures in it are done.
+        not_completed: The states of its task runs and subflows that did not complete: they decide where the
+            function returned None.
+        total: How many task runs and subflows it had.
+    """
+    if outcome.error is not None:
+        return failed_state("Flow", outcome.error)
+    if outcome.value is None:
+        if not_completed:
+            return Failed(not_completed, message=_summary(not_completed, total))
+        return Completed()
+    value = outcome.value
+    if isinstance(value, State) and made_by_hand(value):
+        return value
+    return _state_of(replace_upstreams(value, _state))
+
+
+def _state(upstream: Future[Any] | State[Any]) -> State[Any]:
+    return upstream.current_state() if isinstance(upstream, Future) else upstream
+
+
+def made_by_hand(state: State[Any]) -> bool:
+    """Return whether a user made the state, rather than a run being in it."""
+    return not (state.details.flow_run_id or state.details.task_run_id)
+
+
+def _state_of(value: Any) -> State[Any]:
+    if isinstance(value, State):
+        if made_by_hand(value):
+            return value
+        states: Iterable[State[Any]] = (value,)
+    elif isinstance(value, (list, tuple, set)) and value and all(isinstance(item, State) for item in value):
+        states = value
+    else:
+        return Completed(value)
+    states = list(states)
+    not_completed = [state for state in states if not state.is_completed()]
+    if not_completed:
+        return Failed(value, message=_summary(not_completed, len(states)))
+    return Completed(value, message="all states completed")
+
+
+def _summary(not_completed: list[State[Any]], total: int) -> str:
+    ended = [state for state in not_completed if state.is_final()]
+    failed = f"{len(ended)} of {total} failed" if ended else ""
+    waiting = len(not_completed) - len(ended)
+    unfinished = f"{waiting} of {total} did not run to an end" if waiting else ""
+    return f"of the task runs and subflows, {', '.join(filter(None, (failed, unfinished)))}"
+
+
+def store_outcome(state: State[Any], run_name: str) -> Data | None:
+    """Write what a run ended with to the result storage.
+
+    Args:
+        state: Its end, with the value or the exception.
+        run_name: For the log line, where it cannot be written: then this process alone has it.
+
+    Returns:
+        The reference for the service; None where nothing was written.
+    """
+    value = state.data
+    if isinstance(value, StoredResult):
+        return value.to_proto()
+    if value is None and not state.is_completed():
+        return None
+    try:
+        if isinstance(value, BaseException):
+            return get_store().store_exception(value)
+        return get_store().store(value)
+    except (TypeError, OSError) as error:
+        _log.warning("the result of %s is in memory only: %s", run_name, error)
+        return None

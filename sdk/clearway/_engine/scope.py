@@ -1,0 +1,241 @@
+"""What the task runs of one attempt of a flow run share."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from _thread import allocate_lock
+from collections.abc import Callable
+from concurrent.futures import Future as ConcurrentFuture
+from typing import TYPE_CHECKING, Any
+
+from clearway._engine.admission import Gate
+from clearway._ids import new_id
+from clearway._settings import get_settings
+from clearway._transport import Transport
+from clearway.exceptions import ClearwayError
+from clearway.states import State
+from clearway.v1.proposal_pb2 import Decision, Proposal
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from clearway._engine.loop_thread import LoopThread
+    from clearway._engine.task_run import TaskRun
+
+_ASYNC_AT_ONCE = (
+    1_000  # coroutines of one flow run; each costs some kilobytes, and is useful only while it waits
+)
+_LAST_WORDS_SECONDS = 10.0
+
+_log = logging.getLogger("clearway.engine")
+
+
+class FlowScope:
+    """The task runs of one attempt of a flow run: who is under way, how they ended, what is unanswered.
+
+    Attributes:
+        transport: The way to the service.
+        flow_run_id: The flow run's UUID.
+        flow_run_name: The flow run's name.
+        attempt: Which attempt this is, from 1.
+        loop: The event loop that the flow runs on; None for a sync flow.
+        gate: The permits of submitted sync task runs.
+        async_gate: The permits of submitted async task runs.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        flow_run_id: str,
+        flow_run_name: str,
+        attempt: int,
+        loop: asyncio.AbstractEventLoop | None,
+        known_ids: dict[str, str] | None,
+    ) -> None:
+        self.transport = transport
+        self.flow_run_id = flow_run_id
+        self.flow_run_name = flow_run_name
+        self.attempt = attempt
+        self.loop = loop
+        self.gate = Gate(get_settings().max_threads)
+        self.async_gate = Gate(_ASYNC_AT_ONCE)
+        self._guard = threading.Lock()
+        self._runs_of: dict[str, int] = {}  # by task key
+        self._open: dict[TaskRun, None] = {}
+        self._unanswered: set[ConcurrentFuture[Decision]] = set()
+        self._not_completed: list[State[Any]] = []  # in the order of their ends
+        self._total = 0
+        self._known_ids = known_ids
+        self._loop_thread: LoopThread | None = None
+        self._refused: ClearwayError | None = None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the flow is async."""
+        return self.loop is not None
+
+    def number_of(self, task_key: str) -> int:
+        """Return how many runs of a task this attempt had before, and count one more."""
+        with self._guard:
+            number = self._runs_of.get(task_key, 0)
+            self._runs_of[task_key] = number + 1
+            return number
+
+    def run_id(self, task_key: str, dynamic_key: str) -> str:
+        """Return the id of a run: that of an earlier attempt with the same keys, or a new one."""
+        if self._known_ids is None:
+            return new_id()
+        key = f"{task_key}/{dynamic_key}"
+        return self._known_ids.get(key) or self._known_ids.setdefault(key, new_id())
+
+    def enter(self, run: TaskRun) -> None:
+        """Take a run that begins."""
+        self._open[run] = None
+
+    def leave(self, run: TaskRun, state: State[Any]) -> None:
+        """Let a run go that has ended, or that goes no further."""
+        self._open.pop(run, None)
+        self.ended(state)
+
+    def ended(self, state: State[Any]) -> None:
+        """Note how a task run or a subflow ended."""
+        self._total += 1
+        if not state.is_completed():
+            self._not_completed.append(state)
+
+    def ended_otherwise(self, state: State[Any]) -> None:
+        """Note that a run which was taken as completed is in another state."""
+        self._not_completed.append(state)
+
+    @property
+    def total(self) -> int:
+        """How many task runs and subflows of this attempt have ended."""
+        return self._total
+
+    def not_completed(self) -> list[State[Any]]:
+        """Return the states of the runs that did not complete."""
+        return list(self._not_completed)
+
+    def send(self, proposal: Proposal, on_decision: Callable[[Decision], None] | None = None) -> None:
+        """Send a proposal whose decision nobody waits for now; ``drain`` does.
+
+        Args:
+            proposal: What is proposed.
+            on_decision: Told of the decision, on the transport's thread.
+        """
+        future = self.transport.propose(proposal)
+        self._unanswered.add(future)
+
+        def answered(answer: ConcurrentFuture[Decision]) -> None:
+            try:
+                decision = answer.result()
+                if on_decision is not None:
+                    on_decision(decision)
+            except ClearwayError as error:
+                self._refused = self._refused or error
+            finally:
+                self._unanswered.discard(answer)
+
+        future.add_done_callback(answered)
+
+    def send_last(self, proposal: Proposal) -> None:
+        """Send the end of a run that was interrupted; that the service may not know the run is no matter."""
+        future = self.transport.propose(proposal)
+        self._unanswered.add(future)
+        future.add_done_callback(self._unanswered.discard)
+
+    def await_answers(self) -> None:
+        """Block until all that was sent is answered, so that the service's answers to calls include it."""
+        for future in list(self._unanswered):
+            _block(future, None)
+
+    async def await_answers_async(self) -> None:
+        """Wait as ``await_answers``."""
+        from clearway._engine.bridge import answered  # noqa: PLC0415 - loads asyncio
+
+        for future in list(self._unanswered):
+            await answered(future)
+
+    def event_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the loop for async tasks: the flow's own, or for a sync flow one beside it."""
+        if self.loop is not None:
+            return self.loop
+        return self.loop_thread().loop
+
+    def loop_thread(self) -> LoopThread:
+        """Return the loop thread beside a sync flow, started when asked for the first time."""
+        from clearway._engine.loop_thread import LoopThread  # noqa: PLC0415 - loads asyncio
+
+        with self._guard:
+            if self._loop_thread is None:
+                self._loop_thread = LoopThread(f"clearway-loop-{self.flow_run_name}")
+            return self._loop_thread
+
+    # The end of an attempt.
+
+    def drain(self) -> None:
+        """Block until all runs have ended and all that was sent is answered.
+
+        Raises:
+            ClearwayError: Something that was sent could not be decided about.
+        """
+        while runs := list(self._open):
+            for run in runs:
+                run.future.block()
+        self.await_answers()
+        self._raise_refusal()
+
+    async def drain_async(self) -> None:
+        """Wait until all runs have ended and all that was sent is answered; raises as ``drain``."""
+        while runs := list(self._open):
+            for run in runs:
+                await run.future.wait_done()
+        await self.await_answers_async()
+        self._raise_refusal()
+
+    def _raise_refusal(self) -> None:
+        if self._refused is not None:
+            raise self._refused
+
+    def interrupt(self, cause: BaseException) -> None:
+        """End all runs that are under way, without waiting for their code or for the service's answers."""
+        self.gate.close()
+        self.async_gate.close()
+        for run in list(self._open):
+            run.interrupt(cause)
+
+    def last_words(self) -> None:
+        """Block until what was sent is answered, or for some seconds: the service may be what is gone."""
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        for future in list(self._unanswered):
+            if not _block(future, max(0.0, deadline - time.monotonic())):
+                _log.warning("the service did not answer what it was told of interrupted runs")
+                return
+
+    async def last_words_async(self) -> None:
+        """Wait as ``last_words``, without blocking the loop."""
+        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+
+        try:
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                await self.await_answers_async()
+        except TimeoutError:
+            _log.warning("the service did not answer what it was told of interrupted runs")
+
+    def close(self, timeout: float = _LAST_WORDS_SECONDS) -> None:
+        """Stop the loop thread, if there is one."""
+        if self._loop_thread is not None:
+            self._loop_thread.close(timeout)
+
+
+def _block(future: ConcurrentFuture[Decision], timeout: float | None) -> bool:
+    """Block until a future is done and those who were to be told have been; return whether it is in time.
+
+    ``concurrent.futures.wait`` returns before the callbacks are called.
+    """
+    lock = allocate_lock()
+    lock.acquire()
+    future.add_done_callback(lambda _: lock.release())
+    return lock.acquire(timeout=-1 if timeout is None else timeout)

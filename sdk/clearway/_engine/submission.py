@@ -1,0 +1,222 @@
+"""Taking the steps of a submitted task run without a thread or coroutine that waits meanwhile.
+
+What is waited for calls back, and the steps go on from there: on the transport's thread, which must not be
+held up, as long as only the service is asked; on a worker thread or on the event loop as soon as a user's
+code is run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future as ConcurrentFuture
+from contextvars import Context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from clearway._engine.bridge import call_soon
+from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._engine.task_run import Phase, TaskRun
+from clearway._engine.task_steps import task_steps
+from clearway._engine.threads import get_threads
+from clearway._io_thread import get_io_thread
+from clearway.exceptions import ClearwayError
+from clearway.futures import Future
+from clearway.v1.proposal_pb2 import Decision
+
+if TYPE_CHECKING:
+    import asyncio
+
+_log = logging.getLogger("clearway.engine")
+
+
+def submit(run: TaskRun, context: Context) -> Future[Any]:
+    """Let a task run go on by itself.
+
+    Args:
+        run: The run, which is in no other hands.
+        context: What its code finds in context variables; may be shared with other runs.
+
+    Returns:
+        The run's future.
+    """
+    run.scope.enter(run)
+    Submission(run, context).begin()
+    return run.future
+
+
+class Submission:
+    """A submitted task run, between two of its steps.
+
+    Attributes:
+        run: The task run.
+        tags: Its tags, by which runs that wait at the service are counted.
+    """
+
+    __slots__ = ("_code", "_context", "_gate", "_has_permit", "_steps", "_waits", "_worked", "run", "tags")
+
+    def __init__(self, run: TaskRun, context: Context) -> None:
+        self.run = run
+        self.tags = run.tags
+        self._steps: Steps | None = None
+        self._context = context
+        self._gate = run.scope.async_gate if run.task.is_async else run.scope.gate
+        self._has_permit = False
+        self._waits = False  # in the service's queue
+        self._worked = False  # its code was run, and what follows needs no permit
+        self._code: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Take the first steps, or wait for a permit: a run that only waits costs little memory."""
+        if self.run.inputs.unfinished() or self._enter():
+            self.advance(self.steps.send, None)
+
+    @property
+    def steps(self) -> Steps:
+        """The run's steps."""
+        if self._steps is None:
+            self._steps = task_steps(self.run)
+        return self._steps
+
+    def advance(self, resume: Callable[[Any], Effect], reply: Any) -> None:
+        """Take steps until something has to be waited for."""
+        if self.run.phase is Phase.ENDED:  # interrupted meanwhile
+            self._give_permit_back()
+            self.steps.close()
+            return
+        try:
+            effect = resume(reply)
+            while isinstance(effect, Admit):
+                if not (self._has_permit or self._enter()):
+                    return
+                effect = self.steps.send(None)
+        except StopIteration:
+            self._give_permit_back()
+        except ClearwayError:  # it is in the future's state
+            self._give_permit_back()
+        except BaseException:
+            self._give_permit_back()
+            raise
+        else:
+            self._begin(effect)
+
+    def _enter(self) -> bool:
+        """Return whether the run has a permit and goes on in this thread."""
+        if not self._gate.enter(self):
+            return False
+        return self._permitted()
+
+    def go_on(self) -> None:
+        """Go on with a permit."""
+        if self._permitted():
+            self.advance(self.steps.send, None)
+
+    def _permitted(self) -> bool:
+        self._has_permit = True
+        if self.run.phase is Phase.NEW and self.run.needs_work:
+            get_threads().submit(self._go_on_in_thread)
+            return False
+        return True
+
+    def _go_on_in_thread(self) -> None:
+        self._in_thread(partial(self._context.copy().run, self.advance, self.steps.send, None))
+
+    def _begin(self, effect: Effect) -> None:
+        if isinstance(effect, Propose):
+            self._propose(effect)
+        elif isinstance(effect, Execute):
+            self._execute(effect)
+        elif isinstance(effect, Sleep):
+            self._give_permit_back()
+            get_io_thread().call_later(effect.seconds, self.advance, self.steps.send, None)
+        elif isinstance(effect, WaitFor):
+            self._wait_for(iter(effect.futures))
+        else:
+            raise TypeError(f"a task run cannot wait for {effect!r}")
+
+    def _wait_for(self, futures: Iterator[Future[Any]]) -> None:
+        for future in futures:
+            if not future.is_done():
+                future.when_done(partial(self._wait_for, futures))
+                return
+        self.advance(self.steps.send, None)
+
+    # Asking the service.
+
+    def _propose(self, effect: Propose) -> None:
+        future = effect.transport.propose(effect.proposal, self._queued)
+        if self._worked:
+            self._give_permit_back()
+        future.add_done_callback(self._decided)
+
+    def _queued(self, _: Decision) -> None:
+        if not self._waits:
+            self._waits = True
+            self._has_permit = False
+            self._gate.wait_at_service(self)
+
+    def _decided(self, future: ConcurrentFuture[Decision]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if self._waits:
+            self._waits = False
+            accepted = not future.cancelled() and error is None and future.result().HasField("accept")
+            self._has_permit = accepted
+            self._gate.granted(self, keep=accepted)
+        if future.cancelled():  # withdrawn, since the run was interrupted
+            self._give_permit_back()
+        elif error is not None:
+            self.advance(self.steps.throw, error)
+        else:
+            self.advance(self.steps.send, future.result())
+
+    def _give_permit_back(self) -> None:
+        self._worked = False
+        if self._has_permit:
+            self._has_permit = False
+            self._gate.leave()
+
+    # Running the code.
+
+    def _execute(self, effect: Execute) -> None:
+        if self.run.task.is_async:
+            call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
+        else:
+            get_threads().submit(partial(self._execute_in_thread, effect))
+
+    def _execute_in_thread(self, effect: Execute) -> None:
+        try:
+            outcome = self._context.copy().run(effect.block)
+        except BaseException as error:  # noqa: BLE001 - SystemExit, say: it ends the run, not this thread
+            self._in_thread(partial(self.advance, self.steps.throw, error))
+        else:
+            self._worked = True
+            self._in_thread(partial(self.advance, self.steps.send, outcome))
+
+    def _execute_on_loop(self, effect: Execute) -> None:
+        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+
+        self._code = asyncio.get_running_loop().create_task(self._await(effect), context=self._context.copy())
+        self.run.stop = self._stop
+
+    async def _await(self, effect: Execute) -> None:
+        try:
+            outcome: Outcome = await effect.wait()
+        except BaseException as error:
+            get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.throw, error)))
+            raise
+        self._worked = True
+        # Results are written by what follows, which must not hold up the loop.
+        get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
+
+    def _stop(self) -> None:
+        if self._code is not None:
+            call_soon(self._code.get_loop(), self._code.cancel)
+
+    def _in_thread(self, work: Callable[[], None]) -> None:
+        """Do the last that a worker thread does for a run; what ends the run must not end the thread."""
+        try:
+            work()
+        except Exception:  # noqa: BLE001 - a flaw of ours, which must not end the thread for others
+            _log.exception("the task run %r came to an unexpected end", self.run.name)
+        except BaseException as error:  # noqa: BLE001 - the run's own state tells of it
+            _log.debug("the task run %r was ended by %r", self.run.name, error)

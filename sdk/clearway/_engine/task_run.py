@@ -1,0 +1,271 @@
+"""One run of a task: what it was called with, how far it has come, and the proposals that it makes."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+from clearway._engine.effects import Execute
+from clearway._engine.outcomes import interruption
+from clearway._engine.run_inputs import NO_INPUTS, RunInputs
+from clearway._ids import new_id
+from clearway.context import TaskRunContext, task_run_entered
+from clearway.futures import AsyncTaskFuture, Future, TaskFuture
+from clearway.states import Cancelled, Crashed, Pending, Running, State, StateDetails
+from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import Decision, Proposal
+from clearway.v1.task_run_pb2 import TaskRunSpec
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from clearway._engine.scope import FlowScope
+    from clearway.logging import RunLogger
+    from clearway.tasks import Task
+
+
+class Phase(enum.Enum):
+    """How far a run has come, as this process knows it."""
+
+    NEW = enum.auto()  # the service was not asked yet
+    PROPOSED = enum.auto()  # asked to start, and not answered finally
+    RUNNING = enum.auto()
+    RESTING = enum.auto()  # told to come back later
+    ENDING = enum.auto()  # its end was proposed
+    ENDED = enum.auto()
+
+
+class TaskRun:
+    """One run of a task.
+
+    Attributes:
+        task: The task.
+        scope: What it shares with the other runs of its flow run.
+        tags: Its tags: the task's, and those that were in force when it was called.
+        inputs: What it was given from upstream.
+        run_id: Its UUID. The service may mean another, where it knows the run from elsewhere.
+        name: Its name, for people.
+        future: What others wait for it by.
+        settles_early: Whether its completion is taken as decided before the service has answered.
+        cache_key: Under which its result is found by others; empty where it is not cached.
+        phase: How far it has come.
+        stop: Cancels its code, where that can be done.
+    """
+
+    __slots__ = (
+        "_attempt",
+        "_created",
+        "_dynamic_key",
+        "_number",
+        "_parameters",
+        "_proposal_id",
+        "_resting",
+        "_run_count",
+        "cache_key",
+        "future",
+        "inputs",
+        "name",
+        "phase",
+        "run_id",
+        "scope",
+        "settles_early",
+        "stop",
+        "tags",
+        "task",
+    )
+
+    def __init__(
+        self,
+        task: Task[..., Any],
+        scope: FlowScope,
+        parameters: dict[str, Any],
+        tags: frozenset[str],
+        wait_for: Iterable[Any] | None,
+        *,
+        settles_early: bool = False,
+    ) -> None:
+        self.task = task
+        self.scope = scope
+        self.tags = tags
+        self.settles_early = settles_early
+        self.cache_key = ""
+        self.phase = Phase.NEW
+        self.stop: Callable[[], None] | None = None
+        self._parameters = parameters
+        self.inputs = RunInputs(parameters, wait_for)
+        self._number = scope.number_of(task.task_key)
+        self._dynamic_key = str(self._number)
+        self._attempt = 1
+        self._created = False
+        self._proposal_id = ""
+        self._resting: State[Any] | None = None
+        self._run_count = 0
+        self.name = f"{task.name}-{self._dynamic_key}"
+        self.run_id = scope.run_id(task.task_key, self._dynamic_key)
+        kind = AsyncTaskFuture if task.is_async and scope.is_async else TaskFuture
+        self.future: Future[Any] = kind(self.run_id, self.name, self)
+
+    # What the run was given.
+
+    @property
+    def needs_work(self) -> bool:
+        """Whether the run needs a thread before it starts: to read its inputs, or to make its cache key."""
+        return bool(self.inputs) or self.task.cache_key_fn is not None
+
+    def prepare(self) -> None:
+        """Put the results of the inputs in their place, and make the cache key.
+
+        Raises:
+            Exception: A result cannot be read, or the user's ``cache_key_fn`` raised something.
+        """
+        if self.inputs:
+            self._parameters = self.inputs.resolved(self._parameters)
+        make_key = self.task.cache_key_fn
+        if make_key is not None:
+            with task_run_entered(self._context()) as context:
+                self.cache_key = self.task.checked_cache_key(make_key(context, dict(self._parameters)))
+
+    # What the run proposes.
+
+    def propose(self, state: state_pb2.State) -> Proposal:
+        """Return a proposal of ``state``, which also creates the run if the service does not know it."""
+        self._proposal_id = new_id()
+        if self._created:
+            return Proposal(id=self._proposal_id, task_run_id=self.run_id, state=state)
+        return Proposal(id=self._proposal_id, create_task_run=self._spec(), state=state)
+
+    def _spec(self) -> TaskRunSpec:
+        task = self.task
+        spec = TaskRunSpec(
+            id=self.run_id,
+            flow_run_id=self.scope.flow_run_id,
+            task_key=task.task_key,
+            dynamic_key=self._dynamic_key,
+            name=self.name,
+            task_version=task.version or "",
+            tags=self.tags,
+            retries=task.retries,
+            inputs=self.inputs.recorded() if self.inputs else None,
+        )
+        if task.retries and task.retry_delay_seconds:
+            spec.retry_delay.FromNanoseconds(int(task.retry_delay_seconds * 1e9))
+        return spec
+
+    # How the run goes on.
+
+    def heard(self, decision: Decision) -> None:
+        """Note that the service knows the run, and by which id."""
+        self._created = True
+        if decision.run_id != self.run_id:
+            self._now_is(decision.run_id)
+
+    def take_spare_key(self) -> bool:
+        """Become another run, where an earlier attempt of the flow left this one ended and not completed.
+
+        Returns:
+            Whether there was another key to take: one for each attempt of the flow after the first, and none
+            for a run that this attempt has started.
+        """
+        if self._run_count or self._attempt == self.scope.attempt:
+            return False
+        self._attempt += 1
+        self._dynamic_key = f"{self._number}-{self._attempt}"
+        self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
+        self._created = False
+        self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
+        return True
+
+    def _now_is(self, run_id: str) -> None:
+        self.run_id = self.future.task_run_id = run_id
+
+    def rest(self, state: State[Any]) -> None:
+        """Note that the run waits for a time to come."""
+        self.phase = Phase.RESTING
+        self._resting = state
+
+    def execution(self) -> Execute:
+        """Return the user's code, to be run as this run's next attempt."""
+        self.phase = Phase.RUNNING
+        self._run_count += 1
+        return Execute(self._call_async if self.task.is_async else self._call)
+
+    def _call(self) -> Any:
+        with task_run_entered(self._context()):
+            return self.task.signature.call(self._parameters)
+
+    async def _call_async(self) -> Any:
+        with task_run_entered(self._context()):
+            return await self.task.signature.call(self._parameters)
+
+    def _context(self) -> TaskRunContext:
+        return TaskRunContext(
+            self.task, self.run_id, self.scope.flow_run_id, self.name, max(self._run_count, 1)
+        )
+
+    # How the run ends.
+
+    def settle(self, state: State[Any]) -> None:
+        """Note the state that the run ended in, and let go of what it was given. The first call counts."""
+        if self.phase is Phase.ENDED:
+            return
+        self.phase = Phase.ENDED
+        self._parameters = {}
+        self.inputs = NO_INPUTS
+        self.scope.leave(self, state)
+        self.future.settle(state)
+
+    def own_state(self, state: State[Any]) -> State[Any]:
+        """Return a state that the service has not given as one of this run's."""
+        details = StateDetails(flow_run_id=self.scope.flow_run_id, task_run_id=self.run_id)
+        return State(state.type, state.name, state.message, state.data, details=details)
+
+    def check_end(self, decision: Decision) -> None:
+        """Look at the answer to an end that was taken as decided."""
+        if decision.WhichOneof("answer") != "accept":
+            state = State.from_proto(decision.state)
+            self.scope.ended_otherwise(state)
+            self.log().warning("completed, but the service has it as %s", state)
+
+    def log(self) -> RunLogger:
+        """Return the run's logger."""
+        from clearway.logging import run_logger  # noqa: PLC0415 - most runs say nothing
+
+        return run_logger(self.scope.flow_run_id, self.run_id, self.name)
+
+    def interrupt(self, cause: BaseException) -> None:
+        """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
+        phase = self.phase
+        if phase is Phase.ENDED:
+            return
+        message = interruption(cause)
+        state = self.own_state(
+            Crashed(message=message) if phase is Phase.RUNNING else Cancelled(message=message)
+        )
+        proposal_id, stop = self._proposal_id, self.stop
+        self.settle(state)
+        if stop is not None:
+            stop()
+        if phase in (Phase.NEW, Phase.ENDING):
+            return
+        if phase is Phase.PROPOSED:
+            self.scope.transport.withdraw(proposal_id)
+        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto()))
+
+    # What the future asks.
+
+    def state_now(self) -> State[Any]:
+        """See ``futures.Source``."""
+        if self.phase is Phase.RESTING and self._resting is not None:
+            return self._resting
+        if self.phase in (Phase.RUNNING, Phase.ENDING):
+            return self.own_state(Running(name="Retrying" if self._run_count > 1 else ""))
+        return self.own_state(Pending())
+
+    def own_loop(self) -> asyncio.AbstractEventLoop | None:
+        """See ``futures.Source``."""
+        return self.scope.event_loop() if self.task.is_async else None
+
+    def waits_for(self) -> list[Future[Any]]:
+        """See ``futures.Source``."""
+        return self.inputs.unfinished()

@@ -1,0 +1,149 @@
+"""The conversation about one task run, from its call to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+from clearway._convert import duration_from_proto
+from clearway._engine.effects import ADMIT, Effect, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._engine.outcomes import describe, failed_state, store_outcome, task_state
+from clearway._engine.task_run import Phase, TaskRun
+from clearway.exceptions import Aborted, ClearwayError, MissingResult, UpstreamTaskError
+from clearway.states import Crashed, Pending, State, StateType
+from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import Decision
+
+_Part = Generator[Effect, Any, State[Any] | None]
+
+
+def task_steps(run: TaskRun) -> Steps:
+    """Take a task run from its call to its end, and return the state that it ends in.
+
+    Raises:
+        ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
+        BaseException: What interrupted the run.
+    """
+    run.scope.enter(run)
+    try:
+        state = yield from _whole(run)
+    except ClearwayError as error:
+        run.settle(run.own_state(Crashed(error, message=describe(error))))
+        raise
+    except BaseException as cause:
+        run.interrupt(cause)
+        raise
+    run.settle(state)
+    return state
+
+
+def _whole(run: TaskRun) -> Steps:
+    unfinished = run.inputs.unfinished()
+    if unfinished:
+        yield WaitFor(unfinished)
+    yield ADMIT
+    failure = run.inputs.failure()
+    if failure:
+        return (yield from _not_ready(run, failure))
+    try:
+        run.prepare()
+    except MissingResult as error:
+        state = yield from _end(run, failed_state("Task", error, " in reading its inputs"))
+    except Exception as error:  # noqa: BLE001 - a user's
+        state = yield from _end(run, failed_state("Task", error, " in its cache_key_fn"))
+    else:
+        state = yield from _start(run)
+    while state is None:
+        outcome: Outcome = yield run.execution()
+        state = yield from _end(run, task_state(outcome))
+        if state is None:
+            yield ADMIT
+            state = yield from _start(run)
+    return state
+
+
+def _not_ready(run: TaskRun, why: str) -> Steps:
+    """End a run that cannot begin. The service has it as Pending, as nothing of it ever ran."""
+    not_ready = Pending(name="NotReady", message=why)
+    decision = yield from _ask(run, not_ready.to_proto())
+    state = State.from_proto(decision.state)
+    if state.is_final():  # an earlier attempt of the flow ended it
+        return state
+    return state.with_data(UpstreamTaskError(f"the task run {run.name!r} did not start: {why}"))
+
+
+def _start(run: TaskRun) -> _Part:
+    """Propose Running. Returns None when the run's code is to run, or the state that it has instead."""
+    while True:
+        run.phase = Phase.PROPOSED
+        message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
+        if run.cache_key:
+            message.details.cache_key = run.cache_key
+        decision = yield from _ask(run, message)
+        answer = decision.WhichOneof("answer")
+        if answer == "accept":
+            return None
+        state = State.from_proto(decision.state)
+        if answer == "abort":
+            if not state.is_final():
+                return state.with_data(Aborted(_aborted(run, decision), decision.abort.reason))
+            if not state.is_completed() and run.take_spare_key():
+                continue
+            return state
+        if state.type is not StateType.SCHEDULED:  # rejected, as Cached
+            return state
+        yield from _rest(run, state)
+        yield ADMIT
+
+
+def _end(run: TaskRun, end: State[Any]) -> _Part:
+    """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
+    data = store_outcome(end, run.name)
+    message = end.to_proto(data)
+    if run.cache_key and end.is_completed() and data is not None:
+        message.details.cache_key = run.cache_key
+        if run.task.cache_expiration is not None:
+            message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
+    if run.settles_early and end.is_completed():
+        run.scope.send(run.propose(message), run.check_end)
+        return end
+    run.phase = Phase.ENDING
+    decision = yield from _ask(run, message)
+    if decision.WhichOneof("answer") == "accept":
+        return State.from_proto(decision.state).with_data(end.data)
+    state = State.from_proto(decision.state)
+    if state.type is StateType.SCHEDULED:
+        run.log().warning("%s; %s", end.message, _retry(state))
+        yield from _rest(run, state)
+        return None
+    run.log().warning("ended as %s, but the service has it as %s", end.name, state)
+    return state
+
+
+def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
+    """Wait until a Scheduled run may begin; both times are the service's, so its clock alone counts."""
+    run.rest(state)
+    at = state.details.scheduled_time
+    yield Sleep(0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds()))
+
+
+def _ask(run: TaskRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
+    """Propose a state until the answer is not to come back later."""
+    while True:
+        decision: Decision = yield Propose(run.scope.transport, run.propose(state))
+        run.heard(decision)
+        if decision.WhichOneof("answer") != "wait":
+            return decision
+        yield Sleep(duration_from_proto(decision.wait.retry_after).total_seconds())
+        if run.phase is Phase.PROPOSED:
+            yield ADMIT
+
+
+def _retry(state: State[Any]) -> str:
+    at = state.details.scheduled_time
+    delay = 0.0 if at is None else (at - state.timestamp).total_seconds()
+    return f"it runs again in {delay:g} s" if delay > 0 else "it runs again at once"
+
+
+def _aborted(run: TaskRun, decision: Decision) -> str:
+    return f"the task run {run.name!r} must not run: {decision.abort.message}"

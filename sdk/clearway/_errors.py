@@ -1,0 +1,114 @@
+"""The service's errors, as the SDK's exceptions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
+from google.rpc.status_pb2 import Status
+
+from clearway.exceptions import (
+    InvalidArgument,
+    LimitNotFound,
+    ProposalConflict,
+    ProtocolViolation,
+    RunConflict,
+    RunNotFound,
+    ServerUnavailable,
+    ServiceError,
+    SessionExpired,
+)
+from clearway.v1 import error_pb2
+
+_DOMAIN: Final = "clearway"
+_PREFIX: Final = "ERROR_REASON_"
+
+_EXCEPTIONS: Final[dict[int, type[ServiceError]]] = {
+    error_pb2.ERROR_REASON_INVALID_ARGUMENT: InvalidArgument,
+    error_pb2.ERROR_REASON_RUN_NOT_FOUND: RunNotFound,
+    error_pb2.ERROR_REASON_LIMIT_NOT_FOUND: LimitNotFound,
+    error_pb2.ERROR_REASON_SESSION_EXPIRED: SessionExpired,
+    error_pb2.ERROR_REASON_PROPOSAL_CONFLICT: ProposalConflict,
+    error_pb2.ERROR_REASON_RUN_CONFLICT: RunConflict,
+    error_pb2.ERROR_REASON_PROTOCOL: ProtocolViolation,
+    error_pb2.ERROR_REASON_SHUTTING_DOWN: ServerUnavailable,
+    error_pb2.ERROR_REASON_STORE_UNAVAILABLE: ServerUnavailable,
+}
+"""One for each reason; a reason that a newer service adds is a plain ``ServiceError``."""
+
+_STATUSES: Final[dict[str, type[ServiceError]]] = {
+    "UNAVAILABLE": ServerUnavailable,
+    "DEADLINE_EXCEEDED": ServerUnavailable,
+    "CANCELLED": ServerUnavailable,
+    "INVALID_ARGUMENT": InvalidArgument,
+    "RESOURCE_EXHAUSTED": InvalidArgument,
+    "UNIMPLEMENTED": ProtocolViolation,
+}
+"""For a status without our details, as from gRPC itself or a proxy."""
+
+
+def exception_for(reason: int, message: str, field: str = "") -> ServiceError:
+    """Return the exception of an error reason."""
+    return _EXCEPTIONS.get(reason, ServiceError)(message, reason, field)
+
+
+def exception_from_status(code: str, details: str, status: bytes | None, address: str) -> ServiceError:
+    """Return the exception of a failed call.
+
+    Args:
+        code: The name of the gRPC status code.
+        details: Its message.
+        status: The serialized ``google.rpc.Status`` of the trailers, where there is one.
+        address: The server's address.
+    """
+    known = _from_details(status, details)
+    if known is not None:
+        return known
+    kind = _STATUSES.get(code, ServiceError)
+    if kind is ServerUnavailable:
+        return unreachable(address, _why(details))
+    if code == "UNIMPLEMENTED":
+        details = (
+            f"the server at {address} does not know this call; is it an older Clearway, or another service?"
+        )
+    return kind(details or f"the server at {address} answered {code}")
+
+
+def unreachable(address: str, why: str) -> ServerUnavailable:
+    """Return the exception for a server that does not answer."""
+    return ServerUnavailable(
+        f"cannot reach the Clearway server at {address} (the setting CLEARWAY_ADDRESS): {why}. "
+        "Start one there with `clearway server start`, or unset CLEARWAY_ADDRESS to run without a server"
+    )
+
+
+def _from_details(status: bytes | None, details: str) -> ServiceError | None:
+    if not status:
+        return None
+    try:
+        message = Status.FromString(status)
+    except DecodeError:
+        return None
+    reason, field = 0, ""
+    for detail in message.details:
+        info, bad = ErrorInfo(), BadRequest()
+        if detail.Unpack(info) and info.domain == _DOMAIN:
+            reason = dict(error_pb2.ErrorReason.items()).get(_PREFIX + info.reason, 0)
+        elif detail.Unpack(bad) and bad.field_violations:
+            field = bad.field_violations[0].field
+    return exception_for(reason, message.message or details, field) if reason else None
+
+
+def _why(details: str) -> str:
+    for sign, why in (
+        ("Connection refused", "the connection was refused"),
+        ("DNS resolution failed", "its name cannot be resolved"),
+        ("errors resolving", "its name cannot be resolved"),
+        ("Failed parsing HTTP/2", "what answers there does not speak gRPC"),
+        ("Deadline Exceeded", "it did not answer in time"),
+        ("Socket closed", "it closed the connection"),
+    ):
+        if sign in details:
+            return why
+    return details or "it did not answer"

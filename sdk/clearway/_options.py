@@ -1,0 +1,73 @@
+"""Checks of what flows and tasks are told when they are defined: what is wrong is said there and then."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+
+_MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
+_MAX_VERSION = 255
+_MAX_RETRIES = 10_000
+_MAX_DELAY = 365 * 24 * 3600.0
+
+
+def checked_name(kind: str, name: object) -> str:
+    """Return the name of a flow or task.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is empty or too long.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a {kind} is {name!r}; it must be a string")
+    if not 1 <= len(name) <= _MAX_NAME:
+        raise ValueError(
+            f"the name of a {kind} has {len(name)} characters; it must have 1 to {_MAX_NAME}: {name!r}"
+        )
+    return name
+
+
+def checked_version(owner: str, version: object) -> str | None:
+    """Return a version; raises as ``checked_name``."""
+    if version is None:
+        return None
+    if not isinstance(version, str):
+        raise TypeError(f"the version of {owner} is {version!r}; it must be a string, such as '1.2'")
+    if len(version) > _MAX_VERSION:
+        raise ValueError(
+            f"the version of {owner} has {len(version)} characters; it may have {_MAX_VERSION} at most"
+        )
+    return version
+
+
+def checked_retries(owner: str, retries: object) -> int:
+    """Return a number of retries; raises as ``checked_name``."""
+    if not isinstance(retries, int) or isinstance(retries, bool):
+        raise TypeError(f"retries of {owner} is {retries!r}; it must be a whole number from 0")
+    if not 0 <= retries <= _MAX_RETRIES:
+        raise ValueError(f"retries of {owner} is {retries}; it must be from 0 to {_MAX_RETRIES:,}")
+    return retries
+
+
+def checked_delay(owner: str, seconds: object) -> float:
+    """Return a delay in seconds; raises as ``checked_name``."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise TypeError(f"retry_delay_seconds of {owner} is {seconds!r}; it must be a number of seconds")
+    if not (math.isfinite(seconds) and 0 <= seconds <= _MAX_DELAY):
+        raise ValueError(
+            f"retry_delay_seconds of {owner} is {seconds}; it must be from 0 to {_MAX_DELAY:,.0f}"
+        )
+    return float(seconds)
+
+
+def checked_expiration(owner: str, expiration: object) -> timedelta | None:
+    """Return how long a cache entry is served; raises as ``checked_name``."""
+    if expiration is None:
+        return None
+    if not isinstance(expiration, timedelta):
+        raise TypeError(
+            f"cache_expiration of {owner} is {expiration!r}; it must be a timedelta, or None for ever"
+        )
+    if expiration <= timedelta(0):
+        raise ValueError(f"cache_expiration of {owner} is {expiration}; it must be above 0")
+    return expiration

@@ -1,0 +1,191 @@
+"""The SDK's settings: variables ``CLEARWAY_*``, then ``$CLEARWAY_HOME/profile.toml``, then defaults.
+
+They are read once, when first needed, and do not change afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from clearway.exceptions import InvalidSetting
+
+PROFILE = "profile.toml"
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_MAX_PORT = 65_535
+_MAX_THREADS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the SDK can be told from outside.
+
+    Attributes:
+        home: Where the files of this user are.
+        address: The server's ``host:port``; None runs the engine embedded in this process.
+        local_storage_path: Where results are kept.
+        database: The embedded engine's SQLite file.
+        logging_level: The least level of log lines of runs that are shown and sent.
+        max_threads: How many threads a flow's submitted tasks share at most.
+        reconnect_timeout: For how many seconds a server that was reached before may be away.
+    """
+
+    home: Path
+    address: str | None
+    local_storage_path: Path
+    database: Path
+    logging_level: int
+    max_threads: int
+    reconnect_timeout: float
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, str):
+        raise ValueError("a path")  # noqa: TRY004 - one kind of error for all that is wrong with a value
+    return Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111 - pathlib keeps ".."
+
+
+def _address(value: object) -> str | None:
+    expected = 'host:port, such as "127.0.0.1:4200", without a scheme'
+    if not isinstance(value, str):
+        raise ValueError(expected)  # noqa: TRY004
+    if not value:
+        return None
+    host, _, port = value.rpartition(":")
+    bare_ipv6 = ":" in host and not (host.startswith("[") and host.endswith("]"))
+    if not host or bare_ipv6 or any(c in "/ \t\n" for c in value):
+        raise ValueError(expected)
+    if not (port.isascii() and port.isdecimal() and 1 <= int(port) <= _MAX_PORT):
+        raise ValueError(f"{expected}, with a port from 1 to {_MAX_PORT:,}")
+    return value
+
+
+def _level(value: object) -> int:
+    name = value.upper() if isinstance(value, str) else ""
+    if name not in _LEVELS:
+        raise ValueError(f"one of {', '.join(_LEVELS)}")
+    return logging.getLevelNamesMapping()[name]
+
+
+def _threads(value: object) -> int:
+    expected = f"a whole number from 1 to {_MAX_THREADS:,}"
+    try:
+        number = int(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(expected) from None
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= _MAX_THREADS:
+        raise ValueError(expected)
+    return number
+
+
+def _seconds(value: object) -> float:
+    expected = "a number of seconds from 0 to 86,400"
+    try:
+        number = float(value) if isinstance(value, str | int | float) else -1.0
+    except ValueError:
+        raise ValueError(expected) from None
+    if not 0 <= number <= 86_400:  # noqa: PLR2004 - one day, as the message says
+        raise ValueError(expected)
+    return number
+
+
+_DEFAULTS: dict[str, Callable[[Path], object]] = {
+    "address": lambda _: "",
+    "local_storage_path": lambda home: str(home / "storage"),
+    "database": lambda home: str(home / "clearway.db"),
+    "logging_level": lambda _: "INFO",
+    "max_threads": lambda _: 64,
+    "reconnect_timeout": lambda _: 60,
+}
+_READERS: dict[str, Callable[[object], Any]] = {
+    "home": _path,
+    "address": _address,
+    "local_storage_path": _path,
+    "database": _path,
+    "logging_level": _level,
+    "max_threads": _threads,
+    "reconnect_timeout": _seconds,
+}
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read all settings anew.
+
+    An empty variable counts as unset; only ``CLEARWAY_ADDRESS=`` says something: run embedded, whatever the
+    profile names.
+
+    Args:
+        environ: The environment variables.
+
+    Raises:
+        InvalidSetting: A value is not allowed, or the profile cannot be read.
+    """
+    home: Path = _read("home", environ.get("CLEARWAY_HOME") or "~/.clearway", "CLEARWAY_HOME")
+    profile_path = home / PROFILE
+    profile = _read_profile(profile_path)
+    values: dict[str, Any] = {"home": home}
+    for name, default in _DEFAULTS.items():
+        variable = f"CLEARWAY_{name.upper()}"
+        given = environ.get(variable)
+        if given or (given is not None and name == "address"):
+            values[name] = _read(name, given, variable)
+        elif name in profile:
+            values[name] = _read(name, profile[name], f"{name} in {profile_path}")
+        else:
+            values[name] = _read(name, default(home), name)
+    return Settings(**values)
+
+
+def _read(name: str, value: object, source: str) -> Any:
+    try:
+        return _READERS[name](value)
+    except ValueError as error:
+        raise InvalidSetting(f"{source} is {value!r}; it must be {error}") from None
+
+
+def _read_profile(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"the profile {path} cannot be read: {error}") from error
+    import tomllib  # noqa: PLC0415 - few have a profile
+
+    try:
+        profile = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidSetting(f"the profile {path} is not TOML: {error}") from error
+    known = {field.name for field in fields(Settings)} - {"home"}
+    unknown = sorted(profile.keys() - known)
+    if unknown:
+        raise InvalidSetting(
+            f"the profile {path} sets {', '.join(unknown)}, which is no setting; "
+            f"the settings are {', '.join(sorted(known))}"
+        )
+    return profile
+
+
+_lock = threading.Lock()
+_settings: Settings | None = None
+
+
+def get_settings() -> Settings:
+    """Return the settings of this process, reading them when asked for the first time."""
+    global _settings  # noqa: PLW0603 - one per process
+    if _settings is None:
+        with _lock:
+            if _settings is None:
+                _settings = read_settings(os.environ)
+    return _settings
+
+
+def forget_settings() -> None:
+    """Have the next ``get_settings()`` read them anew. For tests, which change the environment."""
+    global _settings  # noqa: PLW0603
+    _settings = None

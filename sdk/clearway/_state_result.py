@@ -1,0 +1,57 @@
+"""What a state's result is: a value, or what to raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from clearway.exceptions import CancelledRun, CrashedRun, FailedRun, RunFailure, UnfinishedRun
+from clearway.results import StoredResult
+from clearway.states import State, StateType
+
+_FAILURES: Final[dict[StateType, type[RunFailure]]] = {
+    StateType.FAILED: FailedRun,
+    StateType.CRASHED: CrashedRun,
+    StateType.CANCELLED: CancelledRun,
+}
+
+
+def state_result(state: State[Any], *, raise_on_failure: bool) -> Any:
+    """Return what a run ended with, or raise it; see ``State.result``."""
+    if state.type is StateType.COMPLETED:
+        return _value(state)
+    failure = _exception(state)
+    if raise_on_failure:
+        raise failure
+    return failure
+
+
+def _value(state: State[Any]) -> Any:
+    data = state.data
+    return data.load() if isinstance(data, StoredResult) else data
+
+
+def _exception(state: State[Any]) -> BaseException:
+    """Return a run's own exception, or that of the states that it returned, or one of ours."""
+    if isinstance(state.data, BaseException):  # also why a run never began, such as UpstreamTaskError
+        return state.data
+    value = _value(state)
+    if isinstance(value, BaseException):
+        return value
+    if state.type not in _FAILURES:
+        return UnfinishedRun(f"the run is {state.name} and has not ended, so it has no result yet")
+    for inner in _states_in(value):
+        if inner.type in _FAILURES:
+            return _exception(inner)
+    message = state.message or (value if isinstance(value, str) else "") or f"the run ended as {state.name}"
+    return _FAILURES[state.type](message)
+
+
+def _states_in(value: Any) -> Iterator[State[Any]]:
+    """Yield the states that a flow returned, by itself or in a list, tuple, set or dictionary."""
+    if isinstance(value, State):
+        yield value
+    elif isinstance(value, dict):
+        yield from (item for item in value.values() if isinstance(item, State))
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from (item for item in value if isinstance(item, State))

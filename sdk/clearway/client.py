@@ -1,0 +1,176 @@
+"""The client: what a program asks of the service beside running flows.
+
+with get_client() as client:
+    client.create_concurrency_limit(tag="database", concurrency_limit=10)
+
+async with get_client() as client:
+    limit = await client.read_concurrency_limit_by_tag(tag="database")
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
+
+from clearway import _operations as operations
+from clearway._transport import Transport, connect, current_transport
+from clearway.context import FlowRunContext
+
+if TYPE_CHECKING:
+    from clearway._operations import Operation
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Blocking(Generic[P, R]):
+    """An operation as a method that returns its result."""
+
+    def __init__(self, operation: Callable[P, Operation[R]]) -> None:
+        self._operation = operation
+        self.__doc__ = operation.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type[SyncClient]) -> Self: ...
+    @overload
+    def __get__(self, client: SyncClient, owner: type[SyncClient]) -> Callable[P, R]: ...
+    def __get__(self, client: SyncClient | None, owner: type[SyncClient]) -> Self | Callable[P, R]:
+        if client is None:
+            return self
+
+        @functools.wraps(self._operation)
+        def method(*args: P.args, **kwargs: P.kwargs) -> R:
+            return _run(client._transport, self._operation(*args, **kwargs))  # noqa: SLF001
+
+        return method
+
+
+class _Awaiting(Generic[P, R]):
+    """An operation as a method whose result is awaited."""
+
+    def __init__(self, operation: Callable[P, Operation[R]]) -> None:
+        self._operation = operation
+        self.__doc__ = operation.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type[AsyncClient]) -> Self: ...
+    @overload
+    def __get__(
+        self, client: AsyncClient, owner: type[AsyncClient]
+    ) -> Callable[P, Coroutine[Any, Any, R]]: ...
+    def __get__(
+        self, client: AsyncClient | None, owner: type[AsyncClient]
+    ) -> Self | Callable[P, Coroutine[Any, Any, R]]:
+        if client is None:
+            return self
+
+        @functools.wraps(self._operation)
+        async def method(*args: P.args, **kwargs: P.kwargs) -> R:
+            return await _run_async(client._transport, self._operation(*args, **kwargs))  # noqa: SLF001
+
+        return method
+
+
+class SyncClient:
+    """What ``with get_client() as client`` gives: each method returns when the service has answered."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    create_concurrency_limit = _Blocking(operations.create_concurrency_limit)
+    read_concurrency_limit_by_tag = _Blocking(operations.read_concurrency_limit_by_tag)
+    read_concurrency_limits = _Blocking(operations.read_concurrency_limits)
+    delete_concurrency_limit_by_tag = _Blocking(operations.delete_concurrency_limit_by_tag)
+    read_flow_run = _Blocking(operations.read_flow_run)
+    read_flow_runs = _Blocking(operations.read_flow_runs)
+    read_flow_run_states = _Blocking(operations.read_flow_run_states)
+    read_task_run = _Blocking(operations.read_task_run)
+    read_task_runs = _Blocking(operations.read_task_runs)
+    read_task_run_states = _Blocking(operations.read_task_run_states)
+    read_logs = _Blocking(operations.read_logs)
+    lookup_cache = _Blocking(operations.lookup_cache)
+
+
+class AsyncClient:
+    """What ``async with get_client() as client`` gives: each method is awaited."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    create_concurrency_limit = _Awaiting(operations.create_concurrency_limit)
+    read_concurrency_limit_by_tag = _Awaiting(operations.read_concurrency_limit_by_tag)
+    read_concurrency_limits = _Awaiting(operations.read_concurrency_limits)
+    delete_concurrency_limit_by_tag = _Awaiting(operations.delete_concurrency_limit_by_tag)
+    read_flow_run = _Awaiting(operations.read_flow_run)
+    read_flow_runs = _Awaiting(operations.read_flow_runs)
+    read_flow_run_states = _Awaiting(operations.read_flow_run_states)
+    read_task_run = _Awaiting(operations.read_task_run)
+    read_task_runs = _Awaiting(operations.read_task_runs)
+    read_task_run_states = _Awaiting(operations.read_task_run_states)
+    read_logs = _Awaiting(operations.read_logs)
+    lookup_cache = _Awaiting(operations.lookup_cache)
+
+
+class Client:
+    """What ``get_client()`` returns, to be entered with ``with`` or ``async with``.
+
+    Leaving the block closes nothing: the connection is the process's own, and is closed at its exit.
+    """
+
+    def __enter__(self) -> SyncClient:
+        return SyncClient(connect())
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the block."""
+
+    async def __aenter__(self) -> AsyncClient:
+        import asyncio  # noqa: PLC0415 - who awaits has loaded it
+
+        # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
+        transport = current_transport()
+        return AsyncClient(await asyncio.to_thread(connect) if transport is None else transport)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave the block."""
+
+
+def get_client() -> Client:
+    """Return a client of the service that the settings name: a server, or the engine in this process.
+
+    Use it in ``with``, where its methods return results, or in ``async with``, where they are awaited.
+    """
+    return Client()
+
+
+def _run(transport: Transport, operation: Operation[R]) -> R:
+    flow_run = FlowRunContext.get()
+    if flow_run is not None:  # a flow's code is to see what its own tasks did
+        flow_run.scope.await_answers()
+    try:
+        call = next(operation)
+        while True:
+            call = operation.send(transport.call(call.method, call.request).result())
+    except StopIteration as end:
+        result: R = end.value
+        return result
+
+
+async def _run_async(transport: Transport, operation: Operation[R]) -> R:
+    import asyncio  # noqa: PLC0415 - as above
+
+    flow_run = FlowRunContext.get()
+    if flow_run is not None:
+        await flow_run.scope.await_answers_async()
+    try:
+        call = next(operation)
+        while True:
+            call = operation.send(await asyncio.wrap_future(transport.call(call.method, call.request)))
+    except StopIteration as end:
+        result: R = end.value
+        return result

@@ -1,0 +1,168 @@
+"""What runs now: the flow run, the task run, and the tags in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clearway._engine.scope import FlowScope
+    from clearway.flows import Flow
+    from clearway.tasks import Task
+
+_flow_run: ContextVar[FlowRunContext | None] = ContextVar("clearway_flow_run", default=None)
+_task_run: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run", default=None)
+_tags: ContextVar[frozenset[str]] = ContextVar("clearway_tags", default=frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunContext:
+    """The flow run that the current code belongs to.
+
+    Attributes:
+        flow: The flow that runs.
+        flow_run_id: The run's UUID.
+        flow_run_name: The run's name, for people.
+        parameters: What the flow was called with, by parameter.
+        run_count: Which attempt this is, from 1.
+        start_time: When this attempt began, by this machine's clock.
+    """
+
+    flow: Flow[..., Any]
+    flow_run_id: str
+    flow_run_name: str
+    parameters: Mapping[str, Any]
+    run_count: int
+    start_time: datetime
+    scope: FlowScope = field(repr=False, compare=False)
+
+    @staticmethod
+    def get() -> FlowRunContext | None:
+        """Return the context of the flow run that the caller is in, or None outside."""
+        return _flow_run.get()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunContext:
+    """The task run that the current code belongs to; also what a ``cache_key_fn`` is given first.
+
+    Attributes:
+        task: The task that runs.
+        task_run_id: The run's UUID.
+        flow_run_id: The UUID of the flow run that it belongs to.
+        task_run_name: The run's name, for people.
+        run_count: Which attempt this is, from 1.
+    """
+
+    task: Task[..., Any]
+    task_run_id: str
+    flow_run_id: str
+    task_run_name: str
+    run_count: int
+
+    @staticmethod
+    def get() -> TaskRunContext | None:
+        """Return the context of the task run that the caller is in, or None outside."""
+        return _task_run.get()
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentRun:
+    """The run that the current code belongs to, as log lines name it.
+
+    Attributes:
+        flow_run_id: The flow run's UUID.
+        task_run_id: The task run's UUID; empty in the flow's own code.
+        name: The innermost run's name.
+    """
+
+    flow_run_id: str
+    task_run_id: str
+    name: str
+
+
+def current_run() -> CurrentRun | None:
+    """Return the run that the caller is in, or None outside."""
+    task_run = _task_run.get()
+    if task_run is not None:
+        return CurrentRun(task_run.flow_run_id, task_run.task_run_id, task_run.task_run_name)
+    flow_run = _flow_run.get()
+    if flow_run is not None:
+        return CurrentRun(flow_run.flow_run_id, "", flow_run.flow_run_name)
+    return None
+
+
+class task_run_entered:  # noqa: N801 - used as a function; a class since it stands in the way of every task run
+    """Make a task run the one that the code in the block belongs to."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: TaskRunContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> TaskRunContext:
+        self._token = _task_run.set(self._context)
+        return self._context
+
+    def __exit__(self, *_: object) -> None:
+        _task_run.reset(self._token)
+
+
+@contextmanager
+def flow_run_entered(context: FlowRunContext) -> Iterator[FlowRunContext]:
+    """Make a flow run the one that the code in the block belongs to."""
+    task_run = _task_run.set(None)
+    flow_run = _flow_run.set(context)
+    try:
+        yield context
+    finally:
+        _flow_run.reset(flow_run)
+        _task_run.reset(task_run)
+
+
+def current_tags() -> frozenset[str]:
+    """Return the tags that the enclosing ``tags()`` blocks give to runs."""
+    return _tags.get()
+
+
+@contextmanager
+def tags(*new_tags: str) -> Iterator[frozenset[str]]:
+    """Give tags to all runs that are called in this block, beside those they have already.
+
+        with tags("database", "nightly"):
+            load(rows)
+
+    Args:
+        new_tags: Any number of tags, each a string of 1 to 255 characters.
+
+    Yields:
+        The tags in force, those of enclosing blocks included.
+
+    Raises:
+        TypeError: A tag is no string.
+    """
+    token = _tags.set(_tags.get() | checked_tags(new_tags))
+    try:
+        yield _tags.get()
+    finally:
+        _tags.reset(token)
+
+
+def checked_tags(given: object) -> frozenset[str]:
+    """Return tags as a set, or say what is wrong with them.
+
+    Raises:
+        TypeError: ``given`` is one string rather than several, or something in it is no string.
+    """
+    if isinstance(given, str):
+        raise TypeError(f"tags is the string {given!r}; give a list or set of strings, such as [{given!r}]")
+    if not isinstance(given, (list, tuple, set, frozenset)):
+        raise TypeError(f"tags is {given!r}; give a list or set of strings")
+    for tag in given:
+        if not isinstance(tag, str):
+            raise TypeError(f"the tag {tag!r} is of type {type(tag).__name__}; a tag is a string")
+    return frozenset(given)

@@ -1,0 +1,175 @@
+"""What can go wrong, as types.
+
+    ClearwayError
+    ├── InvalidSetting              (ValueError)       a setting's value is not allowed
+    ├── ReservedArgument            (TypeError)        a flow's or task's parameter has a name of ours
+    ├── ParameterBindError          (TypeError)        a call's arguments do not fit the function
+    ├── MappingLengthMismatch       (ValueError)       ``map`` was given iterables of different lengths
+    ├── NothingToMap                (ValueError)       ``map`` was given no iterable
+    ├── MissingContext              (RuntimeError)     called outside the run that it needs
+    ├── NestedTask                  (RuntimeError)     a task was called from within a task
+    ├── Deadlock                    (RuntimeError)     waiting here would never end
+    ├── MissingResult               (LookupError)      a result is gone, or is not what was written
+    ├── RunFailure                                     a run has no result, and no exception of its own
+    │   ├── FailedRun
+    │   ├── CrashedRun
+    │   ├── CancelledRun
+    │   ├── UnfinishedRun
+    │   └── UpstreamTaskError                          the run never began: something it depends on failed
+    ├── Aborted                                        the service said that a run must not go on
+    ├── ClientClosed                (RuntimeError)     the connection was closed by this process
+    ├── ForkedProcess               (RuntimeError)     gRPC was used before this process was forked
+    └── ServiceError                                   a call was refused; has ``reason`` and ``field``
+        ├── ServerUnavailable       (ConnectionError)  nobody answered, or the service can take nothing now
+        ├── InvalidArgument         (ValueError)       a field's value is not allowed
+        ├── RunNotFound             (LookupError)
+        ├── LimitNotFound           (LookupError)
+        ├── SessionExpired
+        ├── ProposalConflict
+        ├── RunConflict
+        └── ProtocolViolation
+
+An exception that a user's own code raised is never wrapped in one of these: the caller sees it as it was
+raised.
+"""
+# ruff: noqa: N818 - a name says what happened, as users of workflow systems know it: FailedRun, MissingResult
+
+from __future__ import annotations
+
+
+class ClearwayError(Exception):
+    """The root of all that this package raises by itself."""
+
+
+class InvalidSetting(ClearwayError, ValueError):
+    """A setting's value is not allowed; the message names the setting, its source and what would be right."""
+
+
+class ReservedArgument(ClearwayError, TypeError):
+    """A flow or task has a parameter ``return_state`` or ``wait_for``, which calls use themselves."""
+
+
+class ParameterBindError(ClearwayError, TypeError):
+    """A flow or task was called with arguments that do not fit its function."""
+
+
+class MappingLengthMismatch(ClearwayError, ValueError):
+    """``map`` was given iterables of different lengths."""
+
+
+class NothingToMap(ClearwayError, ValueError):
+    """``map`` was given no iterable to map over."""
+
+
+class MissingContext(ClearwayError, RuntimeError):
+    """Something was called outside the run that it needs, such as a task outside a flow."""
+
+
+class NestedTask(ClearwayError, RuntimeError):
+    """A task was called from within a task; call its function with ``.fn()``."""
+
+
+class Deadlock(ClearwayError, RuntimeError):
+    """Waiting for a run would never end, since it needs the event loop that the waiting would block."""
+
+
+class MissingResult(ClearwayError, LookupError):
+    """A result cannot be read: it is gone, or what is there is not what was written.
+
+    Attributes:
+        location: Where the result was expected; empty where that is not known.
+    """
+
+    def __init__(self, message: str, location: str = "") -> None:
+        super().__init__(message)
+        self.location = location
+
+
+class RunFailure(ClearwayError):
+    """A run's result was asked for, and it has none, nor an exception that its code raised."""
+
+
+class FailedRun(RunFailure):
+    """The run failed without an exception that could be kept."""
+
+
+class CrashedRun(RunFailure):
+    """The run was stopped by its surroundings: interrupted, or its process died."""
+
+
+class CancelledRun(RunFailure):
+    """The run was cancelled."""
+
+
+class UnfinishedRun(RunFailure):
+    """The run has not ended yet."""
+
+
+class UpstreamTaskError(RunFailure):
+    """The run never began, because something that it depends on did not complete."""
+
+
+class Aborted(ClearwayError):
+    """The service said that a run must not go on.
+
+    Attributes:
+        reason: The number of the protocol's ``AbortReason``.
+    """
+
+    def __init__(self, message: str, reason: int = 0) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ClientClosed(ClearwayError, RuntimeError):
+    """The connection to the service was closed by this process: nothing can be sent or answered any more."""
+
+
+class ForkedProcess(ClearwayError, RuntimeError):
+    """A connection was asked for in a process that was forked from one with a gRPC connection of its own."""
+
+
+class ServiceError(ClearwayError):
+    """The service refused a call, or could not be asked.
+
+    Attributes:
+        reason: The number of the protocol's ``ErrorReason``; 0 where the service gave none.
+        field: The request's field that was wrong; empty where none is named.
+    """
+
+    def __init__(self, message: str, reason: int = 0, field: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
+
+
+class ServerUnavailable(ServiceError, ConnectionError):
+    """Nobody answered at the configured address, or the service can take nothing at present."""
+
+
+class InvalidArgument(ServiceError, ValueError):
+    """A field of a request has a value that is not allowed."""
+
+
+class RunNotFound(ServiceError, LookupError):
+    """No run has this id."""
+
+
+class LimitNotFound(ServiceError, LookupError):
+    """No concurrency limit is set on this tag."""
+
+
+class SessionExpired(ServiceError):
+    """The session is no longer alive."""
+
+
+class ProposalConflict(ServiceError):
+    """The proposal's id was used for another run."""
+
+
+class RunConflict(ServiceError):
+    """The id of the run to create is another run's."""
+
+
+class ProtocolViolation(ServiceError):
+    """The two ends do not understand each other, as with versions that are too far apart."""

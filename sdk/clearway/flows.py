@@ -1,0 +1,174 @@
+"""Flows: functions whose calls are orchestrated runs, with the runs of the tasks and flows that they call."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
+
+from clearway._options import checked_delay, checked_name, checked_retries, checked_version
+from clearway._signature import CallSignature
+
+if TYPE_CHECKING:
+    from clearway.futures import Future
+    from clearway.states import State
+
+__all__ = ["Flow", "flow"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+# In the overloads below, ``NoReturn`` matches a function whose result is not annotated; see ``_task_calls``.
+
+_KEEP: Final[Any] = object()
+
+
+class Flow(Generic[P, R]):
+    """A function whose calls are orchestrated runs. Made by ``@flow``.
+
+    Attributes:
+        fn: The function itself.
+        name: The flow's name.
+        description: What it is for; by default the function's docstring.
+        version: As its author names it.
+        retries: How many times a failed run is tried again.
+        retry_delay_seconds: How long it waits before each retry.
+        is_async: Whether the function is a coroutine function.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        version: str | None = None,
+        retries: int = 0,
+        retry_delay_seconds: float = 0,
+    ) -> None:
+        """Make a flow of a function; see ``flow`` for the options.
+
+        Raises:
+            TypeError: ``fn`` cannot be called, or an option is of a wrong type.
+            ValueError: An option's value is not allowed.
+            ReservedArgument: A parameter has a name that calls of flows take for themselves.
+        """
+        if not callable(fn):
+            raise TypeError(f"@flow makes a flow of a function, and was given {fn!r}")
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.name = checked_name("flow", getattr(fn, "__name__", type(fn).__name__) if name is None else name)
+        owner = f"the flow {self.name!r}"
+        self.description = inspect.getdoc(fn) if description is None else description
+        self.version = checked_version(owner, version)
+        self.retries = checked_retries(owner, retries)
+        self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self.signature = CallSignature(fn, self.name)
+
+    def with_options(
+        self,
+        *,
+        name: str | None = _KEEP,
+        description: str | None = _KEEP,
+        version: str | None = _KEEP,
+        retries: int = _KEEP,
+        retry_delay_seconds: float = _KEEP,
+    ) -> Flow[P, R]:
+        """Return a flow of the same function with other options; those that are left out stay as they are."""
+        given = {
+            "name": name,
+            "description": description,
+            "version": version,
+            "retries": retries,
+            "retry_delay_seconds": retry_delay_seconds,
+        }
+        kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
+        return Flow(self.fn, **{**given, **kept})
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(
+        self: Flow[..., NoReturn], *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> State[Any]: ...
+    @overload
+    def __call__(
+        self: Flow[..., Coroutine[Any, Any, T]], *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> Coroutine[Any, Any, State[T]]: ...
+    @overload
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State[R]: ...
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any] | State[Any]] | None,
+        **kwargs: Any,
+    ) -> R: ...
+    def __call__(  # type: ignore[misc]  # P has no return_state and no wait_for: see CallSignature
+        self,
+        *args: Any,
+        return_state: bool = False,
+        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Run the flow, and return its result. An async flow is to be awaited, except in a sync flow.
+
+        What the function returns decides how the run ends. Data: it completes with that data. Futures or
+        states of runs, one or a list of them: it completes if all of them did, with their states as the
+        result, and fails otherwise. A state that was made by hand, such as ``Failed(message=...)``: it ends
+        in that state. None: it completes if all its task runs and subflows did, and fails otherwise.
+
+        Args:
+            args: The function's arguments.
+            return_state: Return the state that the run ends in, rather than its result or its exception.
+            wait_for: For a subflow, futures and states that must complete first.
+            kwargs: The function's keyword arguments.
+
+        Raises:
+            ParameterBindError: The arguments do not fit the function.
+            NestedTask: The caller is in a task.
+            ServerUnavailable: The service cannot be reached.
+            Exception: What the function raised, as it raised it.
+        """
+        from clearway._engine.flow_calls import call_flow  # noqa: PLC0415 - loaded with the first run
+
+        return call_flow(self, (args, kwargs), wait_for, return_state=return_state)
+
+    def __repr__(self) -> str:
+        return f"<Flow {self.name!r}>"
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+@overload
+def flow(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    version: str | None = None,
+    retries: int = 0,
+    retry_delay_seconds: float = 0,
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a flow of a function: ``@flow``, or ``@flow(name="nightly")``.
+
+    Args:
+        fn: The function, sync or async.
+        options: What the flow is told:
+            ``name``: by default the function's.
+            ``description``: by default the function's docstring.
+            ``version``: as its author names it.
+            ``retries``: how many times a failed run is tried again; task runs that completed are not run
+            again.
+            ``retry_delay_seconds``: how long it waits before each retry.
+    """
+    if fn is not None:
+        return Flow(fn, **options)
+    return functools.partial(_flow_with, options)
+
+
+def _flow_with(options: dict[str, Any], fn: Callable[P, R]) -> Flow[P, R]:
+    return Flow(fn, **options)

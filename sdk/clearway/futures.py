@@ -1,0 +1,238 @@
+"""What ``.submit()`` and ``.map()`` return: a task run that goes on by itself, and will have a result."""
+# ruff: noqa: ASYNC109 - the async methods take what the sync ones take, as users know them
+
+from __future__ import annotations
+
+import sys
+import threading
+from _thread import allocate_lock
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
+
+from clearway.exceptions import Deadlock
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from clearway.states import State
+
+R = TypeVar("R", covariant=True)  # noqa: PLC0105 - short, as in every signature
+
+_guard = threading.Lock()  # held for a few instructions only, so one for all futures is enough
+
+
+class Source(Protocol):
+    """What a future is of."""
+
+    def state_now(self) -> State[Any]:
+        """Return the state that the run is in, as far as this process knows."""
+        ...
+
+    def own_loop(self) -> asyncio.AbstractEventLoop | None:
+        """Return the event loop that the run's code runs on; None for code on a thread."""
+        ...
+
+    def waits_for(self) -> list[Future[Any]]:
+        """Return the runs that must be done before this one can begin."""
+        ...
+
+
+class Future(Generic[R]):
+    """A task run that was submitted: what ``TaskFuture`` and ``AsyncTaskFuture`` have in common.
+
+    Attributes:
+        task_run_id: The task run's UUID.
+        name: The task run's name, for people.
+    """
+
+    __slots__ = ("__weakref__", "_callbacks", "_source", "_state", "name", "task_run_id")
+
+    def __init__(self, task_run_id: str, name: str, source: Source) -> None:
+        """Make a future that is not done.
+
+        Args:
+            task_run_id: The run's UUID.
+            name: The run's name.
+            source: The run, which is let go when it is done.
+        """
+        self.task_run_id = task_run_id
+        self.name = name
+        self._source: Source | None = source
+        self._state: State[R] | None = None
+        self._callbacks: list[Callable[[], None]] | None = []
+
+    def is_done(self) -> bool:
+        """Return whether the run has come to its end, and nothing has to be waited for."""
+        return self._state is not None
+
+    def __repr__(self) -> str:
+        state = self._state
+        return f"<{type(self).__name__} {self.name!r}: {'not done' if state is None else state}>"
+
+    # What the engine does with a future.
+
+    def settle(self, state: State[Any]) -> None:
+        """Set the state that the run ended in, and wake who waits. The first call counts."""
+        with _guard:
+            if self._state is not None:
+                return
+            self._state = state
+            self._source = None
+            callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            callback()
+
+    def when_done(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once, by the thread that ends the run; at once if it is done already."""
+        with _guard:
+            if self._callbacks is not None:
+                self._callbacks.append(callback)
+                return
+        callback()
+
+    def current_state(self) -> State[Any]:
+        """Return the state that the run is in, as far as this process knows."""
+        source = self._source
+        return cast("State[Any]", self._state) if source is None else source.state_now()
+
+    def block(self, timeout: float | None = None) -> bool:
+        """Block this thread until the run is done, or for ``timeout`` seconds. Returns whether it is done.
+
+        Raises:
+            Deadlock: The run needs the event loop of this very thread, so waiting would never end.
+        """
+        if self._state is not None:
+            return True
+        self._refuse_deadlock()
+        lock = allocate_lock()
+        lock.acquire()
+        self.when_done(lock.release)
+        if lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+            return True
+        with _guard:
+            if self._callbacks is not None:
+                self._callbacks.remove(lock.release)
+        return self._state is not None
+
+    def _refuse_deadlock(self) -> None:
+        asyncio = sys.modules.get("asyncio")
+        loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - does not raise
+        if loop is None:
+            return
+        waits_for: list[Future[Any]] = [self]
+        seen: set[Future[Any]] = set()
+        while waits_for:
+            future = waits_for.pop()
+            source = future._source  # noqa: SLF001 - of the same class
+            if source is None or future in seen:
+                continue
+            seen.add(future)
+            if source.own_loop() is loop:
+                raise Deadlock(
+                    f"waiting for the task run {self.name!r} here would never end: the async task run "
+                    f"{future.name!r} needs the event loop, which this call would block; "
+                    "await its future first"
+                )
+            waits_for.extend(source.waits_for())
+
+    async def wait_done(self, timeout: float | None = None) -> bool:
+        """Wait until the run is done, or for ``timeout`` seconds. Returns whether it is done."""
+        import asyncio  # noqa: PLC0415 - only async flows need it, and they have loaded it
+
+        from clearway._engine.bridge import call_soon, set_once  # noqa: PLC0415
+
+        if self._state is not None:
+            return True
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            call_soon(loop, set_once, waiter)
+
+        self.when_done(wake)
+        try:
+            await asyncio.wait_for(waiter, timeout)
+        except TimeoutError:
+            return self._state is not None
+        finally:
+            with _guard:
+                if self._callbacks is not None:
+                    self._callbacks.remove(wake)
+        return True
+
+    def _result(self, *, raise_on_failure: bool) -> Any:
+        return cast("State[Any]", self._state).result(raise_on_failure)
+
+    def _late(self, timeout: float | None) -> TimeoutError:
+        return TimeoutError(
+            f"the task run {self.name!r} is not done after {timeout:g} s; it is {self.current_state().name}"
+        )
+
+
+class TaskFuture(Future[R]):
+    """A submitted task run, in a sync flow, or of a sync task in an async flow. Its methods block."""
+
+    __slots__ = ()
+
+    def wait(self, timeout: float | None = None) -> State[R] | None:
+        """Wait until the run is done.
+
+        Args:
+            timeout: Seconds to wait at most; None waits as long as it takes.
+
+        Returns:
+            The state that it ended in, or None if it was not done in time.
+        """
+        return self._state if self.block(timeout) else None
+
+    @overload
+    def result(self, timeout: float | None = None, raise_on_failure: Literal[True] = True) -> R: ...
+    @overload
+    def result(self, timeout: float | None = None, *, raise_on_failure: bool) -> R | BaseException: ...
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R | BaseException:
+        """Wait until the run is done and return its result.
+
+        Args:
+            timeout: Seconds to wait at most; None waits as long as it takes.
+            raise_on_failure: Raise the exception of a run that did not complete, rather than return it.
+
+        Raises:
+            TimeoutError: The run was not done in time.
+            UpstreamTaskError: The run never began, because something that it depends on did not complete.
+            BaseException: What the task's code raised, as it raised it.
+        """
+        if not self.block(timeout):
+            raise self._late(timeout)
+        return cast("R | BaseException", self._result(raise_on_failure=raise_on_failure))
+
+    def get_state(self) -> State[R]:
+        """Return the state that the run is in now, as far as this process knows."""
+        return self.current_state()
+
+
+class AsyncTaskFuture(Future[R]):
+    """A submitted run of an async task, in an async flow. Its methods are awaited."""
+
+    __slots__ = ()
+
+    async def wait(self, timeout: float | None = None) -> State[R] | None:
+        """Wait until the run is done; as ``TaskFuture.wait``."""
+        return self._state if await self.wait_done(timeout) else None
+
+    @overload
+    async def result(self, timeout: float | None = None, raise_on_failure: Literal[True] = True) -> R: ...
+    @overload
+    async def result(self, timeout: float | None = None, *, raise_on_failure: bool) -> R | BaseException: ...
+    async def result(
+        self,
+        timeout: float | None = None,
+        raise_on_failure: bool = True,
+    ) -> R | BaseException:
+        """Wait until the run is done and return its result; as ``TaskFuture.result``."""
+        if not await self.wait_done(timeout):
+            raise self._late(timeout)
+        return cast("R | BaseException", self._result(raise_on_failure=raise_on_failure))
+
+    async def get_state(self) -> State[R]:
+        """Return the state that the run is in now, as far as this process knows."""
+        return self.current_state()

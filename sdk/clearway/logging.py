@@ -1,0 +1,160 @@
+"""Log lines of runs: shown on the terminal, and kept by the service beside the run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import MutableMapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from clearway._settings import get_settings
+from clearway.exceptions import MissingContext
+
+if TYPE_CHECKING:
+    from clearway._log_shipper import LogShipper
+
+FLOW_RUN_LOGGER: Final = "clearway.flow_run"
+TASK_RUN_LOGGER: Final = "clearway.task_run"
+
+
+class RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger whose lines belong to a run. Used like any other logger of the standard library."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the run to the caller's own ``extra``."""
+        kwargs["extra"] = {**(kwargs.get("extra") or {}), **(self.extra or {})}
+        return msg, kwargs
+
+
+def get_run_logger() -> RunLogger:
+    """Return the logger of the run that the caller is in.
+
+        @task
+        def load(path):
+            get_run_logger().info("loading %s", path)
+
+    Raises:
+        MissingContext: The caller is in no run.
+    """
+    from clearway.context import current_run  # noqa: PLC0415 - loads what runs need
+
+    run = current_run()
+    if run is None:
+        raise MissingContext(
+            "get_run_logger() was called outside a flow or task run, so there is no run to log for; "
+            "call it within one, or use logging.getLogger(__name__)"
+        )
+    return run_logger(run.flow_run_id, run.task_run_id, run.name)
+
+
+def run_logger(flow_run_id: str, task_run_id: str, name: str) -> RunLogger:
+    """Return the logger of a run.
+
+    Args:
+        flow_run_id: The flow run.
+        task_run_id: The task run; empty for the flow run itself.
+        name: The run's name.
+    """
+    _set_up()
+    kind = "Task" if task_run_id else "Flow"
+    extra = {
+        "flow_run_id": flow_run_id,
+        "task_run_id": task_run_id,
+        "run_title": f"{kind} run {name!r}",
+    }
+    return RunLogger(logging.getLogger(TASK_RUN_LOGGER if task_run_id else FLOW_RUN_LOGGER), extra)
+
+
+def flush_logs() -> Future[None]:
+    """Send all lines logged so far to the service.
+
+    Returns:
+        Resolved when they are durable, or when the service could not take them. It never has an exception.
+    """
+    shipper = _shipper
+    if shipper is not None:
+        return shipper.flush()
+    nothing_to_do: Future[None] = Future()
+    nothing_to_do.set_result(None)
+    return nothing_to_do
+
+
+class _TerminalHandler(logging.StreamHandler[TextIO]):
+    """Shows lines on stderr, unless the user's own program has set up logging."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(
+            logging.Formatter(
+                "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(run_title)s - %(message)s", "%H:%M:%S"
+            )
+        )
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]  # whatever stderr is now; notebooks replace it
+        return sys.stderr
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if logging.getLogger().handlers:
+            return False
+        if not hasattr(record, "run_title"):
+            record.run_title = record.name
+        return bool(super().filter(record))
+
+
+class _ServiceHandler(logging.Handler):
+    """Hands the lines of runs to the shipper; takes microseconds."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not hasattr(record, "flow_run_id"):
+            return
+        try:
+            _get_shipper().add(record, self.format(record))
+        except Exception:  # noqa: BLE001 - a line with a wrong % must not stop the run: logging's own rule
+            self.handleError(record)
+
+
+_lock = threading.Lock()
+_is_set_up = False
+_shipper: LogShipper | None = None
+
+
+def _set_up() -> None:
+    """Attach the handlers, once."""
+    global _is_set_up  # noqa: PLW0603 - one per process
+    if _is_set_up:
+        return
+    with _lock:
+        if _is_set_up:
+            return
+        ours = logging.getLogger("clearway")
+        if ours.level == logging.NOTSET:
+            ours.setLevel(get_settings().logging_level)
+        if not ours.handlers:
+            ours.addHandler(_TerminalHandler())
+        for name in (FLOW_RUN_LOGGER, TASK_RUN_LOGGER):
+            logging.getLogger(name).addHandler(_ServiceHandler())
+        _is_set_up = True
+
+
+def _get_shipper() -> LogShipper:
+    global _shipper  # noqa: PLW0603
+    if _shipper is None:
+        from clearway._log_shipper import LogShipper  # noqa: PLC0415 - loads the messages
+
+        with _lock:
+            if _shipper is None:
+                _shipper = LogShipper()
+    return _shipper
+
+
+def _after_fork_in_child() -> None:
+    global _shipper, _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _shipper = None
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,242 @@
+"""What the service answers about runs, limits, cache entries and logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from clearway._convert import duration_from_proto, optional_time, state_from_proto, timestamp_from_proto
+from clearway.states import State
+from clearway.v1 import cache_pb2, concurrency_limit_pb2, flow_run_pb2, log_pb2, task_run_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """One run of a flow.
+
+    Attributes:
+        id: The run's UUID.
+        name: The run's own name, for people.
+        flow_name: The flow's name.
+        flow_version: The flow's version; empty for none.
+        parameters_json: The flow's arguments, as a JSON object.
+        tags: Sorted.
+        retries: How many times a failed run is tried again.
+        retry_delay: How long it waits before each retry.
+        parent_task_run_id: For a subflow, the task run that tracks it in its parent; empty otherwise.
+        state: The state it is in.
+        run_count: How many times it entered Running.
+        created: When the service first heard of it.
+        expected_start_time: When it is to begin; None where it was not scheduled.
+        start_time: When it first entered Running; None before.
+        end_time: When it ended; None before.
+        total_run_time: The time spent in Running, without the present attempt.
+    """
+
+    id: str
+    name: str
+    flow_name: str
+    flow_version: str
+    parameters_json: str
+    tags: tuple[str, ...]
+    retries: int
+    retry_delay: timedelta
+    parent_task_run_id: str
+    state: State[Any]
+    run_count: int
+    created: datetime
+    expected_start_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    total_run_time: timedelta
+
+    @staticmethod
+    def from_proto(message: flow_run_pb2.FlowRun) -> FlowRun:
+        """Return the run in a message."""
+        return FlowRun(
+            id=message.id,
+            name=message.name,
+            flow_name=message.flow_name,
+            flow_version=message.flow_version,
+            parameters_json=message.parameters_json,
+            tags=tuple(message.tags),
+            retries=message.retries,
+            retry_delay=duration_from_proto(message.retry_delay),
+            parent_task_run_id=message.parent_task_run_id,
+            state=state_from_proto(message.state),
+            run_count=message.run_count,
+            created=timestamp_from_proto(message.created),
+            expected_start_time=optional_time(message, "expected_start_time"),
+            start_time=optional_time(message, "start_time"),
+            end_time=optional_time(message, "end_time"),
+            total_run_time=duration_from_proto(message.total_run_time),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRun:
+    """One run of a task.
+
+    Attributes:
+        id: The run's UUID.
+        flow_run_id: The flow run it belongs to.
+        task_key: Equal for all runs of one task.
+        dynamic_key: Tells apart the runs of one task in one flow run.
+        name: The run's own name, for people.
+        task_version: The task's version; empty for none.
+        tags: Sorted.
+        retries: How many times a failed run is tried again.
+        retry_delay: How long it waits before each retry.
+        inputs: The upstream runs by parameter, as UUIDs.
+        tracks_subflow: Whether it stands for a subflow in its parent.
+        state: The state it is in.
+        run_count: How many times it entered Running.
+        created: When the service first heard of it.
+        expected_start_time: When it is to begin; None where it was not scheduled.
+        start_time: When it first entered Running; None before.
+        end_time: When it ended; None before.
+        total_run_time: The time spent in Running, without the present attempt.
+    """
+
+    id: str
+    flow_run_id: str
+    task_key: str
+    dynamic_key: str
+    name: str
+    task_version: str
+    tags: tuple[str, ...]
+    retries: int
+    retry_delay: timedelta
+    inputs: dict[str, tuple[str, ...]]
+    tracks_subflow: bool
+    state: State[Any]
+    run_count: int
+    created: datetime
+    expected_start_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    total_run_time: timedelta
+
+    @staticmethod
+    def from_proto(message: task_run_pb2.TaskRun) -> TaskRun:
+        """Return the run in a message."""
+        return TaskRun(
+            id=message.id,
+            flow_run_id=message.flow_run_id,
+            task_key=message.task_key,
+            dynamic_key=message.dynamic_key,
+            name=message.name,
+            task_version=message.task_version,
+            tags=tuple(message.tags),
+            retries=message.retries,
+            retry_delay=duration_from_proto(message.retry_delay),
+            inputs={item.parameter: tuple(item.task_run_ids) for item in message.inputs},
+            tracks_subflow=message.tracks_subflow,
+            state=state_from_proto(message.state),
+            run_count=message.run_count,
+            created=timestamp_from_proto(message.created),
+            expected_start_time=optional_time(message, "expected_start_time"),
+            start_time=optional_time(message, "start_time"),
+            end_time=optional_time(message, "end_time"),
+            total_run_time=duration_from_proto(message.total_run_time),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyLimit:
+    """How many task runs with a tag may be Running at once.
+
+    Attributes:
+        id: The limit's UUID.
+        tag: The tag that it is on.
+        concurrency_limit: How many; 0 aborts all that would run.
+        active_slots: The task runs that hold a slot, in the order in which they took it.
+        waiting: How many runs wait for a slot.
+        created: When the limit was first set.
+        updated: When it was last changed.
+    """
+
+    id: str
+    tag: str
+    concurrency_limit: int
+    active_slots: tuple[str, ...]
+    waiting: int
+    created: datetime
+    updated: datetime
+
+    @staticmethod
+    def from_proto(message: concurrency_limit_pb2.ConcurrencyLimit) -> ConcurrencyLimit:
+        """Return the limit in a message."""
+        return ConcurrencyLimit(
+            id=message.id,
+            tag=message.tag,
+            concurrency_limit=message.limit,
+            active_slots=tuple(message.active_slots),
+            waiting=message.waiting,
+            created=timestamp_from_proto(message.created),
+            updated=timestamp_from_proto(message.updated),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A completed state that runs with the same key get instead of running.
+
+    Attributes:
+        key: The cache key.
+        state: The state that wrote the entry; its value is ``state.result()``.
+        created: When the entry was written.
+        expires: When it is no longer served; None for never.
+    """
+
+    key: str
+    state: State[Any]
+    created: datetime
+    expires: datetime | None
+
+    @staticmethod
+    def from_proto(message: cache_pb2.CacheEntry) -> CacheEntry:
+        """Return the entry in a message."""
+        return CacheEntry(
+            key=message.key,
+            state=state_from_proto(message.state),
+            created=timestamp_from_proto(message.created),
+            expires=optional_time(message, "expires"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One line that a run logged.
+
+    Attributes:
+        id: Orders lines: later ones have a larger id.
+        flow_run_id: The flow run that logged, or whose task did.
+        task_run_id: The task run that logged; empty where the flow itself did.
+        logger: The logger's name.
+        level: 10 debug, 20 info, 30 warning, 40 error, 50 critical.
+        message: The line.
+        timestamp: When it was logged.
+    """
+
+    id: int
+    flow_run_id: str
+    task_run_id: str
+    logger: str
+    level: int
+    message: str
+    timestamp: datetime
+
+    @staticmethod
+    def from_proto(message: log_pb2.Log) -> Log:
+        """Return the line in a message."""
+        return Log(
+            id=message.id,
+            flow_run_id=message.flow_run_id,
+            task_run_id=message.task_run_id,
+            logger=message.logger,
+            level=message.level,
+            message=message.message,
+            timestamp=timestamp_from_proto(message.timestamp),
+        )

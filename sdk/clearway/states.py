@@ -1,0 +1,246 @@
+"""States of runs, and how to make them.
+
+A task or flow may return a state made here, and so decide how its run ends::
+
+    @task
+    def check(path):
+        if not path.exists():
+            return Failed(message=f"{path} is not there")
+        return path.stat().st_size
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+
+if TYPE_CHECKING:
+    from clearway.v1 import state_pb2
+
+R = TypeVar("R")
+
+
+class StateType(enum.IntEnum):
+    """What the service reasons about; a state's name is for people. The numbers are the protocol's."""
+
+    SCHEDULED = 1
+    PENDING = 2
+    RUNNING = 3
+    COMPLETED = 4
+    FAILED = 5
+    CANCELLED = 6
+    CRASHED = 7
+
+    @property
+    def default_name(self) -> str:
+        """The name of a state of this type that was given none."""
+        return _DEFAULT_NAMES[self]
+
+
+_DEFAULT_NAMES = {kind: kind.name.capitalize() for kind in StateType}
+_FINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
+
+
+@dataclass(frozen=True, slots=True)
+class StateDetails:
+    """The facts that the service's rules decide by.
+
+    Attributes:
+        scheduled_time: When a Scheduled run may begin.
+        cache_key: Under which key the run's result is found by others; empty for a run that is not cached.
+        cache_expiration: How long the cache entry is served; None for ever.
+        flow_run_id: The flow run that the state's run belongs to, or is. Set by the service.
+        task_run_id: The task run that the state belongs to; empty in a flow run's states. Set by the service.
+        child_flow_run_id: The subflow's run, in the states of the task run that tracks it. Set by the
+            service.
+    """
+
+    scheduled_time: datetime | None = None
+    cache_key: str = ""
+    cache_expiration: timedelta | None = None
+    flow_run_id: str = ""
+    task_run_id: str = ""
+    child_flow_run_id: str = ""
+
+
+NO_DETAILS = StateDetails()
+
+
+@dataclass(frozen=True, slots=True)
+class State(Generic[R]):
+    """One entry of a run's history.
+
+    Attributes:
+        type: What the service reasons about.
+        name: What people read: ``Completed``, ``Cached``, ``AwaitingRetry``.
+        message: Why the run is in this state; empty where there is nothing to say.
+        data: The run's value or exception, where this process has it; a ``StoredResult`` where it is to be
+            read; None where there is none. Use ``result()`` rather than this; states are compared without it.
+        timestamp: When the state was entered; by the service's clock once the service has answered.
+        id: The UUID that the service gave the state; empty before.
+        details: The facts that the service's rules decide by.
+    """
+
+    type: StateType
+    name: str = ""
+    message: str = ""
+    data: Any = field(default=None, compare=False)
+    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
+    id: str = ""
+    details: StateDetails = NO_DETAILS
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", _DEFAULT_NAMES[self.type])
+
+    @overload
+    def result(self, raise_on_failure: Literal[True] = True) -> R: ...
+    @overload
+    def result(self, raise_on_failure: bool) -> R | BaseException: ...
+    def result(self, raise_on_failure: bool = True) -> R | BaseException:
+        """Return the run's result, reading it from where it is kept if need be.
+
+        Args:
+            raise_on_failure: Raise the exception of a run that did not complete, rather than return it.
+
+        Returns:
+            The value; of a run that did not complete, its exception.
+
+        Raises:
+            UnfinishedRun: The run has not ended.
+            MissingResult: The result cannot be read.
+            BaseException: What the run's code raised; or FailedRun, CrashedRun or CancelledRun with the
+                state's message, where it has no exception.
+        """
+        from clearway._state_result import state_result  # noqa: PLC0415 - loads the readers
+
+        return cast("R", state_result(self, raise_on_failure=raise_on_failure))
+
+    def with_data(self, data: Any) -> State[Any]:
+        """Return this state with other data."""
+        return replace(self, data=data)
+
+    def is_completed(self) -> bool:
+        """Return whether the run ended well."""
+        return self.type is StateType.COMPLETED
+
+    def is_failed(self) -> bool:
+        """Return whether the run's code failed, with no retry left."""
+        return self.type is StateType.FAILED
+
+    def is_crashed(self) -> bool:
+        """Return whether the run was stopped by its surroundings."""
+        return self.type is StateType.CRASHED
+
+    def is_cancelled(self) -> bool:
+        """Return whether the run was stopped on purpose."""
+        return self.type is StateType.CANCELLED
+
+    def is_running(self) -> bool:
+        """Return whether the run's code runs."""
+        return self.type is StateType.RUNNING
+
+    def is_pending(self) -> bool:
+        """Return whether the run waits for what it needs."""
+        return self.type is StateType.PENDING
+
+    def is_scheduled(self) -> bool:
+        """Return whether the run is to begin at a later time."""
+        return self.type is StateType.SCHEDULED
+
+    def is_final(self) -> bool:
+        """Return whether the run has ended, in whatever way."""
+        return self.type in _FINAL
+
+    def to_proto(self, data: state_pb2.Data | None = None) -> state_pb2.State:
+        """Return the protocol's message for a proposal of this state. Reads and writes nothing.
+
+        Args:
+            data: The stored result; by default the state's own reference, where its data is a
+                ``StoredResult``.
+        """
+        from clearway._convert import state_to_proto  # noqa: PLC0415 - loads the messages
+
+        return state_to_proto(self, data)
+
+    @staticmethod
+    def from_proto(message: state_pb2.State, data: Any = None) -> State[Any]:
+        """Return the state that the service answered.
+
+        Args:
+            message: The service's answer.
+            data: The value or exception that this process has; None keeps a reference to the stored result.
+        """
+        from clearway._convert import state_from_proto  # noqa: PLC0415 - as above
+
+        return state_from_proto(message, data)
+
+    def __str__(self) -> str:
+        """Return the name with the type and the message, as in ``Cached(COMPLETED)``."""
+        kind = "" if self.name == _DEFAULT_NAMES[self.type] else self.type.name
+        return f"{self.name}({', '.join(filter(None, (kind, repr(self.message) if self.message else '')))})"
+
+
+@overload
+def Completed(data: None = None, *, message: str = "", name: str = "") -> State[None]: ...
+@overload
+def Completed(data: R, *, message: str = "", name: str = "") -> State[R]: ...
+def Completed(data: Any = None, *, message: str = "", name: str = "") -> State[Any]:  # noqa: N802
+    """Make a state of a run that ended well, with ``data`` as its result."""
+    return State(StateType.COMPLETED, name, message, data)
+
+
+def Failed(data: Any = None, *, message: str = "", name: str = "") -> State[Any]:  # noqa: N802
+    """Make a state of a run that failed; ``data`` may be the exception."""
+    return State(StateType.FAILED, name, message, data)
+
+
+def Crashed(data: Any = None, *, message: str = "", name: str = "") -> State[Any]:  # noqa: N802
+    """Make a state of a run that was stopped by its surroundings."""
+    return State(StateType.CRASHED, name, message, data)
+
+
+def Cancelled(data: Any = None, *, message: str = "", name: str = "") -> State[Any]:  # noqa: N802
+    """Make a state of a run that was stopped on purpose."""
+    return State(StateType.CANCELLED, name, message, data)
+
+
+def Pending(*, message: str = "", name: str = "") -> State[Any]:  # noqa: N802
+    """Make a state of a run that waits for what it needs."""
+    return State(StateType.PENDING, name, message)
+
+
+def Running(*, message: str = "", name: str = "") -> State[Any]:  # noqa: N802
+    """Make a state of a run whose code runs."""
+    return State(StateType.RUNNING, name, message)
+
+
+def Retrying(*, message: str = "", name: str = "Retrying") -> State[Any]:  # noqa: N802
+    """Make a Running state of a run that failed before."""
+    return State(StateType.RUNNING, name, message)
+
+
+def Scheduled(  # noqa: N802
+    scheduled_time: datetime | None = None, *, message: str = "", name: str = ""
+) -> State[Any]:
+    """Make a state of a run that is to begin at a time, by default at once.
+
+    Raises:
+        ValueError: ``scheduled_time`` has no time zone.
+    """
+    at = datetime.now(UTC) if scheduled_time is None else scheduled_time
+    if at.tzinfo is None:
+        raise ValueError(
+            f"scheduled_time must have a time zone, and {at!r} has none; "
+            "give datetime.now(timezone.utc) + timedelta(...), for example"
+        )
+    return State(StateType.SCHEDULED, name, message, details=StateDetails(scheduled_time=at))
+
+
+def AwaitingRetry(  # noqa: N802
+    scheduled_time: datetime | None = None, *, message: str = "", name: str = "AwaitingRetry"
+) -> State[Any]:
+    """Make a Scheduled state of a run that failed and is to be tried again."""
+    return Scheduled(scheduled_time, message=message, name=name)

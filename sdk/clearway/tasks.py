@@ -1,0 +1,201 @@
+"""Tasks: functions whose calls, within a flow, are orchestrated runs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
+
+from clearway._options import (
+    checked_delay,
+    checked_expiration,
+    checked_name,
+    checked_retries,
+    checked_version,
+)
+from clearway._signature import CallSignature
+from clearway._task_calls import TaskCalls
+from clearway.context import TaskRunContext, checked_tags
+
+if TYPE_CHECKING:
+    from clearway.hashing import task_input_hash
+
+__all__ = ["Task", "task", "task_input_hash"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CacheKeyFn = Callable[[TaskRunContext, dict[str, Any]], str | None]
+
+_MAX_KEY = 1_024
+_KEEP: Final[Any] = object()
+
+
+class Task(TaskCalls[P, R]):
+    """A function whose calls, within a flow, are orchestrated runs. Made by ``@task``.
+
+    Attributes:
+        fn: The function itself; ``my_task.fn(...)`` calls it without orchestration.
+        name: The task's name.
+        description: What it is for; by default the function's docstring.
+        tags: Given to all its runs.
+        version: As its author names it.
+        cache_key_fn: Makes a run's cache key of its context and its arguments by parameter.
+        cache_expiration: How long a result is served from the cache; None for ever.
+        retries: How many times a failed run is tried again.
+        retry_delay_seconds: How long it waits before each retry.
+        task_key: Identifies the task: a hash of its name, its function's qualified name and its tags.
+        is_async: Whether the function is a coroutine function.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        tags: Iterable[str] | None = None,
+        version: str | None = None,
+        cache_key_fn: CacheKeyFn | None = None,
+        cache_expiration: timedelta | None = None,
+        retries: int = 0,
+        retry_delay_seconds: float = 0,
+    ) -> None:
+        """Make a task of a function; see ``task`` for the options.
+
+        Raises:
+            TypeError: ``fn`` cannot be called, or an option is of a wrong type.
+            ValueError: An option's value is not allowed.
+            ReservedArgument: A parameter has a name that calls of tasks take for themselves.
+        """
+        if not callable(fn):
+            raise TypeError(f"@task makes a task of a function, and was given {fn!r}")
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.name = checked_name("task", getattr(fn, "__name__", type(fn).__name__) if name is None else name)
+        owner = f"the task {self.name!r}"
+        if cache_key_fn is not None and not callable(cache_key_fn):
+            raise TypeError(
+                f"cache_key_fn of {owner} is {cache_key_fn!r}; it must be a function of a context and a dict"
+            )
+        self.description = inspect.getdoc(fn) if description is None else description
+        self.tags = checked_tags(()) if tags is None else checked_tags(tags)
+        self.version = checked_version(owner, version)
+        self.cache_key_fn = cache_key_fn
+        self.cache_expiration = checked_expiration(owner, cache_expiration)
+        self.retries = checked_retries(owner, retries)
+        self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
+        self.is_async = _is_async(fn)
+        self.signature = CallSignature(fn, self.name)
+
+    @functools.cached_property
+    def task_key(self) -> str:
+        """What identifies the task: equal for all its runs."""
+        from clearway.hashing import stable_digest  # noqa: PLC0415 - not needed to define a task
+
+        qualified = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
+        return stable_digest(self.name, qualified, *sorted(self.tags))[:32]
+
+    def with_options(
+        self,
+        *,
+        name: str | None = _KEEP,
+        description: str | None = _KEEP,
+        tags: Iterable[str] | None = _KEEP,
+        version: str | None = _KEEP,
+        cache_key_fn: CacheKeyFn | None = _KEEP,
+        cache_expiration: timedelta | None = _KEEP,
+        retries: int = _KEEP,
+        retry_delay_seconds: float = _KEEP,
+    ) -> Task[P, R]:
+        """Return a task of the same function with other options; those that are left out stay as they are."""
+        given = {
+            "name": name,
+            "description": description,
+            "tags": tags,
+            "version": version,
+            "cache_key_fn": cache_key_fn,
+            "cache_expiration": cache_expiration,
+            "retries": retries,
+            "retry_delay_seconds": retry_delay_seconds,
+        }
+        kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
+        return Task(self.fn, **{**given, **kept})
+
+    def checked_cache_key(self, key: object) -> str:
+        """Return what ``cache_key_fn`` made, empty for no key.
+
+        Raises:
+            TypeError: It is neither a string nor None.
+            ValueError: It is too long.
+        """
+        if key is None:
+            return ""
+        if not isinstance(key, str):
+            raise TypeError(
+                f"cache_key_fn of the task {self.name!r} returned {key!r}; "
+                "it must return a string, or None for no key"
+            )
+        if len(key) > _MAX_KEY:
+            raise ValueError(
+                f"cache_key_fn of the task {self.name!r} returned a key of {len(key):,} characters; "
+                f"it may have {_MAX_KEY:,} at most, so return a hash of what it is made of"
+            )
+        return key
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name!r}>"
+
+
+def _is_async(fn: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    tags: Iterable[str] | None = None,
+    version: str | None = None,
+    cache_key_fn: CacheKeyFn | None = None,
+    cache_expiration: timedelta | None = None,
+    retries: int = 0,
+    retry_delay_seconds: float = 0,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a task of a function: ``@task``, or ``@task(retries=3)``.
+
+    Args:
+        fn: The function, sync or async.
+        options: What the task is told:
+            ``name``: by default the function's.
+            ``description``: by default the function's docstring.
+            ``tags``: given to all its runs; concurrency limits hold by them.
+            ``version``: as its author names it.
+            ``cache_key_fn``: makes a cache key of a ``TaskRunContext`` and the arguments by parameter; a run
+            whose key was completed before has that result without running. None is no key. See
+            ``task_input_hash``.
+            ``cache_expiration``: a timedelta for which a result is served; by default for ever.
+            ``retries``: how many times a failed run is tried again.
+            ``retry_delay_seconds``: how long it waits before each retry.
+    """
+    if fn is not None:
+        return Task(fn, **options)
+    return functools.partial(_task_with, options)
+
+
+def _task_with(options: dict[str, Any], fn: Callable[P, R]) -> Task[P, R]:
+    return Task(fn, **options)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "task_input_hash":
+        from clearway.hashing import task_input_hash  # noqa: PLC0415 - here since users look for it here
+
+        return task_input_hash
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
