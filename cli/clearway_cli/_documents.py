@@ -1,0 +1,234 @@
+"""What ``-o json`` prints: the keys that scripts may rely on.
+
+A key is never removed or renamed, and is always there; what is not set is null. Times are in UTC, as in
+``2026-01-31T08:15:00.000000Z``; lengths are numbers of seconds.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any, TypedDict
+
+from google.protobuf.message import Message
+
+from clearway.v1 import concurrency_limit_pb2, flow_run_pb2, state_pb2, task_run_pb2
+from clearway_cli import _states, _times
+
+
+class DataDocument(TypedDict):
+    """A result, or where it is."""
+
+    encoding: str
+    size: int
+    sha256: str | None
+    location: str | None
+    inline_base64: str | None
+
+
+class StateDocument(TypedDict):
+    """A state of a run."""
+
+    id: str
+    type: str
+    name: str
+    timestamp: str | None
+    message: str | None
+    data: DataDocument | None
+    scheduled_time: str | None
+    cache_key: str | None
+    cache_expiration_seconds: float | None
+    child_flow_run_id: str | None
+
+
+class _RunDocument(TypedDict):
+    id: str
+    name: str
+    tags: list[str]
+    retries: int
+    retry_delay_seconds: float
+    state: StateDocument
+    run_count: int
+    created: str | None
+    expected_start_time: str | None
+    start_time: str | None
+    end_time: str | None
+    total_run_seconds: float
+
+
+class FlowRunDocument(_RunDocument):
+    """A flow run; ``parameters`` is the object that the flow was called with."""
+
+    flow_name: str
+    flow_version: str | None
+    parameters: Any
+    parent_task_run_id: str | None
+
+
+class TaskRunDocument(_RunDocument):
+    """A task run; ``inputs`` has, by parameter, the task runs whose results it was given."""
+
+    flow_run_id: str
+    task_key: str
+    dynamic_key: str
+    task_version: str | None
+    inputs: dict[str, list[str]]
+    tracks_subflow: bool
+
+
+class FlowRunHistoryDocument(FlowRunDocument):
+    """A flow run with all states that it was in, the present one last."""
+
+    states: list[StateDocument]
+
+
+class TaskRunHistoryDocument(TaskRunDocument):
+    """A task run with all states that it was in, the present one last."""
+
+    states: list[StateDocument]
+
+
+class LimitDocument(TypedDict):
+    """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one."""
+
+    id: str
+    tag: str
+    limit: int
+    active_slots: list[str]
+    waiting: int
+    created: str | None
+    updated: str | None
+
+
+class CreatedLimitDocument(LimitDocument):
+    """A limit that was set, and what it was before; null where the tag had none."""
+
+    previous_limit: int | None
+
+
+class DeletedLimitDocument(TypedDict):
+    """The tag whose limit was deleted."""
+
+    tag: str
+    deleted: bool
+
+
+def state(message: state_pb2.State) -> StateDocument:
+    """Return the document of a state."""
+    details = message.details
+    return {
+        "id": message.id,
+        "type": _states.type_name(message),
+        "name": message.name,
+        "timestamp": _time(message, "timestamp"),
+        "message": message.message or None,
+        "data": _data(message.data) if message.HasField("data") else None,
+        "scheduled_time": _time(details, "scheduled_time"),
+        "cache_key": details.cache_key or None,
+        "cache_expiration_seconds": (
+            _times.seconds(details.cache_expiration) if details.HasField("cache_expiration") else None
+        ),
+        "child_flow_run_id": details.child_flow_run_id or None,
+    }
+
+
+def flow_run(message: flow_run_pb2.FlowRun) -> FlowRunDocument:
+    """Return the document of a flow run."""
+    return {
+        **_run(message),
+        "flow_name": message.flow_name,
+        "flow_version": message.flow_version or None,
+        "parameters": parameters(message),
+        "parent_task_run_id": message.parent_task_run_id or None,
+    }
+
+
+def task_run(message: task_run_pb2.TaskRun) -> TaskRunDocument:
+    """Return the document of a task run."""
+    return {
+        **_run(message),
+        "flow_run_id": message.flow_run_id,
+        "task_key": message.task_key,
+        "dynamic_key": message.dynamic_key,
+        "task_version": message.task_version or None,
+        "inputs": {given.parameter: list(given.task_run_ids) for given in message.inputs},
+        "tracks_subflow": message.tracks_subflow,
+    }
+
+
+def flow_run_history(
+    message: flow_run_pb2.FlowRun, states: Iterable[state_pb2.State]
+) -> FlowRunHistoryDocument:
+    """Return the document of a flow run with all its states."""
+    return {**flow_run(message), "states": [state(each) for each in states]}
+
+
+def task_run_history(
+    message: task_run_pb2.TaskRun, states: Iterable[state_pb2.State]
+) -> TaskRunHistoryDocument:
+    """Return the document of a task run with all its states."""
+    return {**task_run(message), "states": [state(each) for each in states]}
+
+
+def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
+    """Return the document of a concurrency limit."""
+    return {
+        "id": message.id,
+        "tag": message.tag,
+        "limit": message.limit,
+        "active_slots": list(message.active_slots),
+        "waiting": message.waiting,
+        "created": _time(message, "created"),
+        "updated": _time(message, "updated"),
+    }
+
+
+def created_limit(
+    message: concurrency_limit_pb2.ConcurrencyLimit, previous: int | None
+) -> CreatedLimitDocument:
+    """Return the document of a limit that was set."""
+    return {**limit(message), "previous_limit": previous}
+
+
+def deleted_limit(tag: str) -> DeletedLimitDocument:
+    """Return the document of a limit that was deleted."""
+    return {"tag": tag, "deleted": True}
+
+
+def parameters(message: flow_run_pb2.FlowRun) -> Any:
+    """Return a flow run's parameters; as text, where a client wrote what is no JSON."""
+    try:
+        return json.loads(message.parameters_json or "{}")
+    except ValueError:
+        return message.parameters_json
+
+
+def _run(message: flow_run_pb2.FlowRun | task_run_pb2.TaskRun) -> _RunDocument:
+    return {
+        "id": message.id,
+        "name": message.name,
+        "tags": list(message.tags),
+        "retries": message.retries,
+        "retry_delay_seconds": _times.seconds(message.retry_delay),
+        "state": state(message.state),
+        "run_count": message.run_count,
+        "created": _time(message, "created"),
+        "expected_start_time": _time(message, "expected_start_time"),
+        "start_time": _time(message, "start_time"),
+        "end_time": _time(message, "end_time"),
+        "total_run_seconds": _times.seconds(message.total_run_time),
+    }
+
+
+def _data(message: state_pb2.Data) -> DataDocument:
+    inline = message.WhichOneof("body") == "inline"
+    return {
+        "encoding": message.encoding,
+        "size": message.size,
+        "sha256": message.sha256 or None,
+        "location": message.location or None,
+        "inline_base64": base64.b64encode(message.inline).decode() if inline else None,
+    }
+
+
+def _time(message: Message, field: str) -> str | None:
+    return _times.iso(getattr(message, field)) if message.HasField(field) else None

@@ -1,0 +1,89 @@
+"""The arguments and options that several commands take."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+
+def _not_empty(value: str | None) -> str | None:
+    # The protocol takes an empty filter for none: a script whose variable is empty would get everything.
+    if value == "":
+        raise typer.BadParameter("it must not be empty.")
+    return value
+
+
+def _none_empty(values: list[str] | None) -> list[str]:
+    given = values or []
+    for value in given:
+        _not_empty(value)
+    return given
+
+
+def whole_number(least: int, most: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers in a range, whose error names the value."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
+            raise typer.BadParameter(f"{text!r} is not a whole number from {least:,} to {most:,}.")
+        return number
+
+    return parse
+
+
+RunIdArgument = Annotated[
+    str, typer.Argument(metavar="ID", callback=_not_empty, show_default=False, help="The run's id, a UUID.")
+]
+TagArgument = Annotated[
+    str, typer.Argument(metavar="TAG", callback=_not_empty, show_default=False, help="The tag of task runs.")
+]
+StatesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--state",
+        metavar="STATE",
+        callback=_none_empty,
+        help="Runs in this state: a type (completed, failed, running, ...) or a name (Cached, Retrying, ...)."
+        " Given several times, in one of them.",
+    ),
+]
+TagsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="TAG",
+        callback=_none_empty,
+        help="Runs with this tag. Given several times, with all.",
+    ),
+]
+FlowNamesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--flow-name",
+        metavar="NAME",
+        callback=_none_empty,
+        help="Runs of this flow. Given several times, of any.",
+    ),
+]
+FlowRunOption = Annotated[
+    str | None,
+    typer.Option("--flow-run", metavar="ID", callback=_not_empty, help="Task runs of this flow run."),
+]
+NameOption = Annotated[
+    str | None,
+    typer.Option("--name", metavar="TEXT", callback=_not_empty, help="Runs with this in their name."),
+]
+LimitOption = Annotated[
+    int,
+    typer.Option(
+        "--limit",
+        "-n",
+        metavar="COUNT",
+        parser=whole_number(1, 100_000),
+        help="At most this many, the newest; from 1 to 100,000.",
+    ),
+]

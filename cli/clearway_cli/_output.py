@@ -1,0 +1,76 @@
+"""The one way to stdout: text for people, JSON for scripts."""
+
+import json
+import os
+import shutil
+import sys
+import unicodedata
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, RenderableType
+
+# Where nobody looks (a pipe, a file) lines are as long as they are, so that `grep` finds what it looks for.
+_UNBOUNDED = 10_000
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatOption = Annotated[
+    Format, typer.Option("--output", "-o", help="A table for people, or JSON for scripts.", show_default=True)
+]
+
+
+def write(text: str) -> None:
+    """Write to stdout; where its reader is gone (as with ``| head``), end quietly.
+
+    Raises:
+        typer.Exit: Nobody reads any more, and that is no failure.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(0) from None
+
+
+def write_json(document: Any) -> None:
+    """Write a document as JSON, in ASCII: it is the same in every locale."""
+    write(json.dumps(document, indent=2) + "\n")
+
+
+def show(*parts: RenderableType, least_width: int = 0) -> None:
+    """Write what Rich renders, as wide as the terminal but never narrower than ``least_width``."""
+    console = Console(width=max(width(), least_width), highlight=False)
+    with console.capture() as capture:
+        for part in parts:
+            console.print(part)
+    write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+
+
+def note(text: str) -> None:
+    """Write a remark to stderr, so that it is never taken for a part of the answer."""
+    sys.stderr.write(f"{text}\n")
+
+
+def width() -> int:
+    """Return how many columns a line has: ``COLUMNS``, or the terminal's, or as many as it takes."""
+    return shutil.get_terminal_size((_UNBOUNDED, 0)).columns
+
+
+def plain(text: str) -> str:
+    r"""Return a text without what could steer a terminal: control characters are written as ``\x1b``."""
+    return "".join(
+        character
+        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )

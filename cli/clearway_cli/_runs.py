@@ -1,0 +1,102 @@
+"""What flow runs and task runs show alike."""
+
+from collections.abc import Sequence
+from typing import Literal, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.text import Text
+
+from clearway.v1.flow_run_pb2 import FlowRun
+from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, Data, State
+from clearway.v1.task_run_pb2 import TaskRun
+from clearway_cli import _output, _states, _tables, _times
+from clearway_cli._service import Listed
+from clearway_cli._tables import Column
+
+_T = TypeVar("_T")
+_MomentField = Literal["created", "expected_start_time", "start_time", "end_time"]
+_HISTORY = (Column("TIME"), Column("AFTER"), Column("STATE"), Column("MESSAGE", fold_to=24))
+
+
+def text(value: str) -> Text:
+    """Return a text that came from a client, harmless to the terminal."""
+    return Text(_output.plain(value))
+
+
+def state_text(state: State) -> Text:
+    """Return a state's name in the colour of its type."""
+    return Text(_output.plain(state.name), style=_states.style(state))
+
+
+def age_text(run: FlowRun | TaskRun, now: Timestamp) -> Text:
+    """Return how long ago a run was created."""
+    return Text(_times.age(run.created, now))
+
+
+def run_time_text(run: FlowRun | TaskRun, now: Timestamp) -> Text:
+    """Return how long a run ran, up to now where it still does; empty where it never began."""
+    if not run.run_count:
+        return Text()
+    length = _times.seconds(run.total_run_time)
+    if run.state.type == STATE_TYPE_RUNNING:
+        length += max(0.0, _times.seconds_between(run.state.timestamp, now))
+    return Text(_times.span(length))
+
+
+def show_rest(found: Listed[_T], kind: str, wanted_states: Sequence[str]) -> None:
+    """Say on stderr that there is nothing, or more than was shown."""
+    if not found.items:
+        _output.note(f"No {kind} found.{_states.hint(wanted_states)}")
+    elif found.more:
+        _output.note(f"These are the newest {len(found.items)}; --limit shows more.")
+
+
+def common_facts(run: FlowRun | TaskRun, now: Timestamp) -> list[tuple[str, Text]]:
+    """Return what is known of a run of either kind, by name, without what is not set."""
+    facts = [
+        ("Tags", text(", ".join(run.tags))),
+        ("Created", _moment(run, "created", now)),
+        ("Expected start", _moment(run, "expected_start_time", now)),
+        ("Started", _moment(run, "start_time", now)),
+        ("Ended", _moment(run, "end_time", now)),
+        ("Run time", run_time_text(run, now)),
+        ("Run count", Text(str(run.run_count))),
+        ("Retries", Text(_retries(run))),
+        ("Cache key", text(run.state.details.cache_key)),
+        ("Result", _result(run.state.data) if run.state.HasField("data") else Text()),
+    ]
+    return [(name, value) for name, value in facts if value.plain]
+
+
+def show_history(states: Sequence[State]) -> None:
+    """Write all states that a run was in."""
+    if not states:
+        return
+    start = states[0].timestamp
+    rows = [
+        [
+            Text(_times.local_clock(state.timestamp)),
+            Text(f"+{_times.span(max(0.0, _times.seconds_between(start, state.timestamp)))}"),
+            state_text(state),
+            text(state.message),
+        ]
+        for state in states
+    ]
+    _output.write("\n")
+    _tables.show(_HISTORY, rows)
+
+
+def _moment(run: FlowRun | TaskRun, field: _MomentField, now: Timestamp) -> Text:
+    return Text(_times.moment(getattr(run, field), now) if run.HasField(field) else "")
+
+
+def _retries(run: FlowRun | TaskRun) -> str:
+    if not run.retries:
+        return ""
+    delay = _times.seconds(run.retry_delay)
+    return f"up to {run.retries}" + (f", {_times.span(delay)} apart" if delay else "")
+
+
+def _result(data: Data) -> Text:
+    where = data.location or "in the state"
+    return text(f"{data.encoding}, {data.size:,} bytes, {where}")

@@ -1,0 +1,120 @@
+"""What the commands ask of the service, be it a server or the database file of this machine."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from google.protobuf.message import Message
+
+from clearway import _methods
+from clearway._transport import connect
+from clearway.v1 import concurrency_limit_pb2, flow_run_pb2, state_pb2, task_run_pb2
+
+_T = TypeVar("_T")
+_Request = TypeVar("_Request", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
+_PAGE = 1_000
+_ATTENTION_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[_T]):
+    """What was asked for, the newest first, and whether there is more of it."""
+
+    items: Sequence[_T]
+    more: bool
+
+
+def create_limit(tag: str, limit: int) -> concurrency_limit_pb2.CreateConcurrencyLimitResponse:
+    """Set the limit of a tag, whether it had one or not."""
+    request = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=tag, limit=limit)
+    return _ask(_methods.CREATE_CONCURRENCY_LIMIT, request)
+
+
+def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
+    """Return the limit of a tag."""
+    request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
+    return _ask(_methods.GET_CONCURRENCY_LIMIT_BY_TAG, request).concurrency_limit
+
+
+def delete_limit(tag: str) -> None:
+    """Remove the limit of a tag."""
+    request = concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest(tag=tag)
+    _ask(_methods.DELETE_CONCURRENCY_LIMIT_BY_TAG, request)
+
+
+def list_limits() -> list[concurrency_limit_pb2.ConcurrencyLimit]:
+    """Return all limits, sorted by tag."""
+
+    def page(size: int, token: str) -> tuple[Sequence[concurrency_limit_pb2.ConcurrencyLimit], str]:
+        request = concurrency_limit_pb2.ListConcurrencyLimitsRequest(page_size=size, page_token=token)
+        answer = _ask(_methods.LIST_CONCURRENCY_LIMITS, request)
+        return answer.concurrency_limits, answer.next_page_token
+
+    return list(_pages(page, None).items)
+
+
+def read_flow_run(run_id: str) -> flow_run_pb2.FlowRun:
+    """Return a flow run."""
+    request = flow_run_pb2.GetFlowRunRequest(id=run_id)
+    return _ask(_methods.GET_FLOW_RUN, request).flow_run
+
+
+def read_flow_run_states(run_id: str) -> Sequence[state_pb2.State]:
+    """Return all states that a flow run was in, the present one last."""
+    request = flow_run_pb2.ListFlowRunStatesRequest(flow_run_id=run_id)
+    return _ask(_methods.LIST_FLOW_RUN_STATES, request).states
+
+
+def list_flow_runs(picked: flow_run_pb2.FlowRunFilter, limit: int) -> Listed[flow_run_pb2.FlowRun]:
+    """Return the newest flow runs that a filter picks."""
+
+    def page(size: int, token: str) -> tuple[Sequence[flow_run_pb2.FlowRun], str]:
+        request = flow_run_pb2.ListFlowRunsRequest(filter=picked, page_size=size, page_token=token)
+        answer = _ask(_methods.LIST_FLOW_RUNS, request)
+        return answer.flow_runs, answer.next_page_token
+
+    return _pages(page, limit)
+
+
+def read_task_run(run_id: str) -> task_run_pb2.TaskRun:
+    """Return a task run."""
+    request = task_run_pb2.GetTaskRunRequest(id=run_id)
+    return _ask(_methods.GET_TASK_RUN, request).task_run
+
+
+def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
+    """Return all states that a task run was in, the present one last."""
+    request = task_run_pb2.ListTaskRunStatesRequest(task_run_id=run_id)
+    return _ask(_methods.LIST_TASK_RUN_STATES, request).states
+
+
+def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[task_run_pb2.TaskRun]:
+    """Return the newest task runs that a filter picks."""
+
+    def page(size: int, token: str) -> tuple[Sequence[task_run_pb2.TaskRun], str]:
+        request = task_run_pb2.ListTaskRunsRequest(filter=picked, page_size=size, page_token=token)
+        answer = _ask(_methods.LIST_TASK_RUNS, request)
+        return answer.task_runs, answer.next_page_token
+
+    return _pages(page, limit)
+
+
+def _ask(method: _methods.Method[_Request, _Response], request: _Request) -> _Response:
+    answer = method.start(connect(), request)
+    # A Ctrl-C in the instant before a lock is waited for does not end the wait, so no wait is for ever.
+    while not wait([answer], _ATTENTION_SECONDS).done:
+        pass
+    return answer.result()
+
+
+def _pages(page: Callable[[int, str], tuple[Sequence[_T], str]], limit: int | None) -> Listed[_T]:
+    """Return the items of as many pages as ``limit`` takes; None takes all."""
+    items: list[_T] = []
+    token = ""
+    while True:
+        found, token = page(_PAGE if limit is None else min(_PAGE, limit - len(items)), token)
+        items.extend(found)
+        if not token or len(items) == limit:
+            return Listed(items, more=bool(token))
