@@ -1,0 +1,118 @@
+"""A program that is interrupted: the name of a flow is its argument. It prints ``ready`` when it may be."""
+# ruff: noqa: T201 - it talks to the test that started it
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+import threading
+import time
+from typing import Any
+
+from clearway import flow, get_client, tags, task
+
+started = threading.Semaphore(0)
+
+
+@task
+def block() -> None:
+    started.release()
+    time.sleep(60)
+
+
+@task
+async def wait() -> None:
+    started.release()
+    await asyncio.sleep(60)
+
+
+def ready(running: int, waiting: int = 0) -> None:
+    """Say that the flow may be interrupted, when so many tasks run and so many wait for a slot."""
+    for _ in range(running):
+        started.acquire()
+    with get_client() as client:
+        while client.read_concurrency_limit_by_tag("interrupted").waiting < waiting:
+            time.sleep(0.001)
+    print("ready", flush=True)
+
+
+@flow
+def direct() -> None:
+    threading.Thread(target=ready, args=(1,)).start()
+    block()
+
+
+@flow
+def submitted() -> None:
+    futures: list[Any] = [block.submit(), wait.submit()]
+    with tags("interrupted"):
+        futures += [block.submit() for _ in range(5)]
+    futures.append(block.submit(wait_for=futures))
+    threading.Thread(target=ready, args=(3, 4)).start()
+    futures[0].result()
+
+
+@flow
+def draining() -> None:
+    block.submit()
+    threading.Thread(target=ready, args=(1,)).start()
+
+
+@flow
+def nested() -> None:
+    direct()
+
+
+@flow
+async def asynchronous() -> None:
+    await wait.submit()
+    with tags("interrupted"):
+        for _ in range(5):
+            block.submit()
+    threading.Thread(target=ready, args=(3, 4)).start()
+    await wait()
+
+
+@flow
+def beside() -> None:
+    child: Any = asynchronous
+    child()
+
+
+@flow
+def retrying() -> None:
+    @task(retries=1, retry_delay_seconds=60)
+    def flaky() -> None:
+        started.release()
+        raise ValueError("bad")
+
+    future = flaky.submit()
+    started.acquire()
+    while future.get_state().name != "AwaitingRetry":
+        time.sleep(0.001)
+    print("ready", flush=True)
+    future.result()
+
+
+@flow
+def catching() -> None:
+    threading.Thread(target=ready, args=(1,)).start()
+    try:
+        block()
+    except KeyboardInterrupt:
+        print("caught", flush=True)
+        raise
+
+
+def main() -> None:
+    """Run the flow that the argument names."""
+    with get_client() as client:
+        client.create_concurrency_limit(tag="interrupted", concurrency_limit=1)
+    running = globals()[sys.argv[1]]()
+    if inspect.iscoroutine(running):
+        asyncio.run(running)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,270 @@
+"""Results that are used again."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clearway import flow, get_client, task, task_input_hash
+from clearway.exceptions import MissingResult
+from integration.sdk_runs import last_flow_run, task_runs
+
+pytestmark = pytest.mark.usefixtures("service")
+
+_numbers = itertools.count()
+
+
+def static(key: str) -> Any:
+    """Return a ``cache_key_fn`` that makes one key, which no other test has."""
+    unique = f"{key}-{next(_numbers)}"
+    return lambda _context, _parameters: unique
+
+
+def test_a_cached_result_is_used_by_calls_submissions_and_maps() -> None:
+    calls = []
+
+    @task(cache_key_fn=task_input_hash)
+    def square(x: int) -> int:
+        calls.append(x)
+        return x * x
+
+    @flow
+    def squares() -> list[int]:
+        return [square(3), square.submit(3).result(), *[future.result() for future in square.map([3, 4])]]
+
+    assert squares() == [9, 9, 9, 16]
+    assert calls == [3, 4]
+    runs = task_runs("squares")
+    assert [runs[f"square-{number}"].state.name for number in range(4)] == [
+        "Completed",
+        "Cached",
+        "Cached",
+        "Completed",
+    ]
+
+
+def test_the_key_is_made_of_results_not_of_futures() -> None:
+    calls = []
+
+    @task
+    def one() -> int:
+        return 1
+
+    @task(cache_key_fn=task_input_hash)
+    def use(x: Any) -> Any:
+        calls.append(x)
+        return x
+
+    @flow
+    def using() -> list[Any]:
+        first = use.submit(one.submit()).result()
+        return [first, use(1), use(x=one.submit())]
+
+    assert using() == [1, 1, 1]
+    assert calls == [1]
+
+
+def test_a_cached_result_that_only_pickle_holds_comes_back_equal() -> None:
+    @task(cache_key_fn=static("set"))
+    def make() -> Any:
+        return {1, 2}, (3, None)
+
+    @flow
+    def making() -> Any:
+        return make()
+
+    assert making() == making() == ({1, 2}, (3, None))
+    assert task_runs("making")["make-0"].state.name == "Cached"
+
+
+def test_a_cached_none_is_none() -> None:
+    @task(cache_key_fn=static("none"))
+    def nothing() -> None: ...
+
+    @flow
+    def nothings() -> list[Any]:
+        return [nothing(), nothing()]
+
+    assert nothings() == [None, None]
+
+
+def test_a_cached_result_expires() -> None:
+    calls = []
+
+    @task(cache_key_fn=static("short"), cache_expiration=timedelta(milliseconds=50))
+    def short() -> int:
+        calls.append(1)
+        return len(calls)
+
+    @flow
+    def expiring() -> int:
+        return short()
+
+    expiring()
+    with get_client() as client:
+        (run,) = task_runs("expiring").values()
+        while client.lookup_cache(run.state.details.cache_key) is not None:
+            time.sleep(0.01)
+    assert expiring() == 2
+
+
+def test_no_key_is_no_cache() -> None:
+    calls = []
+
+    @task(cache_key_fn=lambda _context, _parameters: None)
+    def never() -> None:
+        calls.append(1)
+
+    @flow
+    def nevers() -> None:
+        never()
+        never()
+
+    nevers()
+    assert len(calls) == 2
+
+
+def test_a_failed_run_is_not_cached_and_a_retried_one_is() -> None:
+    calls = []
+
+    @task(cache_key_fn=static("flaky"), retries=1)
+    def flaky() -> int:
+        calls.append(1)
+        if len(calls) < 4:
+            raise ValueError(len(calls))
+        return 7
+
+    @flow
+    def attempt() -> int:
+        return flaky()
+
+    with pytest.raises(ValueError, match="2"):
+        attempt()
+    assert attempt() == attempt() == 7
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("submitted", [False, True])
+def test_an_exception_in_the_key_function_fails_the_run(submitted: bool) -> None:
+    def broken(_context: Any, _parameters: dict[str, Any]) -> str:
+        raise KeyError("no key")
+
+    @task(cache_key_fn=broken)
+    def keyed() -> None: ...
+
+    @flow
+    def keying() -> None:
+        if submitted:
+            keyed.submit().result()
+        else:
+            keyed()
+
+    with pytest.raises(KeyError, match="no key"):
+        keying()
+    state = task_runs("keying")["keyed-0"].state
+    assert state.message == "Task run encountered an exception in its cache_key_fn: KeyError: 'no key'"
+
+
+def test_a_key_of_a_wrong_kind_fails_the_run() -> None:
+    @task(cache_key_fn=lambda _context, _parameters: 5)  # type: ignore[arg-type,return-value]
+    def keyed() -> None: ...
+
+    @flow
+    def keying() -> None:
+        keyed()
+
+    with pytest.raises(TypeError, match="returned 5; it must return a string"):
+        keying()
+
+
+def test_a_result_that_cannot_be_kept_is_not_cached() -> None:
+    @task(cache_key_fn=static("lock"))
+    def generate() -> Any:
+        return (number for number in range(2))
+
+    @flow
+    def generating() -> list[int]:
+        return list(generate())
+
+    assert generating() == generating() == [0, 1]
+
+
+def test_a_cached_result_whose_file_is_gone_is_missing_where_it_is_asked_for(home: Path) -> None:
+    @task(cache_key_fn=static("gone"))
+    def make() -> str:
+        return "gone" * 10
+
+    @flow
+    def making() -> str:
+        return make()
+
+    making()
+    for file in (home / "storage").glob("*/*"):
+        file.unlink()
+
+    @flow
+    def asking() -> str:
+        state = make(return_state=True)
+        assert state.name == "Cached"
+        with pytest.raises(MissingResult, match="cannot be read"):
+            state.result()
+        return "asked"
+
+    assert asking() == "asked"
+
+
+SCRIPT = """
+from clearway import flow, task, task_input_hash
+
+@task(cache_key_fn=task_input_hash)
+def expensive(x):
+    print("computed", x)
+    return {"x": [x, None]}
+
+@flow
+def main():
+    print(expensive(5))
+
+main()
+"""
+
+
+def test_another_process_uses_the_result(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    outputs = [
+        subprocess.run(
+            [sys.executable, script],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=60,
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+        ).stdout.split("\n")
+        for seed in (1, 2)
+    ]
+    assert outputs == [["computed 5", "{'x': [5, None]}", ""], ["{'x': [5, None]}", ""]]
+
+
+def test_a_warning_names_the_argument_that_makes_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    @task(cache_key_fn=task_input_hash)
+    def use(x: Any) -> int:
+        return len(list(x))
+
+    @flow
+    def using() -> int:
+        return use(number for number in range(3))
+
+    with caplog.at_level(logging.WARNING):
+        assert using() == 3
+    assert "argument 'x', a generator" in caplog.text
+    assert last_flow_run("using").state.is_completed()

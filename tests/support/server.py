@@ -1,0 +1,94 @@
+"""A real server in another process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_START_SECONDS = 30
+
+
+class Server:
+    """A server process. As a context manager it is started, and in the end killed.
+
+    Args:
+        database: Its SQLite file.
+        port: 0 picks a free one, which is kept over restarts.
+        environment: More variables, such as ``CLEARWAY_LEASE_SECONDS``.
+
+    Attributes:
+        address: ``host:port``, as ``CLEARWAY_ADDRESS`` takes it.
+        log: The lines that the server wrote so far, over all its starts.
+    """
+
+    def __init__(self, database: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
+        self.database = database
+        self.address = f"127.0.0.1:{port}"
+        self.log: list[str] = []
+        self._environment = environment or {}
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process, and return when it listens."""
+        command = [sys.executable, "-m", "clearway_service", "--port", self.address.rpartition(":")[2]]
+        self._process = subprocess.Popen(
+            [*command, "--database", str(self.database)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | self._environment,
+        )
+        listening = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(self._process, listening), daemon=True)
+        self._reader.start()
+        if not listening.wait(_START_SECONDS) or self._process.poll() is not None:
+            raise RuntimeError("the server did not start:\n" + "\n".join(self.log))
+
+    def _read(self, process: subprocess.Popen[str], listening: threading.Event) -> None:
+        assert process.stderr is not None
+        with process.stderr as lines:
+            for line in lines:
+                self.log.append(line.rstrip())
+                if line.startswith("{") and (event := json.loads(line)).get("event") == "listening":
+                    self.address = event["address"]
+                    listening.set()
+        listening.set()
+
+    def stop(self) -> int:
+        """Ask the process to stop, as an operator would; return its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill the process with SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> int:
+        assert self._process is not None
+        assert self._reader is not None
+        self._process.send_signal(number)
+        code = self._process.wait(timeout=_START_SECONDS)
+        self._reader.join()
+        return code
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.kill()

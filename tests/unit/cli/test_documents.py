@@ -1,0 +1,134 @@
+"""The keys that scripts rely on: this test is their list, and none is removed or renamed."""
+
+import json
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit
+from clearway.v1.flow_run_pb2 import FlowRun
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
+from clearway.v1.task_run_pb2 import TaskInput, TaskRun
+from clearway_cli import _documents
+
+NOON = Timestamp(seconds=1_767_268_800)
+STATE = State(
+    id="s",
+    type=STATE_TYPE_COMPLETED,
+    name="Cached",
+    timestamp=NOON,
+    data=Data(encoding="json", location="/results/x", size=3, sha256="ab"),
+    details=StateDetails(cache_key="k", cache_expiration=Duration(seconds=60)),
+)
+STATE_DOCUMENT = {
+    "id": "s",
+    "type": "COMPLETED",
+    "name": "Cached",
+    "timestamp": "2026-01-01T12:00:00.000000Z",
+    "message": None,
+    "data": {"encoding": "json", "size": 3, "sha256": "ab", "location": "/results/x", "inline_base64": None},
+    "scheduled_time": None,
+    "cache_key": "k",
+    "cache_expiration_seconds": 60.0,
+    "child_flow_run_id": None,
+}
+
+
+def test_a_task_run() -> None:
+    run = TaskRun(
+        id="t",
+        flow_run_id="f",
+        task_key="load",
+        dynamic_key="0",
+        name="load-0",
+        tags=["disk"],
+        retries=2,
+        retry_delay=Duration(nanos=500_000_000),
+        inputs=[TaskInput(parameter="x", task_run_ids=["u"])],
+        state=STATE,
+        run_count=1,
+        created=NOON,
+        total_run_time=Duration(seconds=2),
+    )
+    assert _documents.task_run_history(run, [STATE]) == {
+        "id": "t",
+        "name": "load-0",
+        "flow_run_id": "f",
+        "task_key": "load",
+        "dynamic_key": "0",
+        "task_version": None,
+        "tags": ["disk"],
+        "retries": 2,
+        "retry_delay_seconds": 0.5,
+        "inputs": {"x": ["u"]},
+        "tracks_subflow": False,
+        "state": STATE_DOCUMENT,
+        "run_count": 1,
+        "created": "2026-01-01T12:00:00.000000Z",
+        "expected_start_time": None,
+        "start_time": None,
+        "end_time": None,
+        "total_run_seconds": 2.0,
+        "states": [STATE_DOCUMENT],
+    }
+
+
+def test_a_flow_run() -> None:
+    run = FlowRun(id="f", name="brisk-otter", flow_name="etl", parameters_json='{"n": [1, 2]}', state=STATE)
+    assert _documents.flow_run_history(run, []) == {
+        "id": "f",
+        "name": "brisk-otter",
+        "flow_name": "etl",
+        "flow_version": None,
+        "parameters": {"n": [1, 2]},
+        "parent_task_run_id": None,
+        "tags": [],
+        "retries": 0,
+        "retry_delay_seconds": 0.0,
+        "state": STATE_DOCUMENT,
+        "run_count": 0,
+        "created": None,
+        "expected_start_time": None,
+        "start_time": None,
+        "end_time": None,
+        "total_run_seconds": 0.0,
+        "states": [],
+    }
+
+
+def test_parameters_that_are_no_json_are_shown_as_text() -> None:
+    assert _documents.flow_run(FlowRun(parameters_json="{oops"))["parameters"] == "{oops"
+
+
+def test_a_result_in_the_state_is_base64() -> None:
+    document = _documents.state(State(data=Data(encoding="bytes", inline=b"\x00\xff", size=2)))
+    assert document["data"] == {
+        "encoding": "bytes",
+        "size": 2,
+        "sha256": None,
+        "location": None,
+        "inline_base64": "AP8=",
+    }
+
+
+def test_a_limit() -> None:
+    limit = ConcurrencyLimit(
+        id="l", tag="disk", limit=4, active_slots=["t"], waiting=2, created=NOON, updated=NOON
+    )
+    expected = {
+        "id": "l",
+        "tag": "disk",
+        "limit": 4,
+        "active_slots": ["t"],
+        "waiting": 2,
+        "created": "2026-01-01T12:00:00.000000Z",
+        "updated": "2026-01-01T12:00:00.000000Z",
+    }
+    assert _documents.limit(limit) == expected
+    assert _documents.created_limit(limit, None) == {**expected, "previous_limit": None}
+    assert _documents.deleted_limit("disk") == {"tag": "disk", "deleted": True}
+
+
+def test_every_document_is_json() -> None:
+    run = TaskRun(id="t", state=STATE)
+    assert json.loads(json.dumps(_documents.task_run(run))) == _documents.task_run(run)

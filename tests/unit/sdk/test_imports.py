@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import clearway
+
+
+def loaded_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_clearway_loads_next_to_nothing() -> None:
+    loaded = loaded_after("import clearway")
+    assert {name for name in loaded if name.startswith("clearway")} == {"clearway"}
+
+
+def test_defining_flows_and_tasks_loads_no_service_no_wire_and_no_loop() -> None:
+    loaded = loaded_after(
+        "from clearway import flow, task, tags, unmapped, Completed, get_run_logger, get_client\n"
+        "@task(retries=1, tags=['a'])\ndef t(): ...\n@flow\ndef f(): ...\n"
+    )
+    heavy = {"asyncio", "grpc", "sqlalchemy", "alembic", "cloudpickle", "rich", "typer", "clearway_service"}
+    assert not loaded & heavy
+
+
+def test_the_messages_alone_load_no_sdk() -> None:
+    loaded = loaded_after("from clearway.v1 import state_pb2")
+    ours = {name for name in loaded if name.startswith("clearway")}
+    assert all(name == "clearway" or name.startswith("clearway.v1") for name in ours)
+
+
+def test_the_client_of_a_server_loads_no_service() -> None:
+    loaded = loaded_after(
+        "import clearway._engine.flow_calls, clearway._engine.calls, clearway._grpc_transport"
+    )
+    assert not loaded & {"sqlalchemy", "alembic", "clearway_service", "rich", "typer"}
+
+
+def test_all_that_is_offered_is_there() -> None:
+    for name in clearway.__all__:
+        assert getattr(clearway, name) is not None
+        assert name in dir(clearway)
+
+
+def test_what_is_not_offered_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'clearway' has no attribute 'workflow'"):
+        clearway.workflow  # noqa: B018

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+
+from clearway import Completed, Failed, unmapped
+from clearway._engine.mapping import mapped_parameters
+from clearway._signature import CallSignature
+from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
+
+
+def add(x: Any, y: Any = 10) -> Any:
+    return x, y
+
+
+def variadic(x: Any, *rest: Any, **more: Any) -> Any:
+    return x, rest, more
+
+
+def calls(fn: Any, *args: Any, **kwargs: Any) -> list[Any]:
+    signature = CallSignature(fn, fn.__name__)
+    parameters = signature.bind(args, kwargs, defaults=False)
+    return [signature.call(one) for one in mapped_parameters(signature, parameters)]
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "expected"),
+    [
+        (([1, 2],), {}, [(1, 10), (2, 10)]),
+        (([1, 2], 5), {}, [(1, 5), (2, 5)]),
+        (((1, 2), [3, 4]), {}, [(1, 3), (2, 4)]),
+        ((range(2),), {"y": "text"}, [(0, "text"), (1, "text")]),
+        (((number for number in (1, 2)),), {}, [(1, 10), (2, 10)]),
+        (([1, 2], unmapped([3])), {}, [(1, [3]), (2, [3])]),
+        ((unmapped((1,)), [3, 4]), {}, [((1,), 3), ((1,), 4)]),
+        (([1], b"bytes"), {}, [(1, b"bytes")]),
+        ((Completed([1, 2]),), {}, [(1, 10), (2, 10)]),
+        (([],), {}, []),
+        (({"a": 1, "b": 2},), {}, [("a", 10), ("b", 10)]),
+    ],
+)
+def test_each_run_is_given_its_element(args: Any, kwargs: Any, expected: Any) -> None:
+    assert calls(add, *args, **kwargs) == expected
+
+
+def test_a_file_is_given_whole() -> None:
+    file = io.StringIO("a\nb\n")
+    assert calls(add, [1, 2], file) == [(1, file), (2, file)]
+
+
+def test_keyword_variadics_are_mapped_too() -> None:
+    assert calls(variadic, [1, 2], a=[3, 4], b=5) == [(1, (), {"a": 3, "b": 5}), (2, (), {"a": 4, "b": 5})]
+
+
+def test_lists_of_different_lengths_are_named() -> None:
+    with pytest.raises(MappingLengthMismatch, match=r"x: 2, y: 3; wrap .*unmapped\(\)"):
+        calls(add, [1, 2], [1, 2, 3])
+
+
+def test_nothing_to_map_over_says_what_was_given() -> None:
+    with pytest.raises(NothingToMap, match="was given x=int, y=str"):
+        calls(add, 1, "text")
+    with pytest.raises(NothingToMap, match="x=list"):
+        calls(add, unmapped([1]))
+
+
+def test_a_failed_run_s_result_cannot_be_mapped_over() -> None:
+    with pytest.raises(UpstreamTaskError, match="nothing to map 'x' over"):
+        calls(add, Failed(message="no"))
+
+
+def test_unmapped_shows_what_it_wraps_and_compares_by_it() -> None:
+    assert repr(unmapped([1])) == "unmapped([1])"
+    assert unmapped([1]) == unmapped([1])
+    assert unmapped(1) != 1
+    assert len({unmapped(1), unmapped(1)}) == 1

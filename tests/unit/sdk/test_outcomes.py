@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from clearway import Completed, Failed, Pending, State
+from clearway._engine.effects import Outcome
+from clearway._engine.outcomes import (
+    describe,
+    failed_state,
+    flow_state,
+    interruption,
+    store_outcome,
+    task_state,
+)
+from clearway.states import StateDetails, StateType
+
+
+def of_run(kind: StateType = StateType.COMPLETED, data: Any = None) -> State[Any]:
+    return State(kind, data=data, details=StateDetails(task_run_id="id"))
+
+
+def returned(value: Any, not_completed: list[State[Any]] | None = None) -> State[Any]:
+    return flow_state(Outcome(value), not_completed or [], 5)
+
+
+def test_data_completes_a_run() -> None:
+    assert task_state(Outcome([1])).result() == [1]
+    assert returned({"a": 1}).result() == {"a": 1}
+
+
+def test_an_exception_fails_a_run_and_is_kept() -> None:
+    error = ValueError("bad")
+    state = task_state(Outcome(error=error))
+    assert state.is_failed()
+    assert state.message == "Task run encountered an exception: ValueError: bad"
+    assert state.result(raise_on_failure=False) is error
+    assert flow_state(Outcome(error=error), [], 0).message.startswith("Flow run encountered an exception")
+
+
+def test_a_state_made_by_hand_is_taken_as_given() -> None:
+    given = Failed(message="no rows")
+    assert task_state(Outcome(given)) is given
+    assert returned(given) is given
+
+
+def test_returned_states_decide_together() -> None:
+    good, bad = of_run(), of_run(StateType.FAILED, KeyError("k"))
+    assert returned([good, good]).is_completed()
+    assert returned((good,)).result() == (good,)
+    failed = returned([good, bad])
+    assert failed.is_failed()
+    assert "1 of 2 failed" in failed.message
+    with pytest.raises(KeyError):
+        failed.result()
+    assert returned(good).is_completed()
+    assert returned([good, 1]).is_completed()
+
+
+def test_none_leaves_it_to_the_task_runs() -> None:
+    assert returned(None).is_completed()
+    assert returned(None).result() is None
+    state = returned(None, [of_run(StateType.FAILED, ValueError("bad")), Pending()])
+    assert state.is_failed()
+    assert "1 of 5 failed, 1 of 5 did not run to an end" in state.message
+    with pytest.raises(ValueError, match="bad"):
+        state.result()
+
+
+def test_an_exception_without_words_or_with_broken_ones_is_described() -> None:
+    class Broken(Exception):  # noqa: N818
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    assert describe(ValueError()) == "ValueError"
+    assert describe(Broken()) == "Broken: (its __str__ raised ZeroDivisionError)"
+    assert len(describe(ValueError("x" * 100_000))) < 5_000
+    assert failed_state("Task", KeyError("k"), " in its cache_key_fn").message == (
+        "Task run encountered an exception in its cache_key_fn: KeyError: 'k'"
+    )
+
+
+def test_what_interrupted_a_run_is_said() -> None:
+    assert "keyboard" in interruption(KeyboardInterrupt())
+    assert "cancelled" in interruption(asyncio.CancelledError())
+    assert interruption(SystemExit(3)) == "interrupted by SystemExit: 3"
+
+
+def test_a_result_that_cannot_be_kept_is_in_memory_only(caplog: pytest.LogCaptureFixture) -> None:
+    assert store_outcome(Completed(threading.Lock()), "add-0") is None
+    assert "the result of add-0 is in memory only" in caplog.text
+
+
+def test_a_result_is_kept_as_a_file() -> None:
+    data = store_outcome(Completed({"a": 1}), "add-0")
+    assert data is not None
+    assert data.encoding == "json"
+    assert store_outcome(Failed(message="no"), "add-0") is None
