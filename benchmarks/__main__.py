@@ -9,7 +9,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,14 +16,23 @@ from rich.console import Console
 
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip
 from benchmarks.figures import Measurement, measure, report, write
+from benchmarks.processes import flow, wall
+from benchmarks.queues import queue_handoff
+from benchmarks.slots import handoff, short_tasks, utilisation
 from benchmarks.stream import proposal_latency, transitions_rate
 from support.server import Server
 
 _PROPOSALS = 20_480
 _TIMES = 500
-_SEQUENTIAL = 300
+_TASKS = 300
 _MAPPED = 1_000
 _BATCH = 256
+
+ROUND_TRIP = "bare stream, one round trip"
+ECHO = f"bare stream, {_BATCH} a message"
+COMMIT = "bare SQLite, one a commit"
+ROWS = f"bare SQLite, {_BATCH} a commit"
+PYTHON = "bare Python"
 
 
 def main() -> None:
@@ -49,68 +57,89 @@ def main() -> None:
 
 
 def _measurements(address: str, bare: str, folder: Path) -> list[Measurement]:
+    embedded = {"CLEARWAY_HOME": str(folder / "home")}
+    server = embedded | {"CLEARWAY_ADDRESS": address}
+    return [*_limits(bare), *_stream(address), *_flows(embedded, server), *_slots(embedded, server)]
+
+
+def _limits(bare: str) -> list[Measurement]:
     sqlite = SqliteFile()
-    in_process = {"CLEARWAY_HOME": str(folder / "home")}
-    over_grpc = in_process | {"CLEARWAY_ADDRESS": address}
-    many = f"bare stream, {_BATCH} a message"
-    one = "bare stream, one round trip"
-    rows = f"bare SQLite, {_BATCH} a commit"
-    commit = "bare SQLite, one a commit"
     return [
-        Measurement(one, "ms", lambda: asyncio.run(echo_round_trip(bare, _TIMES))),
+        Measurement(ROUND_TRIP, "ms", lambda: asyncio.run(echo_round_trip(bare, _TIMES))),
         Measurement(
-            many, "items/s", lambda: asyncio.run(echo_rate(bare, _PROPOSALS, _BATCH)), more_is_better=True
+            ECHO, "items/s", lambda: asyncio.run(echo_rate(bare, _PROPOSALS, _BATCH)), more_is_better=True
         ),
-        Measurement(commit, "ms", lambda: sqlite.commit(_TIMES, 1) / _TIMES * 1e3),
+        Measurement(COMMIT, "ms", lambda: sqlite.commit(_TIMES, 1) / _TIMES * 1e3),
         Measurement(
-            rows,
+            ROWS,
             "transitions/s",
             lambda: _PROPOSALS / sqlite.commit(_PROPOSALS, _BATCH),
             more_is_better=True,
         ),
+        Measurement(PYTHON, "s", wall([sys.executable, "-c", "pass"], {})),
+    ]
+
+
+def _stream(address: str) -> list[Measurement]:
+    return [
         Measurement(
-            "one proposal on the stream", "ms", lambda: asyncio.run(proposal_latency(address, _TIMES)), one
+            "one proposal on the stream",
+            "ms",
+            lambda: asyncio.run(proposal_latency(address, _TIMES)),
+            ROUND_TRIP,
         ),
         Measurement(
             "transitions on the stream",
             "transitions/s",
             lambda: asyncio.run(transitions_rate(address, _PROPOSALS // 2)),
-            rows,
+            ROWS,
             more_is_better=True,
         ),
+    ]
+
+
+def _flows(embedded: dict[str, str], server: dict[str, str]) -> list[Measurement]:
+    script = [sys.executable, "-m", "benchmarks.flows", "sequential", "1"]
+    return [
+        Measurement("sequential task, embedded", "ms/task", flow("sequential", _TASKS, embedded), COMMIT),
+        Measurement("sequential task, server", "ms/task", flow("sequential", _TASKS, server), ROUND_TRIP),
         Measurement(
-            "sequential task, embedded", "ms/task", _flow("sequential", _SEQUENTIAL, in_process), commit
-        ),
-        Measurement("sequential task, server", "ms/task", _flow("sequential", _SEQUENTIAL, over_grpc), one),
-        Measurement(
-            "mapped tasks, embedded",
-            "tasks/s",
-            _flow("mapped", _MAPPED, in_process),
-            rows,
-            more_is_better=True,
+            "mapped tasks, embedded", "tasks/s", flow("mapped", _MAPPED, embedded), ROWS, more_is_better=True
         ),
         Measurement(
-            "mapped tasks, server", "tasks/s", _flow("mapped", _MAPPED, over_grpc), rows, more_is_better=True
+            "mapped tasks, server", "tasks/s", flow("mapped", _MAPPED, server), ROWS, more_is_better=True
         ),
+        Measurement("import clearway", "s", wall([sys.executable, "-c", "import clearway"], {}), PYTHON),
+        Measurement("script of one flow, embedded", "s", wall(script, embedded), PYTHON),
+        Measurement("script of one flow, server", "s", wall(script, server), PYTHON),
+    ]
+
+
+def _slots(embedded: dict[str, str], server: dict[str, str]) -> list[Measurement]:
+    places = (
+        ("one process, embedded", embedded, 1),
+        ("two processes, embedded", embedded, 2),
+        ("two processes, server", server, 2),
+    )
+    handoffs = [
+        Measurement(f"slot hand-off p{percent}, {name}", "ms", handoff(environment, processes, percent))
+        for name, environment, processes in places
+        for percent in (50, 99)
+    ]
+    return [
+        *handoffs,
+        Measurement(
+            "busy share of 10 slots, embedded", "%", lambda: utilisation(embedded), more_is_better=True
+        ),
+        Measurement("busy share of 10 slots, server", "%", lambda: utilisation(server), more_is_better=True),
+        Measurement("10 ms tasks, 10 under a limit of 2, server", "ms", lambda: short_tasks(server)),
+        Measurement("hand-off with 10 waiting", "ms", lambda: queue_handoff(10)),
+        Measurement("hand-off with 10,000 waiting", "ms", lambda: queue_handoff(10_000)),
     ]
 
 
 def _echo_server() -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-m", "benchmarks.bare"], stdout=subprocess.PIPE, text=True)
-
-
-def _flow(kind: str, tasks: int, environment: dict[str, str]) -> Callable[[], float]:
-    """Return what runs a flow in a process of its own and returns its figure."""
-
-    def run() -> float:
-        command = [sys.executable, "-m", "benchmarks.flows", kind, str(tasks)]
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEARWAY_")}
-        done = subprocess.run(
-            command, env=inherited | environment, check=True, stdout=subprocess.PIPE, text=True
-        )
-        return float(done.stdout.split()[-1])
-
-    return run
 
 
 if __name__ == "__main__":

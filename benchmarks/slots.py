@@ -8,13 +8,13 @@ The times are of the system's monotonic clock, so those of several processes can
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
 
+from benchmarks.processes import variables
 from clearway import flow, get_client, tags, task
 
 Span = tuple[float, float]
@@ -60,13 +60,17 @@ def run(
     environment: dict[str, str], tag: str, slots: int, processes: int, tasks: int, seconds: float
 ) -> list[Span]:
     """Run ``tasks`` tasks in each of several processes under one limit; return all their spans."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEARWAY_")}
-    variables = inherited | environment
     limit = f"from benchmarks.slots import set_limit; set_limit({tag!r}, {slots})"
-    subprocess.run([sys.executable, "-c", limit], env=variables, check=True)
+    subprocess.run([sys.executable, "-c", limit], env=variables(environment), check=True)
     command = [sys.executable, "-m", "benchmarks.slots", tag, str(tasks), str(seconds)]
     started = [
-        subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        subprocess.Popen(
+            command,
+            env=variables(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
         for _ in range(processes)
     ]
     spans: list[Span] = []
@@ -75,6 +79,12 @@ def run(
         assert process.returncode == 0
         spans += [(begun, ended) for begun, ended in json.loads(output.splitlines()[-1])]
     return spans
+
+
+def short_tasks(environment: dict[str, str]) -> float:
+    """Return the milliseconds from the first to the last moment of 10 tasks of 10 ms under a limit of 2."""
+    spans = run(environment, "short", 2, 1, 10, 0.01)
+    return (max(ended for _, ended in spans) - min(begun for begun, _ in spans)) * 1e3
 
 
 def handoff(

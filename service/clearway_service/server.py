@@ -102,6 +102,8 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 10_000),
             ("grpc.keepalive_timeout_ms", 10_000),
+            # Without it a peer that has stopped is noticed after a minute only.
+            ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
         ],
@@ -117,7 +119,10 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:
-        raise OSError(f"cannot listen on {settings.host}:{settings.port}: is the address in use?") from error
+        raise OSError(
+            f"cannot listen on {settings.host}:{settings.port}: "
+            "the address is in use, or is none of this machine"
+        ) from error
     await server.start()
     for name in ("", SERVICE.full_name):
         await checks.set(name, health_pb2.HealthCheckResponse.SERVING)

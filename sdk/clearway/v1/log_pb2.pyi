@@ -35,7 +35,7 @@ class Log(_message.Message):
     id: _builtins.int
     """id orders the logs of the service: later ones have a larger id. Set by the service; ignored when written."""
     flow_run_id: _builtins.str
-    """flow_run_id is the flow run that logged; required."""
+    """flow_run_id is the flow run that logged; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     task_run_id: _builtins.str
     """task_run_id is the task run that logged; empty where the flow itself did."""
     logger: _builtins.str

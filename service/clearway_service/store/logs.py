@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, insert, select
 
+from clearway_service.errors import RunNotFoundError
 from clearway_service.store import schema
 from clearway_service.store.transaction import Transaction
 
@@ -26,6 +27,10 @@ def write_logs(rows: list[LogRow]) -> Callable[[Transaction], int]:
     """Return the command that writes ``rows`` and answers how many there were."""
 
     def command(transaction: Transaction) -> int:
+        ids = {row.flow_run_id for row in rows}
+        flow = schema.flow_run.c.id
+        if unknown := ids - set(transaction.connection.scalars(select(flow).where(flow.in_(ids)))):
+            raise RunNotFoundError(f"no flow run has the id {min(unknown)}", "logs.flow_run_id")
         values = [
             row._asdict() | {"timestamp": transaction.now if row.timestamp is None else row.timestamp}
             for row in rows
