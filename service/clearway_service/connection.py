@@ -51,9 +51,8 @@ class Connection:
         self._on_expiry = on_expiry
         self.heard = time.monotonic()
         self._lock = threading.Lock()
-        self._undecided = 0
+        self._undecided: set[str] = set()
         self._idle: list[Future[None]] = []
-        self._queued: set[str] = set()
 
     def propose(self, proposals: Sequence[proposal_pb2.Proposal]) -> None:
         """Submit proposals. Safe from any thread; returns at once, and decisions are delivered."""
@@ -65,15 +64,13 @@ class Connection:
                 wrong.append(render_error(proposal.id, error))
         if parsed:
             with self._lock:
-                self._undecided += len(parsed)
+                self._undecided.update(proposal.id for proposal in parsed)
             self._pipeline.submit(parsed, self._reply)
         if wrong:
             self._deliver(wrong)
 
     def withdraw(self, proposal_ids: Sequence[str]) -> None:
         """Take proposals out of the queue for slots; what no longer waits is left alone."""
-        with self._lock:
-            self._queued.difference_update(proposal_ids)
         self._pipeline.withdraw(list(proposal_ids))
 
     def expire(self) -> None:
@@ -87,7 +84,7 @@ class Connection:
 
     def undecided(self) -> int:
         """Return how many proposals have no answer yet; one that waits in the queue has one."""
-        return self._undecided
+        return len(self._undecided)
 
     def settled(self) -> Future[None]:
         """Return a future that is done when every proposal so far has an answer."""
@@ -113,48 +110,44 @@ class Connection:
         self.end().result()
 
     def _reply(self, results: list[Result]) -> None:
-        answered = 0
-        decisions = []
-        homeless = []
-        for result in results:
-            if isinstance(result, Refusal) and result.proposal is not None:
-                homeless.append(result.proposal)
-                continue
-            final = not (isinstance(result, Answer) and result.queued)
-            proposal_id = result.proposal_id
-            if proposal_id in self._queued:
-                if final:
-                    self._queued.discard(proposal_id)
-            else:
-                answered += 1
-                if not final:
-                    self._queued.add(proposal_id)
-            decisions.append(self._render(result))
-        if homeless:
-            answered += self._find_home(homeless)
+        homeless = [
+            result.proposal
+            for result in results
+            if isinstance(result, Refusal) and result.proposal is not None
+        ]
+        if homeless and self._find_home(homeless):
+            moved = {proposal.id for proposal in homeless}
+            results = [result for result in results if result.proposal_id not in moved]
+        # To a client that has to open the new session itself, its proposals are as if never made.
+        decisions = [
+            self._render(result)
+            for result in results
+            if not (isinstance(result, Refusal) and result.proposal is not None)
+        ]
         if decisions:
             self._deliver(decisions)
         with self._lock:
-            self._undecided -= answered
+            self._undecided.difference_update(result.proposal_id for result in results)
             idle = self._idle if not self._undecided else []
             if idle:
                 self._idle = []
         for future in idle:
             future.set_result(None)
 
-    def _find_home(self, homeless: list[Proposal]) -> int:
+    def _find_home(self, homeless: list[Proposal]) -> bool:
         """Make proposals of a session that has ended again under a new one.
 
         Returns:
-            How many are left to the client, because it has to open the new session itself.
+            Whether that was done; False where the client has to open the new session itself.
         """
-        if homeless[0].session_id == self.session_id:
+        before = homeless[0].session_id
+        if before == self.session_id:
             self.expire()
-        if homeless[0].session_id != self.session_id:
-            moved = [proposal._replace(session_id=self.session_id) for proposal in homeless]
-            self._pipeline.submit(moved, self._reply)
-            return 0
-        return len(homeless)
+        if before == self.session_id:
+            return False
+        moved = [proposal._replace(session_id=self.session_id) for proposal in homeless]
+        self._pipeline.submit(moved, self._reply)
+        return True
 
     def _render(self, result: Result) -> proposal_pb2.Decision:
         match result:

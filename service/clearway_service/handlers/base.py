@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -18,6 +19,9 @@ from clearway_service.store.database import Database
 from clearway_service.store.transaction import Transaction
 
 T = TypeVar("T")
+
+# As many digits as the database's numbers surely have.
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Handlers:
@@ -65,7 +69,7 @@ def token_number(token: str) -> int | None:
     text = token_text(token)
     if not text:
         return None
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         raise _bad_token(token)
     return int(text)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import NoReturn
 
 from clearway.v1 import flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
 from clearway_service.clock import new_id
@@ -17,7 +19,7 @@ MAX_LOCATION = 2_048
 MAX_ENCODING = 64
 MAX_PARAMETERS = 524_288
 MAX_INPUTS = 1_000
-_DIGEST = 64
+_SHA256 = re.compile("[0-9a-f]{64}")
 _STATE_TYPES = "one of " + ", ".join(f"STATE_TYPE_{type_.name}" for type_ in StateType)
 _KNOWN_TYPES = frozenset(int(type_) for type_ in StateType)
 _INITIAL = (StateType.SCHEDULED, StateType.PENDING)
@@ -53,7 +55,7 @@ def _parse_details(state: state_pb2.State, field: str) -> tuple[int | None, str,
         scheduled_time = valid.timestamp(f"{field}.scheduled_time", details.scheduled_time)
     elif int(state.type) == StateType.SCHEDULED:
         raise valid.missing(f"{field}.scheduled_time", "the time from which the run may begin")
-    cache_key = valid.text(f"{field}.cache_key", details.cache_key, valid.MAX_CACHE_KEY)
+    cache_key = valid.key(f"{field}.cache_key", details.cache_key, valid.MAX_CACHE_KEY)
     if details.HasField("cache_expiration"):
         if not cache_key:
             raise valid.missing(f"{field}.cache_key", "set where cache_expiration is")
@@ -78,8 +80,8 @@ def _parse_data(data: state_pb2.Data, field: str) -> bytes:
         valid.required_text(f"{field}.location", data.location, MAX_LOCATION)
     if data.size < 0:
         raise valid.invalid(f"{field}.size", data.size, "0 or more")
-    if data.sha256 and len(data.sha256) != _DIGEST:
-        raise valid.invalid(f"{field}.sha256", data.sha256, f"{_DIGEST} hexadecimal digits, or empty")
+    if data.sha256 and not _SHA256.fullmatch(data.sha256):
+        raise valid.invalid(f"{field}.sha256", data.sha256, "64 lower-case hexadecimal digits, or empty")
     return data.SerializeToString()
 
 
@@ -97,8 +99,8 @@ def parse_initial_state(state: state_pb2.State, field: str = "initial_state") ->
 
 def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, field: str = "task_run") -> TaskRunSpec:
     """Return what was said of a task run."""
-    task_key = valid.required_text(f"{field}.task_key", spec.task_key, valid.MAX_NAME)
-    dynamic_key = valid.required_text(f"{field}.dynamic_key", spec.dynamic_key, valid.MAX_NAME)
+    task_key = valid.required_key(f"{field}.task_key", spec.task_key, valid.MAX_NAME)
+    dynamic_key = valid.required_key(f"{field}.dynamic_key", spec.dynamic_key, valid.MAX_NAME)
     name = valid.text(f"{field}.name", spec.name, valid.MAX_NAME)
     return TaskRunSpec(
         id=valid.optional_id(f"{field}.id", spec.id) or new_id(),
@@ -154,12 +156,17 @@ def _parse_parameters(value: str, field: str) -> str:
             f"{field} has {len(value.encode())} bytes; it must have at most {MAX_PARAMETERS}", field
         )
     try:
-        parsed = json.loads(value)
-    except ValueError:
+        parsed = json.loads(value, parse_constant=_no_json)
+    except (ValueError, RecursionError):
         raise valid.invalid(field, value, "a JSON object") from None
     if not isinstance(parsed, dict):
         raise valid.invalid(field, value, "a JSON object")
     return value
+
+
+def _no_json(constant: str) -> NoReturn:
+    """Refuse what Python's parser takes and JSON does not have: NaN and the infinities."""
+    raise ValueError(constant)
 
 
 def parse_proposal(proposal: proposal_pb2.Proposal, session_id: str, *, queues: bool) -> Proposal:

@@ -114,19 +114,25 @@ def render_error(proposal_id: str, error: ClearwayError) -> proposal_pb2.Decisio
     )
 
 
-def refusal_error(refusal: Refusal) -> ClearwayError:
-    """Return what was wrong with a refused proposal, as an error."""
+def refusal_error(refusal: Refusal, run_field: str = "run", id_field: str = "id") -> ClearwayError:
+    """Return what was wrong with a refused proposal, as an error.
+
+    Args:
+        refusal: The refusal.
+        run_field: The request's field that names the run.
+        id_field: The request's field that is the proposal's id.
+    """
     subject = refusal.subject
     match refusal.problem:
         case Problem.RUN_NOT_FOUND:
-            return RunNotFoundError(f"no such run has the id {subject}; create it first", "run")
+            return RunNotFoundError(f"no such run has the id {subject}; create it first", run_field)
         case Problem.FLOW_RUN_NOT_FOUND:
             return RunNotFoundError(
                 f"no flow run has the id {subject}; create it first", "create_task_run.flow_run_id"
             )
         case Problem.PROPOSAL_CONFLICT:
             return ProposalConflictError(
-                f"proposal id {subject} was used for another run; make a new UUID for each proposal", "id"
+                f"proposal id {subject} was used for another run; make a new UUID for each proposal", id_field
             )
         case Problem.RUN_CONFLICT:
             return RunConflictError(f"id {subject} is another task run's", "create_task_run.id")

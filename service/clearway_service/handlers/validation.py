@@ -74,6 +74,19 @@ def required_text(field: str, value: str, longest: int) -> str:
     return text(field, value, longest)
 
 
+def key(field: str, value: str, longest: int) -> str:
+    """Return ``value``, at most ``longest`` characters by which something can be found again."""
+    if "\0" in value:
+        # Databases end a text there, so that it would never be found.
+        raise invalid(field, value, "without NUL characters")
+    return text(field, value, longest)
+
+
+def required_key(field: str, value: str, longest: int) -> str:
+    """Return ``value``, from 1 to ``longest`` characters by which something can be found again."""
+    return key(field, required_text(field, value, longest), longest)
+
+
 def tag(field: str, value: str) -> str:
     """Return ``value`` as a tag."""
     required_text(field, value, MAX_NAME)
@@ -111,7 +124,8 @@ def page_size(value: int) -> int:
 def duration(field: str, value: Duration, most: timedelta = MAX_DURATION) -> int:
     """Return ``value`` in microseconds; it is never negative and at most ``most``."""
     microseconds = value.seconds * 1_000_000 + value.nanos // 1_000
-    if value.seconds < 0 or value.nanos < 0 or microseconds > most // timedelta(microseconds=1):
+    proper = value.seconds >= 0 and 0 <= value.nanos < _NANOSECONDS
+    if not proper or microseconds > most // timedelta(microseconds=1):
         raise invalid(
             field, f"{value.seconds + value.nanos / 1e9} s", f"from 0 to {most.total_seconds():.0f} s"
         )
