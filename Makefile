@@ -25,7 +25,7 @@ demo: $(STAMP) ## Verify every installed Python distribution, as an orchestrated
 	@$(BIN)/python examples/verify_packages.py
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n logical --dist loadfile
 
 check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from clearway_service.errors import ClearwayError
 from clearway_service.handlers.parsing import parse_proposal
 from clearway_service.handlers.rendering import refusal_error, render_decision, render_error
 from clearway_service.pipeline import Failure, Pipeline, Result
+from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
 
 Deliver = Callable[[list[proposal_pb2.Decision]], None]
@@ -52,6 +53,8 @@ class Connection:
         self.heard = time.monotonic()
         self._lock = threading.Lock()
         self._undecided: set[str] = set()
+        # How the client wrote ids that are not in their canonical form, so that it finds its answers.
+        self._spelled: dict[str, str] = {}
         self._idle: list[Future[None]] = []
 
     def propose(self, proposals: Sequence[proposal_pb2.Proposal]) -> None:
@@ -60,6 +63,8 @@ class Connection:
         for proposal in proposals:
             try:
                 parsed.append(parse_proposal(proposal, self.session_id, queues=True))
+                if parsed[-1].id != proposal.id:
+                    self._spelled[parsed[-1].id] = proposal.id
             except ClearwayError as error:
                 wrong.append(render_error(proposal.id, error))
         if parsed:
@@ -72,6 +77,14 @@ class Connection:
     def withdraw(self, proposal_ids: Sequence[str]) -> None:
         """Take proposals out of the queue for slots; what no longer waits is left alone."""
         self._pipeline.withdraw(list(proposal_ids))
+
+    def leave_queue(self) -> Future[Any]:
+        """Take all that waits out of the queue for slots: the client will not hear of it."""
+        return self._pipeline.withdraw_all(self._reply)
+
+    def note_awaits(self, awaits: list[tuple[str, str]]) -> None:
+        """Note, for pairs of task runs, that the first one's code waits for the second one's result."""
+        self._pipeline.run(note_awaits(awaits))
 
     def expire(self) -> None:
         """Be told that the session has ended while its client is here after all."""
@@ -132,7 +145,9 @@ class Connection:
             if idle:
                 self._idle = []
         for future in idle:
-            future.set_result(None)
+            # Whoever waited may have gone.
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
 
     def _find_home(self, homeless: list[Proposal]) -> bool:
         """Make proposals of a session that has ended again under a new one.
@@ -152,8 +167,13 @@ class Connection:
     def _render(self, result: Result) -> proposal_pb2.Decision:
         match result:
             case Answer():
-                return render_decision(result, self._slot_retry_after)
+                decision = render_decision(result, self._slot_retry_after)
             case Refusal():
-                return render_error(result.proposal_id, refusal_error(result))
+                decision = render_error(result.proposal_id, refusal_error(result))
             case Failure(proposal_id, error):
-                return render_error(proposal_id, error)
+                decision = render_error(proposal_id, error)
+        if result.proposal_id in self._spelled:
+            decision.proposal_id = self._spelled[result.proposal_id]
+            if not (isinstance(result, Answer) and result.queued):
+                del self._spelled[result.proposal_id]
+        return decision

@@ -16,12 +16,14 @@ from clearway_service.errors import ClearwayError
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.orchestrator import Orchestrator
 from clearway_service.handlers.rendering import duration
+from clearway_service.handlers.sessions import parse_client
 from clearway_service.pipeline import MAX_PROPOSALS, Pipeline
 from clearway_service.processes import is_dead, this_process
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 from clearway_service.store.sessions import (
     Client,
+    end_session,
     expire_sessions,
     extend_all_sessions,
     open_session,
@@ -35,7 +37,6 @@ logger = logging.getLogger(__name__)
 _MICROSECOND = timedelta(microseconds=1)
 # A lease is renewed this many times before it would run out.
 _RENEWALS = 3
-_LANGUAGE = 64
 # How often, while someone here waits for a slot, it is looked whether a process that holds one has died.
 _WATCH_SECONDS = 0.25
 _SHORTEST_PAUSE = 0.05
@@ -71,6 +72,8 @@ class Engine:
         self._stop = threading.Event()
         if settings.extend_leases:
             self._pipeline.run(extend_all_sessions(self._lease)).result()
+        own = Client("the engine", "python", __version__)
+        self._pipeline.run(open_session(self._pipeline.owner, own, self._lease, this_process())).result()
         self._keeper = threading.Thread(target=self._keep, name="clearway-leases", daemon=True)
         self._keeper.start()
 
@@ -103,11 +106,7 @@ class Engine:
             SessionExpiredError: The session to resume is no longer alive.
             InvalidArgumentError: A field of the hello is not allowed.
         """
-        client = Client(
-            valid.text("hello.client_name", hello.client_name, valid.MAX_NAME) or "a client without a name",
-            valid.text("hello.language", hello.language, _LANGUAGE),
-            valid.text("hello.version", hello.version, _LANGUAGE),
-        )
+        client = parse_client("hello.", hello.client_name, hello.language, hello.version)
         process = "" if on_expiry else this_process()
 
         def replace(connection: Connection) -> None:
@@ -117,7 +116,7 @@ class Engine:
 
         session_id = valid.optional_id("hello.resume_session_id", hello.resume_session_id)
         if session_id:
-            self._pipeline.run(resume_session(session_id, self._lease)).result()
+            self._pipeline.run(resume_session(session_id, self._lease, "hello.resume_session_id")).result()
         else:
             session_id = new_id()
             self._pipeline.run(open_session(session_id, client, self._lease, process)).result()
@@ -150,6 +149,7 @@ class Engine:
         self._stop.set()
         self._stir.set()
         self._keeper.join()
+        self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
         self._pipeline.close()
         self._database.close()
 
@@ -205,14 +205,13 @@ class Engine:
         now, ticks = self._clock(), time.monotonic()
         with self._lock:
             connections = dict(self._connections)
-        expires = {}
+        expires = {self._pipeline.owner: now + self._lease}
         for connection, local in connections.items():
             if local or late:
                 connection.heard = ticks
             silent = int((ticks - connection.heard) * 1e6)
             expires[connection.session_id] = now - silent + self._lease
-        if expires:
-            renewed = self._pipeline.run(renew_sessions(expires)).result()
-            for connection in connections:
-                if connection.session_id not in renewed:
-                    connection.expire()
+        renewed = self._pipeline.run(renew_sessions(expires)).result()
+        for connection in connections:
+            if connection.session_id not in renewed:
+                connection.expire()

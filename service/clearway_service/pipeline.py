@@ -22,12 +22,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clearway_service.clock import Clock, new_id
 from clearway_service.core.batch import Batch
-from clearway_service.core.proposals import Answer, Outcome, Proposal
+from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
 from clearway_service.store import schema
 from clearway_service.store.database import Database
 from clearway_service.store.loading import load
 from clearway_service.store.sessions import remove_waiters
+from clearway_service.store.sqlite import one_of
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.writing import write
 
@@ -58,6 +59,10 @@ Command = Callable[[Transaction], Any]
 class _Submitted(NamedTuple):
     proposal: Proposal
     reply: Reply
+
+    def hasty(self) -> _Submitted:
+        """Return the same, to be answered at once: it does not wait for a slot."""
+        return self._replace(proposal=self.proposal._replace(queues=False, keeps=0))
 
 
 class _Ordered(NamedTuple):
@@ -127,12 +132,29 @@ class Pipeline:
         return future
 
     def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
-        """Take proposals out of the queue for slots; those that wait no longer are left alone."""
+        """Take proposals out of the queue for slots; those that wait no longer are left alone.
+
+        One that was submitted and is not decided yet will not join the queue.
+        """
 
         def command(transaction: Transaction) -> None:
-            remove_waiters(transaction, schema.waiter.c.proposal_id.in_(proposal_ids))
-            for proposal_id in proposal_ids:
-                self._waiting.pop(proposal_id, None)
+            remove_waiters(transaction, one_of(schema.waiter.c.proposal_id, proposal_ids))
+
+        unwanted = set(proposal_ids)
+        with self._lock:
+            # Commands go first in their turn, so they come too early for those.
+            if any(entry.proposal.id in unwanted for entry in self._submitted):
+                self._submitted = deque(
+                    entry.hasty() if entry.proposal.id in unwanted else entry for entry in self._submitted
+                )
+        return self.run(command)
+
+    def withdraw_all(self, reply: Reply) -> Future[Any]:
+        """Take those who would be answered by ``reply`` out of the queue for slots."""
+
+        def command(transaction: Transaction) -> None:
+            mine = [id_ for id_, entry in self._waiting.items() if entry.reply == reply]
+            remove_waiters(transaction, one_of(schema.waiter.c.proposal_id, mine))
 
         return self.run(command)
 
@@ -228,6 +250,8 @@ class Pipeline:
                 turn.woken = batch.wake(woken_tags)
                 turn.wake_again = batch.changes.wake_again
                 write(transaction.driver, batch.changes, now)
+        for proposal_id in transaction.left_queue:
+            self._waiting.pop(proposal_id, None)
         self._keep_waiting(submitted, turn)
         return turn
 
@@ -258,7 +282,8 @@ class Pipeline:
         for entry, (_, result) in zip(submitted, turn.results, strict=True):
             if isinstance(result, Answer) and result.queued:
                 self._waiting[entry.proposal.id] = entry
-            else:
+            elif not (isinstance(result, Refusal) and result.problem is Problem.PROPOSAL_CONFLICT):
+                # With a conflict, someone else waits under this id.
                 self._waiting.pop(entry.proposal.id, None)
         for answer in turn.woken:
             entry_ = self._waiting.pop(answer.proposal_id, None)
@@ -290,6 +315,8 @@ class Pipeline:
         for entry in ordered:
             _resolve(entry.future, None, error)
         if not submitted and not ordered:
+            if self._closing:
+                self._wake_again = set()
             # Whom to wake is not forgotten, and tried again; not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)
 

@@ -29,6 +29,7 @@ class ServiceSettings:
             ``CLEARWAY_BROKEN_STREAM_GRACE_SECONDS``.
         slot_retry_after: What a unary caller is told to wait for a slot.
             ``CLEARWAY_SLOT_RETRY_AFTER_SECONDS``.
+        max_slot_wait: How long a unary caller may wait in the queue. ``CLEARWAY_MAX_SLOT_WAIT_SECONDS``.
         shutdown_grace: How long calls in flight may take when the server is told to stop.
             ``CLEARWAY_SHUTDOWN_GRACE_SECONDS``.
         max_message_bytes: The largest message taken. ``CLEARWAY_MAX_MESSAGE_BYTES``.
@@ -42,6 +43,7 @@ class ServiceSettings:
     lease: timedelta = timedelta(seconds=30)
     broken_stream_grace: timedelta = timedelta(seconds=10)
     slot_retry_after: timedelta = timedelta(seconds=30)
+    max_slot_wait: timedelta = timedelta(hours=1)
     shutdown_grace: timedelta = timedelta(seconds=10)
     max_message_bytes: int = 16 * 1024 * 1024
     extend_leases: bool = False
@@ -49,7 +51,7 @@ class ServiceSettings:
     def __post_init__(self) -> None:
         _require(0 <= self.port <= MAX_PORT, "port", self.port, f"a number from 0 to {MAX_PORT}")
         _require(self.lease >= timedelta(seconds=1), "lease", self.lease, "1 second or more")
-        for name in ("broken_stream_grace", "slot_retry_after", "shutdown_grace"):
+        for name in ("broken_stream_grace", "slot_retry_after", "max_slot_wait", "shutdown_grace"):
             value: timedelta = getattr(self, name)
             _require(value >= timedelta(0), name, value, "0 seconds or more")
         _require(
@@ -77,6 +79,7 @@ class ServiceSettings:
             slot_retry_after=_seconds(
                 environment, "CLEARWAY_SLOT_RETRY_AFTER_SECONDS", defaults.slot_retry_after
             ),
+            max_slot_wait=_seconds(environment, "CLEARWAY_MAX_SLOT_WAIT_SECONDS", defaults.max_slot_wait),
             shutdown_grace=_seconds(environment, "CLEARWAY_SHUTDOWN_GRACE_SECONDS", defaults.shutdown_grace),
             max_message_bytes=_integer(environment, "CLEARWAY_MAX_MESSAGE_BYTES", defaults.max_message_bytes),
             extend_leases=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Coroutine
 from typing import Any
 
 import grpc.aio
@@ -14,12 +15,16 @@ from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
 from clearway_service.handlers import validation as valid
+from clearway_service.handlers.base import MAX_ANSWER_BYTES
+from clearway_service.handlers.parsing import parse_awaits
 from clearway_service.pipeline import MAX_PROPOSALS
 
 # At most this many decisions share a message, so that the first one is not kept waiting.
 _MAX_DECISIONS = 256
 # With more undecided proposals than this, the client is not read from: its flow control holds it back.
 _MAX_UNDECIDED = 8_192
+# How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
+_CANCELLED_SECONDS = 0.05
 
 Context = grpc.aio.ServicerContext[proposal_pb2.ProposeRequest, proposal_pb2.ProposeResponse]
 
@@ -41,7 +46,7 @@ class Stream:
         self._pending = asyncio.Event()
         self._notified = False
         self._finished = False
-        self._reader: asyncio.Task[bool] | None = None
+        self._reader: asyncio.Task[Any] | None = None
         self._stopping = False
         self._expired = False
         self._done = asyncio.Event()
@@ -63,23 +68,28 @@ class Stream:
             self._done.set()
 
     async def _serve(self) -> None:
-        first = await self._context.read()
+        first = await self._until_stopped(self._context.read())
+        if self._stopping:
+            raise ShuttingDownError("the service is going down; connect again when it is back")
         if not isinstance(first, proposal_pb2.ProposeRequest):
             return
         if not first.HasField("hello"):
             raise ProtocolError("the stream's first message has no hello; send one before proposals", "hello")
-        connection = await asyncio.to_thread(
-            self._engine.connect, first.hello, self._deliver, self._on_expiry
-        )
+        connection = await self._connect(first.hello)
         left = connection.lose
         writer = asyncio.create_task(self._write())
         try:
             await self._context.write(proposal_pb2.ProposeResponse(welcome=connection.welcome))
-            goodbye = await self._take(connection, first) or await self._read_until_stopped(connection)
+            goodbye = await self._take(connection, first) or await self._until_stopped(self._read(connection))
             await asyncio.wrap_future(connection.settled())
             if goodbye:
                 await asyncio.wrap_future(connection.end())
                 left = _nothing
+            elif not self._stopping:
+                # A stream that breaks ends for reading too, and is cancelled right after; what its client
+                # waits for keeps its place then. One whose client closed its side is still here.
+                await asyncio.sleep(_CANCELLED_SECONDS)
+                await asyncio.wrap_future(connection.leave_queue())
             await self._drain(writer)
             if self._expired:
                 raise SessionExpiredError(f"session {connection.session_id} has ended; open a new one")
@@ -87,18 +97,29 @@ class Stream:
                 raise ShuttingDownError("the service is going down; connect again and resume the session")
         finally:
             writer.cancel()
-            if self._reader is not None:
-                self._reader.cancel()
             left()
 
-    async def _read_until_stopped(self, connection: Connection) -> bool:
-        self._reader = asyncio.create_task(self._read(connection))
+    async def _connect(self, hello: proposal_pb2.Hello) -> Connection:
+        """Begin the conversation; where the call ends meanwhile, the session is left to its lease."""
+        connecting = asyncio.create_task(
+            asyncio.to_thread(self._engine.connect, hello, self._deliver, self._on_expiry)
+        )
+        try:
+            return await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            connecting.add_done_callback(_lose)
+            raise
+
+    async def _until_stopped(self, reading: Coroutine[Any, Any, Any]) -> Any:
+        """Return what ``reading`` returns, or None where the stream is told to stop before."""
+        self._reader = asyncio.create_task(reading)
         if self._stopping:
             self._reader.cancel()
-        await asyncio.wait([self._reader])
-        if self._reader.cancelled():
-            return False
-        return self._reader.result()
+        try:
+            await asyncio.wait([self._reader])
+        finally:
+            self._reader.cancel()
+        return None if self._reader.cancelled() else self._reader.result()
 
     async def _read(self, connection: Connection) -> bool:
         """Take messages until the client closes its side; return whether it said goodbye."""
@@ -120,6 +141,9 @@ class Stream:
         if message.withdrawals:
             ids = [valid.required_id("withdrawals", id_) for id_ in message.withdrawals]
             connection.withdraw(ids)
+        if message.awaits:
+            valid.items("awaits", len(message.awaits), MAX_PROPOSALS)
+            connection.note_awaits(parse_awaits(message.awaits))
         if message.ping:
             self._pongs.append(message.ping)
             self._notify()
@@ -158,14 +182,28 @@ class Stream:
             while self._pongs:
                 await self._context.write(proposal_pb2.ProposeResponse(pong=self._pongs.popleft()))
             while self._outbox:
-                count = min(len(self._outbox), _MAX_DECISIONS)
-                decisions = [self._outbox.popleft() for _ in range(count)]
-                await self._context.write(proposal_pb2.ProposeResponse(decisions=decisions))
+                await self._context.write(proposal_pb2.ProposeResponse(decisions=self._next_decisions()))
+
+    def _next_decisions(self) -> list[proposal_pb2.Decision]:
+        """Take from the outbox what fits into one message."""
+        decisions = [self._outbox.popleft()]
+        rest = MAX_ANSWER_BYTES - decisions[0].ByteSize()
+        while self._outbox and len(decisions) < _MAX_DECISIONS:
+            rest -= self._outbox[0].ByteSize()
+            if rest < 0:
+                break
+            decisions.append(self._outbox.popleft())
+        return decisions
 
     async def _drain(self, writer: asyncio.Task[None]) -> None:
         self._finished = True
         self._pending.set()
         await writer
+
+
+def _lose(connecting: asyncio.Task[Connection]) -> None:
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result().lose()
 
 
 def _nothing() -> None:

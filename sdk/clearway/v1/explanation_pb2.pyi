@@ -155,6 +155,7 @@ class LimitExplanation(_message.Message):
     BLOCKS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     HOLDERS_FIELD_NUMBER: _builtins.int
+    ANCESTOR_FIELD_NUMBER: _builtins.int
     tag: _builtins.str
     """tag is the tag that the limit is on."""
     limit: _builtins.int
@@ -169,6 +170,10 @@ class LimitExplanation(_message.Message):
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[_concurrency_limit_pb2.SlotHolder]:
         """holders are who holds the slots, in the order in which they took them."""
 
+    @_builtins.property
+    def ancestor(self) -> _concurrency_limit_pb2.SlotHolder:
+        """ancestor is the holder whose own code waits for the run, so that neither can go on; unset where there is none."""
+
     def __init__(
         self,
         *,
@@ -178,10 +183,11 @@ class LimitExplanation(_message.Message):
         blocks: _builtins.bool = ...,
         position: _builtins.int = ...,
         holders: _abc.Iterable[_concurrency_limit_pb2.SlotHolder] | None = ...,
+        ancestor: _concurrency_limit_pb2.SlotHolder | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ancestor", b"ancestor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "holders", b"holders", "limit", b"limit", "position", b"position", "tag", b"tag", "taken", b"taken"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestor", b"ancestor", "blocks", b"blocks", "holders", b"holders", "limit", b"limit", "position", b"position", "tag", b"tag", "taken", b"taken"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -131,7 +131,7 @@ class ListLogsRequest(_message.Message):
     min_level: _builtins.int
     """min_level: of this level or above. From 0 (the default: all) to 100."""
     page_size: _builtins.int
-    """page_size is how many lines an answer has at most. From 1 to 1,000; 0 means 100."""
+    """page_size is how many lines an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
     """page_token is the `next_page_token` of the page before; empty means the first page.
     Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.

@@ -10,6 +10,7 @@ from clearway.v1 import flow_run_pb2 as clearway_dot_v1_dot_flow__run__pb2
 from clearway.v1 import log_pb2 as clearway_dot_v1_dot_log__pb2
 from clearway.v1 import proposal_pb2 as clearway_dot_v1_dot_proposal__pb2
 from clearway.v1 import server_info_pb2 as clearway_dot_v1_dot_server__info__pb2
+from clearway.v1 import session_pb2 as clearway_dot_v1_dot_session__pb2
 from clearway.v1 import task_run_pb2 as clearway_dot_v1_dot_task__run__pb2
 
 GRPC_GENERATED_VERSION = '1.76.0'
@@ -132,6 +133,21 @@ class OrchestratorStub(object):
                 '/clearway.v1.Orchestrator/ExplainTaskRun',
                 request_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.FromString,
+                _registered_method=True)
+        self.OpenSession = channel.unary_unary(
+                '/clearway.v1.Orchestrator/OpenSession',
+                request_serializer=clearway_dot_v1_dot_session__pb2.OpenSessionRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_session__pb2.OpenSessionResponse.FromString,
+                _registered_method=True)
+        self.KeepAlive = channel.unary_unary(
+                '/clearway.v1.Orchestrator/KeepAlive',
+                request_serializer=clearway_dot_v1_dot_session__pb2.KeepAliveRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_session__pb2.KeepAliveResponse.FromString,
+                _registered_method=True)
+        self.CloseSession = channel.unary_unary(
+                '/clearway.v1.Orchestrator/CloseSession',
+                request_serializer=clearway_dot_v1_dot_session__pb2.CloseSessionRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_session__pb2.CloseSessionResponse.FromString,
                 _registered_method=True)
         self.LookupCache = channel.unary_unary(
                 '/clearway.v1.Orchestrator/LookupCache',
@@ -289,6 +305,27 @@ class OrchestratorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OpenSession(self, request, context):
+        """OpenSession opens a session for a client that makes unary calls; a stream has its own.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def KeepAlive(self, request, context):
+        """KeepAlive renews a session's lease.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CloseSession(self, request, context):
+        """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LookupCache(self, request, context):
         """LookupCache answers the live cache entry of a key.
         """
@@ -409,6 +446,21 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     servicer.ExplainTaskRun,
                     request_deserializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.SerializeToString,
+            ),
+            'OpenSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenSession,
+                    request_deserializer=clearway_dot_v1_dot_session__pb2.OpenSessionRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_session__pb2.OpenSessionResponse.SerializeToString,
+            ),
+            'KeepAlive': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepAlive,
+                    request_deserializer=clearway_dot_v1_dot_session__pb2.KeepAliveRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_session__pb2.KeepAliveResponse.SerializeToString,
+            ),
+            'CloseSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.CloseSession,
+                    request_deserializer=clearway_dot_v1_dot_session__pb2.CloseSessionRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_session__pb2.CloseSessionResponse.SerializeToString,
             ),
             'LookupCache': grpc.unary_unary_rpc_method_handler(
                     servicer.LookupCache,
@@ -919,6 +971,87 @@ class Orchestrator(object):
             '/clearway.v1.Orchestrator/ExplainTaskRun',
             clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
             clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/OpenSession',
+            clearway_dot_v1_dot_session__pb2.OpenSessionRequest.SerializeToString,
+            clearway_dot_v1_dot_session__pb2.OpenSessionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepAlive(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/KeepAlive',
+            clearway_dot_v1_dot_session__pb2.KeepAliveRequest.SerializeToString,
+            clearway_dot_v1_dot_session__pb2.KeepAliveResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CloseSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/CloseSession',
+            clearway_dot_v1_dot_session__pb2.CloseSessionRequest.SerializeToString,
+            clearway_dot_v1_dot_session__pb2.CloseSessionResponse.FromString,
             options,
             channel_credentials,
             insecure,

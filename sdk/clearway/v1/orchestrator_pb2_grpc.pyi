@@ -10,6 +10,7 @@ from clearway.v1 import flow_run_pb2 as _flow_run_pb2
 from clearway.v1 import log_pb2 as _log_pb2
 from clearway.v1 import proposal_pb2 as _proposal_pb2
 from clearway.v1 import server_info_pb2 as _server_info_pb2
+from clearway.v1 import session_pb2 as _session_pb2
 from clearway.v1 import task_run_pb2 as _task_run_pb2
 from collections import abc as _abc
 from grpc import aio as _aio
@@ -83,6 +84,12 @@ class OrchestratorStub:
     """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
     ExplainTaskRun: _grpc.UnaryUnaryMultiCallable[_explanation_pb2.ExplainTaskRunRequest, _explanation_pb2.ExplainTaskRunResponse]
     """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
+    OpenSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.OpenSessionRequest, _session_pb2.OpenSessionResponse]
+    """OpenSession opens a session for a client that makes unary calls; a stream has its own."""
+    KeepAlive: _grpc.UnaryUnaryMultiCallable[_session_pb2.KeepAliveRequest, _session_pb2.KeepAliveResponse]
+    """KeepAlive renews a session's lease."""
+    CloseSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.CloseSessionRequest, _session_pb2.CloseSessionResponse]
+    """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
     LookupCache: _grpc.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]
     """LookupCache answers the live cache entry of a key."""
     WriteLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]
@@ -140,6 +147,12 @@ class OrchestratorAsyncStub(OrchestratorStub):
     """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
     ExplainTaskRun: _aio.UnaryUnaryMultiCallable[_explanation_pb2.ExplainTaskRunRequest, _explanation_pb2.ExplainTaskRunResponse]  # type: ignore[assignment]
     """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
+    OpenSession: _aio.UnaryUnaryMultiCallable[_session_pb2.OpenSessionRequest, _session_pb2.OpenSessionResponse]  # type: ignore[assignment]
+    """OpenSession opens a session for a client that makes unary calls; a stream has its own."""
+    KeepAlive: _aio.UnaryUnaryMultiCallable[_session_pb2.KeepAliveRequest, _session_pb2.KeepAliveResponse]  # type: ignore[assignment]
+    """KeepAlive renews a session's lease."""
+    CloseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.CloseSessionRequest, _session_pb2.CloseSessionResponse]  # type: ignore[assignment]
+    """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
     LookupCache: _aio.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]  # type: ignore[assignment]
     """LookupCache answers the live cache entry of a key."""
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]  # type: ignore[assignment]
@@ -302,6 +315,30 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_explanation_pb2.ExplainTaskRunResponse, _abc.Awaitable[_explanation_pb2.ExplainTaskRunResponse]]:
         """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
+
+    @_abc_1.abstractmethod
+    def OpenSession(
+        self,
+        request: _session_pb2.OpenSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.OpenSessionResponse, _abc.Awaitable[_session_pb2.OpenSessionResponse]]:
+        """OpenSession opens a session for a client that makes unary calls; a stream has its own."""
+
+    @_abc_1.abstractmethod
+    def KeepAlive(
+        self,
+        request: _session_pb2.KeepAliveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.KeepAliveResponse, _abc.Awaitable[_session_pb2.KeepAliveResponse]]:
+        """KeepAlive renews a session's lease."""
+
+    @_abc_1.abstractmethod
+    def CloseSession(
+        self,
+        request: _session_pb2.CloseSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_session_pb2.CloseSessionResponse, _abc.Awaitable[_session_pb2.CloseSessionResponse]]:
+        """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
 
     @_abc_1.abstractmethod
     def LookupCache(

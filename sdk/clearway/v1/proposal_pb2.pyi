@@ -391,6 +391,7 @@ class ProposeRequest(_message.Message):
     WITHDRAWALS_FIELD_NUMBER: _builtins.int
     GOODBYE_FIELD_NUMBER: _builtins.int
     PING_FIELD_NUMBER: _builtins.int
+    AWAITS_FIELD_NUMBER: _builtins.int
     goodbye: _builtins.bool
     """goodbye ends the session with the stream, at once: no lease is kept."""
     ping: _builtins.int
@@ -411,6 +412,12 @@ class ProposeRequest(_message.Message):
         is forgotten without another answer. At most 4,096.
         """
 
+    @_builtins.property
+    def awaits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Await]:
+        """awaits tell that the code of running task runs waits for other runs' results, so that `ExplainTaskRun` can
+        say when two wait for each other. At most 4,096; what is said of runs that do not exist is ignored.
+        """
+
     def __init__(
         self,
         *,
@@ -419,14 +426,41 @@ class ProposeRequest(_message.Message):
         withdrawals: _abc.Iterable[_builtins.str] | None = ...,
         goodbye: _builtins.bool = ...,
         ping: _builtins.int = ...,
+        awaits: _abc.Iterable[Global___Await] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hello", b"hello"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["goodbye", b"goodbye", "hello", b"hello", "ping", b"ping", "proposals", b"proposals", "withdrawals", b"withdrawals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaits", b"awaits", "goodbye", b"goodbye", "hello", b"hello", "ping", b"ping", "proposals", b"proposals", "withdrawals", b"withdrawals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ProposeRequest: _TypeAlias = ProposeRequest  # noqa: Y015
+
+@_typing.final
+class Await(_message.Message):
+    """Await says that the code of a running task run waits for the result of another."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_RUN_ID_FIELD_NUMBER: _builtins.int
+    AWAITED_TASK_RUN_ID_FIELD_NUMBER: _builtins.int
+    task_run_id: _builtins.str
+    """task_run_id is the run whose code waits; required."""
+    awaited_task_run_id: _builtins.str
+    """awaited_task_run_id is the run that it waits for; empty when it no longer waits."""
+    def __init__(
+        self,
+        *,
+        task_run_id: _builtins.str = ...,
+        awaited_task_run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited_task_run_id", b"awaited_task_run_id", "task_run_id", b"task_run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Await: _TypeAlias = Await  # noqa: Y015
 
 @_typing.final
 class ProposeResponse(_message.Message):
@@ -475,12 +509,17 @@ class SetFlowRunStateRequest(_message.Message):
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
     """proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
     is a new proposal.
     """
     flow_run_id: _builtins.str
     """flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
+    session_id: _builtins.str
+    """session_id is the session that the run is to belong to while it is Running; empty for none.
+    Error reason: `ERROR_REASON_SESSION_EXPIRED`.
+    """
     @_builtins.property
     def state(self) -> _state_pb2.State:
         """state is the proposed state; required."""
@@ -491,10 +530,11 @@ class SetFlowRunStateRequest(_message.Message):
         proposal_id: _builtins.str = ...,
         flow_run_id: _builtins.str = ...,
         state: _state_pb2.State | None = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_run_id", b"flow_run_id", "proposal_id", b"proposal_id", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_run_id", b"flow_run_id", "proposal_id", b"proposal_id", "session_id", b"session_id", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -534,19 +574,24 @@ class SetTaskRunStateRequest(_message.Message):
     TASK_RUN_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     WAIT_TIMEOUT_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
     """proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
     is a new proposal.
     """
     task_run_id: _builtins.str
     """task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
+    session_id: _builtins.str
+    """session_id is the session that the run is to belong to while it is Running; empty for none: then it holds
+    its slots until a terminal state. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
+    """
     @_builtins.property
     def state(self) -> _state_pb2.State:
         """state is the proposed state; required."""
 
     @_builtins.property
     def wait_timeout(self) -> _duration_pb2.Duration:
-        """wait_timeout is how long the call may wait in the queue for a slot. From 0 to 1 hour;
+        """wait_timeout is how long the call may wait in the queue for a slot. From 0 to the service's bound (1 hour);
         unset or 0 answers a wait with `retry_after` at once; the proposal keeps its place in the queue for as
         long again, for the same `proposal_id` sent after that time.
         """
@@ -558,10 +603,11 @@ class SetTaskRunStateRequest(_message.Message):
         task_run_id: _builtins.str = ...,
         state: _state_pb2.State | None = ...,
         wait_timeout: _duration_pb2.Duration | None = ...,
+        session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "wait_timeout", b"wait_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["proposal_id", b"proposal_id", "state", b"state", "task_run_id", b"task_run_id", "wait_timeout", b"wait_timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["proposal_id", b"proposal_id", "session_id", b"session_id", "state", b"state", "task_run_id", b"task_run_id", "wait_timeout", b"wait_timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

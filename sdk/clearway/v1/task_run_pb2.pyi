@@ -407,7 +407,7 @@ class ListTaskRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is how many runs an answer has at most. From 1 to 1,000; 0 means 100."""
+    """page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
     """page_token is the `next_page_token` of the page before; empty means the first page.
     Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.

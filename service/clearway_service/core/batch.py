@@ -50,13 +50,13 @@ class Batch:
         if isinstance(entry, Refusal):
             return entry
         recorded = self._snapshot.recorded.get(proposal.id)
+        waiter = self._queues.find(proposal.id)
+        if _conflicts(entry, recorded, waiter):
+            return Refusal(proposal.id, Problem.PROPOSAL_CONFLICT, proposal.id)
         if recorded is not None:
-            if (recorded.kind, recorded.run_id) != (entry.kind, entry.run.id):
-                return Refusal(proposal.id, Problem.PROPOSAL_CONFLICT, proposal.id)
             return Answer(proposal.id, entry.kind, entry.run, recorded.decision, recorded.state)
         if proposal.session_id not in self._snapshot.open_sessions and self._may_go_on(entry, proposal):
             return Refusal(proposal.id, Problem.SESSION_EXPIRED, proposal.session_id, proposal)
-        waiter = self._queues.find(proposal, entry.run.id)
         if waiter is not None:
             return self._propose_again(entry, waiter, proposal)
         decision = decide(_policy(entry.kind), self._facts(entry, proposal))
@@ -89,7 +89,7 @@ class Batch:
         while (waiter := self._queues.next(changed, seen)) is not None:
             seen.add(waiter.proposal.id)
             answer = self._decide_again(waiter)
-            if answer is not None:
+            if isinstance(answer, Answer):
                 answers.append(answer)
         self.changes.wake_again = self._queues.unfinished(changed)
         return answers
@@ -249,7 +249,9 @@ class Batch:
     def _mirror(self, run: FlowRunSpec, state: State) -> None:
         """Let the task run that tracks a subflow follow the subflow's state."""
         tracking = self._snapshot.runs.get(run.parent_task_run_id)
-        if tracking is None or tracking.progress is None or tracking.progress.state.type in TERMINAL:
+        if tracking is None or not isinstance(tracking.run, TaskRunSpec) or not tracking.run.tracks_subflow:
+            return
+        if tracking.progress is None or tracking.progress.state.type in TERMINAL:
             return
         followed = ProposedState(state.type, state.name, state.message, state.data, state.scheduled_time)
         self._enter(tracking, followed, self._new_id(), "", AnswerKind.NONE, "")
@@ -277,28 +279,32 @@ class Batch:
     def _propose_again(self, entry: RunEntry, waiter: Waiter, proposal: Proposal) -> Answer:
         """Decide about a proposal that stands in the queue and came again: it has kept its place."""
         assert isinstance(entry.run, TaskRunSpec)
-        adopted = self._queues.adopt(waiter, proposal, self._until(proposal))
-        if waiter.until is not None:
-            decision = decide(TASK_POLICY, self._facts(entry, adopted.proposal, adopted))
-            if not isinstance(decision, Wait):
-                self._queues.leave(adopted, entry.run)
-                return self._settle(entry, adopted.proposal, decision, adopted)
-        tag = waiter.blocking_tag
-        waits = Wait(None, f"no free slot for tag '{tag}'", (tag,))
+        adopted = self._queues.adopt(waiter, entry.run, proposal, self._until(proposal))
+        answer = self._decide_again(adopted)
+        if isinstance(answer, Answer):
+            return answer
         state = self._present(entry)
-        return Answer(proposal.id, entry.kind, entry.run, waits, state, queued=proposal.queues)
+        return Answer(proposal.id, entry.kind, entry.run, answer, state, queued=proposal.queues)
 
-    def _decide_again(self, waiter: Waiter) -> Answer | None:
-        """Decide about one who waits; return the answer where it is final."""
+    def _decide_again(self, waiter: Waiter) -> Answer | Wait:
+        """Decide about one who waits; return the answer where it is final, or else what it waits for now."""
         entry = self._snapshot.runs[waiter.proposal.run_id]
         assert isinstance(entry.run, TaskRunSpec)
         decision = decide(TASK_POLICY, self._facts(entry, waiter.proposal, waiter))
-        if isinstance(decision, Wait):
-            if decision.blocking_tags and waiter.blocking_tag not in decision.blocking_tags:
+        if isinstance(decision, Wait) and decision.retry_after is None:
+            if waiter.blocking_tag not in decision.blocking_tags:
                 self._queues.move(waiter, entry.run, decision.blocking_tags[0])
-            return None
+            return decision
+        # A run that was put off to a later time leaves as well: no slot that comes free helps it.
         self._queues.leave(waiter, entry.run)
         return self._settle(entry, waiter.proposal, decision, waiter)
+
+
+def _conflicts(entry: RunEntry, recorded: Recorded | None, waiter: Waiter | None) -> bool:
+    """Return whether a proposal's id was used for another run before."""
+    if recorded is not None:
+        return (recorded.kind, recorded.run_id) != (entry.kind, entry.run.id)
+    return waiter is not None and waiter.proposal.run_id != entry.run.id
 
 
 def _policy(kind: RunKind) -> tuple[Callable[[Facts], Decision | None], ...]:

@@ -44,15 +44,13 @@ class Queues:
         self._changes = changes
         self._owner = owner
         self._places = count(_BEHIND_ALL)
-        self._stirred: dict[str, Waiter] = {}
+        self._known = {w.proposal.id: w for waiters in snapshot.waiting.values() for w in waiters}
+        self._stirred: set[str] = set()
         self._freed: set[str] = set()
 
-    def find(self, proposal: Proposal, run_id: str) -> Waiter | None:
-        """Return the waiter that ``proposal`` is, where it stands in a queue already."""
-        for waiter in self._snapshot.waiting.get(run_id, ()):
-            if waiter.proposal.id == proposal.id:
-                return waiter
-        return None
+    def find(self, proposal_id: str) -> Waiter | None:
+        """Return the waiter that a proposal is, where it stands in a queue already."""
+        return self._known.get(proposal_id)
 
     def ahead(self, limit: Limit, waiter: Waiter | None) -> int:
         """Return how many have to go before a waiter, or before a new proposal for None, on one tag."""
@@ -75,6 +73,7 @@ class Queues:
         """Give a proposal its place in the queue of ``tag``, and return its number there, from 1."""
         waiter = Waiter(proposal, next(self._places), tag, self._owner, until=until)
         self._changes.waiters_added[proposal.id] = waiter
+        self._known[proposal.id] = waiter
         self._snapshot.waiting.setdefault(proposal.run_id, []).append(waiter)
         self._stand(waiter)
         self._age(waiter, run)
@@ -82,15 +81,20 @@ class Queues:
         limit.queued += 1
         return limit.queued
 
-    def adopt(self, waiter: Waiter, proposal: Proposal, until: int | None) -> Waiter:
+    def adopt(self, waiter: Waiter, run: TaskRunSpec, proposal: Proposal, until: int | None) -> Waiter:
         """Keep the place of a proposal that came again, perhaps from elsewhere; we answer it from now on."""
         kept = waiter.proposal._replace(
             session_id=proposal.session_id, queues=proposal.queues, keeps=proposal.keeps
         )
         adopted = waiter._replace(proposal=kept, owner=self._owner, until=until)
         self._replace(waiter, adopted)
-        if waiter.until is not None and until is None:
+        if until is not None:
+            _take_out(self._queue(adopted), adopted)
+            self._leave_elders(adopted, run)
+            self._stirred.discard(proposal.id)
+        elif waiter.until is not None:
             self._stand(adopted)
+            self._age(adopted, run)
         if proposal.id not in self._changes.waiters_added:
             self._changes.waiters_adopted[proposal.id] = adopted
         return adopted
@@ -109,9 +113,9 @@ class Queues:
         """Take a waiter out: it has its answer. What was kept for it is free for others."""
         _take_out(self._queue(waiter), waiter)
         _take_out(self._snapshot.waiting.get(waiter.proposal.run_id, []), waiter)
-        for limit in self._limits(run):
-            if _take_out(limit.elders, waiter):
-                self._freed.add(limit.tag)
+        self._leave_elders(waiter, run)
+        self._known.pop(waiter.proposal.id, None)
+        self._stirred.discard(waiter.proposal.id)
         if self._changes.waiters_added.pop(waiter.proposal.id, None) is None:
             self._changes.waiters_removed.append(waiter.proposal.id)
             if waiter.owner != self._owner and waiter.until is None:
@@ -132,10 +136,13 @@ class Queues:
                 self._changes.waiters_passed[elder.proposal.id] = passed.passed
 
     def stir(self, run_id: str, state_id: str) -> None:
-        """Remember that a run's waiting proposals, but for the one that made the state, are to be decided."""
+        """Remember that a run's waiting proposals, but for the one that made the state, are to be decided.
+
+        One that is away is left alone: it is decided about when it comes again.
+        """
         for waiter in self._snapshot.waiting.get(run_id, ()):
-            if waiter.proposal.id != state_id:
-                self._stirred[waiter.proposal.id] = waiter
+            if waiter.proposal.id != state_id and waiter.until is None:
+                self._stirred.add(waiter.proposal.id)
 
     def free(self, tag: str) -> None:
         """Remember that a slot of ``tag`` came free."""
@@ -148,16 +155,17 @@ class Queues:
             tags: Tags whose limits were changed; those on which slots came free are known.
             seen: Ids of proposals that this batch has decided about again.
         """
-        waiters = [waiter for id_, waiter in self._stirred.items() if id_ not in seen]
+        waiters = [self._known[id_] for id_ in self._stirred - seen]
         for tag in self._freed | tags:
             limit = self._snapshot.limits.get(tag)
             if limit is None or limit.exhausted:
                 continue
-            for waiter in limit.queue:
-                if waiter.proposal.id not in seen:
-                    if not self._reserved(limit, waiter.position):
-                        waiters.append(waiter)
-                    break
+            first = _first_unseen(limit.queue, seen)
+            if first is not None and not self._reserved(limit, first.position):
+                waiters.append(first)
+            if limit.limit == 0 and (closed := _first_unseen(limit.elders, seen)) is not None:
+                # It stands in another tag's queue, where it would wait in vain.
+                waiters.append(closed)
         return min(waiters, key=_place, default=None)
 
     def unfinished(self, tags: set[str]) -> set[str]:
@@ -178,11 +186,10 @@ class Queues:
         }
 
     def _stand(self, waiter: Waiter) -> None:
-        if waiter.until is not None:
+        limit = self._snapshot.limits.get(waiter.blocking_tag)
+        if waiter.until is not None or limit is None:
             return
-        limit = self._snapshot.limits[waiter.blocking_tag]
-        if limit.complete or (limit.queue and waiter.position < limit.queue[-1].position):
-            insort(limit.queue, waiter, key=_place)
+        _put_in(limit.queue, waiter, complete=limit.complete)
 
     def _age(self, waiter: Waiter, run: TaskRunSpec) -> None:
         """Count a waiter among the elders of its tags, if it needs slots of several."""
@@ -191,10 +198,16 @@ class Queues:
             self._changes.waiters_aging[waiter.proposal.id] = tuple(limit.tag for limit in limits)
             for limit in limits:
                 _take_out(limit.elders, waiter)
-                insort(limit.elders, waiter, key=_place)
+                _put_in(limit.elders, waiter, complete=limit.elders_complete)
+
+    def _leave_elders(self, waiter: Waiter, run: TaskRunSpec) -> None:
+        for limit in self._limits(run):
+            if _take_out(limit.elders, waiter):
+                self._freed.add(limit.tag)
 
     def _replace(self, waiter: Waiter, by: Waiter) -> None:
         """Put ``by`` wherever ``waiter`` stands."""
+        self._known[waiter.proposal.id] = by
         places = [self._snapshot.waiting.get(waiter.proposal.run_id, []), self._queue(waiter)]
         places += [limit.elders for limit in self._snapshot.limits.values() if limit.elders]
         for place in places:
@@ -204,8 +217,6 @@ class Queues:
                     break
         if waiter.proposal.id in self._changes.waiters_added:
             self._changes.waiters_added[waiter.proposal.id] = by
-        if waiter.proposal.id in self._stirred:
-            self._stirred[waiter.proposal.id] = by
 
     def _queue(self, waiter: Waiter) -> list[Waiter]:
         limit = self._snapshot.limits.get(waiter.blocking_tag)
@@ -215,6 +226,16 @@ class Queues:
         tags = run.limited_tags if isinstance(run, TaskRunSpec) else ()
         limits = (self._snapshot.limits.get(tag) for tag in tags)
         return [limit for limit in limits if limit is not None and limit.limit is not None]
+
+
+def _first_unseen(place: list[Waiter], seen: set[str]) -> Waiter | None:
+    return next((waiter for waiter in place if waiter.proposal.id not in seen), None)
+
+
+def _put_in(place: list[Waiter], waiter: Waiter, *, complete: bool) -> None:
+    """Put a waiter into the head of a queue, unless it stands behind what is known of it."""
+    if complete or (place and waiter.position < place[-1].position):
+        insort(place, waiter, key=_place)
 
 
 def _take_out(place: list[Waiter], waiter: Waiter) -> bool:

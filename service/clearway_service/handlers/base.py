@@ -6,9 +6,10 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from google.protobuf.message import Message
 from sqlalchemy import Executable
 
 from clearway_service.clock import Clock
@@ -19,6 +20,10 @@ from clearway_service.store.database import Database
 from clearway_service.store.transaction import Transaction
 
 T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+# A client takes messages of 4 MiB if nothing else is said; answers stay well below it.
+MAX_ANSWER_BYTES = 2 * 1024 * 1024
 
 # As many digits as the database's numbers surely have.
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -48,6 +53,18 @@ class Handlers:
 
     async def _read(self, query: Executable) -> list[tuple[Any, ...]]:
         return await self._database.read(query)
+
+
+def fitting(items: Iterable[M]) -> list[M]:
+    """Return the first of ``items``, as many as an answer can hold; one at least where there is any."""
+    fit: list[M] = []
+    rest = MAX_ANSWER_BYTES
+    for item in items:
+        rest -= item.ByteSize()
+        if fit and rest < 0:
+            break
+        fit.append(item)
+    return fit
 
 
 def number_token(number: int) -> str:

@@ -14,9 +14,10 @@ from clearway_service.handlers.base import Handlers
 from clearway_service.store import queries, schema
 from clearway_service.store.limits import LimitRow, select_limits
 from clearway_service.store.rows import task_run_from
-from clearway_service.store.slots import Holder, select_holders, select_place
+from clearway_service.store.slots import Holder, select_awaits, select_holders, select_place, select_runner
 
 _SHOWN_HOLDERS = 3
+_LONGEST_CHAIN = 16
 
 
 class ExplanationHandlers(Handlers):
@@ -34,6 +35,8 @@ class ExplanationHandlers(Handlers):
         answer = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
         if progress.state.scheduled_time is not None:
             answer.scheduled_time.CopyFrom(render.timestamp(progress.state.scheduled_time))
+        for row in await self._read(select_runner(spec.id)):
+            answer.holder.CopyFrom(render.render_holder(Holder(*row)))
         await self._add_limits(answer, spec)
         await self._add_upstream(answer, spec)
         answer.cause = self._cause(answer, progress)
@@ -55,6 +58,7 @@ class ExplanationHandlers(Handlers):
             mine = [holder for holder in holders if holder.tag == limit.tag]
             held = any(holder.task_run_id == spec.id for holder in mine)
             full = bool(blocking) and not held and len(mine) >= limit.slots
+            ancestor = await self._ancestor(spec.id, mine) if full else None
             answer.limits.add(
                 tag=limit.tag,
                 limit=limit.slots,
@@ -62,10 +66,21 @@ class ExplanationHandlers(Handlers):
                 blocks=full or limit.tag == blocking,
                 position=before + 1 if limit.tag == blocking else 0,
                 holders=[render.render_holder(holder) for holder in mine],
+                ancestor=None if ancestor is None else render.render_holder(ancestor),
             )
-            for holder in mine:
-                if holder.task_run_id == spec.id:
-                    answer.holder.CopyFrom(render.render_holder(holder))
+
+    async def _ancestor(self, run_id: str, holders: list[Holder]) -> Holder | None:
+        """Return the holder whose code waits, itself or through others that wait, for the run."""
+        for holder in holders:
+            awaited = holder.awaits
+            for _ in range(_LONGEST_CHAIN):
+                if awaited in ("", run_id):
+                    break
+                rows = await self._read(select_awaits(awaited))
+                awaited = rows[0][0] if rows else ""
+            if awaited == run_id:
+                return holder
+        return None
 
     async def _add_upstream(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
         parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}
@@ -118,6 +133,11 @@ def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
     place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
     if limit.taken < limit.limit:
         return f"tag '{limit.tag}': a free slot is kept for a run that has waited longer; {place}"
+    if limit.HasField("ancestor"):
+        return (
+            f"tag '{limit.tag}': held by its own ancestor {limit.ancestor.task_run_name}, "
+            f"whose code waits for this run while it holds the slot, so neither can go on; {place}"
+        )
     names = [holder.task_run_name for holder in limit.holders[:_SHOWN_HOLDERS]]
     more = limit.taken - len(names)
     held = ", ".join(names) + (f" and {more} more" if more > 0 else "")

@@ -36,7 +36,7 @@ def _parse(
         names=tuple(names),
         name_contains=valid.text("filter.name_contains", wanted.name_contains, valid.MAX_NAME),
         tags=valid.tags("filter.tags", wanted.tags),
-        state_types=tuple(_state_type(type_) for type_ in wanted.state_types),
+        state_types=tuple({_state_type(type_): None for type_ in wanted.state_types}),
         state_names=tuple(wanted.state_names),
         created_after=_time(wanted.HasField("created_after"), "created_after", wanted.created_after),
         created_before=_time(wanted.HasField("created_before"), "created_before", wanted.created_before),

@@ -8,7 +8,7 @@ from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers, number_token, token_number
+from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
 from clearway_service.handlers.filters import parse_flow_run_filter
 from clearway_service.handlers.parsing import parse_flow_run_spec, parse_initial_state
 from clearway_service.store import queries
@@ -50,8 +50,8 @@ class FlowRunHandlers(Handlers):
         wanted = parse_flow_run_filter(request.filter)
         before = token_number(request.page_token)
         rows = await self._read(queries.select_run_page(RunKind.FLOW, wanted, before, size + 1))
-        runs = [render.render_flow_run(*flow_run_from(row[1:])) for row in rows[:size]]
-        token = number_token(rows[size - 1][0]) if len(rows) > size else ""
+        runs = fitting(render.render_flow_run(*flow_run_from(row[1:])) for row in rows[:size])
+        token = number_token(rows[len(runs) - 1][0]) if len(rows) > len(runs) else ""
         return flow_run_pb2.ListFlowRunsResponse(flow_runs=runs, next_page_token=token)
 
     async def ListFlowRunStates(  # noqa: N802

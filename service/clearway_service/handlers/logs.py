@@ -5,7 +5,7 @@ from __future__ import annotations
 from clearway.v1 import log_pb2
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers, number_token, token_number
+from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
 from clearway_service.store.logs import LogRow, select_logs, write_logs
 
 MAX_LINES = 10_000
@@ -37,7 +37,7 @@ class LogHandlers(Handlers):
             size + 1,
         )
         rows = await self._read(query)
-        lines = [
+        lines = fitting(
             log_pb2.Log(
                 id=id_,
                 flow_run_id=flow_run_id,
@@ -48,8 +48,8 @@ class LogHandlers(Handlers):
                 timestamp=render.timestamp(timestamp),
             )
             for id_, flow_run_id, task_run_id, logger, level, message, timestamp in rows[:size]
-        ]
-        token = number_token(lines[-1].id) if len(rows) > size else ""
+        )
+        token = number_token(lines[-1].id) if len(rows) > len(lines) else ""
         return log_pb2.ListLogsResponse(logs=lines, next_page_token=token)
 
 

@@ -13,6 +13,7 @@ from clearway_service.handlers.explanations import ExplanationHandlers
 from clearway_service.handlers.flow_runs import FlowRunHandlers
 from clearway_service.handlers.limits import LimitHandlers
 from clearway_service.handlers.logs import LogHandlers
+from clearway_service.handlers.sessions import SessionHandlers
 from clearway_service.handlers.states import StateHandlers
 from clearway_service.handlers.task_runs import TaskRunHandlers
 from clearway_service.pipeline import MAX_PROPOSALS
@@ -44,6 +45,7 @@ class Orchestrator(
     FlowRunHandlers,
     TaskRunHandlers,
     LimitHandlers,
+    SessionHandlers,
     ExplanationHandlers,
     CacheHandlers,
     LogHandlers,

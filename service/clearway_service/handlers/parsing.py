@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from typing import NoReturn
 
 from clearway.v1 import flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
@@ -190,3 +191,14 @@ def parse_proposal(proposal: proposal_pb2.Proposal, session_id: str, *, queues: 
         run_id = valid.required_id("flow_run_id", proposal.flow_run_id)
         return Proposal(id_, RunKind.FLOW, run_id, state, None, session_id, queues)
     raise valid.missing("run", "`flow_run_id`, `task_run_id`, or else `create_task_run`")
+
+
+def parse_awaits(awaits: Iterable[proposal_pb2.Await]) -> list[tuple[str, str]]:
+    """Return pairs of task runs, the first of which waits for the second."""
+    return [
+        (
+            valid.required_id("awaits.task_run_id", each.task_run_id),
+            valid.optional_id("awaits.awaited_task_run_id", each.awaited_task_run_id),
+        )
+        for each in awaits
+    ]

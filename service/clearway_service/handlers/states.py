@@ -15,7 +15,6 @@ from clearway_service.handlers.base import Handlers
 from clearway_service.handlers.parsing import parse_state
 from clearway_service.pipeline import Failure, Result
 
-MAX_WAIT = timedelta(hours=1)
 _MICROSECONDS = 1_000_000
 
 
@@ -29,6 +28,7 @@ class StateHandlers(Handlers):
         run_id = valid.required_id("flow_run_id", request.flow_run_id)
         proposal = _proposal(request, RunKind.FLOW, run_id)
         decision = await self._decide(proposal, 0)
+        decision.proposal_id = request.proposal_id or proposal.id
         return proposal_pb2.SetFlowRunStateResponse(decision=decision)
 
     async def SetTaskRunState(  # noqa: N802
@@ -36,12 +36,13 @@ class StateHandlers(Handlers):
     ) -> proposal_pb2.SetTaskRunStateResponse:
         """Propose one state for a task run, and wait in the queue for a slot if the caller likes to."""
         run_id = valid.required_id("task_run_id", request.task_run_id)
-        wait = valid.duration("wait_timeout", request.wait_timeout, MAX_WAIT)
+        wait = valid.duration("wait_timeout", request.wait_timeout, self._settings.max_slot_wait)
         keeps = 2 * (self._settings.slot_retry_after // timedelta(microseconds=1))
         proposal = _proposal(request, RunKind.TASK, run_id)._replace(
             queues=wait > 0, keeps=keeps if request.proposal_id else 0
         )
         decision = await self._decide(proposal, wait)
+        decision.proposal_id = request.proposal_id or proposal.id
         return proposal_pb2.SetTaskRunStateResponse(decision=decision)
 
     async def _decide(self, proposal: Proposal, wait: int) -> proposal_pb2.Decision:
@@ -54,7 +55,12 @@ class StateHandlers(Handlers):
                 loop.call_soon_threadsafe(results.put_nowait, result)
 
         self._pipeline.submit([proposal], reply)
-        result = await results.get()
+        try:
+            result = await results.get()
+        except asyncio.CancelledError:
+            if proposal.queues:
+                self._pipeline.withdraw([proposal.id])
+            raise
         if isinstance(result, Answer) and result.queued:
             result = await self._await_slot(proposal, result, results, wait / _MICROSECONDS)
         match result:
@@ -93,4 +99,5 @@ def _proposal(
     id_ = valid.optional_id("proposal_id", request.proposal_id) or new_id()
     if not request.HasField("state"):
         raise valid.missing("state", "the proposed state")
-    return Proposal(id_, kind, run_id, parse_state(request.state))
+    session_id = valid.optional_id("session_id", request.session_id)
+    return Proposal(id_, kind, run_id, parse_state(request.state), session_id=session_id)

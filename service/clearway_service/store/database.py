@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sqlite3
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
 from clearway_service.store.sqlite import writer_engine
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -41,15 +45,30 @@ class Database:
             raise StoreUnavailableError(f"cannot open the database {path}: {reason}") from error
 
     def data_version(self) -> int:
-        """Return a number that changes when another connection commits to the file."""
+        """Return a number that changes when another connection commits to the file.
+
+        It is -1 where it cannot be read: for a moment, while another process mends the file after a crash.
+        """
         driver: Any = self.writer.connection.driver_connection
-        version: int = driver.execute("PRAGMA data_version").fetchone()[0]
+        try:
+            version: int = driver.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return -1
         return version
 
     async def read(self, query: Executable) -> list[tuple[Any, ...]]:
-        """Return the rows of a query that decides nothing, read beside the writer."""
-        async with self._reader.connect() as connection:
-            return [tuple(row) for row in await connection.execute(query)]
+        """Return the rows of a query that decides nothing, read beside the writer.
+
+        Raises:
+            StoreUnavailableError: The database did not answer it.
+        """
+        try:
+            async with self._reader.connect() as connection:
+                return [tuple(row) for row in await connection.execute(query)]
+        except SQLAlchemyError as error:
+            logger.exception("a query failed")
+            reason = getattr(error, "orig", None) or error
+            raise StoreUnavailableError(f"the database did not answer: {reason}") from error
 
     @cached_property
     def _reader(self) -> AsyncEngine:

@@ -49,7 +49,9 @@ def load(
     """
     snapshot = Snapshot()
     _load_runs(cursor, snapshot, proposals, ended_runs)
-    _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
+    ids = [proposal.id for proposal in proposals]
+    _load_recorded(cursor, snapshot, ids)
+    _load_waiting(cursor, snapshot, statements.WAITERS_BY_ID, ids)
     _load_queues(cursor, snapshot, proposals, set(woken_tags))
     _load_cache(cursor, snapshot, proposals, now)
     _load_sessions(cursor, snapshot, proposals, now)
@@ -116,18 +118,16 @@ def _load_queues(
     _load_limits(cursor, snapshot, tags, woken_tags)
     if not snapshot.limits:
         return
-    if mine := [run_id for run_id, entry in snapshot.runs.items() if entry.run.limited_tags]:
-        for row in cursor.execute(statements.WAITERS_BY_RUN, (_array(mine),)):
-            waiter = waiter_from(row)
-            snapshot.waiting.setdefault(waiter.proposal.run_id, []).append(waiter)
     leaving = len(proposals) + _HEAD
     for limit in tuple(snapshot.limits.values()):
-        depth = _WOKEN if limit.tag in woken_tags else min(leaving, _WOKEN)
+        woken = limit.tag in woken_tags
+        depth = _WOKEN if woken else min(leaving, _WOKEN)
         limit.queue, limit.complete = _head(cursor, statements.WAITERS_BY_TAG, limit.tag, depth)
+        _load_elders(cursor, limit, _WOKEN if woken and limit.limit == 0 else _ELDERS)
     _count_queues(cursor, snapshot, proposals)
     _load_waiters_runs(cursor, snapshot)
-    for limit in snapshot.limits.values():
-        limit.elders, limit.elders_complete = _head(cursor, statements.ELDERS_BY_TAG, limit.tag, _ELDERS)
+    limited = [run_id for run_id, entry in snapshot.runs.items() if entry.run.limited_tags]
+    _load_waiting(cursor, snapshot, statements.WAITERS_BY_RUN, limited)
     running = [
         run_id
         for run_id, entry in snapshot.runs.items()
@@ -172,6 +172,9 @@ def _load_limits(cursor: Cursor, snapshot: Snapshot, tags: set[str], woken_tags:
 def _load_waiters_runs(cursor: Cursor, snapshot: Snapshot) -> None:
     """Load the runs of those who stand in the queues, and the limits of their other tags."""
     waiters: list[Waiter] = [waiter for limit in snapshot.limits.values() for waiter in limit.queue]
+    for limit in snapshot.limits.values():
+        if limit.limit == 0:
+            waiters += limit.elders
     unknown = {waiter.proposal.run_id for waiter in waiters} - snapshot.runs.keys()
     if unknown:
         _add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (_array(unknown),)))
@@ -181,6 +184,20 @@ def _load_waiters_runs(cursor: Cursor, snapshot: Snapshot) -> None:
         for tag in snapshot.limits.keys() - known:
             # Their queues are left to a later turn: while one stands there, the tag is full or kept.
             snapshot.limits[tag].complete = False
+            _load_elders(cursor, snapshot.limits[tag], _ELDERS)
+
+
+def _load_elders(cursor: Cursor, limit: Limit, depth: int) -> None:
+    limit.elders, limit.elders_complete = _head(cursor, statements.ELDERS_BY_TAG, limit.tag, depth)
+
+
+def _load_waiting(cursor: Cursor, snapshot: Snapshot, sql: str, ids: list[str]) -> None:
+    """Load the proposals in the queue that ``sql`` finds by ``ids``."""
+    known = {waiter.proposal.id for waiters in snapshot.waiting.values() for waiter in waiters}
+    for row in cursor.execute(sql, (_array(ids),)):
+        waiter = waiter_from(row)
+        if waiter.proposal.id not in known:
+            snapshot.waiting.setdefault(waiter.proposal.run_id, []).append(waiter)
 
 
 def _load_cache(cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], now: int) -> None:

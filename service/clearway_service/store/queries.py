@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, select
+from sqlalchemy import ColumnElement, Select, Table, select
 
 from clearway_service.core.runs import RunKind
 from clearway_service.store import schema
+from clearway_service.store.sqlite import one_of
 from clearway_service.store.statements import RUN_STATE, run_columns, select_runs
 
 
@@ -47,7 +48,7 @@ def select_run(kind: RunKind, run_id: str) -> Select[Any]:
 def select_runs_by_id(kind: RunKind, run_ids: list[str]) -> Select[Any]:
     """Return the query for runs with their states, in the order of creation."""
     table = _table(kind)
-    query: Select[Any] = select_runs(table).where(table.c.id.in_(run_ids)).order_by(table.c.seq)
+    query: Select[Any] = select_runs(table).where(one_of(table.c.id, run_ids)).order_by(table.c.seq)
     return query
 
 
@@ -103,7 +104,8 @@ def _conditions(kind: RunKind, table: Table, wanted: RunFilter) -> list[ColumnEl
     if wanted.names:
         conditions.append(names.in_(wanted.names))
     if wanted.name_contains:
-        conditions.append(func.lower(table.c.name).contains(wanted.name_contains.lower(), autoescape=True))
+        # The database lowers both: what it takes for letters is its own.
+        conditions.append(table.c.name.icontains(wanted.name_contains, autoescape=True))
     conditions += [
         select(tagged.c.run_id).where(tagged.c.tag == tag, tagged.c.run_id == table.c.id).exists()
         for tag in wanted.tags

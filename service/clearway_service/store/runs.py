@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, begin
 from clearway_service.core.snapshot import RunEntry
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
-from clearway_service.errors import RunConflictError, RunNotFoundError
+from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
 from clearway_service.store import schema, statements
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.writing import insert_runs
+
+logger = logging.getLogger(__name__)
+
+_task = schema.task_run
 
 CreatedFlowRun = tuple[FlowRunSpec, Progress, bool]
 CreatedTaskRun = tuple[TaskRunSpec, Progress, bool]
@@ -59,13 +64,48 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
     return command
 
 
+def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
+    """Return the command that notes pairs of task runs: the code of the first waits for the second.
+
+    Where the second waits for a slot that the first one holds, neither can go on; that is logged.
+    """
+
+    def command(transaction: Transaction) -> None:
+        for task_run_id, awaited in awaits:
+            statement = update(_task).where(_task.c.id == task_run_id).values(awaits=awaited)
+            transaction.connection.execute(statement)
+            for tag in transaction.connection.scalars(_select_shared_tags(task_run_id, awaited)):
+                logger.warning(
+                    "task run %s waits for a slot of tag '%s' that is held by its own ancestor, task run %s, "
+                    "whose code waits for it: neither can go on",
+                    awaited,
+                    tag,
+                    task_run_id,
+                )
+
+    return command
+
+
+def _select_shared_tags(holder: str, waiter: str) -> Select[tuple[str]]:
+    held, waits = schema.slot, schema.waiter
+    return (
+        select(held.c.tag)
+        .select_from(held.join(waits, waits.c.blocking_tag == held.c.tag))
+        .where(held.c.task_run_id == holder, waits.c.task_run_id == waiter)
+    )
+
+
 def _adopt_child(transaction: Transaction, spec: FlowRunSpec) -> None:
-    table = schema.task_run
-    statement = update(table).where(table.c.id == spec.parent_task_run_id).values(child_flow_run_id=spec.id)
-    if transaction.connection.execute(statement).rowcount == 0:
-        raise RunNotFoundError(
-            f"no task run has the id {spec.parent_task_run_id}", "flow_run.parent_task_run_id"
+    parent, field = _task.c.id == spec.parent_task_run_id, "flow_run.parent_task_run_id"
+    tracks = transaction.connection.scalar(select(_task.c.tracks_subflow).where(parent))
+    if tracks is None:
+        raise RunNotFoundError(f"no task run has the id {spec.parent_task_run_id}", field)
+    if not tracks:
+        # It would follow the subflow into Running without a slot of its own.
+        raise InvalidArgumentError(
+            f"{field} is {spec.parent_task_run_id}; it must be a task run with tracks_subflow", field
         )
+    transaction.connection.execute(update(_task).where(parent).values(child_flow_run_id=spec.id))
 
 
 def _insert(

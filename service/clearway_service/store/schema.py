@@ -95,6 +95,8 @@ task_run = Table(
     Column("tracks_subflow", Boolean, nullable=False),
     _id("child_flow_run_id"),
     _number("created"),
+    # The run whose result this one's code waits for, as its client said; of no meaning unless it is Running.
+    Column("awaits", String(36), nullable=False, server_default=""),
     *_progress_columns(),
     UniqueConstraint("flow_run_id", "task_key", "dynamic_key"),
 )

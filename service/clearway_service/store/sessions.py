@@ -53,14 +53,12 @@ def open_session(
     return command
 
 
-def resume_session(session_id: str, lease: int) -> Callable[[Transaction], None]:
-    """Return the command that gives a session that has not ended a new lease."""
+def resume_session(session_id: str, lease: int, field: str) -> Callable[[Transaction], None]:
+    """Return the command that gives a session, named by ``field``, that has not ended a new lease."""
 
     def command(transaction: Transaction) -> None:
         if not renew_sessions({session_id: transaction.now + lease})(transaction):
-            raise SessionExpiredError(
-                f"session {session_id} has ended, or never was; open a new one", "hello.resume_session_id"
-            )
+            raise SessionExpiredError(f"session {session_id} has ended, or never was; open a new one", field)
 
     return command
 
@@ -130,6 +128,9 @@ def expire_sessions(is_dead: Callable[[str], bool]) -> Callable[[Transaction], i
                 messages[row.id] = f"lost its client {row.client_name}: its process has died"
         if messages:
             _end(transaction, messages)
+            # A process that died may have been about to answer those who waited for its slots.
+            waiting = select(_waiter.c.blocking_tag).where(_waiter.c.until.is_(None)).distinct()
+            transaction.woken_tags.update(connection.scalars(waiting))
         remove_waiters(transaction, _waiter.c.until <= transaction.now)
         is_open = _session.c.ended.is_(False)
         earliest: int | None = connection.scalar(select(func.min(_session.c.expires)).where(is_open))
@@ -144,6 +145,7 @@ def remove_waiters(transaction: Transaction, which: ColumnElement[bool]) -> None
     places = select(_waiter.c.place).where(which)
     kept = elders.c.place.in_(places)
     transaction.woken_tags.update(connection.scalars(select(elders.c.tag).where(kept).distinct()))
+    transaction.left_queue.update(connection.scalars(select(_waiter.c.proposal_id).where(which)))
     connection.execute(delete(elders).where(kept))
     connection.execute(delete(_waiter).where(which))
 
@@ -156,7 +158,12 @@ def _expired(row: Any) -> str:
 def _end(transaction: Transaction, messages: dict[str, str]) -> None:
     connection, ids = transaction.connection, list(messages)
     connection.execute(update(_session).where(_session.c.id.in_(ids)).values(ended=True))
-    remove_waiters(transaction, _waiter.c.session_id.in_(ids))
+    # An engine has a session too: with it go those who asked it without a session of their own.
+    remove_waiters(
+        transaction,
+        _waiter.c.session_id.in_(ids)
+        | (_waiter.c.owner.in_(ids) & (_waiter.c.session_id == "") & _waiter.c.until.is_(None)),
+    )
     for kind, table in ((RunKind.FLOW, schema.flow_run), (RunKind.TASK, schema.task_run)):
         # The type as a literal, so that the index of Running runs serves.
         running = table.c.session_id.in_(ids) & (table.c.state_type == text("3"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import Select, and_, func, literal, select
 from sqlalchemy.sql.expression import FromClause
 
 from clearway_service.store import schema
@@ -20,7 +20,10 @@ _waiter = schema.waiter
 
 
 class Holder(NamedTuple):
-    """A task run that holds a slot. Times are microseconds since 1970; None and empty mean no session."""
+    """A task run that holds a slot. Times are microseconds since 1970; None means no session.
+
+    ``awaits`` is the run whose result its code waits for; empty for none.
+    """
 
     tag: str
     task_run_id: str
@@ -30,6 +33,7 @@ class Holder(NamedTuple):
     since: int
     client_name: str | None
     expires: int | None
+    awaits: str
 
 
 class Waiting(NamedTuple):
@@ -61,6 +65,7 @@ def select_holders(tags: list[str]) -> Select[Any]:
             _slot.c.taken,
             _session.c.client_name,
             _session.c.expires,
+            _run.c.awaits,
         )
         .select_from(joined)
         .where(_slot.c.tag.in_(tags))
@@ -90,6 +95,34 @@ def select_waiting(tag: str) -> Select[Any]:
         .order_by(_waiter.c.place)
         .limit(SHOWN_WAITERS)
     )
+
+
+def select_runner(task_run_id: str) -> Select[Any]:
+    """Return the query for who runs a Running task run, as ``Holder`` of no tag."""
+    joined = _run.join(_flow, _flow.c.id == _run.c.flow_run_id).join(
+        _session, and_(_session.c.id == _run.c.session_id, _run.c.session_id != "")
+    )
+    state = schema.state
+    return (
+        select(
+            literal(""),
+            _run.c.id,
+            _run.c.name,
+            _run.c.flow_run_id,
+            _flow.c.name,
+            state.c.timestamp,
+            _session.c.client_name,
+            _session.c.expires,
+            _run.c.awaits,
+        )
+        .select_from(joined.join(state, state.c.id == _run.c.state_id))
+        .where(_run.c.id == task_run_id)
+    )
+
+
+def select_awaits(task_run_id: str) -> Select[Any]:
+    """Return the query for the run whose result a run's code waits for; empty for none."""
+    return select(_run.c.awaits).where(_run.c.id == task_run_id)
 
 
 def select_place(task_run_id: str) -> Select[Any]:

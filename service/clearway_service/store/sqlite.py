@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,11 @@ def members(of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """Return "``of`` is one of parameter ``name``", a JSON array, so that one statement serves any number."""
     values = func.json_each(bindparam(name)).table_valued("value")
     return of.in_(select(values.c.value))
+
+
+def one_of(of: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
+    """Return "``of`` is one of ``values``", however many they are."""
+    return of.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
 
 
 def json_rows(name: str, width: int) -> tuple[Any, list[ColumnElement[str]]]:

@@ -170,6 +170,7 @@ SLOTS_TAKEN = render(
     select(func.count()).select_from(schema.slot).where(schema.slot.c.tag == bindparam("of_tag")),
     ("of_tag",),
 )
+WAITERS_BY_ID = render(_waiters().where(members(schema.waiter.c.proposal_id, "ids")), ("ids",))
 WAITERS_BY_RUN = render(
     _waiters().where(members(schema.waiter.c.task_run_id, "ids")).order_by(schema.waiter.c.place), ("ids",)
 )

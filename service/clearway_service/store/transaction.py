@@ -21,6 +21,7 @@ class Transaction:
         new_id: Makes time-ordered UUIDs.
         woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
         ended_runs: Runs that lose their session, each with the message of its Crashed state.
+        left_queue: Proposals that were taken out of the queue without an answer.
     """
 
     connection: Connection
@@ -28,6 +29,7 @@ class Transaction:
     new_id: Callable[[], str]
     woken_tags: set[str] = field(default_factory=set)
     ended_runs: dict[tuple[RunKind, str], str] = field(default_factory=dict)
+    left_queue: set[str] = field(default_factory=set)
 
     @property
     def driver(self) -> Any:

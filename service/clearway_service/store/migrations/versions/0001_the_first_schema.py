@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("tracks_subflow", sa.Boolean(), nullable=False),
         sa.Column("child_flow_run_id", sa.String(length=36), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("awaits", sa.String(length=36), server_default="", nullable=False),
         sa.Column("state_id", sa.String(length=36), nullable=False),
         sa.Column("state_type", sa.BigInteger(), nullable=False),
         sa.Column("state_name", sa.Text(), nullable=False),
