@@ -1,4 +1,4 @@
-"""What ``-o json`` prints: the keys that scripts may rely on.
+"""What ``-o json`` prints of runs and states: the keys that scripts may rely on.
 
 A key is never removed or renamed, and is always there; what is not set is null. Times are in UTC, as in
 ``2026-01-31T08:15:00.000000Z``; lengths are numbers of seconds.
@@ -9,9 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
-from google.protobuf.message import Message
-
-from clearway.v1 import concurrency_limit_pb2, flow_run_pb2, state_pb2, task_run_pb2
+from clearway.v1 import flow_run_pb2, state_pb2, task_run_pb2
 from clearway_cli import _states, _times
 
 
@@ -87,31 +85,6 @@ class TaskRunHistoryDocument(TaskRunDocument):
     states: list[StateDocument]
 
 
-class LimitDocument(TypedDict):
-    """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one."""
-
-    id: str
-    tag: str
-    limit: int
-    active_slots: list[str]
-    waiting: int
-    created: str | None
-    updated: str | None
-
-
-class CreatedLimitDocument(LimitDocument):
-    """A limit that was set, and what it was before; null where the tag had none."""
-
-    previous_limit: int | None
-
-
-class DeletedLimitDocument(TypedDict):
-    """The tag whose limit was deleted."""
-
-    tag: str
-    deleted: bool
-
-
 def state(message: state_pb2.State) -> StateDocument:
     """Return the document of a state."""
     details = message.details
@@ -119,10 +92,10 @@ def state(message: state_pb2.State) -> StateDocument:
         "id": message.id,
         "type": _states.type_name(message),
         "name": message.name,
-        "timestamp": _time(message, "timestamp"),
+        "timestamp": _times.iso_or_none(message, "timestamp"),
         "message": message.message or None,
         "data": _data(message.data) if message.HasField("data") else None,
-        "scheduled_time": _time(details, "scheduled_time"),
+        "scheduled_time": _times.iso_or_none(details, "scheduled_time"),
         "cache_key": details.cache_key or None,
         "cache_expiration_seconds": (
             _times.seconds(details.cache_expiration) if details.HasField("cache_expiration") else None
@@ -169,31 +142,6 @@ def task_run_history(
     return {**task_run(message), "states": [state(each) for each in states]}
 
 
-def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
-    """Return the document of a concurrency limit."""
-    return {
-        "id": message.id,
-        "tag": message.tag,
-        "limit": message.limit,
-        "active_slots": list(message.active_slots),
-        "waiting": message.waiting,
-        "created": _time(message, "created"),
-        "updated": _time(message, "updated"),
-    }
-
-
-def created_limit(
-    message: concurrency_limit_pb2.ConcurrencyLimit, previous: int | None
-) -> CreatedLimitDocument:
-    """Return the document of a limit that was set."""
-    return {**limit(message), "previous_limit": previous}
-
-
-def deleted_limit(tag: str) -> DeletedLimitDocument:
-    """Return the document of a limit that was deleted."""
-    return {"tag": tag, "deleted": True}
-
-
 def parameters(message: flow_run_pb2.FlowRun) -> Any:
     """Return a flow run's parameters; as text, where a client wrote what is no JSON."""
     try:
@@ -211,10 +159,10 @@ def _run(message: flow_run_pb2.FlowRun | task_run_pb2.TaskRun) -> _RunDocument:
         "retry_delay_seconds": _times.seconds(message.retry_delay),
         "state": state(message.state),
         "run_count": message.run_count,
-        "created": _time(message, "created"),
-        "expected_start_time": _time(message, "expected_start_time"),
-        "start_time": _time(message, "start_time"),
-        "end_time": _time(message, "end_time"),
+        "created": _times.iso_or_none(message, "created"),
+        "expected_start_time": _times.iso_or_none(message, "expected_start_time"),
+        "start_time": _times.iso_or_none(message, "start_time"),
+        "end_time": _times.iso_or_none(message, "end_time"),
         "total_run_seconds": _times.seconds(message.total_run_time),
     }
 
@@ -228,7 +176,3 @@ def _data(message: state_pb2.Data) -> DataDocument:
         "location": message.location or None,
         "inline_base64": base64.b64encode(message.inline).decode() if inline else None,
     }
-
-
-def _time(message: Message, field: str) -> str | None:
-    return _times.iso(getattr(message, field)) if message.HasField(field) else None

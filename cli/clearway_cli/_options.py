@@ -41,6 +41,12 @@ RunIdArgument = Annotated[
 TagArgument = Annotated[
     str, typer.Argument(metavar="TAG", callback=_not_empty, show_default=False, help="The tag of task runs.")
 ]
+TagOrIdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="TAG|ID", callback=_not_empty, show_default=False, help="The tag, or the limit's UUID."
+    ),
+]
 StatesOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -66,6 +66,11 @@ def width() -> int:
     return shutil.get_terminal_size((_UNBOUNDED, 0)).columns
 
 
+def draws() -> bool:
+    """Return whether stdout is a terminal that knows more characters than those of ASCII."""
+    return sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
+
+
 def plain(text: str) -> str:
     r"""Return a text without what could steer a terminal: control characters are written as ``\x1b``."""
     return "".join(

@@ -1,21 +1,32 @@
 """What the commands ask of the service, be it a server or the database file of this machine."""
 
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway import _methods
 from clearway._transport import connect
-from clearway.v1 import concurrency_limit_pb2, flow_run_pb2, state_pb2, task_run_pb2
+from clearway.exceptions import LimitNotFound
+from clearway.v1 import (
+    concurrency_limit_pb2,
+    explanation_pb2,
+    flow_run_pb2,
+    server_info_pb2,
+    state_pb2,
+    task_run_pb2,
+)
 
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
 _PAGE = 1_000
 _ATTENTION_SECONDS = 0.2
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +43,32 @@ def create_limit(tag: str, limit: int) -> concurrency_limit_pb2.CreateConcurrenc
     return _ask(_methods.CREATE_CONCURRENCY_LIMIT, request)
 
 
+def read_now() -> Timestamp:
+    """Return the time by the service's clock, which its leases run by."""
+    return _ask(_methods.GET_SERVER_INFO, server_info_pb2.GetServerInfoRequest()).now
+
+
 def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return the limit of a tag."""
+    """Return the limit of a tag, with its holders and waiters."""
     request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
     return _ask(_methods.GET_CONCURRENCY_LIMIT_BY_TAG, request).concurrency_limit
+
+
+def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
+    """Return the limit of a tag or, where no tag with a limit is called so, that with the id."""
+    try:
+        return read_limit(tag_or_id)
+    except LimitNotFound:
+        if not _UUID.fullmatch(tag_or_id):
+            raise
+    request = concurrency_limit_pb2.GetConcurrencyLimitRequest(id=tag_or_id)
+    return _ask(_methods.GET_CONCURRENCY_LIMIT, request).concurrency_limit
+
+
+def reset_limit(tag: str) -> Sequence[concurrency_limit_pb2.SlotHolder]:
+    """Take back all slots of a tag by force; return who held them."""
+    request = concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest(tag=tag)
+    return _ask(_methods.RESET_CONCURRENCY_LIMIT_BY_TAG, request).freed
 
 
 def delete_limit(tag: str) -> None:
@@ -88,6 +121,12 @@ def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
     """Return all states that a task run was in, the present one last."""
     request = task_run_pb2.ListTaskRunStatesRequest(task_run_id=run_id)
     return _ask(_methods.LIST_TASK_RUN_STATES, request).states
+
+
+def explain_task_run(run_id: str) -> explanation_pb2.ExplainTaskRunResponse:
+    """Return why a task run is where it is."""
+    request = explanation_pb2.ExplainTaskRunRequest(id=run_id)
+    return _ask(_methods.EXPLAIN_TASK_RUN, request)
 
 
 def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[task_run_pb2.TaskRun]:

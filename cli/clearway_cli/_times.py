@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 _MINUTE = 60
@@ -13,6 +14,11 @@ _DAY = 24 * _HOUR
 def iso(time: Timestamp) -> str:
     """Return a time in UTC, always of the same length, as in ``2026-01-31T08:15:00.000000Z``."""
     return _utc(time).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def iso_or_none(message: Message, field: str) -> str | None:
+    """Return the time in a field of a message, as ``iso`` does; None where it is not set."""
+    return iso(getattr(message, field)) if message.HasField(field) else None
 
 
 def seconds(duration: Duration) -> float:

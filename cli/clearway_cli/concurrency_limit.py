@@ -1,4 +1,4 @@
-"""``clearway concurrency-limit``: create, read, list and delete the limits of tags."""
+"""``clearway concurrency-limit``: create, read, list, reset and delete the limits of tags."""
 
 from typing import Annotated
 
@@ -6,15 +6,15 @@ import typer
 from rich.text import Text
 
 from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit
-from clearway_cli import _documents, _output, _service, _tables, _times
-from clearway_cli._options import TagArgument, whole_number
+from clearway_cli import _asking, _limit_documents, _output, _service, _slots, _tables, _times
+from clearway_cli._options import TagArgument, TagOrIdArgument, whole_number
 from clearway_cli._output import Format, FormatOption
 from clearway_cli._tables import Column
 
 _COLUMNS = (
     Column("TAG"),
-    Column("LIMIT"),
     Column("USED"),
+    Column("FULL"),
     Column("WAITING"),
     Column("UPDATED"),
     Column("ID", optional=True),
@@ -48,36 +48,39 @@ def create(
     previous = answer.previous_limit if answer.HasField("previous_limit") else None
     named = f"on tag '{_output.plain(tag)}'"
     if output is Format.JSON:
-        _output.write_json(_documents.created_limit(answer.concurrency_limit, previous))
+        _output.write_json(_limit_documents.created_limit(answer.concurrency_limit, previous))
     elif previous is None:
         _output.write(f"Created concurrency limit {limit} {named}.\n")
     elif previous == limit:
-        _output.write(f"Kept concurrency limit {limit} {named}.\n")
+        _output.write(f"Concurrency limit {limit} {named} is unchanged.\n")
     else:
         _output.write(f"Changed concurrency limit {named} from {previous} to {limit}.\n")
 
 
 @app.command()
-def read(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
-    """Show the limit of a tag, and the task runs that hold its slots."""
-    found = _service.read_limit(tag)
+def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
+    """Show the limit of a tag, who holds its slots, and who waits for one."""
+    found = _service.find_limit(limit)
+    now = _service.read_now()
     if output is Format.JSON:
-        _output.write_json(_documents.limit(found))
+        _output.write_json(_limit_documents.limit_details(found, now))
         return
-    now = _times.now()
-    slots = Text("\n".join(found.active_slots) or "none")
+    used = len(found.active_slots)
     _tables.show_facts(
         [
             ("Tag", Text(_output.plain(found.tag))),
             ("Limit", Text(str(found.limit))),
-            ("Used", Text(str(len(found.active_slots)))),
+            ("Used", Text(f"{used}  ").append_text(_slots.bar(used, found.limit))),
             ("Waiting", Text(str(found.waiting))),
             ("Created", Text(_times.moment(found.created, now))),
             ("Updated", Text(_times.moment(found.updated, now))),
             ("Id", Text(found.id)),
-            ("Active slots", slots),
         ]
     )
+    _slots.show_holders("Its slots are held by", found.holders, now)
+    _slots.show_waiters("Who waits for one", found.waiters, now)
+    if found.waiting > len(found.waiters):
+        _output.note(f"These are the first {len(found.waiters)} of the {found.waiting} that wait.")
 
 
 app.command("inspect", help="The same as `read`.")(read)
@@ -85,10 +88,10 @@ app.command("inspect", help="The same as `read`.")(read)
 
 @app.command("ls")
 def list_limits(output: FormatOption = Format.TABLE) -> None:
-    """List all limits, sorted by tag."""
+    """List all limits, sorted by tag, with how full they are and how many runs wait."""
     found = _service.list_limits()
     if output is Format.JSON:
-        _output.write_json([_documents.limit(each) for each in found])
+        _output.write_json([_limit_documents.limit(each) for each in found])
     elif found:
         _tables.show(_COLUMNS, [_row(each) for each in found])
     else:
@@ -96,21 +99,73 @@ def list_limits(output: FormatOption = Format.TABLE) -> None:
 
 
 @app.command()
+def reset(
+    tag: TagArgument,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
+    output: FormatOption = Format.TABLE,
+) -> None:
+    """Free all slots of a tag by force.
+
+    The task runs that hold them go on, and are no longer counted: so for a while more may run than the limit
+    says.
+    """
+    freed = _service.reset_limit(tag) if yes or _confirmed(tag) else ()
+    now = _service.read_now()
+    if output is Format.JSON:
+        _output.write_json(_limit_documents.reset_limit(tag, freed, now))
+        return
+    named = f"tag '{_output.plain(tag)}'"
+    if not freed:
+        _output.write(f"Freed no slot of {named}: none was held.\n")
+        return
+    _output.write(f"Freed {_slots.counted(len(freed))} of {named}.\n")
+    _slots.show_holders("Who held them, and goes on without being counted", freed, now)
+
+
+@app.command()
 def delete(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
     """Delete the limit of a tag: as many of its task runs as want to may run at once."""
     _service.delete_limit(tag)
     if output is Format.JSON:
-        _output.write_json(_documents.deleted_limit(tag))
+        _output.write_json(_limit_documents.deleted_limit(tag))
     else:
         _output.write(f"Deleted concurrency limit on tag '{_output.plain(tag)}'.\n")
+
+
+def _confirmed(tag: str) -> bool:
+    """Ask before slots are taken back; where none is held, there is nothing to ask, and False.
+
+    Raises:
+        typer.Exit: There is nobody to ask, or the answer is no.
+    """
+    named = f"tag '{_output.plain(tag)}'"
+    if not _asking.can_ask():
+        _output.note(
+            f"Error: the slots of {named} are freed by force only when that is confirmed, and here is no"
+            " terminal to ask at. Give --yes to confirm."
+        )
+        raise typer.Exit(2)
+    found = _service.read_limit(tag)
+    held = len(found.active_slots)
+    if not held:
+        return False
+    _output.note(
+        f"Whoever holds a slot of {named} goes on without being counted:"
+        f" for a while more than {found.limit} may run."
+    )
+    if not _asking.confirmed(f"Free {_slots.counted(held)} by force?"):
+        _output.note("Nothing was freed.")
+        raise typer.Exit(1)
+    return True
 
 
 def _row(limit: ConcurrencyLimit) -> list[Text]:
     used = len(limit.active_slots)
     return [
         Text(_output.plain(limit.tag)),
-        Text(str(limit.limit)),
-        Text(str(used), style="yellow" if used >= limit.limit else ""),
+        Text(f"{used}/{limit.limit}"),
+        _slots.bar(used, limit.limit),
         Text(str(limit.waiting)),
         Text(f"{_times.age(limit.updated, _times.now())} ago"),
         Text(limit.id),

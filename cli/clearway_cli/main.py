@@ -18,7 +18,7 @@ from clearway.exceptions import ClearwayError, InvalidArgument
 _GROUPS = {
     "server": "Run the service.",
     "flow-run": "List and inspect flow runs.",
-    "task-run": "List and inspect task runs.",
+    "task-run": "List, inspect and explain task runs.",
     "concurrency-limit": "Limit how many task runs with a tag run at once.",
     "version": "Print the version of Clearway.",
 }

@@ -1,11 +1,21 @@
-"""``clearway task-run``: list and inspect task runs."""
+"""``clearway task-run``: list, inspect and explain task runs."""
 
 import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
 from clearway.v1.task_run_pb2 import TaskRun, TaskRunFilter
-from clearway_cli import _documents, _output, _runs, _service, _states, _tables, _times
+from clearway_cli import (
+    _documents,
+    _explanation,
+    _limit_documents,
+    _output,
+    _runs,
+    _service,
+    _states,
+    _tables,
+    _times,
+)
 from clearway_cli._options import (
     FlowRunOption,
     LimitOption,
@@ -28,7 +38,10 @@ _COLUMNS = (
 )
 
 app = typer.Typer(
-    help="List and inspect task runs.", no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    help="List, inspect and explain task runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
 )
 
 
@@ -70,6 +83,17 @@ def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
         return
     _tables.show_facts(_facts(run))
     _runs.show_history(states)
+
+
+@app.command()
+def explain(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
+    """Say why a task run is where it is: what it waits for, and who holds that."""
+    answer = _service.explain_task_run(run_id)
+    now = _service.read_now()
+    if output is Format.JSON:
+        _output.write_json(_limit_documents.explanation(answer, now))
+    else:
+        _explanation.show(answer, now)
 
 
 def _row(run: TaskRun, now: Timestamp) -> list[Text]:

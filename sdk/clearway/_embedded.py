@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from clearway.v1.proposal_pb2 import Decision, Proposal
+
+_log = logging.getLogger("clearway.transport")
 
 _PATIENCE: Final = 60.0
 _CLOSE_TIMEOUT: Final = 5.0
@@ -73,7 +76,10 @@ class EmbeddedTransport:
             self._closed = True
             session = self._session
         if session is not None:
-            session.settled().result()
+            try:
+                session.settled().result(_CLOSE_TIMEOUT)
+            except TimeoutError:
+                _log.warning("some of what was proposed was not answered before the connection was closed")
             session.close()
         closing = get_io_thread().submit(self._engine.close_reader())
         if not get_io_thread().is_current():

@@ -17,6 +17,7 @@ from clearway.v1 import (
     log_pb2,
     proposal_pb2,
     server_info_pb2,
+    session_pb2,
     task_run_pb2,
 )
 
@@ -95,6 +96,11 @@ RESET_CONCURRENCY_LIMIT_BY_TAG: Final = Method(
 )
 EXPLAIN_TASK_RUN: Final = Method(
     "ExplainTaskRun", explanation_pb2.ExplainTaskRunRequest, explanation_pb2.ExplainTaskRunResponse
+)
+OPEN_SESSION: Final = Method("OpenSession", session_pb2.OpenSessionRequest, session_pb2.OpenSessionResponse)
+KEEP_ALIVE: Final = Method("KeepAlive", session_pb2.KeepAliveRequest, session_pb2.KeepAliveResponse)
+CLOSE_SESSION: Final = Method(
+    "CloseSession", session_pb2.CloseSessionRequest, session_pb2.CloseSessionResponse
 )
 LOOKUP_CACHE: Final = Method("LookupCache", cache_pb2.LookupCacheRequest, cache_pb2.LookupCacheResponse)
 WRITE_LOGS: Final = Method("WriteLogs", log_pb2.WriteLogsRequest, log_pb2.WriteLogsResponse)

@@ -15,11 +15,20 @@ from typing import Any, Final, TypeVar
 from google.protobuf.message import Message
 
 from clearway._convert import state_from_proto, timestamp_to_proto
-from clearway.schemas import CacheEntry, ConcurrencyLimit, FlowRun, Log, TaskRun
+from clearway.schemas import (
+    CacheEntry,
+    ConcurrencyLimit,
+    FlowRun,
+    Log,
+    SlotHolder,
+    TaskRun,
+    TaskRunExplanation,
+)
 from clearway.states import State, StateType
 from clearway.v1 import (
     cache_pb2,
     concurrency_limit_pb2,
+    explanation_pb2,
     flow_run_pb2,
     log_pb2,
     state_pb2,
@@ -62,13 +71,25 @@ def create_concurrency_limit(tag: str, concurrency_limit: int) -> Operation[str]
 
 
 def read_concurrency_limit_by_tag(tag: str) -> Operation[ConcurrencyLimit]:
-    """Return the limit of a tag, with the task runs that hold its slots.
+    """Return the limit of a tag, with who holds its slots and who waits for one.
 
     Raises:
         LimitNotFound: The tag has no limit.
     """
     request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
     response = yield Call("GetConcurrencyLimitByTag", request)
+    return ConcurrencyLimit.from_proto(response.concurrency_limit)
+
+
+def read_concurrency_limit(limit_id: str) -> Operation[ConcurrencyLimit]:
+    """Return the limit with a UUID, with who holds its slots and who waits for one.
+
+    Raises:
+        LimitNotFound: There is no such limit.
+        InvalidArgument: The id is no UUID.
+    """
+    request = concurrency_limit_pb2.GetConcurrencyLimitRequest(id=limit_id)
+    response = yield Call("GetConcurrencyLimit", request)
     return ConcurrencyLimit.from_proto(response.concurrency_limit)
 
 
@@ -94,6 +115,22 @@ def delete_concurrency_limit_by_tag(tag: str) -> Operation[None]:
     yield Call(
         "DeleteConcurrencyLimitByTag", concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest(tag=tag)
     )
+
+
+def reset_concurrency_limit_by_tag(tag: str) -> Operation[list[SlotHolder]]:
+    """Take back all slots of a tag by force, and let those who wait for them go.
+
+    The runs that held them go on, and are no longer counted; so for a while more may run than the limit says.
+
+    Returns:
+        Who held a slot.
+
+    Raises:
+        LimitNotFound: The tag has no limit.
+    """
+    request = concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest(tag=tag)
+    response = yield Call("ResetConcurrencyLimitByTag", request)
+    return [SlotHolder.from_proto(message) for message in response.freed]
 
 
 def read_flow_run(flow_run_id: str) -> Operation[FlowRun]:
@@ -198,6 +235,17 @@ def read_task_run_states(task_run_id: str) -> Operation[list[State[Any]]]:
     """
     response = yield Call("ListTaskRunStates", task_run_pb2.ListTaskRunStatesRequest(task_run_id=task_run_id))
     return [state_from_proto(message) for message in response.states]
+
+
+def explain_task_run(task_run_id: str) -> Operation[TaskRunExplanation]:
+    """Return why a task run is where it is: what it waits for, and who holds that.
+
+    Raises:
+        RunNotFound: There is no such run.
+        InvalidArgument: The id is no UUID.
+    """
+    response = yield Call("ExplainTaskRun", explanation_pb2.ExplainTaskRunRequest(id=task_run_id))
+    return TaskRunExplanation.from_proto(response)
 
 
 def read_logs(

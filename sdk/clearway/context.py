@@ -30,6 +30,7 @@ class FlowRunContext:
         parameters: What the flow was called with, by parameter.
         run_count: Which attempt this is, from 1.
         start_time: When this attempt began, by this machine's clock.
+        scope: What the engine keeps for the run; not for users.
     """
 
     flow: Flow[..., Any]
@@ -113,13 +114,20 @@ class task_run_entered:  # noqa: N801 - used as a function; a class since it sta
 
 
 @contextmanager
-def flow_run_entered(context: FlowRunContext) -> Iterator[FlowRunContext]:
-    """Make a flow run the one that the code in the block belongs to."""
+def flow_run_entered(context: FlowRunContext, in_force: frozenset[str]) -> Iterator[FlowRunContext]:
+    """Make a flow run the one that the code in the block belongs to.
+
+    Args:
+        context: The flow run.
+        in_force: The tags that were in force when it was called, which its runs have too.
+    """
     task_run = _task_run.set(None)
     flow_run = _flow_run.set(context)
+    before = _tags.set(in_force)
     try:
         yield context
     finally:
+        _tags.reset(before)
         _flow_run.reset(flow_run)
         _task_run.reset(task_run)
 

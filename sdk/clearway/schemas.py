@@ -7,8 +7,30 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from clearway._convert import duration_from_proto, optional_time, state_from_proto, timestamp_from_proto
+from clearway._slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
 from clearway.states import State
-from clearway.v1 import cache_pb2, concurrency_limit_pb2, flow_run_pb2, log_pb2, task_run_pb2
+from clearway.v1 import (
+    cache_pb2,
+    concurrency_limit_pb2,
+    explanation_pb2,
+    flow_run_pb2,
+    log_pb2,
+    task_run_pb2,
+)
+
+__all__ = [
+    "CacheEntry",
+    "ConcurrencyLimit",
+    "FlowRun",
+    "LimitExplanation",
+    "Log",
+    "SlotHolder",
+    "SlotWaiter",
+    "TaskRun",
+    "TaskRunExplanation",
+    "UpstreamRun",
+    "WaitCause",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +177,8 @@ class ConcurrencyLimit:
         waiting: How many runs wait for a slot.
         created: When the limit was first set.
         updated: When it was last changed.
+        holders: Who holds the slots, in the same order. Empty in a list of limits.
+        waiters: Who stands in the queue, the first 100, the next one first. Empty in a list of limits.
     """
 
     id: str
@@ -164,6 +188,8 @@ class ConcurrencyLimit:
     waiting: int
     created: datetime
     updated: datetime
+    holders: tuple[SlotHolder, ...] = ()
+    waiters: tuple[SlotWaiter, ...] = ()
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.ConcurrencyLimit) -> ConcurrencyLimit:
@@ -176,6 +202,47 @@ class ConcurrencyLimit:
             waiting=message.waiting,
             created=timestamp_from_proto(message.created),
             updated=timestamp_from_proto(message.updated),
+            holders=tuple(SlotHolder.from_proto(holder) for holder in message.holders),
+            waiters=tuple(SlotWaiter.from_proto(waiter) for waiter in message.waiters),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunExplanation:
+    """Why a task run is where it is.
+
+    Attributes:
+        task_run: The run.
+        cause: What it waits for.
+        summary: The same in one sentence, for people.
+        limits: The limits on its tags, with their holders, those that block it first.
+        waiting_since: When it joined a queue; None where it is in none.
+        scheduled_time: When it may begin; None where it was not scheduled.
+        upstream: The runs it waits for, which have not ended.
+        holder: Who runs it, where it is Running under a session.
+    """
+
+    task_run: TaskRun
+    cause: WaitCause
+    summary: str
+    limits: tuple[LimitExplanation, ...]
+    waiting_since: datetime | None
+    scheduled_time: datetime | None
+    upstream: tuple[UpstreamRun, ...]
+    holder: SlotHolder | None
+
+    @staticmethod
+    def from_proto(message: explanation_pb2.ExplainTaskRunResponse) -> TaskRunExplanation:
+        """Return the explanation in a message."""
+        return TaskRunExplanation(
+            task_run=TaskRun.from_proto(message.task_run),
+            cause=WaitCause(message.cause),
+            summary=message.summary,
+            limits=tuple(LimitExplanation.from_proto(limit) for limit in message.limits),
+            waiting_since=optional_time(message, "waiting_since"),
+            scheduled_time=optional_time(message, "scheduled_time"),
+            upstream=tuple(UpstreamRun.from_proto(run) for run in message.upstream),
+            holder=SlotHolder.from_proto(message.holder) if message.HasField("holder") else None,
         )
 
 

@@ -39,8 +39,8 @@ class StateType(enum.IntEnum):
         return _DEFAULT_NAMES[self]
 
 
-_DEFAULT_NAMES = {kind: kind.name.capitalize() for kind in StateType}
-_FINAL = frozenset({StateType.COMPLETED, StateType.FAILED, StateType.CANCELLED, StateType.CRASHED})
+# By number: an enum's hash is computed in Python, and states are made twice for each task.
+_DEFAULT_NAMES = ("", *(kind.name.capitalize() for kind in StateType))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class State(Generic[R]):
 
     def is_final(self) -> bool:
         """Return whether the run has ended, in whatever way."""
-        return self.type in _FINAL
+        return self.type >= StateType.COMPLETED
 
     def to_proto(self, data: state_pb2.Data | None = None) -> state_pb2.State:
         """Return the protocol's message for a proposal of this state. Reads and writes nothing.

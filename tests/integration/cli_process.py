@@ -1,6 +1,8 @@
 """Runs ``clearway`` as a user does: its entry point, in a process of its own."""
 
 import os
+import pty
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,3 +58,34 @@ def complaint(code: int, *arguments: str, **variables: str) -> str:
     done = run(*arguments, **variables)
     assert (done.returncode, done.stdout) == (code, ""), done
     return done.stderr
+
+
+def at_terminal(*arguments: str, typed: str | None = None, prompt: str = "") -> tuple[int, str]:
+    """Run the command line at a terminal, and return its exit code and what the terminal showed.
+
+    When ``prompt`` is seen, ``typed`` is typed; where that is None, Ctrl-C is pressed.
+    """
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [CLEARWAY, *arguments],
+        env={name: value for name, value in os.environ.items() if name not in _TASTE} | {"TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    ) as process:
+        os.close(theirs)
+        seen, asked = "", not prompt
+        while True:
+            try:
+                seen += os.read(ours, 65_536).decode()
+            except OSError:  # nobody has the other end open any more
+                break
+            if not asked and prompt in seen:
+                asked = True
+                if typed is None:
+                    process.send_signal(signal.SIGINT)
+                else:
+                    os.write(ours, typed.encode())
+    os.close(ours)
+    assert "Traceback" not in seen, seen
+    return process.returncode, seen.replace("\r\n", "\n")

@@ -9,6 +9,7 @@ import pytest
 
 from clearway._settings import forget_settings
 from clearway._transport import disconnect
+from support.client import Client
 from support.server import Server
 
 
@@ -36,3 +37,10 @@ def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "server":
         monkeypatch.setenv("CLEARWAY_ADDRESS", request.getfixturevalue("shared_server").address)
     return str(request.param)
+
+
+@pytest.fixture
+def caller(shared_server: Server) -> Iterator[Client]:
+    """Talk to the file's server in the protocol, without the SDK."""
+    with Client(shared_server.address) as client:
+        yield client

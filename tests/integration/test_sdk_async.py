@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clearway import AsyncTaskFuture, TaskFuture, TaskRunContext, flow, task
+from clearway import AsyncTaskFuture, TaskFuture, TaskRunContext, flow, tags, task
 from clearway.exceptions import Deadlock, UpstreamTaskError
 from integration.sdk_runs import history, last_flow_run, task_runs
 
@@ -307,3 +307,37 @@ def test_tasks_of_a_sync_flow_called_by_asyncio_to_thread() -> None:
         return await asyncio.to_thread(double, 4)
 
     assert asyncio.run(threaded()) == 8
+
+
+async def test_tags_are_those_of_the_call() -> None:
+    @flow
+    async def child() -> int:
+        return await add(1)
+
+    @flow
+    async def parent() -> None:
+        with tags("inner"):
+            calls = [child(), add(1), add.submit(1)]
+        for call in calls:
+            await call
+
+    with tags("outer"):
+        running = parent()
+    await running
+    assert last_flow_run("parent").tags == ("outer",)
+    assert last_flow_run("child").tags == ("inner", "outer")
+    assert {run.tags for run in task_runs("parent").values()} == {("inner", "outer")}
+    assert task_runs("child")["add-0"].tags == ("inner", "outer")
+
+
+async def test_a_large_result_of_an_async_task_is_kept() -> None:
+    @task
+    async def large() -> list[int]:
+        return list(range(10_000))
+
+    @flow
+    async def making() -> list[int]:
+        return await large()
+
+    assert await making() == list(range(10_000))
+    assert task_runs("making")["large-0"].state.result() == list(range(10_000))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import traceback
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from clearway import Completed, Failed, TaskFuture, TaskRunContext, flow, get_client, task
-from clearway.exceptions import FailedRun, ParameterBindError, UpstreamTaskError
+from clearway.exceptions import CrashedRun, FailedRun, InvalidArgument, ParameterBindError, UpstreamTaskError
 from integration.sdk_runs import SECONDS, history, last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -387,3 +387,69 @@ def test_a_flow_s_own_reads_see_what_its_tasks_did() -> None:
         return [run.state.name for run in runs]
 
     assert reading() == ["Completed", "Completed"]
+
+
+def test_what_the_service_refuses_is_said_and_leaves_nothing_behind() -> None:
+    tagged = add.with_options(tags=[f"tag-{number}" for number in range(65)])
+
+    @task
+    def misnamed() -> Any:
+        return Failed(name="x" * 300)
+
+    @flow
+    def refused() -> str:
+        with pytest.raises(InvalidArgument, match="64"):
+            tagged(1)
+        with pytest.raises(InvalidArgument, match="64"):
+            tagged.submit(1).result()
+        with pytest.raises(InvalidArgument, match="255"):
+            misnamed()
+        return "refused"
+
+    assert refused() == "refused"
+    assert {name: run.state.name for name, run in task_runs("refused").items()} == {"misnamed-0": "Crashed"}
+
+
+def test_a_long_chain_of_runs_that_are_not_ready_ends() -> None:
+    @flow
+    def chain() -> str:
+        future = fail.submit()
+        for _ in range(200):
+            future = add.submit(future)
+        with pytest.raises(UpstreamTaskError, match="'add-198' did not complete"):
+            future.result()
+        return "done"
+
+    assert chain() == "done"
+
+
+def test_a_sync_call_of_another_thread_is_ended_with_its_flow() -> None:
+    started, go = threading.Event(), threading.Event()
+    ended: list[BaseException] = []
+
+    @task
+    def block() -> None:
+        started.set()
+        go.wait(SECONDS)
+
+    def call() -> None:
+        try:
+            block()
+        except CrashedRun as error:
+            ended.append(error)
+
+    @flow
+    def interrupted() -> None:
+        thread = threading.Thread(target=copy_context().run, args=(call,))
+        threads.append(thread)
+        thread.start()
+        started.wait(SECONDS)
+        raise KeyboardInterrupt
+
+    threads: list[threading.Thread] = []
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    go.set()
+    threads[0].join(SECONDS)
+    assert "interrupted from the keyboard" in str(ended[0])
+    assert task_runs("interrupted")["block-0"].state.name == "Crashed"

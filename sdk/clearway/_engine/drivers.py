@@ -22,6 +22,8 @@ def drive(steps: Steps) -> State[Any]:
     except StopIteration as end:
         state: State[Any] = end.value
         return state
+    finally:
+        steps.close()  # an interrupt may come between two steps, and the run is to hear of it
 
 
 async def drive_async(steps: Steps) -> State[Any]:
@@ -38,3 +40,5 @@ async def drive_async(steps: Steps) -> State[Any]:
     except StopIteration as end:
         state: State[Any] = end.value
         return state
+    finally:
+        steps.close()

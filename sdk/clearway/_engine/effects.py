@@ -145,3 +145,38 @@ class Execute:
             return Outcome(await value if isinstance(value, Awaitable) else value)
         except Exception as error:  # noqa: BLE001 - as above
             return Outcome(error=error)
+
+
+@dataclass(slots=True)
+class Work:
+    """Do some work that may take its time, such as writing a large result; what it returns comes of it.
+
+    Attributes:
+        function: The work. It raises nothing that a thread could not hand on.
+        light: Whether it is quick enough to be done by an event loop's own thread.
+    """
+
+    function: Callable[[], Any]
+    light: bool
+
+    def block(self) -> Any:
+        """Do it in this thread."""
+        return self.function()
+
+    async def wait(self) -> Any:
+        """Do it, in another thread where it is not light."""
+        if self.light:
+            return self.function()
+        from clearway._engine.bridge import settled  # noqa: PLC0415 - as above
+        from clearway._engine.threads import get_threads  # noqa: PLC0415 - sync flows that submit nothing need none
+
+        done: ConcurrentFuture[Any] = ConcurrentFuture()
+        get_threads().submit(lambda: _do(self.function, done))
+        return await settled(done)
+
+
+def _do(function: Callable[[], Any], done: ConcurrentFuture[Any]) -> None:
+    try:
+        done.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - handed on
+        done.set_exception(error)

@@ -39,22 +39,19 @@ def call_flow(
     parameters = flow.signature.bind(*arguments)
     context = FlowRunContext.get()
     parent = None if context is None else context.scope
+    run = FlowRun(flow, parent, parameters, wait_for)
     if flow.is_async and (parent is None or parent.is_async):
-        return _awaited(flow, parent, parameters, wait_for, return_state=return_state)
-    run = FlowRun(flow, connect(), parent, parameters, wait_for)
+        return _awaited(run, return_state=return_state)
+    run.transport = connect()
     state = _beside(parent, run) if flow.is_async and parent is not None else drive(flow_steps(run))
     return state if return_state else state.result()
 
 
-async def _awaited(
-    flow: Flow[..., Any],
-    parent: FlowScope | None,
-    parameters: dict[str, Any],
-    wait_for: Iterable[Any] | None,
-    *,
-    return_state: bool,
-) -> Any:
-    run = FlowRun(flow, connect(), parent, parameters, wait_for)
+async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
+    import asyncio  # noqa: PLC0415 - who awaits has loaded it
+
+    # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
+    run.transport = await asyncio.to_thread(connect) if run.parent is None else run.parent.transport
     state = await drive_async(flow_steps(run))
     return state if return_state else state.result()
 

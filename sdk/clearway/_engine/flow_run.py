@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.effects import Execute
+from clearway._engine.farewell import Farewell
+from clearway._engine.outcomes import interruption
 from clearway._engine.run_inputs import RunInputs
 from clearway._engine.scope import FlowScope
 from clearway._ids import new_id
@@ -15,6 +17,7 @@ from clearway._names import run_name
 from clearway._signature import parameters_to_json
 from clearway._transport import Transport
 from clearway.context import FlowRunContext, current_tags, flow_run_entered
+from clearway.states import Cancelled, Crashed
 from clearway.v1 import state_pb2
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse, FlowRunSpec
 from clearway.v1.proposal_pb2 import Proposal
@@ -33,7 +36,7 @@ class FlowRun:
 
     Attributes:
         flow: The flow.
-        transport: The way to the service.
+        transport: The way to the service, to be set before the first step.
         parent: What the runs of the flow that called it share; None at the top.
         inputs: What it was given from upstream.
         run_id: Its UUID.
@@ -41,16 +44,16 @@ class FlowRun:
         attempt: Which attempt it is at, from 1.
     """
 
+    transport: Transport
+
     def __init__(
         self,
         flow: Flow[..., Any],
-        transport: Transport,
         parent: FlowScope | None,
         parameters: dict[str, Any],
         wait_for: Iterable[Any] | None,
     ) -> None:
         self.flow = flow
-        self.transport = transport
         self.parent = parent
         self.inputs = RunInputs(parameters, wait_for)
         self.run_id = new_id()
@@ -61,6 +64,7 @@ class FlowRun:
         self._tracked_by = ""
         self._number = 0 if parent is None else parent.number_of(self._task_key)
         self._known_ids: dict[str, str] | None = {} if flow.retries else None
+        self._calls: list[Future[Any]] = []
         self._scope: FlowScope | None = None
 
     def take_inputs(self) -> None:
@@ -85,7 +89,9 @@ class FlowRun:
         """
         assert self.parent is not None
         dynamic_key = f"{self._number}-{attempt}" if attempt > 1 else str(self._number)
+        self._tracked_by = self.parent.run_id(self._task_key, dynamic_key)
         spec = TaskRunSpec(
+            id=self._tracked_by,
             flow_run_id=self.parent.flow_run_id,
             task_key=self._task_key,
             dynamic_key=dynamic_key,
@@ -95,7 +101,9 @@ class FlowRun:
             inputs=self.inputs.recorded(),
             tracks_subflow=True,
         )
-        return CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
+        future = CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
+        self._calls.append(future)
+        return future
 
     def tracked_by(self, task_run_id: str) -> None:
         """Note the run that stands for this one in its parent."""
@@ -115,7 +123,9 @@ class FlowRun:
         )
         if self.flow.retries and self.flow.retry_delay_seconds:
             spec.retry_delay.FromNanoseconds(int(self.flow.retry_delay_seconds * 1e9))
-        return CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
+        future = CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
+        self._calls.append(future)
+        return future
 
     def propose(self, state: state_pb2.State) -> Proposal:
         """Return a proposal of ``state``."""
@@ -143,11 +153,11 @@ class FlowRun:
         return Execute(self._call_async if self.flow.is_async else self._call)
 
     def _call(self) -> Any:
-        with flow_run_entered(self._context()):
+        with flow_run_entered(self._context(), self._tags):
             return self.flow.signature.call(self._parameters)
 
     async def _call_async(self) -> Any:
-        with flow_run_entered(self._context()):
+        with flow_run_entered(self._context(), self._tags):
             return await self.flow.signature.call(self._parameters)
 
     def _context(self) -> FlowRunContext:
@@ -161,6 +171,40 @@ class FlowRun:
             datetime.now(UTC),
             self._scope,
         )
+
+    # When it ends before its time.
+
+    def rest(self) -> None:
+        """Note that the attempt, if there was one, has ended."""
+        if self._scope is not None:
+            self._scope.close()
+            self._scope = None
+
+    def abandon(self, cause: BaseException) -> Farewell:
+        """End the run wherever it is, with all its task runs.
+
+        Returns:
+            What may be waited for.
+        """
+        message = interruption(cause)
+        state = Cancelled(message=message) if self._scope is None else Crashed(message=message)
+        farewell = Farewell(before=[call for call in self._calls if not call.done()])
+        if self._scope is not None:
+            self._scope.interrupt(cause)
+            farewell.said.extend(self._scope.unanswered())
+            self.log().error("%s; its runs are ended", message)
+
+        def say(_: object) -> None:
+            proposals = [self.propose(state.to_proto())]
+            if self._tracked_by:  # where there is no flow run yet whose state it would follow
+                proposals.append(Proposal(id=new_id(), task_run_id=self._tracked_by, state=state.to_proto()))
+            farewell.said.extend(map(self.transport.propose, proposals))
+
+        if farewell.before:  # it may be the creation of the run
+            farewell.before[-1].add_done_callback(say)
+        else:
+            say(None)
+        return farewell
 
     def log(self) -> RunLogger:
         """Return the run's logger."""

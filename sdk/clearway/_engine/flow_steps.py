@@ -10,11 +10,11 @@ from typing import Any
 from clearway._convert import duration_from_proto
 from clearway._engine.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.flow_run import FlowRun
-from clearway._engine.outcomes import flow_state, interruption, store_outcome
+from clearway._engine.outcomes import end_message, flow_state
 from clearway._engine.scope import FlowScope
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
-from clearway.states import Crashed, State, StateType
+from clearway.states import State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import Decision
 
@@ -34,21 +34,6 @@ class Drain:
         await self.scope.drain_async()
 
 
-@dataclass(slots=True)
-class LastWords:
-    """Wait, not for long, until what was sent about interrupted runs is answered."""
-
-    scope: FlowScope
-
-    def block(self) -> None:
-        """Wait for it."""
-        self.scope.last_words()
-
-    async def wait(self) -> None:
-        """Wait for it."""
-        await self.scope.last_words_async()
-
-
 def flow_steps(run: FlowRun) -> Steps:
     """Take a flow run from its call to its end, and return the state that it ends in.
 
@@ -58,12 +43,19 @@ def flow_steps(run: FlowRun) -> Steps:
         BaseException: What interrupted the run.
     """
     yield from _wait_for_inputs(run)
-    state = None
-    if run.parent is not None:
-        state = yield from _track(run)
-    if state is None:
-        yield Answer(run.create())
-        state = yield from _live(run)
+    try:
+        state = None if run.parent is None else (yield from _track(run))
+        if state is None:
+            yield Answer(run.create())
+            state = yield from _live(run)
+    except (ClearwayError, GeneratorExit) as cause:  # no steps can be taken any more
+        run.abandon(cause)
+        raise
+    except BaseException as cause:
+        yield run.abandon(cause)
+        raise
+    finally:
+        run.rest()
     if run.parent is not None:
         run.parent.ended(state)
     else:
@@ -105,20 +97,8 @@ def _live(run: FlowRun) -> Steps:
         decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
         if decision.WhichOneof("answer") != "accept":
             return State.from_proto(decision.state)
-        scope = run.begin()
-        try:
-            state = yield from _attempt(run, scope)
-        except ClearwayError:
-            raise
-        except GeneratorExit as cause:
-            _crash(run, scope, cause)
-            raise
-        except BaseException as cause:
-            _crash(run, scope, cause)
-            yield LastWords(scope)
-            raise
-        finally:
-            scope.close()
+        state = yield from _attempt(run, run.begin())
+        run.rest()
         if state.type is not StateType.SCHEDULED:
             return state
         at = state.details.scheduled_time
@@ -136,19 +116,13 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
     except ClearwayError as error:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
     end = flow_state(outcome, scope.not_completed(), scope.total)
-    decision = yield from _ask(run, end.to_proto(store_outcome(end, run.name)))
+    message: state_pb2.State = yield end_message(end, run.name)
+    decision = yield from _ask(run, message)
     state = State.from_proto(decision.state)
     if decision.WhichOneof("answer") == "accept":
         state = state.with_data(end.data)
     log.log(_level(state), "%s", _line(state, end))
     return state
-
-
-def _crash(run: FlowRun, scope: FlowScope, cause: BaseException) -> None:
-    scope.interrupt(cause)
-    state = Crashed(message=interruption(cause))
-    scope.send_last(run.propose(state.to_proto()))
-    run.log().error("%s; its runs are ended", state.message)
 
 
 def _ask(run: FlowRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:

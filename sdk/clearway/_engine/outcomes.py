@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from clearway._engine.effects import Outcome
+from clearway._engine.effects import Outcome, Work
 from clearway._engine.inputs import replace_upstreams
 from clearway.futures import Future
 from clearway.results import StoredResult, get_store
 from clearway.states import Completed, Failed, State
-from clearway.v1.state_pb2 import Data
+from clearway.v1 import state_pb2
 
 _log = logging.getLogger("clearway.engine")
-_MAX_MESSAGE = 4_000
+_LIGHT_BYTES = 65_536
+_LIGHT_ITEMS = 64
+_MAX_MESSAGE = 4_000  # characters, of 16,384 that the service takes
 
 
 def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]:
@@ -34,8 +37,12 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
         text = f"(its __str__ raised {type(broken).__name__})"
-    line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return line if len(line) <= _MAX_MESSAGE else f"{line[:_MAX_MESSAGE]}..."
+    return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__, _MAX_MESSAGE)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text, or its beginning where it is longer than ``length``."""
+    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def interruption(cause: BaseException) -> str:
@@ -109,16 +116,44 @@ def _summary(not_completed: list[State[Any]], total: int) -> str:
     return f"of the task runs and subflows, {', '.join(filter(None, (failed, unfinished)))}"
 
 
-def store_outcome(state: State[Any], run_name: str) -> Data | None:
-    """Write what a run ended with to the result storage.
+def end_message(state: State[Any], run_name: str) -> Work:
+    """Return the work of making the message that proposes how a run ended; it writes the result.
 
     Args:
         state: Its end, with the value or the exception.
-        run_name: For the log line, where it cannot be written: then this process alone has it.
-
-    Returns:
-        The reference for the service; None where nothing was written.
+        run_name: For the log line that says so, where the value cannot be written and is in memory only.
     """
+    return Work(partial(_end_message, state, run_name), light=_is_light(state.data))
+
+
+def _end_message(state: State[Any], run_name: str) -> state_pb2.State:
+    message = state.to_proto(_stored(state, run_name))
+    message.message = shortened(message.message, _MAX_MESSAGE)
+    return message
+
+
+def _is_light(value: Any) -> bool:
+    """Return whether a value is surely written in well under a millisecond; it is looked at briefly."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return True
+    if isinstance(value, (str, bytes)):
+        return len(value) <= _LIGHT_BYTES
+    if isinstance(value, dict):
+        return len(value) <= _LIGHT_ITEMS and all(map(_is_light_item, value.values()))
+    if isinstance(value, (list, tuple)):
+        return len(value) <= _LIGHT_ITEMS and all(map(_is_light_item, value))
+    return isinstance(value, StoredResult)
+
+
+def _is_light_item(value: Any) -> bool:
+    return (
+        value is None
+        or isinstance(value, (bool, int, float))
+        or (isinstance(value, (str, bytes)) and len(value) <= _LIGHT_BYTES // _LIGHT_ITEMS)
+    )
+
+
+def _stored(state: State[Any], run_name: str) -> state_pb2.Data | None:
     value = state.data
     if isinstance(value, StoredResult):
         return value.to_proto()

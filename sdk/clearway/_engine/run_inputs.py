@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clearway._engine.inputs import Upstream, find_upstreams, replace_upstreams
+from clearway._engine.outcomes import shortened
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.task_run_pb2 import TaskInput
 
+_MAX_STATE = 500  # characters: a chain of runs that are not ready repeats what began it
 _MAX_RECORDED = 10_000  # upstream ids of one run: some 400 kB of a message
 
 
@@ -45,7 +47,8 @@ class RunInputs:
             for upstream in upstreams:
                 state = _state_of(upstream)
                 if not state.is_completed():
-                    return f"{_name_of(upstream)} did not complete: it is {state}"
+                    how = shortened(str(state), _MAX_STATE)
+                    return f"{_name_of(upstream)} did not complete: it is {how}"
         return ""
 
     def resolved(self, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-from _thread import allocate_lock
 from collections.abc import Callable
 from concurrent.futures import Future as ConcurrentFuture
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.admission import Gate
+from clearway._engine.farewell import wait_told
 from clearway._ids import new_id
 from clearway._settings import get_settings
 from clearway._transport import Transport
@@ -27,9 +25,7 @@ if TYPE_CHECKING:
 _ASYNC_AT_ONCE = (
     1_000  # coroutines of one flow run; each costs some kilobytes, and is useful only while it waits
 )
-_LAST_WORDS_SECONDS = 10.0
-
-_log = logging.getLogger("clearway.engine")
+_CLOSE_SECONDS = 10.0
 
 
 class FlowScope:
@@ -43,6 +39,7 @@ class FlowScope:
         loop: The event loop that the flow runs on; None for a sync flow.
         gate: The permits of submitted sync task runs.
         async_gate: The permits of submitted async task runs.
+        guard: Held for a moment by whoever changes what several threads change.
     """
 
     def __init__(
@@ -61,7 +58,7 @@ class FlowScope:
         self.loop = loop
         self.gate = Gate(get_settings().max_threads)
         self.async_gate = Gate(_ASYNC_AT_ONCE)
-        self._guard = threading.Lock()
+        self.guard = threading.Lock()
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[TaskRun, None] = {}
         self._unanswered: set[ConcurrentFuture[Decision]] = set()
@@ -78,7 +75,7 @@ class FlowScope:
 
     def number_of(self, task_key: str) -> int:
         """Return how many runs of a task this attempt had before, and count one more."""
-        with self._guard:
+        with self.guard:
             number = self._runs_of.get(task_key, 0)
             self._runs_of[task_key] = number + 1
             return number
@@ -101,9 +98,10 @@ class FlowScope:
 
     def ended(self, state: State[Any]) -> None:
         """Note how a task run or a subflow ended."""
-        self._total += 1
-        if not state.is_completed():
-            self._not_completed.append(state)
+        with self.guard:
+            self._total += 1
+            if not state.is_completed():
+                self._not_completed.append(state)
 
     def ended_otherwise(self, state: State[Any]) -> None:
         """Note that a run which was taken as completed is in another state."""
@@ -148,14 +146,14 @@ class FlowScope:
 
     def await_answers(self) -> None:
         """Block until all that was sent is answered, so that the service's answers to calls include it."""
-        for future in list(self._unanswered):
-            _block(future, None)
+        for future in self.unanswered():
+            wait_told(future, None)
 
     async def await_answers_async(self) -> None:
         """Wait as ``await_answers``."""
         from clearway._engine.bridge import answered  # noqa: PLC0415 - loads asyncio
 
-        for future in list(self._unanswered):
+        for future in self.unanswered():
             await answered(future)
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
@@ -168,7 +166,7 @@ class FlowScope:
         """Return the loop thread beside a sync flow, started when asked for the first time."""
         from clearway._engine.loop_thread import LoopThread  # noqa: PLC0415 - loads asyncio
 
-        with self._guard:
+        with self.guard:
             if self._loop_thread is None:
                 self._loop_thread = LoopThread(f"clearway-loop-{self.flow_run_name}")
             return self._loop_thread
@@ -206,36 +204,11 @@ class FlowScope:
         for run in list(self._open):
             run.interrupt(cause)
 
-    def last_words(self) -> None:
-        """Block until what was sent is answered, or for some seconds: the service may be what is gone."""
-        deadline = time.monotonic() + _LAST_WORDS_SECONDS
-        for future in list(self._unanswered):
-            if not _block(future, max(0.0, deadline - time.monotonic())):
-                _log.warning("the service did not answer what it was told of interrupted runs")
-                return
+    def unanswered(self) -> list[ConcurrentFuture[Decision]]:
+        """Return what was sent and is not answered yet."""
+        return list(self._unanswered)
 
-    async def last_words_async(self) -> None:
-        """Wait as ``last_words``, without blocking the loop."""
-        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
-
-        try:
-            async with asyncio.timeout(_LAST_WORDS_SECONDS):
-                await self.await_answers_async()
-        except TimeoutError:
-            _log.warning("the service did not answer what it was told of interrupted runs")
-
-    def close(self, timeout: float = _LAST_WORDS_SECONDS) -> None:
+    def close(self, timeout: float = _CLOSE_SECONDS) -> None:
         """Stop the loop thread, if there is one."""
         if self._loop_thread is not None:
             self._loop_thread.close(timeout)
-
-
-def _block(future: ConcurrentFuture[Decision], timeout: float | None) -> bool:
-    """Block until a future is done and those who were to be told have been; return whether it is in time.
-
-    ``concurrent.futures.wait`` returns before the callbacks are called.
-    """
-    lock = allocate_lock()
-    lock.acquire()
-    future.add_done_callback(lambda _: lock.release())
-    return lock.acquire(timeout=-1 if timeout is None else timeout)

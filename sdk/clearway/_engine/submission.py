@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.bridge import call_soon
-from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._engine.threads import get_threads
@@ -86,10 +86,13 @@ class Submission:
             return
         try:
             effect = resume(reply)
-            while isinstance(effect, Admit):
-                if not (self._has_permit or self._enter()):
+            while isinstance(effect, (Admit, Work)):
+                if isinstance(effect, Work):  # after the code, and so not on the transport's thread
+                    effect = self.steps.send(effect.block())
+                elif self._has_permit or self._enter():
+                    effect = self.steps.send(None)
+                else:
                     return
-                effect = self.steps.send(None)
         except StopIteration:
             self._give_permit_back()
         except ClearwayError:  # it is in the future's state
@@ -147,6 +150,8 @@ class Submission:
         future = effect.transport.propose(effect.proposal, self._queued)
         if self._worked:
             self._give_permit_back()
+        if self.run.phase is Phase.ENDED:
+            self.run.take_back(effect.proposal)
         future.add_done_callback(self._decided)
 
     def _queued(self, _: Decision) -> None:

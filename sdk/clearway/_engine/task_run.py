@@ -6,7 +6,7 @@ import enum
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.effects import Execute
-from clearway._engine.outcomes import interruption
+from clearway._engine.outcomes import describe, interruption
 from clearway._engine.run_inputs import NO_INPUTS, RunInputs
 from clearway._ids import new_id
 from clearway.context import TaskRunContext, task_run_entered
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clearway._engine.scope import FlowScope
+    from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
     from clearway.tasks import Task
 
@@ -34,6 +35,10 @@ class Phase(enum.Enum):
     RESTING = enum.auto()  # told to come back later
     ENDING = enum.auto()  # its end was proposed
     ENDED = enum.auto()
+
+
+class RunInterrupted(Exception):  # noqa: N818 - what happened; nobody outside sees it
+    """The run was interrupted by another thread than that which takes its steps."""
 
 
 class TaskRun:
@@ -154,6 +159,17 @@ class TaskRun:
 
     # How the run goes on.
 
+    def move(self, phase: Phase) -> None:
+        """Note how far the run has come.
+
+        Raises:
+            RunInterrupted: It was interrupted meanwhile, and goes no further.
+        """
+        with self.scope.guard:
+            if self.phase is Phase.ENDED:
+                raise RunInterrupted
+            self.phase = phase
+
     def heard(self, decision: Decision) -> None:
         """Note that the service knows the run, and by which id."""
         self._created = True
@@ -181,12 +197,12 @@ class TaskRun:
 
     def rest(self, state: State[Any]) -> None:
         """Note that the run waits for a time to come."""
-        self.phase = Phase.RESTING
+        self.move(Phase.RESTING)
         self._resting = state
 
     def execution(self) -> Execute:
         """Return the user's code, to be run as this run's next attempt."""
-        self.phase = Phase.RUNNING
+        self.move(Phase.RUNNING)
         self._run_count += 1
         return Execute(self._call_async if self.task.is_async else self._call)
 
@@ -207,9 +223,10 @@ class TaskRun:
 
     def settle(self, state: State[Any]) -> None:
         """Note the state that the run ended in, and let go of what it was given. The first call counts."""
-        if self.phase is Phase.ENDED:
-            return
-        self.phase = Phase.ENDED
+        with self.scope.guard:
+            if self.phase is Phase.ENDED:
+                return
+            self.phase = Phase.ENDED
         self._parameters = {}
         self.inputs = NO_INPUTS
         self.scope.leave(self, state)
@@ -235,22 +252,32 @@ class TaskRun:
 
     def interrupt(self, cause: BaseException) -> None:
         """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
-        phase = self.phase
+        message = interruption(cause)
+        began = self.phase in (Phase.RUNNING, Phase.ENDING)
+        self._end_here(Crashed(message=message) if began else Cancelled(message=message))
+
+    def give_up(self, error: ClearwayError) -> None:
+        """End the run because the service cannot be asked about it, or refuses what it is asked."""
+        self._end_here(Crashed(error, message=describe(error)))
+
+    def _end_here(self, state: State[Any]) -> None:
+        phase, proposal_id, stop = self.phase, self._proposal_id, self.stop
         if phase is Phase.ENDED:
             return
-        message = interruption(cause)
-        state = self.own_state(
-            Crashed(message=message) if phase is Phase.RUNNING else Cancelled(message=message)
-        )
-        proposal_id, stop = self._proposal_id, self.stop
-        self.settle(state)
+        own = self.own_state(state)
+        self.settle(own)
         if stop is not None:
             stop()
-        if phase in (Phase.NEW, Phase.ENDING):
-            return
         if phase is Phase.PROPOSED:
             self.scope.transport.withdraw(proposal_id)
-        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto()))
+        if phase is not Phase.NEW:
+            self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=own.to_proto()))
+
+    def take_back(self, proposal: Proposal) -> None:
+        """Take a proposal back that was sent in the moment in which the run was interrupted."""
+        self.scope.transport.withdraw(proposal.id)
+        ended = self.future.current_state()
+        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=ended.to_proto()))
 
     # What the future asks.
 

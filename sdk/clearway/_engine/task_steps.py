@@ -7,10 +7,10 @@ from typing import Any
 
 from clearway._convert import duration_from_proto
 from clearway._engine.effects import ADMIT, Effect, Outcome, Propose, Sleep, Steps, WaitFor
-from clearway._engine.outcomes import describe, failed_state, store_outcome, task_state
-from clearway._engine.task_run import Phase, TaskRun
+from clearway._engine.outcomes import end_message, failed_state, task_state
+from clearway._engine.task_run import Phase, RunInterrupted, TaskRun
 from clearway.exceptions import Aborted, ClearwayError, MissingResult, UpstreamTaskError
-from clearway.states import Crashed, Pending, State, StateType
+from clearway.states import Pending, State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import Decision
 
@@ -27,8 +27,10 @@ def task_steps(run: TaskRun) -> Steps:
     run.scope.enter(run)
     try:
         state = yield from _whole(run)
+    except RunInterrupted:  # by another thread, which has said so to the service
+        return run.future.current_state()
     except ClearwayError as error:
-        run.settle(run.own_state(Crashed(error, message=describe(error))))
+        run.give_up(error)
         raise
     except BaseException as cause:
         run.interrupt(cause)
@@ -45,21 +47,28 @@ def _whole(run: TaskRun) -> Steps:
     failure = run.inputs.failure()
     if failure:
         return (yield from _not_ready(run, failure))
+    state = yield from _prepare(run)
+    while state is None:
+        state = yield from _start(run)
+        if state is None:
+            outcome: Outcome = yield run.execution()
+            state = yield from _end(run, task_state(outcome))
+            if state is None:
+                yield ADMIT
+    return state
+
+
+def _prepare(run: TaskRun) -> _Part:
+    """Prepare the user's code. Returns None, or the state of a run that failed at it."""
     try:
         run.prepare()
     except MissingResult as error:
-        state = yield from _end(run, failed_state("Task", error, " in reading its inputs"))
+        failed = failed_state("Task", error, " in reading its inputs")
     except Exception as error:  # noqa: BLE001 - a user's
-        state = yield from _end(run, failed_state("Task", error, " in its cache_key_fn"))
+        failed = failed_state("Task", error, " in its cache_key_fn")
     else:
-        state = yield from _start(run)
-    while state is None:
-        outcome: Outcome = yield run.execution()
-        state = yield from _end(run, task_state(outcome))
-        if state is None:
-            yield ADMIT
-            state = yield from _start(run)
-    return state
+        return None
+    return (yield from _end(run, failed))
 
 
 def _not_ready(run: TaskRun, why: str) -> Steps:
@@ -75,7 +84,7 @@ def _not_ready(run: TaskRun, why: str) -> Steps:
 def _start(run: TaskRun) -> _Part:
     """Propose Running. Returns None when the run's code is to run, or the state that it has instead."""
     while True:
-        run.phase = Phase.PROPOSED
+        run.move(Phase.PROPOSED)
         message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
         if run.cache_key:
             message.details.cache_key = run.cache_key
@@ -98,16 +107,15 @@ def _start(run: TaskRun) -> _Part:
 
 def _end(run: TaskRun, end: State[Any]) -> _Part:
     """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
-    data = store_outcome(end, run.name)
-    message = end.to_proto(data)
-    if run.cache_key and end.is_completed() and data is not None:
+    message: state_pb2.State = yield end_message(end, run.name)
+    if run.cache_key and end.is_completed() and message.HasField("data"):
         message.details.cache_key = run.cache_key
         if run.task.cache_expiration is not None:
             message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
+    run.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
         run.scope.send(run.propose(message), run.check_end)
         return end
-    run.phase = Phase.ENDING
     decision = yield from _ask(run, message)
     if decision.WhichOneof("answer") == "accept":
         return State.from_proto(decision.state).with_data(end.data)

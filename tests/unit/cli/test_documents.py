@@ -5,7 +5,6 @@ import json
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit
 from clearway.v1.flow_run_pb2 import FlowRun
 from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
 from clearway.v1.task_run_pb2 import TaskInput, TaskRun
@@ -109,24 +108,6 @@ def test_a_result_in_the_state_is_base64() -> None:
         "location": None,
         "inline_base64": "AP8=",
     }
-
-
-def test_a_limit() -> None:
-    limit = ConcurrencyLimit(
-        id="l", tag="disk", limit=4, active_slots=["t"], waiting=2, created=NOON, updated=NOON
-    )
-    expected = {
-        "id": "l",
-        "tag": "disk",
-        "limit": 4,
-        "active_slots": ["t"],
-        "waiting": 2,
-        "created": "2026-01-01T12:00:00.000000Z",
-        "updated": "2026-01-01T12:00:00.000000Z",
-    }
-    assert _documents.limit(limit) == expected
-    assert _documents.created_limit(limit, None) == {**expected, "previous_limit": None}
-    assert _documents.deleted_limit("disk") == {"tag": "disk", "deleted": True}
 
 
 def test_every_document_is_json() -> None:

@@ -10,10 +10,10 @@ from clearway import Completed, Failed, Pending, State
 from clearway._engine.effects import Outcome
 from clearway._engine.outcomes import (
     describe,
+    end_message,
     failed_state,
     flow_state,
     interruption,
-    store_outcome,
     task_state,
 )
 from clearway.states import StateDetails, StateType
@@ -90,12 +90,35 @@ def test_what_interrupted_a_run_is_said() -> None:
 
 
 def test_a_result_that_cannot_be_kept_is_in_memory_only(caplog: pytest.LogCaptureFixture) -> None:
-    assert store_outcome(Completed(threading.Lock()), "add-0") is None
+    assert not end_message(Completed(threading.Lock()), "add-0").block().HasField("data")
     assert "the result of add-0 is in memory only" in caplog.text
 
 
 def test_a_result_is_kept_as_a_file() -> None:
-    data = store_outcome(Completed({"a": 1}), "add-0")
-    assert data is not None
-    assert data.encoding == "json"
-    assert store_outcome(Failed(message="no"), "add-0") is None
+    assert end_message(Completed({"a": 1}), "add-0").block().data.encoding == "json"
+    assert not end_message(Failed(message="no"), "add-0").block().HasField("data")
+
+
+def test_a_very_long_message_is_shortened() -> None:
+    assert len(end_message(Failed(message="x" * 100_000), "add-0").block().message) < 16_384
+
+
+@pytest.mark.parametrize(
+    ("value", "light"),
+    [
+        (None, True),
+        (5, True),
+        ("text", True),
+        ({"a": 1, "b": "text"}, True),
+        ([1, 2.0, None], True),
+        ("x" * 100_000, False),
+        (list(range(1_000)), False),
+        ([[1]], False),
+        ({"a": "x" * 10_000}, False),
+        (object(), False),
+    ],
+)
+async def test_only_small_results_are_written_by_the_event_loop_s_thread(value: Any, light: bool) -> None:
+    work = end_message(Completed(value), "add-0")
+    assert work.light is light
+    assert (await work.wait()).type == StateType.COMPLETED

@@ -1,0 +1,18 @@
+"""Asking people before something is done by force."""
+
+import sys
+
+
+def can_ask() -> bool:
+    """Return whether somebody is there who sees a question and can answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirmed(question: str) -> bool:
+    """Ask a question on stderr, and return whether the answer is yes; anything else is a no."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:  # Ctrl-D, which leaves the cursor behind the question
+        sys.stderr.write("\n")
+    return answer.strip().lower() in {"y", "yes"}

@@ -1,0 +1,240 @@
+"""What ``-o json`` prints of limits, and of what a task run waits for: the keys that scripts may rely on.
+
+The same holds as in ``_documents``. How long something lasts, or what is left of a lease, is reckoned by the
+service's clock, which need not be that of this machine.
+"""
+
+from collections.abc import Iterable
+from typing import TypedDict
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from clearway.v1 import concurrency_limit_pb2, explanation_pb2
+from clearway.v1.state_pb2 import State
+from clearway_cli import _documents, _states, _times
+from clearway_cli._documents import TaskRunDocument
+
+_CAUSE = "WAIT_CAUSE_"
+
+
+class HolderDocument(TypedDict):
+    """A task run that holds a slot; without a session it has no client and no lease."""
+
+    task_run_id: str
+    task_run_name: str
+    flow_run_id: str
+    flow_run_name: str
+    since: str | None
+    held_seconds: float
+    client_name: str | None
+    lease_expires: str | None
+    lease_left_seconds: float | None
+
+
+class WaiterDocument(TypedDict):
+    """A task run that waits for a slot, at a position from 1."""
+
+    position: int
+    task_run_id: str
+    task_run_name: str
+    flow_run_id: str
+    flow_run_name: str
+    since: str | None
+    waited_seconds: float
+    client_name: str | None
+    proposal_id: str
+
+
+class LimitDocument(TypedDict):
+    """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one."""
+
+    id: str
+    tag: str
+    limit: int
+    active_slots: list[str]
+    waiting: int
+    created: str | None
+    updated: str | None
+
+
+class LimitDetailsDocument(LimitDocument):
+    """A limit with who holds its slots, the longest first, and the first 100 in its queue."""
+
+    holders: list[HolderDocument]
+    waiters: list[WaiterDocument]
+
+
+class CreatedLimitDocument(LimitDocument):
+    """A limit that was set, and what it was before; null where the tag had none."""
+
+    previous_limit: int | None
+
+
+class DeletedLimitDocument(TypedDict):
+    """The tag whose limit was deleted."""
+
+    tag: str
+    deleted: bool
+
+
+class ResetLimitDocument(TypedDict):
+    """The tag whose slots were taken back, and who held them."""
+
+    tag: str
+    freed: list[HolderDocument]
+
+
+class LimitExplanationDocument(TypedDict):
+    """How a limit looks to a task run; ``position`` is null where the run is not in this tag's queue.
+
+    ``ancestor`` is the holder whose own code waits for the run, so that neither can go on.
+    """
+
+    tag: str
+    limit: int
+    taken: int
+    blocks: bool
+    position: int | None
+    holders: list[HolderDocument]
+    ancestor: HolderDocument | None
+
+
+class UpstreamDocument(TypedDict):
+    """A task run that another one waits for."""
+
+    parameter: str
+    task_run_id: str
+    task_run_name: str
+    state_type: str
+    state_name: str
+
+
+class ExplanationDocument(TypedDict):
+    """Why a task run is where it is.
+
+    ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT or, where the service knows one that this version
+    does not, UNKNOWN.
+    """
+
+    task_run: TaskRunDocument
+    cause: str
+    summary: str
+    limits: list[LimitExplanationDocument]
+    waiting_since: str | None
+    waited_seconds: float | None
+    scheduled_time: str | None
+    upstream: list[UpstreamDocument]
+    holder: HolderDocument | None
+
+
+def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
+    """Return the document of a concurrency limit."""
+    return {
+        "id": message.id,
+        "tag": message.tag,
+        "limit": message.limit,
+        "active_slots": list(message.active_slots),
+        "waiting": message.waiting,
+        "created": _times.iso_or_none(message, "created"),
+        "updated": _times.iso_or_none(message, "updated"),
+    }
+
+
+def limit_details(message: concurrency_limit_pb2.ConcurrencyLimit, now: Timestamp) -> LimitDetailsDocument:
+    """Return the document of a concurrency limit with its holders and waiters."""
+    return {
+        **limit(message),
+        "holders": [_holder(each, now) for each in message.holders],
+        "waiters": [_waiter(each, now) for each in message.waiters],
+    }
+
+
+def created_limit(
+    message: concurrency_limit_pb2.ConcurrencyLimit, previous: int | None
+) -> CreatedLimitDocument:
+    """Return the document of a limit that was set."""
+    return {**limit(message), "previous_limit": previous}
+
+
+def deleted_limit(tag: str) -> DeletedLimitDocument:
+    """Return the document of a limit that was deleted."""
+    return {"tag": tag, "deleted": True}
+
+
+def reset_limit(
+    tag: str, freed: Iterable[concurrency_limit_pb2.SlotHolder], now: Timestamp
+) -> ResetLimitDocument:
+    """Return the document of a limit whose slots were taken back."""
+    return {"tag": tag, "freed": [_holder(each, now) for each in freed]}
+
+
+def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp) -> ExplanationDocument:
+    """Return the document of why a task run is where it is."""
+    waits = message.HasField("waiting_since")
+    return {
+        "task_run": _documents.task_run(message.task_run),
+        "cause": _cause(message.cause),
+        "summary": message.summary,
+        "limits": [_limit_explanation(each, now) for each in message.limits],
+        "waiting_since": _times.iso_or_none(message, "waiting_since"),
+        "waited_seconds": _times.seconds_between(message.waiting_since, now) if waits else None,
+        "scheduled_time": _times.iso_or_none(message, "scheduled_time"),
+        "upstream": [_upstream(each) for each in message.upstream],
+        "holder": _holder(message.holder, now) if message.HasField("holder") else None,
+    }
+
+
+def _holder(message: concurrency_limit_pb2.SlotHolder, now: Timestamp) -> HolderDocument:
+    leased = message.HasField("lease_expires")
+    return {
+        "task_run_id": message.task_run_id,
+        "task_run_name": message.task_run_name,
+        "flow_run_id": message.flow_run_id,
+        "flow_run_name": message.flow_run_name,
+        "since": _times.iso_or_none(message, "since"),
+        "held_seconds": _times.seconds_between(message.since, now),
+        "client_name": message.client_name or None,
+        "lease_expires": _times.iso_or_none(message, "lease_expires"),
+        "lease_left_seconds": _times.seconds_between(now, message.lease_expires) if leased else None,
+    }
+
+
+def _waiter(message: concurrency_limit_pb2.SlotWaiter, now: Timestamp) -> WaiterDocument:
+    return {
+        "position": message.position,
+        "task_run_id": message.task_run_id,
+        "task_run_name": message.task_run_name,
+        "flow_run_id": message.flow_run_id,
+        "flow_run_name": message.flow_run_name,
+        "since": _times.iso_or_none(message, "since"),
+        "waited_seconds": _times.seconds_between(message.since, now),
+        "client_name": message.client_name or None,
+        "proposal_id": message.proposal_id,
+    }
+
+
+def _cause(number: int) -> str:
+    value = explanation_pb2.WaitCause.DESCRIPTOR.values_by_number.get(number)
+    return value.name.removeprefix(_CAUSE) if value else "UNKNOWN"
+
+
+def _limit_explanation(message: explanation_pb2.LimitExplanation, now: Timestamp) -> LimitExplanationDocument:
+    return {
+        "tag": message.tag,
+        "limit": message.limit,
+        "taken": message.taken,
+        "blocks": message.blocks,
+        "position": message.position or None,
+        "holders": [_holder(each, now) for each in message.holders],
+        "ancestor": _holder(message.ancestor, now) if message.HasField("ancestor") else None,
+    }
+
+
+def _upstream(message: explanation_pb2.UpstreamRun) -> UpstreamDocument:
+    return {
+        "parameter": message.parameter,
+        "task_run_id": message.task_run_id,
+        "task_run_name": message.task_run_name,
+        "state_type": _states.type_name(State(type=message.state_type)),
+        "state_name": message.state_name,
+    }

@@ -1,0 +1,101 @@
+"""Who holds slots and who waits for them, for people."""
+
+from collections.abc import Sequence
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from rich.text import Text
+
+from clearway.v1.concurrency_limit_pb2 import SlotHolder, SlotWaiter
+from clearway_cli import _output, _runs, _tables, _times
+from clearway_cli._tables import Column
+
+_HOLDERS = (
+    Column("TASK RUN"),
+    Column("NAME", fold_to=12),
+    Column("CLIENT", fold_to=14),
+    Column("HELD"),
+    Column("LEASE"),
+    Column("FLOW RUN", fold_to=12, optional=True),
+)
+_WAITERS = (
+    Column("PLACE"),
+    Column("TASK RUN"),
+    Column("NAME", fold_to=12),
+    Column("CLIENT", fold_to=14),
+    Column("WAITED"),
+    Column("FLOW RUN", fold_to=12, optional=True),
+)
+_CELLS = 10
+
+
+def show_holders(title: str, holders: Sequence[SlotHolder], now: Timestamp) -> None:
+    """Write who holds slots, the longest first; nothing where nobody does."""
+    if holders:
+        _show_title(title)
+        _tables.show(_HOLDERS, [_holder_row(holder, now) for holder in holders])
+
+
+def show_waiters(title: str, waiters: Sequence[SlotWaiter], now: Timestamp) -> None:
+    """Write who waits for a slot, the next one first; nothing where nobody does."""
+    if waiters:
+        _show_title(title)
+        _tables.show(_WAITERS, [_waiter_row(waiter, now) for waiter in waiters])
+
+
+def bar(used: int, limit: int) -> Text:
+    """Return how full a limit is, as a bar; of ASCII characters where it does not go to a terminal.
+
+    It is full only where no slot is free, and empty only where none is held. A limit of 0 is ``closed``.
+    """
+    if not limit:
+        return Text("closed", style="red")
+    cells = _CELLS if used >= limit else min(_CELLS - 1, max(min(used, 1), round(_CELLS * used / limit)))
+    style = "yellow" if used >= limit else "green"
+    if not _output.draws():
+        return Text(f"[{'#' * cells}{'.' * (_CELLS - cells)}]", style=style)
+    return Text("█" * cells, style=style).append("░" * (_CELLS - cells), style="bright_black")
+
+
+def counted(slots: int) -> str:
+    """Return a number of slots in words: ``1 slot``, ``3 slots``."""
+    return f"{slots:,} slot{'' if slots == 1 else 's'}"
+
+
+def client_text(name: str) -> Text:
+    """Return whose session runs or asked for something."""
+    return _runs.text(name or "no session")
+
+
+def lease_text(holder: SlotHolder, now: Timestamp) -> Text:
+    """Return how long a slot's lease still lasts; a run without a session has none."""
+    if not holder.HasField("lease_expires"):
+        return Text("none")
+    left = _times.seconds_between(now, holder.lease_expires)
+    return Text(_times.age(now, holder.lease_expires)) if left > 0 else Text("over", style="red")
+
+
+def _show_title(title: str) -> None:
+    _output.write("\n")
+    _output.show(Text(title, style="bold"))
+
+
+def _holder_row(holder: SlotHolder, now: Timestamp) -> list[Text]:
+    return [
+        Text(holder.task_run_id),
+        _runs.text(holder.task_run_name),
+        client_text(holder.client_name),
+        Text(_times.age(holder.since, now)),
+        lease_text(holder, now),
+        _runs.text(holder.flow_run_name),
+    ]
+
+
+def _waiter_row(waiter: SlotWaiter, now: Timestamp) -> list[Text]:
+    return [
+        Text(str(waiter.position)),
+        Text(waiter.task_run_id),
+        _runs.text(waiter.task_run_name),
+        client_text(waiter.client_name),
+        Text(_times.age(waiter.since, now)),
+        _runs.text(waiter.flow_run_name),
+    ]

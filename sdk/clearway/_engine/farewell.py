@@ -1,0 +1,65 @@
+"""What is said last of a flow run that is interrupted, and how long its answer is waited for."""
+
+from __future__ import annotations
+
+import logging
+import time
+from _thread import allocate_lock
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+_SECONDS = 10.0  # the service may be what is gone
+
+_log = logging.getLogger("clearway.engine")
+
+
+@dataclass(slots=True)
+class Farewell:
+    """Wait, not for long, until what was said last is answered.
+
+    Attributes:
+        before: What has to be answered first; its callbacks may say more.
+        said: What was said last.
+    """
+
+    before: list[Future[Any]] = field(default_factory=list)
+    said: list[Future[Any]] = field(default_factory=list)
+
+    def block(self) -> None:
+        """Wait for it."""
+        deadline = time.monotonic() + _SECONDS
+        for futures in (self.before, self.said):
+            for future in list(futures):
+                if not wait_told(future, max(0.0, deadline - time.monotonic())):
+                    _unanswered()
+                    return
+
+    async def wait(self) -> None:
+        """Wait for it."""
+        import asyncio  # noqa: PLC0415 - sync flows need no asyncio
+
+        from clearway._engine.bridge import answered  # noqa: PLC0415
+
+        try:
+            async with asyncio.timeout(_SECONDS):
+                for futures in (self.before, self.said):
+                    for future in list(futures):
+                        await answered(future)
+        except TimeoutError:
+            _unanswered()
+
+
+def wait_told(future: Future[Any], timeout: float | None) -> bool:
+    """Block until a future is done and those who were to be told have been; return whether it is in time.
+
+    ``concurrent.futures.wait`` returns before the callbacks are called.
+    """
+    lock = allocate_lock()
+    lock.acquire()
+    future.add_done_callback(lambda _: lock.release())
+    return lock.acquire(timeout=-1 if timeout is None else timeout)
+
+
+def _unanswered() -> None:
+    _log.warning("the service did not answer what it was told of interrupted runs")

@@ -1,0 +1,416 @@
+"""Slots on the stream: who waits is told by itself, in order, and limits may change meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from grpc import StatusCode
+
+from clearway.v1.concurrency_limit_pb2 import (
+    CreateConcurrencyLimitRequest,
+    DeleteConcurrencyLimitByTagRequest,
+    GetConcurrencyLimitRequest,
+    ResetConcurrencyLimitByTagRequest,
+)
+from clearway.v1.proposal_pb2 import (
+    ABORT_REASON_HELD,
+    ABORT_REASON_LIMIT_ZERO,
+    ABORT_REASON_TERMINAL,
+    Proposal,
+)
+from support.client import Client, Stream
+from support.database import most_running, slots_of_the_dead
+from support.limits import get_limit, set_limit
+from support.proposals import (
+    CANCELLED,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    create_flow,
+    create_task,
+    get_task,
+    move,
+    names,
+    new_id,
+    start,
+    with_key,
+    with_result,
+)
+from support.server import Server
+
+
+@pytest.fixture
+def flow(caller: Client) -> str:
+    return create_flow(caller).id
+
+
+@pytest.fixture
+def stream(caller: Client) -> Iterator[Stream]:
+    stream = caller.open()
+    yield stream
+    if not stream.ended:
+        stream.say_goodbye()
+
+
+def hold(stream: Stream, flow: str, *tags: str) -> str:
+    """Start a run that must get its slots at once; return its id."""
+    decision = stream.decide(start(flow, tags=tags))
+    assert decision.HasField("accept"), decision
+    return decision.run_id
+
+
+def stand(stream: Stream, flow: str, *tags: str) -> Proposal:
+    """Start a run that has to wait; return its proposal."""
+    proposal = start(flow, tags=tags)
+    decision = stream.decide(proposal)
+    assert decision.wait.queued, decision
+    return proposal
+
+
+def finish(stream: Stream, *run_ids: str) -> None:
+    for run_id in run_ids:
+        assert stream.decide(move(run_id, COMPLETED)).HasField("accept")
+
+
+def test_a_wait_says_why_and_which_place(caller: Client, stream: Stream, flow: str) -> None:
+    tag, free = set_limit(caller, 1), set_limit(caller, 9)
+    hold(stream, flow, tag)
+    for place in (1, 2, 3):
+        decision = stream.decide(start(flow, tags=[tag, free]))
+        assert decision.wait.queued
+        assert not decision.wait.HasField("retry_after")
+        assert list(decision.wait.blocking_tags) == [tag]
+        assert tag in decision.wait.message
+        assert decision.wait.position == place
+        assert decision.state.name == "Pending"
+    assert get_limit(caller, free).active_slots == []
+
+
+def test_slots_are_handed_on_in_the_order_of_asking(caller: Client, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    streams = [caller.open(name=f"client {number}") for number in range(3)]
+    held = hold(streams[0], flow, tag)
+    waiting = [(stream, stand(stream, flow, tag)) for stream in streams * 2]
+    for stream, proposal in waiting:
+        finish(streams[0], held)
+        assert stream.decision(proposal.id).HasField("accept")
+        held = proposal.create_task_run.id
+        assert list(get_limit(caller, tag).active_slots) == [held]
+        streams[0] = stream
+    for stream in {id(stream): stream for stream, _ in waiting}.values():
+        stream.say_goodbye()
+
+
+def test_a_terminal_state_of_any_kind_frees_the_slots(caller: Client, stream: Stream, flow: str) -> None:
+    tag, other = set_limit(caller, 1), set_limit(caller, 1)
+    held = hold(stream, flow, tag, other)
+    for ending in (COMPLETED, FAILED, CANCELLED, CRASHED):
+        proposal = stand(stream, flow, tag, other)
+        assert stream.decide(move(held, ending)).HasField("accept")
+        assert stream.decision(proposal.id).HasField("accept")
+        held = proposal.create_task_run.id
+
+
+def test_a_run_that_awaits_its_retry_holds_no_slot(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    held = stream.decide(start(flow, tags=[tag], retries=1)).run_id
+    proposal = stand(stream, flow, tag)
+    rejected = stream.decide(move(held, FAILED))
+    assert rejected.HasField("reject")
+    assert rejected.state.name == "AwaitingRetry"
+    assert stream.decision(proposal.id).HasField("accept")
+    retry = move(held, RUNNING)
+    assert stream.decide(retry).wait.queued
+    finish(stream, proposal.create_task_run.id)
+    granted = stream.decision(retry.id)
+    assert granted.HasField("accept")
+    assert names(caller, held) == ["Running", "AwaitingRetry", "Retrying"]
+
+
+def test_all_tags_are_taken_together_or_none(caller: Client, stream: Stream, flow: str) -> None:
+    first, second = set_limit(caller, 1), set_limit(caller, 1)
+    a, b = hold(stream, flow, first), hold(stream, flow, second)
+    both = stand(stream, flow, first, second)
+    finish(stream, a)
+    assert get_limit(caller, first).active_slots == []
+    # Who needs only the free one is not held up.
+    c = hold(stream, flow, first)
+    finish(stream, b)
+    assert get_limit(caller, second).active_slots == []
+    finish(stream, c)
+    assert stream.decision(both.id).HasField("accept")
+    for tag in (first, second):
+        assert list(get_limit(caller, tag).active_slots) == [both.create_task_run.id]
+
+
+def test_a_run_that_needs_several_tags_is_not_passed_over_without_bound(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    free, full = set_limit(caller, 1), set_limit(caller, 1)
+    blocker = hold(stream, flow, full)
+    both = stand(stream, flow, free, full)
+    for _ in range(16):
+        finish(stream, hold(stream, flow, free))
+    kept = stream.decide(start(flow, tags=[free]))
+    assert kept.wait.queued
+    assert get_limit(caller, free).active_slots == []
+    finish(stream, blocker)
+    assert stream.decision(both.id).HasField("accept")
+    finish(stream, both.create_task_run.id)
+    assert stream.final(kept.proposal_id).HasField("accept")
+
+
+def test_running_again_keeps_the_slots_and_waits_for_nobody(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    proposal = stand(stream, flow, tag)
+    again = stream.decide(move(held, RUNNING))
+    assert again.HasField("accept")
+    assert again.state.name == "Rerunning"
+    assert list(get_limit(caller, tag).active_slots) == [held]
+    finish(stream, held)
+    assert stream.decision(proposal.id).HasField("accept")
+    assert get_task(caller, held).run_count == 2
+
+
+def test_a_run_of_another_live_session_is_not_run_twice(caller: Client, stream: Stream, flow: str) -> None:
+    held = hold(stream, flow)
+    other = caller.open(name="the second worker")
+    decision = other.decide(move(held, RUNNING))
+    assert decision.abort.reason == ABORT_REASON_HELD
+    assert "tester" in decision.abort.message
+    assert names(caller, held) == ["Running"]
+    # Ending it is anyone's right.
+    assert other.decide(move(held, CANCELLED)).HasField("accept")
+    late = stream.decide(move(held, COMPLETED))
+    assert late.abort.reason == ABORT_REASON_TERMINAL
+    assert late.state.name == "Cancelled"
+    other.say_goodbye()
+
+
+def test_a_withdrawn_proposal_gets_no_slot(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    first, second = stand(stream, flow, tag), stand(stream, flow, tag)
+    stream.withdraw(first.id, new_id())
+    finish(stream, held)
+    assert stream.decision(second.id).HasField("accept")
+    assert len(stream.decisions(first.id)) == 1
+    assert names(caller, first.create_task_run.id) == ["Pending"]
+    assert get_limit(caller, tag).waiting == 0
+
+
+def test_a_withdrawn_proposal_may_come_again_at_the_end_of_the_queue(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    first, second = stand(stream, flow, tag), stand(stream, flow, tag)
+    stream.withdraw(first.id)
+    again = stream.decide(move(first.create_task_run.id, RUNNING, first.id))
+    assert again.wait.queued
+    finish(stream, held)
+    assert stream.decision(second.id).HasField("accept")
+    finish(stream, second.create_task_run.id)
+    assert stream.decision(first.id).HasField("accept")
+
+
+def test_a_proposal_and_its_withdrawal_in_quick_order_leave_nobody_in_the_queue(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    for number in range(50):
+        proposal = start(flow, tags=[tag])
+        stream.propose(proposal)
+        stream.withdraw(proposal.id)
+        stream.ping(number + 1)
+    finish(stream, held)
+    assert get_limit(caller, tag).waiting == 0
+    assert get_limit(caller, tag).active_slots == []
+
+
+def test_a_run_that_is_cancelled_while_it_waits_gets_no_slot(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    first, second = stand(stream, flow, tag), stand(stream, flow, tag)
+    assert stream.decide(move(first.create_task_run.id, CANCELLED)).HasField("accept")
+    assert stream.decision(first.id).abort.reason == ABORT_REASON_TERMINAL
+    finish(stream, held)
+    assert stream.decision(second.id).HasField("accept")
+    assert names(caller, first.create_task_run.id) == ["Pending", "Cancelled"]
+
+
+def test_who_waits_is_answered_from_the_cache_when_the_slot_is_free(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag, key = set_limit(caller, 1), new_id()
+    leader = stream.decide(start(flow, with_key(RUNNING, key), tags=[tag])).run_id
+    follower = start(flow, with_key(RUNNING, key), tags=[tag])
+    assert stream.decide(follower).wait.queued
+    third = stand(stream, flow, tag)
+    stream.propose(move(leader, with_result(with_key(COMPLETED, key), b"42")))
+    decision = stream.decision(follower.id)
+    assert decision.HasField("reject")
+    assert (decision.state.name, decision.state.data.inline) == ("Cached", b"42")
+    assert stream.decision(third.id).HasField("accept")
+
+
+def test_a_new_limit_counts_the_runs_that_run_already(caller: Client, stream: Stream, flow: str) -> None:
+    tag = f"tag-{new_id()}"
+    running = [hold(stream, flow, tag) for _ in range(3)]
+    request = CreateConcurrencyLimitRequest(tag=tag, limit=2)
+    answer = caller.stub.CreateConcurrencyLimit(request)
+    assert set(answer.concurrency_limit.active_slots) == set(running)
+    assert not answer.HasField("previous_limit")
+    waits = stand(stream, flow, tag)
+    finish(stream, running[0])
+    assert len(stream.decisions(waits.id)) == 1
+    finish(stream, running[1])
+    assert stream.decision(waits.id).HasField("accept")
+
+
+def test_a_raised_limit_wakes_who_waits_and_a_lowered_one_drains(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    waiting = [stand(stream, flow, tag) for _ in range(3)]
+    answer = caller.stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=tag, limit=3))
+    assert answer.previous_limit == 1
+    assert stream.decision(waiting[0].id).HasField("accept")
+    assert stream.decision(waiting[1].id).HasField("accept")
+    set_limit(caller, 1, tag)
+    finish(stream, held, waiting[0].create_task_run.id)
+    assert len(stream.decisions(waiting[2].id)) == 1
+    assert names(caller, waiting[1].create_task_run.id) == ["Pending", "Running"]
+    finish(stream, waiting[1].create_task_run.id)
+    assert stream.decision(waiting[2].id).HasField("accept")
+
+
+def test_a_deleted_limit_lets_all_go(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    hold(stream, flow, tag)
+    waiting = [stand(stream, flow, tag) for _ in range(5)]
+    caller.stub.DeleteConcurrencyLimitByTag(DeleteConcurrencyLimitByTagRequest(tag=tag))
+    assert all(stream.decision(proposal.id).HasField("accept") for proposal in waiting)
+
+
+def test_a_limit_of_zero_aborts_who_waits_and_who_comes_but_not_who_runs(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    waits = stand(stream, flow, tag)
+    set_limit(caller, 0, tag)
+    aborted = stream.decision(waits.id)
+    assert aborted.abort.reason == ABORT_REASON_LIMIT_ZERO
+    assert tag in aborted.abort.message
+    assert stream.decide(start(flow, tags=[tag])).abort.reason == ABORT_REASON_LIMIT_ZERO
+    assert stream.decide(move(held, RUNNING)).HasField("accept")
+    finish(stream, held)
+
+
+def test_zero_aborts_who_waits_in_another_tags_queue(caller: Client, stream: Stream, flow: str) -> None:
+    first, second = set_limit(caller, 1), set_limit(caller, 1)
+    hold(stream, flow, second)
+    waits = stand(stream, flow, first, second)
+    set_limit(caller, 0, first)
+    assert stream.decision(waits.id).abort.reason == ABORT_REASON_LIMIT_ZERO
+
+
+def test_a_reset_takes_all_slots_back_and_lets_waiters_go(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 2)
+    held = [hold(stream, flow, tag) for _ in range(2)]
+    waiting = [stand(stream, flow, tag) for _ in range(3)]
+    freed = caller.stub.ResetConcurrencyLimitByTag(ResetConcurrencyLimitByTagRequest(tag=tag)).freed
+    assert [holder.task_run_id for holder in freed] == held
+    assert {holder.client_name for holder in freed} == {"tester"}
+    assert stream.decision(waiting[0].id).HasField("accept")
+    assert stream.decision(waiting[1].id).HasField("accept")
+    assert get_limit(caller, tag).waiting == 1
+    # Those who lost their slots free none when they end.
+    finish(stream, *held)
+    assert len(stream.decisions(waiting[2].id)) == 1
+
+
+def test_a_limit_shows_holders_and_waiters(caller: Client, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    holder, waiter = caller.open(name="the holder"), caller.open(name="the waiter")
+    run_id = hold(holder, flow, tag)
+    proposals = [stand(waiter, flow, tag) for _ in range(2)]
+    limit = get_limit(caller, tag)
+    assert caller.stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(id=limit.id)).concurrency_limit == limit
+    (held,) = limit.holders
+    run = get_task(caller, run_id)
+    assert (held.task_run_id, held.task_run_name, held.flow_run_id) == (run_id, run.name, flow)
+    assert (held.client_name, held.since) == ("the holder", run.state.timestamp)
+    assert held.lease_expires.ToDatetime() > held.since.ToDatetime()
+    assert [waiting.proposal_id for waiting in limit.waiters] == [each.id for each in proposals]
+    assert [waiting.position for waiting in limit.waiters] == [1, 2]
+    assert {waiting.client_name for waiting in limit.waiters} == {"the waiter"}
+    assert limit.waiting == 2
+    holder.say_goodbye()
+    assert waiter.decision(proposals[0].id).HasField("accept")
+    waiter.say_goodbye()
+
+
+def test_goodbye_hands_all_slots_on_at_once(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 2)
+    leaver = caller.open(name="leaver")
+    runs = [hold(leaver, flow, tag) for _ in range(2)]
+    gone = stand(leaver, flow, tag)
+    waiting = [stand(stream, flow, tag) for _ in range(2)]
+    leaver.say_goodbye()
+    assert all(stream.decision(proposal.id).HasField("accept") for proposal in waiting)
+    assert [get_task(caller, run_id).state.name for run_id in runs] == ["Crashed", "Crashed"]
+    assert get_task(caller, gone.create_task_run.id).state.name == "Pending"
+
+
+def test_a_tracking_run_takes_no_slot(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    tracking = create_task(caller, flow, tags=[tag], tracks_subflow=True)
+    child = create_flow(caller, parent_task_run_id=tracking.id, tags=[tag])
+    stream.decide(Proposal(id=new_id(), flow_run_id=child.id, state=RUNNING))
+    assert get_task(caller, tracking.id).state.name == "Running"
+    assert get_limit(caller, tag).active_slots == []
+    finish(stream, hold(stream, child.id, tag))
+
+
+def test_hundreds_of_runs_of_three_clients_go_through_a_limit_of_four(
+    caller: Client, flow: str, shared_server: Server
+) -> None:
+    tag = set_limit(caller, 4)
+    streams = [caller.open() for _ in range(3)]
+
+    def work(stream: Stream) -> None:
+        proposals = [start(flow, tags=[tag]) for _ in range(100)]
+        stream.propose(*proposals)
+        for proposal in proposals:
+            assert stream.final(proposal.id).HasField("accept")
+            stream.propose(move(proposal.create_task_run.id, COMPLETED))
+        assert stream.say_goodbye().code == StatusCode.OK
+
+    with ThreadPoolExecutor() as pool:
+        assert list(pool.map(work, streams)) == [None] * 3
+    assert most_running(shared_server.database, tag) == 4
+    assert get_limit(caller, tag).active_slots == []
+    assert slots_of_the_dead(shared_server.database) == []
+
+
+def test_pending_asks_for_no_slot(caller: Client, stream: Stream, flow: str) -> None:
+    tag = set_limit(caller, 1)
+    held = hold(stream, flow, tag)
+    assert stream.decide(start(flow, PENDING, tags=[tag])).HasField("accept")
+    # Going back to Pending gives the slot back.
+    waits = stand(stream, flow, tag)
+    assert stream.decide(move(held, PENDING)).HasField("accept")
+    assert stream.decision(waits.id).HasField("accept")

@@ -1,0 +1,265 @@
+"""A small synchronous client of the protocol: unary calls, and a stream whose answers are awaited by id."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from clearway.v1 import error_pb2
+from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
+from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeRequest, ProposeResponse, Welcome
+from support.waiting import DEADLINE_SECONDS
+
+Request = TypeVar("Request")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """How a call failed.
+
+    Attributes:
+        code: Its status.
+        reason: The ``ErrorReason`` of its details, without the prefix; empty where it has none.
+        fields: The fields that were wrong.
+        message: For people.
+        retry_seconds: What the details say about trying again; None where they say nothing.
+    """
+
+    code: grpc.StatusCode
+    reason: str
+    fields: tuple[str, ...]
+    message: str
+    retry_seconds: float | None = None
+
+
+def failure_of(error: Any) -> Failure:
+    """Return how a call failed, with its details unpacked."""
+    reason, fields, retry_seconds = "", [], None
+    status = rpc_status.from_call(error)
+    for detail in status.details if status is not None else ():
+        info, bad, retry = (
+            error_details_pb2.ErrorInfo(),
+            error_details_pb2.BadRequest(),
+            error_details_pb2.RetryInfo(),
+        )
+        if detail.Unpack(info):
+            assert info.domain == "clearway"
+            assert error_pb2.ErrorReason.Value("ERROR_REASON_" + info.reason)
+            reason = info.reason
+        elif detail.Unpack(bad):
+            fields += [violation.field for violation in bad.field_violations]
+        elif detail.Unpack(retry):
+            retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
+    return Failure(error.code(), reason, tuple(fields), error.details() or "", retry_seconds)
+
+
+class EndedError(AssertionError):
+    """The stream ended while something was awaited of it.
+
+    Attributes:
+        end: How it ended.
+    """
+
+    def __init__(self, what: str, end: Failure) -> None:
+        super().__init__(f"{what}: the stream ended: {end}")
+        self.end = end
+
+
+class Client:
+    """A channel to a server.
+
+    Args:
+        address: ``host:port``.
+    """
+
+    def __init__(self, address: str) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+        self._channel = grpc.insecure_channel(address, options=options)
+        self.channel = self._channel
+        self.stub = OrchestratorStub(self._channel)
+
+    def open(self, name: str = "tester", resume: str = "") -> Stream:
+        """Open a stream, and return when it is welcome.
+
+        Args:
+            name: Who the client says it is.
+            resume: The session to resume.
+
+        Raises:
+            EndedError: It was not welcome.
+        """
+        hello = Hello(client_name=name, language="python", version="0", resume_session_id=resume)
+        stream = Stream(self.stub)
+        stream.send(ProposeRequest(hello=hello))
+        stream.await_welcome()
+        return stream
+
+    def fails(self, method: str, request: Any) -> Failure:
+        """Return how the unary ``method`` fails; that it does not fail is an AssertionError."""
+        try:
+            answer = getattr(self.stub, method)(request, timeout=DEADLINE_SECONDS)
+        except grpc.RpcError as error:
+            return failure_of(error)
+        raise AssertionError(f"{method} answered {answer}")
+
+    def close(self) -> None:
+        """Close the channel; what is open on it breaks."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Stream:
+    """An open ``Propose`` call. Its answers are read on a thread of its own.
+
+    Args:
+        stub: Of the channel.
+
+    Attributes:
+        messages: All that was received.
+        inbox: All decisions, in the order in which they came, and None when the stream has ended.
+    """
+
+    def __init__(self, stub: OrchestratorStub) -> None:
+        self._requests: queue.SimpleQueue[ProposeRequest | None] = queue.SimpleQueue()
+        self._changed = threading.Condition()
+        self._decisions: dict[str, list[Decision]] = defaultdict(list)
+        self._taken: dict[str, int] = defaultdict(int)
+        self.messages: list[ProposeResponse] = []
+        self.inbox: queue.SimpleQueue[Decision | None] = queue.SimpleQueue()
+        self._end: Failure | None = None
+        self._call = stub.Propose(iter(self._requests.get, None))
+        threading.Thread(target=self._read, args=(self._call,), daemon=True).start()
+
+    def _read(self, call: Any) -> None:
+        end = Failure(grpc.StatusCode.OK, "", (), "")
+        try:
+            for message in call:
+                with self._changed:
+                    self.messages.append(message)
+                    for decision in message.decisions:
+                        self._decisions[decision.proposal_id].append(decision)
+                        self.inbox.put(decision)
+                    self._changed.notify_all()
+        except grpc.RpcError as error:
+            end = failure_of(error)
+        with self._changed:
+            self._end = end
+            self._changed.notify_all()
+        self.inbox.put(None)
+
+    def _await(self, condition: Callable[[], bool], what: str, *, although_ended: bool = False) -> None:
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        with self._changed:
+            while not condition():
+                if self._end is not None and not although_ended:
+                    raise EndedError(what, self._end)
+                assert self._changed.wait(deadline - time.monotonic()), f"{what} did not come"
+
+    def send(self, message: ProposeRequest) -> None:
+        """Send a message."""
+        self._requests.put(message)
+
+    @property
+    def welcome(self) -> Welcome:
+        """What the service said first."""
+        return self.messages[0].welcome
+
+    @property
+    def session_id(self) -> str:
+        """The session of the stream."""
+        return self.welcome.session_id
+
+    def await_welcome(self) -> None:
+        """Return when the service has answered the hello."""
+        self._await(lambda: bool(self.messages), "welcome")
+        assert self.messages[0].HasField("welcome")
+
+    def propose(self, *proposals: Proposal) -> None:
+        """Send proposals in one message."""
+        self.send(ProposeRequest(proposals=proposals))
+
+    def withdraw(self, *proposal_ids: str) -> None:
+        """Say that proposals that wait are no longer wanted."""
+        self.send(ProposeRequest(withdrawals=proposal_ids))
+
+    def decision(self, proposal_id: str) -> Decision:
+        """Return the next decision about a proposal, those that were returned before left out."""
+        taken = self._taken[proposal_id]
+        what = f"decision {taken + 1} about {proposal_id}"
+        self._await(lambda: len(self._decisions[proposal_id]) > taken, what)
+        self._taken[proposal_id] += 1
+        return self._decisions[proposal_id][taken]
+
+    def final(self, proposal_id: str) -> Decision:
+        """Return the next decision about a proposal that is not a queued wait."""
+        while (decision := self.decision(proposal_id)).wait.queued:
+            pass
+        return decision
+
+    def decide(self, proposal: Proposal) -> Decision:
+        """Send a proposal, and return the first decision about it."""
+        self.propose(proposal)
+        return self.decision(proposal.id)
+
+    def decisions(self, proposal_id: str) -> list[Decision]:
+        """Return all decisions about a proposal so far."""
+        with self._changed:
+            return list(self._decisions[proposal_id])
+
+    def answered(self) -> Iterator[Decision]:
+        """Yield all decisions so far."""
+        with self._changed:
+            yield from [decision for message in self.messages for decision in message.decisions]
+
+    def send_ping(self) -> None:
+        """Send a ping, whose answer nobody awaits: the session is renewed."""
+        self.send(ProposeRequest(ping=1))
+
+    def ping(self, number: int) -> None:
+        """Send a ping, and return when it is answered: all that was sent before has been taken."""
+        self.send(ProposeRequest(ping=number))
+        self._await(lambda: any(message.pong == number for message in self.messages), f"pong {number}")
+
+    def close_sending(self) -> None:
+        """Close this side of the stream without a word."""
+        self._requests.put(None)
+
+    def end(self) -> Failure:
+        """Return how the stream ended, waiting for that."""
+        self._await(lambda: self._end is not None, "the end of the stream", although_ended=True)
+        assert self._end is not None
+        return self._end
+
+    @property
+    def ended(self) -> bool:
+        """Whether the stream has ended."""
+        return self._end is not None
+
+    def say_goodbye(self) -> Failure:
+        """End the session with the stream, and return how the stream ended."""
+        self.send(ProposeRequest(goodbye=True))
+        self.close_sending()
+        return self.end()
+
+    def break_off(self) -> None:
+        """Break the stream, as a process does that dies."""
+        self._call.cancel()
+        self._requests.put(None)
+        self.end()

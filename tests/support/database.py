@@ -1,0 +1,95 @@
+"""Looking into a service's SQLite file from outside, and holding it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+RUNNING = 3
+
+
+def rows(database: Path, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """Return the rows of ``query``."""
+    with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def row_counts(database: Path) -> dict[str, int]:
+    """Return how many rows each table has."""
+    names = [name for (name,) in rows(database, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return {name: rows(database, f"SELECT count(*) FROM {name}")[0][0] for name in sorted(names)}
+
+
+def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Return all rows of all tables, but for the sessions', which are renewed by the clock."""
+    names = row_counts(database).keys() - {"session"}
+    return {name: sorted(rows(database, f"SELECT * FROM {name}"), key=repr) for name in names}
+
+
+@contextlib.contextmanager
+def locked(database: Path) -> Iterator[None]:
+    """Keep everyone else from writing, so that what they submit meanwhile is decided in one batch."""
+    with contextlib.closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def most_running(database: Path, tag: str) -> int:
+    """Return how many runs with ``tag`` were Running at once at most, by the histories.
+
+    Where a run left Running in the same microsecond in which another entered it, the leaving counts first:
+    both happened in one transaction.
+    """
+    query = """
+        SELECT state.run_id, state.ordinal, state.type, state.timestamp FROM state
+        JOIN task_run_tag ON task_run_tag.run_id = state.run_id AND task_run_tag.tag = ?
+        WHERE state.kind = 'task' ORDER BY state.run_id, state.ordinal
+    """
+    changes: list[tuple[int, int]] = []
+    run, was_running = "", False
+    for run_id, _ordinal, type_, timestamp in rows(database, query, tag):
+        if run_id != run:
+            run, was_running = run_id, False
+        if (type_ == RUNNING) != was_running:
+            was_running = type_ == RUNNING
+            changes.append((timestamp, 1 if was_running else -1))
+    running = most = 0
+    for _timestamp, change in sorted(changes):
+        running += change
+        most = max(most, running)
+    return most
+
+
+def history_gaps(database: Path) -> list[tuple[Any, ...]]:
+    """Return the runs whose histories have gaps, or whose state is not the last of its history."""
+    return rows(
+        database,
+        """
+        SELECT run.id, run.ordinal, count(state.id), max(state.ordinal), run.state_type FROM
+        (SELECT id, ordinal, state_id, state_type FROM task_run
+         UNION ALL SELECT id, ordinal, state_id, state_type FROM flow_run) AS run
+        LEFT JOIN state ON state.run_id = run.id
+        GROUP BY run.id
+        HAVING count(state.id) != run.ordinal OR max(state.ordinal) != run.ordinal
+            OR (SELECT id FROM state AS last WHERE last.run_id = run.id AND last.ordinal = run.ordinal)
+               != run.state_id
+            OR (SELECT type FROM state AS last WHERE last.run_id = run.id AND last.ordinal = run.ordinal)
+               != run.state_type
+        """,
+    )
+
+
+def slots_of_the_dead(database: Path) -> list[tuple[Any, ...]]:
+    """Return the slots that are held by runs that are not Running."""
+    return rows(
+        database,
+        """
+        SELECT slot.tag, slot.task_run_id FROM slot
+        LEFT JOIN task_run ON task_run.id = slot.task_run_id
+        WHERE task_run.state_type IS NOT 3
+        """,
+    )

@@ -1,0 +1,84 @@
+"""A process with an engine of its own on a shared file: ``DATABASE LEASE hold|work FLOW TAG COUNT``.
+
+``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and proposes each state whose type it is told.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from clearway.v1.proposal_pb2 import Decision, Hello, Proposal
+from clearway.v1.state_pb2 import State, StateType
+from clearway_service.connection import Connection
+from clearway_service.engine import Engine
+from clearway_service.settings import ServiceSettings
+from support.proposals import COMPLETED, move, start
+
+
+def _tell(**what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def _final(inbox: queue.SimpleQueue[Decision]) -> Decision:
+    while (decision := inbox.get()).wait.queued:
+        _tell(waits=decision.run_id)
+    return decision
+
+
+def _hold(connection: Connection, inbox: queue.SimpleQueue[Decision], flow: str, tag: str) -> None:
+    connection.propose([start(flow, tags=[tag])])
+    run_id = _final(inbox).run_id
+    _tell(holds=run_id)
+    for line in sys.stdin:
+        connection.propose([move(run_id, State(type=StateType.Value(f"STATE_TYPE_{line.strip()}")))])
+        decision = _final(inbox)
+        _tell(
+            answer=decision.WhichOneof("answer"),
+            message=decision.abort.message,
+            state=decision.state.message,
+        )
+
+
+def _work(
+    connection: Connection, inbox: queue.SimpleQueue[Decision], flow: str, tag: str, count: int
+) -> None:
+    starts: list[Proposal] = [start(flow, tags=[tag]) for _ in range(count)]
+    waiting = {proposal.id for proposal in starts}
+    connection.propose(starts)
+    completed = 0
+    while completed < count:
+        decision = _final(inbox)
+        assert decision.HasField("accept"), decision
+        if decision.proposal_id in waiting:
+            connection.propose([move(decision.run_id, COMPLETED)])
+        else:
+            completed += 1
+    _tell(completed=completed)
+
+
+def main(database: str, lease: str, mode: str, flow: str, tag: str, count: str) -> None:
+    """Do what the command line says."""
+    inbox: queue.SimpleQueue[Decision] = queue.SimpleQueue()
+
+    def deliver(decisions: list[Decision]) -> None:
+        for decision in decisions:
+            inbox.put(decision)
+
+    engine = Engine.open(ServiceSettings(database=Path(database), lease=timedelta(seconds=float(lease))))
+    connection = engine.connect(Hello(client_name=f"embedded {mode}"), deliver)
+    if mode == "hold":
+        _hold(connection, inbox, flow, tag)
+    else:
+        _work(connection, inbox, flow, tag, int(count))
+    connection.close()
+    engine.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,82 @@
+"""A client of an engine in this process: its decisions are awaited by proposal id."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from clearway.v1.proposal_pb2 import Decision, Hello, Proposal
+from clearway_service.connection import Connection
+from clearway_service.engine import Engine
+from support.waiting import DEADLINE_SECONDS
+
+
+class LocalClient:
+    """A connection to an engine.
+
+    Args:
+        engine: The engine.
+        name: Who the client says it is.
+    """
+
+    def __init__(self, engine: Engine, name: str = "local") -> None:
+        self._changed = threading.Condition()
+        self._decisions: dict[str, list[Decision]] = defaultdict(list)
+        self.on_decisions: Callable[[list[Decision]], None] = _nothing
+        self.connection: Connection = engine.connect(Hello(client_name=name), self._deliver)
+
+    def _deliver(self, decisions: list[Decision]) -> None:
+        with self._changed:
+            for decision in decisions:
+                self._decisions[decision.proposal_id].append(decision)
+            self._changed.notify_all()
+        self.on_decisions(decisions)
+
+    def propose(self, *proposals: Proposal) -> None:
+        """Propose in one go."""
+        self.connection.propose(proposals)
+
+    def decisions(self, proposal_id: str, count: int = 1) -> list[Decision]:
+        """Return all decisions about a proposal, once there are ``count``."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        with self._changed:
+            while len(self._decisions[proposal_id]) < count:
+                assert self._changed.wait(deadline - time.monotonic()), f"no decision about {proposal_id}"
+            return list(self._decisions[proposal_id])
+
+    def decide(self, proposal: Proposal) -> Decision:
+        """Propose, and return the first decision."""
+        self.propose(proposal)
+        return self.decisions(proposal.id)[0]
+
+    @contextmanager
+    def engine_held(self, proposal: Proposal) -> Iterator[None]:
+        """Propose, and hold the engine's thread while it tells the decision, until the block is left.
+
+        What is submitted in the block is so decided in one turn, after it.
+        """
+        held, go_on = threading.Event(), threading.Event()
+
+        def hold(_decisions: list[Decision]) -> None:
+            self.on_decisions = _nothing
+            held.set()
+            assert go_on.wait(DEADLINE_SECONDS)
+
+        self.on_decisions = hold
+        self.propose(proposal)
+        assert held.wait(DEADLINE_SECONDS)
+        try:
+            yield
+        finally:
+            go_on.set()
+
+    def settle(self) -> None:
+        """Return when every proposal so far has an answer."""
+        self.connection.settled().result(DEADLINE_SECONDS)
+
+
+def _nothing(_decisions: list[Decision]) -> None:
+    """Do nothing more."""

@@ -1,0 +1,236 @@
+"""Model: the store made of dictionaries. With the real core it is the oracle of the tests.
+
+It promises the core what the real store promises it, and is stricter about what the core promises in return:
+it takes no state twice, and frees no slot that nobody holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
+from clearway_service.core.decisions import Accept, Reject
+from clearway_service.core.proposals import Proposal, Waiter
+from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
+from clearway_service.core.snapshot import Recorded, Snapshot
+from clearway_service.core.states import ProposedState, State, StateType
+from support.model_loading import Depths, EndedRuns, ModelLoading
+
+
+class ModelRun(NamedTuple):
+    """A run as it is stored."""
+
+    kind: RunKind
+    run: FlowRunSpec | TaskRunSpec
+    progress: Progress
+
+
+class ModelSession(NamedTuple):
+    """A session as it is stored."""
+
+    client_name: str
+    expires: int
+    ended: bool = False
+
+
+@dataclass
+class Model:
+    """A store in memory.
+
+    Attributes:
+        depths: How much of the queues is loaded; None for all there is of everything.
+        elders: The places of those who need slots of several tags, by tag, then by proposal.
+        deliveries: Answers for engines to give, as pairs of owner and proposal id.
+    """
+
+    depths: Depths | None = None
+    runs: dict[str, ModelRun] = field(default_factory=dict)
+    states: dict[str, NewState] = field(default_factory=dict)
+    aborts: dict[str, RecordedAbort] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
+    slots: set[tuple[str, str]] = field(default_factory=set)
+    waiters: dict[str, Waiter] = field(default_factory=dict)
+    elders: dict[str, dict[str, int]] = field(default_factory=dict)
+    sessions: dict[str, ModelSession] = field(default_factory=dict)
+    cache: dict[str, CacheWrite] = field(default_factory=dict)
+    deliveries: set[tuple[str, str]] = field(default_factory=set)
+    places: int = 0
+
+    def holders(self, tag: str) -> set[str]:
+        """Return who holds the slots of a tag."""
+        return {run_id for held, run_id in self.slots if held == tag}
+
+    def queue(self, tag: str) -> list[Waiter]:
+        """Return who stands in the queue of a tag, the earliest first."""
+        here = [waiter for waiter in self.waiters.values() if waiter.until is None]
+        return sorted((w for w in here if w.blocking_tag == tag), key=lambda waiter: waiter.position)
+
+    def eldest(self, tag: str) -> list[Waiter]:
+        """Return who needs slots of a tag and of others, the earliest first."""
+        known = (self.waiters[id_] for id_ in self.elders.get(tag, ()))
+        return sorted((w for w in known if w.until is None), key=lambda waiter: waiter.position)
+
+    def history(self, run_id: str) -> list[NewState]:
+        """Return the states of a run, in order."""
+        return sorted((s for s in self.states.values() if s.run_id == run_id), key=lambda s: s.ordinal)
+
+    # Commands: what calls other than proposals do to the store.
+
+    def create(self, kind: RunKind, run: FlowRunSpec | TaskRunSpec, progress: Progress) -> None:
+        """Create a run; one that is a subflow's is known to the task run that tracks it."""
+        assert run.id not in self.runs
+        if isinstance(run, FlowRunSpec) and run.parent_task_run_id:
+            parent = self.runs[run.parent_task_run_id]
+            assert isinstance(parent.run, TaskRunSpec)
+            self.runs[parent.run.id] = parent._replace(run=parent.run._replace(child_flow_run_id=run.id))
+        self.runs[run.id] = ModelRun(kind, run, progress)
+        self._append(NewState(kind, run.id, 1, progress.state, AnswerKind.NONE, ""))
+
+    def open_session(self, session_id: str, client_name: str, expires: int) -> None:
+        """Open a session."""
+        self.sessions[session_id] = ModelSession(client_name, expires)
+
+    def set_limit(self, tag: str, slots: int) -> set[str]:
+        """Set a tag's limit; a new one counts who is Running. Return the tags to wake."""
+        if tag not in self.limits:
+            self.slots |= {(tag, run_id) for run_id in self.running(tag)}
+        self.limits[tag] = slots
+        return {tag}
+
+    def delete_limit(self, tag: str) -> set[str]:
+        """Remove a tag's limit, if it has one. Return the tags to wake."""
+        if self.limits.pop(tag, None) is None:
+            return set()
+        return self._take_back(tag)
+
+    def reset_limit(self, tag: str) -> set[str]:
+        """Take back all slots of a limited tag. Return the tags to wake."""
+        return self._take_back(tag) if tag in self.limits else set()
+
+    def end_sessions(self, session_ids: Iterable[str]) -> tuple[set[str], EndedRuns]:
+        """End sessions. Return the tags to wake and the runs that lose their session, with why."""
+        ids = set(session_ids)
+        for id_ in ids & self.sessions.keys():
+            self.sessions[id_] = self.sessions[id_]._replace(ended=True)
+        ended: EndedRuns = {
+            (run.kind, run.run.id): f"lost {run.progress.session_id}"
+            for kind in (RunKind.FLOW, RunKind.TASK)
+            for run in self.runs.values()
+            if run.kind is kind and run.progress.session_id in ids and _is_running(run.progress)
+        }
+        gone = [
+            waiter.proposal.id
+            for waiter in self.waiters.values()
+            if waiter.proposal.session_id in ids
+            or (waiter.owner in ids and not waiter.proposal.session_id and waiter.until is None)
+        ]
+        return self.remove_waiters(gone), ended
+
+    def remove_waiters(self, proposal_ids: Iterable[str]) -> set[str]:
+        """Take waiters out of the queues. Return the tags to wake: what was kept for them is free."""
+        woken = set()
+        for id_ in proposal_ids:
+            if self.waiters.pop(id_, None) is not None:
+                woken |= {tag for tag, places in self.elders.items() if places.pop(id_, None) is not None}
+        return woken
+
+    def give_up_places(self, now: int) -> set[str]:
+        """Remove those who have been away for too long. Return the tags to wake."""
+        away = [
+            id_ for id_, waiter in self.waiters.items() if waiter.until is not None and waiter.until <= now
+        ]
+        return self.remove_waiters(away)
+
+    def collect(self, owner: str) -> list[str]:
+        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        mine = sorted(proposal_id for of, proposal_id in self.deliveries if of == owner)
+        self.deliveries -= {(owner, proposal_id) for proposal_id in mine}
+        return mine
+
+    def running(self, tag: str) -> set[str]:
+        """Return the Running task runs for which the limit of a tag counts."""
+        return {
+            id_ for id_, run in self.runs.items() if tag in run.run.limited_tags and _is_running(run.progress)
+        }
+
+    def _take_back(self, tag: str) -> set[str]:
+        self.slots = {slot for slot in self.slots if slot[0] != tag}
+        return {tag}
+
+    def load(
+        self, proposals: Sequence[Proposal], now: int, ended_runs: EndedRuns, woken_tags: set[str]
+    ) -> Snapshot:
+        """Return the snapshot for a batch."""
+        return ModelLoading(self, proposals, ended_runs, woken_tags).load(now)
+
+    def recorded(self, proposal_id: str) -> Recorded | None:
+        """Return what is remembered of the decision about a proposal."""
+        if (abort := self.aborts.get(proposal_id)) is not None:
+            return Recorded(abort.kind, abort.run_id, abort.abort, abort.state)
+        if (made := self.states.get(proposal_id)) is None:
+            return None
+        rejected = made.answer is AnswerKind.REJECT
+        decision = Reject(ProposedState(made.state.type), made.answer_message) if rejected else Accept()
+        return Recorded(made.kind, made.run_id, decision, made.state)
+
+    def write(self, changes: Changes, _now: int) -> None:
+        """Take what a batch changed."""
+        for entry in changes.runs:
+            assert entry.progress is not None
+            assert entry.created is (entry.run.id not in self.runs)
+            self.runs[entry.run.id] = ModelRun(entry.kind, entry.run, entry.progress)
+        for made in changes.states:
+            self._append(made)
+        assert self.slots.issuperset(changes.slots_freed)
+        self.slots -= changes.slots_freed.keys()
+        assert self.slots.isdisjoint(changes.slots_taken)
+        self.slots |= changes.slots_taken.keys()
+        self.cache |= {entry.key: entry for entry in changes.cache}
+        for abort in changes.aborts:
+            assert abort.proposal_id not in self.aborts
+            self.aborts[abort.proposal_id] = abort
+        self._write_waiters(changes)
+        self.deliveries |= set(changes.deliveries)
+
+    def _write_waiters(self, changes: Changes) -> None:
+        for id_ in changes.waiters_removed:
+            assert id_ in self.waiters
+            self.remove_waiters([id_])
+        for id_, tag in changes.waiters_moved.items():
+            self._update(id_, blocking_tag=tag)
+        for id_, waiter in changes.waiters_adopted.items():
+            if id_ in self.waiters:
+                kept = self.waiters[id_].proposal._replace(
+                    session_id=waiter.proposal.session_id, queues=waiter.until is None
+                )
+                self._update(id_, proposal=kept, owner=waiter.owner, until=waiter.until)
+        for id_, waiter in changes.waiters_added.items():
+            assert id_ not in self.waiters
+            self.places += 1
+            kept = waiter.proposal._replace(queues=waiter.until is None, keeps=0, create=None)
+            self.waiters[id_] = waiter._replace(proposal=kept, position=self.places)
+        for id_, tags in changes.waiters_aging.items():
+            for tag in tags:
+                if id_ in self.waiters:
+                    self.elders.setdefault(tag, {}).setdefault(id_, self.waiters[id_].position)
+        for id_, passed in changes.waiters_passed.items():
+            self._update(id_, passed=passed)
+
+    def _update(self, proposal_id: str, **columns: Any) -> None:
+        if proposal_id in self.waiters:
+            self.waiters[proposal_id] = self.waiters[proposal_id]._replace(**columns)
+
+    def _append(self, made: NewState) -> None:
+        assert made.state.id not in self.states, f"state {made.state.id} is made twice"
+        self.states[made.state.id] = made
+
+
+def first_state(state_id: str, now: int) -> State:
+    """Return the Pending state with which a run is created."""
+    return State(state_id, StateType.PENDING, "Pending", now, "", None, None, "", None)
+
+
+def _is_running(progress: Progress) -> bool:
+    return progress.state.type == StateType.RUNNING

@@ -1,0 +1,85 @@
+"""The model as a store of engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from clearway_service.core.changes import Changes
+from clearway_service.core.proposals import Proposal
+from clearway_service.core.runs import FlowRunSpec, RunKind, begin
+from clearway_service.core.snapshot import Snapshot
+from support.engines import (
+    Command,
+    CreateRun,
+    DeleteLimit,
+    EndSession,
+    GiveUpPlaces,
+    Ids,
+    OpenSession,
+    ResetLimit,
+    SetLimit,
+    Withdraw,
+)
+from support.model import Model, first_state
+from support.model_loading import EndedRuns
+
+
+@dataclass
+class OpenedModel:
+    """The model in a transaction: its own dictionaries, which nobody else changes."""
+
+    model: Model
+    now: int
+    new_id: Ids
+
+    def do(self, command: Command) -> tuple[set[str], EndedRuns]:
+        """Carry out a command."""
+        model = self.model
+        woken, ended = set[str](), EndedRuns()
+        match command:
+            case SetLimit(tag, slots):
+                if tag not in model.limits:
+                    self.new_id()
+                woken = model.set_limit(tag, slots)
+            case DeleteLimit(tag):
+                woken = model.delete_limit(tag)
+            case ResetLimit(tag):
+                woken = model.reset_limit(tag)
+            case CreateRun(run):
+                kind = RunKind.FLOW if isinstance(run, FlowRunSpec) else RunKind.TASK
+                model.create(kind, run, begin(first_state(self.new_id(), self.now), ""))
+            case OpenSession(id_, lease):
+                model.open_session(id_, f"client of {id_}", self.now + lease)
+            case EndSession(id_):
+                woken, ended = model.end_sessions([id_])
+            case Withdraw(proposal_ids):
+                woken = model.remove_waiters(proposal_ids)
+            case GiveUpPlaces():
+                woken = model.give_up_places(self.now)
+        return woken, ended
+
+    def collect(self, owner: str) -> list[str]:
+        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        return self.model.collect(owner)
+
+    def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
+        """Return the snapshot for a batch."""
+        return self.model.load(proposals, self.now, ended_runs, woken_tags)
+
+    def write(self, changes: Changes) -> None:
+        """Take what a batch changed."""
+        self.model.write(changes, self.now)
+
+
+@dataclass
+class ModelStore:
+    """A model whose turns come from engines."""
+
+    model: Model
+
+    @contextmanager
+    def transaction(self, now: int, new_id: Ids) -> Iterator[OpenedModel]:
+        """Enter a transaction."""
+        yield OpenedModel(self.model, now, new_id)

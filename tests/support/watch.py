@@ -1,0 +1,230 @@
+"""Watching a machine: what has to hold after every turn, and what once nobody has anything left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from clearway_service.core.decisions import Abort, Accept, Reject, Wait
+from clearway_service.core.proposals import Answer, Proposal, Refusal, Waiter
+from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
+from clearway_service.core.states import TERMINAL, StateType
+from support.engines import Command, CreateRun, ModelEngine, Turn
+from support.model import Model
+
+Told = tuple[Any, ...]
+
+
+class Watch:
+    """Remembers what it has to of the past, and compares.
+
+    Args:
+        model: The store that is watched.
+        max_passed: How often one who waits may be passed over, for itself and for each one before it.
+
+    Attributes:
+        undecided: Proposals that were told to wait, and have had no last word.
+        gone: Proposals whose clients expect no answer from an engine, as pairs of owner and proposal.
+    """
+
+    def __init__(self, model: Model, max_passed: int) -> None:
+        self.undecided: set[str] = set()
+        self.gone: set[tuple[str, str]] = set()
+        self._model = model
+        self._max_passed = max_passed
+        self._told: dict[str, Told] = {}
+        self._uncounted: set[tuple[str, str]] = set()
+        self._passed: dict[str, int] = {}
+        self._before_me: dict[str, set[str]] = {}
+        self._single = False
+
+    def reset(self, tag: str) -> None:
+        """Remember that the runs which hold slots of a tag are no longer counted."""
+        self._uncounted |= {(tag, run_id) for run_id in self._model.running(tag)}
+
+    def before(self, proposals: Sequence[Proposal], commands: Sequence[Command]) -> None:
+        """Look at the store before a turn."""
+        model = self._model
+        self._single = len(proposals) == 1 and not commands
+        self._created = {command.run.id for command in commands if isinstance(command, CreateRun)}
+        self._runs = dict(model.runs)
+        self._slots = set(model.slots)
+        self._waiters = dict(model.waiters)
+        self._counted = {
+            tag: model.holders(tag) if tag in model.limits else model.running(tag) for tag in "abc"
+        }
+        self._sessions = {id_ for id_, session in model.sessions.items() if session.ended}
+
+    def after(self, turn: Turn, now: int) -> None:
+        """Check what has to hold after a turn, done at ``now``."""
+        self._gone(turn)
+        self._check_answers(turn)
+        self._check_effects(turn)
+        self._check_histories(turn)
+        self._check_slots()
+        self._check_bypasses(turn)
+        self._now = now
+
+    def check_quiet(self, engines: Iterable[ModelEngine]) -> None:
+        """Check what has to hold when no engine has anything left to do."""
+        for waiter in self._model.waiters.values():
+            if waiter.until is None:
+                self._check_waits_for_a_reason(waiter)
+        for engine in engines:
+            for id_ in engine.waiting:
+                waits = self._model.waiters.get(id_)
+                mine = waits is not None and waits.owner == engine.owner
+                assert mine or (engine.owner, id_) in self.gone, f"nobody will ever answer {id_}"
+
+    def _gone(self, turn: Turn) -> None:
+        """Remember whose clients are gone: their sessions ended, or they ask through another engine now."""
+        model = self._model
+        woken = {answer.proposal_id for answer in turn.woken}
+        asked = {outcome.proposal_id for outcome in turn.outcomes}
+        for id_, waiter in self._waiters.items():
+            waits = model.waiters.get(id_)
+            elsewhere = waiter.owner != turn.owner and id_ in asked
+            if (waits is None and id_ not in woken | asked) or elsewhere:
+                self.gone.add((waiter.owner, id_))
+        self.gone -= {(waiter.owner, id_) for id_, waiter in model.waiters.items()}
+
+    def _check_answers(self, turn: Turn) -> None:
+        for answer in turn.answers:
+            match answer.decision:
+                case Wait():
+                    assert answer.proposal_id not in self._told, "a proposal has one last word"
+                    self.undecided.add(answer.proposal_id)
+                case _:
+                    self.undecided.discard(answer.proposal_id)
+                    told = _told(answer)
+                    assert self._told.setdefault(answer.proposal_id, told) == told, "a replay says the same"
+        for outcome in turn.outcomes:
+            if isinstance(outcome, Answer) and outcome.queued:
+                woken = {answer.proposal_id for answer in turn.woken}
+                assert outcome.proposal_id in self._model.waiters.keys() | woken
+                assert isinstance(outcome.decision, Wait)
+                assert outcome.decision.retry_after is None
+        if self._single and isinstance(turn.outcomes[0], Refusal) and not turn.changes.states:
+            assert self._model.runs == self._runs, "a refusal changes nothing"
+            assert self._model.slots == self._slots, "a refusal changes nothing"
+
+    def _check_effects(self, turn: Turn) -> None:
+        """Check that only accepts and rejects move runs and slots."""
+        made = {change.state.id for change in turn.changes.states}
+        moved = {
+            answer.run.id
+            for answer in turn.answers
+            if isinstance(answer.decision, Accept | Reject) and answer.proposal_id in made
+        }
+        moved |= {run_id for _kind, run_id in turn.ended_runs}
+        followed = {
+            run.parent_task_run_id
+            for id_ in moved
+            if isinstance(run := self._model.runs[id_].run, FlowRunSpec) and run.parent_task_run_id
+        }
+        for id_, stored in self._model.runs.items():
+            if id_ in self._runs and stored.progress != self._runs[id_].progress:
+                assert id_ in moved | followed, f"{id_} moved, and nobody was told so"
+            if id_ not in self._runs and id_ not in moved:
+                assert stored.progress.state.type == StateType.PENDING
+                assert stored.progress.ordinal == 1
+        for _tag, run_id in (*turn.changes.slots_taken, *turn.changes.slots_freed):
+            assert run_id in moved, f"slots of {run_id} moved, and nobody was told so"
+
+    def _check_histories(self, turn: Turn) -> None:
+        for run_id in {change.run_id for change in turn.changes.states}:
+            history, progress = self._model.history(run_id), self._model.runs[run_id].progress
+            assert [made.ordinal for made in history] == list(range(1, len(history) + 1))
+            assert progress.ordinal == len(history)
+            assert progress.state == history[-1].state
+            assert progress.run_count == sum(made.state.type == StateType.RUNNING for made in history)
+            assert not any(made.state.type in TERMINAL for made in history[:-1])
+            times = [made.state.timestamp for made in history]
+            assert times == sorted(times)
+
+    def _check_slots(self) -> None:
+        model = self._model
+        for tag, run_id in model.slots:
+            stored = model.runs[run_id]
+            assert stored.progress.state.type == StateType.RUNNING, (
+                f"{run_id} holds a slot and is not Running"
+            )
+            session = stored.progress.session_id
+            assert not session or not model.sessions[session].ended, f"{run_id} runs for nobody"
+            assert isinstance(stored.run, TaskRunSpec)
+            assert not stored.run.tracks_subflow
+            assert tag in model.limits
+        for tag, limit in model.limits.items():
+            holders, running = model.holders(tag), model.running(tag)
+            self._uncounted = {
+                (of, id_) for of, id_ in self._uncounted if of != tag or id_ in running - holders
+            }
+            assert {id_ for id_ in running - holders if (tag, id_) not in self._uncounted} == set()
+            if len(holders) > limit:
+                assert holders <= self._counted[tag], f"'{tag}' is over its limit, and someone took a slot"
+
+    def _check_bypasses(self, turn: Turn) -> None:
+        """Count who was passed over in a turn that it waited through, and by whom it may have been."""
+        model = self._model
+        places: dict[str, int] = {}
+        for answer in turn.answers:
+            if isinstance(answer.decision, Accept) and answer.state.type == StateType.RUNNING:
+                waiter = self._waiters.get(answer.proposal_id)
+                place = 2**62 if waiter is None else waiter.position
+                places[answer.run.id] = min(place, places.get(answer.run.id, place))
+        for id_ in self._passed.keys() - self._elders(model.waiters):
+            del self._passed[id_], self._before_me[id_]
+        for id_ in self._elders(self._waiters) & self._elders(model.waiters):
+            elder = model.waiters[id_]
+            wanted = {tag for tag, ids in model.elders.items() if id_ in ids}
+            before = self._before_me.setdefault(id_, set())
+            before |= {w.proposal.id for w in self._several() if w.position < elder.position}
+            passing = {run for tag, run in turn.changes.slots_taken if tag in wanted and run in places}
+            self._passed[id_] = self._passed.get(id_, 0) + sum(
+                places[run] > elder.position for run in passing
+            )
+            bound = self._max_passed * (len(before) + 1)
+            assert self._passed[id_] <= bound, f"{id_} was passed over {self._passed[id_]} times, not {bound}"
+
+    def _elders(self, waiters: dict[str, Waiter]) -> set[str]:
+        known = {id_ for ids in self._model.elders.values() for id_ in ids}
+        return {id_ for id_, waiter in waiters.items() if id_ in known and waiter.until is None}
+
+    def _several(self) -> list[Waiter]:
+        """Return those who may wait for slots of several tags."""
+        waiters = [*self._waiters.values(), *self._model.waiters.values()]
+        return [w for w in waiters if len(self._model.runs[w.proposal.run_id].run.limited_tags) > 1]
+
+    def _check_waits_for_a_reason(self, waiter: Waiter) -> None:
+        model, id_ = self._model, waiter.proposal.id
+        stored = model.runs[waiter.proposal.run_id]
+        state = stored.progress.state
+        assert state.type not in TERMINAL, f"{id_} waits for a run that has ended"
+        assert state.type != StateType.SCHEDULED or (state.scheduled_time or 0) <= self._now
+        session = waiter.proposal.session_id
+        assert not session or not model.sessions[session].ended, f"{id_} waits for nobody"
+        wanted = {
+            tag
+            for tag in stored.run.limited_tags
+            if tag in model.limits and (tag, stored.run.id) not in model.slots
+        }
+        assert all(model.limits[tag] > 0 for tag in wanted), f"{id_} waits for a tag whose limit is 0"
+        tag = waiter.blocking_tag
+        assert tag in wanted, f"{id_} stands in the queue of '{tag}', of which it needs no slot"
+        full = len(model.holders(tag)) >= model.limits[tag]
+        kept = any(
+            elder.passed >= self._max_passed and elder.position < waiter.position
+            for elder in model.eldest(tag)[:1]
+        )
+        behind = model.queue(tag)[0].position < waiter.position
+        assert full or kept or behind, f"{id_} waits for '{tag}', which has a free slot for it"
+
+
+def _told(answer: Answer) -> Told:
+    match answer.decision:
+        case Abort(reason, message):
+            return "abort", reason, message, answer.state
+        case Reject(state, message):
+            return "reject", state.type, message, answer.state
+        case decision:
+            return type(decision).__name__, answer.state

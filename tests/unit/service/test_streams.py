@@ -1,0 +1,100 @@
+"""A served stream that ends before it has begun, or whose client stops listening."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
+from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
+from clearway.v1.proposal_pb2 import Hello, ProposeRequest
+from clearway.v1.server_info_pb2 import GetServerInfoRequest
+from clearway.v1.task_run_pb2 import GetTaskRunRequest
+from clearway_service.engine import Engine
+from clearway_service.server import serving
+from clearway_service.settings import ServiceSettings
+from support.local import LocalClient
+from support.proposals import COMPLETED, move, start
+from support.waiting import DEADLINE_SECONDS, wait_until
+
+HELLO = ProposeRequest(hello=Hello(client_name="tester"))
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Engine]:
+    """Open an engine whose server is patient with calls in flight."""
+    grace = timedelta(minutes=10)
+    settings = ServiceSettings(database=path / "clearway.db", port=0, shutdown_grace=grace)
+    engine = await asyncio.to_thread(Engine.open, settings)
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            yield engine
+    finally:
+        await asyncio.to_thread(engine.close)
+        await engine.close_reader()
+
+
+@asynccontextmanager
+async def channel_to(port: int) -> AsyncIterator[Any]:
+    """Yield a stub for the server on a port."""
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield OrchestratorStub(channel)
+
+
+async def test_a_call_that_says_nothing_does_not_hold_up_the_end_of_the_server(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine, AsyncExitStack() as stack:
+        async with serving(engine) as port:
+            stub = await stack.enter_async_context(channel_to(port))
+            silent, talking = stub.Propose(), stub.Propose()
+            await silent.wait_for_connection()
+            await talking.write(HELLO)
+            assert (await talking.read()).HasField("welcome")
+        for call in (silent, talking):
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await call.read()
+            assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connection(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+        local = await asyncio.to_thread(LocalClient, engine)
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+        with local.engine_held(start(flow.flow_run.id)):
+            call = stub.Propose()
+            await call.write(HELLO)
+            await asyncio.to_thread(wait_until, lambda: engine._pipeline._ordered, "the opening of a session")
+            call.cancel()
+            # A call on the same channel is served after the cancelled one has been heard of.
+            health = asyncio.ensure_future(stub.GetServerInfo(GetServerInfoRequest()))
+            await health
+        gone = lambda: list(engine._connections) == [local.connection]  # noqa: E731
+        await asyncio.to_thread(wait_until, gone, "the end of the connection")
+
+
+async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_session(tmp_path: Path) -> None:
+    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+        await stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag="disk", limit=1))
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+        local = await asyncio.to_thread(LocalClient, engine)
+        holder = start(flow.flow_run.id, tags=["disk"])
+        await asyncio.to_thread(local.decide, holder)
+        waiting, running = start(flow.flow_run.id, tags=["disk"]), start(flow.flow_run.id)
+        call = stub.Propose()
+        await call.write(HELLO)
+        await call.write(ProposeRequest(proposals=[waiting, running]))
+        await call.done_writing()
+        async for _message in call:
+            pass
+        await asyncio.to_thread(local.decide, move(holder.create_task_run.id, COMPLETED))
+        kept = await stub.GetTaskRun(GetTaskRunRequest(id=running.create_task_run.id))
+        left = await stub.GetTaskRun(GetTaskRunRequest(id=waiting.create_task_run.id))
+        assert (kept.task_run.state.name, left.task_run.state.name) == ("Running", "Pending")
