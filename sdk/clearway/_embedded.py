@@ -64,6 +64,11 @@ class EmbeddedTransport:
         if self._pending.withdraw(proposal_id) and not self._closed:
             self._connection().withdraw([proposal_id])
 
+    def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
+        """See ``Transport.note_await``."""
+        if not self._closed:
+            self._connection().note_awaits([(task_run_id, awaited_task_run_id)])
+
     def call(self, method: str, request: Message, timeout: float | None = None) -> Future[Message]:
         """See ``Transport.call``."""
         return get_io_thread().submit(self._call(method, request, timeout))

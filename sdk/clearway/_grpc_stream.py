@@ -75,6 +75,11 @@ class ProposalStream:
         if self._outbox.withdraw(entry):
             self._wake()
 
+    def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
+        """Tell the service that a task run's code waits for another run; for empty, that it no longer does."""
+        self._outbox.note_await(task_run_id, awaited_task_run_id)
+        self._wake()
+
     def _wake(self) -> None:
         # Append first, then look: the writer clears the flag before it looks into the outbox.
         if self._waking:

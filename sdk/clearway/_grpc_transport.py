@@ -75,6 +75,11 @@ class GrpcTransport:
         if entry is not None and not self._closed:
             self._stream.withdraw(entry)
 
+    def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
+        """See ``Transport.note_await``."""
+        if not self._closed:
+            self._stream.note_await(task_run_id, awaited_task_run_id)
+
     def call(self, method: str, request: Message, timeout: float | None = None) -> Future[Message]:
         """See ``Transport.call``."""
         return self._io.submit(self._call(method, request, timeout))

@@ -8,10 +8,11 @@ from typing import Final
 from clearway._errors import exception_for
 from clearway._pending import PendingProposal, PendingProposals
 from clearway.v1 import error_pb2
-from clearway.v1.proposal_pb2 import ProposeRequest
+from clearway.v1.proposal_pb2 import Await, ProposeRequest
 
 _MAX_PROPOSALS: Final = 256
 _MAX_WITHDRAWALS: Final = 4_096
+_MAX_AWAITS: Final = 4_096
 
 
 class Outbox:
@@ -25,6 +26,7 @@ class Outbox:
         self._pending = pending
         self._items: deque[PendingProposal | str] = deque()
         self._withdrawn: deque[str] = deque(maxlen=_MAX_WITHDRAWALS)
+        self._awaits: deque[Await] = deque(maxlen=_MAX_AWAITS)
         self._stream = 0
 
     def add(self, entry: PendingProposal) -> None:
@@ -38,6 +40,10 @@ class Outbox:
         self._withdrawn.append(entry.proposal.id)
         self._items.append(entry.proposal.id)
         return True
+
+    def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
+        """Add that a task run's code waits for another run, or for empty, that it no longer does."""
+        self._awaits.append(Await(task_run_id=task_run_id, awaited_task_run_id=awaited_task_run_id))
 
     def begin_session(self) -> None:
         """Forget what was withdrawn under the session before."""
@@ -69,7 +75,11 @@ class Outbox:
             elif item.stream != self._stream and self._pending.is_pending(item):
                 item.stream = self._stream
                 entries.append(item)
-        return self._messages(entries, withdrawals, max_bytes) if entries or withdrawals else []
+        messages = self._messages(entries, withdrawals, max_bytes) if entries or withdrawals else []
+        if self._awaits:
+            awaits = [self._awaits.popleft() for _ in range(len(self._awaits))]
+            messages.append(ProposeRequest(awaits=awaits).SerializeToString())
+        return messages
 
     def _messages(
         self, entries: list[PendingProposal], withdrawals: list[str], max_bytes: int

@@ -47,6 +47,15 @@ class Transport(Protocol):
         """
         ...
 
+    def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
+        """Tell the service that a task run's code waits for another run, so that this can be explained.
+
+        Args:
+            task_run_id: The run whose code waits.
+            awaited_task_run_id: The run it waits for; empty when it no longer waits.
+        """
+        ...
+
     def call(self, method: str, request: Message, timeout: float | None = None) -> Future[Message]:
         """Make a unary call.
 

@@ -9,6 +9,7 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
+from clearway._awaiting import awaiting
 from clearway.exceptions import Deadlock
 
 if TYPE_CHECKING:
@@ -107,8 +108,9 @@ class Future(Generic[R]):
         lock = allocate_lock()
         lock.acquire()
         self.when_done(lock.release)
-        if lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
-            return True
+        with awaiting(self.task_run_id):
+            if lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
+                return True
         with _guard:
             if self._callbacks is not None:
                 self._callbacks.remove(lock.release)
@@ -151,7 +153,8 @@ class Future(Generic[R]):
 
         self.when_done(wake)
         try:
-            await asyncio.wait_for(waiter, timeout)
+            with awaiting(self.task_run_id):
+                await asyncio.wait_for(waiter, timeout)
         except TimeoutError:
             return self._state is not None
         finally:

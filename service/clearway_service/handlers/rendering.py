@@ -114,13 +114,16 @@ def render_error(proposal_id: str, error: ClearwayError) -> proposal_pb2.Decisio
     )
 
 
-def refusal_error(refusal: Refusal, run_field: str = "run", id_field: str = "id") -> ClearwayError:
+def refusal_error(
+    refusal: Refusal, run_field: str = "run", id_field: str = "id", session_field: str = ""
+) -> ClearwayError:
     """Return what was wrong with a refused proposal, as an error.
 
     Args:
         refusal: The refusal.
         run_field: The request's field that names the run.
         id_field: The request's field that is the proposal's id.
+        session_field: The request's field that names the session; empty where none does.
     """
     subject = refusal.subject
     match refusal.problem:
@@ -137,7 +140,7 @@ def refusal_error(refusal: Refusal, run_field: str = "run", id_field: str = "id"
         case Problem.RUN_CONFLICT:
             return RunConflictError(f"id {subject} is another task run's", "create_task_run.id")
         case Problem.SESSION_EXPIRED:
-            return SessionExpiredError(f"session {subject} has ended; open a new one")
+            return SessionExpiredError(f"session {subject} has ended, or never was; open a new one", session_field)
         case _ as unreachable:
             assert_never(unreachable)
 
