@@ -28,6 +28,7 @@ from clearway_service.store.sessions import (
     extend_all_sessions,
     open_session,
     renew_sessions,
+    reopen_session,
     resume_session,
     shorten_session,
 )
@@ -212,6 +213,9 @@ class Engine:
             silent = int((ticks - connection.heard) * 1e6)
             expires[connection.session_id] = now - silent + self._lease
         renewed = self._pipeline.run(renew_sessions(expires)).result()
+        if self._pipeline.owner not in renewed:
+            # Another engine took this one for dead, as after a long pause.
+            self._pipeline.run(reopen_session(self._pipeline.owner, self._lease))
         for connection in connections:
             if connection.session_id not in renewed:
                 connection.expire()

@@ -24,7 +24,7 @@ from clearway.v1.state_pb2 import (
 from clearway.v1.task_run_pb2 import ListTaskRunsRequest, TaskRunFilter
 from support.client import Client
 from support.limits import set_limit
-from support.proposals import COMPLETED, RUNNING, create_flow, create_task, new_id
+from support.proposals import RUNNING, create_flow, create_task, new_id
 from support.server import Server
 
 
@@ -225,4 +225,3 @@ def test_a_line_without_a_time_gets_that_of_its_arrival(caller: Client) -> None:
     late = line.timestamp.ToDatetime() - flow.created.ToDatetime()
     assert timedelta(0) <= late < timedelta(minutes=1)
     assert caller.stub.WriteLogs(WriteLogsRequest()).written == 0
-    assert COMPLETED

@@ -13,6 +13,7 @@ from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec, GetFlowR
 from clearway.v1.proposal_pb2 import (
     ABORT_REASON_TERMINAL,
     Decision,
+    Proposal,
     SetFlowRunStateRequest,
     SetTaskRunStateRequest,
 )
@@ -252,8 +253,6 @@ def test_the_same_proposal_is_answered_the_same_over_unary_calls_streams_and_res
             ask(client, run, RUNNING)
             history.append("Retrying")
         stream = client.open()
-        from clearway.v1.proposal_pb2 import Proposal  # noqa: PLC0415
-
         proposal = Proposal(id=proposal_id, task_run_id=run, state=FAILED)
         assert stream.decide(proposal) == first
         stream.say_goodbye()

@@ -34,6 +34,7 @@ from clearway.v1.log_pb2 import ListLogsRequest, Log, WriteLogsRequest
 from clearway.v1.orchestrator_pb2 import DESCRIPTOR
 from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
+from clearway.v1.session_pb2 import CloseSessionRequest, KeepAliveRequest, OpenSessionRequest
 from clearway.v1.state_pb2 import STATE_TYPE_PENDING, STATE_TYPE_SCHEDULED, Data, State, StateDetails
 from clearway.v1.task_run_pb2 import (
     CreateTaskRunRequest,
@@ -233,6 +234,38 @@ unknown(
 )
 wrong("GetConcurrencyLimit", lambda _: GetConcurrencyLimitRequest(), "id", "not set")
 wrong("WriteLogs", lambda _: WriteLogsRequest(logs=[Log()]), "logs[0].flow_run_id", "not set")
+
+# Sessions.
+wrong("OpenSession", lambda _: OpenSessionRequest(client_name="n" * 256), "client_name", "256")
+wrong("OpenSession", lambda _: OpenSessionRequest(language="l" * 65), "language", "65")
+wrong("OpenSession", lambda _: OpenSessionRequest(version="v" * 65), "version", "65")
+SESSIONS: list[tuple[str, Callable[[World, str], Message]]] = [
+    ("KeepAlive", lambda _, id_: KeepAliveRequest(session_id=id_)),
+    ("CloseSession", lambda _, id_: CloseSessionRequest(session_id=id_)),
+    (
+        "SetTaskRunState",
+        lambda world, id_: SetTaskRunStateRequest(task_run_id=world.task, state=RUNNING, session_id=id_),
+    ),
+    (
+        "SetFlowRunState",
+        lambda world, id_: SetFlowRunStateRequest(flow_run_id=world.flow, state=RUNNING, session_id=id_),
+    ),
+]
+for method_, build_ in SESSIONS:
+    for bad in BAD_IDS:
+        wrong(method_, lambda world, build=build_, bad=bad: build(world, bad), "session_id", repr(bad))
+    if method_ in ("KeepAlive", "CloseSession"):
+        wrong(method_, lambda world, build=build_: build(world, ""), "session_id", "not set")
+    if method_ != "CloseSession":
+        ended = Case(
+            method_,
+            lambda world, build=build_: build(world, UNKNOWN),
+            "session_id",
+            UNKNOWN,
+            StatusCode.FAILED_PRECONDITION,
+            "SESSION_EXPIRED",
+        )
+        CASES.append(ended)
 
 # Tags.
 TAGGED: list[tuple[str, Callable[[World, str], Message], str]] = [

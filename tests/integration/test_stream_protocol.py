@@ -7,7 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import RpcError, StatusCode
 
 from clearway.v1.error_pb2 import ErrorReason
-from clearway.v1.proposal_pb2 import Hello, Proposal, ProposeRequest, SetTaskRunStateRequest
+from clearway.v1.proposal_pb2 import Await, Hello, Proposal, ProposeRequest, SetTaskRunStateRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.state_pb2 import STATE_TYPE_PENDING, STATE_TYPE_SCHEDULED, Data, State, StateDetails
 from clearway.v1.task_run_pb2 import TaskRunSpec
@@ -180,6 +180,31 @@ def test_a_withdrawal_that_is_no_id_ends_the_stream(caller: Client) -> None:
     end = stream.end()
     assert (end.code, end.fields) == (StatusCode.INVALID_ARGUMENT, ("withdrawals",))
     assert "'42'" in end.message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(Await(), "not set"), (Await(task_run_id="42"), "'42'"), (Await(awaited_task_run_id="42"), "not set")],
+    ids=["nothing", "no id", "no holder"],
+)
+def test_awaits_that_name_no_run_end_the_stream(
+    wrong: Await, said: str, caller: Client, shared_server: Server
+) -> None:
+    stream = caller.open()
+    before = contents(shared_server.database)
+    stream.send(ProposeRequest(awaits=[wrong]))
+    end = stream.end()
+    assert (end.code, end.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert end.fields[0].startswith("awaits")
+    assert said in end.message
+    assert contents(shared_server.database) == before
+
+
+def test_awaits_of_runs_that_do_not_exist_are_ignored(caller: Client) -> None:
+    stream = caller.open()
+    stream.send(ProposeRequest(awaits=[Await(task_run_id=UNKNOWN, awaited_task_run_id=UNKNOWN)]))
+    stream.ping(1)
+    assert stream.say_goodbye().code == StatusCode.OK
 
 
 def _wrong_proposals(flow: str, task: str) -> list[tuple[str, Proposal, str, str]]:

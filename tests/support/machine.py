@@ -7,13 +7,14 @@ one that may happen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from clearway_service.core import queues
-from clearway_service.core.proposals import Answer, Proposal
+from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
 from support.engines import (
@@ -172,12 +173,12 @@ class CoreMachine(RuleBasedStateMachine):
         self,
         engine: int,
         wanted: list[tuple[str, int, int]],
-        commands: list[Command] | None = None,
+        commands: Sequence[Command] = (),
         *,
         drain: bool = True,
     ) -> None:
         """Do a turn, then those that it asks for, and check what has to hold after each."""
-        self._do(engine, self._proposals(wanted), commands or [])
+        self._do(engine, self._proposals(wanted), commands)
         if not drain:
             return
         for _ in range(MOST_WAKING_TURNS):
@@ -190,7 +191,7 @@ class CoreMachine(RuleBasedStateMachine):
             self._do(busy[0], [], [])
         raise AssertionError("waking does not end")
 
-    def _do(self, engine: int, proposals: list[Proposal], commands: list[Command]) -> Turn:
+    def _do(self, engine: int, proposals: list[Proposal], commands: Sequence[Command]) -> Turn:
         made = self.new_id.made
         self.watch.before(proposals, commands)
         done: list[Turn] = []
@@ -305,6 +306,3 @@ def _mode(number: int) -> dict[str, Any]:
 
 def _ends(run: object, state: Any) -> bool:
     return isinstance(run, TaskRunSpec) and not run.tracks_subflow and state.type == RUNNING
-
-
-__all__ = ["Answer", "CoreMachine"]

@@ -140,7 +140,9 @@ def refusal_error(
         case Problem.RUN_CONFLICT:
             return RunConflictError(f"id {subject} is another task run's", "create_task_run.id")
         case Problem.SESSION_EXPIRED:
-            return SessionExpiredError(f"session {subject} has ended, or never was; open a new one", session_field)
+            return SessionExpiredError(
+                f"session {subject} has ended, or never was; open a new one", session_field
+            )
         case _ as unreachable:
             assert_never(unreachable)
 

@@ -68,7 +68,9 @@ class StateHandlers(Handlers):
                 after = self._settings.slot_retry_after // timedelta(microseconds=1)
                 return render.render_decision(result, after)
             case Refusal():
-                raise render.refusal_error(result, f"{proposal.kind.value}_run_id", "proposal_id", "session_id")
+                raise render.refusal_error(
+                    result, f"{proposal.kind.value}_run_id", "proposal_id", "session_id"
+                )
             case Failure(_, error):
                 raise error
 

@@ -89,6 +89,17 @@ def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[st
     return command
 
 
+def reopen_session(session_id: str, lease: int) -> Callable[[Transaction], None]:
+    """Return the command that opens a session that has ended again, with nothing of what it had."""
+
+    def command(transaction: Transaction) -> None:
+        mine = _session.c.id == session_id
+        statement = update(_session).where(mine).values(ended=False, expires=transaction.now + lease)
+        transaction.connection.execute(statement)
+
+    return command
+
+
 def extend_all_sessions(lease: int) -> Callable[[Transaction], None]:
     """Return the command that gives each open session at least ``lease`` from now."""
 
@@ -164,6 +175,7 @@ def _end(transaction: Transaction, messages: dict[str, str]) -> None:
         _waiter.c.session_id.in_(ids)
         | (_waiter.c.owner.in_(ids) & (_waiter.c.session_id == "") & _waiter.c.until.is_(None)),
     )
+    connection.execute(delete(schema.delivery).where(schema.delivery.c.owner.in_(ids)))
     for kind, table in ((RunKind.FLOW, schema.flow_run), (RunKind.TASK, schema.task_run)):
         # The type as a literal, so that the index of Running runs serves.
         running = table.c.session_id.in_(ids) & (table.c.state_type == text("3"))

@@ -1,0 +1,171 @@
+"""The real store of engines: a SQLite file, and its contents as the model has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from clearway_service.core.changes import Changes
+from clearway_service.core.proposals import Proposal
+from clearway_service.core.runs import FlowRunSpec, RunKind
+from clearway_service.core.snapshot import Snapshot
+from clearway_service.core.states import ProposedState, StateType
+from clearway_service.store import schema
+from clearway_service.store.database import Database
+from clearway_service.store.limits import delete_limit, no_limit, reset_limit, set_limit
+from clearway_service.store.loading import load
+from clearway_service.store.rows import flow_run_from, task_run_from, waiter_from
+from clearway_service.store.runs import create_flow_run, create_task_run
+from clearway_service.store.sessions import Client, end_session, open_session, remove_waiters
+from clearway_service.store.statements import RUN_STATE, STATE, WAITER, select_runs
+from clearway_service.store.transaction import Transaction
+from clearway_service.store.writing import write
+from support.engines import (
+    Command,
+    CreateRun,
+    DeleteLimit,
+    EndSession,
+    GiveUpPlaces,
+    Ids,
+    OpenSession,
+    ResetLimit,
+    SetLimit,
+    Withdraw,
+)
+from support.model import Model
+from support.model_loading import EndedRuns
+
+_NoLimit = type(no_limit(""))
+_PENDING = ProposedState(StateType.PENDING)
+
+
+@dataclass
+class OpenedSqlite:
+    """A SQLite file in a transaction."""
+
+    transaction: Transaction
+
+    def do(self, command: Command) -> tuple[set[str], EndedRuns]:
+        """Carry out a command, as the service does."""
+        transaction = self.transaction
+        transaction.woken_tags, transaction.ended_runs = set(), {}
+        waiter = schema.waiter.c
+        match command:
+            case SetLimit(tag, slots):
+                set_limit(tag, slots)(transaction)
+            case DeleteLimit(tag):
+                delete_limit(tag)(transaction)
+            case ResetLimit(tag):
+                reset_limit(tag)(transaction)
+            case CreateRun(run) if isinstance(run, FlowRunSpec):
+                create_flow_run(run, _PENDING)(transaction)
+            case CreateRun(run) if not isinstance(run, FlowRunSpec):
+                create_task_run(run, _PENDING)(transaction)
+            case OpenSession(id_, lease):
+                open_session(id_, Client(f"client of {id_}", "", ""), lease)(transaction)
+            case EndSession(id_):
+                end_session(id_, f"lost {id_}")(transaction)
+            case Withdraw(proposal_ids):
+                remove_waiters(transaction, waiter.proposal_id.in_(proposal_ids))
+            case GiveUpPlaces():
+                remove_waiters(transaction, waiter.until <= transaction.now)
+        return transaction.woken_tags, transaction.ended_runs
+
+    def collect(self, owner: str) -> list[str]:
+        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        table, connection = schema.delivery, self.transaction.connection
+        mine = table.c.owner == owner
+        collected = list(connection.scalars(select(table.c.proposal_id).where(mine).order_by("proposal_id")))
+        connection.execute(delete(table).where(mine))
+        return collected
+
+    def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
+        """Return the snapshot for a batch."""
+        transaction = self.transaction
+        ended = list(ended_runs)
+        return load(transaction.driver, proposals, transaction.now, ended_runs=ended, woken_tags=woken_tags)
+
+    def write(self, changes: Changes) -> None:
+        """Take what a batch changed."""
+        write(self.transaction.driver, changes, self.transaction.now)
+
+
+@dataclass
+class SqliteStore:
+    """A SQLite file whose turns come from engines."""
+
+    database: Database
+
+    @contextmanager
+    def transaction(self, now: int, new_id: Ids) -> Iterator[OpenedSqlite]:
+        """Enter a transaction, which is committed at its end."""
+        connection = self.database.writer
+        with connection.begin():
+            yield OpenedSqlite(Transaction(connection, now, new_id))
+
+    def contents(self) -> dict[str, Any]:
+        """Return all that the file holds, as ``contents`` returns it of a model."""
+        with self.database.writer.begin() as transaction:
+            rows = _Rows(transaction.connection)
+            runs = {RunKind.FLOW: schema.flow_run, RunKind.TASK: schema.task_run}
+            found = {
+                kind: [tuple(row) for row in rows.of(select_runs(table))] for kind, table in runs.items()
+            }
+            flows = [(RunKind.FLOW, *flow_run_from(row)) for row in found[RunKind.FLOW]]
+            tasks = [(RunKind.TASK, *task_run_from(row)) for row in found[RunKind.TASK]]
+            waiter, session = schema.waiter.c, schema.session.c
+            waiters = rows.of(select(waiter.place, *(waiter[name] for name in WAITER)))
+            return {
+                "runs": {run.id: (kind, run, progress) for kind, run, progress in (*flows, *tasks)},
+                "states": sorted(rows.of(select(*(schema.state.c[name] for name in STATE)))),
+                "aborts": sorted(rows.of(select(schema.abort))),
+                "limits": dict(rows.of(select(schema.concurrency_limit.c["tag", "slots"]))),
+                "slots": {(tag, run_id) for tag, run_id, _taken in rows.of(select(schema.slot))},
+                "waiters": {row[1]: waiter_from(row) for row in waiters},
+                "elders": {(tag, id_, place) for tag, place, id_ in rows.of(select(schema.waiter_tag))},
+                "sessions": set(rows.of(select(session["id", "client_name", "expires", "ended"]))),
+                "cache": {row[0]: row for row in rows.of(select(schema.cache_entry))},
+                "deliveries": set(rows.of(select(schema.delivery))),
+            }
+
+
+class _Rows:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def of(self, query: Any) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in self._connection.execute(query)]
+
+
+def contents(model: Model) -> dict[str, Any]:
+    """Return all that a model holds."""
+    columns = len(RUN_STATE) - 1
+    return {
+        "runs": {id_: tuple(stored) for id_, stored in model.runs.items()},
+        "states": sorted(
+            (
+                made.state.id,
+                made.kind.value,
+                made.run_id,
+                made.ordinal,
+                *made.state[1 : columns + 1],
+                *made[4:],
+            )
+            for made in model.states.values()
+        ),
+        "aborts": sorted(
+            (id_, made.kind.value, made.run_id, made.abort.reason, made.abort.message, made.state.id)
+            for id_, made in model.aborts.items()
+        ),
+        "limits": model.limits,
+        "slots": model.slots,
+        "waiters": model.waiters,
+        "elders": {(tag, id_, place) for tag, ids in model.elders.items() for id_, place in ids.items()},
+        "sessions": {(id_, *session) for id_, session in model.sessions.items()},
+        "cache": {key: tuple(entry) for key, entry in model.cache.items()},
+        "deliveries": model.deliveries,
+    }
