@@ -76,7 +76,7 @@ class ProposalStream:
             self._wake()
 
     def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
-        """Tell the service that a task run's code waits for another run; for empty, that it no longer does."""
+        """Tell the service that a task run's code waits for another; for empty, that it no longer does."""
         self._outbox.note_await(task_run_id, awaited_task_run_id)
         self._wake()
 

@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
 from clearway import _operations as operations
+from clearway._engine.farewell import wait_told
+from clearway._interrupts import shielded
 from clearway._transport import Transport, connect, current_transport
 from clearway.context import FlowRunContext
 
@@ -155,16 +157,19 @@ def get_client() -> Client:
 
 
 def _run(transport: Transport, operation: Operation[R]) -> R:
-    flow_run = FlowRunContext.get()
-    if flow_run is not None:  # a flow's code is to see what its own tasks did
-        flow_run.scope.await_answers()
-    try:
-        call = next(operation)
-        while True:
-            call = operation.send(transport.call(call.method, call.request).result())
-    except StopIteration as end:
-        result: R = end.value
-        return result
+    with shielded():
+        flow_run = FlowRunContext.get()
+        if flow_run is not None:  # a flow's code is to see what its own tasks did
+            flow_run.scope.await_answers()
+        try:
+            call = next(operation)
+            while True:
+                response = transport.call(call.method, call.request)
+                wait_told(response)
+                call = operation.send(response.result())
+        except StopIteration as end:
+            result: R = end.value
+            return result
 
 
 async def _run_async(transport: Transport, operation: Operation[R]) -> R:

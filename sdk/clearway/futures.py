@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from clearway._awaiting import awaiting
+from clearway._interrupts import shielded, wait_for_lock
 from clearway.exceptions import Deadlock
 
 if TYPE_CHECKING:
@@ -104,17 +105,18 @@ class Future(Generic[R]):
         """
         if self._state is not None:
             return True
-        self._refuse_deadlock()
-        lock = allocate_lock()
-        lock.acquire()
-        self.when_done(lock.release)
-        with awaiting(self.task_run_id):
-            if lock.acquire(timeout=-1 if timeout is None else max(timeout, 0)):
-                return True
-        with _guard:
-            if self._callbacks is not None:
-                self._callbacks.remove(lock.release)
-        return self._state is not None
+        with shielded():
+            self._refuse_deadlock()
+            lock = allocate_lock()
+            lock.acquire()
+            self.when_done(lock.release)
+            with awaiting(self.task_run_id):
+                if wait_for_lock(lock, timeout):
+                    return True
+            with _guard:
+                if self._callbacks is not None:
+                    self._callbacks.remove(lock.release)
+            return self._state is not None
 
     def _refuse_deadlock(self) -> None:
         asyncio = sys.modules.get("asyncio")

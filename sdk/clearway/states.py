@@ -177,6 +177,10 @@ class State(Generic[R]):
 
         return state_from_proto(message, data)
 
+    def __repr__(self) -> str:
+        """Return what ``str`` does: the rest is in the attributes."""
+        return str(self)
+
     def __str__(self) -> str:
         """Return the name with the type and the message, as in ``Cached(COMPLETED)``."""
         kind = "" if self.name == _DEFAULT_NAMES[self.type] else self.type.name

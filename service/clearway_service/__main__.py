@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+
+# Before gRPC is loaded: it writes lines of its own where an address is in use, and we say so ourselves.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from clearway_service import __version__
 from clearway_service.errors import ClearwayError
@@ -20,7 +24,7 @@ _FAILURE = 1
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the server with command-line ``arguments``; return the exit code."""
-    parser = argparse.ArgumentParser(prog="clearway-server", description="Run the Clearway server.")
+    parser = argparse.ArgumentParser(prog="clearway server start", description="Run the Clearway server.")
     parser.add_argument("--host", help="the address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="the port to listen on; 0 picks a free one (default 4200)")
     parser.add_argument("--database", type=Path, help="the SQLite file (default ~/.clearway/clearway.db)")
@@ -29,13 +33,13 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = replace(ServiceSettings.from_environment(), **given)
     except SettingError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"Error: {error}\n")
         return _USAGE
     configure()
     try:
         asyncio.run(serve(settings))
     except (ClearwayError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"Error: {error}\n")
         return _FAILURE
     return 0
 

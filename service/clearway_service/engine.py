@@ -180,7 +180,7 @@ class Engine:
             looked = time.monotonic()
             try:
                 self._renew(late=late)
-                earliest = self._pipeline.run(expire_sessions(is_dead)).result()
+                earliest = self._pipeline.run(expire_sessions(self._lease, is_dead)).result()
             except ClearwayError:
                 logger.exception("leases could not be renewed; trying again")
             self._stir.wait(self._pause(earliest))

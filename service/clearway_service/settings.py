@@ -1,14 +1,16 @@
-"""Settings of the service: defaults, then ``CLEARWAY_*`` variables, then the command line."""
+"""Settings of the service: defaults, then the profile, ``CLEARWAY_*`` variables, the command line."""
 
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
 DEFAULT_HOME = Path("~/.clearway")
+PROFILE = "profile.toml"
 MAX_PORT = 65_535
 
 
@@ -60,12 +62,13 @@ class ServiceSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
-        """Return the settings that ``environment`` asks for.
+        """Return the settings that ``environment`` asks for, and after it the profile in the home.
 
         Raises:
-            SettingError: A variable has a value that is not allowed.
+            SettingError: A variable has a value that is not allowed, or the profile cannot be read.
         """
         home = Path(environment.get("CLEARWAY_HOME") or DEFAULT_HOME).expanduser()
+        environment = _read_profile(home / PROFILE) | dict(environment)
         database = environment.get("CLEARWAY_DATABASE")
         defaults = cls()
         return cls(
@@ -84,6 +87,17 @@ class ServiceSettings:
             max_message_bytes=_integer(environment, "CLEARWAY_MAX_MESSAGE_BYTES", defaults.max_message_bytes),
             extend_leases=True,
         )
+
+
+def _read_profile(path: Path) -> dict[str, str]:
+    """Return a profile's settings as the variables that they stand for; none where there is no profile."""
+    try:
+        profile = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise SettingError(f"the profile {path} cannot be read: {error}") from error
+    return {f"CLEARWAY_{name.upper()}": str(value) for name, value in profile.items()}
 
 
 def _require(condition: bool, name: str, value: object, right: str) -> None:

@@ -24,7 +24,7 @@ def resume(client: Client, session_id: str) -> Stream | None:
         return None
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_what_was_told_before_the_kill_is_in_the_history(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     with Server(tmp_path / "server.db") as server, Client(server.address) as client:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.waiting import wait_until
 
 from clearway import TaskFuture, flow, get_client, task
 from clearway.schemas import TaskRunExplanation, WaitCause
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("service")
 

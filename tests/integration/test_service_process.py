@@ -8,6 +8,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -31,6 +32,7 @@ from support.proposals import (
     move,
     names,
     new_id,
+    seconds,
     start,
 )
 from support.server import Server
@@ -54,7 +56,7 @@ def test_the_server_says_where_it_listens(shared_server: Server) -> None:
 
 
 def test_health_is_served(caller: Client) -> None:
-    stub = health_pb2_grpc.HealthStub(caller.channel)
+    stub: Any = health_pb2_grpc.HealthStub(caller.channel)
     for name in ("", "clearway.v1.Orchestrator"):
         answer = stub.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -64,7 +66,7 @@ def test_health_is_served(caller: Client) -> None:
 
 
 def test_reflection_tells_every_rpc(caller: Client) -> None:
-    stub = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
     requests = [
         reflection_pb2.ServerReflectionRequest(list_services=""),
         reflection_pb2.ServerReflectionRequest(file_containing_symbol="clearway.v1.Orchestrator"),
@@ -88,13 +90,11 @@ def test_a_port_that_is_taken_is_a_clear_line_and_exit_code_1(shared_server: Ser
     ("arguments", "environment", "said"),
     [
         (["--port", "70000"], {}, "70000"),
-        (["--port", "many"], {}, "many"),
         (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "soon"}, "CLEARWAY_LEASE_SECONDS is 'soon'"),
         (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "0.5"}, "lease"),
         (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "nan"}, "CLEARWAY_LEASE_SECONDS"),
-        (["--port", "0"], {"CLEARWAY_MAX_MESSAGE_BYTES": "1"}, "max_message_bytes"),
     ],
-    ids=["port", "word", "lease", "short", "nan", "bytes"],
+    ids=["port", "lease", "short", "nan"],
 )
 def test_a_wrong_setting_is_a_clear_line_and_exit_code_2(
     arguments: list[str], environment: dict[str, str], said: str, tmp_path: Path
@@ -178,7 +178,7 @@ def test_a_waiting_unary_caller_that_is_lost_with_the_server_gets_no_slot(tmp_pa
         held, waits = (create_task(client, flow, tags=[tag]).id for _ in range(2))
         client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=held, state=RUNNING))
         request = SetTaskRunStateRequest(
-            proposal_id=new_id(), task_run_id=waits, state=RUNNING, wait_timeout={"seconds": 60}
+            proposal_id=new_id(), task_run_id=waits, state=RUNNING, wait_timeout=seconds(60)
         )
         with ThreadPoolExecutor() as pool:
             call = pool.submit(client.fails, "SetTaskRunState", request)

@@ -1,4 +1,4 @@
-"""Slots on the stream: who waits is told by itself, in order, and limits may change meanwhile."""
+"""Slots on the stream: who waits is told by itself, and in order."""
 
 from __future__ import annotations
 
@@ -8,15 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from grpc import StatusCode
 
-from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    DeleteConcurrencyLimitByTagRequest,
-    GetConcurrencyLimitRequest,
-    ResetConcurrencyLimitByTagRequest,
-)
 from clearway.v1.proposal_pb2 import (
     ABORT_REASON_HELD,
-    ABORT_REASON_LIMIT_ZERO,
     ABORT_REASON_TERMINAL,
     Proposal,
 )
@@ -41,6 +34,7 @@ from support.proposals import (
     with_result,
 )
 from support.server import Server
+from support.slots import finish, hold, stand
 
 
 @pytest.fixture
@@ -54,26 +48,6 @@ def stream(caller: Client) -> Iterator[Stream]:
     yield stream
     if not stream.ended:
         stream.say_goodbye()
-
-
-def hold(stream: Stream, flow: str, *tags: str) -> str:
-    """Start a run that must get its slots at once; return its id."""
-    decision = stream.decide(start(flow, tags=tags))
-    assert decision.HasField("accept"), decision
-    return decision.run_id
-
-
-def stand(stream: Stream, flow: str, *tags: str) -> Proposal:
-    """Start a run that has to wait; return its proposal."""
-    proposal = start(flow, tags=tags)
-    decision = stream.decide(proposal)
-    assert decision.wait.queued, decision
-    return proposal
-
-
-def finish(stream: Stream, *run_ids: str) -> None:
-    for run_id in run_ids:
-        assert stream.decide(move(run_id, COMPLETED)).HasField("accept")
 
 
 def test_a_wait_says_why_and_which_place(caller: Client, stream: Stream, flow: str) -> None:
@@ -262,105 +236,6 @@ def test_who_waits_is_answered_from_the_cache_when_the_slot_is_free(
     assert decision.HasField("reject")
     assert (decision.state.name, decision.state.data.inline) == ("Cached", b"42")
     assert stream.decision(third.id).HasField("accept")
-
-
-def test_a_new_limit_counts_the_runs_that_run_already(caller: Client, stream: Stream, flow: str) -> None:
-    tag = f"tag-{new_id()}"
-    running = [hold(stream, flow, tag) for _ in range(3)]
-    request = CreateConcurrencyLimitRequest(tag=tag, limit=2)
-    answer = caller.stub.CreateConcurrencyLimit(request)
-    assert set(answer.concurrency_limit.active_slots) == set(running)
-    assert not answer.HasField("previous_limit")
-    waits = stand(stream, flow, tag)
-    finish(stream, running[0])
-    assert len(stream.decisions(waits.id)) == 1
-    finish(stream, running[1])
-    assert stream.decision(waits.id).HasField("accept")
-
-
-def test_a_raised_limit_wakes_who_waits_and_a_lowered_one_drains(
-    caller: Client, stream: Stream, flow: str
-) -> None:
-    tag = set_limit(caller, 1)
-    held = hold(stream, flow, tag)
-    waiting = [stand(stream, flow, tag) for _ in range(3)]
-    answer = caller.stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=tag, limit=3))
-    assert answer.previous_limit == 1
-    assert stream.decision(waiting[0].id).HasField("accept")
-    assert stream.decision(waiting[1].id).HasField("accept")
-    set_limit(caller, 1, tag)
-    finish(stream, held, waiting[0].create_task_run.id)
-    assert len(stream.decisions(waiting[2].id)) == 1
-    assert names(caller, waiting[1].create_task_run.id) == ["Pending", "Running"]
-    finish(stream, waiting[1].create_task_run.id)
-    assert stream.decision(waiting[2].id).HasField("accept")
-
-
-def test_a_deleted_limit_lets_all_go(caller: Client, stream: Stream, flow: str) -> None:
-    tag = set_limit(caller, 1)
-    hold(stream, flow, tag)
-    waiting = [stand(stream, flow, tag) for _ in range(5)]
-    caller.stub.DeleteConcurrencyLimitByTag(DeleteConcurrencyLimitByTagRequest(tag=tag))
-    assert all(stream.decision(proposal.id).HasField("accept") for proposal in waiting)
-
-
-def test_a_limit_of_zero_aborts_who_waits_and_who_comes_but_not_who_runs(
-    caller: Client, stream: Stream, flow: str
-) -> None:
-    tag = set_limit(caller, 1)
-    held = hold(stream, flow, tag)
-    waits = stand(stream, flow, tag)
-    set_limit(caller, 0, tag)
-    aborted = stream.decision(waits.id)
-    assert aborted.abort.reason == ABORT_REASON_LIMIT_ZERO
-    assert tag in aborted.abort.message
-    assert stream.decide(start(flow, tags=[tag])).abort.reason == ABORT_REASON_LIMIT_ZERO
-    assert stream.decide(move(held, RUNNING)).HasField("accept")
-    finish(stream, held)
-
-
-def test_zero_aborts_who_waits_in_another_tags_queue(caller: Client, stream: Stream, flow: str) -> None:
-    first, second = set_limit(caller, 1), set_limit(caller, 1)
-    hold(stream, flow, second)
-    waits = stand(stream, flow, first, second)
-    set_limit(caller, 0, first)
-    assert stream.decision(waits.id).abort.reason == ABORT_REASON_LIMIT_ZERO
-
-
-def test_a_reset_takes_all_slots_back_and_lets_waiters_go(caller: Client, stream: Stream, flow: str) -> None:
-    tag = set_limit(caller, 2)
-    held = [hold(stream, flow, tag) for _ in range(2)]
-    waiting = [stand(stream, flow, tag) for _ in range(3)]
-    freed = caller.stub.ResetConcurrencyLimitByTag(ResetConcurrencyLimitByTagRequest(tag=tag)).freed
-    assert [holder.task_run_id for holder in freed] == held
-    assert {holder.client_name for holder in freed} == {"tester"}
-    assert stream.decision(waiting[0].id).HasField("accept")
-    assert stream.decision(waiting[1].id).HasField("accept")
-    assert get_limit(caller, tag).waiting == 1
-    # Those who lost their slots free none when they end.
-    finish(stream, *held)
-    assert len(stream.decisions(waiting[2].id)) == 1
-
-
-def test_a_limit_shows_holders_and_waiters(caller: Client, flow: str) -> None:
-    tag = set_limit(caller, 1)
-    holder, waiter = caller.open(name="the holder"), caller.open(name="the waiter")
-    run_id = hold(holder, flow, tag)
-    proposals = [stand(waiter, flow, tag) for _ in range(2)]
-    limit = get_limit(caller, tag)
-    assert caller.stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(id=limit.id)).concurrency_limit == limit
-    (held,) = limit.holders
-    run = get_task(caller, run_id)
-    assert (held.task_run_id, held.task_run_name, held.flow_run_id) == (run_id, run.name, flow)
-    assert (held.client_name, held.since) == ("the holder", run.state.timestamp)
-    assert held.lease_expires.ToDatetime() > held.since.ToDatetime()
-    assert [waiting.proposal_id for waiting in limit.waiters] == [each.id for each in proposals]
-    assert [waiting.position for waiting in limit.waiters] == [1, 2]
-    assert {waiting.client_name for waiting in limit.waiters} == {"the waiter"}
-    assert limit.waiting == 2
-    holder.say_goodbye()
-    assert waiter.decision(proposals[0].id).HasField("accept")
-    waiter.say_goodbye()
 
 
 def test_goodbye_hands_all_slots_on_at_once(caller: Client, stream: Stream, flow: str) -> None:

@@ -23,10 +23,40 @@ def row_counts(database: Path) -> dict[str, int]:
     return {name: rows(database, f"SELECT count(*) FROM {name}")[0][0] for name in sorted(names)}
 
 
+class Contents:
+    """What a database has in it, to be compared with what it has later.
+
+    Args:
+        database: The SQLite file.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._connection = sqlite3.connect(database, timeout=30, isolation_level=None)
+        self._version = -1
+        self._rows: dict[str, list[tuple[Any, ...]]] = {}
+
+    def now(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Return all rows of all tables, but for the sessions', which are renewed by the clock."""
+        version = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            names = row_counts(self._database).keys() - {"session"}
+            self._rows = {
+                name: sorted(self._connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+                for name in names
+            }
+            self._version = version
+        return self._rows
+
+    def close(self) -> None:
+        """Look no more."""
+        self._connection.close()
+
+
 def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of all tables, but for the sessions', which are renewed by the clock."""
-    names = row_counts(database).keys() - {"session"}
-    return {name: sorted(rows(database, f"SELECT * FROM {name}"), key=repr) for name in names}
+    """Return what ``Contents`` finds now."""
+    with contextlib.closing(Contents(database)) as found:
+        return found.now()
 
 
 @contextlib.contextmanager

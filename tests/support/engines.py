@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
-from clearway_service.core.proposals import Answer, Outcome, Proposal
+from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.snapshot import Snapshot
 from support.model_loading import EndedRuns
@@ -197,7 +197,7 @@ class ModelEngine:
         for proposal, outcome in zip(asked, outcomes, strict=True):
             if isinstance(outcome, Answer) and outcome.queued:
                 self.waiting[proposal.id] = proposal
-            else:
+            elif isinstance(outcome, Answer) or outcome.problem is not Problem.PROPOSAL_CONFLICT:
                 self.waiting.pop(proposal.id, None)
         for answer in woken:
             self.waiting.pop(answer.proposal_id, None)

@@ -38,8 +38,10 @@ from support.model_loading import Depths
 from support.model_store import ModelStore
 from support.watch import Watch
 
-TAG_SETS = (("a",), ("a", "b"), ("b",), ("a", "b", "c"), ("b", "c"), ())
-KEYS = ("", "", "", "", "key", "other key")
+TAG_SETS = (("a",), ("a", "b"), ("b",), ("a",), ("a", "b"), ("b", "c"), ("a", "b", "c"), ("c",), ())
+KEYS = ("", "", "", "", "", "", "", "", "", "key", "other key")
+Intent = tuple[str, int, int]
+
 LEASE = 3_600 * SECOND
 KEEPS = 60 * SECOND
 # Small, so that the bound is met within a few steps.
@@ -49,29 +51,28 @@ MOST_WAKING_TURNS = 500
 
 RUNNING, COMPLETED, FAILED = StateType.RUNNING, StateType.COMPLETED, StateType.FAILED
 
+# How often each is proposed: slots are to be wanted by many, and to be freed one by one.
+WEIGHTS = {
+    "start": 8,
+    "complete": 6,
+    "leave": 2,
+    "run": 2,
+    "again": 2,
+    "fail": 1,
+    "cancel": 1,
+    "crash": 1,
+    "later": 1,
+    "now": 1,
+    "replay": 1,
+    "mix up": 1,
+    "flow": 1,
+}
 intents = st.tuples(
-    st.sampled_from(
-        ["start"] * 5
-        + ["complete"] * 4
-        + [
-            "run",
-            "run",
-            "fail",
-            "cancel",
-            "crash",
-            "later",
-            "now",
-            "again",
-            "again",
-            "replay",
-            "mix up",
-            "flow",
-        ]
-    ),
-    st.integers(0, 11),
-    st.integers(0, 11),
+    st.sampled_from([kind for kind, weight in WEIGHTS.items() for _ in range(weight)]),
+    st.integers(0, 35),
+    st.integers(0, 35),
 )
-turns = st.lists(intents, min_size=1, max_size=4)
+turns = st.lists(intents, min_size=1, max_size=6)
 tags = st.sampled_from("aabbc")
 drains = st.sampled_from([True, True, True, False])
 
@@ -121,14 +122,30 @@ class CoreMachine(RuleBasedStateMachine):
         self.turn(0, [], [SetLimit("a", 1), SetLimit("b", 1)])
 
     @rule(engine=st.integers(0, 1), wanted=turns, drain=drains)
-    def propose(self, engine: int, wanted: list[tuple[str, int, int]], drain: bool) -> None:
+    def propose(self, engine: int, wanted: list[Intent], drain: bool) -> None:
         """Propose something, and do nothing else."""
         self.turn(engine, wanted, drain=drain)
 
-    @rule(engine=st.integers(0, 1), wanted=turns, tag=tags, slots=st.integers(0, 3), drain=drains)
-    def limit(
-        self, engine: int, wanted: list[tuple[str, int, int]], tag: str, slots: int, drain: bool
-    ) -> None:
+    @rule(engine=st.integers(0, 1), wanted=st.lists(turns, min_size=1, max_size=6))
+    def propose_more(self, engine: int, wanted: list[list[Intent]]) -> None:
+        """Propose something, several times in a row."""
+        for each in wanted:
+            self.turn(engine, each)
+
+    @rule(engine=st.integers(0, 1), first=st.integers(0, 8), numbers=st.lists(st.integers(0, 35), max_size=6))
+    def hurry(self, engine: int, first: int, numbers: list[int]) -> None:
+        """Let slots be freed and be wanted by others at once, again and again."""
+        for number in numbers:
+            self.turn(engine, [("complete", number, 0), ("start", first, 0)])
+
+    @rule(
+        engine=st.integers(0, 1),
+        wanted=turns,
+        tag=tags,
+        slots=st.sampled_from([1, 1, 2, 2, 3, 0]),
+        drain=drains,
+    )
+    def limit(self, engine: int, wanted: list[Intent], tag: str, slots: int, drain: bool) -> None:
         """Set, raise or lower a limit."""
         self.turn(engine, wanted, [SetLimit(tag, slots)], drain=drain)
 
@@ -140,7 +157,7 @@ class CoreMachine(RuleBasedStateMachine):
             self.turn(engine, [], [ResetLimit(tag) if resets else DeleteLimit(tag)])
 
     @rule(engine=st.integers(0, 1), which=st.integers(0, 1), wanted=turns, drain=drains)
-    def lose_session(self, engine: int, which: int, wanted: list[tuple[str, int, int]], drain: bool) -> None:
+    def lose_session(self, engine: int, which: int, wanted: list[Intent], drain: bool) -> None:
         """Let a client die, and another come."""
         ended, self.sessions[which] = self.sessions[which], f"session-{self._number()}"
         self.turn(engine, wanted, [EndSession(ended), OpenSession(self.sessions[which], LEASE)], drain=drain)
@@ -164,7 +181,7 @@ class CoreMachine(RuleBasedStateMachine):
             self.turn(engine, [], [Withdraw(tuple(sorted(ids)))])
 
     @rule(engine=st.integers(0, 1), seconds=st.sampled_from([1, 10, 61]), wanted=turns)
-    def pass_time(self, engine: int, seconds: int, wanted: list[tuple[str, int, int]]) -> None:
+    def pass_time(self, engine: int, seconds: int, wanted: list[Intent]) -> None:
         """Let time pass: scheduled runs may begin, places of those who are away are given up."""
         self.now += seconds * SECOND
         self.turn(engine, wanted, [GiveUpPlaces()])
@@ -172,7 +189,7 @@ class CoreMachine(RuleBasedStateMachine):
     def turn(
         self,
         engine: int,
-        wanted: list[tuple[str, int, int]],
+        wanted: list[Intent],
         commands: Sequence[Command] = (),
         *,
         drain: bool = True,
@@ -205,7 +222,7 @@ class CoreMachine(RuleBasedStateMachine):
     def same(self, done: list[Turn]) -> None:
         """Check that all stores did the same."""
 
-    def _proposals(self, wanted: list[tuple[str, int, int]]) -> list[Proposal]:
+    def _proposals(self, wanted: list[Intent]) -> list[Proposal]:
         proposals: list[Proposal] = []
         for kind, first, second in wanted:
             proposal = self._proposal(kind, first, second)
@@ -233,8 +250,11 @@ class CoreMachine(RuleBasedStateMachine):
         return self._for(id_, state, second)._replace(create=run)
 
     def _move(self, kind: str, first: int, second: int) -> Proposal | None:
-        running = sorted(id_ for _tag, id_ in self.model.slots)
-        known = running if running and kind in ("complete", "fail") else self.tasks
+        known = self.tasks
+        if kind in ("complete", "fail"):
+            known = sorted({id_ for _tag, id_ in self.model.slots}) or known
+        if kind == "leave":
+            known = sorted({waiter.proposal.run_id for waiter in self.model.waiters.values()}) or known
         if not known:
             return None
         run_id, key = known[first % len(known)], KEYS[second % len(KEYS)]
@@ -242,6 +262,7 @@ class CoreMachine(RuleBasedStateMachine):
             "run": ProposedState(RUNNING, cache_key=key),
             "complete": ProposedState(COMPLETED, cache_key=key, data=run_id.encode()),
             "fail": ProposedState(FAILED, message="no"),
+            "leave": ProposedState(StateType.CANCELLED),
             "cancel": ProposedState(StateType.CANCELLED),
             "crash": ProposedState(StateType.CRASHED),
             "later": ProposedState(StateType.SCHEDULED, scheduled_time=self.now + 10 * SECOND),
@@ -299,9 +320,11 @@ class CoreMachine(RuleBasedStateMachine):
 
 def _mode(number: int) -> dict[str, Any]:
     """Return how a proposal waits: in the queue, not at all, or away with its place kept."""
-    return ({"queues": True}, {"queues": True}, {"queues": False}, {"queues": False, "keeps": KEEPS})[
-        number % 4
-    ]
+    if number % 8 == 6:
+        return {"queues": False}
+    if number % 8 == 7:
+        return {"queues": False, "keeps": KEEPS}
+    return {"queues": True}
 
 
 def _ends(run: object, state: Any) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import Select, Table, delete, select
 
 from clearway_service.core.changes import Changes
 from clearway_service.core.proposals import Proposal
@@ -117,17 +117,16 @@ class SqliteStore:
             }
             flows = [(RunKind.FLOW, *flow_run_from(row)) for row in found[RunKind.FLOW]]
             tasks = [(RunKind.TASK, *task_run_from(row)) for row in found[RunKind.TASK]]
-            waiter, session = schema.waiter.c, schema.session.c
-            waiters = rows.of(select(waiter.place, *(waiter[name] for name in WAITER)))
+            waiters = rows.of(_columns(schema.waiter, "place", *WAITER))
             return {
-                "runs": {run.id: (kind, run, progress) for kind, run, progress in (*flows, *tasks)},
-                "states": sorted(rows.of(select(*(schema.state.c[name] for name in STATE)))),
+                "runs": {made[1].id: made for made in flows} | {made[1].id: made for made in tasks},
+                "states": sorted(rows.of(_columns(schema.state, *STATE))),
                 "aborts": sorted(rows.of(select(schema.abort))),
-                "limits": dict(rows.of(select(schema.concurrency_limit.c["tag", "slots"]))),
+                "limits": dict(rows.of(_columns(schema.concurrency_limit, "tag", "slots"))),
                 "slots": {(tag, run_id) for tag, run_id, _taken in rows.of(select(schema.slot))},
                 "waiters": {row[1]: waiter_from(row) for row in waiters},
                 "elders": {(tag, id_, place) for tag, place, id_ in rows.of(select(schema.waiter_tag))},
-                "sessions": set(rows.of(select(session["id", "client_name", "expires", "ended"]))),
+                "sessions": set(rows.of(_columns(schema.session, "id", "client_name", "expires", "ended"))),
                 "cache": {row[0]: row for row in rows.of(select(schema.cache_entry))},
                 "deliveries": set(rows.of(select(schema.delivery))),
             }
@@ -139,6 +138,10 @@ class _Rows:
 
     def of(self, query: Any) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self._connection.execute(query)]
+
+
+def _columns(table: Table, *names: str) -> Select[Any]:
+    return select(*(table.c[name] for name in names))
 
 
 def contents(model: Model) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A client process that strives to finish its runs, whatever is killed around it: ``ADDRESS FLOW TAG NAME KEYS``.
+"""A client process that strives to finish its runs, whatever is killed: ``ADDRESS FLOW TAG NAME KEYS``.
 
 It starts a run for each key, completes those that may run, and tells each accept that it was told before it
 does anything else. A successor with the same keys takes up what is left.

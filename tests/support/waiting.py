@@ -12,7 +12,7 @@ DEADLINE_SECONDS = 30.0
 _PAUSE_SECONDS = 0.01
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = DEADLINE_SECONDS) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, seconds: float = DEADLINE_SECONDS) -> T:
     """Return the first true value of ``condition``.
 
     Args:

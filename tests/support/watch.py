@@ -100,8 +100,8 @@ class Watch:
                     assert self._told.setdefault(answer.proposal_id, told) == told, "a replay says the same"
         for outcome in turn.outcomes:
             if isinstance(outcome, Answer) and outcome.queued:
-                woken = {answer.proposal_id for answer in turn.woken}
-                assert outcome.proposal_id in self._model.waiters.keys() | woken
+                last = {answer.proposal_id for answer in turn.answers if not answer.queued}
+                assert outcome.proposal_id in self._model.waiters.keys() | last
                 assert isinstance(outcome.decision, Wait)
                 assert outcome.decision.retry_after is None
         if self._single and isinstance(turn.outcomes[0], Refusal) and not turn.changes.states:
@@ -172,6 +172,9 @@ class Watch:
                 waiter = self._waiters.get(answer.proposal_id)
                 place = 2**62 if waiter is None else waiter.position
                 places[answer.run.id] = min(place, places.get(answer.run.id, place))
+        for tag, run_id in turn.changes.slots_taken:
+            if run_id in places:
+                self._check_order(turn, tag, run_id, places[run_id])
         for id_ in self._passed.keys() - self._elders(model.waiters):
             del self._passed[id_], self._before_me[id_]
         for id_ in self._elders(self._waiters) & self._elders(model.waiters):
@@ -185,6 +188,14 @@ class Watch:
             )
             bound = self._max_passed * (len(before) + 1)
             assert self._passed[id_] <= bound, f"{id_} was passed over {self._passed[id_]} times, not {bound}"
+
+    def _check_order(self, turn: Turn, tag: str, run_id: str, place: int) -> None:
+        """Check that a slot of ``tag`` went past nobody who stood in its queue the whole turn."""
+        asked = {outcome.proposal_id for outcome in turn.outcomes}
+        for waiter in self._model.queue(tag):
+            stood = self._waiters.get(waiter.proposal.id)
+            if stood is not None and stood.blocking_tag == tag and waiter.proposal.id not in asked:
+                assert waiter.position > place, f"{run_id} took a slot of '{tag}' before {waiter.proposal.id}"
 
     def _elders(self, waiters: dict[str, Waiter]) -> set[str]:
         known = {id_ for ids in self._model.elders.values() for id_ in ids}

@@ -12,6 +12,7 @@ from clearway._engine.scope import FlowScope
 from clearway._engine.submission import submit
 from clearway._engine.task_run import TaskRun
 from clearway._engine.task_steps import task_steps
+from clearway._interrupts import shielded
 from clearway.context import FlowRunContext, TaskRunContext, current_tags
 from clearway.exceptions import MissingContext, NestedTask
 from clearway.futures import Future
@@ -32,18 +33,19 @@ def call_task(
         Its result, or its state with ``return_state``; of an async task in an async flow, a coroutine of
         that.
     """
-    scope = _scope_for(task)
-    parameters = task.signature.bind(*arguments)
-    early = not (return_state or task.is_async)
-    run = TaskRun(task, scope, parameters, _tags(task), wait_for, settles_early=early)
-    if not task.is_async:
-        state = drive(task_steps(run))
-    elif scope.is_async:
-        return _awaited(run, return_state=return_state)
-    else:
-        future = submit(run, copy_context())
-        future.block()
-        state = future.current_state()
+    with shielded():
+        scope = _scope_for(task)
+        parameters = task.signature.bind(*arguments)
+        early = not (return_state or task.is_async)
+        run = TaskRun(task, scope, parameters, _tags(task), wait_for, settles_early=early)
+        if not task.is_async:
+            state = drive(task_steps(run))
+        elif scope.is_async:
+            return _awaited(run, return_state=return_state)
+        else:
+            future = submit(run, copy_context())
+            future.block()
+            state = future.current_state()
     return state if return_state else state.result()
 
 
@@ -66,7 +68,8 @@ def submit_task(
     context = copy_context()
     if task.is_async and scope.is_async:
         return _submitted(run, context, return_state=return_state)
-    future = submit(run, context)
+    with shielded():
+        future = submit(run, context)
     return _state(future) if return_state and future.block() else future
 
 
@@ -92,7 +95,8 @@ def map_task(
     for upstream in mapped_upstreams(parameters):
         if isinstance(upstream, Future):
             upstream.block()
-    futures = _submit_each(task, scope, parameters, upstreams)
+    with shielded():
+        futures = _submit_each(task, scope, parameters, upstreams)
     return [_state(future) for future in futures if future.block()] if return_state else futures
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearway._engine.effects import Steps
+from clearway._interrupts import shield_again
 from clearway.states import State
 
 
@@ -16,6 +17,7 @@ def drive(steps: Steps) -> State[Any]:
             try:
                 reply = effect.block()
             except BaseException as error:  # noqa: BLE001 - the steps decide what it means
+                shield_again()
                 effect = steps.throw(error)
             else:
                 effect = steps.send(reply)

@@ -13,6 +13,8 @@ from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from clearway._engine.farewell import wait_told
+from clearway._interrupts import unshielded
 from clearway._transport import Transport
 from clearway.futures import Future
 from clearway.states import State
@@ -43,7 +45,9 @@ class Propose:
 
     def block(self) -> Decision:
         """Wait for the decision."""
-        return self.transport.propose(self.proposal).result()
+        future = self.transport.propose(self.proposal)
+        wait_told(future)
+        return future.result()
 
     async def wait(self) -> Decision:
         """Wait for the decision."""
@@ -60,6 +64,7 @@ class Answer:
 
     def block(self) -> Any:
         """Wait for the answer."""
+        wait_told(self.future)
         return self.future.result()
 
     async def wait(self) -> Any:
@@ -77,7 +82,8 @@ class Sleep:
 
     def block(self) -> None:
         """Sleep."""
-        time.sleep(self.seconds)
+        with unshielded():
+            time.sleep(self.seconds)
 
     async def wait(self) -> None:
         """Sleep."""
@@ -134,7 +140,8 @@ class Execute:
     def block(self) -> Outcome:
         """Run the code in this thread."""
         try:
-            return Outcome(self.call())
+            with unshielded():
+                return Outcome(self.call())
         except Exception as error:  # noqa: BLE001 - the user's, and what the run's state is made of
             return Outcome(error=error)
 

@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from clearway._interrupts import wait_for_lock
+
 _SECONDS = 10.0  # the service may be what is gone
 
 _log = logging.getLogger("clearway.engine")
@@ -50,7 +52,7 @@ class Farewell:
             _unanswered()
 
 
-def wait_told(future: Future[Any], timeout: float | None) -> bool:
+def wait_told(future: Future[Any], timeout: float | None = None) -> bool:
     """Block until a future is done and those who were to be told have been; return whether it is in time.
 
     ``concurrent.futures.wait`` returns before the callbacks are called.
@@ -58,7 +60,7 @@ def wait_told(future: Future[Any], timeout: float | None) -> bool:
     lock = allocate_lock()
     lock.acquire()
     future.add_done_callback(lambda _: lock.release())
-    return lock.acquire(timeout=-1 if timeout is None else timeout)
+    return wait_for_lock(lock, timeout)
 
 
 def _unanswered() -> None:

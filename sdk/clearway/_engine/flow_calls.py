@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.drivers import drive, drive_async
+from clearway._engine.farewell import wait_told
 from clearway._engine.flow_run import FlowRun
 from clearway._engine.flow_steps import flow_steps
 from clearway._engine.scope import FlowScope
+from clearway._interrupts import shielded, watched
 from clearway._transport import connect
 from clearway.context import FlowRunContext, TaskRunContext
 from clearway.exceptions import NestedTask
@@ -42,8 +45,9 @@ def call_flow(
     run = FlowRun(flow, parent, parameters, wait_for)
     if flow.is_async and (parent is None or parent.is_async):
         return _awaited(run, return_state=return_state)
-    run.transport = connect()
-    state = _beside(parent, run) if flow.is_async and parent is not None else drive(flow_steps(run))
+    with watched() if parent is None else nullcontext(), shielded():
+        run.transport = connect()
+        state = _beside(parent, run) if flow.is_async and parent is not None else drive(flow_steps(run))
     return state if return_state else state.result()
 
 
@@ -60,6 +64,7 @@ def _beside(parent: FlowScope, run: FlowRun) -> State[Any]:
     """Run an async subflow of a sync flow on the event loop beside it."""
     future = parent.loop_thread().submit(drive_async(flow_steps(run)))
     try:
+        wait_told(future)
         return future.result()
     except BaseException:
         future.cancel()  # an interrupt of this thread is to reach the subflow; otherwise it has ended already

@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from clearway._interrupts import unshielded
+
 R = TypeVar("R")
 
 
@@ -33,4 +35,5 @@ class LoopThread:
     def close(self, timeout: float) -> None:
         """Cancel what still runs on the loop, and end the thread; code that blocks is left behind."""
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(timeout)
+        with unshielded():
+            self._thread.join(timeout)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from clearway._engine.inputs import Upstream
+from clearway._interrupts import unshielded
 from clearway._signature import CallSignature
 from clearway._unmapped import unmapped
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
@@ -41,7 +42,8 @@ def mapped_parameters(signature: CallSignature, parameters: dict[str, Any]) -> I
         if isinstance(value, unmapped):
             whole[name] = value.value
         elif _is_iterable(value):
-            mapped[name] = list(value)
+            with unshielded():
+                mapped[name] = list(value)
         else:
             whole[name] = value
     length = _common_length(mapped, whole)

@@ -147,7 +147,7 @@ class FlowScope:
     def await_answers(self) -> None:
         """Block until all that was sent is answered, so that the service's answers to calls include it."""
         for future in self.unanswered():
-            wait_told(future, None)
+            wait_told(future)
 
     async def await_answers_async(self) -> None:
         """Wait as ``await_answers``."""

@@ -209,6 +209,8 @@ class Submission:
         except BaseException as error:
             get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.throw, error)))
             raise
+        finally:
+            self._code = self.run.stop = None  # no cycles are left behind: see the tests
         self._worked = True
         # Results are written by what follows, which must not hold up the loop.
         get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))

@@ -9,6 +9,7 @@ from clearway._engine.effects import Execute
 from clearway._engine.outcomes import describe, interruption
 from clearway._engine.run_inputs import NO_INPUTS, RunInputs
 from clearway._ids import new_id
+from clearway._interrupts import unshielded
 from clearway.context import TaskRunContext, task_run_entered
 from clearway.futures import AsyncTaskFuture, Future, TaskFuture
 from clearway.states import Cancelled, Crashed, Pending, Running, State, StateDetails
@@ -128,7 +129,7 @@ class TaskRun:
             self._parameters = self.inputs.resolved(self._parameters)
         make_key = self.task.cache_key_fn
         if make_key is not None:
-            with task_run_entered(self._context()) as context:
+            with unshielded(), task_run_entered(self._context()) as context:
                 self.cache_key = self.task.checked_cache_key(make_key(context, dict(self._parameters)))
 
     # What the run proposes.

@@ -172,7 +172,7 @@ class LimitExplanation(_message.Message):
 
     @_builtins.property
     def ancestor(self) -> _concurrency_limit_pb2.SlotHolder:
-        """ancestor is the holder whose own code waits for the run, so that neither can go on; unset where there is none."""
+        """ancestor is the holder whose own code waits for the run, itself or through others; unset for none."""
 
     def __init__(
         self,

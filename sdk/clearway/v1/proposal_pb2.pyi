@@ -592,8 +592,8 @@ class SetTaskRunStateRequest(_message.Message):
     @_builtins.property
     def wait_timeout(self) -> _duration_pb2.Duration:
         """wait_timeout is how long the call may wait in the queue for a slot. From 0 to the service's bound (1 hour);
-        unset or 0 answers a wait with `retry_after` at once; the proposal keeps its place in the queue for as
-        long again, for the same `proposal_id` sent after that time.
+        when it is over, a wait with `retry_after` is answered, and the place is given up. Unset or 0 answers a
+        wait with `retry_after` at once; with a `proposal_id` the place is kept for twice that time.
         """
 
     def __init__(

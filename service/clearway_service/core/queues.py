@@ -63,6 +63,8 @@ class Queues:
 
     def _reserved(self, limit: Limit, position: int) -> bool:
         """Return whether the tag's free slots are kept for an elder, and so not for one at ``position``."""
+        if limit.limit is None:
+            return False
         if not limit.elders:
             # Those who were loaded have gone, and there are more: they are asked in the next turn.
             return not limit.elders_complete
@@ -127,7 +129,9 @@ class Queues:
         elders = {
             limit.elders[0].proposal.id: limit.elders[0]
             for tag in taken
-            if (limit := self._snapshot.limits[tag]).elders and limit.elders[0].position < position
+            if (limit := self._snapshot.limits[tag]).limit is not None
+            and limit.elders
+            and limit.elders[0].position < position
         }
         for elder in elders.values():
             passed = elder._replace(passed=elder.passed + 1)
@@ -177,7 +181,7 @@ class Queues:
             if limit is not None
             and not limit.exhausted
             and (
-                (not limit.elders and not limit.elders_complete)
+                (limit.limit is not None and not limit.elders and not limit.elders_complete)
                 or (
                     not limit.complete
                     and not (limit.queue and self._reserved(limit, limit.queue[-1].position))

@@ -35,12 +35,15 @@ class ExplanationHandlers(Handlers):
         answer = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
         if progress.state.scheduled_time is not None:
             answer.scheduled_time.CopyFrom(render.timestamp(progress.state.scheduled_time))
+        awaited = ""
         for row in await self._read(select_runner(spec.id)):
-            answer.holder.CopyFrom(render.render_holder(Holder(*row)))
+            holder = Holder(*row)
+            answer.holder.CopyFrom(render.render_holder(holder))
+            awaited = await self._name(holder.awaits)
         await self._add_limits(answer, spec)
         await self._add_upstream(answer, spec)
         answer.cause = self._cause(answer, progress)
-        answer.summary = self._summary(answer, spec, progress)
+        answer.summary = self._summary(answer, spec, progress, awaited)
         return answer
 
     async def _add_limits(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
@@ -68,6 +71,11 @@ class ExplanationHandlers(Handlers):
                 holders=[render.render_holder(holder) for holder in mine],
                 ancestor=None if ancestor is None else render.render_holder(ancestor),
             )
+
+    async def _name(self, run_id: str) -> str:
+        """Return a task run's name; empty for none."""
+        rows = await self._read(queries.select_run(RunKind.TASK, run_id)) if run_id else []
+        return task_run_from(rows[0])[0].name if rows else ""
 
     async def _ancestor(self, run_id: str, holders: list[Holder]) -> Holder | None:
         """Return the holder whose code waits, itself or through others that wait, for the run."""
@@ -112,7 +120,11 @@ class ExplanationHandlers(Handlers):
         return explanation_pb2.WAIT_CAUSE_CLIENT
 
     def _summary(
-        self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec, progress: Progress
+        self,
+        answer: explanation_pb2.ExplainTaskRunResponse,
+        spec: TaskRunSpec,
+        progress: Progress,
+        awaited: str,
     ) -> str:
         match answer.cause:
             case explanation_pb2.WAIT_CAUSE_LIMIT:
@@ -126,7 +138,8 @@ class ExplanationHandlers(Handlers):
             case explanation_pb2.WAIT_CAUSE_CLIENT:
                 return f"{spec.name} is {progress.state.name}: its client has not proposed to run it"
             case _:
-                return f"{spec.name} is {progress.state.name}: it waits for nothing"
+                waits_for = f"its code waits for {awaited}" if awaited else "it waits for nothing"
+                return f"{spec.name} is {progress.state.name}: {waits_for}"
 
 
 def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
@@ -135,10 +148,14 @@ def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
         return f"tag '{limit.tag}': a free slot is kept for a run that has waited longer; {place}"
     if limit.HasField("ancestor"):
         return (
-            f"tag '{limit.tag}': held by its own ancestor {limit.ancestor.task_run_name}, "
-            f"whose code waits for this run while it holds the slot, so neither can go on; {place}"
+            f"tag '{limit.tag}': {_held(limit)} held by its own ancestor {limit.ancestor.task_run_name}, "
+            f"whose code waits for this run while it holds the slot; {place}"
         )
     names = [holder.task_run_name for holder in limit.holders[:_SHOWN_HOLDERS]]
     more = limit.taken - len(names)
     held = ", ".join(names) + (f" and {more} more" if more > 0 else "")
     return f"tag '{limit.tag}': {limit.taken} of {limit.limit} slots are taken, by {held}; {place}"
+
+
+def _held(limit: explanation_pb2.LimitExplanation) -> str:
+    return "the only slot is" if limit.taken == 1 else f"one of {limit.taken} slots is"

@@ -67,7 +67,7 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
 def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
     """Return the command that notes pairs of task runs: the code of the first waits for the second.
 
-    Where the second waits for a slot that the first one holds, neither can go on; that is logged.
+    Where the second waits for a slot of which the first one holds one, that is logged.
     """
 
     def command(transaction: Transaction) -> None:
@@ -76,8 +76,8 @@ def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
             transaction.connection.execute(statement)
             for tag in transaction.connection.scalars(_select_shared_tags(task_run_id, awaited)):
                 logger.warning(
-                    "task run %s waits for a slot of tag '%s' that is held by its own ancestor, task run %s, "
-                    "whose code waits for it: neither can go on",
+                    "task run %s waits for a slot of tag '%s', of which one is held by its own ancestor, "
+                    "task run %s, whose code waits for it",
                     awaited,
                     tag,
                     task_run_id,

@@ -239,6 +239,8 @@ session = Table(
     _text("version"),
     _number("opened"),
     _number("expires"),
+    # When its stream broke; null while it is there, or where it went silent.
+    _number("lost", nullable=True),
     _text("process"),
     Column("ended", Boolean, nullable=False, server_default=text("0")),
     Index("ix_session_expires", "ended", "expires"),

@@ -69,7 +69,9 @@ def shorten_session(session_id: str, grace: int) -> Callable[[Transaction], None
     def command(transaction: Transaction) -> None:
         expires = transaction.now + grace
         mine = (_session.c.id == session_id) & (_session.c.expires > expires)
-        transaction.connection.execute(update(_session).where(mine).values(expires=expires))
+        transaction.connection.execute(
+            update(_session).where(mine).values(expires=expires, lost=transaction.now)
+        )
 
     return command
 
@@ -83,7 +85,7 @@ def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[st
         found = set(connection.scalars(select(_session.c.id).where(is_open)))
         for session_id in found:
             mine = _session.c.id == session_id
-            connection.execute(update(_session).where(mine).values(expires=expires[session_id]))
+            connection.execute(update(_session).where(mine).values(expires=expires[session_id], lost=None))
         return found
 
     return command
@@ -120,10 +122,11 @@ def end_session(session_id: str, message: str) -> Callable[[Transaction], None]:
     return command
 
 
-def expire_sessions(is_dead: Callable[[str], bool]) -> Callable[[Transaction], int | None]:
+def expire_sessions(lease: int, is_dead: Callable[[str], bool]) -> Callable[[Transaction], int | None]:
     """Return the command that ends the sessions whose leases have run out, or whose processes have died.
 
     Args:
+        lease: How long a session outlives a silent client, in microseconds.
         is_dead: Whether a process, by its name, has provably died.
 
     The command answers when the next lease runs out, in microseconds since 1970; None where there is none.
@@ -134,9 +137,10 @@ def expire_sessions(is_dead: Callable[[str], bool]) -> Callable[[Transaction], i
         messages = {}
         for row in connection.execute(select(_session).where(_session.c.ended.is_(False))):
             if row.expires <= transaction.now:
-                messages[row.id] = _expired(row)
+                messages[row.id] = _expired(row, lease)
             elif row.process and is_dead(row.process):
-                messages[row.id] = f"lost its client {row.client_name}: its process has died"
+                found = _time(transaction.now)
+                messages[row.id] = f"lost its client {row.client_name}: its process was found dead at {found}"
         if messages:
             _end(transaction, messages)
             # A process that died may have been about to answer those who waited for its slots.
@@ -153,17 +157,26 @@ def expire_sessions(is_dead: Callable[[str], bool]) -> Callable[[Transaction], i
 def remove_waiters(transaction: Transaction, which: ColumnElement[bool]) -> None:
     """Take waiters out of the queues; the slots that were kept for them are for others then."""
     connection, elders = transaction.connection, schema.waiter_tag
-    places = select(_waiter.c.place).where(which)
-    kept = elders.c.place.in_(places)
+    kept = elders.c.proposal_id.in_(select(_waiter.c.proposal_id).where(which))
     transaction.woken_tags.update(connection.scalars(select(elders.c.tag).where(kept).distinct()))
     transaction.left_queue.update(connection.scalars(select(_waiter.c.proposal_id).where(which)))
     connection.execute(delete(elders).where(kept))
     connection.execute(delete(_waiter).where(which))
 
 
-def _expired(row: Any) -> str:
-    since = datetime.fromtimestamp(row.expires / 1e6, UTC).isoformat(timespec="seconds")
-    return f"lost its client {row.client_name}: nothing was heard of it until its lease ran out at {since}"
+def _expired(row: Any, lease: int) -> str:
+    if row.lost is not None:
+        seconds = (row.expires - row.lost) / 1e6
+        return (
+            f"lost its client {row.client_name}: its stream broke at {_time(row.lost)}, "
+            f"and it did not come back within {seconds:g} s"
+        )
+    heard = _time(row.expires - lease)
+    return f"lost its client {row.client_name}: nothing was heard of it after {heard}"
+
+
+def _time(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
 
 
 def _end(transaction: Transaction, messages: dict[str, str]) -> None:

@@ -70,7 +70,7 @@ def test_whom_a_dead_process_was_about_to_wake_is_woken(service: Service) -> Non
         other.execute("DELETE FROM concurrency_limit")
         other.execute("DELETE FROM slot")
         other.execute(
-            "INSERT INTO session VALUES (?, 'other', '', '', 0, ?, ?, 0)",
+            "INSERT INTO session VALUES (?, 'other', '', '', 0, ?, NULL, ?, 0)",
             (new_id(), 2**62, f"{host}/4194305/0.00"),
         )
     for proposal in waiting[1:]:

@@ -1,0 +1,116 @@
+"""Ctrl-C while a sync flow runs in the main thread.
+
+Python raises ``KeyboardInterrupt`` between any two instructions: also where a lock was just taken and nobody
+is left to release it, or within a callback of the garbage collector, which drops it. So while a flow runs, an
+interrupt that finds the main thread in our own code waits until that code is at a point where it can be
+raised. In the user's code, and while we wait for something, it is raised at once; and so is a second one.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from _thread import LockType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class _MainThread:
+    """What the main thread is at."""
+
+    def __init__(self) -> None:
+        self.ident = 0  # of the thread whose interrupts are looked after; 0 for none
+        self.shielded = False
+        self.pending = False
+
+
+_main = _MainThread()
+
+
+def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
+    if _main.shielded and not _main.pending:
+        _main.pending = True
+        return
+    _main.pending = False
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Look after interrupts in the block, if this is the main thread and nobody else looks after them."""
+    if (
+        _main.ident
+        or threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    ):
+        yield
+        return
+    _main.shielded = _main.pending = False
+    _main.ident = threading.get_ident()
+    signal.signal(signal.SIGINT, _on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        _main.ident = 0
+
+
+class shielded:  # noqa: N801 - used as a function; a class since it stands in the way of every task run
+    """Let an interrupt wait until the block is left: it is the SDK's own code."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before: bool | None = None
+        if _main.ident and _main.ident == threading.get_ident():
+            self._before = _main.shielded
+            _main.shielded = True
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self._before is not False:
+            return
+        _main.shielded = False
+        if _main.pending:
+            _main.pending = False
+            if not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt
+
+
+class unshielded:  # noqa: N801 - as above
+    """Let an interrupt be raised in the block: it is the user's code, or waits for something."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = _main.shielded and _main.ident == threading.get_ident()
+        if not self._before:
+            return
+        try:
+            _main.shielded = False
+            _raise_pending()
+        except BaseException:
+            _main.shielded = True
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        if self._before:
+            _main.shielded = True
+
+
+def _raise_pending() -> None:
+    if _main.pending:
+        _main.pending = False
+        raise KeyboardInterrupt
+
+
+def shield_again() -> None:
+    """Be in the SDK's own code again, after an interrupt that may have come on the way back to it."""
+    if _main.ident and _main.ident == threading.get_ident():
+        _main.shielded = True
+
+
+def wait_for_lock(lock: LockType, timeout: float | None = None) -> bool:
+    """Acquire a lock that another thread releases; return whether that was in time. Can be interrupted."""
+    with unshielded():
+        return lock.acquire(timeout=-1 if timeout is None else max(timeout, 0.0))

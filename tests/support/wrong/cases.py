@@ -1,0 +1,101 @@
+"""Cases: a wrong request, and the status, details and message that it is to be answered with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc import StatusCode
+
+UNKNOWN = "0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e"
+BAD_IDS = ("42", "0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4", "not-an-id", "\0")
+BAD_TIMES = (
+    Timestamp(seconds=-1),
+    Timestamp(seconds=253_402_300_800),
+    Timestamp(nanos=-1),
+    Timestamp(nanos=1_000_000_000),
+)
+BAD_DURATIONS = (
+    Duration(seconds=-1),
+    Duration(nanos=-1),
+    Duration(seconds=1, nanos=-1),
+    Duration(nanos=1_000_000_000),
+    Duration(seconds=315_360_001),
+    Duration(seconds=2**62),
+)
+
+
+class World(NamedTuple):
+    """What there is before: a flow run and a task run."""
+
+    flow: str
+    task: str
+
+
+class Case(NamedTuple):
+    """A wrong request.
+
+    Attributes:
+        method: The RPC.
+        build: Makes the request.
+        field: What the details are to name.
+        said: What the message is to have in it.
+        code: The status.
+        reason: That of the details.
+    """
+
+    method: str
+    build: Callable[[World], Message]
+    field: str
+    said: str
+    code: StatusCode = StatusCode.INVALID_ARGUMENT
+    reason: str = "INVALID_ARGUMENT"
+
+
+Build = Callable[[World, Any], Message]
+
+
+def wrong(method: str, field: str, build: Build, values: Iterable[tuple[Any, str]]) -> list[Case]:
+    """Return a case for each of ``values``, which are pairs of a value and what is to be said of it."""
+    return [Case(method, _bind(build, value), field, said) for value, said in values]
+
+
+def missing(method: str, field: str, request: Message) -> list[Case]:
+    """Return the case of a request that has not set ``field``."""
+    return [Case(method, lambda _: request, field, "not set")]
+
+
+def not_found(method: str, field: str, build: Build, said: str = UNKNOWN) -> list[Case]:
+    """Return the case of a name that nothing has."""
+    reason = "LIMIT_NOT_FOUND" if "Limit" in method else "RUN_NOT_FOUND"
+    return [Case(method, _bind(build, said), field, said, StatusCode.NOT_FOUND, reason)]
+
+
+def _bind(build: Build, value: Any) -> Callable[[World], Message]:
+    def make(world: World) -> Message:
+        return build(world, value)
+
+    return make
+
+
+def said_as(values: Iterable[Any], say: Callable[[Any], str] = repr) -> list[tuple[Any, str]]:
+    """Return each of ``values`` with how it is named in a message."""
+    return [(value, say(value)) for value in values]
+
+
+def too_long(longest: int) -> list[tuple[str, str]]:
+    """Return a text that is one character too long, and its length."""
+    return [("x" * (longest + 1), str(longest + 1))]
+
+
+def say_time(time: Timestamp) -> str:
+    """Return how a time is named in a message."""
+    return f"{time.seconds} s {time.nanos} ns"
+
+
+WRONG_IDS = said_as(BAD_IDS)
+WRONG_TIMES = said_as(BAD_TIMES, say_time)
+WRONG_DURATIONS = [(span, " s") for span in BAD_DURATIONS]

@@ -1,0 +1,83 @@
+"""Wrong pages and filters of lists, and wrong keys of the cache."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+
+from clearway.v1.cache_pb2 import LookupCacheRequest
+from clearway.v1.concurrency_limit_pb2 import ListConcurrencyLimitsRequest
+from clearway.v1.flow_run_pb2 import FlowRunFilter, ListFlowRunsRequest
+from clearway.v1.log_pb2 import ListLogsRequest
+from clearway.v1.state_pb2 import STATE_TYPE_PENDING
+from clearway.v1.task_run_pb2 import ListTaskRunsRequest, TaskRunFilter
+from support.wrong.cases import WRONG_TIMES, Build, Case, missing, said_as, too_long, wrong
+
+
+def _token(text: bytes) -> str:
+    return base64.urlsafe_b64encode(text).decode()
+
+
+def _say_token(token: str) -> str:
+    return token[:60]
+
+
+_BAD_TOKENS = ("?", "é", _token(b"\xff\xfe"))
+_ARABIC_ONE = "\u0661"
+_BAD_NUMBERS = (
+    _token(b"x"),
+    _token(b"-1"),
+    _token(b"9" * 30),
+    _token(b"9" * 5_000),
+    _token(_ARABIC_ONE.encode()),
+)
+_BAD_SIZES = said_as((-1, 1_001, 2**31 - 1, -(2**31)))
+
+_NUMBERED: list[tuple[str, Callable[..., Message]]] = [
+    ("ListFlowRuns", ListFlowRunsRequest),
+    ("ListTaskRuns", ListTaskRunsRequest),
+    ("ListLogs", ListLogsRequest),
+]
+
+
+def _pages(method: str, make: Callable[..., Message], tokens: tuple[str, ...]) -> list[Case]:
+    return [
+        *wrong(method, "page_token", lambda _, token: make(page_token=token), said_as(tokens, _say_token)),
+        *wrong(method, "page_size", lambda _, size: make(page_size=size), _BAD_SIZES),
+    ]
+
+
+def _filters(method: str, make: Callable[..., Message], names: str) -> list[Case]:
+    def having(field: str) -> Build:
+        return lambda _, value: make(**{field: value})
+
+    def one_of(types: Any) -> Message:
+        return make(state_types=[STATE_TYPE_PENDING, types])
+
+    many = [(["n"] * 101, "101")]
+    return [
+        *wrong(method, "filter.created_after", having("created_after"), WRONG_TIMES),
+        *wrong(method, "filter.created_before", having("created_before"), WRONG_TIMES),
+        *wrong(method, "filter.state_types", lambda _, type_: one_of(type_), said_as((0, 8, 99, -1))),
+        *wrong(method, "filter.name_contains", having("name_contains"), too_long(255)),
+        *wrong(method, "filter.state_names", having("state_names"), many),
+        *wrong(method, f"filter.{names}", having(names), many),
+    ]
+
+
+CASES: list[Case] = []
+for _method, _make in _NUMBERED:
+    CASES += _pages(_method, _make, _BAD_TOKENS + _BAD_NUMBERS)
+CASES += _pages("ListConcurrencyLimits", ListConcurrencyLimitsRequest, _BAD_TOKENS)
+CASES += _filters(
+    "ListFlowRuns", lambda **given: ListFlowRunsRequest(filter=FlowRunFilter(**given)), "flow_names"
+)
+CASES += _filters(
+    "ListTaskRuns", lambda **given: ListTaskRunsRequest(filter=TaskRunFilter(**given)), "task_keys"
+)
+CASES += wrong("ListLogs", "min_level", lambda _, level: ListLogsRequest(min_level=level), said_as((-1, 101)))
+CASES += missing("LookupCache", "key", LookupCacheRequest())
+CASES += wrong("LookupCache", "key", lambda _, key: LookupCacheRequest(key=key), too_long(1_024))

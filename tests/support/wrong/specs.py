@@ -1,0 +1,81 @@
+"""Wrong words about runs when they are created, and wrong lines of logs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
+from clearway.v1.log_pb2 import Log, WriteLogsRequest
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput, TaskRunSpec
+from support.wrong.cases import WRONG_DURATIONS, WRONG_TIMES, Build, Case, missing, said_as, too_long, wrong
+
+
+def _flow(field: str) -> Build:
+    def build(_: Any, value: Any) -> CreateFlowRunRequest:
+        given: dict[str, Any] = {"flow_name": "f", field: value}
+        return CreateFlowRunRequest(flow_run=FlowRunSpec(**given))
+
+    return build
+
+
+def _task(field: str) -> Build:
+    def build(world: Any, value: Any) -> CreateTaskRunRequest:
+        given: dict[str, Any] = {"task_key": "t", "dynamic_key": "0", field: value}
+        return CreateTaskRunRequest(task_run=TaskRunSpec(flow_run_id=world.flow, **given))
+
+    return build
+
+
+def _line(field: str) -> Build:
+    def build(world: Any, value: Any) -> WriteLogsRequest:
+        given: dict[str, Any] = {field: value}
+        good, bad = Log(flow_run_id=world.flow), Log(flow_run_id=world.flow, **given)
+        return WriteLogsRequest(logs=[good, bad])
+
+    return build
+
+
+_EMPTY = [("", "not set")]
+_BAD_RETRIES = said_as((-1, 10_001, 2**31 - 1))
+_NO_OBJECTS = ("[]", "1", "null", "{", "nonsense", '{"a": NaN}', '{"a": -Infinity}', '{"a":' + "[" * 100_000)
+_LARGE_OBJECT = '{"a": "' + "é" * 262_144 + '"}'
+_MANY_INPUTS = [TaskInput(parameter=f"p{number}") for number in range(1_001)]
+
+CASES: list[Case] = [
+    *missing("CreateFlowRun", "flow_run", CreateFlowRunRequest()),
+    *missing("CreateTaskRun", "task_run", CreateTaskRunRequest()),
+    *wrong("CreateFlowRun", "flow_run.retries", _flow("retries"), _BAD_RETRIES),
+    *wrong("CreateTaskRun", "task_run.retries", _task("retries"), _BAD_RETRIES),
+    *wrong("CreateFlowRun", "flow_run.retry_delay", _flow("retry_delay"), WRONG_DURATIONS),
+    *wrong("CreateTaskRun", "task_run.retry_delay", _task("retry_delay"), WRONG_DURATIONS),
+    *wrong(
+        "CreateFlowRun",
+        "flow_run.parameters_json",
+        _flow("parameters_json"),
+        [*said_as(_NO_OBJECTS, lambda value: value[:40]), (_LARGE_OBJECT, "524297")],
+    ),
+    *wrong("CreateTaskRun", "task_run.inputs", _task("inputs"), [(_MANY_INPUTS, "1001")]),
+    *wrong(
+        "CreateTaskRun",
+        "task_run.inputs.parameter",
+        _task("inputs"),
+        [([TaskInput()], "not set"), ([TaskInput(parameter="p" * 256)], "256")],
+    ),
+    *wrong("WriteLogs", "logs[1].level", _line("level"), said_as((-1, 101, 2**31 - 1))),
+    *wrong("WriteLogs", "logs[1].logger", _line("logger"), too_long(255)),
+    *wrong("WriteLogs", "logs[1].message", _line("message"), too_long(65_536)),
+    *wrong("WriteLogs", "logs[1].timestamp", _line("timestamp"), WRONG_TIMES),
+    *wrong(
+        "WriteLogs",
+        "logs",
+        lambda world, count: WriteLogsRequest(logs=[Log(flow_run_id=world.flow)] * count),
+        said_as((10_001,)),
+    ),
+]
+for _field in ("flow_name", "name", "flow_version"):
+    CASES += wrong("CreateFlowRun", f"flow_run.{_field}", _flow(_field), too_long(255))
+for _field in ("task_key", "dynamic_key", "name", "task_version"):
+    CASES += wrong("CreateTaskRun", f"task_run.{_field}", _task(_field), too_long(255))
+for _field in ("task_key", "dynamic_key"):
+    CASES += wrong("CreateTaskRun", f"task_run.{_field}", _task(_field), [*_EMPTY, ("a\0b", r"'a\x00b'")])
+CASES += wrong("CreateFlowRun", "flow_run.flow_name", _flow("flow_name"), _EMPTY)

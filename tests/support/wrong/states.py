@@ -1,0 +1,95 @@
+"""Wrong states, wherever one is proposed or a run begins in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
+from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
+from clearway.v1.state_pb2 import STATE_TYPE_PENDING, STATE_TYPE_SCHEDULED, Data, State, StateDetails
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskRunSpec
+from support.proposals import COMPLETED, PENDING, RUNNING
+from support.wrong.cases import BAD_TIMES, WRONG_DURATIONS, Build, Case, say_time, wrong
+
+
+def _state(type_: Any = STATE_TYPE_PENDING, **more: Any) -> State:
+    return State(type=type_, **more)
+
+
+def _detailed(type_: Any = STATE_TYPE_PENDING, **details: Any) -> State:
+    return State(type=type_, details=StateDetails(**details))
+
+
+def _carrying(**data: Any) -> State:
+    return _state(data=Data(**({"encoding": "json", "inline": b"1"} | data)))
+
+
+WRONG_STATES: list[tuple[State, str, str]] = [
+    (State(name="Odd"), "type", "not set"),
+    (_state(99), "type", "99"),
+    (_state(-1), "type", "-1"),
+    (_state(name="n" * 256), "name", "256"),
+    (_state(message="m" * 16_385), "message", "16385"),
+    (_state(STATE_TYPE_SCHEDULED), "details.scheduled_time", "not set"),
+    (_detailed(STATE_TYPE_SCHEDULED, cache_key="k"), "details.scheduled_time", "not set"),
+    (_detailed(scheduled_time=Timestamp(seconds=1)), "details.scheduled_time", "PENDING"),
+    (_detailed(cache_key="k" * 1_025), "details.cache_key", "1025"),
+    (_detailed(cache_key="k\0"), "details.cache_key", r"'k\x00'"),
+    (_detailed(cache_expiration=Duration(seconds=1)), "details.cache_key", "not set"),
+    (_detailed(cache_key="k", cache_expiration=Duration()), "details.cache_expiration", "0 s"),
+    (_detailed(cache_key="k", cache_expiration=Duration(nanos=1)), "details.cache_expiration", "0 s"),
+    (_carrying(encoding=""), "data.encoding", "not set"),
+    (_carrying(encoding="e" * 65), "data.encoding", "65"),
+    (_state(data=Data(encoding="json")), "data.body", "not set"),
+    (_carrying(inline=b"x" * 65_537), "data.inline", "65537"),
+    (_state(data=Data(encoding="json", location="")), "data.location", "not set"),
+    (_state(data=Data(encoding="json", location="l" * 2_049)), "data.location", "2049"),
+    (_carrying(size=-1), "data.size", "-1"),
+    (_carrying(sha256="abc"), "data.sha256", "'abc'"),
+    (_carrying(sha256="Z" * 64), "data.sha256", "ZZZ"),
+]
+WRONG_STATES += [
+    (_detailed(STATE_TYPE_SCHEDULED, scheduled_time=time), "details.scheduled_time", say_time(time))
+    for time in BAD_TIMES
+]
+WRONG_STATES += [
+    (_detailed(cache_key="k", cache_expiration=span), "details.cache_expiration", said)
+    for span, said in WRONG_DURATIONS
+]
+
+_PROPOSED: list[tuple[str, Build]] = [
+    ("SetFlowRunState", lambda world, state: SetFlowRunStateRequest(flow_run_id=world.flow, state=state)),
+    ("SetTaskRunState", lambda world, state: SetTaskRunStateRequest(task_run_id=world.task, state=state)),
+]
+_INITIAL: list[tuple[str, Build]] = [
+    (
+        "CreateFlowRun",
+        lambda _, state: CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="f"), initial_state=state),
+    ),
+    (
+        "CreateTaskRun",
+        lambda world, state: CreateTaskRunRequest(
+            task_run=TaskRunSpec(flow_run_id=world.flow, task_key="t", dynamic_key="0"), initial_state=state
+        ),
+    ),
+]
+
+CASES: list[Case] = []
+for _state_, _field, _said in WRONG_STATES:
+    for _method, _build in _PROPOSED:
+        CASES += wrong(_method, f"state.{_field}", _build, [(_state_, _said)])
+    for _method, _build in _INITIAL:
+        CASES += wrong(_method, f"initial_state.{_field}", _build, [(_state_, _said)])
+for _method, _build in _INITIAL:
+    CASES += wrong(_method, "initial_state.type", _build, [(RUNNING, "RUNNING"), (COMPLETED, "COMPLETED")])
+for _method, _build in _PROPOSED:
+    CASES += wrong(_method, "state", _build, [(None, "not set")])
+CASES += wrong(
+    "SetTaskRunState",
+    "wait_timeout",
+    lambda world, wait: SetTaskRunStateRequest(task_run_id=world.task, state=PENDING, wait_timeout=wait),
+    [*WRONG_DURATIONS, (Duration(seconds=3_601), "3601")],
+)

@@ -1,0 +1,95 @@
+"""Migrations bring a file to exactly the schema that the code has."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from clearway_service.errors import StoreUnavailableError
+from clearway_service.store import migrations
+from clearway_service.store.database import Database
+from clearway_service.store.schema import metadata
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "store.db"
+
+
+def objects(path: Path) -> list[tuple[str, str, str]]:
+    """Return the tables and indexes of a file, as they were made."""
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT type, name, coalesce(sql, '') FROM sqlite_master ORDER BY type, name"
+        return connection.execute(query).fetchall()
+
+
+def test_an_empty_file_is_brought_to_exactly_the_metadata(path: Path) -> None:
+    with closing(Database(path)) as database:
+        context = MigrationContext.configure(database.writer, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_it_has_the_same_tables_and_indexes_as_the_metadata_makes(path: Path, tmp_path: Path) -> None:
+    Database(path).close()
+    with closing(Database(tmp_path / "made.db")) as made:
+        metadata.drop_all(made.writer)
+        metadata.create_all(made.writer)
+        made.writer.commit()
+    migrated, created = ({line[:2] for line in objects(file)} for file in (path, tmp_path / "made.db"))
+    assert migrated == created
+    conditions = {line[1]: line[2].partition(" WHERE ")[2] for line in objects(path) if line[0] == "index"}
+    expected = {
+        line[1]: line[2].partition(" WHERE ")[2]
+        for line in objects(tmp_path / "made.db")
+        if line[0] == "index"
+    }
+    assert conditions == expected, "partial indexes have the same conditions"
+
+
+def test_the_head_is_that_of_the_scripts() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.HEAD]
+
+
+def test_a_file_that_is_there_is_opened_again_and_keeps_what_it_has(path: Path) -> None:
+    Database(path).close()
+    before = objects(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO concurrency_limit VALUES ('disk', 'id', 3, 1, 1)")
+        connection.commit()
+    Database(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT tag, slots FROM concurrency_limit").fetchall() == [("disk", 3)]
+    assert objects(path) == before
+
+
+def test_a_file_of_a_later_version_is_refused_with_its_revision(path: Path) -> None:
+    Database(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(StoreUnavailableError, match="9999"):
+        Database(path)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are my notes, and there are many of them\n" * 100)
+    before = path.read_bytes()
+    with pytest.raises(StoreUnavailableError, match=r"notes\.txt"):
+        Database(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreUnavailableError, match="file"):
+        Database(tmp_path / "file" / "store.db")
