@@ -57,6 +57,7 @@ class ProposalStream:
         self._task: asyncio.Task[None] | None = None
         self._session = ""
         self._connected = False
+        self._conversing = False
         self._progress = False
         self._closing = False
         self._ping = 0
@@ -100,7 +101,8 @@ class ProposalStream:
         self._closing = True
         if self._task is None:
             return
-        if self._connected:
+        # A first stream that is only just being opened is waited for: what it is opened for is not yet said.
+        if self._connected or (self._conversing and not self._session):
             self._on_wake()
         else:
             self._task.cancel()
@@ -133,7 +135,9 @@ class ProposalStream:
         lost_since: float | None = None
         delay = FIRST_RETRY_DELAY
         while not self._closing:
+            self._conversing = True
             failure = await self._converse()
+            self._conversing = False
             if self._closing:
                 return
             if self._progress:
