@@ -40,7 +40,7 @@ protos: $(STAMP) ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
 
 bench: $(STAMP) ## Measure the figures in the docs, beside the bare limits
-	@PYTHONPATH=tests $(BIN)/python -m benchmarks
+	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv

@@ -112,6 +112,7 @@ class Turn:
         woken: Answers to those whose wait is over, those for other engines among them.
         changes: What was written.
         ended_runs: The runs that lost their session.
+        woken_tags: The tags whose waiters were to be decided about again.
     """
 
     owner: str
@@ -120,6 +121,7 @@ class Turn:
     woken: list[Answer]
     changes: Changes
     ended_runs: EndedRuns
+    woken_tags: set[str]
 
     @property
     def answers(self) -> list[Answer]:
@@ -176,7 +178,7 @@ class ModelEngine:
         self._remember(asked, outcomes, answers)
         self.wake_again = changes.wake_again
         count = len(proposals)
-        return Turn(self.owner, outcomes[:count], outcomes[count:], answers, changes, ended)
+        return Turn(self.owner, outcomes[:count], outcomes[count:], answers, changes, ended, woken_tags)
 
     def _decide(
         self,

@@ -126,6 +126,7 @@ class Model:
             if waiter.proposal.session_id in ids
             or (waiter.owner in ids and not waiter.proposal.session_id and waiter.until is None)
         ]
+        self.deliveries = {delivery for delivery in self.deliveries if delivery[0] not in ids}
         return self.remove_waiters(gone), ended
 
     def remove_waiters(self, proposal_ids: Iterable[str]) -> set[str]:

@@ -93,6 +93,7 @@ class ModelLoading:
             queue, limit = model.queue(tag), self._limit(tag)
             depth = len(queue) if self._depths is None else self._depth(tag)
             limit.queue, limit.complete, limit.queued = queue[:depth], len(queue) <= depth, len(queue)
+            limit.cut = None if limit.complete else limit.queue[-1].position
             limits[tag] = limit
 
     def _limit(self, tag: str) -> Limit:

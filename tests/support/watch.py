@@ -50,6 +50,9 @@ class Watch:
         self._runs = dict(model.runs)
         self._slots = set(model.slots)
         self._waiters = dict(model.waiters)
+        away = {id_: waiter.until is not None for id_, waiter in model.waiters.items()}
+        away |= {proposal.id: not proposal.queues for proposal in proposals}
+        self._away = {id_ for id_, is_away in away.items() if is_away}
         self._counted = {
             tag: model.holders(tag) if tag in model.limits else model.running(tag) for tag in "abc"
         }
@@ -89,6 +92,8 @@ class Watch:
         self.gone -= {(waiter.owner, id_) for id_, waiter in model.waiters.items()}
 
     def _check_answers(self, turn: Turn) -> None:
+        woken = {answer.proposal_id for answer in turn.woken}
+        assert woken.isdisjoint(self._away), "one that is away is decided about when it comes again"
         for answer in turn.answers:
             match answer.decision:
                 case Wait():

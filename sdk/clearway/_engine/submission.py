@@ -151,7 +151,8 @@ class Submission:
         if self._worked:
             self._give_permit_back()
         if self.run.phase is Phase.ENDED:
-            self.run.take_back(effect.proposal)
+            effect.transport.withdraw(effect.proposal.id)
+            self.run.say_ended()
         future.add_done_callback(self._decided)
 
     def _queued(self, _: Decision) -> None:

@@ -222,16 +222,20 @@ class TaskRun:
 
     # How the run ends.
 
-    def settle(self, state: State[Any]) -> None:
-        """Note the state that the run ended in, and let go of what it was given. The first call counts."""
+    def settle(self, state: State[Any]) -> Phase:
+        """Note the state that the run ended in, and let go of what it was given. The first call counts.
+
+        Returns:
+            How far the run had come.
+        """
         with self.scope.guard:
-            if self.phase is Phase.ENDED:
-                return
-            self.phase = Phase.ENDED
-        self._parameters = {}
-        self.inputs = NO_INPUTS
-        self.scope.leave(self, state)
-        self.future.settle(state)
+            before, self.phase = self.phase, Phase.ENDED
+        if before is not Phase.ENDED:
+            self._parameters = {}
+            self.inputs = NO_INPUTS
+            self.scope.leave(self, state)
+            self.future.settle(state)
+        return before
 
     def own_state(self, state: State[Any]) -> State[Any]:
         """Return a state that the service has not given as one of this run's."""
@@ -262,28 +266,26 @@ class TaskRun:
         self._end_here(Crashed(error, message=describe(error)))
 
     def _end_here(self, state: State[Any]) -> None:
-        phase, proposal_id, stop = self.phase, self._proposal_id, self.stop
-        if phase is Phase.ENDED:
-            return
         own = self.own_state(state)
-        self.settle(own)
+        stop = self.stop
+        before = self.settle(own)
+        if before is Phase.ENDED:
+            return
         if stop is not None:
             stop()
-        if phase is Phase.PROPOSED:
-            self.scope.transport.withdraw(proposal_id)
-        if phase is not Phase.NEW:
-            self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=own.to_proto()))
+        if before is Phase.PROPOSED:
+            self.scope.transport.withdraw(self._proposal_id)
+        if before is not Phase.NEW:
+            self.say_ended()
 
-    def take_back(self, proposal: Proposal) -> None:
-        """Take a proposal back that was sent in the moment in which the run was interrupted."""
-        self.scope.transport.withdraw(proposal.id)
-        ended = self.future.current_state()
-        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=ended.to_proto()))
+    def say_ended(self) -> None:
+        """Tell the service how the run ended, whatever it was told in the moment of the interrupt."""
+        state = self.future.current_state().to_proto()
+        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state))
 
-    # What the future asks.
+    # What the future asks: see ``futures.Source``.
 
     def state_now(self) -> State[Any]:
-        """See ``futures.Source``."""
         if self.phase is Phase.RESTING and self._resting is not None:
             return self._resting
         if self.phase in (Phase.RUNNING, Phase.ENDING):
@@ -291,9 +293,7 @@ class TaskRun:
         return self.own_state(Pending())
 
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
-        """See ``futures.Source``."""
         return self.scope.event_loop() if self.task.is_async else None
 
     def waits_for(self) -> list[Future[Any]]:
-        """See ``futures.Source``."""
         return self.inputs.unfinished()

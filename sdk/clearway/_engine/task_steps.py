@@ -27,7 +27,8 @@ def task_steps(run: TaskRun) -> Steps:
     run.scope.enter(run)
     try:
         state = yield from _whole(run)
-    except RunInterrupted:  # by another thread, which has said so to the service
+    except RunInterrupted:  # by another thread, which cannot know what was proposed in that moment
+        run.say_ended()
         return run.future.current_state()
     except ClearwayError as error:
         run.give_up(error)

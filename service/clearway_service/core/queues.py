@@ -59,7 +59,9 @@ class Queues:
             ahead = len(limit.queue)
         else:
             ahead = int(bool(limit.queue) and limit.queue[0].position < position)
-        return ahead + self._reserved(limit, position)
+        # Where all who were loaded have gone, those who stood behind them still come first.
+        behind = not limit.queue and limit.cut is not None and limit.cut < position
+        return ahead + behind + self._reserved(limit, position)
 
     def _reserved(self, limit: Limit, position: int) -> bool:
         """Return whether the tag's free slots are kept for an elder, and so not for one at ``position``."""

@@ -43,6 +43,7 @@ class Limit:
         taken: How many do.
         queue: The head of the tag's queue, the earliest first.
         complete: Whether ``queue`` is the whole of it.
+        cut: The position of the last one in ``queue`` as it was loaded, where others stand behind it.
         queued: How many stand in the tag's queue; known where a proposal of the batch may join it.
         elders: The earliest of those who need slots of this tag *and* of others, wherever they stand.
         elders_complete: Whether ``elders`` is all of them.
@@ -53,6 +54,7 @@ class Limit:
     taken: int
     queue: list[Waiter] = field(default_factory=list)
     complete: bool = True
+    cut: int | None = None
     queued: int = 0
     elders: list[Waiter] = field(default_factory=list)
     elders_complete: bool = True

@@ -123,6 +123,7 @@ def _load_queues(
         woken = limit.tag in woken_tags
         depth = _WOKEN if woken else min(leaving, _WOKEN)
         limit.queue, limit.complete = _head(cursor, statements.WAITERS_BY_TAG, limit.tag, depth)
+        limit.cut = None if limit.complete else limit.queue[-1].position
         _load_elders(cursor, limit, _WOKEN if woken and limit.limit == 0 else _ELDERS)
     _count_queues(cursor, snapshot, proposals)
     _load_waiters_runs(cursor, snapshot)

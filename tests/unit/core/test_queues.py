@@ -69,6 +69,20 @@ def test_within_a_tag_the_first_to_come_goes_first(world: World) -> None:
         assert [name for name in names if runs(world, name)] == [after]
 
 
+def test_a_newcomer_stands_behind_those_who_were_not_loaded(world: World) -> None:
+    world.store.depths = Depths(head=0, woken=1)
+    start(world, "holder", "a")
+    start(world, "first", "a")
+    start(world, "second", "a")
+    goes_away = world.store.queue("a")[0].proposal._replace(queues=False, keeps=60 * SECOND)
+    ends = Proposal("ends", RunKind.TASK, "holder", ProposedState(COMPLETED))
+    run = TASK._replace(id="newcomer", tags=("a",), dynamic_key="newcomer")
+    comes = Proposal("comes", RunKind.TASK, run.id, ProposedState(RUNNING), create=run, queues=True)
+    world.turn([goes_away, ends, comes], world.store.set_limit("a", 1))
+    assert not runs(world, "newcomer")
+    assert runs(world, "first") is not runs(world, "second")
+
+
 def test_a_run_of_two_tags_is_passed_over_as_often_as_it_is_said_and_not_once_more(world: World) -> None:
     elder_passed_over(world, MAX_PASSED)
     assert not start(world, "late", "a")
