@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from clearway import TaskFuture, flow, get_client, task
+from clearway.exceptions import RunNotFound
 from clearway.schemas import TaskRunExplanation, WaitCause
 from support.waiting import wait_until
 
@@ -16,9 +17,12 @@ BUSY = "busy"
 
 
 def explanation(task_run_id: str) -> TaskRunExplanation | None:
-    """Return why a run waits, once its ancestor is named."""
-    with get_client() as client:
-        told = client.explain_task_run(task_run_id)
+    """Return why a run waits, once it was proposed and its ancestor is named."""
+    try:
+        with get_client() as client:
+            told = client.explain_task_run(task_run_id)
+    except RunNotFound:
+        return None
     return told if "ancestor" in told.summary else None
 
 
