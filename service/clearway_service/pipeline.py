@@ -227,6 +227,7 @@ class Pipeline:
             self._fail(submitted, ordered, error)
             return
         self._tell(turn)
+        self._database.committed()
 
     def _transact(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> _Turn:
         turn = _Turn()

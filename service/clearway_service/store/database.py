@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
+from clearway_service.store.checkpoints import Checkpointer
 from clearway_service.store.sqlite import writer_engine
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Database:
             self._engine = writer_engine(path)
             self.writer: Connection = self._engine.connect()
             migrate(self.writer)
+            self._checkpointer = Checkpointer(path)
         except (OSError, SQLAlchemyError) as error:
             reason = getattr(error, "orig", None) or error
             raise StoreUnavailableError(f"cannot open the database {path}: {reason}") from error
@@ -55,6 +57,11 @@ class Database:
         except sqlite3.Error:
             return -1
         return version
+
+    def committed(self) -> None:
+        """Hear that the writer committed. Called by the writer's thread."""
+        driver: Any = self.writer.connection.driver_connection
+        self._checkpointer.committed(driver.total_changes)
 
     async def read(self, query: Executable) -> list[tuple[Any, ...]]:
         """Return the rows of a query that decides nothing, read beside the writer.
@@ -86,6 +93,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connection that writes."""
+        self._checkpointer.close()
         self.writer.close()
         self._engine.dispose()
 

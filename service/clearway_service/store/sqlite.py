@@ -36,6 +36,7 @@ def writer_engine(path: Path) -> Engine:
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute("PRAGMA busy_timeout=0")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # see ``checkpoints``
         return connection
 
     engine = create_engine("sqlite://", creator=connect, poolclass=StaticPool)
@@ -54,6 +55,8 @@ def begin_immediate(connection: Connection) -> None:
     sleep = _FIRST_SLEEP_SECONDS
     while True:
         try:
+            if driver.in_transaction:  # where the last one failed so badly that it could not be rolled back
+                driver.execute("ROLLBACK")
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
             if not is_locked(error):
