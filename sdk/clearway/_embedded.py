@@ -7,18 +7,19 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._errors import exception_for
 from clearway._io_thread import get_io_thread
 from clearway._pending import PendingProposal, PendingProposals
-from clearway._transport import hello
-from clearway.exceptions import ClientClosed, ServerUnavailable, ServiceError
+from clearway._transport import hello, runs_lost
+from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable, ServiceError
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError as EngineError
-from clearway_service.settings import ServiceSettings
+from clearway_service.settings import ServiceSettings, SettingError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -39,12 +40,13 @@ class EmbeddedTransport:
 
         Raises:
             ServerUnavailable: The file cannot be opened.
+            InvalidSetting: A setting of the service has a value that is not allowed.
         """
         self._pending = PendingProposals(_PATIENCE, self._send_later)
         self._closed = False
         self._lock = threading.Lock()
         try:
-            self._engine = Engine.open(ServiceSettings(database=database))
+            self._engine = Engine.open(_settings(database))
         except (EngineError, OSError) as error:
             raise ServerUnavailable(
                 f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {error}"
@@ -106,12 +108,15 @@ class EmbeddedTransport:
         if self._session is None:
             with self._lock:
                 if self._session is None:
-                    self._session = self._engine.connect(hello(), self._settle)
+                    self._session = self._engine.connect(hello(), self._settle, on_replaced=self._lost)
         return self._session
 
     def _settle(self, decisions: list[Decision]) -> None:
         # A session that expired, as after the machine was suspended, is replaced by the engine itself.
         self._pending.settle(decisions)
+
+    def _lost(self) -> None:
+        runs_lost(self._pending.take_running())
 
     def _send_later(self, delay: float, entry: PendingProposal) -> None:
         get_io_thread().call_later(delay, self._send_again, entry)
@@ -132,6 +137,15 @@ class EmbeddedTransport:
             raise ServerUnavailable(
                 f"{method} was not answered within {seconds} s; is another process writing to the database?"
             ) from None
+
+
+def _settings(database: Path) -> ServiceSettings:
+    """Return what the service's own settings say, as of leases."""
+    try:
+        settings = ServiceSettings.from_environment()
+    except SettingError as error:
+        raise InvalidSetting(f"the embedded engine cannot be opened: {error}") from error
+    return replace(settings, database=database, extend_leases=False)
 
 
 def _exception_from(error: EngineError) -> ServiceError:

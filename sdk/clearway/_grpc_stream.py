@@ -22,7 +22,7 @@ from clearway._grpc_channel import FIRST_RETRY_DELAY, MAX_RETRY_DELAY, GrpcChann
 from clearway._io_thread import IoThread
 from clearway._outbox import Outbox
 from clearway._pending import PendingProposal, PendingProposals
-from clearway._transport import hello
+from clearway._transport import hello, runs_lost
 from clearway.exceptions import ServerUnavailable, ServiceError, SessionExpired
 from clearway.v1.proposal_pb2 import ProposeRequest, ProposeResponse, Welcome
 
@@ -149,6 +149,7 @@ class ProposalStream:
                 _log.warning("the session with %s had expired; a new one begins", self._channel.address)
                 self._session = ""
                 self._outbox.begin_session()
+                runs_lost(self.pending.take_running())
             elif given_up or not self._may_pass(failure):
                 self._fail_all(failure)
                 if not self._session:

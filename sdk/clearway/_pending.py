@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from clearway._errors import exception_for
-from clearway.v1 import error_pb2
+from clearway.v1 import error_pb2, state_pb2
 from clearway.v1.proposal_pb2 import Decision, Proposal
 
 _log = logging.getLogger("clearway.transport")
@@ -21,6 +21,7 @@ _TRY_AGAIN: Final = frozenset(
         error_pb2.ERROR_REASON_STORE_UNAVAILABLE,
     }
 )
+_RUNNING: Final = state_pb2.STATE_TYPE_RUNNING
 _FIRST_DELAY: Final = 0.05
 _MAX_DELAY: Final = 2.0
 
@@ -85,6 +86,7 @@ class PendingProposals:
             send_again: Called with a delay in seconds and the proposal that is to be sent again after it.
         """
         self._entries: dict[str, PendingProposal] = {}
+        self._running: set[str] = set()
         self._patience = patience
         self._send_again = send_again
 
@@ -126,10 +128,19 @@ class PendingProposals:
                 else:
                     self._settle_error(decision)
             else:
+                if answer == "accept" and decision.state.type == _RUNNING:
+                    self._running.add(decision.run_id)
+                else:
+                    self._running.discard(decision.run_id)
                 entry = self._entries.pop(decision.proposal_id, None)
                 if entry is not None:
                     entry.resolve(decision)
         return expired
+
+    def take_running(self) -> frozenset[str]:
+        """Return the runs that are Running under the present session, which has ended; and forget them."""
+        running, self._running = self._running, set()
+        return frozenset(running)
 
     def fail(self, entry: PendingProposal, error: Exception) -> None:
         """Fail one proposal."""

@@ -106,6 +106,7 @@ def hello() -> Hello:
 _lock = threading.Lock()
 _transport: Transport | None = None
 _last_words: list[Callable[[], None]] = []
+_on_loss: list[Callable[[frozenset[str]], None]] = []
 
 
 def connect() -> Transport:
@@ -134,6 +135,20 @@ def current_transport() -> Transport | None:
 def before_disconnect(function: Callable[[], None]) -> None:
     """Have a function called each time before this process's transport is closed."""
     _last_words.append(function)
+
+
+def when_runs_are_lost(function: Callable[[frozenset[str]], None]) -> None:
+    """Have a function called with the runs that ended because the service took this process for dead.
+
+    It is called on the transport's thread, and must be quick.
+    """
+    _on_loss.append(function)
+
+
+def runs_lost(run_ids: frozenset[str]) -> None:
+    """Tell of flow runs and task runs that were Running under a session that has ended."""
+    for function in _on_loss if run_ids else ():
+        function(run_ids)
 
 
 def disconnect() -> None:

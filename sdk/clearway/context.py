@@ -97,6 +97,36 @@ def current_run() -> CurrentRun | None:
     return None
 
 
+def is_cancelled() -> bool:
+    """Return whether the run that the caller is in has been ended while its code still runs.
+
+    Code in a thread cannot be stopped from outside. So what runs for long asks now and then, and returns::
+
+        @task
+        def scan(pages):
+            for page in pages:
+                if is_cancelled():
+                    return
+                ...
+
+    True after the flow was interrupted, and where the service took this process for dead, as after it was
+    suspended for longer than its lease: its slots are others' then. What the code returns counts no more.
+    False outside a run.
+    """
+    task_run, flow_run = _task_run.get(), _flow_run.get()
+    return (task_run is not None and task_run.task_run_id in _cancelled) or (
+        flow_run is not None and flow_run.flow_run_id in _cancelled
+    )
+
+
+def note_cancelled(run_id: str) -> None:
+    """Let ``is_cancelled()`` be true in the code of a run."""
+    _cancelled.add(run_id)
+
+
+_cancelled: set[str] = set()
+
+
 class task_run_entered:  # noqa: N801 - used as a function; a class since it stands in the way of every task run
     """Make a task run the one that the code in the block belongs to."""
 

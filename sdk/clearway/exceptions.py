@@ -13,6 +13,7 @@
     ├── RunFailure                                     a run has no result, and no exception of its own
     │   ├── FailedRun
     │   ├── CrashedRun
+    │   │   └── LostRun                                the service took this process for dead meanwhile
     │   ├── CancelledRun
     │   ├── UnfinishedRun
     │   └── UpstreamTaskError                          the run never began: something it depends on failed
@@ -95,6 +96,14 @@ class FailedRun(RunFailure):
 
 class CrashedRun(RunFailure):
     """The run was stopped by its surroundings: interrupted, or its process died."""
+
+
+class LostRun(CrashedRun):
+    """The service took this process for dead and ended its runs; the process came back, and goes no further.
+
+    Raised where the run's code next asks something of Clearway. What it does after that counts no more: the
+    slots that it held are others' by then.
+    """
 
 
 class CancelledRun(RunFailure):

@@ -92,6 +92,7 @@ class Engine:
         hello: proposal_pb2.Hello,
         deliver: Deliver,
         on_expiry: Callable[[Connection], None] | None = None,
+        on_replaced: Callable[[], None] | None = None,
     ) -> Connection:
         """Begin a client's conversation.
 
@@ -102,6 +103,8 @@ class Engine:
             on_expiry: For a client of another process, called when its session has ended although it is
                 there: it has to connect anew. None for a client in this process, which lives as long as the
                 engine does: its session is renewed without a word of it, and replaced where it has ended.
+            on_replaced: For a client in this process, called when its session has ended and is replaced, on
+                one of the engine's threads: what was Running is Crashed. It must be quick and never raise.
 
         Raises:
             SessionExpiredError: The session to resume is no longer alive.
@@ -113,6 +116,8 @@ class Engine:
         def replace(connection: Connection) -> None:
             session_id = new_id()
             self._pipeline.run(open_session(session_id, client, self._lease, process))
+            if on_replaced is not None:
+                on_replaced()
             connection.move(session_id)
 
         session_id = valid.optional_id("hello.resume_session_id", hello.resume_session_id)

@@ -142,6 +142,7 @@ def _scope_for(task: Task[..., Any]) -> FlowScope:
             f"the task {task.name!r} was called outside a flow; call it within a function decorated with "
             f"@flow, or call its function without orchestration: {task.fn.__name__}.fn(...)"
         )
+    context.scope.check_lost()
     return context.scope
 
 

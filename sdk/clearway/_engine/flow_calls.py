@@ -42,6 +42,8 @@ def call_flow(
     parameters = flow.signature.bind(*arguments)
     context = FlowRunContext.get()
     parent = None if context is None else context.scope
+    if parent is not None:
+        parent.check_lost()
     run = FlowRun(flow, parent, parameters, wait_for)
     if flow.is_async and (parent is None or parent.is_async):
         return _awaited(run, return_state=return_state)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
+from clearway._engine.losses import unwatch, watch
 from clearway._engine.outcomes import interruption
 from clearway._engine.run_inputs import RunInputs
 from clearway._engine.scope import FlowScope
@@ -16,8 +17,9 @@ from clearway._methods import CREATE_FLOW_RUN, CREATE_TASK_RUN
 from clearway._names import run_name
 from clearway._signature import parameters_to_json
 from clearway._transport import Transport
-from clearway.context import FlowRunContext, current_tags, flow_run_entered
-from clearway.states import Cancelled, Crashed
+from clearway.context import FlowRunContext, current_tags, flow_run_entered, note_cancelled
+from clearway.exceptions import LostRun
+from clearway.states import Cancelled, Crashed, State, StateDetails, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse, FlowRunSpec
 from clearway.v1.proposal_pb2 import Proposal
@@ -25,10 +27,12 @@ from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from clearway.flows import Flow
     from clearway.logging import RunLogger
+
+_NAMES_SHOWN: Final = 10
 
 
 class FlowRun:
@@ -42,9 +46,11 @@ class FlowRun:
         run_id: Its UUID.
         name: Its name, for people.
         attempt: Which attempt it is at, from 1.
+        stop: Cancels its code, where that is async and under way.
     """
 
     transport: Transport
+    stop: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -139,6 +145,7 @@ class FlowRun:
         self._scope = FlowScope(
             self.transport, self.run_id, self.name, self.attempt, self._running_loop(), self._known_ids
         )
+        watch(self)
         return self._scope
 
     def _running_loop(self) -> asyncio.AbstractEventLoop | None:
@@ -157,7 +164,9 @@ class FlowRun:
             return self.flow.signature.call(self._parameters)
 
     async def _call_async(self) -> Any:
-        with flow_run_entered(self._context(), self._tags):
+        from clearway._engine.stoppable import stoppable  # noqa: PLC0415 - sync flows need no asyncio
+
+        with flow_run_entered(self._context(), self._tags), stoppable(self):
             return await self.flow.signature.call(self._parameters)
 
     def _context(self) -> FlowRunContext:
@@ -177,8 +186,37 @@ class FlowRun:
     def rest(self) -> None:
         """Note that the attempt, if there was one, has ended."""
         if self._scope is not None:
+            unwatch(self)
             self._scope.close()
             self._scope = None
+
+    def lose(self, run_ids: frozenset[str], why: str) -> None:
+        """Stop what the service has ended: the flow's own code, or that of task runs.
+
+        Args:
+            run_ids: The flow runs and task runs that are Crashed at the service.
+            why: What the service says of it.
+        """
+        scope = self._scope
+        if scope is None:
+            return
+        names = scope.lose(run_ids, why)
+        if scope.lost:
+            note_cancelled(self.run_id)
+            if self.stop is not None:
+                self.stop()
+            names.insert(0, f"the flow {self.name!r}")
+        if names:
+            shown = ", ".join(names[:_NAMES_SHOWN])
+            more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+            self.log().warning("the service has ended runs of this process, which %s: %s%s", why, shown, more)
+
+    def lost_state(self) -> State[Any]:
+        """Return the state of the run where ``lose`` has ended it."""
+        assert self._scope is not None
+        why = self._scope.lost
+        error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
+        return State(StateType.CRASHED, "", why, error, details=StateDetails(flow_run_id=self.run_id))
 
     def abandon(self, cause: BaseException) -> Farewell:
         """End the run wherever it is, with all its task runs.

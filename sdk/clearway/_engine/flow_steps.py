@@ -115,6 +115,8 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
         yield Drain(scope)
     except ClearwayError as error:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
+    if scope.lost:
+        return run.lost_state()
     end = flow_state(outcome, scope.not_completed(), scope.total)
     message: state_pb2.State = yield end_message(end, run.name)
     decision = yield from _ask(run, message)

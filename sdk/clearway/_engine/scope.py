@@ -12,7 +12,7 @@ from clearway._engine.farewell import wait_told
 from clearway._ids import new_id
 from clearway._settings import get_settings
 from clearway._transport import Transport
-from clearway.exceptions import ClearwayError
+from clearway.exceptions import ClearwayError, LostRun
 from clearway.states import State
 from clearway.v1.proposal_pb2 import Decision, Proposal
 
@@ -40,6 +40,7 @@ class FlowScope:
         gate: The permits of submitted sync task runs.
         async_gate: The permits of submitted async task runs.
         guard: Held for a moment by whoever changes what several threads change.
+        lost: Why the flow run goes no further, where the service took this process for dead; else empty.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class FlowScope:
         self.gate = Gate(get_settings().max_threads)
         self.async_gate = Gate(_ASYNC_AT_ONCE)
         self.guard = threading.Lock()
+        self.lost = ""
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[TaskRun, None] = {}
         self._unanswered: set[ConcurrentFuture[Decision]] = set()
@@ -203,6 +205,35 @@ class FlowScope:
         self.async_gate.close()
         for run in list(self._open):
             run.interrupt(cause)
+
+    def lose(self, run_ids: frozenset[str], why: str) -> list[str]:
+        """End the runs that the service has ended, and where the flow run is one of them, all others too.
+
+        Args:
+            run_ids: The flow runs and task runs that are Crashed at the service.
+            why: For the messages of their states.
+
+        Returns:
+            The names of the task runs whose code was told to stop.
+        """
+        if self.flow_run_id in run_ids:
+            self.lost = why
+            self.gate.close()
+            self.async_gate.close()
+        stopped = [run.name for run in list(self._open) if run.run_id in run_ids and run.lose(why)]
+        if self.lost:
+            for run in list(self._open):
+                run.abandon(why)
+        return stopped
+
+    def check_lost(self) -> None:
+        """Refuse to go on with a flow run that the service has ended.
+
+        Raises:
+            LostRun: It has.
+        """
+        if self.lost:
+            raise LostRun(f"the flow run {self.flow_run_name!r} goes no further: {self.lost}")
 
     def unanswered(self) -> list[ConcurrentFuture[Decision]]:
         """Return what was sent and is not answered yet."""

@@ -10,7 +10,8 @@ from clearway._engine.outcomes import describe, interruption
 from clearway._engine.run_inputs import NO_INPUTS, RunInputs
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
-from clearway.context import TaskRunContext, task_run_entered
+from clearway.context import TaskRunContext, note_cancelled, task_run_entered
+from clearway.exceptions import LostRun
 from clearway.futures import AsyncTaskFuture, Future, TaskFuture
 from clearway.states import Cancelled, Crashed, Pending, Running, State, StateDetails
 from clearway.v1 import state_pb2
@@ -213,7 +214,12 @@ class TaskRun:
 
     async def _call_async(self) -> Any:
         with task_run_entered(self._context()):
-            return await self.task.signature.call(self._parameters)
+            if self.stop is not None:  # submitted: its asyncio task is nobody else's
+                return await self.task.signature.call(self._parameters)
+            from clearway._engine.stoppable import stoppable  # noqa: PLC0415 - sync flows need no asyncio
+
+            with stoppable(self):
+                return await self.task.signature.call(self._parameters)
 
     def _context(self) -> TaskRunContext:
         return TaskRunContext(
@@ -265,12 +271,31 @@ class TaskRun:
         """End the run because the service cannot be asked about it, or refuses what it is asked."""
         self._end_here(Crashed(error, message=describe(error)))
 
+    def lose(self, why: str) -> bool:
+        """End the run, which is Crashed at the service: its process was taken for dead.
+
+        Returns:
+            Whether its code was told to stop; not where the run's end was proposed, and is yet to be decided.
+        """
+        if self.phase in (Phase.ENDING, Phase.ENDED):
+            return False
+        error = LostRun(f"the task run {self.name!r} goes no further: {why}")
+        self._end_here(Crashed(error, message=why))
+        return True
+
+    def abandon(self, why: str) -> None:
+        """End the run because its flow run goes no further, unless its end was proposed."""
+        if self.phase is not Phase.ENDING:
+            self._end_here(Cancelled(message=why))
+
     def _end_here(self, state: State[Any]) -> None:
         own = self.own_state(state)
         stop = self.stop
         before = self.settle(own)
         if before is Phase.ENDED:
             return
+        if before is Phase.RUNNING:
+            note_cancelled(self.run_id)
         if stop is not None:
             stop()
         if before is Phase.PROPOSED:
@@ -280,8 +305,10 @@ class TaskRun:
 
     def say_ended(self) -> None:
         """Tell the service how the run ended, whatever it was told in the moment of the interrupt."""
-        state = self.future.current_state().to_proto()
-        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state))
+        state = self.future.current_state()
+        if isinstance(state.data, LostRun):  # as the service has said
+            return
+        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto()))
 
     # What the future asks: see ``futures.Source``.
 

@@ -1,0 +1,102 @@
+"""A process that is stopped past its lease and goes on: its runs are Crashed, and its code is told."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from clearway import get_client
+from integration.sdk_runs import SECONDS, flow_history, history, last_flow_run, task_runs
+from support.server import Server
+from support.waiting import wait_until
+
+PROGRAM = Path(__file__).with_name("sdk_paused.py")
+LEASE = "3"
+
+
+@pytest.fixture(params=["embedded", "server"], autouse=True)
+def short_lease(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[None]:
+    """Use a service that soon takes a silent process for dead."""
+    monkeypatch.setenv("CLEARWAY_LEASE_SECONDS", LEASE)
+    if request.param == "embedded":
+        yield
+        return
+    with Server(tmp_path / "server.db") as server:
+        monkeypatch.setenv("CLEARWAY_ADDRESS", server.address)
+        yield
+
+
+def paused(flow_name: str) -> tuple[list[str], str, int]:
+    """Stop the program in the middle of a flow until the service has given it up, and let it go on.
+
+    Returns:
+        What it printed after that to stdout and to stderr, and its exit code.
+    """
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, flow_name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGSTOP)
+        with get_client():
+            wait_until(lambda: last_flow_run(flow_name).end_time, "the end of the lease")
+        process.send_signal(signal.SIGCONT)
+        lines, errors = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+    return lines.splitlines(), errors, process.returncode
+
+
+def test_the_main_thread_of_a_flow_asks_or_hears_it_at_its_next_call() -> None:
+    lines, errors, code = paused("main_thread")
+    told, rest = lines[:3], lines[3:]
+    assert set(told) == {
+        "the task in a thread was told",
+        "the awaiting task was cancelled",
+        "the flow was told",
+    }
+    assert rest[0].startswith("refused: the flow run")
+    assert "lost its client" in rest[0]
+    assert rest[1:] == ["state: Crashed", "state: Crashed", "state: Cancelled"]
+    assert code == 1
+    assert "LostRun: the flow run" in errors.splitlines()[-1]
+    run = last_flow_run("main_thread")
+    assert flow_history(run.id) == ["Pending", "Running", "Crashed"]
+    states = Counter(tuple(history(task_run.id)) for task_run in task_runs("main_thread").values())
+    assert states == {("Running", "Crashed"): 2}
+    (warning,) = [line for line in errors.splitlines() if "has ended runs of this process" in line]
+    assert "nothing was heard of it after 20" in warning
+    for name in (repr(run.name), "scan-0", "wait-0"):
+        assert name in warning
+
+
+def test_a_task_that_a_flow_called_directly_ends_with_an_exception_when_its_code_returns() -> None:
+    lines, errors, code = paused("direct")
+    assert lines[0] == "the task in a thread was told"
+    assert lines[1].startswith("raised: the task run 'scan-0' goes no further: lost its client")
+    assert code == 1
+    assert "LostRun" in errors.splitlines()[-1]
+    assert history(task_runs("direct")["scan-0"].id) == ["Running", "Crashed"]
+
+
+def test_an_async_flow_is_cancelled_and_what_awaits_it_is_not() -> None:
+    lines, errors, code = paused("asynchronous")
+    assert Counter(lines) == {
+        "the awaiting task was cancelled": 2,
+        "the flow was cancelled": 1,
+        "the flow is Crashed": 1,
+        "the program goes on": 1,
+    }
+    assert code == 0, errors
+    assert flow_history(last_flow_run("asynchronous").id) == ["Pending", "Running", "Crashed"]
+    assert {tuple(history(run.id)) for run in task_runs("asynchronous").values()} == {("Running", "Crashed")}
