@@ -18,9 +18,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clearway import context, runtime
     from clearway._unmapped import unmapped
     from clearway.client import get_client
-    from clearway.context import FlowRunContext, TaskRunContext, tags
+    from clearway.context import FlowRunContext, TaskRunContext, get_run_context, tags
     from clearway.flows import Flow, flow
     from clearway.futures import AsyncTaskFuture, TaskFuture
     from clearway.hashing import task_input_hash
@@ -56,9 +57,12 @@ __all__ = [
     "Task",
     "TaskFuture",
     "TaskRunContext",
+    "context",
     "flow",
     "get_client",
+    "get_run_context",
     "get_run_logger",
+    "runtime",
     "tags",
     "task",
     "task_input_hash",
@@ -68,7 +72,7 @@ __all__ = [
 _MODULES = {
     "_unmapped": ("unmapped",),
     "client": ("get_client",),
-    "context": ("FlowRunContext", "TaskRunContext", "tags"),
+    "context": ("FlowRunContext", "TaskRunContext", "get_run_context", "tags"),
     "flows": ("Flow", "flow"),
     "futures": ("AsyncTaskFuture", "TaskFuture"),
     "hashing": ("task_input_hash",),
@@ -87,10 +91,13 @@ _MODULES = {
     ),
     "tasks": ("Task", "task"),
 }
+_SUBMODULES = frozenset({"context", "runtime"})
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
     module = _MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -60,6 +60,31 @@ def checked_delay(owner: str, seconds: object) -> float:
     return float(seconds)
 
 
+def checked_timeout(owner: str, seconds: object) -> float | None:
+    """Return how long a run's code may take, in seconds; raises as ``checked_name``."""
+    if seconds is None:
+        return None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise TypeError(
+            f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, or None for no limit"
+        )
+    if not (math.isfinite(seconds) and 0 < seconds <= _MAX_DELAY):
+        raise ValueError(
+            f"timeout_seconds of {owner} is {seconds}; it must be above 0 and at most {_MAX_DELAY:,.0f}, "
+            "or None for no limit"
+        )
+    return float(seconds)
+
+
+def checked_log_prints(owner: str, given: object) -> bool | None:
+    """Return whether prints are logged, None where others decide; raises as ``checked_name``."""
+    if given is None or isinstance(given, bool):
+        return given
+    raise TypeError(
+        f"log_prints of {owner} is {given!r}; it must be True or False, or None for what is set elsewhere"
+    )
+
+
 def checked_expiration(owner: str, expiration: object) -> timedelta | None:
     """Return how long a cache entry is served; raises as ``checked_name``."""
     if expiration is None:

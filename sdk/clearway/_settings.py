@@ -31,6 +31,7 @@ class Settings:
         local_storage_path: Where results are kept.
         database: The embedded engine's SQLite file.
         logging_level: The least level of log lines of runs that are shown and sent.
+        logging_log_prints: Whether ``print()`` in flows and tasks that do not say becomes log lines.
         max_threads: How many threads a flow's submitted tasks share at most.
         reconnect_timeout: For how many seconds a server that was reached before may be away.
     """
@@ -40,6 +41,7 @@ class Settings:
     local_storage_path: Path
     database: Path
     logging_level: int
+    logging_log_prints: bool
     max_threads: int
     reconnect_timeout: float
 
@@ -72,6 +74,15 @@ def _level(value: object) -> int:
     return logging.getLevelNamesMapping()[name]
 
 
+def _flag(value: object) -> bool:
+    word = value.lower() if isinstance(value, str) else value
+    if word in (True, "true", "yes", "on", "1"):
+        return True
+    if word in (False, "false", "no", "off", "0"):
+        return False
+    raise ValueError("true or false")
+
+
 def _threads(value: object) -> int:
     expected = f"a whole number from 1 to {_MAX_THREADS:,}"
     try:
@@ -99,6 +110,7 @@ _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "local_storage_path": lambda home: str(home / "storage"),
     "database": lambda home: str(home / "clearway.db"),
     "logging_level": lambda _: "INFO",
+    "logging_log_prints": lambda _: False,
     "max_threads": lambda _: 64,
     "reconnect_timeout": lambda _: 60,
 }
@@ -108,6 +120,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "local_storage_path": _path,
     "database": _path,
     "logging_level": _level,
+    "logging_log_prints": _flag,
     "max_threads": _threads,
     "reconnect_timeout": _seconds,
 }

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
     from clearway._engine.scope import FlowScope
@@ -31,6 +33,12 @@ class FlowRunContext:
         run_count: Which attempt this is, from 1.
         start_time: When this attempt began, by this machine's clock.
         scope: What the engine keeps for the run; not for users.
+        tags: The run's tags.
+        scheduled_start_time: When the run was to begin: the time that it was scheduled for, or when it was
+            called.
+        parent_flow_run_id: The UUID of the flow run that called it as a subflow; None at the top.
+        root_flow_run_id: The UUID of the flow run at the top, which may be this one.
+        log_prints: Whether ``print()`` in the flow's own code becomes log lines of the run.
     """
 
     flow: Flow[..., Any]
@@ -40,6 +48,11 @@ class FlowRunContext:
     run_count: int
     start_time: datetime
     scope: FlowScope = field(repr=False, compare=False)
+    tags: frozenset[str] = frozenset()
+    scheduled_start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    parent_flow_run_id: str | None = None
+    root_flow_run_id: str = ""
+    log_prints: bool = False
 
     @staticmethod
     def get() -> FlowRunContext | None:
@@ -57,6 +70,10 @@ class TaskRunContext:
         flow_run_id: The UUID of the flow run that it belongs to.
         task_run_name: The run's name, for people.
         run_count: Which attempt this is, from 1.
+        parameters: What the task was called with, by parameter; the results of futures in their place.
+        start_time: When this attempt began, by this machine's clock.
+        tags: The run's tags: the task's, and those that were in force when it was called.
+        log_prints: Whether ``print()`` in the task's code becomes log lines of the run.
     """
 
     task: Task[..., Any]
@@ -64,6 +81,10 @@ class TaskRunContext:
     flow_run_id: str
     task_run_name: str
     run_count: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    tags: frozenset[str] = frozenset()
+    log_prints: bool = False
 
     @staticmethod
     def get() -> TaskRunContext | None:
@@ -84,6 +105,26 @@ class CurrentRun:
     flow_run_id: str
     task_run_id: str
     name: str
+
+
+def get_run_context() -> FlowRunContext | TaskRunContext:
+    """Return the context of the innermost run that the caller is in: of a task, or else of a flow.
+
+    Raises:
+        MissingContext: The caller is in no run.
+    """
+    context = innermost_run()
+    if context is None:
+        raise MissingContext(
+            "get_run_context() was called outside a flow or task run, where there is no context; call it "
+            "within one, or use FlowRunContext.get() and TaskRunContext.get(), which return None outside"
+        )
+    return context
+
+
+def innermost_run() -> FlowRunContext | TaskRunContext | None:
+    """Return the context of the innermost run that the caller is in, or None outside."""
+    return _task_run.get() or _flow_run.get()
 
 
 def current_run() -> CurrentRun | None:
@@ -136,6 +177,8 @@ class task_run_entered:  # noqa: N801 - used as a function; a class since it sta
         self._context = context
 
     def __enter__(self) -> TaskRunContext:
+        if self._context.log_prints:
+            _look_after_prints()
         self._token = _task_run.set(self._context)
         return self._context
 
@@ -151,6 +194,8 @@ def flow_run_entered(context: FlowRunContext, in_force: frozenset[str]) -> Itera
         context: The flow run.
         in_force: The tags that were in force when it was called, which its runs have too.
     """
+    if context.log_prints:
+        _look_after_prints()
     task_run = _task_run.set(None)
     flow_run = _flow_run.set(context)
     before = _tags.set(in_force)
@@ -160,6 +205,12 @@ def flow_run_entered(context: FlowRunContext, in_force: frozenset[str]) -> Itera
         _tags.reset(before)
         _flow_run.reset(flow_run)
         _task_run.reset(task_run)
+
+
+def _look_after_prints() -> None:
+    from clearway._prints import replace_print  # noqa: PLC0415 - most runs leave print() alone
+
+    replace_print()
 
 
 def current_tags() -> frozenset[str]:

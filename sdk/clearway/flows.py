@@ -7,7 +7,14 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from clearway._options import checked_delay, checked_name, checked_retries, checked_version
+from clearway._options import (
+    checked_delay,
+    checked_log_prints,
+    checked_name,
+    checked_retries,
+    checked_version,
+)
+from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 
 if TYPE_CHECKING:
@@ -34,6 +41,9 @@ class Flow(Generic[P, R]):
         version: As its author names it.
         retries: How many times a failed run is tried again.
         retry_delay_seconds: How long it waits before each retry.
+        log_prints: Whether ``print()`` in its code becomes log lines; None for what its parent or the setting
+            ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
+        flow_run_name: How its runs are named: a template, or a function; None for two words.
         is_async: Whether the function is a coroutine function.
     """
 
@@ -46,6 +56,8 @@ class Flow(Generic[P, R]):
         version: str | None = None,
         retries: int = 0,
         retry_delay_seconds: float = 0,
+        log_prints: bool | None = None,
+        flow_run_name: RunName | None = None,
     ) -> None:
         """Make a flow of a function; see ``flow`` for the options.
 
@@ -58,14 +70,18 @@ class Flow(Generic[P, R]):
             raise TypeError(f"@flow makes a flow of a function, and was given {fn!r}")
         functools.update_wrapper(self, fn)
         self.fn = fn
-        self.name = checked_name("flow", getattr(fn, "__name__", type(fn).__name__) if name is None else name)
+        self.name: str = checked_name(
+            "flow", getattr(fn, "__name__", type(fn).__name__) if name is None else name
+        )
         owner = f"the flow {self.name!r}"
         self.description = inspect.getdoc(fn) if description is None else description
-        self.version = checked_version(owner, version)
+        self.version: str | None = checked_version(owner, version)
         self.retries = checked_retries(owner, retries)
         self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = CallSignature(fn, self.name)
+        self.log_prints = checked_log_prints(owner, log_prints)
+        self.flow_run_name = checked_run_name("flow_run_name", owner, flow_run_name, self.signature)
 
     def with_options(
         self,
@@ -75,6 +91,8 @@ class Flow(Generic[P, R]):
         version: str | None = _KEEP,
         retries: int = _KEEP,
         retry_delay_seconds: float = _KEEP,
+        log_prints: bool | None = _KEEP,
+        flow_run_name: RunName | None = _KEEP,
     ) -> Flow[P, R]:
         """Return a flow of the same function with other options; those that are left out stay as they are."""
         given = {
@@ -83,6 +101,8 @@ class Flow(Generic[P, R]):
             "version": version,
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
+            "log_prints": log_prints,
+            "flow_run_name": flow_run_name,
         }
         kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
         return Flow(self.fn, **{**given, **kept})
@@ -151,6 +171,8 @@ def flow(
     version: str | None = None,
     retries: int = 0,
     retry_delay_seconds: float = 0,
+    log_prints: bool | None = None,
+    flow_run_name: RunName | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a flow of a function: ``@flow``, or ``@flow(name="nightly")``.
@@ -164,6 +186,10 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``retries``: how many times a failed run is tried again; task runs that completed are not run
             again.
             ``retry_delay_seconds``: how long it waits before each retry.
+            ``log_prints``: make INFO lines of the run of what its code prints, and that of its tasks that do
+            not say otherwise; by default as its parent does, or the setting ``CLEARWAY_LOGGING_LOG_PRINTS``.
+            ``flow_run_name``: how its runs are named: a template that names parameters, such as
+            ``"load {day}"``, or a function without parameters, which may look at ``clearway.runtime``.
     """
     if fn is not None:
         return Flow(fn, **options)

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 from clearway._options import (
     checked_delay,
     checked_expiration,
+    checked_log_prints,
     checked_name,
     checked_retries,
     checked_version,
 )
+from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 from clearway._task_calls import TaskCalls
 from clearway.context import TaskRunContext, checked_tags
@@ -46,6 +48,8 @@ class Task(TaskCalls[P, R]):
         cache_expiration: How long a result is served from the cache; None for ever.
         retries: How many times a failed run is tried again.
         retry_delay_seconds: How long it waits before each retry.
+        log_prints: Whether ``print()`` in its code becomes log lines; None for what its flow does.
+        task_run_name: How its runs are named: a template, or a function; None for its name and a number.
         task_key: Identifies the task: a hash of its name, its function's qualified name and its tags.
         is_async: Whether the function is a coroutine function.
     """
@@ -62,6 +66,8 @@ class Task(TaskCalls[P, R]):
         cache_expiration: timedelta | None = None,
         retries: int = 0,
         retry_delay_seconds: float = 0,
+        log_prints: bool | None = None,
+        task_run_name: RunName | None = None,
     ) -> None:
         """Make a task of a function; see ``task`` for the options.
 
@@ -74,7 +80,9 @@ class Task(TaskCalls[P, R]):
             raise TypeError(f"@task makes a task of a function, and was given {fn!r}")
         functools.update_wrapper(self, fn)
         self.fn = fn
-        self.name = checked_name("task", getattr(fn, "__name__", type(fn).__name__) if name is None else name)
+        self.name: str = checked_name(
+            "task", getattr(fn, "__name__", type(fn).__name__) if name is None else name
+        )
         owner = f"the task {self.name!r}"
         if cache_key_fn is not None and not callable(cache_key_fn):
             raise TypeError(
@@ -89,6 +97,8 @@ class Task(TaskCalls[P, R]):
         self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
         self.is_async = _is_async(fn)
         self.signature = CallSignature(fn, self.name)
+        self.log_prints = checked_log_prints(owner, log_prints)
+        self.task_run_name = checked_run_name("task_run_name", owner, task_run_name, self.signature)
 
     @functools.cached_property
     def task_key(self) -> str:
@@ -109,6 +119,8 @@ class Task(TaskCalls[P, R]):
         cache_expiration: timedelta | None = _KEEP,
         retries: int = _KEEP,
         retry_delay_seconds: float = _KEEP,
+        log_prints: bool | None = _KEEP,
+        task_run_name: RunName | None = _KEEP,
     ) -> Task[P, R]:
         """Return a task of the same function with other options; those that are left out stay as they are."""
         given = {
@@ -120,6 +132,8 @@ class Task(TaskCalls[P, R]):
             "cache_expiration": cache_expiration,
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
+            "log_prints": log_prints,
+            "task_run_name": task_run_name,
         }
         kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
         return Task(self.fn, **{**given, **kept})
@@ -166,6 +180,8 @@ def task(
     cache_expiration: timedelta | None = None,
     retries: int = 0,
     retry_delay_seconds: float = 0,
+    log_prints: bool | None = None,
+    task_run_name: RunName | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: ``@task``, or ``@task(retries=3)``.
@@ -183,6 +199,9 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``cache_expiration``: a timedelta for which a result is served; by default for ever.
             ``retries``: how many times a failed run is tried again.
             ``retry_delay_seconds``: how long it waits before each retry.
+            ``log_prints``: make INFO lines of the run of what its code prints; by default as its flow does.
+            ``task_run_name``: how its runs are named: a template that names parameters, such as
+            ``"load {path}"``, or a function without parameters, which may look at ``clearway.runtime``.
     """
     if fn is not None:
         return Task(fn, **options)

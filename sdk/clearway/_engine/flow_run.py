@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._convert import timestamp_from_proto
 from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
 from clearway._engine.losses import unwatch, watch
@@ -13,8 +14,11 @@ from clearway._engine.outcomes import interruption
 from clearway._engine.run_inputs import RunInputs
 from clearway._engine.scope import FlowScope
 from clearway._ids import new_id
+from clearway._interrupts import unshielded
 from clearway._methods import CREATE_FLOW_RUN, CREATE_TASK_RUN
 from clearway._names import run_name
+from clearway._run_names import make_run_name
+from clearway._settings import get_settings
 from clearway._signature import parameters_to_json
 from clearway._transport import Transport
 from clearway.context import FlowRunContext, current_tags, flow_run_entered, note_cancelled
@@ -72,6 +76,8 @@ class FlowRun:
         self._known_ids: dict[str, str] | None = {} if flow.retries else None
         self._calls: list[Future[Any]] = []
         self._scope: FlowScope | None = None
+        self._scheduled_start_time = datetime.now(UTC)
+        self._root_id = self.run_id if parent is None else parent.root_flow_run_id
 
     def take_inputs(self) -> None:
         """Put the results of the inputs in their place.
@@ -80,6 +86,19 @@ class FlowRun:
             MissingResult: A result cannot be read.
         """
         self._parameters = self.inputs.resolved(self._parameters)
+
+    def take_name(self) -> None:
+        """Name the run as its flow wants it.
+
+        Raises:
+            Exception: What it wants cannot be made, or the user's ``flow_run_name`` raised something.
+        """
+        made_by = self.flow.flow_run_name
+        if made_by is not None:
+            scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None)
+            with unshielded(), flow_run_entered(self._context(scope), self._tags):
+                owner = f"the flow {self.flow.name!r}"
+                self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
 
     # What the service is told.
 
@@ -133,6 +152,11 @@ class FlowRun:
         self._calls.append(future)
         return future
 
+    def created(self, response: CreateFlowRunResponse) -> None:
+        """Note what the service knows of the run that was created."""
+        if response.flow_run.HasField("expected_start_time"):
+            self._scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
+
     def propose(self, state: state_pb2.State) -> Proposal:
         """Return a proposal of ``state``."""
         return Proposal(id=new_id(), flow_run_id=self.run_id, state=state)
@@ -146,7 +170,14 @@ class FlowRun:
             self.transport, self.run_id, self.name, self.attempt, self._running_loop(), self._known_ids
         )
         watch(self)
+        self._scope.log_prints = self._log_prints()
+        self._scope.root_flow_run_id = self._root_id
         return self._scope
+
+    def _log_prints(self) -> bool:
+        if self.flow.log_prints is not None:
+            return self.flow.log_prints
+        return get_settings().logging_log_prints if self.parent is None else self.parent.log_prints
 
     def _running_loop(self) -> asyncio.AbstractEventLoop | None:
         if not self.flow.is_async:
@@ -160,25 +191,30 @@ class FlowRun:
         return Execute(self._call_async if self.flow.is_async else self._call)
 
     def _call(self) -> Any:
-        with flow_run_entered(self._context(), self._tags):
+        with flow_run_entered(self._context(self._scope), self._tags):
             return self.flow.signature.call(self._parameters)
 
     async def _call_async(self) -> Any:
         from clearway._engine.stoppable import stoppable  # noqa: PLC0415 - sync flows need no asyncio
 
-        with flow_run_entered(self._context(), self._tags), stoppable(self):
+        with flow_run_entered(self._context(self._scope), self._tags), stoppable(self):
             return await self.flow.signature.call(self._parameters)
 
-    def _context(self) -> FlowRunContext:
-        assert self._scope is not None
+    def _context(self, scope: FlowScope | None) -> FlowRunContext:
+        assert scope is not None
         return FlowRunContext(
             self.flow,
             self.run_id,
             self.name,
             self._parameters,
-            self.attempt,
+            max(self.attempt, 1),
             datetime.now(UTC),
-            self._scope,
+            scope,
+            self._tags,
+            self._scheduled_start_time,
+            None if self.parent is None else self.parent.flow_run_id,
+            self._root_id,
+            log_prints=scope.log_prints,
         )
 
     # When it ends before its time.

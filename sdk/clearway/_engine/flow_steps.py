@@ -46,7 +46,7 @@ def flow_steps(run: FlowRun) -> Steps:
     try:
         state = None if run.parent is None else (yield from _track(run))
         if state is None:
-            yield Answer(run.create())
+            run.created((yield Answer(run.create())))
             state = yield from _live(run)
     except (ClearwayError, GeneratorExit) as cause:  # no steps can be taken any more
         run.abandon(cause)
@@ -71,6 +71,7 @@ def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
     if failure:
         raise UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure}")
     run.take_inputs()
+    run.take_name()
 
 
 def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:

@@ -41,6 +41,8 @@ class FlowScope:
         async_gate: The permits of submitted async task runs.
         guard: Held for a moment by whoever changes what several threads change.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
+        log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
+        root_flow_run_id: The UUID of the flow run at the top, which may be this one.
     """
 
     def __init__(
@@ -61,6 +63,8 @@ class FlowScope:
         self.async_gate = Gate(_ASYNC_AT_ONCE)
         self.guard = threading.Lock()
         self.lost = ""
+        self.log_prints = False
+        self.root_flow_run_id = flow_run_id
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[TaskRun, None] = {}
         self._unanswered: set[ConcurrentFuture[Decision]] = set()

@@ -10,6 +10,7 @@ from clearway._engine.outcomes import describe, interruption
 from clearway._engine.run_inputs import NO_INPUTS, RunInputs
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
+from clearway._run_names import make_run_name
 from clearway.context import TaskRunContext, note_cancelled, task_run_entered
 from clearway.exceptions import LostRun
 from clearway.futures import AsyncTaskFuture, Future, TaskFuture
@@ -117,17 +118,38 @@ class TaskRun:
 
     @property
     def needs_work(self) -> bool:
-        """Whether the run needs a thread before it starts: to read its inputs, or to make its cache key."""
-        return bool(self.inputs) or self.task.cache_key_fn is not None
+        """Whether the run needs a thread before it starts: to read its inputs, or for a user's code."""
+        task = self.task
+        return bool(self.inputs) or task.cache_key_fn is not None or task.task_run_name is not None
 
     def prepare(self) -> None:
-        """Put the results of the inputs in their place, and make the cache key.
+        """Put the results of the inputs in their place.
 
         Raises:
-            Exception: A result cannot be read, or the user's ``cache_key_fn`` raised something.
+            MissingResult: A result cannot be read.
         """
         if self.inputs:
             self._parameters = self.inputs.resolved(self._parameters)
+
+    def take_name(self) -> None:
+        """Name the run as its task wants it.
+
+        Raises:
+            Exception: What it wants cannot be made, or the user's ``task_run_name`` raised something.
+        """
+        made_by = self.task.task_run_name
+        if made_by is not None:
+            with unshielded(), task_run_entered(self._context()):
+                owner = f"the task {self.task.name!r}"
+                self.name = make_run_name("task_run_name", owner, made_by, self._parameters)
+            self.future.name = self.name
+
+    def take_cache_key(self) -> None:
+        """Make the cache key.
+
+        Raises:
+            Exception: The user's ``cache_key_fn`` raised something, or returned no key.
+        """
         make_key = self.task.cache_key_fn
         if make_key is not None:
             with unshielded(), task_run_entered(self._context()) as context:
@@ -189,7 +211,8 @@ class TaskRun:
             return False
         self._attempt += 1
         self._dynamic_key = f"{self._number}-{self._attempt}"
-        self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
+        if self.task.task_run_name is None:
+            self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
         self._created = False
         self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
         return True
@@ -222,8 +245,16 @@ class TaskRun:
                 return await self.task.signature.call(self._parameters)
 
     def _context(self) -> TaskRunContext:
+        log_prints = self.task.log_prints
         return TaskRunContext(
-            self.task, self.run_id, self.scope.flow_run_id, self.name, max(self._run_count, 1)
+            self.task,
+            self.run_id,
+            self.scope.flow_run_id,
+            self.name,
+            max(self._run_count, 1),
+            self._parameters,
+            tags=self.tags,
+            log_prints=self.scope.log_prints if log_prints is None else log_prints,
         )
 
     # How the run ends.

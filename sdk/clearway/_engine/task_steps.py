@@ -9,7 +9,7 @@ from clearway._convert import duration_from_proto
 from clearway._engine.effects import ADMIT, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.outcomes import end_message, failed_state, task_state
 from clearway._engine.task_run import Phase, RunInterrupted, TaskRun
-from clearway.exceptions import Aborted, ClearwayError, MissingResult, UpstreamTaskError
+from clearway.exceptions import Aborted, ClearwayError, UpstreamTaskError
 from clearway.states import Pending, State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import Decision
@@ -61,15 +61,16 @@ def _whole(run: TaskRun) -> Steps:
 
 def _prepare(run: TaskRun) -> _Part:
     """Prepare the user's code. Returns None, or the state of a run that failed at it."""
+    where = "reading its inputs"
     try:
         run.prepare()
-    except MissingResult as error:
-        failed = failed_state("Task", error, " in reading its inputs")
+        where = "its task_run_name"
+        run.take_name()
+        where = "its cache_key_fn"
+        run.take_cache_key()
     except Exception as error:  # noqa: BLE001 - a user's
-        failed = failed_state("Task", error, " in its cache_key_fn")
-    else:
-        return None
-    return (yield from _end(run, failed))
+        return (yield from _end(run, failed_state("Task", error, f" in {where}")))
+    return None
 
 
 def _not_ready(run: TaskRun, why: str) -> Steps:

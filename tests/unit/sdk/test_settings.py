@@ -40,6 +40,11 @@ def test_a_variable_wins_over_the_profile_and_the_profile_over_the_default(home:
     assert settings.reconnect_timeout == 60
 
 
+@pytest.mark.parametrize(("word", "meant"), [("true", True), ("On", True), ("1", True), ("no", False)])
+def test_a_flag_is_said_in_several_words(home: Path, word: str, meant: bool) -> None:
+    assert read(home, CLEARWAY_LOGGING_LOG_PRINTS=word).logging_log_prints is meant
+
+
 def test_an_empty_address_means_embedded_whatever_the_profile_names(home: Path) -> None:
     assert read(home, 'address = "profile:1"', CLEARWAY_ADDRESS="").address is None
 
@@ -76,6 +81,7 @@ def test_an_address_is_a_host_and_a_port(home: Path, address: str) -> None:
         ("CLEARWAY_ADDRESS", "host:0", "from 1 to 65,535"),
         ("CLEARWAY_ADDRESS", "host:65536", "from 1 to 65,535"),
         ("CLEARWAY_ADDRESS", "host:٤٢", "from 1 to 65,535"),
+        ("CLEARWAY_LOGGING_LOG_PRINTS", "maybe", "true or false"),
         ("CLEARWAY_LOGGING_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR, CRITICAL"),
         ("CLEARWAY_MAX_THREADS", "many", "from 1 to 10,000"),
         ("CLEARWAY_MAX_THREADS", "0", "from 1 to 10,000"),

@@ -1,0 +1,170 @@
+"""``print()`` in the code of runs with ``log_prints``."""
+# ruff: noqa: T201 - prints are what is tested
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from clearway import flow, get_client, task
+from clearway.logging import RunLogger, get_run_logger
+from integration.sdk_runs import last_flow_run
+
+pytestmark = pytest.mark.usefixtures("service")
+
+
+def logged(flow_name: str) -> list[tuple[str, int, str]]:
+    """Return the lines that the latest run of a flow logged with print: logger, level and text."""
+    with get_client() as client:
+        lines = client.read_logs(flow_run_id=last_flow_run(flow_name).id)
+    return [
+        (line.logger.removeprefix("clearway."), line.level, line.message)
+        for line in lines
+        if not line.message.startswith(("flow ", "ended as "))
+    ]
+
+
+def test_a_print_becomes_a_line_of_the_innermost_run(capsys: pytest.CaptureFixture[str]) -> None:
+    @task(log_prints=True)
+    def talk(x: int) -> None:
+        print("x is", x, sep="=", end="!\n")
+
+    @flow(log_prints=True)
+    def talking() -> None:
+        print("here", {"a": 1})
+        talk(5)
+        talk.submit(6).result()
+        print()
+
+    talking()
+    assert logged("talking") == [
+        ("flow_run", 20, "here {'a': 1}"),
+        ("task_run", 20, "x is=5"),
+        ("task_run", 20, "x is=6"),
+        ("flow_run", 20, ""),
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_printed_elsewhere_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    @flow(log_prints=True)
+    def talking() -> str:
+        text = io.StringIO()
+        print("to a file", file=text)
+        print("to stderr", file=sys.stderr)
+        print("to stdout", file=sys.stdout)
+        return text.getvalue()
+
+    assert talking() == "to a file\n"
+    print("outside")
+    assert capsys.readouterr().out == "outside\n"
+    assert [text for _, _, text in logged("talking")] == ["to stdout"]
+
+
+def test_a_task_does_as_its_flow_and_a_subflow_as_its_parent_unless_they_say(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @task
+    def inherits() -> None:
+        print("task")
+
+    @task(log_prints=False)
+    def refuses() -> None:
+        print("not logged")
+
+    @flow
+    def child() -> None:
+        print("child")
+        inherits()
+
+    @flow(log_prints=True)
+    def parent() -> None:
+        inherits()
+        refuses()
+        child()
+
+    parent()
+    assert [text for _, _, text in logged("parent")] == ["task"]
+    assert [text for _, _, text in logged("child")] == ["child", "task"]
+    assert capsys.readouterr().out == "not logged\n"
+
+
+def test_without_a_word_the_setting_decides(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CLEARWAY_LOGGING_LOG_PRINTS", "true")
+
+    @task
+    def talk() -> None:
+        print("task")
+
+    @flow
+    def by_setting() -> None:
+        print("flow")
+        talk()
+
+    by_setting()
+    assert [text for _, _, text in logged("by_setting")] == ["flow", "task"]
+    assert capsys.readouterr().out == ""
+
+
+def test_by_default_nothing_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    @flow
+    def plain() -> None:
+        print("plain")
+
+    plain()
+    assert logged("plain") == []
+    assert capsys.readouterr().out == "plain\n"
+
+
+async def test_prints_of_coroutines_that_take_turns_stay_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    @task(log_prints=True)
+    async def loud(mine: asyncio.Event, other: asyncio.Event) -> None:
+        other.set()
+        await mine.wait()
+        print("loud")
+
+    @task(log_prints=False)
+    async def quiet(mine: asyncio.Event, other: asyncio.Event) -> None:
+        await mine.wait()
+        print("quiet")
+        other.set()
+
+    @flow
+    async def taking_turns() -> None:
+        first, second = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(loud(first, second), quiet(second, first))
+
+    await taking_turns()
+    assert [text for _, _, text in logged("taking_turns")] == ["loud"]
+    assert capsys.readouterr().out == "quiet\n"
+
+
+@pytest.fixture
+def printing_handler() -> Iterator[None]:
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            print("handled", record.getMessage())
+
+    handler = Printing()
+    logging.getLogger("clearway").addHandler(handler)
+    yield
+    logging.getLogger("clearway").removeHandler(handler)
+
+
+@pytest.mark.usefixtures("printing_handler")
+def test_a_handler_that_prints_does_not_log_again(capsys: pytest.CaptureFixture[str]) -> None:
+    @flow(log_prints=True)
+    def talking() -> None:
+        print("once")
+        assert isinstance(get_run_logger(), RunLogger)
+
+    talking()
+    assert [text for _, _, text in logged("talking")] == ["once"]
+    assert "handled once\n" in capsys.readouterr().out
