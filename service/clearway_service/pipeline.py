@@ -20,11 +20,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from clearway_service.ancestor_log import AncestorLog
 from clearway_service.clock import Clock, new_id
 from clearway_service.core.batch import Batch
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
 from clearway_service.store import schema
+from clearway_service.store.ancestors import Entangled
 from clearway_service.store.database import Database
 from clearway_service.store.loading import load
 from clearway_service.store.sessions import remove_waiters
@@ -77,6 +79,7 @@ class _Turn:
     results: list[tuple[Reply, Result]] = field(default_factory=list)
     woken: list[Answer] = field(default_factory=list)
     returned: list[tuple[Future[Any], Any, ClearwayError | None]] = field(default_factory=list)
+    entangled: list[Entangled] = field(default_factory=list)
     wake_again: set[str] = field(default_factory=set)
 
 
@@ -100,6 +103,7 @@ class Pipeline:
         self._wake_again: set[str] = set()
         self._waiting: dict[str, _Submitted] = {}
         self._seen_version = -1
+        self._ancestor_log = AncestorLog()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
         self._thread.start()
@@ -251,6 +255,7 @@ class Pipeline:
                 turn.woken = batch.wake(woken_tags)
                 turn.wake_again = batch.changes.wake_again
                 write(transaction.driver, batch.changes, now)
+        turn.entangled = transaction.entangled
         for proposal_id in transaction.left_queue:
             self._waiting.pop(proposal_id, None)
         self._keep_waiting(submitted, turn)
@@ -295,6 +300,7 @@ class Pipeline:
             self._on_waiting()
 
     def _tell(self, turn: _Turn) -> None:
+        self._ancestor_log.tell(turn.entangled, (result for _reply, result in turn.results))
         replies: dict[Reply, list[Result]] = {}
         for reply, result in turn.results:
             replies.setdefault(reply, []).append(result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -14,7 +16,7 @@ from clearway.v1.explanation_pb2 import (
     WAIT_CAUSE_SCHEDULE,
     WAIT_CAUSE_UPSTREAM,
 )
-from clearway.v1.proposal_pb2 import Await, ProposeRequest
+from clearway.v1.proposal_pb2 import Await, ProposeRequest, SetTaskRunStateRequest
 from clearway.v1.task_run_pb2 import TaskInput
 from support.client import Client, Stream
 from support.limits import explain, set_limit
@@ -174,6 +176,35 @@ def test_an_ancestor_may_wait_through_others(caller: Client, flow: str, stream: 
     stream.send(ProposeRequest(awaits=awaits))
     wait_until(lambda: explain(caller, run_id).limits[0].HasField("ancestor"), "the ancestor")
     assert explain(caller, run_id).limits[0].ancestor.task_run_id == parent
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_wait_for_an_awaited_run_names_the_ancestors_that_hold_the_slots(
+    caller: Client, flow: str, stream: Stream, shared_server: Server, limit: int
+) -> None:
+    tag = set_limit(caller, limit)
+    child = start(flow, name="child", tags=[tag])
+    elders = [
+        stream.decide(start(flow, name=f"elder {number}", tags=[tag])).run_id for number in range(limit)
+    ]
+    middle = stream.decide(start(flow, name="middle")).run_id
+    chain = [*elders, middle, child.create_task_run.id]
+    awaits = [Await(task_run_id=run, awaited_task_run_id=of) for run, of in itertools.pairwise(chain)]
+    stream.send(ProposeRequest(awaits=awaits, proposals=[child]))
+    wait = stream.decision(child.id).wait
+    assert wait.queued
+    unary = SetTaskRunStateRequest(task_run_id=child.create_task_run.id, state=RUNNING)
+    told = caller.stub.SetTaskRunState(unary).decision.wait
+    for number, elder in enumerate(elders):
+        assert f"held by its own ancestor elder {number}" in wait.message
+        assert f"held by its own ancestor elder {number}" in told.message
+
+        def said(elder: str = elder) -> list[str]:
+            return [line for line in shared_server.log if elder in line and child.create_task_run.id in line]
+
+        (line,) = wait_until(said, "the line in the log")
+        assert json.loads(line)["level"] == "warning"
+        assert tag in line
 
 
 def test_runs_that_wait_for_each_other_in_a_ring_are_explained(

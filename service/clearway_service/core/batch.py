@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
-from clearway_service.core.decisions import Abort, Accept, Decision, Reject, Wait
+from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait
 from clearway_service.core.facts import Facts, LimitFacts
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal, Waiter
 from clearway_service.core.queues import Queues
@@ -121,12 +121,26 @@ class Batch:
         holder = "" if held_by == proposal.session_id else snapshot.holders.get(held_by, "")
         held = snapshot.slots.get(run.id, ())
         limits = tuple(
-            LimitFacts(tag, limit.limit, limit.taken, tag in held, self._queues.ahead(limit, waiter))
+            LimitFacts(
+                tag,
+                limit.limit,
+                limit.taken,
+                tag in held,
+                self._queues.ahead(limit, waiter),
+                self._ancestors(run.id, tag),
+            )
             for tag in run.limited_tags
             if (limit := snapshot.limits.get(tag)) is not None and limit.limit is not None
         )
         cached = snapshot.cache.get(proposed.cache_key) if proposed.cache_key else None
         return Facts(self._now, run, progress, proposed, proposal.session_id, holder, cached, limits)
+
+    def _ancestors(self, run_id: str, tag: str) -> tuple[Ancestor, ...]:
+        """Return who holds a slot of ``tag`` while its code waits for the run."""
+        known = self._snapshot.ancestors.get(run_id, ())
+        return tuple(
+            each for each in known if each.tag == tag and (tag, each.run_id) not in self.changes.slots_freed
+        )
 
     def _settle(
         self, entry: RunEntry, proposal: Proposal, decision: Decision, waiter: Waiter | None = None

@@ -20,6 +20,20 @@ class Accept(NamedTuple):
     """The run enters the proposed state."""
 
 
+class Ancestor(NamedTuple):
+    """A Running run that holds up a run for which its own code waits, itself or through others.
+
+    Attributes:
+        run_id: Its UUID.
+        name: Its name, for people.
+        tag: The tag of which it holds a slot.
+    """
+
+    run_id: str
+    name: str
+    tag: str
+
+
 class Wait(NamedTuple):
     """The run keeps its state, and may propose again later.
 
@@ -27,11 +41,13 @@ class Wait(NamedTuple):
         retry_after: From now, in microseconds; None where only a freed slot helps.
         message: What is waited for, for people.
         blocking_tags: The tags whose limits have no free slot; sorted.
+        ancestors: Those who hold slots of these tags, and whose code waits for this run.
     """
 
     retry_after: int | None
     message: str
     blocking_tags: tuple[str, ...] = ()
+    ancestors: tuple[Ancestor, ...] = ()
 
 
 class Reject(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
 from clearway_service.core.states import ProposedState, State
 
@@ -17,6 +18,7 @@ class LimitFacts(NamedTuple):
         taken: How many hold a slot.
         held: Whether this run is one of them.
         queued: How many proposals wait for a slot and came before this one.
+        ancestors: Those of the holders whose code waits for this run.
     """
 
     tag: str
@@ -24,6 +26,7 @@ class LimitFacts(NamedTuple):
     taken: int
     held: bool
     queued: int
+    ancestors: tuple[Ancestor, ...] = ()
 
     @property
     def free(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clearway_service.core.decisions import Abort, AbortReason, Accept, Decision, Reject, Wait
+from clearway_service.core.decisions import Abort, AbortReason, Accept, Ancestor, Decision, Reject, Wait
 from clearway_service.core.facts import Facts
 from clearway_service.core.states import AWAITING_RETRY, CACHED, TERMINAL, ProposedState, StateType
 
 Rule = Callable[[Facts], Decision | None]
+
+_NAMED_ANCESTORS = 3
 
 
 def keep_terminal(facts: Facts) -> Decision | None:
@@ -61,9 +63,12 @@ def secure_slots(facts: Facts) -> Decision | None:
     wanted = [limit for limit in facts.limits if not limit.held]
     if closed := [limit.tag for limit in wanted if limit.limit == 0]:
         return Abort(AbortReason.LIMIT_ZERO, f"the concurrency limit of {_tags(closed)} is 0")
-    if full := [limit.tag for limit in wanted if not limit.free]:
-        return Wait(None, f"no free slot for {_tags(full)}", tuple(full))
-    return None
+    full = [limit for limit in wanted if not limit.free]
+    if not full:
+        return None
+    tags = [limit.tag for limit in full]
+    ancestors = tuple(ancestor for limit in full for ancestor in limit.ancestors)
+    return Wait(None, f"no free slot for {_tags(tags)}{_entangled(ancestors)}", tuple(tags), ancestors)
 
 
 def retry_failed(facts: Facts) -> Decision | None:
@@ -112,3 +117,14 @@ def decide(policy: tuple[Rule, ...], facts: Facts) -> Decision:
 
 def _tags(tags: list[str]) -> str:
     return ("tag " if len(tags) == 1 else "tags ") + ", ".join(f"'{tag}'" for tag in tags)
+
+
+def _entangled(ancestors: tuple[Ancestor, ...]) -> str:
+    """Return what a wait says of the ancestors that hold slots; nothing where none does."""
+    told = "".join(
+        f"; a slot of tag '{each.tag}' is held by its own ancestor {each.name}"
+        for each in ancestors[:_NAMED_ANCESTORS]
+    )
+    more = len(ancestors) - _NAMED_ANCESTORS
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{told}{rest}, whose code waits for this run" if told else ""

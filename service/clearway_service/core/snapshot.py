@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from clearway_service.core.decisions import Decision
+from clearway_service.core.decisions import Ancestor, Decision
 from clearway_service.core.proposals import Waiter
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import State
@@ -77,6 +77,8 @@ class Snapshot:
         waiting: The proposals in the queue, by run id, of the runs that the batch is about.
         limits: By tag.
         slots: The tags on which a run holds a slot, by run id.
+        ancestors: Those whose code waits, itself or through others, for a run of the batch, by that run's id,
+            once for each slot that they hold; the nearest first.
         cache: The live cache entries' states, by key.
         open_sessions: The sessions that have not ended, of those that the batch is about.
         holders: Who has a session that is alive, for people, by its id.
@@ -89,6 +91,7 @@ class Snapshot:
     waiting: dict[str, list[Waiter]] = field(default_factory=dict)
     limits: dict[str, Limit] = field(default_factory=dict)
     slots: dict[str, set[str]] = field(default_factory=dict)
+    ancestors: dict[str, list[Ancestor]] = field(default_factory=dict)
     cache: dict[str, State] = field(default_factory=dict)
     open_sessions: set[str] = field(default_factory=set)
     holders: dict[str, str] = field(default_factory=dict)

@@ -12,12 +12,13 @@ from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers
 from clearway_service.store import queries, schema
+from clearway_service.store.ancestors import select_ancestors
 from clearway_service.store.limits import LimitRow, select_limits
 from clearway_service.store.rows import task_run_from
-from clearway_service.store.slots import Holder, select_awaits, select_holders, select_place, select_runner
+from clearway_service.store.slots import Holder, select_holders, select_place, select_runner
+from clearway_service.store.sqlite import json_values
 
 _SHOWN_HOLDERS = 3
-_LONGEST_CHAIN = 16
 
 
 class ExplanationHandlers(Handlers):
@@ -57,11 +58,13 @@ class ExplanationHandlers(Handlers):
         holders = [Holder(*row) for row in await self._read(select_holders(tags))]
         rows = await self._read(select_limits().where(schema.concurrency_limit.c.tag.in_(tags)))
         limits = [LimitRow(*row) for row in rows]
+        found = await self._read(select_ancestors(json_values([spec.id]))) if blocking else []
+        ancestors = {run_id for _of, run_id, _name, _tag in found}
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
             mine = [holder for holder in holders if holder.tag == limit.tag]
             held = any(holder.task_run_id == spec.id for holder in mine)
             full = bool(blocking) and not held and len(mine) >= limit.slots
-            ancestor = await self._ancestor(spec.id, mine) if full else None
+            ancestor = next((holder for holder in mine if full and holder.task_run_id in ancestors), None)
             answer.limits.add(
                 tag=limit.tag,
                 limit=limit.slots,
@@ -76,19 +79,6 @@ class ExplanationHandlers(Handlers):
         """Return a task run's name; empty for none."""
         rows = await self._read(queries.select_run(RunKind.TASK, run_id)) if run_id else []
         return task_run_from(rows[0])[0].name if rows else ""
-
-    async def _ancestor(self, run_id: str, holders: list[Holder]) -> Holder | None:
-        """Return the holder whose code waits, itself or through others that wait, for the run."""
-        for holder in holders:
-            awaited = holder.awaits
-            for _ in range(_LONGEST_CHAIN):
-                if awaited in ("", run_id):
-                    break
-                rows = await self._read(select_awaits(awaited))
-                awaited = rows[0][0] if rows else ""
-            if awaited == run_id:
-                return holder
-        return None
 
     async def _add_upstream(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
         parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from clearway_service.core.changes import AnswerKind
-from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject
+from clearway_service.core.decisions import Abort, AbortReason, Accept, Ancestor, Reject
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, Recorded, RunEntry, Snapshot
@@ -137,6 +137,23 @@ def _load_queues(
     if running:
         for tag, run_id in cursor.execute(statements.SLOTS_BY_RUN, (_array(running),)):
             snapshot.slots.setdefault(run_id, set()).add(tag)
+    _load_ancestors(cursor, snapshot, proposals)
+
+
+def _load_ancestors(cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal]) -> None:
+    """Load whose code waits for the runs that ask for a slot, where slots are held at all."""
+    if not any(limit.taken for limit in snapshot.limits.values()):
+        return
+    asking = set()
+    for proposal in proposals:
+        if proposal.state.type == StateType.RUNNING:
+            asking.add(proposal.run_id)
+            if (spec := proposal.create) is not None:
+                key = spec.flow_run_id, spec.task_key, spec.dynamic_key
+                asking.add(snapshot.task_runs_by_key.get(key, spec.id))
+    if asking:
+        for run_id, *columns in cursor.execute(statements.ANCESTORS_BY_RUN, (_array(asking),)):
+            snapshot.ancestors.setdefault(run_id, []).append(Ancestor(*columns))
 
 
 def _count_queues(cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal]) -> None:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 
+from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, begin
 from clearway_service.core.snapshot import RunEntry
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
 from clearway_service.store import schema, statements
+from clearway_service.store.ancestors import Entangled, select_entangled
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.writing import insert_runs
-
-logger = logging.getLogger(__name__)
 
 _task = schema.task_run
 
@@ -67,32 +66,18 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
 def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
     """Return the command that notes pairs of task runs: the code of the first waits for the second.
 
-    Where the second waits for a slot of which the first one holds one, that is logged.
+    What waits for a slot that one whose code waits for it holds is told to the transaction.
     """
 
     def command(transaction: Transaction) -> None:
+        connection = transaction.connection
         for task_run_id, awaited in awaits:
-            statement = update(_task).where(_task.c.id == task_run_id).values(awaits=awaited)
-            transaction.connection.execute(statement)
-            for tag in transaction.connection.scalars(_select_shared_tags(task_run_id, awaited)):
-                logger.warning(
-                    "task run %s waits for a slot of tag '%s', of which one is held by its own ancestor, "
-                    "task run %s, whose code waits for it",
-                    awaited,
-                    tag,
-                    task_run_id,
-                )
+            connection.execute(update(_task).where(_task.c.id == task_run_id).values(awaits=awaited))
+        if begun := [awaited for _task_run_id, awaited in awaits if awaited]:
+            for run_id, name, *ancestor in connection.execute(select_entangled(begun)):
+                transaction.entangled.append(Entangled(run_id, name, Ancestor(*ancestor)))
 
     return command
-
-
-def _select_shared_tags(holder: str, waiter: str) -> Select[tuple[str]]:
-    held, waits = schema.slot, schema.waiter
-    return (
-        select(held.c.tag)
-        .select_from(held.join(waits, waits.c.blocking_tag == held.c.tag))
-        .where(held.c.task_run_id == holder, waits.c.task_run_id == waiter)
-    )
 
 
 def _adopt_child(transaction: Transaction, spec: FlowRunSpec) -> None:

@@ -109,6 +109,9 @@ for _table in (flow_run, task_run):
         sqlite_where=_table.c.state_type == text("3"),
     )
 
+# Whose code waits for a run: found from the one that is waited for. Few runs wait at any time.
+Index("ix_task_run_awaits", task_run.c.awaits, sqlite_where=text("awaits != ''"))
+
 flow_run_tag = Table(
     "flow_run_tag",
     metadata,

@@ -120,11 +120,6 @@ def select_runner(task_run_id: str) -> Select[Any]:
     )
 
 
-def select_awaits(task_run_id: str) -> Select[Any]:
-    """Return the query for the run whose result a run's code waits for; empty for none."""
-    return select(_run.c.awaits).where(_run.c.id == task_run_id)
-
-
 def select_place(task_run_id: str) -> Select[Any]:
     """Return the query for where a run waits: tag, since when, and how many stand before it."""
     other = _waiter.alias()

@@ -82,9 +82,14 @@ def members(of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     return of.in_(select(values.c.value))
 
 
+def json_values(values: Iterable[str]) -> Any:
+    """Return ``values``, however many they are, as a table with the column ``value``."""
+    return func.json_each(json.dumps(list(values))).table_valued("value")
+
+
 def one_of(of: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
     """Return "``of`` is one of ``values``", however many they are."""
-    return of.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+    return of.in_(select(json_values(values).c.value))
 
 
 def json_rows(name: str, width: int) -> tuple[Any, list[ColumnElement[str]]]:

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert_into
 from sqlalchemy.sql.expression import ClauseElement
 
 from clearway_service.store import schema
+from clearway_service.store.ancestors import select_ancestors
 from clearway_service.store.sqlite import DIALECT, json_rows, members
 
 PROGRESS = (
@@ -166,6 +167,7 @@ SLOTS_BY_RUN = render(
     select(schema.slot.c.tag, schema.slot.c.task_run_id).where(members(schema.slot.c.task_run_id, "ids")),
     ("ids",),
 )
+ANCESTORS_BY_RUN = render(select_ancestors(func.json_each(bindparam("ids")).table_valued("value")), ("ids",))
 SLOTS_TAKEN = render(
     select(func.count()).select_from(schema.slot).where(schema.slot.c.tag == bindparam("of_tag")),
     ("of_tag",),

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from clearway_service.core.runs import RunKind
+from clearway_service.store.ancestors import Entangled
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Transaction:
         new_id: Makes time-ordered UUIDs.
         woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
         ended_runs: Runs that lose their session, each with the message of its Crashed state.
+        entangled: Runs that wait for slots that their own ancestors hold, as was found out.
         left_queue: Proposals that were taken out of the queue without an answer.
     """
 
@@ -29,6 +31,7 @@ class Transaction:
     new_id: Callable[[], str]
     woken_tags: set[str] = field(default_factory=set)
     ended_runs: dict[tuple[RunKind, str], str] = field(default_factory=dict)
+    entangled: list[Entangled] = field(default_factory=list)
     left_queue: set[str] = field(default_factory=set)
 
     @property

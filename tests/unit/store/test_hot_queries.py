@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from clearway_service.core.runs import RunKind
 from clearway_service.store import queries, schema, statements
+from clearway_service.store.ancestors import select_entangled
 from clearway_service.store.database import Database
 from clearway_service.store.limits import set_limit
 from clearway_service.store.logs import select_logs
@@ -42,6 +43,7 @@ READ: dict[str, Select[Any]] = {
     "holders": select_holders(["disk"]),
     "a queue": select_waiting("disk"),
     "a place": select_place("id"),
+    "who is held up by an ancestor": select_entangled(["id"]),
     "a flow run's log": select_logs("id", "", 0, 0, 100),
     "a task run's log": select_logs("", "id", 0, 0, 100),
 }

@@ -201,6 +201,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("task_run", schema=None) as batch_op:
         batch_op.create_index(
+            "ix_task_run_awaits", ["awaits"], unique=False, sqlite_where=sa.text("awaits != ''")
+        )
+        batch_op.create_index(
             "ix_task_run_running", ["session_id"], unique=False, sqlite_where=sa.text("state_type = 3")
         )
 
@@ -274,6 +277,7 @@ def downgrade() -> None:
     op.drop_table("task_run_tag")
     with op.batch_alter_table("task_run", schema=None) as batch_op:
         batch_op.drop_index("ix_task_run_running", sqlite_where=sa.text("state_type = 3"))
+        batch_op.drop_index("ix_task_run_awaits", sqlite_where=sa.text("awaits != ''"))
 
     op.drop_table("task_run")
     with op.batch_alter_table("state", schema=None) as batch_op:

@@ -1,0 +1,114 @@
+"""Ancestors: runs that hold a slot while their code waits for a run that needs one.
+
+Nothing can go on where all slots of a tag are held so. It is seen from both sides: when the one that is
+awaited asks for a slot, and when the other one's client says that it waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, FromClause, Select, func, literal_column, select
+
+from clearway_service.core.decisions import Ancestor
+from clearway_service.store import schema
+from clearway_service.store.sqlite import json_values
+
+# How many runs may wait for one another between an ancestor and the run that it holds up.
+_LONGEST_CHAIN: ColumnElement[int] = literal_column("16")
+
+_run = schema.task_run
+_waiter = schema.waiter
+_slot = schema.slot
+_limit = schema.concurrency_limit
+# The type and the empty string as literals, so that the partial indexes serve.
+_runs = _run.c.state_type == literal_column("3")
+_NEAR: ColumnElement[int] = literal_column("0")
+_STEP: ColumnElement[int] = literal_column("1")
+_awaits = _run.c.awaits != literal_column("''")
+
+
+class Entangled(NamedTuple):
+    """A run, and an ancestor that holds a slot of a full tag of it."""
+
+    run_id: str
+    run_name: str
+    ancestor: Ancestor
+
+
+def select_ancestors(run_ids: FromClause) -> Select[Any]:
+    """Return the query for who holds slots while its code waits for one of ``run_ids``, the nearest first.
+
+    Args:
+        run_ids: A table of ids with the column ``value``.
+
+    Each row is the run's id, then the columns of ``Ancestor``.
+    """
+    chain = _ancestry(run_ids)
+    holder = _run.alias("holder")
+    return (
+        select(chain.c.of, holder.c.id, holder.c.name, _slot.c.tag)
+        .select_from(
+            chain.join(holder, holder.c.id == chain.c.id).join(_slot, _slot.c.task_run_id == holder.c.id)
+        )
+        .where(chain.c.id != chain.c.of)
+        .group_by(chain.c.of, holder.c.id, _slot.c.tag)
+        .order_by(func.min(chain.c.distance), holder.c.id)
+    )
+
+
+def select_entangled(awaited: Sequence[str]) -> Select[Any]:
+    """Return the query for who waits for a slot of a full tag that an ancestor of it holds.
+
+    Args:
+        awaited: Runs that are waited for; asked about are these and all for which their code waits.
+
+    Each row is the waiting run's id and name, then the columns of ``Ancestor``.
+    """
+    descent = _descent(json_values(awaited))
+    waits = (
+        select(_waiter.c.task_run_id.label("value"))
+        .select_from(descent.join(_waiter, _waiter.c.task_run_id == descent.c.id))
+        .where(_waiter.c.until.is_(None))
+        .distinct()
+        .cte("waits")
+    )
+    found = select_ancestors(waits).subquery()
+    waiting, tagged = _run.alias("waiting"), schema.task_run_tag
+    taken = select(func.count()).select_from(_slot).where(_slot.c.tag == found.c.tag).scalar_subquery()
+    return (
+        select(waiting.c.id, waiting.c.name, found.c.id, found.c.name, found.c.tag)
+        .select_from(
+            found.join(waiting, waiting.c.id == found.c.of)
+            .join(tagged, (tagged.c.run_id == waiting.c.id) & (tagged.c.tag == found.c.tag))
+            .join(_limit, _limit.c.tag == found.c.tag)
+        )
+        .where(taken >= _limit.c.slots)
+    )
+
+
+def _ancestry(run_ids: FromClause) -> Any:
+    """Return whose code waits for each run, itself or through others, as ``of``, ``id`` and ``distance``."""
+    own = select(
+        run_ids.c.value.label("of"), run_ids.c.value.label("id"), _NEAR.label("distance")
+    ).select_from(run_ids)
+    chain = own.cte("chain", recursive=True)
+    further = (
+        select(chain.c.of, _run.c.id, chain.c.distance + _STEP)
+        .select_from(chain.join(_run, _run.c.awaits == chain.c.id))
+        .where(_runs, _awaits, chain.c.distance < _LONGEST_CHAIN)
+    )
+    return chain.union(further)
+
+
+def _descent(run_ids: FromClause) -> Any:
+    """Return, as rows of ``id``, runs and for whom their code waits, itself or through others."""
+    own = select(run_ids.c.value.label("id"), _NEAR.label("distance")).select_from(run_ids)
+    chain = own.cte("descent", recursive=True)
+    further = (
+        select(_run.c.awaits, chain.c.distance + _STEP)
+        .select_from(chain.join(_run, _run.c.id == chain.c.id))
+        .where(_runs, _awaits, chain.c.distance < _LONGEST_CHAIN)
+    )
+    return chain.union(further)
