@@ -119,17 +119,18 @@ def parameters_to_json(parameters: Mapping[str, Any]) -> str:
     )
     if len(whole) <= _MAX_JSON:  # json.dumps writes ASCII only
         return whole
-    return json.dumps({name: _short_repr(value) for name, value in parameters.items()})
+    return json.dumps({name: short_repr(value) for name, value in parameters.items()})
 
 
 def _to_json(value: object) -> str:
     try:
-        return json.dumps(value, allow_nan=False, default=_short_repr)
+        return json.dumps(value, allow_nan=False, default=short_repr)
     except (TypeError, ValueError, RecursionError):
-        return json.dumps(_short_repr(value))
+        return json.dumps(short_repr(value))
 
 
-def _short_repr(value: object) -> str:
+def short_repr(value: object) -> str:
+    """Return the ``repr`` of a value, shortened where it is very long; a broken one is described."""
     try:
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and the run is not to fail of it

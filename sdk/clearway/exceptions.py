@@ -4,6 +4,7 @@
     ├── InvalidSetting              (ValueError)       a setting's value is not allowed
     ├── ReservedArgument            (TypeError)        a flow's or task's parameter has a name of ours
     ├── ParameterBindError          (TypeError)        a call's arguments do not fit the function
+    ├── ParameterTypeError          (TypeError)        a flow's argument is not what its annotation says
     ├── MappingLengthMismatch       (ValueError)       ``map`` was given iterables of different lengths
     ├── NothingToMap                (ValueError)       ``map`` was given no iterable
     ├── MissingContext              (RuntimeError)     called outside the run that it needs
@@ -52,6 +53,10 @@ class ReservedArgument(ClearwayError, TypeError):
 
 class ParameterBindError(ClearwayError, TypeError):
     """A flow or task was called with arguments that do not fit its function."""
+
+
+class ParameterTypeError(ClearwayError, TypeError):
+    """A flow was called with an argument that is not what its annotation says, and cannot be made so."""
 
 
 class MappingLengthMismatch(ClearwayError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from clearway._options import (
@@ -18,6 +18,7 @@ from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 
 if TYPE_CHECKING:
+    from clearway._parameters import ParameterRules
     from clearway.futures import Future
     from clearway.states import State
 
@@ -29,6 +30,9 @@ T = TypeVar("T")
 # In the overloads below, ``NoReturn`` matches a function whose result is not annotated; see ``_task_calls``.
 
 _KEEP: Final[Any] = object()
+_ATTRIBUTES: Final = {
+    "validate_parameters": "should_validate_parameters"
+}  # where it is not the option's name
 
 
 class Flow(Generic[P, R]):
@@ -44,6 +48,7 @@ class Flow(Generic[P, R]):
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its parent or the setting
             ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
         flow_run_name: How its runs are named: a template, or a function; None for two words.
+        should_validate_parameters: Whether arguments are checked and converted by the annotations.
         is_async: Whether the function is a coroutine function.
     """
 
@@ -58,6 +63,7 @@ class Flow(Generic[P, R]):
         retry_delay_seconds: float = 0,
         log_prints: bool | None = None,
         flow_run_name: RunName | None = None,
+        validate_parameters: bool = True,
     ) -> None:
         """Make a flow of a function; see ``flow`` for the options.
 
@@ -78,6 +84,7 @@ class Flow(Generic[P, R]):
         self.version: str | None = checked_version(owner, version)
         self.retries = checked_retries(owner, retries)
         self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
+        self.should_validate_parameters = bool(validate_parameters)
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = CallSignature(fn, self.name)
         self.log_prints = checked_log_prints(owner, log_prints)
@@ -93,6 +100,7 @@ class Flow(Generic[P, R]):
         retry_delay_seconds: float = _KEEP,
         log_prints: bool | None = _KEEP,
         flow_run_name: RunName | None = _KEEP,
+        validate_parameters: bool = _KEEP,
     ) -> Flow[P, R]:
         """Return a flow of the same function with other options; those that are left out stay as they are."""
         given = {
@@ -103,9 +111,31 @@ class Flow(Generic[P, R]):
             "retry_delay_seconds": retry_delay_seconds,
             "log_prints": log_prints,
             "flow_run_name": flow_run_name,
+            "validate_parameters": validate_parameters,
         }
-        kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
+        kept = {
+            option: getattr(self, _ATTRIBUTES.get(option, option))
+            for option, value in given.items()
+            if value is _KEEP
+        }
         return Flow(self.fn, **{**given, **kept})
+
+    def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments as the function's annotations want them; every call does this, unless told not to.
+
+        Args:
+            parameters: The arguments by parameter; what is a parameter's default is taken as it is.
+
+        Raises:
+            ParameterTypeError: An argument is not what its annotation says, and cannot be made so.
+        """
+        return self._rules.applied(parameters)
+
+    @functools.cached_property
+    def _rules(self) -> ParameterRules:
+        from clearway._parameters import ParameterRules  # noqa: PLC0415 - loaded with the first run
+
+        return ParameterRules(self.fn, f"the flow {self.name!r}")
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -149,6 +179,8 @@ class Flow(Generic[P, R]):
 
         Raises:
             ParameterBindError: The arguments do not fit the function.
+            ParameterTypeError: An argument is not what its annotation says; the run has failed before the
+                function was called.
             NestedTask: The caller is in a task.
             ServerUnavailable: The service cannot be reached.
             Exception: What the function raised, as it raised it.
@@ -173,6 +205,7 @@ def flow(
     retry_delay_seconds: float = 0,
     log_prints: bool | None = None,
     flow_run_name: RunName | None = None,
+    validate_parameters: bool = True,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a flow of a function: ``@flow``, or ``@flow(name="nightly")``.
@@ -190,6 +223,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             not say otherwise; by default as its parent does, or the setting ``CLEARWAY_LOGGING_LOG_PRINTS``.
             ``flow_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {day}"``, or a function without parameters, which may look at ``clearway.runtime``.
+            ``validate_parameters``: whether arguments are checked, and converted where that loses nothing,
+            by the annotations of the function; by default they are.
     """
     if fn is not None:
         return Flow(fn, **options)

@@ -50,6 +50,7 @@ class FlowRun:
         run_id: Its UUID.
         name: Its name, for people.
         attempt: Which attempt it is at, from 1.
+        wrong_parameters: Why its function cannot be called; None where it can.
         stop: Cancels its code, where that is async and under way.
     """
 
@@ -69,6 +70,7 @@ class FlowRun:
         self.run_id = new_id()
         self.name = run_name()
         self.attempt = 0
+        self.wrong_parameters: Exception | None = None
         self._parameters = parameters
         self._tags = current_tags()
         self._tracked_by = ""
@@ -80,12 +82,18 @@ class FlowRun:
         self._root_id = self.run_id if parent is None else parent.root_flow_run_id
 
     def take_inputs(self) -> None:
-        """Put the results of the inputs in their place.
+        """Put the results of the inputs in their place, and make the parameters what annotations want.
 
         Raises:
             MissingResult: A result cannot be read.
         """
         self._parameters = self.inputs.resolved(self._parameters)
+        if self._parameters and self.flow.should_validate_parameters:
+            try:
+                with unshielded():
+                    self._parameters = self.flow.validate_parameters(self._parameters)
+            except Exception as error:  # noqa: BLE001 - validators are a user's code too
+                self.wrong_parameters = error
 
     def take_name(self) -> None:
         """Name the run as its flow wants it.

@@ -10,7 +10,7 @@ from typing import Any
 from clearway._convert import duration_from_proto
 from clearway._engine.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.flow_run import FlowRun
-from clearway._engine.outcomes import end_message, flow_state
+from clearway._engine.outcomes import end_message, failed_state, flow_state
 from clearway._engine.scope import FlowScope
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
@@ -94,6 +94,9 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
 
 
 def _live(run: FlowRun) -> Steps:
+    if run.wrong_parameters is not None:
+        end = failed_state("Flow", run.wrong_parameters, " in validating its parameters")
+        return (yield from _end(run, end))
     while True:
         decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
         if decision.WhichOneof("answer") != "accept":
@@ -118,13 +121,16 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
     if scope.lost:
         return run.lost_state()
-    end = flow_state(outcome, scope.not_completed(), scope.total)
+    return (yield from _end(run, flow_state(outcome, scope.not_completed(), scope.total)))
+
+
+def _end(run: FlowRun, end: State[Any]) -> Steps:
     message: state_pb2.State = yield end_message(end, run.name)
     decision = yield from _ask(run, message)
     state = State.from_proto(decision.state)
     if decision.WhichOneof("answer") == "accept":
         state = state.with_data(end.data)
-    log.log(_level(state), "%s", _line(state, end))
+    run.log().log(_level(state), "%s", _line(state, end))
     return state
 
 
