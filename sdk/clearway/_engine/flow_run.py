@@ -102,7 +102,7 @@ class FlowRun:
             Exception: What it wants cannot be made, or the user's ``flow_run_name`` raised something.
         """
         made_by = self.flow.flow_run_name
-        if made_by is not None:
+        if made_by is not None and self.wrong_parameters is None:
             scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None)
             with unshielded(), flow_run_entered(self._context(scope), self._tags):
                 owner = f"the flow {self.flow.name!r}"
