@@ -38,6 +38,12 @@ if TYPE_CHECKING:
         Scheduled,
         State,
     )
+    from clearway.task_runners import (
+        ConcurrentTaskRunner,
+        SequentialTaskRunner,
+        TaskRunner,
+        ThreadPoolTaskRunner,
+    )
     from clearway.tasks import Task, task
 
 __all__ = [
@@ -45,6 +51,7 @@ __all__ = [
     "AwaitingRetry",
     "Cancelled",
     "Completed",
+    "ConcurrentTaskRunner",
     "Crashed",
     "Failed",
     "Flow",
@@ -53,10 +60,13 @@ __all__ = [
     "Retrying",
     "Running",
     "Scheduled",
+    "SequentialTaskRunner",
     "State",
     "Task",
     "TaskFuture",
     "TaskRunContext",
+    "TaskRunner",
+    "ThreadPoolTaskRunner",
     "context",
     "flow",
     "get_client",
@@ -88,6 +98,12 @@ _MODULES = {
         "Running",
         "Scheduled",
         "State",
+    ),
+    "task_runners": (
+        "ConcurrentTaskRunner",
+        "SequentialTaskRunner",
+        "TaskRunner",
+        "ThreadPoolTaskRunner",
     ),
     "tasks": ("Task", "task"),
 }

@@ -16,11 +16,13 @@ from clearway._options import (
 )
 from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
+from clearway.task_runners import checked_task_runner
 
 if TYPE_CHECKING:
     from clearway._parameters import ParameterRules
     from clearway.futures import Future
     from clearway.states import State
+    from clearway.task_runners import TaskRunner
 
 __all__ = ["Flow", "flow"]
 
@@ -49,6 +51,7 @@ class Flow(Generic[P, R]):
             ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
         flow_run_name: How its runs are named: a template, or a function; None for two words.
         should_validate_parameters: Whether arguments are checked and converted by the annotations.
+        task_runner: Where the code of its submitted task runs is executed.
         is_async: Whether the function is a coroutine function.
     """
 
@@ -64,6 +67,7 @@ class Flow(Generic[P, R]):
         log_prints: bool | None = None,
         flow_run_name: RunName | None = None,
         validate_parameters: bool = True,
+        task_runner: TaskRunner | type[TaskRunner] | None = None,
     ) -> None:
         """Make a flow of a function; see ``flow`` for the options.
 
@@ -85,6 +89,7 @@ class Flow(Generic[P, R]):
         self.retries = checked_retries(owner, retries)
         self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
         self.should_validate_parameters = bool(validate_parameters)
+        self.task_runner = checked_task_runner(owner, task_runner)
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = CallSignature(fn, self.name)
         self.log_prints = checked_log_prints(owner, log_prints)
@@ -101,6 +106,7 @@ class Flow(Generic[P, R]):
         log_prints: bool | None = _KEEP,
         flow_run_name: RunName | None = _KEEP,
         validate_parameters: bool = _KEEP,
+        task_runner: TaskRunner | type[TaskRunner] | None = _KEEP,
     ) -> Flow[P, R]:
         """Return a flow of the same function with other options; those that are left out stay as they are."""
         given = {
@@ -112,6 +118,7 @@ class Flow(Generic[P, R]):
             "log_prints": log_prints,
             "flow_run_name": flow_run_name,
             "validate_parameters": validate_parameters,
+            "task_runner": task_runner,
         }
         kept = {
             option: getattr(self, _ATTRIBUTES.get(option, option))
@@ -206,6 +213,7 @@ def flow(
     log_prints: bool | None = None,
     flow_run_name: RunName | None = None,
     validate_parameters: bool = True,
+    task_runner: TaskRunner | type[TaskRunner] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a flow of a function: ``@flow``, or ``@flow(name="nightly")``.
@@ -225,6 +233,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``"load {day}"``, or a function without parameters, which may look at ``clearway.runtime``.
             ``validate_parameters``: whether arguments are checked, and converted where that loses nothing,
             by the annotations of the function; by default they are.
+            ``task_runner``: a task runner, or the class of one: it executes the code of submitted task runs;
+            by default ``ConcurrentTaskRunner``, for subflows too.
     """
     if fn is not None:
         return Flow(fn, **options)

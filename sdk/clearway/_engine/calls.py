@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.drivers import drive, drive_async
 from clearway._engine.mapping import mapped_parameters, mapped_upstreams
 from clearway._engine.scope import FlowScope
-from clearway._engine.submission import submit
+from clearway._engine.submission import submit, submit_to_loop
 from clearway._engine.task_run import TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._interrupts import shielded
 from clearway.context import FlowRunContext, TaskRunContext, current_tags
-from clearway.exceptions import MissingContext, NestedTask
+from clearway.exceptions import ClearwayError, MissingContext, NestedTask
 from clearway.futures import Future
 from clearway.states import State
 
@@ -43,7 +44,7 @@ def call_task(
         elif scope.is_async:
             return _awaited(run, return_state=return_state)
         else:
-            future = submit(run, copy_context())
+            future = submit_to_loop(run, copy_context())
             future.block()
             state = future.current_state()
     return state if return_state else state.result()
@@ -69,12 +70,12 @@ def submit_task(
     if task.is_async and scope.is_async:
         return _submitted(run, context, return_state=return_state)
     with shielded():
-        future = submit(run, context)
+        future = _begun(run, context)
     return _state(future) if return_state and future.block() else future
 
 
 async def _submitted(run: TaskRun, context: Context, *, return_state: bool) -> Any:
-    future = submit(run, context)
+    future = await _begun_async(run, context)
     return _state(future) if return_state and await future.wait_done() else future
 
 
@@ -96,7 +97,8 @@ def map_task(
         if isinstance(upstream, Future):
             upstream.block()
     with shielded():
-        futures = _submit_each(task, scope, parameters, upstreams)
+        context = copy_context()
+        futures = [_begun(run, context) for run in _each_run(task, scope, parameters, upstreams)]
     return [_state(future) for future in futures if future.block()] if return_state else futures
 
 
@@ -111,19 +113,38 @@ async def _mapped_async(
     for upstream in mapped_upstreams(parameters):
         if isinstance(upstream, Future):
             await upstream.wait_done()
-    futures = _submit_each(task, scope, parameters, upstreams)
+    context = copy_context()
+    futures = [await _begun_async(run, context) for run in _each_run(task, scope, parameters, upstreams)]
     return [_state(future) for future in futures if await future.wait_done()] if return_state else futures
 
 
-def _submit_each(
+def _each_run(
     task: Task[..., Any], scope: FlowScope, parameters: dict[str, Any], upstreams: list[Any] | None
-) -> list[Future[Any]]:
+) -> Iterator[TaskRun]:
     tags = _tags(task)
-    context = copy_context()
-    return [
-        submit(TaskRun(task, scope, one, tags, upstreams), context)
-        for one in mapped_parameters(task.signature, parameters)
-    ]
+    for one in mapped_parameters(task.signature, parameters):
+        yield TaskRun(task, scope, one, tags, upstreams)
+
+
+def _begun(run: TaskRun, context: Context) -> Future[Any]:
+    """Let a run go on by itself; where the flow's runner is sequential, run it to its end."""
+    if not run.scope.runner.sequential:
+        return submit(run, context)
+    if run.task.is_async:
+        submit_to_loop(run, context).block()
+    else:
+        with suppress(ClearwayError):  # it is in the future's state
+            drive(task_steps(run))
+    return run.future
+
+
+async def _begun_async(run: TaskRun, context: Context) -> Future[Any]:
+    """Let a run of an async task go on by itself, as ``_begun``."""
+    if not run.scope.runner.sequential:
+        return submit(run, context)
+    with suppress(ClearwayError):
+        await drive_async(task_steps(run))
+    return run.future
 
 
 def _state(future: Future[Any]) -> State[Any]:

@@ -13,6 +13,7 @@ from clearway._engine.losses import unwatch, watch
 from clearway._engine.outcomes import interruption
 from clearway._engine.run_inputs import RunInputs
 from clearway._engine.scope import FlowScope
+from clearway._engine.started_runner import StartedRunner
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
 from clearway._methods import CREATE_FLOW_RUN, CREATE_TASK_RUN
@@ -77,6 +78,7 @@ class FlowRun:
         self._number = 0 if parent is None else parent.number_of(self._task_key)
         self._known_ids: dict[str, str] | None = {} if flow.retries else None
         self._calls: list[Future[Any]] = []
+        self._runner = StartedRunner(flow.task_runner)
         self._scope: FlowScope | None = None
         self._scheduled_start_time = datetime.now(UTC)
         self._root_id = self.run_id if parent is None else parent.root_flow_run_id
@@ -103,7 +105,7 @@ class FlowRun:
         """
         made_by = self.flow.flow_run_name
         if made_by is not None and self.wrong_parameters is None:
-            scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None)
+            scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None, self._runner)
             with unshielded(), flow_run_entered(self._context(scope), self._tags):
                 owner = f"the flow {self.flow.name!r}"
                 self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
@@ -175,7 +177,13 @@ class FlowRun:
         """Begin another attempt."""
         self.attempt += 1
         self._scope = FlowScope(
-            self.transport, self.run_id, self.name, self.attempt, self._running_loop(), self._known_ids
+            self.transport,
+            self.run_id,
+            self.name,
+            self.attempt,
+            self._running_loop(),
+            self._known_ids,
+            self._runner,
         )
         watch(self)
         self._scope.log_prints = self._log_prints()
@@ -233,6 +241,11 @@ class FlowRun:
             unwatch(self)
             self._scope.close()
             self._scope = None
+
+    def close(self) -> None:
+        """Let go of all that the run has, however it ended."""
+        self.rest()
+        self._runner.stop()
 
     def lose(self, run_ids: frozenset[str], why: str) -> None:
         """Stop what the service has ended: the flow's own code, or that of task runs.

@@ -55,7 +55,7 @@ def flow_steps(run: FlowRun) -> Steps:
         yield run.abandon(cause)
         raise
     finally:
-        run.rest()
+        run.close()
     if run.parent is not None:
         run.parent.ended(state)
     else:

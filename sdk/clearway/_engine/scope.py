@@ -7,10 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import Future as ConcurrentFuture
 from typing import TYPE_CHECKING, Any
 
-from clearway._engine.admission import Gate
 from clearway._engine.farewell import wait_told
 from clearway._ids import new_id
-from clearway._settings import get_settings
 from clearway._transport import Transport
 from clearway.exceptions import ClearwayError, LostRun
 from clearway.states import State
@@ -20,11 +18,9 @@ if TYPE_CHECKING:
     import asyncio
 
     from clearway._engine.loop_thread import LoopThread
+    from clearway._engine.started_runner import StartedRunner
     from clearway._engine.task_run import TaskRun
 
-_ASYNC_AT_ONCE = (
-    1_000  # coroutines of one flow run; each costs some kilobytes, and is useful only while it waits
-)
 _CLOSE_SECONDS = 10.0
 
 
@@ -37,6 +33,7 @@ class FlowScope:
         flow_run_name: The flow run's name.
         attempt: Which attempt this is, from 1.
         loop: The event loop that the flow runs on; None for a sync flow.
+        runner: What executes the code of submitted task runs.
         gate: The permits of submitted sync task runs.
         async_gate: The permits of submitted async task runs.
         guard: Held for a moment by whoever changes what several threads change.
@@ -53,14 +50,15 @@ class FlowScope:
         attempt: int,
         loop: asyncio.AbstractEventLoop | None,
         known_ids: dict[str, str] | None,
+        runner: StartedRunner,
     ) -> None:
         self.transport = transport
         self.flow_run_id = flow_run_id
         self.flow_run_name = flow_run_name
         self.attempt = attempt
         self.loop = loop
-        self.gate = Gate(get_settings().max_threads)
-        self.async_gate = Gate(_ASYNC_AT_ONCE)
+        self.runner = runner
+        self.gate, self.async_gate = runner.gates()
         self.guard = threading.Lock()
         self.lost = ""
         self.log_prints = False

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearway._engine.bridge import call_soon
 from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
+from clearway._engine.submitted_call import SubmittedCall
 from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._engine.threads import get_threads
@@ -27,11 +28,13 @@ from clearway.v1.proposal_pb2 import Decision
 if TYPE_CHECKING:
     import asyncio
 
+    from clearway.task_runners import TaskExecutor
+
 _log = logging.getLogger("clearway.engine")
 
 
 def submit(run: TaskRun, context: Context) -> Future[Any]:
-    """Let a task run go on by itself.
+    """Let a task run go on by itself, its code executed by the flow's task runner.
 
     Args:
         run: The run, which is in no other hands.
@@ -39,9 +42,23 @@ def submit(run: TaskRun, context: Context) -> Future[Any]:
 
     Returns:
         The run's future.
+
+    Raises:
+        Exception: The task runner could not be started.
     """
+    runner = run.scope.runner
+    executor = runner.executor() if runner.takes_async or not run.task.is_async else None
+    return _begun(run, context, executor)
+
+
+def submit_to_loop(run: TaskRun, context: Context) -> Future[Any]:
+    """Let a run of an async task go on by itself, its code executed on the event loop; as ``submit``."""
+    return _begun(run, context, None)
+
+
+def _begun(run: TaskRun, context: Context, executor: TaskExecutor | None) -> Future[Any]:
     run.scope.enter(run)
-    Submission(run, context).begin()
+    Submission(run, context, executor).begin()
     return run.future
 
 
@@ -53,13 +70,25 @@ class Submission:
         tags: Its tags, by which runs that wait at the service are counted.
     """
 
-    __slots__ = ("_code", "_context", "_gate", "_has_permit", "_steps", "_waits", "_worked", "run", "tags")
+    __slots__ = (
+        "_code",
+        "_context",
+        "_executor",
+        "_gate",
+        "_has_permit",
+        "_steps",
+        "_waits",
+        "_worked",
+        "run",
+        "tags",
+    )
 
-    def __init__(self, run: TaskRun, context: Context) -> None:
+    def __init__(self, run: TaskRun, context: Context, executor: TaskExecutor | None) -> None:
         self.run = run
         self.tags = run.tags
         self._steps: Steps | None = None
         self._context = context
+        self._executor = executor
         self._gate = run.scope.async_gate if run.task.is_async else run.scope.gate
         self._has_permit = False
         self._waits = False  # in the service's queue
@@ -184,12 +213,13 @@ class Submission:
     # Running the code.
 
     def _execute(self, effect: Execute) -> None:
-        if self.run.task.is_async:
+        if self._executor is None:
             call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
         else:
-            get_threads().submit(partial(self._execute_in_thread, effect))
+            self._executor.execute(SubmittedCall(self, effect))
 
-    def _execute_in_thread(self, effect: Execute) -> None:
+    def execute_here(self, effect: Execute) -> None:
+        """Run the code in this thread, and take the steps that follow."""
         try:
             outcome = self._context.copy().run(effect.block)
         except BaseException as error:  # noqa: BLE001 - SystemExit, say: it ends the run, not this thread
