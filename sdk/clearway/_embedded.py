@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._errors import exception_for
@@ -16,10 +17,12 @@ from clearway._io_thread import get_io_thread
 from clearway._pending import PendingProposal, PendingProposals
 from clearway._transport import hello, runs_lost
 from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable, ServiceError
+from clearway_service.clock import system_clock
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError as EngineError
 from clearway_service.settings import ServiceSettings, SettingError
+from clearway_service.store.database import Database
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -35,8 +38,12 @@ _CLOSE_TIMEOUT: Final = 5.0
 class EmbeddedTransport:
     """Proposals go to the engine from the caller's thread, and are answered on the engine's."""
 
-    def __init__(self, database: Path) -> None:
+    def __init__(self, database: Path, clock: Callable[[], int] = system_clock) -> None:
         """Open the engine on a SQLite file, which is made where it does not exist.
+
+        Args:
+            database: The file.
+            clock: Tells the time in microseconds since 1970; tests give one.
 
         Raises:
             ServerUnavailable: The file cannot be opened.
@@ -46,7 +53,7 @@ class EmbeddedTransport:
         self._closed = False
         self._lock = threading.Lock()
         try:
-            self._engine = Engine.open(_settings(database))
+            self._engine = Engine(_settings(database), clock)
         except (EngineError, OSError) as error:
             raise ServerUnavailable(
                 f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {error}"
@@ -74,6 +81,11 @@ class EmbeddedTransport:
     def call(self, method: str, request: Message, timeout: float | None = None) -> Future[Message]:
         """See ``Transport.call``."""
         return get_io_thread().submit(self._call(method, request, timeout))
+
+    def clock_moved(self) -> None:
+        """Do what is due by a clock that has jumped: leases that ran out end before this returns."""
+        if not self._closed:
+            self._engine.clock_moved()
 
     def close(self) -> None:
         """See ``Transport.close``."""
@@ -146,6 +158,14 @@ def _settings(database: Path) -> ServiceSettings:
     except SettingError as error:
         raise InvalidSetting(f"the embedded engine cannot be opened: {error}") from error
     return replace(settings, database=database, extend_leases=False)
+
+
+def empty_database() -> bytes:
+    """Return the bytes of a database file with the schema of this version, and nothing else."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        Database(path).close()
+        return path.read_bytes()
 
 
 def _exception_from(error: EngineError) -> ServiceError:

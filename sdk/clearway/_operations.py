@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from google.protobuf.message import Message
 
 from clearway._convert import state_from_proto, timestamp_to_proto
+from clearway.exceptions import InvalidArgument
 from clearway.schemas import (
     CacheEntry,
     ConcurrencyLimit,
@@ -28,6 +29,7 @@ from clearway.states import State, StateType
 from clearway.v1 import (
     cache_pb2,
     concurrency_limit_pb2,
+    error_pb2,
     explanation_pb2,
     flow_run_pb2,
     log_pb2,
@@ -63,7 +65,7 @@ def create_concurrency_limit(tag: str, concurrency_limit: int) -> Operation[str]
     Raises:
         InvalidArgument: The tag or the number is not allowed.
     """
-    _require_int("concurrency_limit", concurrency_limit)
+    _require_int("concurrency_limit", concurrency_limit, "from 0 to 1,000,000")
     request = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=tag, limit=concurrency_limit)
     response = yield Call("CreateConcurrencyLimit", request)
     limit_id: str = response.concurrency_limit.id
@@ -259,6 +261,7 @@ def read_logs(
         min_level: Of this level or above, as in ``logging``.
         limit: How many at most; None for all.
     """
+    _require_int("min_level", min_level, "from 0 to 100")
     request = log_pb2.ListLogsRequest(flow_run_id=flow_run_id, task_run_id=task_run_id, min_level=min_level)
     found = yield from _pages("ListLogs", request, "logs", limit)
     return [Log.from_proto(message) for message in found]
@@ -289,6 +292,11 @@ def _types(kinds: Iterable[StateType]) -> list[state_pb2.StateType.ValueType]:
     return [state_pb2.StateType.ValueType(StateType(kind)) for kind in kinds]
 
 
-def _require_int(name: str, value: object) -> None:
+def _require_int(name: str, value: object, right: str = "") -> None:
+    """Refuse what is no whole number, and one that no message can hold; the service judges all others."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}; it must be a whole number")
+    if right and not -(2**31) <= value < 2**31:
+        raise InvalidArgument(
+            f"{name} is {value}; it must be {right}", error_pb2.ERROR_REASON_INVALID_ARGUMENT, name
+        )

@@ -198,6 +198,13 @@ def get_settings() -> Settings:
     return _settings
 
 
+def exchange_settings(settings: Settings | None) -> Settings | None:
+    """Make other settings those of this process; return the ones before, None if not read yet. For tests."""
+    global _settings
+    before, _settings = _settings, settings
+    return before
+
+
 def forget_settings() -> None:
     """Have the next ``get_settings()`` read them anew. For tests, which change the environment."""
     global _settings  # noqa: PLW0603

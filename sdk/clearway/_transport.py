@@ -163,6 +163,17 @@ def disconnect() -> None:
         transport.close()
 
 
+def exchange_transport(transport: Transport | None) -> Transport | None:
+    """Make another transport this process's own; return the one before, still open. For tests."""
+    global _transport
+    if _transport is not None:
+        for function in _last_words:
+            function()
+    with _lock:
+        before, _transport = _transport, transport
+    return before
+
+
 def _after_fork_in_child() -> None:
     # What the parent opened stays the parent's: the child has none of its threads, and must not use its
     # sockets or database connections. It is kept from being collected, since that would close them.

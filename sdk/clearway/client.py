@@ -127,6 +127,17 @@ class Client:
     Leaving the block closes nothing: the connection is the process's own, and is closed at its exit.
     """
 
+    if not TYPE_CHECKING:  # checkers know that there is nothing here
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_") or not hasattr(SyncClient, name):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(
+                f"{name}() was asked of get_client() itself; enter it first: "
+                f"`with get_client() as client: client.{name}(...)`, or in async code "
+                f"`async with get_client() as client: await client.{name}(...)`"
+            )
+
     def __enter__(self) -> SyncClient:
         return SyncClient(connect())
 

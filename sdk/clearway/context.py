@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from clearway._clock import now
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class FlowRunContext:
     start_time: datetime
     scope: FlowScope = field(repr=False, compare=False)
     tags: frozenset[str] = frozenset()
-    scheduled_start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    scheduled_start_time: datetime = field(default_factory=now)
     parent_flow_run_id: str | None = None
     root_flow_run_id: str = ""
     log_prints: bool = False
@@ -82,7 +83,7 @@ class TaskRunContext:
     task_run_name: str
     run_count: int
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    start_time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    start_time: datetime = field(default_factory=now)
     tags: frozenset[str] = frozenset()
     log_prints: bool = False
 

@@ -252,3 +252,8 @@ def get_store() -> ResultStore:
     """Return this process's store, in the directory that the settings name."""
     directory = get_settings().local_storage_path
     return _stores.get(directory) or _stores.setdefault(directory, ResultStore(directory))
+
+
+def forget_store(directory: Path) -> None:
+    """Forget what was written in a directory, since it is gone. For tests."""
+    _stores.pop(directory, None)

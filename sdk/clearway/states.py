@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+
+from clearway._clock import now
 
 if TYPE_CHECKING:
     from clearway.v1 import state_pb2
@@ -87,7 +89,7 @@ class State(Generic[R]):
     name: str = ""
     message: str = ""
     data: Any = field(default=None, compare=False)
-    timestamp: datetime = field(default_factory=lambda: datetime.now(UTC))
+    timestamp: datetime = field(default_factory=now)
     id: str = ""
     details: StateDetails = NO_DETAILS
 
@@ -234,7 +236,7 @@ def Scheduled(  # noqa: N802
     Raises:
         ValueError: ``scheduled_time`` has no time zone.
     """
-    at = datetime.now(UTC) if scheduled_time is None else scheduled_time
+    at = now() if scheduled_time is None else scheduled_time
     if at.tzinfo is None:
         raise ValueError(
             f"scheduled_time must have a time zone, and {at!r} has none; "

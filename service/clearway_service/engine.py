@@ -69,6 +69,7 @@ class Engine:
         self._pipeline = Pipeline(self._database, clock, self._stir.set)
         self.orchestrator = Orchestrator(self._pipeline, self._database, settings, clock)
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         self._connections: dict[Connection, bool] = {}
         self._stop = threading.Event()
         if settings.extend_leases:
@@ -184,12 +185,27 @@ class Engine:
             late = time.monotonic() - looked > self._lease_seconds
             looked = time.monotonic()
             try:
-                self._renew(late=late)
-                earliest = self._pipeline.run(expire_sessions(self._lease, is_dead)).result()
+                earliest = self._look(late=late)
             except ClearwayError:
                 logger.exception("leases could not be renewed; trying again")
             self._stir.wait(self._pause(earliest))
             self._stir.clear()
+
+    def _look(self, *, late: bool) -> int | None:
+        """Renew and end leases; return when the next one runs out, if there is one."""
+        with self._looking:
+            self._renew(late=late)
+            earliest: int | None = self._pipeline.run(expire_sessions(self._lease, is_dead)).result()
+            return earliest
+
+    def clock_moved(self) -> None:
+        """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
+
+        Raises:
+            StoreUnavailableError: The database did not take it.
+        """
+        self._look(late=False)
+        self._stir.set()
 
     def _pause(self, earliest: int | None) -> float:
         """Return the seconds until the next look: a third of a lease, or sooner where there is a reason."""

@@ -57,6 +57,17 @@ def test_creating_a_limit_again_changes_it() -> None:
         assert client.read_concurrency_limit_by_tag("again").concurrency_limit == 2
 
 
+@pytest.mark.parametrize("name", ["create_concurrency_limit", "read_flow_runs", "explain_task_run"])
+def test_a_client_that_was_not_entered_says_how(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"(?s)enter it first: `with .*client\.{name}\(.*`async with"):
+        getattr(get_client(), name)
+
+
+def test_a_client_that_was_not_entered_has_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="'Client' object has no attribute 'create_limit'"):
+        get_client().create_limit  # type: ignore[attr-defined]  # noqa: B018
+
+
 @pytest.mark.parametrize(
     ("tag", "number"), [("", 1), ("x" * 256, 1), ("a\nb", 1), ("ok", -1), ("ok", 1_000_001)]
 )

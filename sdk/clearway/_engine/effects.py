@@ -7,12 +7,12 @@ thread blocks meanwhile, a coroutine awaits, or nobody waits and a callback goes
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+from clearway._clock import get_clock
 from clearway._engine.farewell import wait_told
 from clearway._interrupts import unshielded
 from clearway._transport import Transport
@@ -83,13 +83,11 @@ class Sleep:
     def block(self) -> None:
         """Sleep."""
         with unshielded():
-            time.sleep(self.seconds)
+            get_clock().sleep(self.seconds)
 
     async def wait(self) -> None:
         """Sleep."""
-        import asyncio  # noqa: PLC0415 - as above
-
-        await asyncio.sleep(self.seconds)
+        await get_clock().wait(self.seconds)
 
 
 @dataclass(slots=True)

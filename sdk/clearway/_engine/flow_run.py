@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._clock import now
 from clearway._convert import timestamp_from_proto
 from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
@@ -80,7 +80,7 @@ class FlowRun:
         self._calls: list[Future[Any]] = []
         self._runner = StartedRunner(flow.task_runner)
         self._scope: FlowScope | None = None
-        self._scheduled_start_time = datetime.now(UTC)
+        self._scheduled_start_time = now()
         self._root_id = self.run_id if parent is None else parent.root_flow_run_id
 
     def take_inputs(self) -> None:
@@ -224,7 +224,7 @@ class FlowRun:
             self.name,
             self._parameters,
             max(self.attempt, 1),
-            datetime.now(UTC),
+            now(),
             scope,
             self._tags,
             self._scheduled_start_time,

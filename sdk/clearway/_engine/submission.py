@@ -14,13 +14,13 @@ from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from clearway._clock import get_clock
 from clearway._engine.bridge import call_soon
 from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._engine.submitted_call import SubmittedCall
 from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._engine.threads import get_threads
-from clearway._io_thread import get_io_thread
 from clearway.exceptions import ClearwayError
 from clearway.futures import Future
 from clearway.v1.proposal_pb2 import Decision
@@ -160,7 +160,7 @@ class Submission:
             self._execute(effect)
         elif isinstance(effect, Sleep):
             self._give_permit_back()
-            get_io_thread().call_later(effect.seconds, self.advance, self.steps.send, None)
+            get_clock().call_later(effect.seconds, self.advance, self.steps.send, None)
         elif isinstance(effect, WaitFor):
             self._wait_for(iter(effect.futures))
         else:

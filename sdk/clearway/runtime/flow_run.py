@@ -16,9 +16,10 @@ root_flow_run_id       the flow run at the top, which may be this one
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._clock import now
 from clearway.context import FlowRunContext
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ _LOOK_UPS: Final[dict[str, tuple[Callable[[FlowRunContext], Any], Callable[[], A
     "parameters": (lambda run: dict(run.parameters), dict),
     "run_count": (lambda run: run.run_count, int),
     "start_time": (lambda run: run.start_time, lambda: None),
-    "scheduled_start_time": (lambda run: run.scheduled_start_time, lambda: datetime.now(UTC)),
+    "scheduled_start_time": (lambda run: run.scheduled_start_time, now),
     "parent_flow_run_id": (lambda run: run.parent_flow_run_id, lambda: None),
     "root_flow_run_id": (lambda run: run.root_flow_run_id, lambda: None),
 }

@@ -6,6 +6,7 @@ import pytest
 
 from clearway import _operations as operations
 from clearway._operations import Call
+from clearway.exceptions import InvalidArgument
 from clearway.v1 import concurrency_limit_pb2 as limits
 
 
@@ -53,6 +54,18 @@ def test_a_limit_of_zero_asks_nothing() -> None:
 def test_a_concurrency_limit_that_is_no_number_is_refused_at_once(value: Any) -> None:
     with pytest.raises(TypeError, match=r"concurrency_limit is .*; it must be a whole number"):
         run(operations.create_concurrency_limit("tag", value), [])
+
+
+@pytest.mark.parametrize("value", [2**31, 2**40, -(2**40)])
+def test_a_concurrency_limit_that_no_message_can_hold_is_refused_at_once(value: int) -> None:
+    with pytest.raises(InvalidArgument, match=rf"is {value}; it must be from 0 to 1,000,000") as caught:
+        run(operations.create_concurrency_limit("tag", value), [])
+    assert caught.value.field == "concurrency_limit"
+
+
+def test_a_level_that_no_message_can_hold_is_refused_at_once() -> None:
+    with pytest.raises(InvalidArgument, match="min_level is 4294967296; it must be from 0 to 100"):
+        run(operations.read_logs(min_level=2**32), [])
 
 
 @pytest.mark.parametrize("value", ["3", 3.0, True])
