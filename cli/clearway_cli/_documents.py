@@ -13,6 +13,16 @@ from clearway.v1 import flow_run_pb2, state_pb2, task_run_pb2
 from clearway_cli import _states, _times
 
 
+class ErrorDocument(TypedDict):
+    """An exception that ended a run; ``cause`` is what it was raised from, ``members`` those of a group."""
+
+    type: str
+    message: str
+    stack_trace: str | None
+    cause: "ErrorDocument | None"
+    members: list["ErrorDocument"]
+
+
 class DataDocument(TypedDict):
     """A result, or where it is."""
 
@@ -36,6 +46,7 @@ class StateDocument(TypedDict):
     cache_key: str | None
     cache_expiration_seconds: float | None
     child_flow_run_id: str | None
+    error: ErrorDocument | None
 
 
 class _RunDocument(TypedDict):
@@ -94,13 +105,14 @@ def state(message: state_pb2.State) -> StateDocument:
         "name": message.name,
         "timestamp": _times.iso_or_none(message, "timestamp"),
         "message": message.message or None,
-        "data": _data(message.data) if message.HasField("data") else None,
+        "data": _data(message.data) if message.data.WhichOneof("body") else None,
         "scheduled_time": _times.iso_or_none(details, "scheduled_time"),
         "cache_key": details.cache_key or None,
         "cache_expiration_seconds": (
             _times.seconds(details.cache_expiration) if details.HasField("cache_expiration") else None
         ),
         "child_flow_run_id": details.child_flow_run_id or None,
+        "error": _error(message.data.error) if message.data.HasField("error") else None,
     }
 
 
@@ -164,6 +176,16 @@ def _run(message: flow_run_pb2.FlowRun | task_run_pb2.TaskRun) -> _RunDocument:
         "start_time": _times.iso_or_none(message, "start_time"),
         "end_time": _times.iso_or_none(message, "end_time"),
         "total_run_seconds": _times.seconds(message.total_run_time),
+    }
+
+
+def _error(message: state_pb2.RunError) -> ErrorDocument:
+    return {
+        "type": message.type,
+        "message": message.message,
+        "stack_trace": message.stack_trace or None,
+        "cause": _error(message.cause) if message.HasField("cause") else None,
+        "members": [_error(member) for member in message.members],
     }
 
 

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
+from clearway.run_errors import RunError
 from clearway.v1.flow_run_pb2 import FlowRun
 from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, Data, State
 from clearway.v1.task_run_pb2 import TaskRun
@@ -63,7 +64,7 @@ def common_facts(run: FlowRun | TaskRun, now: Timestamp) -> list[tuple[str, Text
         ("Run count", Text(str(run.run_count))),
         ("Retries", Text(_retries(run))),
         ("Cache key", text(run.state.details.cache_key)),
-        ("Result", _result(run.state.data) if run.state.HasField("data") else Text()),
+        ("Result", _result(run.state.data) if run.state.data.WhichOneof("body") else Text()),
     ]
     return [(name, value) for name, value in facts if value.plain]
 
@@ -84,6 +85,12 @@ def show_history(states: Sequence[State]) -> None:
     ]
     _output.write("\n")
     _tables.show(_HISTORY, rows)
+
+
+def show_error(state: State) -> None:
+    """Write the exception that a run ended with, if any, with where it was raised and what caused it."""
+    if state.data.HasField("error"):
+        _output.write(f"\n{_output.plain(str(RunError.from_proto(state.data.error)))}\n")
 
 
 def _moment(run: FlowRun | TaskRun, field: _MomentField, now: Timestamp) -> Text:

@@ -59,6 +59,7 @@ def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
         return
     _tables.show_facts(_facts(run))
     _runs.show_history(states)
+    _runs.show_error(run.state)
     _output.note(f"\nIts task runs: clearway task-run ls --flow-run {run.id}")
 
 

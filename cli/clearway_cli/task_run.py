@@ -83,6 +83,7 @@ def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
         return
     _tables.show_facts(_facts(run))
     _runs.show_history(states)
+    _runs.show_error(run.state)
 
 
 @app.command()

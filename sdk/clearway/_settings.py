@@ -34,6 +34,7 @@ class Settings:
         logging_log_prints: Whether ``print()`` in flows and tasks that do not say becomes log lines.
         max_threads: How many threads a flow's submitted tasks share at most.
         reconnect_timeout: For how many seconds a server that was reached before may be away.
+        debug: Whether tracebacks show the frames of Clearway itself too.
     """
 
     home: Path
@@ -44,6 +45,7 @@ class Settings:
     logging_log_prints: bool
     max_threads: int
     reconnect_timeout: float
+    debug: bool
 
 
 def _path(value: object) -> Path:
@@ -105,6 +107,15 @@ def _seconds(value: object) -> float:
     return number
 
 
+def _switch(value: object) -> bool:
+    said = str(value).lower()
+    if isinstance(value, str | bool | int) and said in ("1", "true", "yes", "on"):
+        return True
+    if isinstance(value, str | bool | int) and said in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("1 or true, or 0 or false")
+
+
 _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "address": lambda _: "",
     "local_storage_path": lambda home: str(home / "storage"),
@@ -113,6 +124,7 @@ _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "logging_log_prints": lambda _: False,
     "max_threads": lambda _: 64,
     "reconnect_timeout": lambda _: 60,
+    "debug": lambda _: False,
 }
 _READERS: dict[str, Callable[[object], Any]] = {
     "home": _path,
@@ -123,6 +135,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "logging_log_prints": _flag,
     "max_threads": _threads,
     "reconnect_timeout": _seconds,
+    "debug": _switch,
 }
 
 

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from clearway.exceptions import CancelledRun, CrashedRun, FailedRun, RunFailure, UnfinishedRun
+from clearway.exceptions import (
+    CancelledRun,
+    CrashedRun,
+    FailedRun,
+    MissingResult,
+    RunFailure,
+    UnfinishedRun,
+)
 from clearway.results import StoredResult
 from clearway.states import State, StateType
+
+if TYPE_CHECKING:
+    from clearway.run_errors import RunError
 
 _FAILURES: Final[dict[StateType, type[RunFailure]]] = {
     StateType.FAILED: FailedRun,
     StateType.CRASHED: CrashedRun,
     StateType.CANCELLED: CancelledRun,
 }
+
+
+_NOTE: Final = "Where the run raised it:\n"
 
 
 def state_result(state: State[Any], *, raise_on_failure: bool) -> Any:
@@ -35,9 +48,15 @@ def _exception(state: State[Any]) -> BaseException:
     """Return a run's own exception, or that of the states that it returned, or one of ours."""
     if isinstance(state.data, BaseException):  # also why a run never began, such as UpstreamTaskError
         return state.data
-    value = _value(state)
+    try:
+        value = _value(state)
+    except MissingResult as missing:
+        report = state.error
+        if report is None:
+            raise
+        return _reported(state, report, missing)
     if isinstance(value, BaseException):
-        return value
+        return _remembering(value, state.error)
     if state.type not in _FAILURES:
         return UnfinishedRun(f"the run is {state.name} and has not ended, so it has no result yet")
     for inner in _states_in(value):
@@ -45,6 +64,24 @@ def _exception(state: State[Any]) -> BaseException:
             return _exception(inner)
     message = state.message or (value if isinstance(value, str) else "") or f"the run ended as {state.name}"
     return _FAILURES[state.type](message)
+
+
+def _reported(state: State[Any], report: RunError, missing: MissingResult) -> RunFailure:
+    """Return one of our exceptions in place of one that cannot be had here."""
+    failure = _FAILURES.get(state.type, FailedRun)(
+        f"{report.title} (the exception itself is not to be had here: {missing})"
+    )
+    failure.error = report
+    failure.__cause__ = missing
+    failure.add_note(_NOTE + str(report))
+    return failure
+
+
+def _remembering(error: BaseException, report: RunError | None) -> BaseException:
+    """Return an exception that was read, with a note of its traceback, which is not pickled with it."""
+    if report is not None and error.__traceback__ is None and not getattr(error, "__notes__", None):
+        error.add_note(_NOTE + str(report))
+    return error
 
 
 def _states_in(value: Any) -> Iterator[State[Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
 
+from clearway._tracebacks import folded
+
 if TYPE_CHECKING:
     from clearway.futures import AsyncTaskFuture, Future, TaskFuture
     from clearway.states import State
@@ -81,7 +83,11 @@ class TaskCalls(Generic[P, R]):
         """
         from clearway._engine.calls import call_task  # noqa: PLC0415 - what runs tasks is loaded with the first run
 
-        return call_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+        try:
+            return call_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+        except Exception as error:
+            folded(error)
+            raise
 
     @overload
     def submit(
@@ -149,7 +155,11 @@ class TaskCalls(Generic[P, R]):
         """
         from clearway._engine.calls import submit_task  # noqa: PLC0415 - as above
 
-        return submit_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+        try:
+            return submit_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+        except Exception as error:
+            folded(error)
+            raise
 
     @overload
     def map(
@@ -220,7 +230,11 @@ class TaskCalls(Generic[P, R]):
         """
         from clearway._engine.calls import map_task  # noqa: PLC0415 - as above
 
-        return map_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+        try:
+            return map_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+        except Exception as error:
+            folded(error)
+            raise
 
     @property
     def _task(self) -> Task[..., Any]:

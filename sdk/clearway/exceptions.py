@@ -38,6 +38,11 @@ raised.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clearway.run_errors import RunError
+
 
 class ClearwayError(Exception):
     """The root of all that this package raises by itself."""
@@ -92,7 +97,14 @@ class MissingResult(ClearwayError, LookupError):
 
 
 class RunFailure(ClearwayError):
-    """A run's result was asked for, and it has none, nor an exception that its code raised."""
+    """A run's result was asked for, and it has none, nor an exception that can be raised here.
+
+    Attributes:
+        error: What the run's code raised, in its portable form, where the exception itself cannot be had: its
+            class is not known here, or it could not be pickled. None where the code raised nothing.
+    """
+
+    error: RunError | None = None
 
 
 class FailedRun(RunFailure):

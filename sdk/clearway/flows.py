@@ -16,6 +16,7 @@ from clearway._options import (
 )
 from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
+from clearway._tracebacks import folded
 from clearway.task_runners import checked_task_runner
 
 if TYPE_CHECKING:
@@ -194,7 +195,11 @@ class Flow(Generic[P, R]):
         """
         from clearway._engine.flow_calls import call_flow  # noqa: PLC0415 - loaded with the first run
 
-        return call_flow(self, (args, kwargs), wait_for, return_state=return_state)
+        try:
+            return call_flow(self, (args, kwargs), wait_for, return_state=return_state)
+        except Exception as error:
+            folded(error)
+            raise
 
     def __repr__(self) -> str:
         return f"<Flow {self.name!r}>"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast
 
 from clearway._awaiting import awaiting
 from clearway._interrupts import shielded, wait_for_lock
+from clearway._tracebacks import folded
 from clearway.exceptions import Deadlock
 
 if TYPE_CHECKING:
@@ -208,7 +209,11 @@ class TaskFuture(Future[R]):
         """
         if not self.block(timeout):
             raise self._late(timeout)
-        return cast("R | BaseException", self._result(raise_on_failure=raise_on_failure))
+        try:
+            return cast("R | BaseException", self._result(raise_on_failure=raise_on_failure))
+        except Exception as error:
+            folded(error)
+            raise
 
     def get_state(self) -> State[R]:
         """Return the state that the run is in now, as far as this process knows."""
@@ -236,7 +241,11 @@ class AsyncTaskFuture(Future[R]):
         """Wait until the run is done and return its result; as ``TaskFuture.result``."""
         if not await self.wait_done(timeout):
             raise self._late(timeout)
-        return cast("R | BaseException", self._result(raise_on_failure=raise_on_failure))
+        try:
+            return cast("R | BaseException", self._result(raise_on_failure=raise_on_failure))
+        except Exception as error:
+            folded(error)
+            raise
 
     async def get_state(self) -> State[R]:
         """Return the state that the run is in now, as far as this process knows."""

@@ -8,6 +8,7 @@ Loading a cloudpickle result runs code that is in it: use storage that only trus
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 from dataclasses import dataclass, field
@@ -18,14 +19,16 @@ from typing import TYPE_CHECKING, Any, Final
 from clearway import _cloudpickle
 from clearway._json_values import dump_json, is_exact_json
 from clearway._settings import get_settings
-from clearway.exceptions import FailedRun, MissingResult
+from clearway.exceptions import MissingResult
 
 if TYPE_CHECKING:
+    from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
+
+_log = logging.getLogger("clearway.results")
 
 JSON: Final = "json"
 CLOUDPICKLE: Final = "cloudpickle"
-EXCEPTION: Final = "clearway.exception+json"
 _REMEMBERED: Final = 100_000
 _UNREAD: Final = object()
 
@@ -40,6 +43,7 @@ class StoredResult:
         inline: The bytes themselves; None where they are at ``location``.
         size: Their number.
         sha256: Their SHA-256, hexadecimal; empty where it was not computed.
+        error: The exception that a run ended with, in its portable form; None where it ended otherwise.
     """
 
     encoding: str
@@ -47,6 +51,7 @@ class StoredResult:
     inline: bytes | None = None
     size: int = 0
     sha256: str = ""
+    error: RunError | None = None
     _value: list[Any] = field(default_factory=lambda: [_UNREAD], init=False, repr=False, compare=False)
 
     def load(self) -> Any:
@@ -60,11 +65,20 @@ class StoredResult:
         return self._value[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return StoredResult, (self.encoding, self.location, self.inline, self.size, self.sha256)
+        return StoredResult, (
+            self.encoding,
+            self.location,
+            self.inline,
+            self.size,
+            self.sha256,
+            self.error,
+        )
 
     def _read(self) -> bytes:
         if self.inline is not None:
             body = self.inline
+        elif not self.location:
+            raise MissingResult("the exception could not be pickled where it was raised")
         else:
             try:
                 body = Path(self.location).read_bytes()
@@ -89,15 +103,22 @@ class StoredResult:
         message = Data(encoding=self.encoding, size=self.size, sha256=self.sha256)
         if self.inline is not None:
             message.inline = self.inline
-        else:
+        elif self.location:
             message.location = self.location
+        if self.error is not None:
+            message.error.CopyFrom(self.error.to_proto())
         return message
 
     @staticmethod
     def from_proto(message: state_pb2.Data) -> StoredResult:
         """Return the reference in a message."""
         inline = message.inline if message.WhichOneof("body") == "inline" else None
-        return StoredResult(message.encoding, message.location, inline, message.size, message.sha256)
+        error = None
+        if message.HasField("error"):
+            from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
+
+            error = RunError.from_proto(message.error)
+        return StoredResult(message.encoding, message.location, inline, message.size, message.sha256, error)
 
 
 class ResultStore:
@@ -122,15 +143,24 @@ class ResultStore:
         return self._write(CLOUDPICKLE, _pickle(value))
 
     def store_exception(self, error: BaseException) -> state_pb2.Data:
-        """Write an exception; where it cannot be pickled and read back, its type, message and traceback.
+        """Write an exception, where it can be pickled and read back.
 
-        Raises:
-            OSError: The file cannot be written.
+        Returns:
+            The reference for a state's data, with the exception's portable form; that alone where the
+            exception cannot be written.
         """
+        from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
+        from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
+
+        report = RunError.from_exception(error)
         body = _pickle_exception(error)
-        if body is not None:
-            return self._write(CLOUDPICKLE, body)
-        return self._write(EXCEPTION, dump_json(_portable(error)).encode("ascii"))
+        try:
+            data = Data() if body is None else self._write(CLOUDPICKLE, body)
+        except OSError as failure:
+            _log.warning("the exception %s is kept in its portable form only: %s", report.type_name, failure)
+            data = Data()
+        data.error.CopyFrom(report.to_proto())
+        return data
 
     def load(self, data: state_pb2.Data | StoredResult) -> Any:
         """Return the value of a reference.
@@ -201,29 +231,10 @@ def _pickle_exception(error: BaseException) -> bytes | None:
     return body if type(read_back) is type(error) else None
 
 
-def _portable(error: BaseException) -> dict[str, str]:
-    import traceback  # noqa: PLC0415
-
-    return {
-        "type": f"{type(error).__module__}.{type(error).__qualname__}",
-        "message": _text(error),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as broken:  # noqa: BLE001 - a user's __str__
-        return f"(no message: its __str__ raised {type(broken).__name__})"
-
-
 def _decode(result: StoredResult, body: bytes) -> Any:
     try:
         if result.encoding == JSON:
             return json.loads(body)
-        if result.encoding == EXCEPTION:
-            return _exception_from(json.loads(body))
         if result.encoding == CLOUDPICKLE:
             return _cloudpickle.loads(body)
     except Exception as error:
@@ -237,12 +248,6 @@ def _decode(result: StoredResult, body: bytes) -> Any:
         f"it reads {JSON} and {CLOUDPICKLE}",
         result.location,
     )
-
-
-def _exception_from(document: dict[str, str]) -> FailedRun:
-    failure = FailedRun(f"{document['type']}: {document['message']}")
-    failure.add_note(document["traceback"])
-    return failure
 
 
 _stores: dict[Path, ResultStore] = {}

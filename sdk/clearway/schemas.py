@@ -8,6 +8,7 @@ from typing import Any
 
 from clearway._convert import duration_from_proto, optional_time, state_from_proto, timestamp_from_proto
 from clearway._slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
+from clearway.run_errors import RunError
 from clearway.states import State
 from clearway.v1 import (
     cache_pb2,
@@ -24,6 +25,7 @@ __all__ = [
     "FlowRun",
     "LimitExplanation",
     "Log",
+    "RunError",
     "SlotHolder",
     "SlotWaiter",
     "TaskRun",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 from clearway._clock import now
 
 if TYPE_CHECKING:
+    from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
 R = TypeVar("R")
@@ -118,7 +119,25 @@ class State(Generic[R]):
         """
         from clearway._state_result import state_result  # noqa: PLC0415 - loads the readers
 
-        return cast("R", state_result(self, raise_on_failure=raise_on_failure))
+        try:
+            return cast("R", state_result(self, raise_on_failure=raise_on_failure))
+        except Exception as error:
+            from clearway._tracebacks import folded  # noqa: PLC0415 - as above
+
+            folded(error)
+            raise
+
+    @property
+    def error(self) -> RunError | None:
+        """The exception that the run ended with, in its portable form; None where it ended otherwise."""
+        from clearway.results import StoredResult  # noqa: PLC0415 - loads the readers
+
+        data = self.data
+        if isinstance(data, BaseException):
+            from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
+
+            return RunError.from_exception(data)
+        return data.error if isinstance(data, StoredResult) else None
 
     def with_data(self, data: Any) -> State[Any]:
         """Return this state with other data."""

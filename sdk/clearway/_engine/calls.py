@@ -14,6 +14,7 @@ from clearway._engine.submission import submit, submit_to_loop
 from clearway._engine.task_run import TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._interrupts import shielded
+from clearway._tracebacks import folded
 from clearway.context import FlowRunContext, TaskRunContext, current_tags
 from clearway.exceptions import ClearwayError, MissingContext, NestedTask
 from clearway.futures import Future
@@ -51,8 +52,12 @@ def call_task(
 
 
 async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
-    state = await drive_async(task_steps(run))
-    return state if return_state else state.result()
+    try:
+        state = await drive_async(task_steps(run))
+        return state if return_state else state.result()
+    except Exception as error:
+        folded(error)
+        raise
 
 
 def submit_task(

@@ -141,7 +141,7 @@ class Execute:
             with unshielded():
                 return Outcome(self.call())
         except Exception as error:  # noqa: BLE001 - the user's, and what the run's state is made of
-            return Outcome(error=error)
+            return Outcome(error=_folded(error))
 
     async def wait(self) -> Outcome:
         """Run the code, and await what it returns where that is to be awaited."""
@@ -149,7 +149,14 @@ class Execute:
             value = self.call()
             return Outcome(await value if isinstance(value, Awaitable) else value)
         except Exception as error:  # noqa: BLE001 - as above
-            return Outcome(error=error)
+            return Outcome(error=_folded(error))
+
+
+def _folded(error: Exception) -> Exception:
+    from clearway._tracebacks import folded  # noqa: PLC0415 - most code raises nothing
+
+    folded(error)
+    return error
 
 
 @dataclass(slots=True)

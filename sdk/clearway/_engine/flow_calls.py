@@ -12,6 +12,7 @@ from clearway._engine.flow_run import FlowRun
 from clearway._engine.flow_steps import flow_steps
 from clearway._engine.scope import FlowScope
 from clearway._interrupts import shielded, watched
+from clearway._tracebacks import folded
 from clearway._transport import connect
 from clearway.context import FlowRunContext, TaskRunContext
 from clearway.exceptions import NestedTask
@@ -56,10 +57,14 @@ def call_flow(
 async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
     import asyncio  # noqa: PLC0415 - who awaits has loaded it
 
-    # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
-    run.transport = await asyncio.to_thread(connect) if run.parent is None else run.parent.transport
-    state = await drive_async(flow_steps(run))
-    return state if return_state else state.result()
+    try:
+        # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
+        run.transport = await asyncio.to_thread(connect) if run.parent is None else run.parent.transport
+        state = await drive_async(flow_steps(run))
+        return state if return_state else state.result()
+    except Exception as error:
+        folded(error)
+        raise
 
 
 def _beside(parent: FlowScope, run: FlowRun) -> State[Any]:

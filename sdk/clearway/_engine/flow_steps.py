@@ -121,6 +121,8 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
     if scope.lost:
         return run.lost_state()
+    if outcome.error is not None and not scope.knows(outcome.error):
+        log.error("its code raised an exception", exc_info=outcome.error)
     return (yield from _end(run, flow_state(outcome, scope.not_completed(), scope.total)))
 
 

@@ -159,9 +159,9 @@ def _stored(state: State[Any], run_name: str) -> state_pb2.Data | None:
         return value.to_proto()
     if value is None and not state.is_completed():
         return None
+    if isinstance(value, BaseException):
+        return get_store().store_exception(value)
     try:
-        if isinstance(value, BaseException):
-            return get_store().store_exception(value)
         return get_store().store(value)
     except (TypeError, OSError) as error:
         _log.warning("the result of %s is in memory only: %s", run_name, error)

@@ -120,6 +120,10 @@ class FlowScope:
         """Return the states of the runs that did not complete."""
         return list(self._not_completed)
 
+    def knows(self, error: BaseException) -> bool:
+        """Return whether an exception is that of a task run or subflow, and so was logged with that."""
+        return any(state.data is error for state in self._not_completed)
+
     def send(self, proposal: Proposal, on_decision: Callable[[Decision], None] | None = None) -> None:
         """Send a proposal whose decision nobody waits for now; ``drain`` does.
 

@@ -53,6 +53,8 @@ def _whole(run: TaskRun) -> Steps:
         state = yield from _start(run)
         if state is None:
             outcome: Outcome = yield run.execution()
+            if outcome.error is not None and run.phase is not Phase.ENDED:
+                run.log().error("its code raised an exception", exc_info=outcome.error)
             state = yield from _end(run, task_state(outcome))
             if state is None:
                 yield ADMIT

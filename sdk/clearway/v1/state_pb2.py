@@ -26,19 +26,21 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/state.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n\x04\x44\x61ta\x12\x10\n\x08\x65ncoding\x18\x01 \x01(\t\x12\x10\n\x06inline\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x03 \x01(\tH\x00\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0e\n\x06sha256\x18\x05 \x01(\tB\x06\n\x04\x62ody\"\xcf\x01\n\x0cStateDetails\x12\x32\n\x0escheduled_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcache_key\x18\x02 \x01(\t\x12\x33\n\x10\x63\x61\x63he_expiration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66low_run_id\x18\x04 \x01(\t\x12\x13\n\x0btask_run_id\x18\x05 \x01(\t\x12\x19\n\x11\x63hild_flow_run_id\x18\x06 \x01(\t\"\xd4\x01\n\x05State\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x0c\n\x04name\x18\x03 \x01(\t\x12-\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x1f\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x11.clearway.v1.Data\x12*\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x19.clearway.v1.StateDetails*\xd4\x01\n\tStateType\x12\x1a\n\x16STATE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14STATE_TYPE_SCHEDULED\x10\x01\x12\x16\n\x12STATE_TYPE_PENDING\x10\x02\x12\x16\n\x12STATE_TYPE_RUNNING\x10\x03\x12\x18\n\x14STATE_TYPE_COMPLETED\x10\x04\x12\x15\n\x11STATE_TYPE_FAILED\x10\x05\x12\x18\n\x14STATE_TYPE_CANCELLED\x10\x06\x12\x16\n\x12STATE_TYPE_CRASHED\x10\x07\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/state.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n\x08RunError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bstack_trace\x18\x03 \x01(\t\x12$\n\x05\x63\x61use\x18\x04 \x01(\x0b\x32\x15.clearway.v1.RunError\x12&\n\x07members\x18\x05 \x03(\x0b\x32\x15.clearway.v1.RunError\"\x8a\x01\n\x04\x44\x61ta\x12\x10\n\x08\x65ncoding\x18\x01 \x01(\t\x12\x10\n\x06inline\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x03 \x01(\tH\x00\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12$\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x15.clearway.v1.RunErrorB\x06\n\x04\x62ody\"\xcf\x01\n\x0cStateDetails\x12\x32\n\x0escheduled_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcache_key\x18\x02 \x01(\t\x12\x33\n\x10\x63\x61\x63he_expiration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66low_run_id\x18\x04 \x01(\t\x12\x13\n\x0btask_run_id\x18\x05 \x01(\t\x12\x19\n\x11\x63hild_flow_run_id\x18\x06 \x01(\t\"\xd4\x01\n\x05State\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x0c\n\x04name\x18\x03 \x01(\t\x12-\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x1f\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x11.clearway.v1.Data\x12*\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x19.clearway.v1.StateDetails*\xd4\x01\n\tStateType\x12\x1a\n\x16STATE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14STATE_TYPE_SCHEDULED\x10\x01\x12\x16\n\x12STATE_TYPE_PENDING\x10\x02\x12\x16\n\x12STATE_TYPE_RUNNING\x10\x03\x12\x18\n\x14STATE_TYPE_COMPLETED\x10\x04\x12\x15\n\x11STATE_TYPE_FAILED\x10\x05\x12\x18\n\x14STATE_TYPE_CANCELLED\x10\x06\x12\x16\n\x12STATE_TYPE_CRASHED\x10\x07\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATETYPE']._serialized_start=633
-  _globals['_STATETYPE']._serialized_end=845
-  _globals['_DATA']._serialized_start=105
-  _globals['_DATA']._serialized_end=205
-  _globals['_STATEDETAILS']._serialized_start=208
-  _globals['_STATEDETAILS']._serialized_end=415
-  _globals['_STATE']._serialized_start=418
-  _globals['_STATE']._serialized_end=630
+  _globals['_STATETYPE']._serialized_start=815
+  _globals['_STATETYPE']._serialized_end=1027
+  _globals['_RUNERROR']._serialized_start=106
+  _globals['_RUNERROR']._serialized_end=246
+  _globals['_DATA']._serialized_start=249
+  _globals['_DATA']._serialized_end=387
+  _globals['_STATEDETAILS']._serialized_start=390
+  _globals['_STATEDETAILS']._serialized_end=597
+  _globals['_STATE']._serialized_start=600
+  _globals['_STATE']._serialized_end=812
 # @@protoc_insertion_point(module_scope)

@@ -3,10 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -64,6 +66,52 @@ STATE_TYPE_CRASHED: StateType.ValueType  # 7
 Global___StateType: _TypeAlias = StateType  # noqa: Y015
 
 @_typing.final
+class RunError(_message.Message):
+    """RunError is an exception that ended a run, in a form that needs neither the language nor the class of it.
+    With all that it holds it has at most 65,536 bytes, and is at most 16 deep.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    STACK_TRACE_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """type is the full name of the exception's type, such as `builtins.ValueError`. 1 to 255 characters."""
+    message: _builtins.str
+    """message is what the exception said; at most 4,096 characters. Empty where it said nothing."""
+    stack_trace: _builtins.str
+    """stack_trace says where it was raised, as the language writes it, the innermost frame last; at most
+    16,384 characters. Empty where it is not known.
+    """
+    @_builtins.property
+    def cause(self) -> Global___RunError:
+        """cause is what the exception was raised because of; unset where there was nothing."""
+
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunError]:
+        """members are the exceptions of a group that was raised as one; at most 16."""
+
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        message: _builtins.str = ...,
+        stack_trace: _builtins.str = ...,
+        cause: Global___RunError | None = ...,
+        members: _abc.Iterable[Global___RunError] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "members", b"members", "message", b"message", "stack_trace", b"stack_trace", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunError: _TypeAlias = RunError  # noqa: Y015
+
+@_typing.final
 class Data(_message.Message):
     """Data is a run's result, or a reference to it. The service stores it and never looks inside."""
 
@@ -74,9 +122,10 @@ class Data(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     encoding: _builtins.str
     """encoding tells how the result's bytes were made: `json`, `cloudpickle`, or a name of the client's.
-    1 to 64 characters.
+    1 to 64 characters; empty where `body` is unset.
     """
     inline: _builtins.bytes
     """inline holds the bytes themselves; at most 65,536 of them."""
@@ -86,6 +135,12 @@ class Data(_message.Message):
     """size is the number of bytes of the result. From 0."""
     sha256: _builtins.str
     """sha256 is the lower-case hexadecimal SHA-256 of the result's bytes; empty where it was not computed."""
+    @_builtins.property
+    def error(self) -> Global___RunError:
+        """error is the exception that the run ended with, for whoever cannot read the bytes; unset where it ended
+        otherwise.
+        """
+
     def __init__(
         self,
         *,
@@ -94,10 +149,11 @@ class Data(_message.Message):
         location: _builtins.str = ...,
         size: _builtins.int = ...,
         sha256: _builtins.str = ...,
+        error: Global___RunError | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "inline", b"inline", "location", b"location"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "inline", b"inline", "location", b"location"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "encoding", b"encoding", "inline", b"inline", "location", b"location", "sha256", b"sha256", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "encoding", b"encoding", "error", b"error", "inline", b"inline", "location", b"location", "sha256", b"sha256", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["inline", "location"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015

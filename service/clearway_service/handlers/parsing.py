@@ -17,6 +17,11 @@ from clearway_service.handlers import validation as valid
 
 MAX_INLINE = 65_536
 MAX_LOCATION = 2_048
+MAX_ERROR = 65_536
+MAX_ERROR_DEPTH = 16
+MAX_ERROR_MESSAGE = 4_096
+MAX_ERROR_MEMBERS = 16
+MAX_STACK_TRACE = 16_384
 MAX_ENCODING = 64
 MAX_PARAMETERS = 524_288
 MAX_INPUTS = 1_000
@@ -67,23 +72,43 @@ def _parse_details(state: state_pb2.State, field: str) -> tuple[int | None, str,
 
 
 def _parse_data(data: state_pb2.Data, field: str) -> bytes:
-    valid.required_text(f"{field}.encoding", data.encoding, MAX_ENCODING)
     body = data.WhichOneof("body")
-    if body is None:
+    if data.HasField("error"):
+        _check_error(data.error, f"{field}.error")
+    elif body is None and data.encoding:
         raise valid.missing(f"{field}.body", "`inline` bytes or a `location`")
+    if body is not None or not data.HasField("error"):
+        valid.required_text(f"{field}.encoding", data.encoding, MAX_ENCODING)
     if body == "inline":
         if len(data.inline) > MAX_INLINE:
             raise InvalidArgumentError(
                 f"{field}.inline has {len(data.inline)} bytes; it must have at most {MAX_INLINE}",
                 f"{field}.inline",
             )
-    else:
+    elif body == "location":
         valid.required_text(f"{field}.location", data.location, MAX_LOCATION)
     if data.size < 0:
         raise valid.invalid(f"{field}.size", data.size, "0 or more")
     if data.sha256 and not _SHA256.fullmatch(data.sha256):
         raise valid.invalid(f"{field}.sha256", data.sha256, "64 lower-case hexadecimal digits, or empty")
     return data.SerializeToString()
+
+
+def _check_error(error: state_pb2.RunError, field: str) -> None:
+    if (size := error.ByteSize()) > MAX_ERROR:
+        raise InvalidArgumentError(f"{field} has {size} bytes; it must have at most {MAX_ERROR}", field)
+    todo = [(error, field, 1)]
+    while todo:
+        each, name, depth = todo.pop()
+        if depth > MAX_ERROR_DEPTH:
+            raise InvalidArgumentError(f"{field} is more than {MAX_ERROR_DEPTH} deep", field)
+        valid.required_text(f"{name}.type", each.type, valid.MAX_NAME)
+        valid.text(f"{name}.message", each.message, MAX_ERROR_MESSAGE)
+        valid.text(f"{name}.stack_trace", each.stack_trace, MAX_STACK_TRACE)
+        valid.items(f"{name}.members", len(each.members), MAX_ERROR_MEMBERS)
+        if each.HasField("cause"):
+            todo.append((each.cause, f"{name}.cause", depth + 1))
+        todo += [(member, f"{name}.members", depth + 1) for member in each.members]
 
 
 def parse_initial_state(state: state_pb2.State, field: str = "initial_state") -> ProposedState:

@@ -9,7 +9,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
-from clearway.v1.state_pb2 import STATE_TYPE_PENDING, STATE_TYPE_SCHEDULED, Data, State, StateDetails
+from clearway.v1.state_pb2 import (
+    STATE_TYPE_PENDING,
+    STATE_TYPE_SCHEDULED,
+    Data,
+    RunError,
+    State,
+    StateDetails,
+)
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskRunSpec
 from support.proposals import COMPLETED, PENDING, RUNNING
 from support.wrong.cases import BAD_TIMES, WRONG_DURATIONS, Build, Case, say_time, wrong
@@ -25,6 +32,14 @@ def _detailed(type_: Any = STATE_TYPE_PENDING, **details: Any) -> State:
 
 def _carrying(**data: Any) -> State:
     return _state(data=Data(**({"encoding": "json", "inline": b"1"} | data)))
+
+
+def _failing(**error: Any) -> State:
+    return _state(data=Data(error=RunError(type="E", **error)))
+
+
+def _deep(depth: int) -> RunError:
+    return RunError(type="E", cause=_deep(depth - 1) if depth > 1 else None)
 
 
 WRONG_STATES: list[tuple[State, str, str]] = [
@@ -47,6 +62,15 @@ WRONG_STATES: list[tuple[State, str, str]] = [
     (_carrying(inline=b"x" * 65_537), "data.inline", "65537"),
     (_state(data=Data(encoding="json", location="")), "data.location", "not set"),
     (_state(data=Data(encoding="json", location="l" * 2_049)), "data.location", "2049"),
+    (_carrying(error=RunError()), "data.error.type", "not set"),
+    (_state(data=Data(error=RunError(type="t" * 256))), "data.error.type", "256"),
+    (_failing(message="m" * 4_097), "data.error.message", "4097"),
+    (_failing(stack_trace="s" * 16_385), "data.error.stack_trace", "16385"),
+    (_failing(cause=RunError()), "data.error.cause.type", "not set"),
+    (_failing(members=[RunError(type="E")] * 17), "data.error.members", "17"),
+    (_failing(members=[RunError(type="E", stack_trace="s" * 16_384)] * 5), "data.error", "at most 65536"),
+    (_failing(cause=_deep(16)), "data.error", "16 deep"),
+    (_carrying(encoding="", error=RunError(type="E")), "data.encoding", "not set"),
     (_carrying(size=-1), "data.size", "-1"),
     (_carrying(sha256="abc"), "data.sha256", "'abc'"),
     (_carrying(sha256="Z" * 64), "data.sha256", "ZZZ"),

@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1.flow_run_pb2 import FlowRun
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, RunError, State, StateDetails
 from clearway.v1.task_run_pb2 import TaskInput, TaskRun
 from clearway_cli import _documents
 
@@ -30,6 +30,7 @@ STATE_DOCUMENT = {
     "cache_key": "k",
     "cache_expiration_seconds": 60.0,
     "child_flow_run_id": None,
+    "error": None,
 }
 
 
@@ -107,6 +108,22 @@ def test_a_result_in_the_state_is_base64() -> None:
         "sha256": None,
         "location": None,
         "inline_base64": "AP8=",
+    }
+
+
+def test_an_exception_has_its_cause_and_its_members() -> None:
+    error = RunError(type="builtins.ValueError", message="bad", stack_trace="line 1")
+    error.cause.type = "builtins.KeyError"
+    error.members.add(type="builtins.OSError", message="gone")
+    document = _documents.state(State(data=Data(error=error)))
+    assert document["data"] is None
+    inner = {"stack_trace": None, "cause": None, "members": []}
+    assert document["error"] == {
+        "type": "builtins.ValueError",
+        "message": "bad",
+        "stack_trace": "line 1",
+        "cause": {"type": "builtins.KeyError", "message": "", **inner},
+        "members": [{"type": "builtins.OSError", "message": "gone", **inner}],
     }
 
 

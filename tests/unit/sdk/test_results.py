@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from clearway._json_values import dump_json, is_exact_json
 from clearway.exceptions import FailedRun, MissingResult
 from clearway.results import ResultStore, StoredResult, get_store
+from clearway.states import State, StateType
 from clearway.v1.state_pb2 import Data
 
 
@@ -197,10 +198,12 @@ def test_an_exception_that_cannot_be_pickled_is_kept_in_words(store: ResultStore
     with pytest.raises(type(error)):
         raise error
     data = store.store_exception(error)
-    failure = store.load(data)
-    assert isinstance(failure, FailedRun)
-    assert f"{type(error).__qualname__}: {error}" in str(failure)
-    assert "raise error" in "".join(failure.__notes__)
+    assert data.WhichOneof("body") is None
+    state = State(StateType.FAILED, data=StoredResult.from_proto(data))
+    with pytest.raises(FailedRun, match=f"{type(error).__qualname__}: {error}") as raised:
+        state.result()
+    assert raised.value.error == state.error
+    assert "raise error" in "".join(raised.value.__notes__)
 
 
 def test_the_process_has_one_store_where_the_settings_say(home: Path) -> None:

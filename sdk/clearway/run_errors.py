@@ -1,0 +1,146 @@
+"""What a run failed with, in a form that needs neither Python nor the exception's class."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from clearway._tracebacks import folded
+
+if TYPE_CHECKING:
+    from clearway.v1 import state_pb2
+
+_MAX_TYPE: Final = 255
+_MAX_MESSAGE: Final = 4_096
+_MAX_TRACE: Final = 16_384
+_MAX_DEPTH: Final = 8
+_MAX_MEMBERS: Final = 16
+_MAX_BYTES: Final = 65_536
+_LEAST: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RunError:
+    """An exception that ended a run, for people and for programs in other languages.
+
+    Attributes:
+        type: The exception's full name, such as ``builtins.ValueError``.
+        message: What it said, with its notes; cut off after 4,096 characters.
+        stack_trace: Where it was raised, the innermost frame last, without the frames of Clearway itself;
+            cut in the middle where it is longer than 16,384 characters. Empty where it was never raised.
+        cause: What it was raised from, or while handling what; None where there was nothing. At most 8 deep.
+        members: The exceptions of an exception group; 16 at most.
+    """
+
+    type: str
+    message: str
+    stack_trace: str = ""
+    cause: RunError | None = None
+    members: tuple[RunError, ...] = ()
+
+    @property
+    def type_name(self) -> str:
+        """The exception's name as Python prints it: without ``builtins``."""
+        return self.type.removeprefix("builtins.")
+
+    @property
+    def title(self) -> str:
+        """The exception as the last line of a traceback has it."""
+        return f"{self.type_name}: {self.message}" if self.message else self.type_name
+
+    def __str__(self) -> str:
+        """Return the exception with its stack trace, and then what caused it."""
+        return "\n".join(_lines(self))
+
+    def to_proto(self) -> state_pb2.RunError:
+        """Return the protocol's message."""
+        from clearway.v1 import state_pb2  # noqa: PLC0415 - messages are loaded when first needed
+
+        return state_pb2.RunError(
+            type=self.type,
+            message=self.message,
+            stack_trace=self.stack_trace,
+            cause=None if self.cause is None else self.cause.to_proto(),
+            members=[member.to_proto() for member in self.members],
+        )
+
+    @staticmethod
+    def from_proto(message: state_pb2.RunError) -> RunError:
+        """Return the error in a message."""
+        return RunError(
+            message.type,
+            message.message,
+            message.stack_trace,
+            RunError.from_proto(message.cause) if message.HasField("cause") else None,
+            tuple(RunError.from_proto(member) for member in message.members),
+        )
+
+    @staticmethod
+    def from_exception(error: BaseException) -> RunError:
+        """Return the portable form of an exception, of at most 65,536 bytes."""
+        folded(error)
+        longest, depth, members = _MAX_TRACE, _MAX_DEPTH, _MAX_MEMBERS
+        while True:
+            report = _report(error, depth, longest, members, set())
+            if report.to_proto().ByteSize() <= _MAX_BYTES or longest < _LEAST:
+                return report
+            longest, depth, members = longest // 2, max(1, depth - 1), max(1, members - 2)
+
+
+def _report(error: BaseException, depth: int, longest: int, members: int, seen: set[int]) -> RunError:
+    seen.add(id(error))
+    kind = type(error)
+    source = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = None
+    if source is not None and depth > 1 and id(source) not in seen:
+        cause = _report(source, depth - 1, longest, members, seen)
+    inner: tuple[RunError, ...] = ()
+    if isinstance(error, BaseExceptionGroup) and depth > 1:
+        shown = [each for each in error.exceptions if id(each) not in seen][:members]
+        inner = tuple(_report(each, depth - 1, longest // 2, members, seen) for each in shown)
+    return RunError(
+        type=_clean(f"{kind.__module__}.{kind.__qualname__}")[:_MAX_TYPE],
+        message=_cut(message_of(error), min(_MAX_MESSAGE, longest)),
+        stack_trace=_cut("".join(traceback.format_tb(error.__traceback__)), longest, middle=True),
+        cause=cause,
+        members=inner,
+    )
+
+
+def message_of(error: BaseException) -> str:
+    """Return what an exception says, with its notes; whatever its ``__str__`` may do."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - a user's __str__
+        text = f"(no message: its __str__ raised {type(broken).__name__})"
+    notes = getattr(error, "__notes__", None)
+    if isinstance(notes, list):
+        text = "\n".join([text, *(note for note in notes if isinstance(note, str))])
+    return text
+
+
+def _cut(text: str, length: int, *, middle: bool = False) -> str:
+    text = _clean(text)
+    if len(text) <= length:
+        return text
+    sign = f"\n  ... {len(text) - length:,} characters left out ...\n" if middle else "..."
+    room = max(0, length - len(sign))
+    head = room // 3 if middle else room
+    return text[:head] + sign + (text[len(text) - (room - head) :] if middle else "")
+
+
+def _clean(text: str) -> str:
+    """Return a text that UTF-8 can hold: what a broken file name puts into one cannot be sent."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _lines(error: RunError) -> Iterator[str]:
+    yield error.title
+    if error.stack_trace:
+        yield error.stack_trace.rstrip("\n")
+    for number, member in enumerate(error.members, 1):
+        yield f"  [{number}] " + str(member).replace("\n", "\n  ")
+    if error.cause is not None:
+        yield f"Caused by {error.cause}"
