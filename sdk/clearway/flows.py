@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
+from clearway._hooks import FlowHook, FlowHooks
 from clearway._options import (
     checked_delay,
     checked_log_prints,
@@ -38,7 +39,7 @@ _ATTRIBUTES: Final = {
 }  # where it is not the option's name
 
 
-class Flow(Generic[P, R]):
+class Flow(FlowHooks, Generic[P, R]):
     """A function whose calls are orchestrated runs. Made by ``@flow``.
 
     Attributes:
@@ -51,6 +52,8 @@ class Flow(Generic[P, R]):
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its parent or the setting
             ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
         flow_run_name: How its runs are named: a template, or a function; None for two words.
+        hooks: What is called when a run enters a state, by option: ``on_running``, ``on_completion``,
+            ``on_failure``, ``on_cancellation``, ``on_crashed``.
         should_validate_parameters: Whether arguments are checked and converted by the annotations.
         task_runner: Where the code of its submitted task runs is executed.
         is_async: Whether the function is a coroutine function.
@@ -69,6 +72,11 @@ class Flow(Generic[P, R]):
         flow_run_name: RunName | None = None,
         validate_parameters: bool = True,
         task_runner: TaskRunner | type[TaskRunner] | None = None,
+        on_completion: Iterable[FlowHook] | None = None,
+        on_failure: Iterable[FlowHook] | None = None,
+        on_cancellation: Iterable[FlowHook] | None = None,
+        on_crashed: Iterable[FlowHook] | None = None,
+        on_running: Iterable[FlowHook] | None = None,
     ) -> None:
         """Make a flow of a function; see ``flow`` for the options.
 
@@ -95,6 +103,15 @@ class Flow(Generic[P, R]):
         self.signature = CallSignature(fn, self.name)
         self.log_prints = checked_log_prints(owner, log_prints)
         self.flow_run_name = checked_run_name("flow_run_name", owner, flow_run_name, self.signature)
+        self._take_hooks(
+            {
+                "on_completion": on_completion,
+                "on_failure": on_failure,
+                "on_cancellation": on_cancellation,
+                "on_crashed": on_crashed,
+                "on_running": on_running,
+            }
+        )
 
     def with_options(
         self,
@@ -108,6 +125,11 @@ class Flow(Generic[P, R]):
         flow_run_name: RunName | None = _KEEP,
         validate_parameters: bool = _KEEP,
         task_runner: TaskRunner | type[TaskRunner] | None = _KEEP,
+        on_completion: Iterable[FlowHook] | None = _KEEP,
+        on_failure: Iterable[FlowHook] | None = _KEEP,
+        on_cancellation: Iterable[FlowHook] | None = _KEEP,
+        on_crashed: Iterable[FlowHook] | None = _KEEP,
+        on_running: Iterable[FlowHook] | None = _KEEP,
     ) -> Flow[P, R]:
         """Return a flow of the same function with other options; those that are left out stay as they are."""
         given = {
@@ -121,12 +143,20 @@ class Flow(Generic[P, R]):
             "validate_parameters": validate_parameters,
             "task_runner": task_runner,
         }
+        hooks = {
+            "on_completion": on_completion,
+            "on_failure": on_failure,
+            "on_cancellation": on_cancellation,
+            "on_crashed": on_crashed,
+            "on_running": on_running,
+        }
         kept = {
             option: getattr(self, _ATTRIBUTES.get(option, option))
             for option, value in given.items()
             if value is _KEEP
         }
-        return Flow(self.fn, **{**given, **kept})
+        kept |= {event: self.hooks.get(event) for event, value in hooks.items() if value is _KEEP}
+        return Flow(self.fn, **{**given, **hooks, **kept})
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return arguments as the function's annotations want them; every call does this, unless told not to.
@@ -219,6 +249,11 @@ def flow(
     flow_run_name: RunName | None = None,
     validate_parameters: bool = True,
     task_runner: TaskRunner | type[TaskRunner] | None = None,
+    on_completion: Iterable[FlowHook] | None = None,
+    on_failure: Iterable[FlowHook] | None = None,
+    on_cancellation: Iterable[FlowHook] | None = None,
+    on_crashed: Iterable[FlowHook] | None = None,
+    on_running: Iterable[FlowHook] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a flow of a function: ``@flow``, or ``@flow(name="nightly")``.
@@ -236,6 +271,10 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             not say otherwise; by default as its parent does, or the setting ``CLEARWAY_LOGGING_LOG_PRINTS``.
             ``flow_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {day}"``, or a function without parameters, which may look at ``clearway.runtime``.
+            ``on_completion``, ``on_failure``, ``on_cancellation``, ``on_crashed``, ``on_running``: lists of
+            functions ``(flow, flow_run, state)``, sync or async, called when a run has entered such a state:
+            on_running at each attempt, on_failure when no retry is left, on_crashed where the run was
+            interrupted and its process lives. What they raise is logged and changes nothing.
             ``validate_parameters``: whether arguments are checked, and converted where that loses nothing,
             by the annotations of the function; by default they are.
             ``task_runner``: a task runner, or the class of one: it executes the code of submitted task runs;

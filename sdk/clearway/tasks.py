@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
+from clearway._hooks import TaskHook, TaskHooks
 from clearway._options import (
     checked_delay,
     checked_expiration,
@@ -35,7 +36,7 @@ _MAX_KEY = 1_024
 _KEEP: Final[Any] = object()
 
 
-class Task(TaskCalls[P, R]):
+class Task(TaskCalls[P, R], TaskHooks):
     """A function whose calls, within a flow, are orchestrated runs. Made by ``@task``.
 
     Attributes:
@@ -50,6 +51,8 @@ class Task(TaskCalls[P, R]):
         retry_delay_seconds: How long it waits before each retry.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its flow does.
         task_run_name: How its runs are named: a template, or a function; None for its name and a number.
+        hooks: What is called when a run enters a state, by option: ``on_running``, ``on_completion``,
+            ``on_failure``.
         task_key: Identifies the task: a hash of its name, its function's qualified name and its tags.
         is_async: Whether the function is a coroutine function.
     """
@@ -68,6 +71,9 @@ class Task(TaskCalls[P, R]):
         retry_delay_seconds: float = 0,
         log_prints: bool | None = None,
         task_run_name: RunName | None = None,
+        on_completion: Iterable[TaskHook] | None = None,
+        on_failure: Iterable[TaskHook] | None = None,
+        on_running: Iterable[TaskHook] | None = None,
     ) -> None:
         """Make a task of a function; see ``task`` for the options.
 
@@ -99,6 +105,7 @@ class Task(TaskCalls[P, R]):
         self.signature = CallSignature(fn, self.name)
         self.log_prints = checked_log_prints(owner, log_prints)
         self.task_run_name = checked_run_name("task_run_name", owner, task_run_name, self.signature)
+        self._take_hooks({"on_completion": on_completion, "on_failure": on_failure, "on_running": on_running})
 
     @functools.cached_property
     def task_key(self) -> str:
@@ -121,6 +128,9 @@ class Task(TaskCalls[P, R]):
         retry_delay_seconds: float = _KEEP,
         log_prints: bool | None = _KEEP,
         task_run_name: RunName | None = _KEEP,
+        on_completion: Iterable[TaskHook] | None = _KEEP,
+        on_failure: Iterable[TaskHook] | None = _KEEP,
+        on_running: Iterable[TaskHook] | None = _KEEP,
     ) -> Task[P, R]:
         """Return a task of the same function with other options; those that are left out stay as they are."""
         given = {
@@ -135,8 +145,10 @@ class Task(TaskCalls[P, R]):
             "log_prints": log_prints,
             "task_run_name": task_run_name,
         }
+        hooks = {"on_completion": on_completion, "on_failure": on_failure, "on_running": on_running}
         kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
-        return Task(self.fn, **{**given, **kept})
+        kept |= {event: self.hooks.get(event) for event, value in hooks.items() if value is _KEEP}
+        return Task(self.fn, **{**given, **hooks, **kept})
 
     def checked_cache_key(self, key: object) -> str:
         """Return what ``cache_key_fn`` made, empty for no key.
@@ -182,6 +194,9 @@ def task(
     retry_delay_seconds: float = 0,
     log_prints: bool | None = None,
     task_run_name: RunName | None = None,
+    on_completion: Iterable[TaskHook] | None = None,
+    on_failure: Iterable[TaskHook] | None = None,
+    on_running: Iterable[TaskHook] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a task of a function: ``@task``, or ``@task(retries=3)``.
@@ -202,6 +217,9 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``log_prints``: make INFO lines of the run of what its code prints; by default as its flow does.
             ``task_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {path}"``, or a function without parameters, which may look at ``clearway.runtime``.
+            ``on_completion``, ``on_failure``, ``on_running``: lists of functions ``(task, task_run, state)``,
+            sync or async, called when a run has entered such a state: on_running at each attempt, on_failure
+            when no retry is left. What they raise is logged and changes nothing.
     """
     if fn is not None:
         return Task(fn, **options)

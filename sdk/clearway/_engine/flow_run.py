@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._clock import now
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from clearway._engine.hooks import CallHooks
     from clearway.flows import Flow
     from clearway.logging import RunLogger
 
@@ -51,11 +54,14 @@ class FlowRun:
         run_id: Its UUID.
         name: Its name, for people.
         attempt: Which attempt it is at, from 1.
+        over: Whether it has ended, and only its hooks are left to be called.
+        abandoned_as: The state that ``abandon`` has ended it in.
         wrong_parameters: Why its function cannot be called; None where it can.
         stop: Cancels its code, where that is async and under way.
     """
 
     transport: Transport
+    abandoned_as: State[Any]
     stop: Callable[[], None] | None = None
 
     def __init__(
@@ -71,6 +77,7 @@ class FlowRun:
         self.run_id = new_id()
         self.name = run_name()
         self.attempt = 0
+        self.over = False
         self.wrong_parameters: Exception | None = None
         self._parameters = parameters
         self._tags = current_tags()
@@ -233,6 +240,24 @@ class FlowRun:
             log_prints=scope.log_prints,
         )
 
+    def call_hooks(self, state: State[Any]) -> CallHooks:
+        """Return the calls of the flow's hooks for a state that the run has entered."""
+        from clearway._engine.hooks import CallHooks  # noqa: PLC0415 - most flows have none
+        from clearway._methods import GET_FLOW_RUN  # noqa: PLC0415
+        from clearway.schemas import FlowRun as KnownRun  # noqa: PLC0415
+        from clearway.v1.flow_run_pb2 import GetFlowRunRequest  # noqa: PLC0415
+
+        scope = self._scope
+        return CallHooks(
+            self.flow,
+            state,
+            lambda: GET_FLOW_RUN.start(self.transport, GetFlowRunRequest(id=self.run_id)),
+            lambda answer, state: replace(KnownRun.from_proto(answer.flow_run), state=state),
+            lambda: nullcontext() if scope is None else flow_run_entered(self._context(scope), self._tags),
+            scope,
+            self.log,
+        )
+
     # When it ends before its time.
 
     def rest(self) -> None:
@@ -283,6 +308,7 @@ class FlowRun:
         """
         message = interruption(cause)
         state = Cancelled(message=message) if self._scope is None else Crashed(message=message)
+        self.abandoned_as = state
         farewell = Farewell(before=[call for call in self._calls if not call.done()])
         if self._scope is not None:
             self._scope.interrupt(cause)

@@ -52,7 +52,9 @@ def flow_steps(run: FlowRun) -> Steps:
         run.abandon(cause)
         raise
     except BaseException as cause:
-        yield run.abandon(cause)
+        if not run.over:
+            yield run.abandon(cause)
+            yield from _tell(run, run.abandoned_as)
         raise
     finally:
         run.close()
@@ -71,7 +73,8 @@ def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
     if failure:
         raise UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure}")
     run.take_inputs()
-    run.take_name()
+    if run.wrong_parameters is None:
+        run.take_name()
 
 
 def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
@@ -96,12 +99,18 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
 def _live(run: FlowRun) -> Steps:
     if run.wrong_parameters is not None:
         end = failed_state("Flow", run.wrong_parameters, " in validating its parameters")
-        return (yield from _end(run, end))
+        state = yield from _end(run, end)
+        yield from _tell(run, state)
+        return state
     while True:
         decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
         if decision.WhichOneof("answer") != "accept":
             return State.from_proto(decision.state)
-        state = yield from _attempt(run, run.begin())
+        scope = run.begin()
+        yield from _tell(run, State.from_proto(decision.state))
+        state = yield from _attempt(run, scope)
+        run.over = state.is_final()
+        yield from _tell(run, state)
         run.rest()
         if state.type is not StateType.SCHEDULED:
             return state
@@ -134,6 +143,12 @@ def _end(run: FlowRun, end: State[Any]) -> Steps:
         state = state.with_data(end.data)
     run.log().log(_level(state), "%s", _line(state, end))
     return state
+
+
+def _tell(run: FlowRun, state: State[Any]) -> Generator[Effect, Any, None]:
+    """Call the hooks for a state that the run has entered."""
+    if run.flow.hooks_for(state):
+        yield run.call_hooks(state)
 
 
 def _ask(run: FlowRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from clearway._clock import get_clock
 from clearway._engine.bridge import call_soon
-from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
+from clearway._engine.effects import Admit, Effect, Execute, Propose, Sleep, Steps, WaitFor, Work
+from clearway._engine.hooks import CallHooks
 from clearway._engine.submitted_call import SubmittedCall
 from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
@@ -161,6 +162,8 @@ class Submission:
         elif isinstance(effect, Sleep):
             self._give_permit_back()
             get_clock().call_later(effect.seconds, self.advance, self.steps.send, None)
+        elif isinstance(effect, CallHooks):
+            self._call_hooks(effect)
         elif isinstance(effect, WaitFor):
             self._wait_for(iter(effect.futures))
         else:
@@ -212,13 +215,19 @@ class Submission:
 
     # Running the code.
 
+    def _call_hooks(self, effect: CallHooks) -> None:
+        if self.run.task.is_async:
+            call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
+        else:
+            get_threads().submit(partial(self.execute_here, effect))
+
     def _execute(self, effect: Execute) -> None:
         if self._executor is None:
             call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
         else:
             self._executor.execute(SubmittedCall(self, effect))
 
-    def execute_here(self, effect: Execute) -> None:
+    def execute_here(self, effect: Execute | CallHooks) -> None:
         """Run the code in this thread, and take the steps that follow."""
         try:
             outcome = self._context.copy().run(effect.block)
@@ -228,15 +237,15 @@ class Submission:
             self._worked = True
             self._in_thread(partial(self.advance, self.steps.send, outcome))
 
-    def _execute_on_loop(self, effect: Execute) -> None:
+    def _execute_on_loop(self, effect: Execute | CallHooks) -> None:
         import asyncio  # noqa: PLC0415 - loaded, since there is a loop
 
         self._code = asyncio.get_running_loop().create_task(self._await(effect), context=self._context.copy())
         self.run.stop = self._stop
 
-    async def _await(self, effect: Execute) -> None:
+    async def _await(self, effect: Execute | CallHooks) -> None:
         try:
-            outcome: Outcome = await effect.wait()
+            outcome = await effect.wait()
         except BaseException as error:
             get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.throw, error)))
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.effects import Execute
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from clearway._engine.hooks import CallHooks
     from clearway._engine.scope import FlowScope
     from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
@@ -96,7 +98,7 @@ class TaskRun:
         self.task = task
         self.scope = scope
         self.tags = tags
-        self.settles_early = settles_early
+        self.settles_early = settles_early and not task.hooks
         self.cache_key = ""
         self.phase = Phase.NEW
         self.stop: Callable[[], None] | None = None
@@ -255,6 +257,23 @@ class TaskRun:
             self._parameters,
             tags=self.tags,
             log_prints=self.scope.log_prints if log_prints is None else log_prints,
+        )
+
+    def call_hooks(self, state: State[Any]) -> CallHooks:
+        """Return the calls of the task's hooks for a state that the run has entered."""
+        from clearway._engine.hooks import CallHooks  # noqa: PLC0415 - most tasks have none
+        from clearway._methods import GET_TASK_RUN  # noqa: PLC0415
+        from clearway.schemas import TaskRun as KnownRun  # noqa: PLC0415
+        from clearway.v1.task_run_pb2 import GetTaskRunRequest  # noqa: PLC0415
+
+        return CallHooks(
+            self.task,
+            state,
+            lambda: GET_TASK_RUN.start(self.scope.transport, GetTaskRunRequest(id=self.run_id)),
+            lambda answer, state: replace(KnownRun.from_proto(answer.task_run), state=state),
+            lambda: task_run_entered(self._context()),
+            self.scope,
+            self.log,
         )
 
     # How the run ends.

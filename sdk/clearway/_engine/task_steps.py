@@ -95,6 +95,8 @@ def _start(run: TaskRun) -> _Part:
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
         if answer == "accept":
+            if run.task.hooks:
+                yield from _tell(run, State.from_proto(decision.state))
             return None
         state = State.from_proto(decision.state)
         if answer == "abort":
@@ -104,6 +106,7 @@ def _start(run: TaskRun) -> _Part:
                 continue
             return state
         if state.type is not StateType.SCHEDULED:  # rejected, as Cached
+            yield from _tell(run, state)
             return state
         yield from _rest(run, state)
         yield ADMIT
@@ -122,7 +125,9 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
         return end
     decision = yield from _ask(run, message)
     if decision.WhichOneof("answer") == "accept":
-        return State.from_proto(decision.state).with_data(end.data)
+        ended = State.from_proto(decision.state).with_data(end.data)
+        yield from _tell(run, ended)
+        return ended
     state = State.from_proto(decision.state)
     if state.type is StateType.SCHEDULED:
         run.log().warning("%s; %s", end.message, _retry(state))
@@ -130,6 +135,18 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
         return None
     run.log().warning("ended as %s, but the service has it as %s", end.name, state)
     return state
+
+
+def _tell(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
+    """Call the hooks for a state that the run has entered, before anybody else learns of it."""
+    if not run.task.hooks_for(state):
+        return
+    try:
+        yield run.call_hooks(state)
+    except BaseException:  # an interrupt of the hooks takes nothing back
+        if state.is_final():
+            run.settle(state)
+        raise
 
 
 def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
