@@ -156,6 +156,20 @@ class CoreMachine(RuleBasedStateMachine):
             self.watch.reset(tag)
             self.turn(engine, [], [ResetLimit(tag) if resets else DeleteLimit(tag)])
 
+    @rule(engine=st.integers(0, 1), tag=tags, slots=st.sampled_from([1, 2]), wanted=turns)
+    def limit_late(self, engine: int, tag: str, slots: int, wanted: list[Intent]) -> None:
+        """Limit a tag while some wait for another one of theirs, and let its slots be wanted by others."""
+        if tag in self.model.limits:
+            self.watch.reset(tag)
+        self.turn(engine, wanted, [DeleteLimit(tag)] if tag in self.model.limits else [])
+        self.turn(engine, [], [SetLimit(tag, slots)])
+        for _ in range(3 * MAX_PASSED):
+            ends = [
+                self._for(id_, ProposedState(COMPLETED), 4) for id_ in sorted(self.model.holders(tag))[:1]
+            ]
+            self._do(engine, [*ends, self._start(TAG_SETS.index((tag,)), 4)], [])
+            self._drain()
+
     @rule(engine=st.integers(0, 1), which=st.integers(0, 1), wanted=turns, drain=drains)
     def lose_session(self, engine: int, which: int, wanted: list[Intent], drain: bool) -> None:
         """Let a client die, and another come."""
@@ -196,8 +210,11 @@ class CoreMachine(RuleBasedStateMachine):
     ) -> None:
         """Do a turn, then those that it asks for, and check what has to hold after each."""
         self._do(engine, self._proposals(wanted), commands)
-        if not drain:
-            return
+        if drain:
+            self._drain()
+
+    def _drain(self) -> None:
+        """Do the turns that others asked for."""
         for _ in range(MOST_WAKING_TURNS):
             busy = [index for index, each in enumerate(self.engines) if each.wake_again]
             owners = [each.owner for each in self.engines]

@@ -96,8 +96,18 @@ class Model:
         """Set a tag's limit; a new one counts who is Running. Return the tags to wake."""
         if tag not in self.limits:
             self.slots |= {(tag, run_id) for run_id in self.running(tag)}
+            self.limits[tag] = slots
+            self._age_waiting(tag)
         self.limits[tag] = slots
         return {tag}
+
+    def _age_waiting(self, tag: str) -> None:
+        """Count those who wait in other queues, and need a tag as well, among the elders of their tags."""
+        for id_, waiter in self.waiters.items():
+            wanted = set(self.runs[waiter.proposal.run_id].run.limited_tags) & self.limits.keys()
+            if waiter.until is None and tag in wanted and waiter.blocking_tag in wanted - {tag}:
+                for each in wanted:
+                    self.elders.setdefault(each, {}).setdefault(id_, waiter.position)
 
     def delete_limit(self, tag: str) -> set[str]:
         """Remove a tag's limit, if it has one. Return the tags to wake."""

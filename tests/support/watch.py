@@ -184,7 +184,7 @@ class Watch:
             del self._passed[id_], self._before_me[id_]
         for id_ in self._elders(self._waiters) & self._elders(model.waiters):
             elder = model.waiters[id_]
-            wanted = {tag for tag, ids in model.elders.items() if id_ in ids}
+            wanted = set(model.runs[elder.proposal.run_id].run.limited_tags) & model.limits.keys()
             before = self._before_me.setdefault(id_, set())
             before |= {w.proposal.id for w in self._several() if w.position < elder.position}
             passing = {run for tag, run in turn.changes.slots_taken if tag in wanted and run in places}
@@ -203,8 +203,13 @@ class Watch:
                 assert waiter.position > place, f"{run_id} took a slot of '{tag}' before {waiter.proposal.id}"
 
     def _elders(self, waiters: dict[str, Waiter]) -> set[str]:
-        known = {id_ for ids in self._model.elders.values() for id_ in ids}
-        return {id_ for id_, waiter in waiters.items() if id_ in known and waiter.until is None}
+        """Return who waits for slots of several tags, whatever the store knows of that."""
+        runs, limits = self._model.runs, self._model.limits.keys()
+        return {
+            id_
+            for id_, waiter in waiters.items()
+            if waiter.until is None and len(limits & set(runs[waiter.proposal.run_id].run.limited_tags)) > 1
+        }
 
     def _several(self) -> list[Waiter]:
         """Return those who may wait for slots of several tags."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, delete, func, insert, literal, select, text, update
+from sqlalchemy.dialects.sqlite import insert as upsert_into
 
 from clearway_service.errors import LimitNotFoundError
 from clearway_service.store import schema
@@ -61,7 +62,8 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
     """Return the command that sets the limit of ``tag``.
 
     A new limit counts the runs that are Running already, so it holds from its first moment; those above it
-    are left to end. Waiters are decided about again.
+    are left to end. Waiters are decided about again; those in other queues that need a slot of this tag too
+    are from now on passed over no more often than is allowed.
     """
 
     def command(transaction: Transaction) -> SetLimit:
@@ -71,6 +73,7 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
             row = {"id": transaction.new_id(), "tag": tag, "slots": slots, "created": now, "updated": now}
             connection.execute(insert(_limit).values(row))
             _count_running(transaction, tag)
+            _age_waiting(transaction, tag)
         elif previous != slots:
             connection.execute(update(_limit).where(_limit.c.tag == tag).values(slots=slots, updated=now))
         transaction.woken_tags.add(tag)
@@ -89,6 +92,27 @@ def _count_running(transaction: Transaction, tag: str) -> None:
         .where(_run.c.state_type == text("3"), _run.c.tracks_subflow.is_(False))
     )
     transaction.connection.execute(insert(_slot).from_select(["tag", "task_run_id", "taken"], running))
+
+
+def _age_waiting(transaction: Transaction, tag: str) -> None:
+    """Count those who wait in other queues, and need ``tag`` as well, among the elders of their tags."""
+    waiter, elder = schema.waiter, schema.waiter_tag
+    others = select(_limit.c.tag).where(_limit.c.tag != tag)
+    # Tags as they are written with the run: the table of tags would be asked for all that ever had this one.
+    wanted = func.json_each(_run.c.tags).table_valued("value", name="wanted")
+    own = func.json_each(_run.c.tags).table_valued("value", name="own")
+    needs = select(own.c.value).where(own.c.value == tag)
+    waiting = (
+        select(_limit.c.tag, waiter.c.place, waiter.c.proposal_id)
+        .select_from(
+            waiter.join(_run, _run.c.id == waiter.c.task_run_id)
+            .join(wanted, literal(value=True))
+            .join(_limit, _limit.c.tag == wanted.c.value)
+        )
+        .where(waiter.c.blocking_tag.in_(others), waiter.c.until.is_(None), needs.exists())
+    )
+    statement = upsert_into(elder).from_select(["tag", "place", "proposal_id"], waiting)
+    transaction.connection.execute(statement.on_conflict_do_nothing())
 
 
 def delete_limit(tag: str) -> Callable[[Transaction], None]:

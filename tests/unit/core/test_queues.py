@@ -123,6 +123,34 @@ def test_what_was_kept_for_one_who_leaves_is_free_for_those_behind(world: World,
     assert runs(world, "late")
 
 
+@pytest.mark.parametrize("slots", [1, 2])
+def test_one_that_waits_elsewhere_when_a_tag_is_limited_is_passed_over_no_more_often(
+    world: World, slots: int
+) -> None:
+    start(world, "holder", "b")
+    assert not start(world, "elder", "b", "c")
+    world.set_limit("c", slots)
+    for index in range(MAX_PASSED):
+        assert start(world, f"passing {index}", "c")
+        end(world, f"passing {index}")
+    assert not start(world, "late", "c")
+    end(world, "holder")
+    assert runs(world, "elder")
+    assert runs(world, "late") is (slots == 2)
+
+
+def test_one_that_waits_elsewhere_and_does_not_need_the_limited_tag_keeps_nothing_of_it(
+    world: World,
+) -> None:
+    start(world, "holder", "b")
+    start(world, "other", "b")
+    start(world, "away", "b", "c", queues=False, keeps=60 * SECOND)
+    world.set_limit("c", 1)
+    for index in range(MAX_PASSED + 2):
+        assert start(world, f"passing {index}", "c")
+        end(world, f"passing {index}")
+
+
 def test_a_second_elder_is_passed_over_at_most_twice_as_often(world: World) -> None:
     elder_passed_over(world, 3)
     assert not start(world, "second elder", "a", "b")
