@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from clearway.tasks import Task
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
 T = TypeVar("T")
 # In the overloads below, ``NoReturn`` matches a function whose result is not annotated: without it, such a
 # function would match the overloads for coroutine functions, which come before those for all others.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "flow"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
 T = TypeVar("T")
 # In the overloads below, ``NoReturn`` matches a function whose result is not annotated; see ``_task_calls``.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Task", "task", "task_input_hash"]
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
 
 CacheKeyFn = Callable[[TaskRunContext, dict[str, Any]], str | None]
 
