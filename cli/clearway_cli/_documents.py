@@ -54,7 +54,6 @@ class _RunDocument(TypedDict):
     name: str
     tags: list[str]
     retries: int
-    retry_delay_seconds: float
     state: StateDocument
     run_count: int
     created: str | None
@@ -69,6 +68,7 @@ class FlowRunDocument(_RunDocument):
 
     flow_name: str
     flow_version: str | None
+    retry_delay_seconds: float
     parameters: Any
     parent_task_run_id: str | None
 
@@ -80,6 +80,8 @@ class TaskRunDocument(_RunDocument):
     task_key: str
     dynamic_key: str
     task_version: str | None
+    retry_delays_seconds: list[float]
+    retry_jitter_factor: float
     inputs: dict[str, list[str]]
     tracks_subflow: bool
 
@@ -122,6 +124,7 @@ def flow_run(message: flow_run_pb2.FlowRun) -> FlowRunDocument:
         **_run(message),
         "flow_name": message.flow_name,
         "flow_version": message.flow_version or None,
+        "retry_delay_seconds": _times.seconds(message.retry_delay),
         "parameters": parameters(message),
         "parent_task_run_id": message.parent_task_run_id or None,
     }
@@ -135,6 +138,8 @@ def task_run(message: task_run_pb2.TaskRun) -> TaskRunDocument:
         "task_key": message.task_key,
         "dynamic_key": message.dynamic_key,
         "task_version": message.task_version or None,
+        "retry_delays_seconds": [_times.seconds(delay) for delay in message.retry_delays],
+        "retry_jitter_factor": message.retry_jitter_factor,
         "inputs": {given.parameter: list(given.task_run_ids) for given in message.inputs},
         "tracks_subflow": message.tracks_subflow,
     }
@@ -168,7 +173,6 @@ def _run(message: flow_run_pb2.FlowRun | task_run_pb2.TaskRun) -> _RunDocument:
         "name": message.name,
         "tags": list(message.tags),
         "retries": message.retries,
-        "retry_delay_seconds": _times.seconds(message.retry_delay),
         "state": state(message.state),
         "run_count": message.run_count,
         "created": _times.iso_or_none(message, "created"),

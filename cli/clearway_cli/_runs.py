@@ -100,8 +100,11 @@ def _moment(run: FlowRun | TaskRun, field: _MomentField, now: Timestamp) -> Text
 def _retries(run: FlowRun | TaskRun) -> str:
     if not run.retries:
         return ""
-    delay = _times.seconds(run.retry_delay)
-    return f"up to {run.retries}" + (f", {_times.span(delay)} apart" if delay else "")
+    given = [run.retry_delay] if isinstance(run, FlowRun) else run.retry_delays
+    delays = [_times.seconds(delay) for delay in given]
+    apart = f", {', '.join(map(_times.span, delays))} apart" if any(delays) else ""
+    spread = "" if isinstance(run, FlowRun) or not run.retry_jitter_factor else ", spread at random"
+    return f"up to {run.retries}{apart}{spread}"
 
 
 def _result(data: Data) -> Text:

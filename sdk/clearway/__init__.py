@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         TaskRunner,
         ThreadPoolTaskRunner,
     )
-    from clearway.tasks import Task, task
+    from clearway.tasks import Task, exponential_backoff, task
 
 __all__ = [
     "AsyncTaskFuture",
@@ -68,6 +68,7 @@ __all__ = [
     "TaskRunner",
     "ThreadPoolTaskRunner",
     "context",
+    "exponential_backoff",
     "flow",
     "get_client",
     "get_run_context",
@@ -105,7 +106,7 @@ _MODULES = {
         "TaskRunner",
         "ThreadPoolTaskRunner",
     ),
-    "tasks": ("Task", "task"),
+    "tasks": ("Task", "exponential_backoff", "task"),
 }
 _SUBMODULES = frozenset({"context", "runtime"})
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

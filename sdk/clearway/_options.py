@@ -8,7 +8,7 @@ from datetime import timedelta
 _MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
 _MAX_VERSION = 255
 _MAX_RETRIES = 10_000
-_MAX_DELAY = 365 * 24 * 3600.0
+MAX_DELAY = 365 * 24 * 3600.0
 
 
 def checked_name(kind: str, name: object) -> str:
@@ -49,14 +49,12 @@ def checked_retries(owner: str, retries: object) -> int:
     return retries
 
 
-def checked_delay(owner: str, seconds: object) -> float:
+def checked_delay(owner: str, seconds: object, option: str = "retry_delay_seconds") -> float:
     """Return a delay in seconds; raises as ``checked_name``."""
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
-        raise TypeError(f"retry_delay_seconds of {owner} is {seconds!r}; it must be a number of seconds")
-    if not (math.isfinite(seconds) and 0 <= seconds <= _MAX_DELAY):
-        raise ValueError(
-            f"retry_delay_seconds of {owner} is {seconds}; it must be from 0 to {_MAX_DELAY:,.0f}"
-        )
+        raise TypeError(f"{option} of {owner} is {seconds!r}; it must be a number of seconds")
+    if not (math.isfinite(seconds) and 0 <= seconds <= MAX_DELAY):
+        raise ValueError(f"{option} of {owner} is {seconds}; it must be from 0 to {MAX_DELAY:,.0f}")
     return float(seconds)
 
 
@@ -68,9 +66,9 @@ def checked_timeout(owner: str, seconds: object) -> float | None:
         raise TypeError(
             f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, or None for no limit"
         )
-    if not (math.isfinite(seconds) and 0 < seconds <= _MAX_DELAY):
+    if not (math.isfinite(seconds) and 0 < seconds <= MAX_DELAY):
         raise ValueError(
-            f"timeout_seconds of {owner} is {seconds}; it must be above 0 and at most {_MAX_DELAY:,.0f}, "
+            f"timeout_seconds of {owner} is {seconds}; it must be above 0 and at most {MAX_DELAY:,.0f}, "
             "or None for no limit"
         )
     return float(seconds)

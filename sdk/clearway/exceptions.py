@@ -31,6 +31,8 @@
         ├── RunConflict
         └── ProtocolViolation
 
+    DefinitionWarning               (UserWarning)      a definition works, and is probably not what was meant
+
 An exception that a user's own code raised is never wrapped in one of these: the caller sees it as it was
 raised.
 """
@@ -199,3 +201,7 @@ class RunConflict(ServiceError):
 
 class ProtocolViolation(ServiceError):
     """The two ends do not understand each other, as with versions that are too far apart."""
+
+
+class DefinitionWarning(UserWarning):
+    """A flow's or task's definition works, and is probably not what was meant."""

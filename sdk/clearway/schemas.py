@@ -111,7 +111,9 @@ class TaskRun:
         task_version: The task's version; empty for none.
         tags: Sorted.
         retries: How many times a failed run is tried again.
-        retry_delay: How long it waits before each retry.
+        retry_delays: How long it waits before its first retry, its second and so on; the last holds for those
+            after it.
+        retry_jitter_factor: How far these are spread at random; 0 for not at all.
         inputs: The upstream runs by parameter, as UUIDs.
         tracks_subflow: Whether it stands for a subflow in its parent.
         state: The state it is in.
@@ -131,7 +133,8 @@ class TaskRun:
     task_version: str
     tags: tuple[str, ...]
     retries: int
-    retry_delay: timedelta
+    retry_delays: tuple[timedelta, ...]
+    retry_jitter_factor: float
     inputs: dict[str, tuple[str, ...]]
     tracks_subflow: bool
     state: State[Any]
@@ -154,7 +157,8 @@ class TaskRun:
             task_version=message.task_version,
             tags=tuple(message.tags),
             retries=message.retries,
-            retry_delay=duration_from_proto(message.retry_delay),
+            retry_delays=tuple(map(duration_from_proto, message.retry_delays)),
+            retry_jitter_factor=message.retry_jitter_factor,
             inputs={item.parameter: tuple(item.task_run_ids) for item in message.inputs},
             tracks_subflow=message.tracks_subflow,
             state=state_from_proto(message.state),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from clearway._hooks import TaskHook, TaskHooks
 from clearway._options import (
-    checked_delay,
     checked_expiration,
     checked_log_prints,
     checked_name,
     checked_retries,
     checked_version,
 )
+from clearway._retries import RetryDelays, checked_delays, checked_jitter, exponential_backoff
 from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 from clearway._task_calls import TaskCalls
@@ -25,7 +25,7 @@ from clearway.context import TaskRunContext, checked_tags
 if TYPE_CHECKING:
     from clearway.hashing import task_input_hash
 
-__all__ = ["Task", "task", "task_input_hash"]
+__all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
@@ -48,7 +48,9 @@ class Task(TaskCalls[P, R], TaskHooks):
         cache_key_fn: Makes a run's cache key of its context and its arguments by parameter.
         cache_expiration: How long a result is served from the cache; None for ever.
         retries: How many times a failed run is tried again.
-        retry_delay_seconds: How long it waits before each retry.
+        retry_delay_seconds: How long it waits before each retry: a number, or a list of them, of which the
+            last holds for all further retries.
+        retry_jitter_factor: How far these delays are spread at random; None for not at all.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its flow does.
         task_run_name: How its runs are named: a template, or a function; None for its name and a number.
         hooks: What is called when a run enters a state, by option: ``on_running``, ``on_completion``,
@@ -68,7 +70,8 @@ class Task(TaskCalls[P, R], TaskHooks):
         cache_key_fn: CacheKeyFn | None = None,
         cache_expiration: timedelta | None = None,
         retries: int = 0,
-        retry_delay_seconds: float = 0,
+        retry_delay_seconds: float | RetryDelays = 0,
+        retry_jitter_factor: float | None = None,
         log_prints: bool | None = None,
         task_run_name: RunName | None = None,
         on_completion: Iterable[TaskHook] | None = None,
@@ -100,7 +103,9 @@ class Task(TaskCalls[P, R], TaskHooks):
         self.cache_key_fn = cache_key_fn
         self.cache_expiration = checked_expiration(owner, cache_expiration)
         self.retries = checked_retries(owner, retries)
-        self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
+        self._retry_delays = retry_delay_seconds
+        self.retry_delay_seconds = checked_delays(owner, retry_delay_seconds, self.retries)
+        self.retry_jitter_factor = checked_jitter(owner, retry_jitter_factor)
         self.is_async = _is_async(fn)
         self.signature = CallSignature(fn, self.name)
         self.log_prints = checked_log_prints(owner, log_prints)
@@ -125,7 +130,8 @@ class Task(TaskCalls[P, R], TaskHooks):
         cache_key_fn: CacheKeyFn | None = _KEEP,
         cache_expiration: timedelta | None = _KEEP,
         retries: int = _KEEP,
-        retry_delay_seconds: float = _KEEP,
+        retry_delay_seconds: float | RetryDelays = _KEEP,
+        retry_jitter_factor: float | None = _KEEP,
         log_prints: bool | None = _KEEP,
         task_run_name: RunName | None = _KEEP,
         on_completion: Iterable[TaskHook] | None = _KEEP,
@@ -141,7 +147,10 @@ class Task(TaskCalls[P, R], TaskHooks):
             "cache_key_fn": cache_key_fn,
             "cache_expiration": cache_expiration,
             "retries": retries,
-            "retry_delay_seconds": retry_delay_seconds,
+            "retry_delay_seconds": self._retry_delays
+            if retry_delay_seconds is _KEEP
+            else retry_delay_seconds,
+            "retry_jitter_factor": retry_jitter_factor,
             "log_prints": log_prints,
             "task_run_name": task_run_name,
         }
@@ -191,7 +200,8 @@ def task(
     cache_key_fn: CacheKeyFn | None = None,
     cache_expiration: timedelta | None = None,
     retries: int = 0,
-    retry_delay_seconds: float = 0,
+    retry_delay_seconds: float | RetryDelays = 0,
+    retry_jitter_factor: float | None = None,
     log_prints: bool | None = None,
     task_run_name: RunName | None = None,
     on_completion: Iterable[TaskHook] | None = None,
@@ -213,7 +223,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``task_input_hash``.
             ``cache_expiration``: a timedelta for which a result is served; by default for ever.
             ``retries``: how many times a failed run is tried again.
-            ``retry_delay_seconds``: how long it waits before each retry.
+            ``retry_delay_seconds``: how long it waits before each retry: a number of seconds; a list of them,
+            of which the last holds for all further retries; or a function that makes a list of the number of
+            retries, such as ``exponential_backoff(10)``.
+            ``retry_jitter_factor``: spread the delays at random, each up to so much longer: with 0.5 up to
+            half as long again. Their mean stays what it was.
             ``log_prints``: make INFO lines of the run of what its code prints; by default as its flow does.
             ``task_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {path}"``, or a function without parameters, which may look at ``clearway.runtime``.

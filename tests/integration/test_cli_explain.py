@@ -86,7 +86,7 @@ def test_a_run_that_waits_for_a_slot_is_told_who_holds_it() -> None:
 def test_a_run_that_waits_for_its_time_is_told_when_it_comes() -> None:
     transport = connect()
     retried = start_task(
-        create_flow_run(transport), 0, name="flaky", retries=1, retry_delay=Duration(seconds=600)
+        create_flow_run(transport), 0, name="flaky", retries=1, retry_delays=[Duration(seconds=600)]
     )
     run_id = retried.create_task_run.id
     transport.propose(retried).result(SECONDS)

@@ -94,7 +94,7 @@ def test_a_run_that_waits_for_a_slot_is_explained() -> None:
 async def test_what_a_run_waits_for_besides_can_be_awaited() -> None:
     transport = connect()
     flow_run_id = create_flow_run(transport)
-    upstream = start_task(flow_run_id, 0, name="flaky", retries=1, retry_delay=Duration(seconds=600))
+    upstream = start_task(flow_run_id, 0, name="flaky", retries=1, retry_delays=[Duration(seconds=600)])
     upstream_id = upstream.create_task_run.id
     transport.propose(upstream).result(SECONDS)
     failed = Proposal(id=new_id(), task_run_id=upstream_id, state=State(type=STATE_TYPE_FAILED))

@@ -113,7 +113,7 @@ def test_a_run_for_which_a_slot_is_kept_says_so(caller: Client, flow: str, strea
 
 
 def test_a_run_that_awaits_its_retry_waits_for_its_time(caller: Client, flow: str, stream: Stream) -> None:
-    run = stream.decide(start(flow, name="load", retries=1, retry_delay=seconds(600))).run_id
+    run = stream.decide(start(flow, name="load", retries=1, retry_delays=[seconds(600)])).run_id
     stream.decide(move(run, FAILED))
     told = explain(caller, run)
     assert told.cause == WAIT_CAUSE_SCHEDULE

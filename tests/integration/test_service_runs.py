@@ -17,7 +17,7 @@ from clearway.v1.proposal_pb2 import (
     SetFlowRunStateRequest,
     SetTaskRunStateRequest,
 )
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_FAILED, State
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_FAILED, State, StateDetails
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput
 from support.client import Client
 from support.proposals import (
@@ -90,7 +90,7 @@ def test_a_run_that_has_ended_stays_so(ending: State, next_: State, caller: Clie
 
 
 def test_a_failed_run_is_retried_as_often_as_it_may(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, retries=2, retry_delay=seconds(0)).id
+    run = create_task(caller, flow, retries=2, retry_delays=[seconds(0)]).id
     ask(caller, run, RUNNING)
     for attempt in (1, 2):
         decision = ask(caller, run, State(type=STATE_TYPE_FAILED, message=f"attempt {attempt}"))
@@ -112,7 +112,7 @@ def test_a_failed_run_is_retried_as_often_as_it_may(caller: Client, flow: str) -
 
 
 def test_a_retry_waits_for_its_delay(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, retries=1, retry_delay=seconds(60)).id
+    run = create_task(caller, flow, retries=1, retry_delays=[seconds(60)]).id
     ask(caller, run, RUNNING)
     planned = ask(caller, run, FAILED).state.details.scheduled_time
     decision = ask(caller, run, RUNNING)
@@ -121,6 +121,48 @@ def test_a_retry_waits_for_its_delay(caller: Client, flow: str) -> None:
     assert decision.state.name == "AwaitingRetry"
     assert get_task(caller, run).expected_start_time == planned
     assert ask(caller, run, CANCELLED).HasField("accept")
+
+
+def test_each_retry_has_its_own_delay(caller: Client, flow: str) -> None:
+    run = create_task(caller, flow, retries=3, retry_delays=[seconds(0), seconds(90)]).id
+    ask(caller, run, RUNNING)
+    ask(caller, run, FAILED)
+    ask(caller, run, RUNNING)
+    ask(caller, run, FAILED)
+    left = ask(caller, run, RUNNING).wait.retry_after.ToTimedelta()
+    assert timedelta(seconds=85) < left <= timedelta(seconds=90)
+
+
+def test_delays_are_spread_by_the_service(caller: Client, flow: str) -> None:
+    planned = set()
+    for _ in range(5):
+        run = create_task(caller, flow, retries=1, retry_delays=[seconds(3_600)], retry_jitter_factor=0.5).id
+        ask(caller, run, RUNNING)
+        ask(caller, run, FAILED)
+        left = ask(caller, run, RUNNING).wait.retry_after.ToTimedelta()
+        assert timedelta(minutes=30) < left <= timedelta(minutes=90)
+        planned.add(left // timedelta(seconds=10))
+    assert len(planned) > 1
+
+
+def test_a_run_that_declines_its_retries_is_failed(caller: Client, flow: str) -> None:
+    run = create_task(caller, flow, retries=3).id
+    ask(caller, run, RUNNING)
+    declined = State(type=STATE_TYPE_FAILED, details=StateDetails(no_retry=True))
+    assert ask(caller, run, declined).HasField("accept")
+    assert names(caller, run) == ["Pending", "Running", "Failed"]
+
+
+def test_a_run_that_refreshes_the_cache_runs_and_replaces_the_entry(caller: Client, flow: str) -> None:
+    first, second, third = (create_task(caller, flow).id for _ in range(3))
+    ask(caller, first, with_key(RUNNING, "refreshed"))
+    ask(caller, first, with_result(with_key(COMPLETED, "refreshed"), b"1"))
+    refreshing = with_key(RUNNING, "refreshed")
+    refreshing.details.refresh_cache = True
+    assert ask(caller, second, refreshing).HasField("accept")
+    ask(caller, second, with_result(with_key(COMPLETED, "refreshed"), b"2"))
+    cached = ask(caller, third, with_key(RUNNING, "refreshed"))
+    assert (cached.HasField("reject"), cached.state.data.inline) == (True, b"2")
 
 
 def test_a_scheduled_run_begins_at_its_time_and_is_cancelled_at_any(caller: Client, flow: str) -> None:
@@ -215,11 +257,14 @@ def test_creating_a_run_again_answers_the_run_that_is_there(caller: Client, flow
 def test_a_run_keeps_what_was_said_of_it(caller: Client, flow: str) -> None:
     upstream = create_task(caller, flow).id
     inputs = [TaskInput(parameter="x", task_run_ids=[upstream]), TaskInput(parameter="é")]
-    run = create_task(caller, flow, inputs=inputs, retries=3, retry_delay=seconds(1.5))
+    run = create_task(caller, flow, inputs=inputs, retries=3, retry_delays=[seconds(1.5)])
     found = get_task(caller, run.id)
     assert found == run
     assert list(found.inputs) == inputs
-    assert (found.retries, found.retry_delay.ToTimedelta()) == (3, timedelta(seconds=1.5))
+    assert (found.retries, [each.ToTimedelta() for each in found.retry_delays]) == (
+        3,
+        [timedelta(seconds=1.5)],
+    )
 
 
 def test_the_service_makes_ids_and_names_that_were_left_out(caller: Client) -> None:

@@ -238,6 +238,19 @@ def test_who_waits_is_answered_from_the_cache_when_the_slot_is_free(
     assert stream.decision(third.id).HasField("accept")
 
 
+def test_who_waits_and_refreshes_the_cache_runs_when_the_slot_is_free(
+    caller: Client, stream: Stream, flow: str
+) -> None:
+    tag, key = set_limit(caller, 1), new_id()
+    leader = stream.decide(start(flow, with_key(RUNNING, key), tags=[tag])).run_id
+    refreshing = with_key(RUNNING, key)
+    refreshing.details.refresh_cache = True
+    waiter = start(flow, refreshing, tags=[tag])
+    assert stream.decide(waiter).wait.queued
+    stream.propose(move(leader, with_result(with_key(COMPLETED, key), b"42")))
+    assert stream.decision(waiter.id).HasField("accept")
+
+
 def test_goodbye_hands_all_slots_on_at_once(caller: Client, stream: Stream, flow: str) -> None:
     tag = set_limit(caller, 2)
     leaver = caller.open(name="leaver")

@@ -32,7 +32,8 @@ TASK = TaskRunSpec(
     task_version="",
     tags=(),
     retries=0,
-    retry_delay=0,
+    retry_delays=(),
+    retry_jitter_factor=0.0,
     inputs_json="[]",
     tracks_subflow=False,
 )

@@ -262,7 +262,7 @@ class CoreMachine(RuleBasedStateMachine):
         id_ = f"run-{self._number()}"
         self.tasks.append(id_)
         tag_set, retries = TAG_SETS[first % len(TAG_SETS)], second % 2
-        run = TASK._replace(id=id_, tags=tag_set, dynamic_key=id_, retries=retries, retry_delay=SECOND)
+        run = TASK._replace(id=id_, tags=tag_set, dynamic_key=id_, retries=retries, retry_delays=(SECOND,))
         state = ProposedState(RUNNING, cache_key=KEYS[(first + second) % len(KEYS)])
         return self._for(id_, state, second)._replace(create=run)
 

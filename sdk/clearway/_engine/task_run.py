@@ -179,8 +179,11 @@ class TaskRun:
             retries=task.retries,
             inputs=self.inputs.recorded() if self.inputs else None,
         )
-        if task.retries and task.retry_delay_seconds:
-            spec.retry_delay.FromNanoseconds(int(task.retry_delay_seconds * 1e9))
+        if task.retries:
+            delays = task.retry_delay_seconds
+            for seconds in delays if isinstance(delays, list) else [delays]:
+                spec.retry_delays.add().FromNanoseconds(int(seconds * 1e9))
+            spec.retry_jitter_factor = task.retry_jitter_factor or 0.0
         return spec
 
     # How the run goes on.

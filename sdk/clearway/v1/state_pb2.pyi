@@ -173,6 +173,8 @@ class StateDetails(_message.Message):
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     TASK_RUN_ID_FIELD_NUMBER: _builtins.int
     CHILD_FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
+    REFRESH_CACHE_FIELD_NUMBER: _builtins.int
+    NO_RETRY_FIELD_NUMBER: _builtins.int
     cache_key: _builtins.str
     """cache_key makes the run's result findable by others. Proposed with Running it is looked up,
     with Completed it is written. At most 1,024 characters; empty for a run that is not cached.
@@ -183,6 +185,14 @@ class StateDetails(_message.Message):
     """task_run_id is the task run that the state belongs to; empty in a flow run's states. Set by the service."""
     child_flow_run_id: _builtins.str
     """child_flow_run_id is the subflow's run, in the states of the task run that tracks it. Set by the service."""
+    refresh_cache: _builtins.bool
+    """refresh_cache, proposed with Running and a `cache_key`, lets the run not be served from the cache: it runs,
+    and its completion replaces the key's entry. Only in a proposal; not part of the history.
+    """
+    no_retry: _builtins.bool
+    """no_retry, proposed with Failed, ends the run although it has retries left. Only in a proposal; not part of
+    the history.
+    """
     @_builtins.property
     def scheduled_time(self) -> _timestamp_pb2.Timestamp:
         """scheduled_time is when a Scheduled run may begin; required for `STATE_TYPE_SCHEDULED`, unset otherwise."""
@@ -202,10 +212,12 @@ class StateDetails(_message.Message):
         flow_run_id: _builtins.str = ...,
         task_run_id: _builtins.str = ...,
         child_flow_run_id: _builtins.str = ...,
+        refresh_cache: _builtins.bool = ...,
+        no_retry: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "scheduled_time", b"scheduled_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "child_flow_run_id", b"child_flow_run_id", "flow_run_id", b"flow_run_id", "scheduled_time", b"scheduled_time", "task_run_id", b"task_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "child_flow_run_id", b"child_flow_run_id", "flow_run_id", b"flow_run_id", "no_retry", b"no_retry", "refresh_cache", b"refresh_cache", "scheduled_time", b"scheduled_time", "task_run_id", b"task_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

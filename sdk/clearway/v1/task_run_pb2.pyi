@@ -63,9 +63,10 @@ class TaskRunSpec(_message.Message):
     TASK_VERSION_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     RETRIES_FIELD_NUMBER: _builtins.int
-    RETRY_DELAY_FIELD_NUMBER: _builtins.int
+    RETRY_DELAYS_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     TRACKS_SUBFLOW_FIELD_NUMBER: _builtins.int
+    RETRY_JITTER_FACTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it.
     Where a run with the same flow run, task key and dynamic key exists, that run is meant, and its id is answered.
@@ -86,6 +87,11 @@ class TaskRunSpec(_message.Message):
     """tracks_subflow is true for the run that stands for a subflow in its parent: it takes no slot,
     and follows the subflow's state.
     """
+    retry_jitter_factor: _builtins.float
+    """retry_jitter_factor spreads the delays: each is drawn at random, between a smaller one and
+    (1 + retry_jitter_factor) times the one that was asked for, which stays the mean. From 0 (the default, which
+    draws nothing) to 100.
+    """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """tags group runs, and limits hold by them. Each 1 to 255 characters without control characters; at most 64;
@@ -93,8 +99,10 @@ class TaskRunSpec(_message.Message):
         """
 
     @_builtins.property
-    def retry_delay(self) -> _duration_pb2.Duration:
-        """retry_delay is how long the run waits before each retry; unset is 0, never negative."""
+    def retry_delays(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
+        """retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
+        all retries after it. None means not to wait. At most 50, none negative.
+        """
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]:
@@ -111,13 +119,14 @@ class TaskRunSpec(_message.Message):
         task_version: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         retries: _builtins.int = ...,
-        retry_delay: _duration_pb2.Duration | None = ...,
+        retry_delays: _abc.Iterable[_duration_pb2.Duration] | None = ...,
         inputs: _abc.Iterable[Global___TaskInput] | None = ...,
         tracks_subflow: _builtins.bool = ...,
+        retry_jitter_factor: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_delay", b"retry_delay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamic_key", b"dynamic_key", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delay", b"retry_delay", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamic_key", b"dynamic_key", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delays", b"retry_delays", "retry_jitter_factor", b"retry_jitter_factor", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -137,7 +146,7 @@ class TaskRun(_message.Message):
     TASK_VERSION_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     RETRIES_FIELD_NUMBER: _builtins.int
-    RETRY_DELAY_FIELD_NUMBER: _builtins.int
+    RETRY_DELAYS_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     TRACKS_SUBFLOW_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -147,6 +156,7 @@ class TaskRun(_message.Message):
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     TOTAL_RUN_TIME_FIELD_NUMBER: _builtins.int
+    RETRY_JITTER_FACTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the run's UUID."""
     flow_run_id: _builtins.str
@@ -165,13 +175,17 @@ class TaskRun(_message.Message):
     """tracks_subflow is true for the run that stands for a subflow in its parent."""
     run_count: _builtins.int
     """run_count is how many times the run entered Running. From 0."""
+    retry_jitter_factor: _builtins.float
+    """retry_jitter_factor says how far the delays are spread at random; 0 for not at all."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """tags group runs, and limits hold by them; sorted."""
 
     @_builtins.property
-    def retry_delay(self) -> _duration_pb2.Duration:
-        """retry_delay is how long the run waits before each retry."""
+    def retry_delays(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
+        """retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
+        all retries after it.
+        """
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]:
@@ -212,7 +226,7 @@ class TaskRun(_message.Message):
         task_version: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         retries: _builtins.int = ...,
-        retry_delay: _duration_pb2.Duration | None = ...,
+        retry_delays: _abc.Iterable[_duration_pb2.Duration] | None = ...,
         inputs: _abc.Iterable[Global___TaskInput] | None = ...,
         tracks_subflow: _builtins.bool = ...,
         state: _state_pb2.State | None = ...,
@@ -222,10 +236,11 @@ class TaskRun(_message.Message):
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         total_run_time: _duration_pb2.Duration | None = ...,
+        retry_jitter_factor: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "retry_delay", b"retry_delay", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "dynamic_key", b"dynamic_key", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delay", b"retry_delay", "run_count", b"run_count", "start_time", b"start_time", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "total_run_time", b"total_run_time", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "dynamic_key", b"dynamic_key", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delays", b"retry_delays", "retry_jitter_factor", b"retry_jitter_factor", "run_count", b"run_count", "start_time", b"start_time", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "total_run_time", b"total_run_time", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -13,6 +13,7 @@ from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, R
 from clearway_service.core.facts import Facts, LimitFacts
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal, Waiter
 from clearway_service.core.queues import Queues
+from clearway_service.core.retries import draw_for
 from clearway_service.core.rules import FLOW_POLICY, TASK_POLICY, decide
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec, advance, begin
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
@@ -115,7 +116,8 @@ class Batch:
     def _facts(self, entry: RunEntry, proposal: Proposal, waiter: Waiter | None = None) -> Facts:
         run, progress, proposed = entry.run, entry.progress, proposal.state
         if proposed.type != StateType.RUNNING:
-            return Facts(self._now, run, progress, proposed, proposal.session_id)
+            draw = draw_for(proposal.id) if run.retry_jitter_factor else 0.0
+            return Facts(self._now, run, progress, proposed, proposal.session_id, draw=draw)
         snapshot = self._snapshot
         held_by = "" if progress is None else progress.session_id
         holder = "" if held_by == proposal.session_id else snapshot.holders.get(held_by, "")

@@ -46,6 +46,8 @@ class Facts(NamedTuple):
         holder: Who holds the run under another, live session, for people; empty where nobody does.
         cached: The live cache entry's state for the proposed key; None where there is none.
         limits: The limits on the run's tags, sorted by tag.
+        draw: What chance says about this proposal: from 0 and below 1, evenly; always the same for the same
+            proposal. Drawn where the run's retries are spread at random.
     """
 
     now: int
@@ -56,3 +58,4 @@ class Facts(NamedTuple):
     holder: str = ""
     cached: State | None = None
     limits: tuple[LimitFacts, ...] = ()
+    draw: float = 0.0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from clearway_service.core.decisions import Abort, AbortReason, Accept, Ancestor, Decision, Reject, Wait
 from clearway_service.core.facts import Facts
+from clearway_service.core.retries import retry_delay
 from clearway_service.core.states import AWAITING_RETRY, CACHED, TERMINAL, ProposedState, StateType
 
 Rule = Callable[[Facts], Decision | None]
@@ -44,7 +45,7 @@ def use_cache(facts: Facts) -> Decision | None:
 
     Asked before slots are taken, so a hit needs none.
     """
-    if facts.proposed.type != StateType.RUNNING or facts.cached is None:
+    if facts.proposed.type != StateType.RUNNING or facts.cached is None or facts.proposed.refresh_cache:
         return None
     state = ProposedState(
         type=StateType.COMPLETED,
@@ -72,19 +73,21 @@ def secure_slots(facts: Facts) -> Decision | None:
 
 
 def retry_failed(facts: Facts) -> Decision | None:
-    """A run that failed with retries left is scheduled for another attempt."""
-    if facts.proposed.type != StateType.FAILED or facts.progress is None:
+    """A run that failed with retries left, and does not decline them, is scheduled for another attempt."""
+    if facts.proposed.type != StateType.FAILED or facts.proposed.no_retry or facts.progress is None:
         return None
-    if facts.progress.state.type != StateType.RUNNING or facts.progress.run_count > facts.run.retries:
+    run, attempt = facts.run, facts.progress.run_count
+    if facts.progress.state.type != StateType.RUNNING or attempt > run.retries:
         return None
+    delay = retry_delay(run.retry_delays, attempt, run.retry_jitter_factor, facts.draw)
     state = ProposedState(
         type=StateType.SCHEDULED,
         name=AWAITING_RETRY,
         message=facts.proposed.message,
         data=facts.proposed.data,
-        scheduled_time=facts.now + facts.run.retry_delay,
+        scheduled_time=facts.now + delay,
     )
-    return Reject(state, f"retry {facts.progress.run_count} of {facts.run.retries} is scheduled")
+    return Reject(state, f"retry {attempt} of {run.retries} is scheduled")
 
 
 TASK_POLICY: tuple[Rule, ...] = (

@@ -33,6 +33,16 @@ class FlowRunSpec(NamedTuple):
         """No limit holds for a flow run."""
         return ()
 
+    @property
+    def retry_delays(self) -> tuple[int, ...]:
+        """A flow run waits for the same time before each retry."""
+        return (self.retry_delay,)
+
+    @property
+    def retry_jitter_factor(self) -> float:
+        """A flow run's delays are not spread."""
+        return 0.0
+
 
 class TaskRunSpec(NamedTuple):
     """What a client said of a task run. Times are microseconds; tags are sorted and unique."""
@@ -45,7 +55,8 @@ class TaskRunSpec(NamedTuple):
     task_version: str
     tags: tuple[str, ...]
     retries: int
-    retry_delay: int
+    retry_delays: tuple[int, ...]
+    retry_jitter_factor: float
     inputs_json: str
     tracks_subflow: bool
     child_flow_run_id: str = ""

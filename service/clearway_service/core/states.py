@@ -39,6 +39,8 @@ class ProposedState(NamedTuple):
         scheduled_time: When a Scheduled run may begin, in microseconds since 1970.
         cache_key: Looked up when Running is proposed, written when Completed is; empty for none.
         cache_expiration: How long the entry is served, in microseconds; None for ever.
+        refresh_cache: Whether a Running run is not served from the cache.
+        no_retry: Whether a Failed run is not tried again.
     """
 
     type: int
@@ -48,6 +50,8 @@ class ProposedState(NamedTuple):
     scheduled_time: int | None = None
     cache_key: str = ""
     cache_expiration: int | None = None
+    refresh_cache: bool = False
+    no_retry: bool = False
 
 
 class State(NamedTuple):

@@ -25,6 +25,8 @@ MAX_STACK_TRACE = 16_384
 MAX_ENCODING = 64
 MAX_PARAMETERS = 524_288
 MAX_INPUTS = 1_000
+MAX_RETRY_DELAYS = 50
+MAX_JITTER_FACTOR = 100
 _SHA256 = re.compile("[0-9a-f]{64}")
 _STATE_TYPES = "one of " + ", ".join(f"STATE_TYPE_{type_.name}" for type_ in StateType)
 _KNOWN_TYPES = frozenset(int(type_) for type_ in StateType)
@@ -46,7 +48,20 @@ def parse_state(state: state_pb2.State, field: str = "state") -> ProposedState:
             raise valid.missing(f"{field}.details.scheduled_time", "the time from which the run may begin")
         return ProposedState(type_, name, message, data)
     scheduled_time, cache_key, cache_expiration = _parse_details(state, f"{field}.details")
-    return ProposedState(type_, name, message, data, scheduled_time, cache_key, cache_expiration)
+    proposed = ProposedState(type_, name, message, data, scheduled_time, cache_key, cache_expiration)
+    if state.details.refresh_cache or state.details.no_retry:
+        return _with_wishes(proposed, state.details, f"{field}.details")
+    return proposed
+
+
+def _with_wishes(proposed: ProposedState, details: state_pb2.StateDetails, field: str) -> ProposedState:
+    if details.refresh_cache and (proposed.type != StateType.RUNNING or not proposed.cache_key):
+        raise valid.invalid(
+            f"{field}.refresh_cache", value=True, right="set with RUNNING and a cache_key only"
+        )
+    if details.no_retry and proposed.type != StateType.FAILED:
+        raise valid.invalid(f"{field}.no_retry", value=True, right="set with FAILED only")
+    return proposed._replace(refresh_cache=details.refresh_cache, no_retry=details.no_retry)
 
 
 def _parse_details(state: state_pb2.State, field: str) -> tuple[int | None, str, int | None]:
@@ -137,10 +152,22 @@ def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, field: str = "task_run")
         task_version=valid.text(f"{field}.task_version", spec.task_version, valid.MAX_NAME),
         tags=valid.tags(f"{field}.tags", spec.tags) if spec.tags else (),
         retries=valid.number(f"{field}.retries", spec.retries, 0, valid.MAX_RETRIES),
-        retry_delay=valid.duration(f"{field}.retry_delay", spec.retry_delay),
+        retry_delays=_parse_delays(spec, f"{field}.retry_delays") if spec.retry_delays else (),
+        retry_jitter_factor=_parse_jitter(spec.retry_jitter_factor, f"{field}.retry_jitter_factor"),
         inputs_json=_parse_inputs(spec, f"{field}.inputs") if spec.inputs else "[]",
         tracks_subflow=spec.tracks_subflow,
     )
+
+
+def _parse_delays(spec: task_run_pb2.TaskRunSpec, field: str) -> tuple[int, ...]:
+    valid.items(field, len(spec.retry_delays), MAX_RETRY_DELAYS)
+    return tuple(valid.duration(field, delay) for delay in spec.retry_delays)
+
+
+def _parse_jitter(factor: float, field: str) -> float:
+    if not 0 <= factor <= MAX_JITTER_FACTOR:  # NaN is not, either
+        raise valid.invalid(field, factor, f"from 0 to {MAX_JITTER_FACTOR}")
+    return factor
 
 
 def _parse_inputs(spec: task_run_pb2.TaskRunSpec, field: str) -> str:

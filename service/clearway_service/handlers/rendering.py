@@ -180,7 +180,8 @@ def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskR
         task_version=spec.task_version,
         tags=spec.tags,
         retries=spec.retries,
-        retry_delay=duration(spec.retry_delay),
+        retry_delays=[duration(delay) for delay in spec.retry_delays],
+        retry_jitter_factor=spec.retry_jitter_factor,
         inputs=[
             task_run_pb2.TaskInput(parameter=parameter, task_run_ids=ids)
             for parameter, ids in json.loads(spec.inputs_json)

@@ -15,17 +15,17 @@ Row = Sequence[Any]
 
 _FLOW_WIDTH = len(FLOW_RUN)
 _TASK_WIDTH = len(TASK_RUN)
-_NO_TAGS = "[]"
+_NONE = "[]"
 
 
 def tags_from(text: str) -> tuple[str, ...]:
     """Return the tags of a tags column."""
-    return () if text == _NO_TAGS else tuple(json.loads(text))
+    return () if text == _NONE else tuple(json.loads(text))
 
 
 def tags_to(tags: tuple[str, ...]) -> str:
     """Return what the tags column holds for ``tags``."""
-    return json.dumps(tags, ensure_ascii=False) if tags else _NO_TAGS
+    return json.dumps(tags, ensure_ascii=False) if tags else _NONE
 
 
 def flow_run_from(row: Row) -> tuple[FlowRunSpec, Progress]:
@@ -41,9 +41,22 @@ def flow_run_from(row: Row) -> tuple[FlowRunSpec, Progress]:
 
 def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
     """Return the task run of a row of ``select_runs``."""
-    id_, flow, key, dynamic_key, name, version, tags, retries, delay, inputs, tracks, child, created = row[
-        :_TASK_WIDTH
-    ]
+    (
+        id_,
+        flow,
+        key,
+        dynamic_key,
+        name,
+        version,
+        tags,
+        retries,
+        delays,
+        jitter,
+        inputs,
+        tracks,
+        child,
+        created,
+    ) = row[:_TASK_WIDTH]
     spec = TaskRunSpec(
         id_,
         flow,
@@ -53,7 +66,8 @@ def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
         version,
         tags_from(tags),
         retries,
-        delay,
+        () if delays == _NONE else tuple(json.loads(delays)),
+        jitter,
         inputs,
         bool(tracks),
         child,
@@ -90,7 +104,16 @@ def flow_run_to(spec: FlowRunSpec, progress: Progress) -> Row:
 
 def task_run_to(spec: TaskRunSpec, progress: Progress) -> Row:
     """Return a new task run's row, in the order of ``statements.TASK_RUN`` and ``PROGRESS``."""
-    return (*spec[:6], tags_to(spec.tags), *spec[7:], progress.created, *progress_to(progress))
+    delays = json.dumps(spec.retry_delays) if spec.retry_delays else _NONE
+    return (
+        *spec[:6],
+        tags_to(spec.tags),
+        spec.retries,
+        delays,
+        *spec[9:],
+        progress.created,
+        *progress_to(progress),
+    )
 
 
 def state_to(kind: RunKind, run_id: str, ordinal: int, state: State, answer: int, answer_message: str) -> Row:
@@ -114,9 +137,15 @@ def waiter_from(row: Row) -> Waiter:
         message,
         cache_key,
         cache_expiration,
+        refresh_cache,
     ) = row
     state = ProposedState(
-        StateType.RUNNING, name, message, cache_key=cache_key, cache_expiration=cache_expiration
+        StateType.RUNNING,
+        name,
+        message,
+        cache_key=cache_key,
+        cache_expiration=cache_expiration,
+        refresh_cache=bool(refresh_cache),
     )
     proposal = Proposal(id_, RunKind.TASK, run_id, state, session_id=session_id, queues=until is None)
     return Waiter(proposal, place, tag, owner, passed, until)
@@ -139,4 +168,5 @@ def waiter_to(waiter: Waiter, now: int) -> Row:
         state.message,
         state.cache_key,
         state.cache_expiration,
+        state.refresh_cache,
     )

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -90,7 +91,8 @@ task_run = Table(
     _text("task_version"),
     _text("tags"),
     _number("retries"),
-    _number("retry_delay"),
+    _text("retry_delays"),
+    Column("retry_jitter_factor", Float, nullable=False),
     _text("inputs"),
     Column("tracks_subflow", Boolean, nullable=False),
     _id("child_flow_run_id"),
@@ -201,6 +203,7 @@ waiter = Table(
     _text("state_message"),
     _text("cache_key"),
     _number("cache_expiration", nullable=True),
+    Column("refresh_cache", Boolean, nullable=False),
     # Those who are away stand in no queue; the type as a literal serves the index's condition.
     Index(
         "ix_waiter_blocking_tag",

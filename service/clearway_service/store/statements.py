@@ -62,7 +62,8 @@ TASK_RUN = (
     "task_version",
     "tags",
     "retries",
-    "retry_delay",
+    "retry_delays",
+    "retry_jitter_factor",
     "inputs",
     "tracks_subflow",
     "child_flow_run_id",
@@ -83,6 +84,7 @@ WAITER = (
     "state_message",
     "cache_key",
     "cache_expiration",
+    "refresh_cache",
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.protobuf.duration_pb2 import Duration
+
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.log_pb2 import Log, WriteLogsRequest
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput, TaskRunSpec
@@ -47,7 +49,21 @@ CASES: list[Case] = [
     *wrong("CreateFlowRun", "flow_run.retries", _flow("retries"), _BAD_RETRIES),
     *wrong("CreateTaskRun", "task_run.retries", _task("retries"), _BAD_RETRIES),
     *wrong("CreateFlowRun", "flow_run.retry_delay", _flow("retry_delay"), WRONG_DURATIONS),
-    *wrong("CreateTaskRun", "task_run.retry_delay", _task("retry_delay"), WRONG_DURATIONS),
+    *wrong(
+        "CreateTaskRun",
+        "task_run.retry_delays",
+        _task("retry_delays"),
+        [([Duration(), bad], said) for bad, said in WRONG_DURATIONS],
+    ),
+    *wrong(
+        "CreateTaskRun", "task_run.retry_delays", _task("retry_delays"), [([Duration()] * 51, "51 items")]
+    ),
+    *wrong(
+        "CreateTaskRun",
+        "task_run.retry_jitter_factor",
+        _task("retry_jitter_factor"),
+        said_as((-0.1, 100.5, float("nan"), float("inf"))),
+    ),
     *wrong(
         "CreateFlowRun",
         "flow_run.parameters_json",

@@ -11,6 +11,7 @@ from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
 from clearway.v1.state_pb2 import (
     STATE_TYPE_PENDING,
+    STATE_TYPE_RUNNING,
     STATE_TYPE_SCHEDULED,
     Data,
     RunError,
@@ -56,6 +57,9 @@ WRONG_STATES: list[tuple[State, str, str]] = [
     (_detailed(cache_expiration=Duration(seconds=1)), "details.cache_key", "not set"),
     (_detailed(cache_key="k", cache_expiration=Duration()), "details.cache_expiration", "0 s"),
     (_detailed(cache_key="k", cache_expiration=Duration(nanos=1)), "details.cache_expiration", "0 s"),
+    (_detailed(STATE_TYPE_RUNNING, refresh_cache=True), "details.refresh_cache", "a cache_key only"),
+    (_detailed(cache_key="k", refresh_cache=True), "details.refresh_cache", "RUNNING"),
+    (_detailed(no_retry=True), "details.no_retry", "FAILED only"),
     (_carrying(encoding=""), "data.encoding", "not set"),
     (_carrying(encoding="e" * 65), "data.encoding", "65"),
     (_state(data=Data(encoding="json")), "data.body", "not set"),

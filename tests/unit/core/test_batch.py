@@ -119,7 +119,7 @@ class TestNames:
         assert model.names("a") == ["Running", "Rerunning"]
 
     def test_a_run_that_failed_awaits_its_retry_and_is_then_retrying(self, model: World) -> None:
-        one(model, start("a", retries=1, retry_delay=5 * SECOND))
+        one(model, start("a", retries=1, retry_delays=(5 * SECOND,)))
         answer = one(model, propose("a", FAILED, message="no"))
         assert isinstance(answer.decision, Reject)
         early = one(model, propose("a", RUNNING))
@@ -128,6 +128,18 @@ class TestNames:
         one(model, propose("a", RUNNING))
         one(model, propose("a", FAILED, message="no again"))
         assert model.names("a") == ["Running", "AwaitingRetry", "Retrying", "Failed"]
+
+    def test_retries_that_are_spread_do_not_begin_together_and_a_replay_draws_nothing_new(
+        self, model: World
+    ) -> None:
+        failures = []
+        for name in "abcdefgh":
+            one(model, start(name, retries=1, retry_delays=(60 * SECOND,), retry_jitter_factor=1.0))
+            failures.append(propose(name, FAILED))
+        began = {one(model, failure).state.scheduled_time for failure in failures}
+        assert len(began) == len(failures)
+        model.now += SECOND
+        assert {one(model, failure).state.scheduled_time for failure in failures} == began
 
     def test_a_name_that_was_proposed_is_kept(self, model: World) -> None:
         one(model, start("a"))
@@ -504,7 +516,7 @@ class TestSubflows:
 class TestColumns:
     def test_times_and_counts_of_a_run_with_a_retry(self, model: World) -> None:
         begin = model.now
-        one(model, start("a", retries=1, retry_delay=2 * SECOND))
+        one(model, start("a", retries=1, retry_delays=(2 * SECOND,)))
         model.now += 3 * SECOND
         one(model, propose("a", FAILED))
         model.now += 2 * SECOND

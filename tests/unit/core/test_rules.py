@@ -142,6 +142,10 @@ class TestUseCache:
         cached = state(COMPLETED, data=b"42", cache_key="key")
         assert answer_name(use_cache(facts(before, to, cached=cached))) == expected
 
+    def test_a_run_that_refreshes_the_cache_is_not_served_from_it(self) -> None:
+        asked = ProposedState(RUNNING, cache_key="key", refresh_cache=True)
+        assert use_cache(facts(PENDING, asked, cached=state(COMPLETED, data=b"42"))) is None
+
     def test_without_an_entry_the_run_goes_on(self) -> None:
         assert use_cache(facts(PENDING, ProposedState(RUNNING, cache_key="key"))) is None
 
@@ -250,9 +254,31 @@ class TestRetryFailed:
         given = facts(present, FAILED, run=run._replace(retries=retries))
         assert answer_name(retry_failed(given)) == expected
 
+    @pytest.mark.parametrize("run", [TASK, FLOW], ids=["task", "flow"])
+    def test_a_run_that_declines_its_retries_is_failed(self, run: Any) -> None:
+        declined = ProposedState(FAILED, no_retry=True)
+        assert retry_failed(facts(RUNNING, declined, run=run._replace(retries=5))) is None
+
+    @pytest.mark.parametrize(("run_count", "seconds"), [(1, 1), (2, 5), (3, 20), (4, 20), (9, 20)])
+    def test_each_retry_has_its_own_delay_and_the_last_delay_holds_on(
+        self, run_count: int, seconds: int
+    ) -> None:
+        run = TASK._replace(retries=9, retry_delays=(1 * SECOND, 5 * SECOND, 20 * SECOND))
+        decision = retry_failed(facts(progress(RUNNING, run_count=run_count), FAILED, run=run))
+        assert isinstance(decision, Reject)
+        assert decision.state.scheduled_time == NOW + seconds * SECOND
+
+    @pytest.mark.parametrize(("draw", "least", "most"), [(0.0, 0.6, 0.7), (0.999, 1.49, 1.5)])
+    def test_a_delay_is_spread_by_what_was_drawn(self, draw: float, least: float, most: float) -> None:
+        run = TASK._replace(retries=1, retry_delays=(SECOND,), retry_jitter_factor=0.5)
+        decision = retry_failed(facts(RUNNING, FAILED, run=run, draw=draw))
+        assert isinstance(decision, Reject)
+        assert decision.state.scheduled_time is not None
+        assert least <= (decision.state.scheduled_time - NOW) / SECOND <= most
+
     def test_it_is_scheduled_for_now_and_its_delay_with_what_was_said_of_the_failure(self) -> None:
         failed = ProposedState(FAILED, message="disk on fire", data=b"traceback")
-        run = TASK._replace(retries=1, retry_delay=9 * SECOND)
+        run = TASK._replace(retries=1, retry_delays=(9 * SECOND,))
         decision = retry_failed(facts(RUNNING, failed, run=run))
         assert isinstance(decision, Reject)
         assert decision.state == ProposedState(

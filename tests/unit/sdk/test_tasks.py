@@ -30,6 +30,7 @@ OPTIONS: dict[str, Any] = {
     "cache_expiration": timedelta(days=1),
     "retries": 3,
     "retry_delay_seconds": 1.5,
+    "retry_jitter_factor": 0.5,
 }
 
 
@@ -95,6 +96,14 @@ def test_the_task_key_is_of_name_qualified_name_and_tags() -> None:
         ({"retry_delay_seconds": -1}, ValueError, "retry_delay_seconds of the task 'add' is -1"),
         ({"retry_delay_seconds": float("nan")}, ValueError, "nan"),
         ({"retry_delay_seconds": "1"}, TypeError, "number of seconds"),
+        ({"retry_delay_seconds": [1, -2]}, ValueError, r"retry_delay_seconds\[1\] of the task 'add' is -2"),
+        ({"retry_delay_seconds": [1, "2"]}, TypeError, r"retry_delay_seconds\[1\] of the task 'add' is '2'"),
+        ({"retry_delay_seconds": []}, ValueError, "has 0 delays; it must have 1 to 50"),
+        ({"retry_delay_seconds": [1] * 51}, ValueError, "has 51 delays"),
+        ({"retry_delay_seconds": lambda _: "soon"}, TypeError, "'soon'"),
+        ({"retry_jitter_factor": -0.1}, ValueError, "from 0 to 100"),
+        ({"retry_jitter_factor": float("nan")}, ValueError, "from 0 to 100"),
+        ({"retry_jitter_factor": "a lot"}, TypeError, "retry_jitter_factor of the task 'add' is 'a lot'"),
         ({"tags": "small"}, TypeError, r"such as \['small'\]"),
         ({"tags": [1]}, TypeError, "tag 1 is of type int"),
         ({"tags": 5}, TypeError, "list or set of strings"),
