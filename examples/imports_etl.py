@@ -1,0 +1,71 @@
+"""Extract, transform, load: which modules does the standard library import most?
+
+The source files of a package of this Python are read and parsed, one task run a file, and what they import is
+loaded into a SQLite file. Run it with the name of another package: ``python examples/imports_etl.py json``.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sqlite3
+import sys
+import tempfile
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+from clearway import flow, task, unmapped
+
+
+@task
+def extract(package: str) -> list[str]:
+    """Find the source files of a package."""
+    found = importlib.import_module(package).__file__
+    return [] if found is None else [str(path) for path in sorted(Path(found).parent.rglob("*.py"))]
+
+
+@task
+def transform(path: str, ignored: list[str]) -> list[str]:
+    """Return the modules that a file imports."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.append(node.module)
+    return [name for name in (name.partition(".")[0] for name in names) if name not in ignored]
+
+
+@task(retries=2, retry_delay_seconds=1)
+def load(database: str, imports: list[list[str]]) -> int:
+    """Write how often each module is imported; returns how many modules there are."""
+    rows = Counter(name for names in imports for name in names).items()
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS imports (module PRIMARY KEY, count)")
+        connection.executemany("INSERT OR REPLACE INTO imports VALUES (?, ?)", rows)
+    return len(rows)
+
+
+@flow
+def imports_etl(package: str, database: str) -> int:
+    """Load the imports of a package's files into a database."""
+    files = extract(package)
+    print(f"{package} has {len(files)} source files")
+    imports = transform.map(files, unmapped(["__future__", package]))
+    return load.submit(database, imports).result()
+
+
+def main(package: str) -> None:
+    """Run the flow, and show the modules that are imported most."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = f"{folder}/imports.db"
+        print(f"they import {imports_etl(package, database)} other modules; the first are")
+        query = "SELECT count, module FROM imports ORDER BY count DESC, module LIMIT 5"
+        with closing(sqlite3.connect(database)) as connection:
+            for count, module in connection.execute(query):
+                print(f"{count:5}  {module}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "asyncio")

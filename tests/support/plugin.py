@@ -1,0 +1,11 @@
+"""Clearway's pytest plugin, in another pytest than the one that runs these tests."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+
+def plugin_options() -> list[str]:
+    """Return the options that load the plugin: none where it is installed, as it is for users."""
+    installed = {point.value for point in entry_points(group="pytest11")}
+    return [] if "clearway.testing.plugin" in installed else ["-p", "clearway.testing.plugin"]
