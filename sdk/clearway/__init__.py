@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clearway import context, runtime
-    from clearway._unmapped import unmapped
+    from clearway._annotations import allow_failure, quote, unmapped
     from clearway.client import get_client
     from clearway.context import FlowRunContext, TaskRunContext, get_run_context, tags
     from clearway.flows import Flow, flow
@@ -67,12 +67,14 @@ __all__ = [
     "TaskRunContext",
     "TaskRunner",
     "ThreadPoolTaskRunner",
+    "allow_failure",
     "context",
     "exponential_backoff",
     "flow",
     "get_client",
     "get_run_context",
     "get_run_logger",
+    "quote",
     "runtime",
     "tags",
     "task",
@@ -81,7 +83,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "_unmapped": ("unmapped",),
+    "_annotations": ("allow_failure", "quote", "unmapped"),
     "client": ("get_client",),
     "context": ("FlowRunContext", "TaskRunContext", "get_run_context", "tags"),
     "flows": ("Flow", "flow"),

@@ -28,6 +28,7 @@ class CallSignature:
         "_signature",
         "names",
         "variadic_keyword",
+        "variadic_positional",
     )
 
     def __init__(self, fn: Callable[..., Any], name: str) -> None:
@@ -49,6 +50,9 @@ class CallSignature:
         self.names = tuple(parameters)
         self.variadic_keyword = next(
             (p.name for p in parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD), None
+        )
+        self.variadic_positional = next(
+            (p.name for p in parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL), None
         )
         self._plain = all(p.kind in _PLAIN for p in parameters.values())
         self._positional = tuple(

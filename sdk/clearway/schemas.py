@@ -114,7 +114,7 @@ class TaskRun:
         retry_delays: How long it waits before its first retry, its second and so on; the last holds for those
             after it.
         retry_jitter_factor: How far these are spread at random; 0 for not at all.
-        inputs: The upstream runs by parameter, as UUIDs.
+        task_inputs: The upstream runs by parameter, as UUIDs.
         tracks_subflow: Whether it stands for a subflow in its parent.
         state: The state it is in.
         run_count: How many times it entered Running.
@@ -135,7 +135,7 @@ class TaskRun:
     retries: int
     retry_delays: tuple[timedelta, ...]
     retry_jitter_factor: float
-    inputs: dict[str, tuple[str, ...]]
+    task_inputs: dict[str, tuple[str, ...]]
     tracks_subflow: bool
     state: State[Any]
     run_count: int
@@ -159,7 +159,7 @@ class TaskRun:
             retries=message.retries,
             retry_delays=tuple(map(duration_from_proto, message.retry_delays)),
             retry_jitter_factor=message.retry_jitter_factor,
-            inputs={item.parameter: tuple(item.task_run_ids) for item in message.inputs},
+            task_inputs={item.parameter: tuple(item.task_run_ids) for item in message.inputs},
             tracks_subflow=message.tracks_subflow,
             state=state_from_proto(message.state),
             run_count=message.run_count,

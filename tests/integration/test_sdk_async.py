@@ -86,7 +86,7 @@ async def test_async_tasks_are_mapped() -> None:
         return [await future.result() for future in second]
 
     assert await mapping() == [12, 13, 14]
-    assert task_runs("mapping")["add-4"].inputs["x"]
+    assert task_runs("mapping")["add-4"].task_inputs["x"]
 
 
 async def test_the_states_of_async_tasks() -> None:

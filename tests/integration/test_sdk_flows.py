@@ -168,7 +168,7 @@ def test_a_subflow_takes_futures_and_waits_for_them() -> None:
 
     assert parent() == 5
     runs = task_runs("parent")
-    assert runs["child-0"].inputs == {
+    assert runs["child-0"].task_inputs == {
         "xs": (runs["add-0"].id, runs["add-1"].id),
         "wait_for": (runs["add-2"].id,),
     }

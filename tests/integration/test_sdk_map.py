@@ -66,7 +66,7 @@ def test_unmapped_futures_are_given_to_each_run() -> None:
 
     assert shared() == [11, 12]
     runs = task_runs("shared")
-    assert runs["add-1"].inputs == {"y": (runs["double-0"].id,)}
+    assert runs["add-1"].task_inputs == {"y": (runs["double-0"].id,)}
 
 
 def test_one_failed_item_leaves_the_others_alone() -> None:
@@ -100,7 +100,7 @@ def test_wait_for_holds_for_each_run() -> None:
 
     held()
     runs = task_runs("held")
-    assert runs["add-0"].inputs == runs["add-1"].inputs == {"wait_for": (runs["double-0"].id,)}
+    assert runs["add-0"].task_inputs == runs["add-1"].task_inputs == {"wait_for": (runs["double-0"].id,)}
 
 
 def test_nothing_and_too_much_to_map_over_start_nothing() -> None:

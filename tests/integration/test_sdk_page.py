@@ -188,7 +188,7 @@ def test_map_over_data_and_futures(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == ["1", "2", "3", "1", "4", "9"]
     runs = task_runs("map_flow")
     mapped = tuple(runs[f"square_num-{number}"].id for number in range(3))
-    assert runs["print_nums-1"].inputs == {"nums": mapped}
+    assert runs["print_nums-1"].task_inputs == {"nums": mapped}
 
 
 def test_map_with_a_static_value() -> None:

@@ -85,7 +85,7 @@ def test_the_results_of_upstream_runs_are_validated() -> None:
         return child(number.submit(), [number.submit(), number(return_state=True)])
 
     assert parent() == (5, [5, 5])
-    assert set(task_runs("parent")["child-0"].inputs) == {"x", "ys"}
+    assert set(task_runs("parent")["child-0"].task_inputs) == {"x", "ys"}
 
 
 def test_a_wrong_subflow_fails_a_parent_that_returns_nothing() -> None:

@@ -147,7 +147,7 @@ def test_futures_and_states_anywhere_among_the_arguments_are_resolved_and_record
     assert nested() == (1, {"a": [1, (2,)]}, Order([2]), ({1},), {"named": 2, "plain": 5})
     runs = task_runs("nested")
     one, two = runs["add-0"].id, runs["add-1"].id
-    assert runs["collect-0"].inputs == {
+    assert runs["collect-0"].task_inputs == {
         "first": (one,),
         "rest": (one, two),
         "order": (two,),
@@ -209,7 +209,7 @@ def test_wait_for_puts_runs_in_order() -> None:
     ordered()
     assert order == ["first", "second"]
     runs = task_runs("ordered")
-    assert runs["second-0"].inputs == {"wait_for": (runs["first-0"].id,)}
+    assert runs["second-0"].task_inputs == {"wait_for": (runs["first-0"].id,)}
 
 
 def test_a_future_tells_what_its_run_is_doing() -> None:

@@ -8,7 +8,8 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.drivers import drive, drive_async
-from clearway._engine.mapping import mapped_parameters, mapped_upstreams
+from clearway._engine.mapping import Mapped, mapped_upstreams
+from clearway._engine.run_inputs import as_list
 from clearway._engine.scope import FlowScope
 from clearway._engine.submission import submit, submit_to_loop
 from clearway._engine.task_run import TaskRun
@@ -48,16 +49,23 @@ def call_task(
             future = submit_to_loop(run, copy_context())
             future.block()
             state = future.current_state()
-    return state if return_state else state.result()
+    return state if return_state else _result(run, state)
 
 
 async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
     try:
         state = await drive_async(task_steps(run))
-        return state if return_state else state.result()
+        return state if return_state else _result(run, state)
     except Exception as error:
         folded(error)
         raise
+
+
+def _result(run: TaskRun, state: State[Any]) -> Any:
+    result = state.result()
+    if result is not state.data:  # it was read, as of a cached run
+        run.scope.origins.note(result, run.run_id)
+    return result
 
 
 def submit_task(
@@ -95,10 +103,10 @@ def map_task(
     """
     scope = _scope_for(task)
     parameters = task.signature.bind(*arguments, defaults=False)
-    upstreams = None if wait_for is None else list(wait_for)
+    upstreams = None if wait_for is None else as_list(wait_for)
     if task.is_async and scope.is_async:
         return _mapped_async(task, scope, parameters, upstreams, return_state=return_state)
-    for upstream in mapped_upstreams(parameters):
+    for upstream in mapped_upstreams(task.signature, parameters):
         if isinstance(upstream, Future):
             upstream.block()
     with shielded():
@@ -115,7 +123,7 @@ async def _mapped_async(
     *,
     return_state: bool,
 ) -> Any:
-    for upstream in mapped_upstreams(parameters):
+    for upstream in mapped_upstreams(task.signature, parameters):
         if isinstance(upstream, Future):
             await upstream.wait_done()
     context = copy_context()
@@ -127,8 +135,9 @@ def _each_run(
     task: Task[..., Any], scope: FlowScope, parameters: dict[str, Any], upstreams: list[Any] | None
 ) -> Iterator[TaskRun]:
     tags = _tags(task)
-    for one in mapped_parameters(task.signature, parameters):
-        yield TaskRun(task, scope, one, tags, upstreams)
+    mapped = Mapped(task.signature, parameters, scope.origins)
+    for one in mapped:
+        yield TaskRun(task, scope, one, tags, upstreams, mapped=mapped.makers)
 
 
 def _begun(run: TaskRun, context: Context) -> Future[Any]:

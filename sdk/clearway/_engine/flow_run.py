@@ -12,7 +12,8 @@ from clearway._convert import timestamp_from_proto
 from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
 from clearway._engine.losses import unwatch, watch
-from clearway._engine.outcomes import interruption
+from clearway._engine.origins import NO_ORIGINS
+from clearway._engine.outcomes import as_data, interruption
 from clearway._engine.run_inputs import RunInputs
 from clearway._engine.scope import FlowScope
 from clearway._engine.started_runner import StartedRunner
@@ -73,7 +74,7 @@ class FlowRun:
     ) -> None:
         self.flow = flow
         self.parent = parent
-        self.inputs = RunInputs(parameters, wait_for)
+        self.inputs = RunInputs(parameters, wait_for, NO_ORIGINS if parent is None else parent.origins)
         self.run_id = new_id()
         self.name = run_name()
         self.attempt = 0
@@ -215,13 +216,13 @@ class FlowRun:
 
     def _call(self) -> Any:
         with flow_run_entered(self._context(self._scope), self._tags):
-            return self.flow.signature.call(self._parameters)
+            return as_data(self.flow.signature.call(self._parameters))
 
     async def _call_async(self) -> Any:
         from clearway._engine.stoppable import stoppable  # noqa: PLC0415 - sync flows need no asyncio
 
         with flow_run_entered(self._context(self._scope), self._tags), stoppable(self):
-            return await self.flow.signature.call(self._parameters)
+            return as_data(await self.flow.signature.call(self._parameters))
 
     def _context(self, scope: FlowScope | None) -> FlowRunContext:
         assert scope is not None
@@ -258,7 +259,15 @@ class FlowRun:
             self.log,
         )
 
-    # When it ends before its time.
+    # When it ends, and when it does so before its time.
+
+    def tell_parent(self, state: State[Any]) -> None:
+        """Let the flow that called this one know how it ended."""
+        if self.parent is not None:
+            self.parent.ended(state)
+            self.parent.origins.note_subflow(self.run_id, self._tracked_by)
+            if state.is_completed():
+                self.parent.origins.note(state.data, self._tracked_by)
 
     def rest(self) -> None:
         """Note that the attempt, if there was one, has ended."""

@@ -58,9 +58,8 @@ def flow_steps(run: FlowRun) -> Steps:
         raise
     finally:
         run.close()
-    if run.parent is not None:
-        run.parent.ended(state)
-    else:
+    run.tell_parent(state)
+    if run.parent is None:
         yield Answer(flush_logs())
     return state
 

@@ -4,93 +4,155 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from clearway._engine.inputs import Upstream
+from clearway._annotations import Annotation, allow_failure, quote, unmapped
+from clearway._engine.inputs import Found, Upstream, maker_of
+from clearway._engine.origins import NO_ORIGINS, ResultOrigins
 from clearway._interrupts import unshielded
 from clearway._signature import CallSignature
-from clearway._unmapped import unmapped
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
 from clearway.futures import Future
 from clearway.states import State
 
 
-def mapped_upstreams(parameters: dict[str, Any]) -> list[Upstream]:
-    """Return the futures and states whose results are mapped over, and so have to be known first."""
-    return [value for value in parameters.values() if isinstance(value, (Future, State))]
+class Place(NamedTuple):
+    """Where an argument goes: a parameter, or one of those that a variadic parameter collects."""
 
+    parameter: str
+    position: int | None = None
+    keyword: str | None = None
 
-def mapped_parameters(signature: CallSignature, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Return the parameters of each run, one after the other.
-
-    Args:
-        signature: The signature of the mapped function.
-        parameters: What ``map`` was given, by parameter; futures and states in it are done.
-
-    Raises:
-        NothingToMap: There is no iterable among them.
-        MappingLengthMismatch: The iterables are of different lengths.
-        UpstreamTaskError: What is to be mapped over is of a run that did not complete.
-    """
-    whole: dict[str, Any] = {}
-    mapped: dict[str, list[Any]] = {}
-    keywords = parameters.get(signature.variadic_keyword or "", {})
-    for name, given in [*parameters.items(), *keywords.items()]:
-        if name == signature.variadic_keyword:
-            continue
-        value = _known(name, given)
-        if isinstance(value, unmapped):
-            whole[name] = value.value
-        elif _is_iterable(value):
-            with unshielded():
-                mapped[name] = list(value)
-        else:
-            whole[name] = value
-    length = _common_length(mapped, whole)
-    return _each(signature, mapped, whole, length, keywords)
-
-
-def _known(name: str, value: Any) -> Any:
-    """Return the result of a future or state that is mapped over."""
-    if not isinstance(value, (Future, State)):
-        return value
-    state = value.current_state() if isinstance(value, Future) else value
-    if not state.is_completed():
-        raise UpstreamTaskError(
-            f"there is nothing to map {name!r} over: the run that it is the result of is {state}"
+    def __str__(self) -> str:
+        return self.keyword or (
+            self.parameter if self.position is None else f"{self.parameter}[{self.position}]"
         )
-    return state.result()
+
+
+def mapped_upstreams(signature: CallSignature, parameters: dict[str, Any]) -> list[Upstream]:
+    """Return the futures and states whose results are mapped over, and so have to be known first."""
+    given = (value for _, value in _places(signature, parameters))
+    inner = (value.value if isinstance(value, allow_failure) else value for value in given)
+    return [value for value in inner if isinstance(value, (Future, State))]
+
+
+class Mapped:
+    """What ``map`` was given, taken apart for its runs: iterating over it gives the parameters of each.
+
+    Attributes:
+        makers: The task runs that made what is mapped over, by parameter, where that is known.
+    """
+
+    def __init__(
+        self, signature: CallSignature, parameters: dict[str, Any], origins: ResultOrigins = NO_ORIGINS
+    ) -> None:
+        """Tell what is mapped over from what every run is given whole.
+
+        Args:
+            signature: The signature of the mapped function.
+            parameters: What ``map`` was given, by parameter; futures and states in it are done.
+            origins: Which task runs made which objects.
+
+        Raises:
+            NothingToMap: There is no iterable among them.
+            MappingLengthMismatch: The iterables are of different lengths.
+            UpstreamTaskError: What is to be mapped over is of a run that did not complete.
+        """
+        self.makers: dict[str, Found] = {}
+        self._signature = signature
+        self._origins = origins
+        self._whole: dict[Place, Any] = {}
+        self._mapped: dict[Place, list[Any]] = {}
+        self._order: list[Place] = []
+        for place, given in _places(signature, parameters):
+            self._order.append(place)
+            self._take(place, given)
+        self._length = _common_length(self._mapped, self._whole)
+
+    def _take(self, place: Place, given: Any) -> None:
+        if isinstance(given, unmapped):
+            self._whole[place] = given.value
+            return
+        inner = given.value if isinstance(given, Annotation) else given
+        if isinstance(inner, unmapped):
+            self._whole[place] = given.rewrap(inner.value)
+            return
+        value = inner if isinstance(given, quote) else _known(place, inner, given)
+        if not _is_iterable(value):
+            self._whole[place] = given
+            return
+        with unshielded():
+            values = list(value)
+        if inner is not given and value is inner:
+            values = [given.rewrap(one) for one in values]
+        self._mapped[place] = values
+        maker = maker_of(inner, self._origins)
+        if maker:
+            self.makers.setdefault(place.parameter, Found()).makers.append(maker)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if any(place.position is not None or place.keyword is not None for place in self._order):
+            for index in range(self._length):
+                yield self._signature.with_defaults(self._collected(index))
+            return
+        whole = {place.parameter: value for place, value in self._whole.items()}
+        mapped = [(place.parameter, values) for place, values in self._mapped.items()]
+        for index in range(self._length):
+            one = {**whole, **{name: values[index] for name, values in mapped}}
+            yield self._signature.with_defaults(one)
+
+    def _collected(self, index: int) -> dict[str, Any]:
+        one: dict[str, Any] = {}
+        for place in self._order:
+            value = self._mapped[place][index] if place in self._mapped else self._whole[place]
+            if place.keyword is not None:
+                one.setdefault(place.parameter, {})[place.keyword] = value
+            elif place.position is not None:
+                one[place.parameter] = (*one.get(place.parameter, ()), value)
+            else:
+                one[place.parameter] = value
+        return one
+
+
+def _places(signature: CallSignature, parameters: dict[str, Any]) -> Iterator[tuple[Place, Any]]:
+    for name, value in parameters.items():
+        if name == signature.variadic_keyword:
+            yield from ((Place(name, keyword=key), one) for key, one in value.items())
+        elif name == signature.variadic_positional:
+            yield from ((Place(name, index), one) for index, one in enumerate(value))
+        else:
+            yield Place(name), value
+
+
+def _known(place: Place, inner: Any, given: Any) -> Any:
+    """Return the result of a future or state that is mapped over; None where it may have failed, and did."""
+    if not isinstance(inner, (Future, State)):
+        return inner
+    state = inner.current_state() if isinstance(inner, Future) else inner
+    if state.is_completed():
+        return state.result()
+    if state.is_failed() and isinstance(given, allow_failure):
+        return None
+    raise UpstreamTaskError(
+        f"there is nothing to map {str(place)!r} over: the run that it is the result of is {state}"
+    )
 
 
 def _is_iterable(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, io.IOBase))
 
 
-def _common_length(mapped: dict[str, list[Any]], whole: dict[str, Any]) -> int:
+def _common_length(mapped: dict[Place, list[Any]], whole: dict[Place, Any]) -> int:
     if not mapped:
-        given = ", ".join(f"{name}={type(value).__name__}" for name, value in whole.items()) or "nothing"
+        given = ", ".join(f"{place}={type(value).__name__}" for place, value in whole.items()) or "nothing"
         raise NothingToMap(
             f"map() needs at least one iterable to map over, such as a list, and was given {given}"
         )
-    lengths = {name: len(values) for name, values in mapped.items()}
+    lengths = {place: len(values) for place, values in mapped.items()}
     if len(set(lengths.values())) > 1:
         raise MappingLengthMismatch(
             "map() goes over all its iterables at once, so they must have one length, and these have "
-            f"{', '.join(f'{name}: {length}' for name, length in lengths.items())}; "
+            f"{', '.join(f'{place}: {length}' for place, length in lengths.items())}; "
             "wrap what every run is to be given whole in unmapped()"
         )
     return next(iter(lengths.values()))
-
-
-def _each(
-    signature: CallSignature,
-    mapped: dict[str, list[Any]],
-    whole: dict[str, Any],
-    length: int,
-    keywords: dict[str, Any],
-) -> Iterator[dict[str, Any]]:
-    for index in range(length):
-        one = {**whole, **{name: values[index] for name, values in mapped.items()}}
-        if keywords and signature.variadic_keyword:
-            one[signature.variadic_keyword] = {name: one.pop(name) for name in keywords}
-        yield signature.with_defaults(one)

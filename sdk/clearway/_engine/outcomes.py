@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import partial
+from types import GeneratorType
 from typing import Any
 
 from clearway._engine.effects import Outcome, Work
@@ -55,6 +56,11 @@ def interruption(cause: BaseException) -> str:
     return f"interrupted by {describe(cause)}"
 
 
+def as_data(value: Any) -> Any:
+    """Return what a function returned; of a generator, which can be gone over but once, a list."""
+    return list(value) if type(value) is GeneratorType else value
+
+
 def task_state(outcome: Outcome) -> State[Any]:
     """Return the state that a task's code ended in; a state that it returned counts as given."""
     if outcome.error is not None:
@@ -80,7 +86,7 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
     value = outcome.value
     if isinstance(value, State) and made_by_hand(value):
         return value
-    return _state_of(replace_upstreams(value, _state))
+    return _state_of(replace_upstreams(value, _state, unwrap=False))
 
 
 def _state(upstream: Future[Any] | State[Any]) -> State[Any]:

@@ -8,6 +8,7 @@ from concurrent.futures import Future as ConcurrentFuture
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.farewell import wait_told
+from clearway._engine.origins import ResultOrigins
 from clearway._ids import new_id
 from clearway._transport import Transport
 from clearway.exceptions import ClearwayError, LostRun
@@ -36,6 +37,7 @@ class FlowScope:
         runner: What executes the code of submitted task runs.
         gate: The permits of submitted sync task runs.
         async_gate: The permits of submitted async task runs.
+        origins: Which of the runs made which result.
         guard: Held for a moment by whoever changes what several threads change.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
         log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
@@ -60,6 +62,7 @@ class FlowScope:
         self.runner = runner
         self.gate, self.async_gate = runner.gates()
         self.guard = threading.Lock()
+        self.origins = ResultOrigins()
         self.lost = ""
         self.log_prints = False
         self.root_flow_run_id = flow_run_id

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.effects import Execute
-from clearway._engine.outcomes import describe, interruption
-from clearway._engine.run_inputs import NO_INPUTS, RunInputs
+from clearway._engine.outcomes import as_data, describe, interruption
+from clearway._engine.run_inputs import NO_INPUTS, NOTHING_MAPPED, RunInputs
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
 from clearway._run_names import make_run_name
@@ -22,9 +22,10 @@ from clearway.v1.task_run_pb2 import TaskRunSpec
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from clearway._engine.hooks import CallHooks
+    from clearway._engine.inputs import Found
     from clearway._engine.scope import FlowScope
     from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
@@ -94,6 +95,7 @@ class TaskRun:
         wait_for: Iterable[Any] | None,
         *,
         settles_early: bool = False,
+        mapped: Mapping[str, Found] = NOTHING_MAPPED,
     ) -> None:
         self.task = task
         self.scope = scope
@@ -103,7 +105,7 @@ class TaskRun:
         self.phase = Phase.NEW
         self.stop: Callable[[], None] | None = None
         self._parameters = parameters
-        self.inputs = RunInputs(parameters, wait_for)
+        self.inputs = RunInputs(parameters, wait_for, scope.origins, mapped)
         self._number = scope.number_of(task.task_key)
         self._dynamic_key = str(self._number)
         self._attempt = 1
@@ -122,7 +124,7 @@ class TaskRun:
     def needs_work(self) -> bool:
         """Whether the run needs a thread before it starts: to read its inputs, or for a user's code."""
         task = self.task
-        return bool(self.inputs) or task.cache_key_fn is not None or task.task_run_name is not None
+        return self.inputs.to_resolve or task.cache_key_fn is not None or task.task_run_name is not None
 
     def prepare(self) -> None:
         """Put the results of the inputs in their place.
@@ -130,7 +132,7 @@ class TaskRun:
         Raises:
             MissingResult: A result cannot be read.
         """
-        if self.inputs:
+        if self.inputs.to_resolve:
             self._parameters = self.inputs.resolved(self._parameters)
 
     def take_name(self) -> None:
@@ -238,16 +240,16 @@ class TaskRun:
 
     def _call(self) -> Any:
         with task_run_entered(self._context()):
-            return self.task.signature.call(self._parameters)
+            return as_data(self.task.signature.call(self._parameters))
 
     async def _call_async(self) -> Any:
         with task_run_entered(self._context()):
             if self.stop is not None:  # submitted: its asyncio task is nobody else's
-                return await self.task.signature.call(self._parameters)
+                return as_data(await self.task.signature.call(self._parameters))
             from clearway._engine.stoppable import stoppable  # noqa: PLC0415 - sync flows need no asyncio
 
             with stoppable(self):
-                return await self.task.signature.call(self._parameters)
+                return as_data(await self.task.signature.call(self._parameters))
 
     def _context(self) -> TaskRunContext:
         log_prints = self.task.log_prints
@@ -292,6 +294,8 @@ class TaskRun:
         if before is not Phase.ENDED:
             self._parameters = {}
             self.inputs = NO_INPUTS
+            if state.data is not None and state.is_completed():
+                self.scope.origins.note(state.data, self.run_id)
             self.scope.leave(self, state)
             self.future.settle(state)
         return before

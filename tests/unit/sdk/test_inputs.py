@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
-from clearway import Completed, Failed, State, TaskFuture
-from clearway._engine.inputs import find_upstreams, replace_upstreams
+from clearway import Completed, Failed, Pending, State, TaskFuture, allow_failure, quote, unmapped
+from clearway._engine.inputs import Found, replace_upstreams
 from clearway._engine.run_inputs import RunInputs
 from clearway.futures import Future
 from clearway.states import StateDetails, StateType
@@ -25,6 +26,13 @@ class Job:
 class Frozen:
     given: Any
     made: int = field(init=False, default=7)
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, extra="allow")
+
+    name: str
+    given: Any = None
 
 
 class Nothing:
@@ -61,10 +69,15 @@ A, B = done(1, "a"), Completed(2)
         (Job("j", [A]), Job("j", [1])),
         (Frozen(A), Frozen(1)),
         (OrderedDict(a=A), OrderedDict(a=1)),
+        ({A: "one", "two": B}, {1: "one", "two": 2}),
+        ({(A, "k"): [B]}, {(1, "k"): [2]}),
+        (Model(name="m", given=[A]), Model(name="m", given=[1])),
+        (Model(name="m", more=A), Model(name="m", more=1)),
+        (Model.model_construct(name=A), Model.model_construct(name=1)),
     ],
 )
 def test_results_take_the_place_of_futures_and_states(value: Any, expected: Any) -> None:
-    assert find_upstreams(value)
+    assert Found(value).upstreams
     replaced = replace_upstreams(value, result)
     assert replaced == expected
     assert type(replaced) is type(expected)
@@ -80,10 +93,10 @@ def test_subclasses_of_containers_stay_what_they_are() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [5, "text", [1, 2, [3]], {"a": {"b": 1}}, (1, (2,)), Job("j", [1]), object(), range(3), None, Job],
+    [5, "text", [1, 2, [3]], {"a": {"b": 1}}, (1, (2,)), Job("j", [1]), Model(name="m"), object(), None, Job],
 )
 def test_what_holds_none_is_passed_on_as_it_is(value: Any) -> None:
-    assert find_upstreams(value) == []
+    assert not Found(value)
     assert replace_upstreams(value, result) is value
 
 
@@ -99,13 +112,69 @@ def test_only_what_holds_one_is_copied() -> None:
 def test_a_list_that_holds_itself_ends() -> None:
     cyclic: list[Any] = [A]
     cyclic.append(cyclic)
-    assert find_upstreams(cyclic) == [A]
+    assert Found(cyclic).upstreams == [A]
     assert replace_upstreams(cyclic, result)[0] == 1
+
+
+def test_the_order_of_a_dictionary_stays_when_a_key_is_replaced() -> None:
+    assert list(replace_upstreams({"a": 1, A: 2, "b": 3}, result)) == ["a", 1, "b"]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (allow_failure(A), 1),
+        ([allow_failure([A]), B], [[1], 2]),
+        (unmapped(A), 1),
+        (quote(A), A),
+        (quote([A]), [A]),
+        ({"a": quote(A), "b": B}, {"a": A, "b": 2}),
+        (allow_failure(quote(A)), A),
+        (quote(5), 5),
+    ],
+)
+def test_annotations_are_taken_off(value: Any, expected: Any) -> None:
+    assert Found(value).annotated
+    assert replace_upstreams(value, result) == expected
+
+
+def test_annotations_of_what_is_returned_are_left_alone() -> None:
+    value = [quote(A), A]
+    assert replace_upstreams(value, result, unwrap=False) == [quote(A), 1]
+
+
+def test_what_is_quoted_is_not_looked_at() -> None:
+    given = [A]
+    quoted = quote([given])
+    assert Found(quoted).upstreams == []
+    assert replace_upstreams(quoted, result)[0] is given
+    assert quoted.unquote() is quoted.unwrap()
+
+
+@pytest.mark.parametrize("state", [Failed(ValueError("bad")), Failed(message="bad")])
+def test_what_may_have_failed_is_no_failure_and_gives_its_exception(state: State[Any]) -> None:
+    inputs = RunInputs({"x": [allow_failure(state), A]}, [allow_failure(state)])
+    assert inputs.failure() == ""
+    (exception, value) = inputs.resolved({"x": [allow_failure(state), A]})["x"]
+    assert (type(exception), str(exception), value) == (
+        type(state.result(raise_on_failure=False)),
+        "bad",
+        1,
+    )
+
+
+def test_only_what_failed_may_have_failed() -> None:
+    crashed: State[Any] = State(StateType.CRASHED)
+    for not_failed in (crashed, Pending(name="NotReady")):
+        assert RunInputs({"x": allow_failure(not_failed)}, None).failure()
+    failed = Failed()
+    assert RunInputs({"x": [allow_failure(failed), failed]}, None).failure()
+    assert RunInputs({"x": allow_failure(failed), "y": failed}, None).failure()
 
 
 def test_generators_are_not_used_up() -> None:
     numbers = (number for number in range(3))
-    assert find_upstreams(numbers) == []
+    assert not Found(numbers)
     assert list(numbers) == [0, 1, 2]
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from clearway import Completed, Failed, unmapped
-from clearway._engine.mapping import mapped_parameters
+from clearway import Completed, Failed, allow_failure, quote, unmapped
+from clearway._engine.mapping import Mapped
 from clearway._signature import CallSignature
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
 
@@ -22,7 +22,7 @@ def variadic(x: Any, *rest: Any, **more: Any) -> Any:
 def calls(fn: Any, *args: Any, **kwargs: Any) -> list[Any]:
     signature = CallSignature(fn, fn.__name__)
     parameters = signature.bind(args, kwargs, defaults=False)
-    return [signature.call(one) for one in mapped_parameters(signature, parameters)]
+    return [signature.call(one) for one in Mapped(signature, parameters)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,8 @@ def test_a_file_is_given_whole() -> None:
     assert calls(add, [1, 2], file) == [(1, file), (2, file)]
 
 
-def test_keyword_variadics_are_mapped_too() -> None:
+def test_variadic_parameters_are_mapped_one_by_one() -> None:
+    assert calls(variadic, [1, 2], [7, 8], 9) == [(1, (7, 9), {}), (2, (8, 9), {})]
     assert calls(variadic, [1, 2], a=[3, 4], b=5) == [(1, (), {"a": 3, "b": 5}), (2, (), {"a": 4, "b": 5})]
 
 
@@ -69,6 +70,25 @@ def test_nothing_to_map_over_says_what_was_given() -> None:
 def test_a_failed_run_s_result_cannot_be_mapped_over() -> None:
     with pytest.raises(UpstreamTaskError, match="nothing to map 'x' over"):
         calls(add, Failed(message="no"))
+
+
+def test_annotations_go_with_each_element() -> None:
+    assert calls(add, allow_failure([1, 2]), unmapped(quote([3]))) == [
+        (allow_failure(1), quote([3])),
+        (allow_failure(2), quote([3])),
+    ]
+    assert calls(add, quote([1]), allow_failure(unmapped([2]))) == [(quote(1), allow_failure([2]))]
+    assert calls(add, allow_failure(Completed([1, 2]))) == [(1, 10), (2, 10)]
+
+
+def test_a_failed_run_that_may_have_failed_is_given_whole() -> None:
+    failed = allow_failure(Failed(message="no"))
+    assert calls(add, [1, 2], failed) == [(1, failed), (2, failed)]
+
+
+def test_a_result_that_is_no_iterable_is_given_whole() -> None:
+    given = Completed(5)
+    assert calls(add, [1, 2], given) == [(1, given), (2, given)]
 
 
 def test_unmapped_shows_what_it_wraps_and_compares_by_it() -> None:
