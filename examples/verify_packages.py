@@ -36,7 +36,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from clearway import TaskFuture, flow, get_client, task
-from clearway.exceptions import LimitNotFound, MissingResult
+from clearway.exceptions import LimitNotFound
 
 DISK = "disk"
 DISK_READERS = 4
@@ -186,11 +186,7 @@ def verify_packages(sites: list[str]) -> Report:
             report.unreadable.append(f"{distribution}: {state.message}")
             continue
         report.cached += state.name == "Cached"
-        try:
-            findings = state.result()
-        except MissingResult:  # somebody cleared the storage, and the cache knows nothing of it
-            findings = verify_distribution.fn(distribution)
-        report.add(distribution, findings)
+        report.add(distribution, state.result())
     return report
 
 

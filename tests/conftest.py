@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +14,6 @@ from support.server import Server
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a ``CLEARWAY_HOME`` of its own, and no other setting from outside."""
-    import os  # noqa: PLC0415 - only to read what is to be removed
-
     for name in [name for name in os.environ if name.startswith("CLEARWAY_")]:
         monkeypatch.delenv(name)
     path = tmp_path / "home"
@@ -27,3 +26,19 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """Run a server in another process, on a free port and a database of its own."""
     with Server(tmp_path / "server.db") as running:
         yield running
+
+
+_skipped: list[str] = []
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was left out."""
+    if report.skipped:
+        _skipped.append(report.nodeid)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail where ``SKIP_NOTHING`` is set, as in CI, and something was left out all the same."""
+    if os.environ.get("SKIP_NOTHING") and _skipped:
+        print(f"\nleft out, although SKIP_NOTHING is set: {', '.join(_skipped)}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -13,11 +13,13 @@ from clearway.exceptions import (
     LimitNotFound,
     ProposalConflict,
     ProtocolViolation,
+    ResultNotFound,
     RunConflict,
     RunNotFound,
     ServerUnavailable,
     ServiceError,
     SessionExpired,
+    StorageFull,
 )
 from clearway.v1 import error_pb2
 
@@ -28,6 +30,8 @@ _EXCEPTIONS: Final[dict[int, type[ServiceError]]] = {
     error_pb2.ERROR_REASON_INVALID_ARGUMENT: InvalidArgument,
     error_pb2.ERROR_REASON_RUN_NOT_FOUND: RunNotFound,
     error_pb2.ERROR_REASON_LIMIT_NOT_FOUND: LimitNotFound,
+    error_pb2.ERROR_REASON_RESULT_NOT_FOUND: ResultNotFound,
+    error_pb2.ERROR_REASON_STORAGE_FULL: StorageFull,
     error_pb2.ERROR_REASON_SESSION_EXPIRED: SessionExpired,
     error_pb2.ERROR_REASON_PROPOSAL_CONFLICT: ProposalConflict,
     error_pb2.ERROR_REASON_RUN_CONFLICT: RunConflict,

@@ -16,6 +16,7 @@ from clearway.v1 import (
     flow_run_pb2,
     log_pb2,
     proposal_pb2,
+    result_pb2,
     server_info_pb2,
     session_pb2,
     task_run_pb2,
@@ -103,6 +104,10 @@ CLOSE_SESSION: Final = Method(
     "CloseSession", session_pb2.CloseSessionRequest, session_pb2.CloseSessionResponse
 )
 LOOKUP_CACHE: Final = Method("LookupCache", cache_pb2.LookupCacheRequest, cache_pb2.LookupCacheResponse)
+UPLOAD_RESULT: Final = Method("UploadResult", result_pb2.UploadResultRequest, result_pb2.UploadResultResponse)
+DOWNLOAD_RESULT: Final = Method(
+    "DownloadResult", result_pb2.DownloadResultRequest, result_pb2.DownloadResultResponse
+)
 WRITE_LOGS: Final = Method("WriteLogs", log_pb2.WriteLogsRequest, log_pb2.WriteLogsResponse)
 LIST_LOGS: Final = Method("ListLogs", log_pb2.ListLogsRequest, log_pb2.ListLogsResponse)
 GET_SERVER_INFO: Final = Method(

@@ -9,15 +9,18 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from clearway._serializers import BUILT_IN, COMPRESSIONS
+from clearway._storages import checked_place
 from clearway.exceptions import InvalidSetting
 
 PROFILE = "profile.toml"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _MAX_PORT = 65_535
+_MAX_INLINE = 65_536
 _MAX_THREADS = 10_000
 
 
@@ -28,7 +31,13 @@ class Settings:
     Attributes:
         home: Where the files of this user are.
         address: The server's ``host:port``; None runs the engine embedded in this process.
-        local_storage_path: Where results are kept.
+        local_storage_path: The directory in which results are kept that no other storage was asked for.
+        result_storage: Where results are kept that are too large to travel within their state: a directory's
+            path, or a URL. By default ``local_storage_path``.
+        result_inline_bytes: Up to how many bytes a result travels within its state. From 0 to 65,536.
+        result_serializers: The serializers that may be used, to write results and to read them.
+        result_compression: How results are compressed: ``none`` or ``gzip``.
+        result_signing_key: The key by which results are signed and checked; empty for neither.
         database: The embedded engine's SQLite file.
         logging_level: The least level of log lines of runs that are shown and sent.
         logging_log_prints: Whether ``print()`` in flows and tasks that do not say becomes log lines.
@@ -40,6 +49,11 @@ class Settings:
     home: Path
     address: str | None
     local_storage_path: Path
+    result_storage: str
+    result_inline_bytes: int
+    result_serializers: frozenset[str]
+    result_compression: str
+    result_signing_key: str = field(repr=False)
     database: Path
     logging_level: int
     logging_log_prints: bool
@@ -107,18 +121,52 @@ def _seconds(value: object) -> float:
     return number
 
 
-def _switch(value: object) -> bool:
-    said = str(value).lower()
-    if isinstance(value, str | bool | int) and said in ("1", "true", "yes", "on"):
-        return True
-    if isinstance(value, str | bool | int) and said in ("0", "false", "no", "off"):
-        return False
-    raise ValueError("1 or true, or 0 or false")
+def _place(value: object) -> str:
+    return "" if value == "" else checked_place(value)
+
+
+def _inline_bytes(value: object) -> int:
+    expected = f"a whole number from 0 to {_MAX_INLINE:,}"
+    try:
+        number = int(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(expected) from None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MAX_INLINE:
+        raise ValueError(expected)
+    return number
+
+
+def _serializers(value: object) -> frozenset[str]:
+    names = value.split(",") if isinstance(value, str) else value
+    expected = f"one or more of {', '.join(BUILT_IN)}, with commas between them"
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(expected)
+    chosen = frozenset(name.strip() for name in names)
+    if not chosen or not chosen <= set(BUILT_IN):
+        raise ValueError(expected)
+    return chosen
+
+
+def _compression(value: object) -> str:
+    if value not in COMPRESSIONS:
+        raise ValueError(f"one of {', '.join(COMPRESSIONS)}")
+    return str(value)
+
+
+def _key(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text")  # noqa: TRY004
+    return value
 
 
 _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "address": lambda _: "",
     "local_storage_path": lambda home: str(home / "storage"),
+    "result_storage": lambda _: "",
+    "result_inline_bytes": lambda _: 65_536,
+    "result_serializers": lambda _: ",".join(BUILT_IN),
+    "result_compression": lambda _: "none",
+    "result_signing_key": lambda _: "",
     "database": lambda home: str(home / "clearway.db"),
     "logging_level": lambda _: "INFO",
     "logging_log_prints": lambda _: False,
@@ -130,12 +178,17 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "home": _path,
     "address": _address,
     "local_storage_path": _path,
+    "result_storage": _place,
+    "result_inline_bytes": _inline_bytes,
+    "result_serializers": _serializers,
+    "result_compression": _compression,
+    "result_signing_key": _key,
     "database": _path,
     "logging_level": _level,
     "logging_log_prints": _flag,
     "max_threads": _threads,
     "reconnect_timeout": _seconds,
-    "debug": _switch,
+    "debug": _flag,
 }
 
 
@@ -164,6 +217,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             values[name] = _read(name, profile[name], f"{name} in {profile_path}")
         else:
             values[name] = _read(name, default(home), name)
+    values["result_storage"] = values["result_storage"] or str(values["local_storage_path"])
     return Settings(**values)
 
 

@@ -11,6 +11,7 @@
     ├── NestedTask                  (RuntimeError)     a task was called from within a task
     ├── Deadlock                    (RuntimeError)     waiting here would never end
     ├── MissingResult               (LookupError)      a result is gone, or is not what was written
+    │   └── UntrustedResult                            a setting forbids to read it
     ├── RunFailure                                     a run has no result, and no exception of its own
     │   ├── FailedRun
     │   ├── CrashedRun
@@ -26,6 +27,8 @@
         ├── InvalidArgument         (ValueError)       a field's value is not allowed
         ├── RunNotFound             (LookupError)
         ├── LimitNotFound           (LookupError)
+        ├── ResultNotFound          (LookupError)
+        ├── StorageFull             (OSError)
         ├── SessionExpired
         ├── ProposalConflict
         ├── RunConflict
@@ -96,6 +99,10 @@ class MissingResult(ClearwayError, LookupError):
     def __init__(self, message: str, location: str = "") -> None:
         super().__init__(message)
         self.location = location
+
+
+class UntrustedResult(MissingResult):
+    """A setting forbids to read a result: its encoding is refused, or it is not signed. Nothing was read."""
 
 
 class RunFailure(ClearwayError):
@@ -185,6 +192,14 @@ class RunNotFound(ServiceError, LookupError):
 
 class LimitNotFound(ServiceError, LookupError):
     """No concurrency limit is set on this tag."""
+
+
+class ResultNotFound(ServiceError, LookupError):
+    """The service's own storage has no such result."""
+
+
+class StorageFull(ServiceError, OSError):
+    """The service's own storage takes no more."""
 
 
 class SessionExpired(ServiceError):

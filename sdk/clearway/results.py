@@ -1,36 +1,60 @@
-"""Results of runs, kept as files that are named by what they hold.
+"""Results of runs: bytes with the name of their encoding, their size and their SHA-256.
 
-A result is JSON where JSON holds it exactly, and cloudpickle otherwise. The service keeps a reference to it
-only.
-Loading a cloudpickle result runs code that is in it: use storage that only trusted people can write to.
+Small ones travel within the state, and the service's database keeps them, so that every client of the service
+has them. Larger ones go to a storage: a directory of this machine, a URL that fsspec knows, or the service
+itself. ``docs/results.md`` says which to take, and whom to trust.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway import _cloudpickle
-from clearway._json_values import dump_json, is_exact_json
+from clearway import _serializers as serializers
+from clearway._serializers import Serializer
 from clearway._settings import get_settings
-from clearway.exceptions import MissingResult
+from clearway._storages import checked_place, digest_of, storage_for
+from clearway.exceptions import MissingResult, UntrustedResult
 
 if TYPE_CHECKING:
+    from clearway._settings import Settings
     from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
-_log = logging.getLogger("clearway.results")
+__all__ = ["Serializer", "StoredResult", "register_serializer"]
 
-JSON: Final = "json"
-CLOUDPICKLE: Final = "cloudpickle"
+_log = logging.getLogger("clearway.results")
 _REMEMBERED: Final = 100_000
 _UNREAD: Final = object()
+
+
+def register_serializer(
+    name: str,
+    takes: type | tuple[type, ...],
+    dumps: Callable[[Any], bytes],
+    loads: Callable[[bytes], Any],
+) -> None:
+    """Keep results of certain types in a way of your own, in this process.
+
+    Every process that reads such results must have registered the same name.
+
+        register_serializer("arrow", pa.Table, table_to_bytes, table_from_bytes)
+
+    Args:
+        name: The encoding's name, 1 to 64 characters; none of ``json``, ``bytes``, ``cloudpickle``.
+        takes: The type or types whose values it keeps, subclasses included.
+        dumps: Makes bytes of a value.
+        loads: Makes the value of bytes.
+
+    Raises:
+        ValueError: The name is not allowed.
+    """
+    types = takes if isinstance(takes, tuple) else (takes,)
+    serializers.add_serializer(Serializer(name, types, dumps, loads))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +63,12 @@ class StoredResult:
 
     Attributes:
         encoding: How the bytes were made.
-        location: The file with the bytes; empty where they are in ``inline``.
+        location: The path or URL of the bytes; empty where they are in ``inline``.
         inline: The bytes themselves; None where they are at ``location``.
         size: Their number.
         sha256: Their SHA-256, hexadecimal; empty where it was not computed.
+        compression: How they were compressed; empty for not at all.
+        signature: Their HMAC, hexadecimal; empty where they are unsigned.
         error: The exception that a run ended with, in its portable form; None where it ended otherwise.
     """
 
@@ -51,6 +77,8 @@ class StoredResult:
     inline: bytes | None = None
     size: int = 0
     sha256: str = ""
+    compression: str = ""
+    signature: str = ""
     error: RunError | None = None
     _value: list[Any] = field(default_factory=lambda: [_UNREAD], init=False, repr=False, compare=False)
 
@@ -59,9 +87,10 @@ class StoredResult:
 
         Raises:
             MissingResult: The bytes are gone, damaged, or cannot be understood.
+            UntrustedResult: A setting forbids to read them; nothing was read.
         """
         if self._value[0] is _UNREAD:
-            self._value[0] = _decode(self, self._read())
+            self._value[0] = self._decoded(self._read(get_settings()))
         return self._value[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -71,30 +100,71 @@ class StoredResult:
             self.inline,
             self.size,
             self.sha256,
+            self.compression,
+            self.signature,
             self.error,
         )
 
-    def _read(self) -> bytes:
+    @property
+    def where(self) -> str:
+        """Where the bytes are, for people."""
+        return self.location or "the state itself"
+
+    def signed_text(self) -> str:
+        """Return what a signature is of; see ``Data.signature`` in the protocol."""
+        return f"{self.encoding}\n{self.compression}\n{self.size}\n{self.sha256}"
+
+    def _read(self, settings: Settings) -> bytes:
+        self._refuse_untrusted(settings)
         if self.inline is not None:
             body = self.inline
         elif not self.location:
             raise MissingResult("the exception could not be pickled where it was raised")
         else:
             try:
-                body = Path(self.location).read_bytes()
+                body = storage_for(self.location).read(self.location)
             except OSError as error:
                 raise MissingResult(
                     f"the result expected at {self.location} cannot be read: {error.strerror or error}; "
                     "was the storage removed, or is it on another machine?",
                     self.location,
                 ) from error
-        if self.sha256 and (len(body) != self.size or sha256(body).hexdigest() != self.sha256):
-            where = self.location or "the state itself"
+        if self.sha256 and (len(body) != self.size or digest_of(body) != self.sha256):
             raise MissingResult(
-                f"the result in {where} is damaged: it is not the {self.size} bytes that were written",
+                f"the result in {self.where} is damaged: it is not the {self.size} bytes that were written",
                 self.location,
             )
         return body
+
+    def _refuse_untrusted(self, settings: Settings) -> None:
+        if not serializers.may_read(self.encoding, settings.result_serializers):
+            raise UntrustedResult(
+                f"the result in {self.where} is of the kind {self.encoding}, which the setting "
+                f"CLEARWAY_RESULT_SERIALIZERS does not allow; it allows "
+                f"{', '.join(sorted(settings.result_serializers))}",
+                self.location,
+            )
+        if settings.result_signing_key:
+            why = ""
+            if not self.signature:
+                why = "is not signed"
+            elif not self.sha256 or not _same(_signature(self, settings.result_signing_key), self.signature):
+                why = "has a signature that was made with another key, or for another result"
+            if why:
+                raise UntrustedResult(
+                    f"the result in {self.where} {why}, and the setting CLEARWAY_RESULT_SIGNING_KEY is set, "
+                    "so only results that were signed with it are read",
+                    self.location,
+                )
+
+    def _decoded(self, body: bytes) -> Any:
+        try:
+            return serializers.decode(self.encoding, serializers.decompress(body, self.compression))
+        except Exception as error:
+            why = str(error) if type(error) is LookupError else f"{type(error).__name__}: {error}"
+            raise MissingResult(
+                f"the {self.encoding} result in {self.where} cannot be loaded: {why}", self.location
+            ) from error
 
     def to_proto(self) -> state_pb2.Data:
         """Return the protocol's message."""
@@ -105,6 +175,10 @@ class StoredResult:
             message.inline = self.inline
         elif self.location:
             message.location = self.location
+        if self.compression:
+            message.compression = self.compression
+        if self.signature:
+            message.signature = self.signature
         if self.error is not None:
             message.error.CopyFrom(self.error.to_proto())
         return message
@@ -118,44 +192,57 @@ class StoredResult:
             from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
 
             error = RunError.from_proto(message.error)
-        return StoredResult(message.encoding, message.location, inline, message.size, message.sha256, error)
+        return StoredResult(
+            message.encoding,
+            message.location,
+            inline,
+            message.size,
+            message.sha256,
+            message.compression,
+            message.signature,
+            error,
+        )
 
 
 class ResultStore:
-    """Writes and reads results in a directory. Safe for use by many threads and processes at once."""
+    """Keeps results: within the state where they are small, in a storage otherwise. Safe for many threads.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._written: set[str] = set()
+    Args:
+        place: The storage: a directory's absolute path, or a URL.
+        settings: What this process was told about results.
+    """
+
+    def __init__(self, place: str, settings: Settings) -> None:
+        self.settings = settings
+        self._storage = storage_for(place)
+        self._written: dict[str, str] = {}
 
     def store(self, value: Any) -> state_pb2.Data:
-        """Write a value, unless this process has written an equal one.
+        """Keep a value, unless this process has kept an equal one.
 
         Returns:
             The reference for a state's data.
 
         Raises:
-            TypeError: The value can be held by neither JSON nor cloudpickle.
-            OSError: The file cannot be written.
+            TypeError: The value can be held by none of the serializers that are allowed.
+            OSError: The storage does not take it.
         """
-        if is_exact_json(value):
-            return self._write(JSON, dump_json(value).encode("ascii"))
-        return self._write(CLOUDPICKLE, _pickle(value))
+        return self._keep(*serializers.encode(value, self.settings.result_serializers))
 
     def store_exception(self, error: BaseException) -> state_pb2.Data:
-        """Write an exception, where it can be pickled and read back.
+        """Keep an exception, where it can be pickled and read back.
 
         Returns:
             The reference for a state's data, with the exception's portable form; that alone where the
-            exception cannot be written.
+            exception cannot be kept.
         """
         from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
         from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
 
         report = RunError.from_exception(error)
-        body = _pickle_exception(error)
+        body = serializers.encode_exception(error, self.settings.result_serializers)
         try:
-            data = Data() if body is None else self._write(CLOUDPICKLE, body)
+            data = Data() if body is None else self._keep(serializers.CLOUDPICKLE, body)
         except OSError as failure:
             _log.warning("the exception %s is kept in its portable form only: %s", report.type_name, failure)
             data = Data()
@@ -167,98 +254,69 @@ class ResultStore:
 
         Raises:
             MissingResult: The bytes are gone, damaged, or cannot be understood.
+            UntrustedResult: A setting forbids to read them.
         """
         result = data if isinstance(data, StoredResult) else StoredResult.from_proto(data)
-        try:
-            return result.load()
-        except MissingResult:
-            self._written.discard(result.sha256)  # so that storing it again repairs it
-            raise
+        return result.load()
 
-    def _write(self, encoding: str, body: bytes) -> state_pb2.Data:
-        from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
+    def forget(self, result: StoredResult) -> None:
+        """Forget that a result was written, as it is not there: storing it again repairs it."""
+        self._written.pop(result.sha256, None)
 
-        digest = sha256(body).hexdigest()
-        folder = f"{self._directory}/{digest[:2]}"  # a hot path, for which pathlib is slow
-        target = f"{folder}/{digest}"
-        if digest not in self._written:
-            _write_atomically(folder, target, body)
-            if len(self._written) >= _REMEMBERED:
-                self._written.clear()
-            self._written.add(digest)
-        return Data(encoding=encoding, location=target, size=len(body), sha256=digest)
+    def _keep(self, encoding: str, encoded: bytes) -> state_pb2.Data:
+        compression, body = serializers.compress(encoded, self.settings.result_compression)
+        digest = digest_of(body)
+        inline = body if len(body) <= self.settings.result_inline_bytes else None
+        location = "" if inline is not None else self._written.get(digest) or self._write(digest, body)
+        result = StoredResult(encoding, location, inline, len(body), digest, compression)
+        message = result.to_proto()
+        if self.settings.result_signing_key:
+            message.signature = _signature(result, self.settings.result_signing_key)
+        return message
 
-
-def _write_atomically(folder: str, target: str, body: bytes) -> None:
-    """Write a file that others see whole or not at all."""
-    temporary = f"{target}.{os.getpid()}-{threading.get_ident()}.tmp"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    try:
-        descriptor = os.open(temporary, flags, 0o600)
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - as above
-        descriptor = os.open(temporary, flags, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            view = memoryview(body)
-            while view:
-                view = view[file.write(view) :]
-        os.replace(temporary, target)  # noqa: PTH105 - a hot path
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    def _write(self, digest: str, body: bytes) -> str:
+        location = self._storage.write(digest, body)
+        if len(self._written) >= _REMEMBERED:
+            self._written.clear()
+        self._written[digest] = location
+        return location
 
 
-def _pickle(value: Any) -> bytes:
-    try:
-        return _cloudpickle.dumps(value)
-    except Exception as error:
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(
-            f"the result, a {kind}, cannot be kept: neither JSON nor cloudpickle can hold it ({error}); "
-            "return something that can be pickled, such as plain data"
-        ) from error
+def _signature(result: StoredResult, key: str) -> str:
+    import hmac  # noqa: PLC0415 - few sign
+
+    return hmac.new(key.encode(), result.signed_text().encode(), "sha256").hexdigest()
 
 
-def _pickle_exception(error: BaseException) -> bytes | None:
-    try:
-        body = _cloudpickle.dumps(error)
-        read_back = _cloudpickle.loads(
-            body
-        )  # many an exception's __init__ wants other arguments than it kept
-    except Exception:  # noqa: BLE001 - a user's class may raise whatever it likes here
-        return None
-    return body if type(read_back) is type(error) else None
+def _same(one: str, other: str) -> bool:
+    import hmac  # noqa: PLC0415 - as above
+
+    return hmac.compare_digest(one, other)
 
 
-def _decode(result: StoredResult, body: bytes) -> Any:
-    try:
-        if result.encoding == JSON:
-            return json.loads(body)
-        if result.encoding == CLOUDPICKLE:
-            return _cloudpickle.loads(body)
-    except Exception as error:
-        where = result.location or "the state itself"
-        raise MissingResult(
-            f"the {result.encoding} result in {where} cannot be loaded: {type(error).__name__}: {error}",
-            result.location,
-        ) from error
-    raise MissingResult(
-        f"the result has the encoding {result.encoding!r}, which Python's SDK cannot read; "
-        f"it reads {JSON} and {CLOUDPICKLE}",
-        result.location,
-    )
+_stores: dict[str, ResultStore] = {}
 
 
-_stores: dict[Path, ResultStore] = {}
+def get_store(place: str | os.PathLike[str] | None = None) -> ResultStore:
+    """Return this process's store for a storage, by default that of the settings.
+
+    Raises:
+        ValueError: ``place`` is neither a directory nor a URL.
+    """
+    settings = get_settings()
+    chosen = settings.result_storage if place is None else checked_place(place)
+    store = _stores.get(chosen)
+    if store is None or store.settings is not settings:
+        store = _stores[chosen] = ResultStore(chosen, settings)
+    return store
 
 
-def get_store() -> ResultStore:
-    """Return this process's store, in the directory that the settings name."""
-    directory = get_settings().local_storage_path
-    return _stores.get(directory) or _stores.setdefault(directory, ResultStore(directory))
+def forget_damaged(result: StoredResult) -> None:
+    """Let a result that is gone or damaged be written again by this process, whichever storage it was in."""
+    for store in list(_stores.values()):
+        store.forget(result)
 
 
 def forget_store(directory: Path) -> None:
     """Forget what was written in a directory, since it is gone. For tests."""
-    _stores.pop(directory, None)
+    _stores.pop(str(directory), None)

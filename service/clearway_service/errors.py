@@ -4,6 +4,8 @@ ClearwayError
 ├── InvalidArgumentError       a field's value is not allowed
 ├── RunNotFoundError           no run has this id
 ├── LimitNotFoundError         no limit is set on this tag
+├── ResultNotFoundError        the service's own storage has no such result
+├── StorageFullError           the service's own storage takes no more
 ├── SessionExpiredError        the session to resume is no longer alive
 ├── ProposalConflictError      the proposal's id was used for another run
 ├── RunConflictError           the id of the run to create is another run's
@@ -52,6 +54,18 @@ class LimitNotFoundError(ClearwayError):
     """No limit is set on this tag."""
 
     reason = error_pb2.ERROR_REASON_LIMIT_NOT_FOUND
+
+
+class ResultNotFoundError(ClearwayError):
+    """The service's own storage has no such result."""
+
+    reason = error_pb2.ERROR_REASON_RESULT_NOT_FOUND
+
+
+class StorageFullError(ClearwayError):
+    """The service's own storage takes no more."""
+
+    reason = error_pb2.ERROR_REASON_STORAGE_FULL
 
 
 class SessionExpiredError(ClearwayError):

@@ -35,6 +35,10 @@ class ServiceSettings:
         shutdown_grace: How long calls in flight may take when the server is told to stop.
             ``CLEARWAY_SHUTDOWN_GRACE_SECONDS``.
         max_message_bytes: The largest message taken. ``CLEARWAY_MAX_MESSAGE_BYTES``.
+        max_result_bytes: The largest result that the service's own storage takes.
+            ``CLEARWAY_MAX_RESULT_BYTES``.
+        max_result_storage_bytes: How much that storage takes in all; 0 for no limit but the disk's.
+            ``CLEARWAY_MAX_RESULT_STORAGE_BYTES``.
         extend_leases: Whether opening the database gives all sessions a new lease, as a server does, whose
             clients could not reach it while it was away.
     """
@@ -48,6 +52,8 @@ class ServiceSettings:
     max_slot_wait: timedelta = timedelta(hours=1)
     shutdown_grace: timedelta = timedelta(seconds=10)
     max_message_bytes: int = 16 * 1024 * 1024
+    max_result_bytes: int = 1024 * 1024 * 1024
+    max_result_storage_bytes: int = 0
     extend_leases: bool = False
 
     def __post_init__(self) -> None:
@@ -59,6 +65,9 @@ class ServiceSettings:
         _require(
             self.max_message_bytes >= 64 * 1024, "max_message_bytes", self.max_message_bytes, "65536 or more"
         )
+        for name in ("max_result_bytes", "max_result_storage_bytes"):
+            number: int = getattr(self, name)
+            _require(number >= 0, name, number, "0 or more")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
@@ -85,6 +94,10 @@ class ServiceSettings:
             max_slot_wait=_seconds(environment, "CLEARWAY_MAX_SLOT_WAIT_SECONDS", defaults.max_slot_wait),
             shutdown_grace=_seconds(environment, "CLEARWAY_SHUTDOWN_GRACE_SECONDS", defaults.shutdown_grace),
             max_message_bytes=_integer(environment, "CLEARWAY_MAX_MESSAGE_BYTES", defaults.max_message_bytes),
+            max_result_bytes=_integer(environment, "CLEARWAY_MAX_RESULT_BYTES", defaults.max_result_bytes),
+            max_result_storage_bytes=_integer(
+                environment, "CLEARWAY_MAX_RESULT_STORAGE_BYTES", defaults.max_result_storage_bytes
+            ),
             extend_leases=True,
         )
 

@@ -1,5 +1,4 @@
 """A program that is interrupted: the name of a flow is its argument. It prints ``ready`` when it may be."""
-# ruff: noqa: T201 - it talks to the test that started it
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from clearway import flow, get_client, task, task_input_hash
-from clearway.exceptions import MissingResult
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -198,28 +197,36 @@ def test_a_result_that_cannot_be_kept_is_not_cached() -> None:
     assert generating() == generating() == [0, 1]
 
 
-def test_a_cached_result_whose_file_is_gone_is_missing_where_it_is_asked_for(home: Path) -> None:
-    @task(cache_key_fn=static("gone"))
+@pytest.mark.parametrize("damage", ["gone", "damaged"])
+def test_a_cached_result_that_is_lost_is_computed_anew_and_repaired(
+    home: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    computed = []
+
+    @task(cache_key_fn=static(f"lost-{damage}"))
     def make() -> str:
-        return "gone" * 10
+        computed.append(1)
+        return "a large result" * 10_000
 
     @flow
     def making() -> str:
         return make()
 
-    making()
+    whole = making()
     for file in (home / "storage").glob("*/*"):
-        file.unlink()
-
-    @flow
-    def asking() -> str:
-        state = make(return_state=True)
-        assert state.name == "Cached"
-        with pytest.raises(MissingResult, match="cannot be read"):
-            state.result()
-        return "asked"
-
-    assert asking() == "asked"
+        if damage == "gone":
+            file.unlink()
+        else:
+            file.write_bytes(b"?" * file.stat().st_size)
+    with caplog.at_level(logging.WARNING):
+        assert making() == whole
+    assert len(computed) == 2
+    assert "runs anew, since the result" in caplog.text
+    assert making() == whole  # repaired: the entry is served again
+    assert len(computed) == 2
+    with get_client() as client:
+        newest = [(run.name, run.state.name) for run in client.read_task_runs()][:3]
+    assert newest == [("make-0", "Cached"), ("make-0-again-1", "Completed"), ("make-0", "Cached")]
 
 
 SCRIPT = """

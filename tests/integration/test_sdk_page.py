@@ -1,5 +1,4 @@
 """The examples of the page that users come from, with our import line."""
-# ruff: noqa: T201 - the examples print
 
 from __future__ import annotations
 

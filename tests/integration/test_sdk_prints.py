@@ -1,5 +1,4 @@
 """``print()`` in the code of runs with ``log_prints``."""
-# ruff: noqa: T201 - prints are what is tested
 
 from __future__ import annotations
 

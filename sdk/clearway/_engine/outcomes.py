@@ -10,13 +10,16 @@ from typing import Any
 
 from clearway._engine.effects import Outcome, Work
 from clearway._engine.inputs import replace_upstreams
+from clearway._settings import get_settings
+from clearway.exceptions import MissingResult
 from clearway.futures import Future
-from clearway.results import StoredResult, get_store
+from clearway.results import StoredResult, forget_damaged, get_store
 from clearway.states import Completed, Failed, State
 from clearway.v1 import state_pb2
 
 _log = logging.getLogger("clearway.engine")
-_LIGHT_BYTES = 65_536
+_LIGHT_BYTES = 8_192  # as JSON six times as many at most, which still travel within the state
+_INLINE_BYTES = 6 * _LIGHT_BYTES
 _LIGHT_ITEMS = 64
 _MAX_MESSAGE = 4_000  # characters, of 16,384 that the service takes
 
@@ -132,6 +135,25 @@ def end_message(state: State[Any], run_name: str) -> Work:
     return Work(partial(_end_message, state, run_name), light=_is_light(state.data))
 
 
+def lost_result(state: State[Any]) -> Work:
+    """Return the work of reading a completed run's result; why it cannot be read comes of it, or nothing."""
+    return Work(partial(_lost_result, state.data), light=_is_inline(state.data))
+
+
+def _is_inline(data: Any) -> bool:
+    return not isinstance(data, StoredResult) or data.inline is not None
+
+
+def _lost_result(data: Any) -> str:
+    try:
+        if isinstance(data, StoredResult):
+            data.load()
+    except MissingResult as error:
+        forget_damaged(data)
+        return str(error)
+    return ""
+
+
 def _end_message(state: State[Any], run_name: str) -> state_pb2.State:
     message = state.to_proto(_stored(state, run_name))
     message.message = shortened(message.message, _MAX_MESSAGE)
@@ -139,7 +161,9 @@ def _end_message(state: State[Any], run_name: str) -> state_pb2.State:
 
 
 def _is_light(value: Any) -> bool:
-    """Return whether a value is surely written in well under a millisecond; it is looked at briefly."""
+    """Return whether a value is surely kept in well under a millisecond; it is looked at briefly."""
+    if get_settings().result_inline_bytes < _INLINE_BYTES:
+        return False
     if value is None or isinstance(value, (bool, int, float)):
         return True
     if isinstance(value, (str, bytes)):

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from clearway.tasks import Task
 
 
+_MAX_REPAIRS = 10
+
+
 class Phase(enum.Enum):
     """How far a run has come, as this process knows it."""
 
@@ -61,6 +64,7 @@ class TaskRun:
         settles_early: Whether its completion is taken as decided before the service has answered.
         cache_key: Under which its result is found by others; empty where it is not cached.
         phase: How far it has come.
+        repairs: How often it was begun anew because the result that it had was gone.
         stop: Cancels its code, where that can be done.
     """
 
@@ -78,6 +82,7 @@ class TaskRun:
         "inputs",
         "name",
         "phase",
+        "repairs",
         "run_id",
         "scope",
         "settles_early",
@@ -113,6 +118,7 @@ class TaskRun:
         self._proposal_id = ""
         self._resting: State[Any] | None = None
         self._run_count = 0
+        self.repairs = 0
         self.name = f"{task.name}-{self._dynamic_key}"
         self.run_id = scope.run_id(task.task_key, self._dynamic_key)
         kind = AsyncTaskFuture if task.is_async and scope.is_async else TaskFuture
@@ -220,6 +226,22 @@ class TaskRun:
         self._dynamic_key = f"{self._number}-{self._attempt}"
         if self.task.task_run_name is None:
             self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
+        self._created = False
+        self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
+        return True
+
+    def take_repair_key(self) -> bool:
+        """Become another run, where this one ended with a result that is gone.
+
+        Returns:
+            Whether there was another key to take: a run whose results are lost again and again ends sometime.
+        """
+        if self.repairs == _MAX_REPAIRS:
+            return False
+        self.repairs += 1
+        base = self._dynamic_key.partition("-again")[0]
+        self._dynamic_key = f"{base}-again-{self.repairs}"
+        self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
         self._created = False
         self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
         return True

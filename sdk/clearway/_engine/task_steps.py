@@ -7,7 +7,7 @@ from typing import Any
 
 from clearway._convert import duration_from_proto
 from clearway._engine.effects import ADMIT, Effect, Outcome, Propose, Sleep, Steps, WaitFor
-from clearway._engine.outcomes import end_message, failed_state, task_state
+from clearway._engine.outcomes import end_message, failed_state, lost_result, task_state
 from clearway._engine.task_run import Phase, RunInterrupted, TaskRun
 from clearway.exceptions import Aborted, ClearwayError, UpstreamTaskError
 from clearway.states import Pending, State, StateType
@@ -90,7 +90,7 @@ def _start(run: TaskRun) -> _Part:
     while True:
         run.move(Phase.PROPOSED)
         message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
-        if run.cache_key:
+        if run.cache_key and not run.repairs:  # what is computed anew is not looked up
             message.details.cache_key = run.cache_key
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
@@ -99,17 +99,27 @@ def _start(run: TaskRun) -> _Part:
                 yield from _tell(run, State.from_proto(decision.state))
             return None
         state = State.from_proto(decision.state)
-        if answer == "abort":
-            if not state.is_final():
-                return state.with_data(Aborted(_aborted(run, decision), decision.abort.reason))
-            if not state.is_completed() and run.take_spare_key():
+        if answer == "abort" and not state.is_final():
+            return state.with_data(Aborted(_aborted(run, decision), decision.abort.reason))
+        if state.type is not StateType.SCHEDULED:
+            if (yield from _begins_anew(run, state)):
                 continue
-            return state
-        if state.type is not StateType.SCHEDULED:  # rejected, as Cached
-            yield from _tell(run, state)
+            if answer == "reject":  # as Cached
+                yield from _tell(run, state)
             return state
         yield from _rest(run, state)
         yield ADMIT
+
+
+def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool]:
+    """Return whether a run that has ended already becomes another one, which is to be proposed."""
+    if not state.is_completed():
+        return run.take_spare_key()
+    lost: str = yield lost_result(state)
+    if not lost or not run.take_repair_key():
+        return False
+    run.log().warning("runs anew, since %s", lost)
+    return True
 
 
 def _end(run: TaskRun, end: State[Any]) -> _Part:

@@ -54,6 +54,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
     client may try again. Example: the disk is full. Status UNAVAILABLE.
     """
+    ERROR_REASON_RESULT_NOT_FOUND: _ErrorReason.ValueType  # 10
+    """ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
+    deleted as garbage. Status NOT_FOUND.
+    """
+    ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 11
+    """ERROR_REASON_STORAGE_FULL: the service's own storage takes no more. Example: a disk that is full. Status
+    RESOURCE_EXHAUSTED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is why a call failed: the `reason` of the `google.rpc.ErrorInfo` in its status details
@@ -91,5 +99,13 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 8
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 9
 """ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
 client may try again. Example: the disk is full. Status UNAVAILABLE.
+"""
+ERROR_REASON_RESULT_NOT_FOUND: ErrorReason.ValueType  # 10
+"""ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
+deleted as garbage. Status NOT_FOUND.
+"""
+ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 11
+"""ERROR_REASON_STORAGE_FULL: the service's own storage takes no more. Example: a disk that is full. Status
+RESOURCE_EXHAUSTED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

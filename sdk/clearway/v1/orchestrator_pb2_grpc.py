@@ -9,6 +9,7 @@ from clearway.v1 import explanation_pb2 as clearway_dot_v1_dot_explanation__pb2
 from clearway.v1 import flow_run_pb2 as clearway_dot_v1_dot_flow__run__pb2
 from clearway.v1 import log_pb2 as clearway_dot_v1_dot_log__pb2
 from clearway.v1 import proposal_pb2 as clearway_dot_v1_dot_proposal__pb2
+from clearway.v1 import result_pb2 as clearway_dot_v1_dot_result__pb2
 from clearway.v1 import server_info_pb2 as clearway_dot_v1_dot_server__info__pb2
 from clearway.v1 import session_pb2 as clearway_dot_v1_dot_session__pb2
 from clearway.v1 import task_run_pb2 as clearway_dot_v1_dot_task__run__pb2
@@ -153,6 +154,16 @@ class OrchestratorStub(object):
                 '/clearway.v1.Orchestrator/LookupCache',
                 request_serializer=clearway_dot_v1_dot_cache__pb2.LookupCacheRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_cache__pb2.LookupCacheResponse.FromString,
+                _registered_method=True)
+        self.UploadResult = channel.unary_unary(
+                '/clearway.v1.Orchestrator/UploadResult',
+                request_serializer=clearway_dot_v1_dot_result__pb2.UploadResultRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_result__pb2.UploadResultResponse.FromString,
+                _registered_method=True)
+        self.DownloadResult = channel.unary_unary(
+                '/clearway.v1.Orchestrator/DownloadResult',
+                request_serializer=clearway_dot_v1_dot_result__pb2.DownloadResultRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_result__pb2.DownloadResultResponse.FromString,
                 _registered_method=True)
         self.WriteLogs = channel.unary_unary(
                 '/clearway.v1.Orchestrator/WriteLogs',
@@ -333,6 +344,20 @@ class OrchestratorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UploadResult(self, request, context):
+        """UploadResult keeps a piece of a result in the service's own storage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DownloadResult(self, request, context):
+        """DownloadResult answers a piece of a result in the service's own storage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WriteLogs(self, request, context):
         """WriteLogs writes what runs logged.
         """
@@ -466,6 +491,16 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     servicer.LookupCache,
                     request_deserializer=clearway_dot_v1_dot_cache__pb2.LookupCacheRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_cache__pb2.LookupCacheResponse.SerializeToString,
+            ),
+            'UploadResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadResult,
+                    request_deserializer=clearway_dot_v1_dot_result__pb2.UploadResultRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_result__pb2.UploadResultResponse.SerializeToString,
+            ),
+            'DownloadResult': grpc.unary_unary_rpc_method_handler(
+                    servicer.DownloadResult,
+                    request_deserializer=clearway_dot_v1_dot_result__pb2.DownloadResultRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_result__pb2.DownloadResultResponse.SerializeToString,
             ),
             'WriteLogs': grpc.unary_unary_rpc_method_handler(
                     servicer.WriteLogs,
@@ -1079,6 +1114,60 @@ class Orchestrator(object):
             '/clearway.v1.Orchestrator/LookupCache',
             clearway_dot_v1_dot_cache__pb2.LookupCacheRequest.SerializeToString,
             clearway_dot_v1_dot_cache__pb2.LookupCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UploadResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/UploadResult',
+            clearway_dot_v1_dot_result__pb2.UploadResultRequest.SerializeToString,
+            clearway_dot_v1_dot_result__pb2.UploadResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/DownloadResult',
+            clearway_dot_v1_dot_result__pb2.DownloadResultRequest.SerializeToString,
+            clearway_dot_v1_dot_result__pb2.DownloadResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

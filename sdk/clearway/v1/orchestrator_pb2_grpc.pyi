@@ -9,6 +9,7 @@ from clearway.v1 import explanation_pb2 as _explanation_pb2
 from clearway.v1 import flow_run_pb2 as _flow_run_pb2
 from clearway.v1 import log_pb2 as _log_pb2
 from clearway.v1 import proposal_pb2 as _proposal_pb2
+from clearway.v1 import result_pb2 as _result_pb2
 from clearway.v1 import server_info_pb2 as _server_info_pb2
 from clearway.v1 import session_pb2 as _session_pb2
 from clearway.v1 import task_run_pb2 as _task_run_pb2
@@ -92,6 +93,10 @@ class OrchestratorStub:
     """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
     LookupCache: _grpc.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]
     """LookupCache answers the live cache entry of a key."""
+    UploadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.UploadResultRequest, _result_pb2.UploadResultResponse]
+    """UploadResult keeps a piece of a result in the service's own storage."""
+    DownloadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]
+    """DownloadResult answers a piece of a result in the service's own storage."""
     WriteLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]
     """WriteLogs writes what runs logged."""
     ListLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.ListLogsRequest, _log_pb2.ListLogsResponse]
@@ -155,6 +160,10 @@ class OrchestratorAsyncStub(OrchestratorStub):
     """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
     LookupCache: _aio.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]  # type: ignore[assignment]
     """LookupCache answers the live cache entry of a key."""
+    UploadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.UploadResultRequest, _result_pb2.UploadResultResponse]  # type: ignore[assignment]
+    """UploadResult keeps a piece of a result in the service's own storage."""
+    DownloadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]  # type: ignore[assignment]
+    """DownloadResult answers a piece of a result in the service's own storage."""
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]  # type: ignore[assignment]
     """WriteLogs writes what runs logged."""
     ListLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.ListLogsRequest, _log_pb2.ListLogsResponse]  # type: ignore[assignment]
@@ -347,6 +356,22 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cache_pb2.LookupCacheResponse, _abc.Awaitable[_cache_pb2.LookupCacheResponse]]:
         """LookupCache answers the live cache entry of a key."""
+
+    @_abc_1.abstractmethod
+    def UploadResult(
+        self,
+        request: _result_pb2.UploadResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_result_pb2.UploadResultResponse, _abc.Awaitable[_result_pb2.UploadResultResponse]]:
+        """UploadResult keeps a piece of a result in the service's own storage."""
+
+    @_abc_1.abstractmethod
+    def DownloadResult(
+        self,
+        request: _result_pb2.DownloadResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_result_pb2.DownloadResultResponse, _abc.Awaitable[_result_pb2.DownloadResultResponse]]:
+        """DownloadResult answers a piece of a result in the service's own storage."""
 
     @_abc_1.abstractmethod
     def WriteLogs(

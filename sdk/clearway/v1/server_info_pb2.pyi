@@ -48,6 +48,7 @@ class GetServerInfoResponse(_message.Message):
     MAX_PROPOSALS_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
     SLOT_RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    MAX_RESULT_BYTES_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """version is the service's version."""
     database: _builtins.str
@@ -56,6 +57,8 @@ class GetServerInfoResponse(_message.Message):
     """max_message_bytes is the largest message that the service takes."""
     max_proposals: _builtins.int
     """max_proposals is how many proposals a stream message may carry."""
+    max_result_bytes: _builtins.int
+    """max_result_bytes is the largest result that the service's own storage takes."""
     @_builtins.property
     def now(self) -> _timestamp_pb2.Timestamp:
         """now is the service's clock, by which all decisions are made."""
@@ -78,10 +81,11 @@ class GetServerInfoResponse(_message.Message):
         max_proposals: _builtins.int = ...,
         lease: _duration_pb2.Duration | None = ...,
         slot_retry_after: _duration_pb2.Duration | None = ...,
+        max_result_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "now", b"now", "slot_retry_after", b"slot_retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "lease", b"lease", "max_message_bytes", b"max_message_bytes", "max_proposals", b"max_proposals", "now", b"now", "slot_retry_after", b"slot_retry_after", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "lease", b"lease", "max_message_bytes", b"max_message_bytes", "max_proposals", b"max_proposals", "max_result_bytes", b"max_result_bytes", "now", b"now", "slot_retry_after", b"slot_retry_after", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

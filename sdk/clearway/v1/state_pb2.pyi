@@ -123,6 +123,8 @@ class Data(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     encoding: _builtins.str
     """encoding tells how the result's bytes were made: `json`, `cloudpickle`, or a name of the client's.
     1 to 64 characters; empty where `body` is unset.
@@ -132,9 +134,18 @@ class Data(_message.Message):
     location: _builtins.str
     """location says where the bytes are: a path, or a URL. 1 to 2,048 characters."""
     size: _builtins.int
-    """size is the number of bytes of the result. From 0."""
+    """size is the number of bytes as they are kept. From 0."""
     sha256: _builtins.str
-    """sha256 is the lower-case hexadecimal SHA-256 of the result's bytes; empty where it was not computed."""
+    """sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept; empty where it was not computed."""
+    compression: _builtins.str
+    """compression tells how the encoded bytes were compressed before they were kept: `gzip`, or a name of the
+    client's. At most 64 characters; empty means not at all.
+    """
+    signature: _builtins.str
+    """signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
+    not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal and `sha256`, joined by line feeds.
+    At most 64 characters; empty means unsigned.
+    """
     @_builtins.property
     def error(self) -> Global___RunError:
         """error is the exception that the run ended with, for whoever cannot read the bytes; unset where it ended
@@ -150,10 +161,12 @@ class Data(_message.Message):
         size: _builtins.int = ...,
         sha256: _builtins.str = ...,
         error: Global___RunError | None = ...,
+        compression: _builtins.str = ...,
+        signature: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "inline", b"inline", "location", b"location"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "encoding", b"encoding", "error", b"error", "inline", b"inline", "location", b"location", "sha256", b"sha256", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "compression", b"compression", "encoding", b"encoding", "error", b"error", "inline", b"inline", "location", b"location", "sha256", b"sha256", "signature", b"signature", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["inline", "location"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015

@@ -13,6 +13,7 @@ from clearway_service.handlers.explanations import ExplanationHandlers
 from clearway_service.handlers.flow_runs import FlowRunHandlers
 from clearway_service.handlers.limits import LimitHandlers
 from clearway_service.handlers.logs import LogHandlers
+from clearway_service.handlers.results import ResultHandlers
 from clearway_service.handlers.sessions import SessionHandlers
 from clearway_service.handlers.states import StateHandlers
 from clearway_service.handlers.task_runs import TaskRunHandlers
@@ -36,6 +37,7 @@ class ServerInfoHandlers(Handlers):
             max_message_bytes=self._settings.max_message_bytes,
             max_proposals=MAX_PROPOSALS,
             lease=render.duration(self._settings.lease // _MICROSECOND),
+            max_result_bytes=self._settings.max_result_bytes,
             slot_retry_after=render.duration(self._settings.slot_retry_after // _MICROSECOND),
         )
 
@@ -48,6 +50,7 @@ class Orchestrator(
     SessionHandlers,
     ExplanationHandlers,
     CacheHandlers,
+    ResultHandlers,
     LogHandlers,
     ServerInfoHandlers,
 ):

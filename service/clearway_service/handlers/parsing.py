@@ -106,6 +106,11 @@ def _parse_data(data: state_pb2.Data, field: str) -> bytes:
         raise valid.invalid(f"{field}.size", data.size, "0 or more")
     if data.sha256 and not _SHA256.fullmatch(data.sha256):
         raise valid.invalid(f"{field}.sha256", data.sha256, "64 lower-case hexadecimal digits, or empty")
+    valid.text(f"{field}.compression", data.compression, MAX_ENCODING)
+    if data.signature and not _SHA256.fullmatch(data.signature):
+        raise valid.invalid(
+            f"{field}.signature", data.signature, "64 lower-case hexadecimal digits, or empty"
+        )
     return data.SerializeToString()
 
 

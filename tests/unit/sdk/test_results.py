@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import threading
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearway._json_values import dump_json, is_exact_json
+from clearway._settings import get_settings
 from clearway.exceptions import FailedRun, MissingResult
 from clearway.results import ResultStore, StoredResult, get_store
 from clearway.states import State, StateType
@@ -20,7 +22,8 @@ from clearway.v1.state_pb2 import Data
 
 @pytest.fixture
 def store(tmp_path: Path) -> ResultStore:
-    return ResultStore(tmp_path / "storage")
+    """Return a store that keeps all results in files, however small they are."""
+    return ResultStore(str(tmp_path / "storage"), dataclasses.replace(get_settings(), result_inline_bytes=0))
 
 
 class Needy(Exception):  # noqa: N818
@@ -64,7 +67,7 @@ def test_what_json_holds_exactly_is_kept_as_json(store: ResultStore, value: Any)
         (1, 2),
         {1: 2},
         {1},
-        b"bytes",
+        bytearray(b"bytes"),
         2**63,
         math.inf,
         Subclass(a=1),
@@ -143,6 +146,7 @@ def test_a_result_found_missing_is_written_again(store: ResultStore) -> None:
     Path(data.location).unlink()
     with pytest.raises(MissingResult):
         store.load(data)
+    store.forget(StoredResult.from_proto(data))
     assert store.load(store.store("x")) == "x"
 
 
@@ -159,10 +163,12 @@ def test_a_value_that_nothing_can_hold_is_a_clear_error(store: ResultStore) -> N
         store.store(threading.Lock())
 
 
-def test_a_storage_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:
+def test_a_storage_that_cannot_be_written_is_an_error_that_names_it(
+    store: ResultStore, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        ResultStore(tmp_path / "file").store(1)
+        ResultStore(str(tmp_path / "file"), store.settings).store(1)
 
 
 def test_a_result_may_come_inline(store: ResultStore) -> None:
@@ -170,7 +176,7 @@ def test_a_result_may_come_inline(store: ResultStore) -> None:
 
 
 def test_a_result_of_another_clients_encoding_is_a_clear_error(store: ResultStore) -> None:
-    with pytest.raises(MissingResult, match="encoding 'avro', which Python's SDK cannot read"):
+    with pytest.raises(MissingResult, match="encoding 'avro', which is not known here"):
         store.load(Data(encoding="avro", inline=b"x", size=1))
 
 
@@ -208,7 +214,7 @@ def test_an_exception_that_cannot_be_pickled_is_kept_in_words(store: ResultStore
 
 def test_the_process_has_one_store_where_the_settings_say(home: Path) -> None:
     assert get_store() is get_store()
-    assert Path(get_store().store(1).location).is_relative_to(home / "storage")
+    assert Path(get_store().store("x" * 100_000).location).is_relative_to(home / "storage")
 
 
 def test_many_threads_may_write_one_result(store: ResultStore) -> None:

@@ -14,7 +14,7 @@ from clearway._convert import (
     timestamp_to_proto,
 )
 from clearway.exceptions import CancelledRun, CrashedRun, FailedRun, UnfinishedRun
-from clearway.results import ResultStore, StoredResult
+from clearway.results import StoredResult, get_store
 from clearway.states import State, StateDetails, StateType
 from clearway.v1 import state_pb2
 
@@ -151,7 +151,7 @@ def test_states_of_data_that_cannot_be_hashed_can_be_in_a_set() -> None:
 
 
 def test_a_state_and_its_message_say_the_same(tmp_path: Any) -> None:
-    reference = StoredResult.from_proto(ResultStore(tmp_path).store(5))
+    reference = StoredResult.from_proto(get_store(tmp_path).store(5))
     state: State[int] = State(
         StateType.COMPLETED,
         "Cached",
@@ -178,7 +178,7 @@ def test_a_default_name_is_left_to_the_service() -> None:
 
 def test_data_in_the_process_takes_the_place_of_the_reference(tmp_path: Any) -> None:
     value = object()
-    message = states.Completed().to_proto(ResultStore(tmp_path).store([1]))
+    message = states.Completed().to_proto(get_store(tmp_path).store([1]))
     assert State.from_proto(message, value).result() is value
 
 

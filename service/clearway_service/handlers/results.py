@@ -1,0 +1,59 @@
+"""RPCs about results that are kept in the service's own storage."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+from clearway.v1 import result_pb2
+from clearway_service.clock import Clock
+from clearway_service.handlers import validation as valid
+from clearway_service.handlers.base import Handlers
+from clearway_service.pipeline import Pipeline
+from clearway_service.result_files import SCHEME, ResultFiles
+from clearway_service.settings import ServiceSettings
+from clearway_service.store.database import Database
+
+MAX_CHUNK = 4 * 1024 * 1024
+_DEFAULT_CHUNK = 1024 * 1024
+_MAX_OFFSET = 2**62
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+
+class ResultHandlers(Handlers):
+    """RPCs about results."""
+
+    def __init__(
+        self, pipeline: Pipeline, database: Database, settings: ServiceSettings, clock: Clock
+    ) -> None:
+        super().__init__(pipeline, database, settings, clock)
+        folder = settings.database.with_name(f"{settings.database.name}-results")
+        self._files = ResultFiles(folder, settings.max_result_bytes, settings.max_result_storage_bytes)
+
+    async def UploadResult(  # noqa: N802 - the RPC's name
+        self, request: result_pb2.UploadResultRequest
+    ) -> result_pb2.UploadResultResponse:
+        """Keep a piece of a result."""
+        upload_id = valid.required_id("upload_id", request.upload_id)
+        if not _SHA256.fullmatch(request.sha256):
+            raise valid.invalid("sha256", request.sha256, "64 lower-case hexadecimal digits")
+        valid.number("size", request.size, 0, self._settings.max_result_bytes)
+        valid.number("offset", request.offset, 0, _MAX_OFFSET)
+        if len(request.chunk) > MAX_CHUNK:
+            raise valid.invalid("chunk", f"{len(request.chunk):,} bytes", f"of {MAX_CHUNK:,} bytes at most")
+        received, location = await asyncio.to_thread(
+            self._files.write, upload_id, request.sha256, request.size, request.offset, request.chunk
+        )
+        return result_pb2.UploadResultResponse(received=received, location=location)
+
+    async def DownloadResult(  # noqa: N802 - the RPC's name
+        self, request: result_pb2.DownloadResultRequest
+    ) -> result_pb2.DownloadResultResponse:
+        """Answer a piece of a result."""
+        location = request.location
+        if not (location.startswith(SCHEME) and _SHA256.fullmatch(location.removeprefix(SCHEME))):
+            raise valid.invalid("location", location, f"{SCHEME} and 64 lower-case hexadecimal digits")
+        offset = valid.number("offset", request.offset, 0, _MAX_OFFSET)
+        length = valid.number("max_bytes", request.max_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
+        chunk, size = await asyncio.to_thread(self._files.read, location, offset, length)
+        return result_pb2.DownloadResultResponse(chunk=chunk, size=size)
