@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from clearway.task_runners import (
         ConcurrentTaskRunner,
+        ProcessPoolTaskRunner,
         SequentialTaskRunner,
         TaskRunner,
         ThreadPoolTaskRunner,
@@ -57,6 +58,7 @@ __all__ = [
     "Flow",
     "FlowRunContext",
     "Pending",
+    "ProcessPoolTaskRunner",
     "Retrying",
     "Running",
     "Scheduled",
@@ -104,6 +106,7 @@ _MODULES = {
     ),
     "task_runners": (
         "ConcurrentTaskRunner",
+        "ProcessPoolTaskRunner",
         "SequentialTaskRunner",
         "TaskRunner",
         "ThreadPoolTaskRunner",

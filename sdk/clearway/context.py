@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -212,6 +212,18 @@ def _look_after_prints() -> None:
     from clearway._prints import replace_print  # noqa: PLC0415 - most runs leave print() alone
 
     replace_print()
+
+
+def flow_run_in(context: Context) -> FlowRunContext:
+    """Return the flow run that code in ``context``, which is in one, belongs to."""
+    found = context[_flow_run]
+    assert found is not None
+    return found
+
+
+def tags_in(context: Context) -> frozenset[str]:
+    """Return the tags that are in force in ``context``."""
+    return context.get(_tags, frozenset())
 
 
 def current_tags() -> frozenset[str]:

@@ -10,12 +10,14 @@
     ├── MissingContext              (RuntimeError)     called outside the run that it needs
     ├── NestedTask                  (RuntimeError)     a task was called from within a task
     ├── Deadlock                    (RuntimeError)     waiting here would never end
+    ├── NotPicklable                (TypeError)        something cannot be sent to, or from, a worker process
     ├── MissingResult               (LookupError)      a result is gone, or is not what was written
     │   └── UntrustedResult                            a setting forbids to read it
     ├── RunFailure                                     a run has no result, and no exception of its own
     │   ├── FailedRun
     │   ├── CrashedRun
-    │   │   └── LostRun                                the service took this process for dead meanwhile
+    │   │   ├── LostRun                                the service took this process for dead meanwhile
+    │   │   └── WorkerDied                             the process that ran the code is gone
     │   ├── CancelledRun
     │   ├── UnfinishedRun
     │   └── UpstreamTaskError                          the run never began: something it depends on failed
@@ -89,6 +91,10 @@ class Deadlock(ClearwayError, RuntimeError):
     """Waiting for a run would never end, since it needs the event loop that the waiting would block."""
 
 
+class NotPicklable(ClearwayError, TypeError):
+    """An argument, a task or a result cannot be sent between this process and the one that runs its code."""
+
+
 class MissingResult(ClearwayError, LookupError):
     """A result cannot be read: it is gone, or what is there is not what was written.
 
@@ -130,6 +136,10 @@ class LostRun(CrashedRun):
     Raised where the run's code next asks something of Clearway. What it does after that counts no more: the
     slots that it held are others' by then.
     """
+
+
+class WorkerDied(CrashedRun):
+    """The process that ran the code ended before the code did: it was killed, or left by itself."""
 
 
 class CancelledRun(RunFailure):

@@ -140,6 +140,14 @@ def _set_up() -> None:
         _is_set_up = True
 
 
+def hand_on_to(handler: logging.Handler) -> None:
+    """Hand all lines of this process, which is at work for another one, to ``handler`` alone."""
+    global _is_set_up  # noqa: PLW0603 - one per process
+    with _lock:
+        _is_set_up = True
+        logging.getLogger().addHandler(handler)
+
+
 def _get_shipper() -> LogShipper:
     global _shipper  # noqa: PLW0603
     if _shipper is None:

@@ -11,16 +11,19 @@ executes it somewhere, and says how it ended. Runners of your own follow the pro
 from __future__ import annotations
 
 import enum
+import os
 from typing import Protocol
 
 __all__ = [
     "ConcurrentTaskRunner",
+    "ProcessPoolTaskRunner",
     "SequentialTaskRunner",
     "TaskCall",
     "TaskConcurrencyType",
     "TaskExecutor",
     "TaskRunner",
     "ThreadPoolTaskRunner",
+    "run_call",
 ]
 
 _MAX_WORKERS = 10_000
@@ -42,7 +45,9 @@ class TaskConcurrencyType(enum.Enum):
 class TaskCall(Protocol):
     """The code of one task run, to be executed once.
 
-    Any thread may do that, and the first time counts.
+    Either call ``run()`` on a thread of this process. Or send ``to_bytes()`` elsewhere, have ``run_call``
+    called with it there, and give what that returns to ``finish``. Where neither comes to an end, say so with
+    ``fail``. Any thread may do any of these; what ends the call first counts.
     """
 
     @property
@@ -59,12 +64,31 @@ class TaskCall(Protocol):
         """Execute the code in this thread, and see the run on its way. Raises nothing."""
         ...
 
+    def to_bytes(self) -> bytes:
+        """Return the call as bytes, for ``run_call`` in another process.
+
+        Raises:
+            NotPicklable: The task or an argument cannot be pickled; the message says which and why.
+        """
+        ...
+
+    def finish(self, reply: bytes) -> None:
+        """Take what ``run_call`` returned. Returns at once, and raises nothing."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """End the call with an exception, as if its code had raised it. Returns at once, and raises nothing.
+
+        A ``WorkerDied`` makes the run Crashed, or has it tried again if it has retries left.
+        """
+        ...
+
 
 class TaskExecutor(Protocol):
-    """A task runner at work for one flow run. Its methods are called by any thread."""
+    """A task runner at work for one flow run. Its methods are called by several threads, also at once."""
 
     def execute(self, call: TaskCall) -> None:
-        """Begin to execute a call. What is raised here fails the run."""
+        """Begin to execute a call, on a thread that may be held up a while. What is raised fails the run."""
         ...
 
     def cancel(self, call: TaskCall) -> None:
@@ -101,8 +125,8 @@ class SequentialTaskRunner:
     max_workers = 1
 
     def start(self) -> TaskExecutor:
-        """Return what needs nothing, since there is never anything to execute elsewhere."""
-        return _Threads()
+        """Return what is given nothing."""
+        return ConcurrentTaskRunner(max_workers=1).start()
 
     def __repr__(self) -> str:
         return "SequentialTaskRunner()"
@@ -137,7 +161,9 @@ class ConcurrentTaskRunner:
 
     def start(self) -> TaskExecutor:
         """Return what executes calls on this process's threads, which are started as they are needed."""
-        return _Threads()
+        from clearway._engine.threads import ThreadExecutor  # noqa: PLC0415 - loaded with the first run
+
+        return ThreadExecutor()
 
     def __repr__(self) -> str:
         given = "" if self._max_workers is None else f"max_workers={self._max_workers}"
@@ -148,19 +174,66 @@ class ThreadPoolTaskRunner(ConcurrentTaskRunner):
     """Runs ``max_workers`` tasks of a flow run at once: sync ones on threads, async ones on its loop."""
 
 
-class _Threads:
-    """Executes calls on this process's threads. Code on a thread cannot be stopped."""
+class ProcessPoolTaskRunner:
+    """Runs tasks, sync and async ones, in processes of their own, which work for one flow run.
 
-    def execute(self, call: TaskCall) -> None:
-        from clearway._engine.threads import get_threads  # noqa: PLC0415 - loaded with the first run
+    Tasks, arguments and results cross by cloudpickle. A worker process is started when a call needs one, and
+    does one call at a time. If it dies, the run that it was at is Crashed, or tried again if it has retries
+    left, and the others go on. It does not import the program's main module: tasks of that are sent along.
+    """
 
-        get_threads().submit(call.run)
+    concurrency_type = TaskConcurrencyType.PARALLEL
 
-    def cancel(self, call: TaskCall) -> None:
-        pass
+    def __init__(self, max_workers: int | None = None) -> None:
+        """Make a runner.
 
-    def stop(self) -> None:
-        pass
+        Args:
+            max_workers: How many processes one flow run has at once; by default as many as this process may
+                use CPUs.
+
+        Raises:
+            TypeError: ``max_workers`` is no whole number.
+            ValueError: It is not from 1 to 10,000.
+        """
+        self._max_workers = checked_max_workers(self, max_workers)
+
+    @property
+    def max_workers(self) -> int:
+        """How many processes one flow run has at once."""
+        return self._max_workers or _cpus()
+
+    def start(self) -> TaskExecutor:
+        """Return what executes calls in processes of a new pool.
+
+        Raises:
+            NotImplementedError: This is not a POSIX system.
+        """
+        from clearway._engine.process_pool import ProcessPool  # noqa: PLC0415 - few flows have one
+
+        return ProcessPool(self.max_workers)
+
+    def __repr__(self) -> str:
+        given = "" if self._max_workers is None else f"max_workers={self._max_workers}"
+        return f"{type(self).__name__}({given})"
+
+
+def run_call(data: bytes) -> bytes:
+    """Run the code of a task run in this process, which is not its flow's, in the context of its run.
+
+    Args:
+        data: What ``TaskCall.to_bytes`` returned. Runs code that is in it.
+
+    Returns:
+        What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
+    """
+    from clearway._engine.remote_code import run_call as run  # noqa: PLC0415 - for other processes only
+
+    return run(data)
+
+
+def _cpus() -> int:
+    count = getattr(os, "sched_getaffinity", None)
+    return len(count(0)) if count is not None else os.cpu_count() or 1
 
 
 def checked_max_workers(runner: object, max_workers: object) -> int | None:

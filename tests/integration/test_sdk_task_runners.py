@@ -15,6 +15,7 @@ import pytest
 
 from clearway import (
     ConcurrentTaskRunner,
+    ProcessPoolTaskRunner,
     SequentialTaskRunner,
     TaskRunner,
     ThreadPoolTaskRunner,
@@ -37,7 +38,13 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(
-    params=[ConcurrentTaskRunner(), ThreadPoolTaskRunner(max_workers=2), SequentialTaskRunner()], ids=repr
+    params=[
+        ConcurrentTaskRunner(),
+        ThreadPoolTaskRunner(max_workers=2),
+        SequentialTaskRunner(),
+        ProcessPoolTaskRunner(max_workers=2),
+    ],
+    ids=repr,
 )
 def runner(request: pytest.FixtureRequest) -> TaskRunner:
     """Return each task runner in turn."""

@@ -13,7 +13,8 @@ from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
 from clearway._engine.losses import unwatch, watch
 from clearway._engine.origins import NO_ORIGINS
-from clearway._engine.outcomes import as_data, interruption
+from clearway._engine.outcomes import interruption
+from clearway._engine.returned import as_data
 from clearway._engine.run_inputs import RunInputs
 from clearway._engine.scope import FlowScope
 from clearway._engine.started_runner import StartedRunner

@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from functools import partial
-from types import GeneratorType
 from typing import Any
 
 from clearway._engine.effects import Outcome, Work
 from clearway._engine.inputs import replace_upstreams
 from clearway._settings import get_settings
-from clearway.exceptions import MissingResult
+from clearway.exceptions import MissingResult, WorkerDied
 from clearway.futures import Future
 from clearway.results import StoredResult, forget_damaged, get_store
-from clearway.states import Completed, Failed, State
+from clearway.states import Completed, Crashed, Failed, State
 from clearway.v1 import state_pb2
 
 _log = logging.getLogger("clearway.engine")
@@ -59,13 +58,14 @@ def interruption(cause: BaseException) -> str:
     return f"interrupted by {describe(cause)}"
 
 
-def as_data(value: Any) -> Any:
-    """Return what a function returned; of a generator, which can be gone over but once, a list."""
-    return list(value) if type(value) is GeneratorType else value
+def task_state(outcome: Outcome, *, may_run_again: bool = False) -> State[Any]:
+    """Return the state that a task's code ended in; a state that it returned counts as given.
 
-
-def task_state(outcome: Outcome) -> State[Any]:
-    """Return the state that a task's code ended in; a state that it returned counts as given."""
+    Code that did not end because its process died has not failed. Where the run may run again it is put as a
+    failure nevertheless, since only failures are tried again.
+    """
+    if isinstance(outcome.error, WorkerDied) and not may_run_again:
+        return Crashed(outcome.error, message=str(outcome.error))
     if outcome.error is not None:
         return failed_state("Task", outcome.error)
     return _state_of(outcome.value)

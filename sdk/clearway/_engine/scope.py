@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clearway._engine.loop_thread import LoopThread
     from clearway._engine.started_runner import StartedRunner
     from clearway._engine.task_run import TaskRun
+    from clearway.tasks import Task
 
 _CLOSE_SECONDS = 10.0
 
@@ -38,6 +39,7 @@ class FlowScope:
         gate: The permits of submitted sync task runs.
         async_gate: The permits of submitted async task runs.
         origins: Which of the runs made which result.
+        portable: What the calls have in common that go to other processes; see ``remote_call``.
         guard: Held for a moment by whoever changes what several threads change.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
         log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
@@ -61,6 +63,7 @@ class FlowScope:
         self.loop = loop
         self.runner = runner
         self.gate, self.async_gate = runner.gates()
+        self.portable: dict[str | Task[..., Any], bytes] = {}
         self.guard = threading.Lock()
         self.origins = ResultOrigins()
         self.lost = ""

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from clearway._clock import get_clock
 from clearway._engine.bridge import call_soon
-from clearway._engine.effects import Admit, Effect, Execute, Propose, Sleep, Steps, WaitFor, Work
+from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._engine.hooks import CallHooks
 from clearway._engine.submitted_call import SubmittedCall
 from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
-from clearway._engine.threads import get_threads
+from clearway._engine.threads import ThreadExecutor, get_threads
 from clearway.exceptions import ClearwayError
 from clearway.futures import Future
 from clearway.v1.proposal_pb2 import Decision
@@ -225,7 +225,44 @@ class Submission:
         if self._executor is None:
             call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
         else:
-            self._executor.execute(SubmittedCall(self, effect))
+            call = SubmittedCall(self, effect)
+            if type(self._executor) is ThreadExecutor:
+                self._executor.execute(call)
+            else:
+                get_threads().submit(partial(self._hand_over, call))
+
+    def _hand_over(self, call: SubmittedCall) -> None:
+        """Give a call to the task runner, which may pickle and send it."""
+        assert self._executor is not None
+        self.run.stop = partial(self._executor.cancel, call)
+        try:
+            self._executor.execute(call)
+            if self.run.phase is Phase.ENDED:  # meanwhile, when nobody could stop it yet
+                self._executor.cancel(call)
+        except BaseException as error:  # noqa: BLE001 - of the task runner, or an argument cannot be pickled
+            call.fail(error)
+
+    def portable_call(self) -> bytes:
+        """Return the code to be run as bytes."""
+        from clearway._engine.remote_call import dump_call  # noqa: PLC0415 - few flows use other processes
+
+        return dump_call(self.run.context(), self._context, self.run.scope.portable)
+
+    def executed(self, ended: Callable[[], Outcome]) -> None:
+        """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""
+        get_threads().submit(partial(self._in_thread, partial(self._executed, ended)))
+
+    def _executed(self, ended: Callable[[], Outcome]) -> None:
+        self.run.stop = None
+        try:
+            outcome = ended()
+        except Exception as error:  # noqa: BLE001 - it cannot be read
+            outcome = Outcome(error=error)
+        except BaseException as error:  # noqa: BLE001 - SystemExit, say
+            self.advance(self.steps.throw, error)
+            return
+        self._worked = True
+        self.advance(self.steps.send, outcome)
 
     def execute_here(self, effect: Execute | CallHooks) -> None:
         """Run the code in this thread, and take the steps that follow."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
+
+from clearway._engine.effects import Outcome
 
 if TYPE_CHECKING:
     from clearway._engine.effects import Execute
@@ -26,7 +29,38 @@ class SubmittedCall:
         if submission is not None:
             submission.execute_here(self._effect)
 
+    def to_bytes(self) -> bytes:
+        """Return the call as bytes."""
+        submission = self._submission
+        if submission is None:
+            raise RuntimeError(f"the call of the task run {self.name!r} has ended already")
+        return submission.portable_call()
+
+    def finish(self, reply: bytes) -> None:
+        """Take what ``run_call`` returned."""
+        submission = self._take()
+        if submission is not None:
+            submission.executed(partial(_read, reply))
+
+    def fail(self, error: BaseException) -> None:
+        """End the call with an exception."""
+        submission = self._take()
+        if submission is not None:
+            submission.executed(partial(_failed, error))
+
     def _take(self) -> Submission | None:
         """Return the submission that waits for the call, once."""
         submission, self._submission = self._submission, None
         return submission
+
+
+def _read(reply: bytes) -> Outcome:
+    from clearway._engine.remote_call import read_reply  # noqa: PLC0415 - few flows use other processes
+
+    return read_reply(reply)
+
+
+def _failed(error: BaseException) -> Outcome:
+    if isinstance(error, Exception):
+        return Outcome(error=error)
+    raise error

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.effects import Execute
-from clearway._engine.outcomes import as_data, describe, interruption
+from clearway._engine.outcomes import describe, interruption
+from clearway._engine.returned import as_data
 from clearway._engine.run_inputs import NO_INPUTS, NOTHING_MAPPED, RunInputs
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
@@ -149,7 +150,7 @@ class TaskRun:
         """
         made_by = self.task.task_run_name
         if made_by is not None:
-            with unshielded(), task_run_entered(self._context()):
+            with unshielded(), task_run_entered(self.context()):
                 owner = f"the task {self.task.name!r}"
                 self.name = make_run_name("task_run_name", owner, made_by, self._parameters)
             self.future.name = self.name
@@ -162,7 +163,7 @@ class TaskRun:
         """
         make_key = self.task.cache_key_fn
         if make_key is not None:
-            with unshielded(), task_run_entered(self._context()) as context:
+            with unshielded(), task_run_entered(self.context()) as context:
                 self.cache_key = self.task.checked_cache_key(make_key(context, dict(self._parameters)))
 
     # What the run proposes.
@@ -260,12 +261,17 @@ class TaskRun:
         self._run_count += 1
         return Execute(self._call_async if self.task.is_async else self._call)
 
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the service lets the run begin again if it fails now, as far as this process knows."""
+        return self._run_count <= self.task.retries
+
     def _call(self) -> Any:
-        with task_run_entered(self._context()):
+        with task_run_entered(self.context()):
             return as_data(self.task.signature.call(self._parameters))
 
     async def _call_async(self) -> Any:
-        with task_run_entered(self._context()):
+        with task_run_entered(self.context()):
             if self.stop is not None:  # submitted: its asyncio task is nobody else's
                 return as_data(await self.task.signature.call(self._parameters))
             from clearway._engine.stoppable import stoppable  # noqa: PLC0415 - sync flows need no asyncio
@@ -273,7 +279,8 @@ class TaskRun:
             with stoppable(self):
                 return as_data(await self.task.signature.call(self._parameters))
 
-    def _context(self) -> TaskRunContext:
+    def context(self) -> TaskRunContext:
+        """Return what the code finds out about its run."""
         log_prints = self.task.log_prints
         return TaskRunContext(
             self.task,
@@ -298,7 +305,7 @@ class TaskRun:
             state,
             lambda: GET_TASK_RUN.start(self.scope.transport, GetTaskRunRequest(id=self.run_id)),
             lambda answer, state: replace(KnownRun.from_proto(answer.task_run), state=state),
-            lambda: task_run_entered(self._context()),
+            lambda: task_run_entered(self.context()),
             self.scope,
             self.log,
         )
@@ -399,7 +406,8 @@ class TaskRun:
         return self.own_state(Pending())
 
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
-        return self.scope.event_loop() if self.task.is_async else None
+        here = self.task.is_async and not self.scope.runner.takes_async
+        return self.scope.event_loop() if here else None
 
     def waits_for(self) -> list[Future[Any]]:
         return self.inputs.unfinished()

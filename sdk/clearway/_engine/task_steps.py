@@ -55,7 +55,7 @@ def _whole(run: TaskRun) -> Steps:
             outcome: Outcome = yield run.execution()
             if outcome.error is not None and run.phase is not Phase.ENDED:
                 run.log().error("its code raised an exception", exc_info=outcome.error)
-            state = yield from _end(run, task_state(outcome))
+            state = yield from _end(run, task_state(outcome, may_run_again=run.may_run_again))
             if state is None:
                 yield ADMIT
     return state

@@ -8,6 +8,10 @@ import threading
 from _thread import LockType, allocate_lock
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clearway.task_runners import TaskCall
 
 _IDLE_SECONDS = 10.0
 
@@ -83,6 +87,20 @@ class Threads:
                 return False
         lock.acquire()  # woken in the moment between
         return True
+
+
+class ThreadExecutor:
+    """Executes the calls of task runs on this process's threads. Code on a thread cannot be stopped."""
+
+    def execute(self, call: TaskCall) -> None:
+        """Begin to execute a call. Returns at once."""
+        get_threads().submit(call.run)
+
+    def cancel(self, call: TaskCall) -> None:
+        """Do nothing; how the call ends counts no more."""
+
+    def stop(self) -> None:
+        """Do nothing; threads that have nothing to do end by themselves."""
 
 
 _threads = Threads("clearway-worker")

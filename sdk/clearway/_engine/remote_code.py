@@ -1,0 +1,78 @@
+"""Running the code of a task run in another process than its flow's."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+from contextvars import copy_context
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from clearway import _portable
+from clearway._engine.returned import as_data
+from clearway._portable_errors import pack
+from clearway.context import flow_run_entered, task_run_entered
+from clearway.exceptions import NotPicklable
+
+if TYPE_CHECKING:
+    from clearway.context import TaskRunContext
+
+_MAX_KEPT = 256
+
+_kept: dict[bytes, Any] = {}
+
+
+def run_call(data: bytes) -> bytes:
+    """Run the code of a task run here, in the context of its run.
+
+    Args:
+        data: What ``TaskCall.to_bytes`` returned. Runs code that is in it.
+
+    Returns:
+        What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
+    """
+    try:
+        value = copy_context().run(_run, data)
+    except BaseException as error:  # noqa: BLE001 - the flow's process decides what it means
+        return pickle.dumps(("error", pack(error)))
+    try:
+        return pickle.dumps(("value", _portable.dumps(value)))
+    except Exception as error:  # noqa: BLE001 - as above
+        return pickle.dumps(("error", pack(_not_picklable(value, error))))
+
+
+def _run(data: bytes) -> Any:
+    of_task, of_flow_run, body = pickle.loads(data)  # noqa: S301 - of the flow that this is a worker of
+    task, flow_run = _load(of_task), _load(of_flow_run)
+    alone, parameters, in_force = _portable.loads(body)
+    context: TaskRunContext = replace(alone, task=task, parameters=parameters)
+    with flow_run_entered(flow_run, in_force), task_run_entered(context):
+        value = task.signature.call(parameters)
+        return as_data(_awaited(value) if inspect.isawaitable(value) else value)
+
+
+def _awaited(value: Any) -> Any:
+    import asyncio  # noqa: PLC0415 - most tasks are sync
+
+    async def wait() -> Any:
+        return await value
+
+    return asyncio.run(wait())
+
+
+def _load(body: bytes) -> Any:
+    """Return what the bytes say; of equal bytes the same object, so that a task keeps its globals."""
+    if body not in _kept:
+        if len(_kept) >= _MAX_KEPT:
+            _kept.clear()
+        _kept[body] = _portable.loads(body)
+    return _kept[body]
+
+
+def _not_picklable(value: Any, error: Exception) -> NotPicklable:
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    return NotPicklable(
+        f"what the task returned, of type {kind}, cannot be sent back from its worker process: "
+        f"{type(error).__name__}: {error}; return something that can be pickled, such as plain data, or run "
+        "the flow with a ThreadPoolTaskRunner"
+    )
