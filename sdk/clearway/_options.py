@@ -83,6 +83,13 @@ def checked_log_prints(owner: str, given: object) -> bool | None:
     )
 
 
+def checked_choice(option: str, owner: str, given: object) -> bool | None:
+    """Return a choice, None where others decide; raises as ``checked_name``."""
+    if given is None or isinstance(given, bool):
+        return given
+    raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False, or None for the default")
+
+
 def checked_expiration(owner: str, expiration: object) -> timedelta | None:
     """Return how long a cache entry is served; raises as ``checked_name``."""
     if expiration is None:

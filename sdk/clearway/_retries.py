@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from clearway._definition_warnings import warn_of_definition
 from clearway._options import MAX_DELAY, checked_delay
 
 RetryDelays: TypeAlias = Sequence[float] | Callable[[int], Sequence[float]]
+
+RetryConditionFn: TypeAlias = Callable[..., Any]
+"""``(task, task_run, state)``, sync or async, returning a bool."""
 
 _MAX_DELAYS = 50
 _MAX_JITTER = 100
@@ -82,3 +85,16 @@ def checked_jitter(owner: str, factor: object) -> float | None:
     if not 0 <= factor <= _MAX_JITTER:
         raise ValueError(f"retry_jitter_factor of {owner} is {factor}; it must be from 0 to {_MAX_JITTER}")
     return float(factor)
+
+
+def checked_condition(owner: str, given: object) -> RetryConditionFn | None:
+    """Return a function that says whether to try again.
+
+    Raises:
+        TypeError: It is no function.
+    """
+    if given is None or callable(given):
+        return given
+    raise TypeError(
+        f"retry_condition_fn of {owner} is {given!r}; it must be a function of (task, task_run, state)"
+    )

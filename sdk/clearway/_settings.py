@@ -41,6 +41,7 @@ class Settings:
         database: The embedded engine's SQLite file.
         logging_level: The least level of log lines of runs that are shown and sent.
         logging_log_prints: Whether ``print()`` in flows and tasks that do not say becomes log lines.
+        tasks_refresh_cache: Whether tasks that do not say run although the cache has their key.
         max_threads: How many threads a flow's submitted tasks share at most.
         reconnect_timeout: For how many seconds a server that was reached before may be away.
         debug: Whether tracebacks show the frames of Clearway itself too.
@@ -57,6 +58,7 @@ class Settings:
     database: Path
     logging_level: int
     logging_log_prints: bool
+    tasks_refresh_cache: bool
     max_threads: int
     reconnect_timeout: float
     debug: bool
@@ -170,6 +172,7 @@ _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "database": lambda home: str(home / "clearway.db"),
     "logging_level": lambda _: "INFO",
     "logging_log_prints": lambda _: False,
+    "tasks_refresh_cache": lambda _: False,
     "max_threads": lambda _: 64,
     "reconnect_timeout": lambda _: 60,
     "debug": lambda _: False,
@@ -186,6 +189,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "database": _path,
     "logging_level": _level,
     "logging_log_prints": _flag,
+    "tasks_refresh_cache": _flag,
     "max_threads": _threads,
     "reconnect_timeout": _seconds,
     "debug": _flag,

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from clearway._hooks import TaskHook, TaskHooks
 from clearway._options import (
+    checked_choice,
     checked_expiration,
     checked_log_prints,
     checked_name,
     checked_retries,
     checked_version,
 )
-from clearway._retries import RetryDelays, checked_delays, checked_jitter, exponential_backoff
+from clearway._retries import (
+    RetryConditionFn,
+    RetryDelays,
+    checked_condition,
+    checked_delays,
+    checked_jitter,
+    exponential_backoff,
+)
 from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 from clearway._task_calls import TaskCalls
@@ -47,10 +55,12 @@ class Task(TaskCalls[P, R], TaskHooks):
         version: As its author names it.
         cache_key_fn: Makes a run's cache key of its context and its arguments by parameter.
         cache_expiration: How long a result is served from the cache; None for ever.
+        refresh_cache: Whether its runs replace what the cache has; None for what the setting says.
         retries: How many times a failed run is tried again.
         retry_delay_seconds: How long it waits before each retry: a number, or a list of them, of which the
             last holds for all further retries.
         retry_jitter_factor: How far these delays are spread at random; None for not at all.
+        retry_condition_fn: Says of a failed run whether it is tried again; None for always.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its flow does.
         task_run_name: How its runs are named: a template, or a function; None for its name and a number.
         hooks: What is called when a run enters a state, by option: ``on_running``, ``on_completion``,
@@ -69,9 +79,11 @@ class Task(TaskCalls[P, R], TaskHooks):
         version: str | None = None,
         cache_key_fn: CacheKeyFn | None = None,
         cache_expiration: timedelta | None = None,
+        refresh_cache: bool | None = None,
         retries: int = 0,
         retry_delay_seconds: float | RetryDelays = 0,
         retry_jitter_factor: float | None = None,
+        retry_condition_fn: RetryConditionFn | None = None,
         log_prints: bool | None = None,
         task_run_name: RunName | None = None,
         on_completion: Iterable[TaskHook] | None = None,
@@ -102,10 +114,12 @@ class Task(TaskCalls[P, R], TaskHooks):
         self.version = checked_version(owner, version)
         self.cache_key_fn = cache_key_fn
         self.cache_expiration = checked_expiration(owner, cache_expiration)
+        self.refresh_cache = checked_choice("refresh_cache", owner, refresh_cache)
         self.retries = checked_retries(owner, retries)
         self._retry_delays = retry_delay_seconds
         self.retry_delay_seconds = checked_delays(owner, retry_delay_seconds, self.retries)
         self.retry_jitter_factor = checked_jitter(owner, retry_jitter_factor)
+        self.retry_condition_fn = checked_condition(owner, retry_condition_fn)
         self.is_async = _is_async(fn)
         self.signature = CallSignature(fn, self.name)
         self.log_prints = checked_log_prints(owner, log_prints)
@@ -129,9 +143,11 @@ class Task(TaskCalls[P, R], TaskHooks):
         version: str | None = _KEEP,
         cache_key_fn: CacheKeyFn | None = _KEEP,
         cache_expiration: timedelta | None = _KEEP,
+        refresh_cache: bool | None = _KEEP,
         retries: int = _KEEP,
         retry_delay_seconds: float | RetryDelays = _KEEP,
         retry_jitter_factor: float | None = _KEEP,
+        retry_condition_fn: RetryConditionFn | None = _KEEP,
         log_prints: bool | None = _KEEP,
         task_run_name: RunName | None = _KEEP,
         on_completion: Iterable[TaskHook] | None = _KEEP,
@@ -146,11 +162,13 @@ class Task(TaskCalls[P, R], TaskHooks):
             "version": version,
             "cache_key_fn": cache_key_fn,
             "cache_expiration": cache_expiration,
+            "refresh_cache": refresh_cache,
             "retries": retries,
             "retry_delay_seconds": self._retry_delays
             if retry_delay_seconds is _KEEP
             else retry_delay_seconds,
             "retry_jitter_factor": retry_jitter_factor,
+            "retry_condition_fn": retry_condition_fn,
             "log_prints": log_prints,
             "task_run_name": task_run_name,
         }
@@ -158,6 +176,14 @@ class Task(TaskCalls[P, R], TaskHooks):
         kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
         kept |= {event: self.hooks.get(event) for event, value in hooks.items() if value is _KEEP}
         return Task(self.fn, **{**given, **hooks, **kept})
+
+    def refreshes_cache(self) -> bool:
+        """Return whether a run passes the cache by, and replaces what it has."""
+        if self.refresh_cache is not None:
+            return self.refresh_cache
+        from clearway._settings import get_settings  # noqa: PLC0415 - not needed to define a task
+
+        return get_settings().tasks_refresh_cache
 
     def checked_cache_key(self, key: object) -> str:
         """Return what ``cache_key_fn`` made, empty for no key.
@@ -199,9 +225,11 @@ def task(
     version: str | None = None,
     cache_key_fn: CacheKeyFn | None = None,
     cache_expiration: timedelta | None = None,
+    refresh_cache: bool | None = None,
     retries: int = 0,
     retry_delay_seconds: float | RetryDelays = 0,
     retry_jitter_factor: float | None = None,
+    retry_condition_fn: RetryConditionFn | None = None,
     log_prints: bool | None = None,
     task_run_name: RunName | None = None,
     on_completion: Iterable[TaskHook] | None = None,
@@ -222,12 +250,16 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             whose key was completed before has that result without running. None is no key. See
             ``task_input_hash``.
             ``cache_expiration``: a timedelta for which a result is served; by default for ever.
+            ``refresh_cache``: run although the cache has the key, and replace what it has; by default as the
+            setting ``CLEARWAY_TASKS_REFRESH_CACHE`` says, which is False.
             ``retries``: how many times a failed run is tried again.
             ``retry_delay_seconds``: how long it waits before each retry: a number of seconds; a list of them,
             of which the last holds for all further retries; or a function that makes a list of the number of
             retries, such as ``exponential_backoff(10)``.
             ``retry_jitter_factor``: spread the delays at random, each up to so much longer: with 0.5 up to
             half as long again. Their mean stays what it was.
+            ``retry_condition_fn``: a function ``(task, task_run, state)``, sync or async, that says of a run
+            that failed with a retry left whether it is tried again. Where it raises, it is not.
             ``log_prints``: make INFO lines of the run of what its code prints; by default as its flow does.
             ``task_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {path}"``, or a function without parameters, which may look at ``clearway.runtime``.

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from clearway import flow, get_client, task, task_input_hash
+from clearway._settings import forget_settings
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -275,3 +276,38 @@ def test_a_warning_names_the_argument_that_makes_no_key(caplog: pytest.LogCaptur
         assert using() == 3
     assert "argument 'x', a generator" in caplog.text
     assert last_flow_run("using").state.is_completed()
+
+
+@pytest.mark.parametrize("by_setting", [False, True])
+def test_a_run_that_refreshes_the_cache_runs_and_replaces_what_it_has(
+    by_setting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+
+    @task(cache_key_fn=static("refreshed"))
+    def count() -> int:
+        return next(numbers)
+
+    @flow
+    def counting() -> int:
+        return count()
+
+    @flow
+    def refreshing() -> int:
+        return count() if by_setting else count.with_options(refresh_cache=True)()
+
+    assert [counting(), counting()] == [0, 0]
+    if by_setting:
+        monkeypatch.setenv("CLEARWAY_TASKS_REFRESH_CACHE", "true")
+        forget_settings()
+        never = count.with_options(refresh_cache=False)
+
+        @flow
+        def stale() -> int:
+            return never()
+
+        assert stale() == 0
+    assert refreshing() == 1
+    monkeypatch.delenv("CLEARWAY_TASKS_REFRESH_CACHE", raising=False)
+    forget_settings()
+    assert counting() == 1

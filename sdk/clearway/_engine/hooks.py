@@ -45,48 +45,69 @@ class CallHooks:
     scope: FlowScope | None
     log: Callable[[], RunLogger]
 
-    def block(self) -> None:
+    def block(self) -> Any:
         """Call one after the other in this thread, async ones on an event loop beside it."""
         try:
-            answer = self.ask()
-            wait_told(answer)
-            run = self.read(answer.result(), self.state)
+            run = self.known()
         except ClearwayError as error:
             self._not_called(error)
             return
         for hook in self.owner.hooks_for(self.state):
             try:
-                with unshielded(), self.entered():
-                    called = hook(self.owner, run, self.state)
-                    if inspect.iscoroutine(called):
-                        self._block_on(called)
+                self.call(hook, run)
             except Exception:  # noqa: BLE001 - the user's
                 self._raised(hook)
 
-    async def wait(self) -> None:
+    async def wait(self) -> Any:
         """Call one after the other, sync ones in another thread."""
+        try:
+            run = await self.known_async()
+        except ClearwayError as error:
+            self._not_called(error)
+            return
+        for hook in self.owner.hooks_for(self.state):
+            try:
+                await self.call_async(hook, run)
+            except Exception:  # noqa: BLE001 - the user's
+                self._raised(hook)
+
+    def known(self) -> Any:
+        """Return the run as the service knows it.
+
+        Raises:
+            ClearwayError: The service could not be asked.
+        """
+        answer = self.ask()
+        wait_told(answer)
+        return self.read(answer.result(), self.state)
+
+    async def known_async(self) -> Any:
+        """Return the run as the service knows it; raises as ``known``."""
+        from clearway._engine.bridge import settled  # noqa: PLC0415 - sync flows need no asyncio
+
+        return self.read(await settled(self.ask()), self.state)
+
+    def call(self, function: Callable[..., Any], run: Any) -> Any:
+        """Call a user's function, and return what it returns.
+
+        Raises:
+            Exception: What it raises.
+        """
+        with unshielded(), self.entered():
+            called = function(self.owner, run, self.state)
+            return self._block_on(called) if inspect.iscoroutine(called) else called
+
+    async def call_async(self, function: Callable[..., Any], run: Any) -> Any:
+        """Call a user's function, a sync one in another thread; raises as ``call``."""
         import asyncio  # noqa: PLC0415 - sync flows need no asyncio
 
-        from clearway._engine.bridge import settled  # noqa: PLC0415
+        with self.entered():
+            if inspect.iscoroutinefunction(function):
+                return await function(self.owner, run, self.state)
+            called = await asyncio.to_thread(function, self.owner, run, self.state)
+            return await called if inspect.iscoroutine(called) else called
 
-        try:
-            run = self.read(await settled(self.ask()), self.state)
-        except ClearwayError as error:
-            self._not_called(error)
-            return
-        for hook in self.owner.hooks_for(self.state):
-            try:
-                with self.entered():
-                    if inspect.iscoroutinefunction(hook):
-                        await hook(self.owner, run, self.state)
-                        continue
-                    called = await asyncio.to_thread(hook, self.owner, run, self.state)
-                    if inspect.iscoroutine(called):
-                        await called
-            except Exception:  # noqa: BLE001 - the user's
-                self._raised(hook)
-
-    def _block_on(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def _block_on(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run an async hook on a loop beside the flow, since the flow's own may stand still meanwhile."""
         if self.scope is not None:
             done = self.scope.loop_thread().submit(coroutine)
@@ -98,7 +119,7 @@ class CallHooks:
             done = loop_thread.submit(coroutine)
             wait_told(done)
             loop_thread.close(_CLOSE_SECONDS)
-        done.result()
+        return done.result()
 
     def _raised(self, hook: Callable[..., Any]) -> None:
         self.log().exception(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from clearway._engine.hooks import CallHooks
     from clearway._engine.inputs import Found
+    from clearway._engine.retry_condition import AskCondition
     from clearway._engine.scope import FlowScope
     from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
@@ -296,11 +297,22 @@ class TaskRun:
     def call_hooks(self, state: State[Any]) -> CallHooks:
         """Return the calls of the task's hooks for a state that the run has entered."""
         from clearway._engine.hooks import CallHooks  # noqa: PLC0415 - most tasks have none
-        from clearway._methods import GET_TASK_RUN  # noqa: PLC0415
+
+        return CallHooks(*self._for_users(state))
+
+    def ask_condition(self, state: State[Any], condition: Callable[..., Any]) -> AskCondition:
+        """Return the question whether the run is to be tried again after a failure."""
+        from clearway._engine.retry_condition import AskCondition  # noqa: PLC0415 - most tasks have none
+
+        return AskCondition(*self._for_users(self.own_state(state)), condition)  # type: ignore[call-arg]  # the tuple has all others
+
+    def _for_users(self, state: State[Any]) -> tuple[Any, ...]:
+        """Return what ``CallHooks`` needs to call a user's function about the run."""
+        from clearway._methods import GET_TASK_RUN  # noqa: PLC0415 - most tasks have no such functions
         from clearway.schemas import TaskRun as KnownRun  # noqa: PLC0415
         from clearway.v1.task_run_pb2 import GetTaskRunRequest  # noqa: PLC0415
 
-        return CallHooks(
+        return (
             self.task,
             state,
             lambda: GET_TASK_RUN.start(self.scope.transport, GetTaskRunRequest(id=self.run_id)),

@@ -92,6 +92,7 @@ def _start(run: TaskRun) -> _Part:
         message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
         if run.cache_key and not run.repairs:  # what is computed anew is not looked up
             message.details.cache_key = run.cache_key
+            message.details.refresh_cache = run.task.refreshes_cache()
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
         if answer == "accept":
@@ -129,6 +130,9 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
         message.details.cache_key = run.cache_key
         if run.task.cache_expiration is not None:
             message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
+    condition = run.task.retry_condition_fn
+    if condition is not None and end.is_failed() and run.phase is Phase.RUNNING:
+        message.details.no_retry = not (yield run.ask_condition(end, condition))
     run.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
         run.scope.send(run.propose(message), run.check_end)

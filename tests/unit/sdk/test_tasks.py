@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearway import Task, task
+from clearway import State, Task, task
 from clearway.context import TaskRunContext
 from clearway.exceptions import MissingContext, ParameterBindError, ReservedArgument
 
@@ -21,6 +21,10 @@ def make_key(context: TaskRunContext, parameters: dict[str, Any]) -> str:
     return f"{context.flow_run_id}-{parameters}"
 
 
+def only_timeouts(_task: object, _run: object, state: State[Any]) -> bool:
+    return isinstance(state.result(raise_on_failure=False), TimeoutError)
+
+
 OPTIONS: dict[str, Any] = {
     "name": "sum",
     "description": "adds",
@@ -28,9 +32,11 @@ OPTIONS: dict[str, Any] = {
     "version": "1.2",
     "cache_key_fn": make_key,
     "cache_expiration": timedelta(days=1),
+    "refresh_cache": True,
     "retries": 3,
     "retry_delay_seconds": 1.5,
     "retry_jitter_factor": 0.5,
+    "retry_condition_fn": only_timeouts,
 }
 
 
@@ -104,6 +110,8 @@ def test_the_task_key_is_of_name_qualified_name_and_tags() -> None:
         ({"retry_jitter_factor": -0.1}, ValueError, "from 0 to 100"),
         ({"retry_jitter_factor": float("nan")}, ValueError, "from 0 to 100"),
         ({"retry_jitter_factor": "a lot"}, TypeError, "retry_jitter_factor of the task 'add' is 'a lot'"),
+        ({"retry_condition_fn": True}, TypeError, "retry_condition_fn of the task 'add' is True"),
+        ({"refresh_cache": "yes"}, TypeError, "refresh_cache of the task 'add' is 'yes'"),
         ({"tags": "small"}, TypeError, r"such as \['small'\]"),
         ({"tags": [1]}, TypeError, "tag 1 is of type int"),
         ({"tags": 5}, TypeError, "list or set of strings"),
