@@ -19,6 +19,7 @@ from clearway.exceptions import InvalidSetting
 
 PROFILE = "profile.toml"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_DISPLAYS = ("auto", "always", "never")
 _MAX_PORT = 65_535
 _MAX_INLINE = 65_536
 _MAX_THREADS = 10_000
@@ -45,6 +46,8 @@ class Settings:
         max_threads: How many threads a flow's submitted tasks share at most.
         reconnect_timeout: For how many seconds a server that was reached before may be away.
         debug: Whether tracebacks show the frames of Clearway itself too.
+        logging_extra_loggers: Loggers whose lines, where a run logs them, are kept like the run's own.
+        display: When a flow's progress is drawn on the terminal: ``auto``, ``always`` or ``never``.
     """
 
     home: Path
@@ -62,6 +65,8 @@ class Settings:
     max_threads: int
     reconnect_timeout: float
     debug: bool
+    logging_extra_loggers: tuple[str, ...]
+    display: str
 
 
 def _path(value: object) -> Path:
@@ -161,6 +166,20 @@ def _key(value: object) -> str:
     return value
 
 
+def _names(value: object) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError('names of loggers with commas between them, such as "sqlalchemy.engine,my_package"')
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def _display(value: object) -> str:
+    word = value.lower() if isinstance(value, str) else ""
+    if word not in _DISPLAYS:
+        raise ValueError(f"one of {', '.join(_DISPLAYS)}")
+    return word
+
+
 _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "address": lambda _: "",
     "local_storage_path": lambda home: str(home / "storage"),
@@ -176,6 +195,8 @@ _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "max_threads": lambda _: 64,
     "reconnect_timeout": lambda _: 60,
     "debug": lambda _: False,
+    "logging_extra_loggers": lambda _: "",
+    "display": lambda _: "auto",
 }
 _READERS: dict[str, Callable[[object], Any]] = {
     "home": _path,
@@ -193,6 +214,8 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "max_threads": _threads,
     "reconnect_timeout": _seconds,
     "debug": _flag,
+    "logging_extra_loggers": _names,
+    "display": _display,
 }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from clearway._settings import get_settings
 from clearway._version import VERSION
@@ -103,6 +105,11 @@ def hello() -> Hello:
     )
 
 
+_log = logging.getLogger("clearway.transport")
+
+_HURRY_SECONDS: Final = 30.0
+
+_hurried = -_HURRY_SECONDS
 _lock = threading.Lock()
 _transport: Transport | None = None
 _last_words: list[Callable[[], None]] = []
@@ -174,6 +181,21 @@ def exchange_transport(transport: Transport | None) -> Transport | None:
     return before
 
 
+def hurry() -> None:
+    """Note that the user was asked to wait and would not: the exit of this process is not to wait either."""
+    global _hurried  # noqa: PLW0603 - one per process
+    _hurried = time.monotonic()
+
+
+def _at_exit() -> None:
+    if time.monotonic() - _hurried < _HURRY_SECONDS:
+        return
+    try:
+        disconnect()
+    except KeyboardInterrupt:
+        _log.warning("interrupted while the connection was being closed; what was not sent by then is lost")
+
+
 def _after_fork_in_child() -> None:
     # What the parent opened stays the parent's: the child has none of its threads, and must not use its
     # sockets or database connections. It is kept from being collected, since that would close them.
@@ -186,5 +208,5 @@ def _after_fork_in_child() -> None:
 
 _inherited: Transport | None = None
 
-atexit.register(disconnect)
+atexit.register(_at_exit)
 os.register_at_fork(after_in_child=_after_fork_in_child)

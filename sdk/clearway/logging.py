@@ -59,13 +59,13 @@ def run_logger(flow_run_id: str, task_run_id: str, name: str) -> RunLogger:
         name: The run's name.
     """
     _set_up()
+    logger = logging.getLogger(TASK_RUN_LOGGER if task_run_id else FLOW_RUN_LOGGER)
+    return RunLogger(logger, _run_facts(flow_run_id, task_run_id, name))
+
+
+def _run_facts(flow_run_id: str, task_run_id: str, name: str) -> dict[str, str]:
     kind = "Task" if task_run_id else "Flow"
-    extra = {
-        "flow_run_id": flow_run_id,
-        "task_run_id": task_run_id,
-        "run_title": f"{kind} run {name!r}",
-    }
-    return RunLogger(logging.getLogger(TASK_RUN_LOGGER if task_run_id else FLOW_RUN_LOGGER), extra)
+    return {"flow_run_id": flow_run_id, "task_run_id": task_run_id, "run_title": f"{kind} run {name!r}"}
 
 
 def flush_logs() -> Future[None]:
@@ -98,23 +98,44 @@ class _TerminalHandler(logging.StreamHandler[TextIO]):
         return sys.stderr
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if logging.getLogger().handlers:
+        if any(type(handler) is not _ServiceHandler for handler in logging.getLogger().handlers):
             return False
+        _name_run(record)
         if not hasattr(record, "run_title"):
             record.run_title = record.name
-        return bool(super().filter(record))
+        return _once(record, "clearway_shown") and bool(super().filter(record))
 
 
 class _ServiceHandler(logging.Handler):
     """Hands the lines of runs to the shipper; takes microseconds."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not hasattr(record, "flow_run_id"):
+        _name_run(record)
+        if not hasattr(record, "flow_run_id") or not _once(record, "clearway_taken"):
             return
         try:
             _get_shipper().add(record, self.format(record))
         except Exception:  # noqa: BLE001 - a line with a wrong % must not stop the run: logging's own rule
             self.handleError(record)
+
+
+def _name_run(record: logging.LogRecord) -> None:
+    """Note in a record of any logger which run the caller is in, if in any."""
+    if hasattr(record, "flow_run_id"):
+        return
+    from clearway.context import current_run  # noqa: PLC0415 - loads what runs need
+
+    run = current_run()
+    if run is not None:
+        vars(record).update(_run_facts(run.flow_run_id, run.task_run_id, run.name))
+
+
+def _once(record: logging.LogRecord, mark: str) -> bool:
+    """Return whether a record comes the first time: a logger and its parent may both have our handlers."""
+    if hasattr(record, mark):
+        return False
+    setattr(record, mark, True)
+    return True
 
 
 _lock = threading.Lock()
@@ -135,8 +156,16 @@ def _set_up() -> None:
             ours.setLevel(get_settings().logging_level)
         if not ours.handlers:
             ours.addHandler(_TerminalHandler())
+        to_service = _ServiceHandler()
         for name in (FLOW_RUN_LOGGER, TASK_RUN_LOGGER):
-            logging.getLogger(name).addHandler(_ServiceHandler())
+            logging.getLogger(name).addHandler(to_service)
+        for name in get_settings().logging_extra_loggers:
+            extra = logging.getLogger(name)
+            if extra.level == logging.NOTSET:
+                extra.setLevel(get_settings().logging_level)
+            extra.addHandler(to_service)
+            if extra is not logging.getLogger():
+                extra.addHandler(_TerminalHandler())
         _is_set_up = True
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
 import clearway.logging as run_logging
-from clearway._transport import connect, disconnect
+from clearway import flow, task
+from clearway._settings import forget_settings
+from clearway._transport import connect, current_transport, disconnect
 from clearway.client import get_client
 from clearway.exceptions import MissingContext
 from clearway.logging import flush_logs, get_run_logger, run_logger
@@ -82,11 +84,11 @@ def test_a_line_that_the_service_refuses_harms_no_other(
 ) -> None:
     no_other_handlers()
     flow_run_id = create_flow_run(connect())
+    run_logger(flow_run_id, "", "brisk-otter").info("here")
     run_logger("no UUID", "", "stranger").info("who am I?")
-    flush_logs().result(SECONDS)
     run_logger(flow_run_id, "", "brisk-otter").info("still here")
-    assert [log.message for log in logs_of(flow_run_id)] == ["still here"]
-    assert "1 log lines were not kept by the service" in capsys.readouterr().err
+    assert [log.message for log in logs_of(flow_run_id)] == ["here", "still here"]
+    assert "a log line was not kept by the service" in capsys.readouterr().err
 
 
 def test_lines_are_shown_with_the_runs_name(
@@ -124,3 +126,64 @@ def test_outside_a_run_there_is_no_run_logger() -> None:
 def test_flushing_when_nothing_was_logged_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_logging, "_shipper", None)
     assert flush_logs().done()
+
+
+def test_a_line_after_the_end_of_the_connection_opens_no_other() -> None:
+    flow_run_id = create_flow_run(connect())
+    disconnect()
+    run_logger(flow_run_id, "", "brisk-otter").info("an afterthought")
+    flush_logs().result(SECONDS)
+    assert current_transport() is None
+    connect()
+    assert [log.message for log in logs_of(flow_run_id)] == ["an afterthought"]
+
+
+def test_what_utf_8_cannot_hold_is_written_out() -> None:
+    flow_run_id = create_flow_run(connect())
+    run_logger(flow_run_id, "", "brisk-otter").info("read %s", "report-\udcff.csv")
+    assert [log.message for log in logs_of(flow_run_id)] == ["read report-\\udcff.csv"]
+
+
+@pytest.fixture
+def extra_loggers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have two loggers kept that are not ours, the one within the other; afterwards all is as it was."""
+    monkeypatch.setenv("CLEARWAY_LOGGING_EXTRA_LOGGERS", "extra_package, extra_package.inner")
+    forget_settings()
+    monkeypatch.setattr(run_logging, "_is_set_up", False)
+    ours = [logging.getLogger(name) for name in (run_logging.FLOW_RUN_LOGGER, run_logging.TASK_RUN_LOGGER)]
+    extra = [logging.getLogger(name) for name in ("extra_package", "extra_package.inner")]
+    for logger in ours:
+        monkeypatch.setattr(logger, "handlers", [])
+    yield
+    for logger in extra:
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+
+
+@pytest.mark.usefixtures("service", "extra_loggers")
+def test_lines_of_other_loggers_are_kept_where_a_run_logs_them(
+    capsys: pytest.CaptureFixture[str], no_other_handlers: Callable[[], None]
+) -> None:
+    no_other_handlers()
+
+    @task
+    def load() -> None:
+        logging.getLogger("extra_package.inner.deep").info("from within")
+        logging.getLogger("somebody_elses").warning("not this one")
+
+    @flow
+    def main() -> str:
+        logging.getLogger("extra_package").warning("from the flow")
+        load()
+        return get_run_logger().extra["flow_run_id"]  # type: ignore[index,return-value]
+
+    logging.getLogger("extra_package").info("outside any run")
+    flow_run_id = main()
+    logs = {log.message: log for log in logs_of(flow_run_id)}
+    assert logs["from the flow"].logger == "extra_package"
+    assert logs["from within"].logger == "extra_package.inner.deep"
+    assert logs["from within"].task_run_id
+    assert "not this one" not in logs
+    shown = capsys.readouterr().err
+    assert shown.count("Task run 'load-0' - from within") == 1
+    assert "outside any run" not in [log.message for log in logs_of(flow_run_id)]

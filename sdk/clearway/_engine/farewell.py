@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clearway._interrupts import wait_for_lock
+from clearway._transport import hurry
 
 _SECONDS = 10.0  # the service may be what is gone
 
@@ -33,9 +34,13 @@ class Farewell:
         deadline = time.monotonic() + _SECONDS
         for futures in (self.before, self.said):
             for future in list(futures):
-                if not wait_told(future, max(0.0, deadline - time.monotonic())):
-                    _unanswered()
-                    return
+                try:
+                    if not wait_told(future, max(0.0, deadline - time.monotonic())):
+                        _unanswered()
+                        return
+                except KeyboardInterrupt:
+                    hurry()
+                    raise
 
     async def wait(self) -> None:
         """Wait for it."""
