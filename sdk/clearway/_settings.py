@@ -45,6 +45,8 @@ class Settings:
         tasks_refresh_cache: Whether tasks that do not say run although the cache has their key.
         max_threads: How many threads a flow's submitted tasks share at most.
         reconnect_timeout: For how many seconds a server that was reached before may be away.
+        timeout_grace: For how many seconds a task run that timed out is kept open for its sync code to end,
+            where that code could not be interrupted.
         debug: Whether tracebacks show the frames of Clearway itself too.
         logging_extra_loggers: Loggers whose lines, where a run logs them, are kept like the run's own.
         display: When a flow's progress is drawn on the terminal: ``auto``, ``always`` or ``never``.
@@ -64,6 +66,7 @@ class Settings:
     tasks_refresh_cache: bool
     max_threads: int
     reconnect_timeout: float
+    timeout_grace: float
     debug: bool
     logging_extra_loggers: tuple[str, ...]
     display: str
@@ -194,6 +197,7 @@ _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "tasks_refresh_cache": lambda _: False,
     "max_threads": lambda _: 64,
     "reconnect_timeout": lambda _: 60,
+    "timeout_grace": lambda _: 10,
     "debug": lambda _: False,
     "logging_extra_loggers": lambda _: "",
     "display": lambda _: "auto",
@@ -213,6 +217,7 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "tasks_refresh_cache": _flag,
     "max_threads": _threads,
     "reconnect_timeout": _seconds,
+    "timeout_grace": _seconds,
     "debug": _flag,
     "logging_extra_loggers": _names,
     "display": _display,

@@ -13,6 +13,7 @@ from clearway._options import (
     checked_log_prints,
     checked_name,
     checked_retries,
+    checked_timeout,
     checked_version,
 )
 from clearway._run_names import RunName, checked_run_name
@@ -49,6 +50,7 @@ class Flow(FlowHooks, Generic[P, R]):
         version: As its author names it.
         retries: How many times a failed run is tried again.
         retry_delay_seconds: How long it waits before each retry.
+        timeout_seconds: How long its code may take; None for as long as it takes.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its parent or the setting
             ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
         flow_run_name: How its runs are named: a template, or a function; None for two words.
@@ -68,6 +70,7 @@ class Flow(FlowHooks, Generic[P, R]):
         version: str | None = None,
         retries: int = 0,
         retry_delay_seconds: float = 0,
+        timeout_seconds: float | None = None,
         log_prints: bool | None = None,
         flow_run_name: RunName | None = None,
         validate_parameters: bool = True,
@@ -101,6 +104,7 @@ class Flow(FlowHooks, Generic[P, R]):
         self.task_runner = checked_task_runner(owner, task_runner)
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = CallSignature(fn, self.name)
+        self.timeout_seconds = checked_timeout(owner, timeout_seconds)
         self.log_prints = checked_log_prints(owner, log_prints)
         self.flow_run_name = checked_run_name("flow_run_name", owner, flow_run_name, self.signature)
         self._take_hooks(
@@ -121,6 +125,7 @@ class Flow(FlowHooks, Generic[P, R]):
         version: str | None = _KEEP,
         retries: int = _KEEP,
         retry_delay_seconds: float = _KEEP,
+        timeout_seconds: float | None = _KEEP,
         log_prints: bool | None = _KEEP,
         flow_run_name: RunName | None = _KEEP,
         validate_parameters: bool = _KEEP,
@@ -138,6 +143,7 @@ class Flow(FlowHooks, Generic[P, R]):
             "version": version,
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
+            "timeout_seconds": timeout_seconds,
             "log_prints": log_prints,
             "flow_run_name": flow_run_name,
             "validate_parameters": validate_parameters,
@@ -245,6 +251,7 @@ def flow(
     version: str | None = None,
     retries: int = 0,
     retry_delay_seconds: float = 0,
+    timeout_seconds: float | None = None,
     log_prints: bool | None = None,
     flow_run_name: RunName | None = None,
     validate_parameters: bool = True,
@@ -267,6 +274,9 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``retries``: how many times a failed run is tried again; task runs that completed are not run
             again.
             ``retry_delay_seconds``: how long it waits before each retry.
+            ``timeout_seconds``: how long its code may take, its tasks included; a run that takes longer
+            fails, named TimedOut, and what it started is ended. Async code is cancelled. Sync code is
+            interrupted on the main thread; on others, where it next calls or waits for a task or flow.
             ``log_prints``: make INFO lines of the run of what its code prints, and that of its tasks that do
             not say otherwise; by default as its parent does, or the setting ``CLEARWAY_LOGGING_LOG_PRINTS``.
             ``flow_run_name``: how its runs are named: a template that names parameters, such as

@@ -15,6 +15,7 @@ from clearway._options import (
     checked_log_prints,
     checked_name,
     checked_retries,
+    checked_timeout,
     checked_version,
 )
 from clearway._retries import (
@@ -61,6 +62,7 @@ class Task(TaskCalls[P, R], TaskHooks):
             last holds for all further retries.
         retry_jitter_factor: How far these delays are spread at random; None for not at all.
         retry_condition_fn: Says of a failed run whether it is tried again; None for always.
+        timeout_seconds: How long its code may take; None for as long as it takes.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its flow does.
         task_run_name: How its runs are named: a template, or a function; None for its name and a number.
         hooks: What is called when a run enters a state, by option: ``on_running``, ``on_completion``,
@@ -84,6 +86,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         retry_delay_seconds: float | RetryDelays = 0,
         retry_jitter_factor: float | None = None,
         retry_condition_fn: RetryConditionFn | None = None,
+        timeout_seconds: float | None = None,
         log_prints: bool | None = None,
         task_run_name: RunName | None = None,
         on_completion: Iterable[TaskHook] | None = None,
@@ -122,6 +125,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         self.retry_condition_fn = checked_condition(owner, retry_condition_fn)
         self.is_async = _is_async(fn)
         self.signature = CallSignature(fn, self.name)
+        self.timeout_seconds = checked_timeout(owner, timeout_seconds)
         self.log_prints = checked_log_prints(owner, log_prints)
         self.task_run_name = checked_run_name("task_run_name", owner, task_run_name, self.signature)
         self._take_hooks({"on_completion": on_completion, "on_failure": on_failure, "on_running": on_running})
@@ -148,6 +152,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         retry_delay_seconds: float | RetryDelays = _KEEP,
         retry_jitter_factor: float | None = _KEEP,
         retry_condition_fn: RetryConditionFn | None = _KEEP,
+        timeout_seconds: float | None = _KEEP,
         log_prints: bool | None = _KEEP,
         task_run_name: RunName | None = _KEEP,
         on_completion: Iterable[TaskHook] | None = _KEEP,
@@ -169,6 +174,7 @@ class Task(TaskCalls[P, R], TaskHooks):
             else retry_delay_seconds,
             "retry_jitter_factor": retry_jitter_factor,
             "retry_condition_fn": retry_condition_fn,
+            "timeout_seconds": timeout_seconds,
             "log_prints": log_prints,
             "task_run_name": task_run_name,
         }
@@ -230,6 +236,7 @@ def task(
     retry_delay_seconds: float | RetryDelays = 0,
     retry_jitter_factor: float | None = None,
     retry_condition_fn: RetryConditionFn | None = None,
+    timeout_seconds: float | None = None,
     log_prints: bool | None = None,
     task_run_name: RunName | None = None,
     on_completion: Iterable[TaskHook] | None = None,
@@ -260,6 +267,10 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             half as long again. Their mean stays what it was.
             ``retry_condition_fn``: a function ``(task, task_run, state)``, sync or async, that says of a run
             that failed with a retry left whether it is tried again. Where it raises, it is not.
+            ``timeout_seconds``: how long its code may take; a run that takes longer fails, named TimedOut,
+            and is retried like others. Async code is cancelled. Sync code is interrupted between two of its
+            instructions, and on the main thread in most blocking calls too; where it cannot be interrupted,
+            the run ends without it 10 seconds later (``CLEARWAY_TIMEOUT_GRACE``), and it may still run.
             ``log_prints``: make INFO lines of the run of what its code prints; by default as its flow does.
             ``task_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {path}"``, or a function without parameters, which may look at ``clearway.runtime``.

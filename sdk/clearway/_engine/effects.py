@@ -123,10 +123,11 @@ ADMIT = Admit()
 
 @dataclass(slots=True)
 class Outcome:
-    """How a user's code ended: with a value, or with an exception."""
+    """How a user's code ended: with a value, or with an exception; or because it took too long."""
 
     value: Any = None
     error: Exception | None = None
+    timed_out: bool = False
 
 
 @dataclass(slots=True)

@@ -213,7 +213,13 @@ class FlowRun:
 
     def execution(self) -> Execute:
         """Return the user's code, to be run as the present attempt."""
-        return Execute(self._call_async if self.flow.is_async else self._call)
+        call = self._call_async if self.flow.is_async else self._call
+        seconds = self.flow.timeout_seconds
+        if seconds is None:
+            return Execute(call)
+        from clearway._engine.timeouts import TimedExecute  # noqa: PLC0415 - most flows may take their time
+
+        return TimedExecute(call, seconds, "Flow")
 
     def _call(self) -> Any:
         with flow_run_entered(self._context(self._scope), self._tags):

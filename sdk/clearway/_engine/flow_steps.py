@@ -123,13 +123,15 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
     log = run.log()
     log.info("flow %r began%s", run.flow.name, f", attempt {run.attempt}" if run.attempt > 1 else "")
     outcome: Outcome = yield run.execution()
+    if outcome.timed_out and outcome.error is not None:
+        scope.interrupt(outcome.error)
     try:
         yield Drain(scope)
     except ClearwayError as error:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
     if scope.lost:
         return run.lost_state()
-    if outcome.error is not None and not scope.knows(outcome.error):
+    if outcome.error is not None and not outcome.timed_out and not scope.knows(outcome.error):
         log.error("its code raised an exception", exc_info=outcome.error)
     return (yield from _end(run, flow_state(outcome, scope.not_completed(), scope.total)))
 

@@ -64,6 +64,8 @@ def task_state(outcome: Outcome, *, may_run_again: bool = False) -> State[Any]:
     Code that did not end because its process died has not failed. Where the run may run again it is put as a
     failure nevertheless, since only failures are tried again.
     """
+    if outcome.timed_out:
+        return _timed_out(outcome)
     if isinstance(outcome.error, WorkerDied) and not may_run_again:
         return Crashed(outcome.error, message=str(outcome.error))
     if outcome.error is not None:
@@ -80,6 +82,8 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
             function returned None.
         total: How many task runs and subflows it had.
     """
+    if outcome.timed_out:
+        return _timed_out(outcome)
     if outcome.error is not None:
         return failed_state("Flow", outcome.error)
     if outcome.value is None:
@@ -90,6 +94,10 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
     if isinstance(value, State) and made_by_hand(value):
         return value
     return _state_of(replace_upstreams(value, _state, unwrap=False))
+
+
+def _timed_out(outcome: Outcome) -> State[Any]:
+    return Failed(outcome.error, name="TimedOut", message=str(outcome.error))
 
 
 def _state(upstream: Future[Any] | State[Any]) -> State[Any]:

@@ -22,6 +22,7 @@ from clearway._engine.submitted_call import SubmittedCall
 from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._engine.threads import ThreadExecutor, get_threads
+from clearway._engine.timeouts import LeftBehind, TimedExecute
 from clearway.exceptions import ClearwayError
 from clearway.futures import Future
 from clearway.v1.proposal_pb2 import Decision
@@ -266,13 +267,22 @@ class Submission:
 
     def execute_here(self, effect: Execute | CallHooks) -> None:
         """Run the code in this thread, and take the steps that follow."""
+        if isinstance(effect, TimedExecute):
+            effect.on_stuck, effect.leaves_behind = self._leave_behind, True
         try:
             outcome = self._context.copy().run(effect.block)
+        except LeftBehind:
+            return
         except BaseException as error:  # noqa: BLE001 - SystemExit, say: it ends the run, not this thread
             self._in_thread(partial(self.advance, self.steps.throw, error))
         else:
             self._worked = True
             self._in_thread(partial(self.advance, self.steps.send, outcome))
+
+    def _leave_behind(self, outcome: Outcome) -> None:
+        """Go on without the code, which is in a call that nothing interrupts."""
+        self._worked = True
+        get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
     def _execute_on_loop(self, effect: Execute | CallHooks) -> None:
         import asyncio  # noqa: PLC0415 - loaded, since there is a loop

@@ -6,8 +6,8 @@ import enum
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from clearway._engine.effects import Execute
-from clearway._engine.outcomes import describe, interruption
+from clearway._engine.effects import Execute, Outcome
+from clearway._engine.outcomes import describe, end_message, interruption, task_state
 from clearway._engine.returned import as_data
 from clearway._engine.run_inputs import NO_INPUTS, NOTHING_MAPPED, RunInputs
 from clearway._ids import new_id
@@ -24,6 +24,7 @@ from clearway.v1.task_run_pb2 import TaskRunSpec
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import Future as ConcurrentFuture
 
     from clearway._engine.hooks import CallHooks
     from clearway._engine.inputs import Found
@@ -68,6 +69,7 @@ class TaskRun:
         phase: How far it has come.
         repairs: How often it was begun anew because the result that it had was gone.
         stop: Cancels its code, where that can be done.
+        reported: The answer to its end, where that was proposed while its code still kept the thread.
     """
 
     __slots__ = (
@@ -85,6 +87,7 @@ class TaskRun:
         "name",
         "phase",
         "repairs",
+        "reported",
         "run_id",
         "scope",
         "settles_early",
@@ -111,6 +114,7 @@ class TaskRun:
         self.cache_key = ""
         self.phase = Phase.NEW
         self.stop: Callable[[], None] | None = None
+        self.reported: ConcurrentFuture[Decision] | None = None
         self._parameters = parameters
         self.inputs = RunInputs(parameters, wait_for, scope.origins, mapped)
         self._number = scope.number_of(task.task_key)
@@ -243,7 +247,8 @@ class TaskRun:
         self.repairs += 1
         base = self._dynamic_key.partition("-again")[0]
         self._dynamic_key = f"{base}-again-{self.repairs}"
-        self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
+        if self.task.task_run_name is None:
+            self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
         self._created = False
         self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
         return True
@@ -260,7 +265,19 @@ class TaskRun:
         """Return the user's code, to be run as this run's next attempt."""
         self.move(Phase.RUNNING)
         self._run_count += 1
-        return Execute(self._call_async if self.task.is_async else self._call)
+        call = self._call_async if self.task.is_async else self._call
+        seconds = self.task.timeout_seconds
+        if seconds is None:
+            return Execute(call)
+        from clearway._engine.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
+
+        return TimedExecute(call, seconds, "Task", self.report)
+
+    def report(self, outcome: Outcome) -> None:
+        """Tell the service how the run ends whose code keeps the thread that would tell it."""
+        message: state_pb2.State = end_message(task_state(outcome), self.name).function()
+        self.log().warning("%s", message.message)
+        self.reported = self.scope.transport.propose(self.propose(message))
 
     @property
     def may_run_again(self) -> bool:

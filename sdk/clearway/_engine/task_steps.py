@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from clearway._convert import duration_from_proto
-from clearway._engine.effects import ADMIT, Effect, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._engine.effects import ADMIT, Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.outcomes import end_message, failed_state, lost_result, task_state
 from clearway._engine.task_run import Phase, RunInterrupted, TaskRun
 from clearway.exceptions import Aborted, ClearwayError, UpstreamTaskError
@@ -53,7 +53,7 @@ def _whole(run: TaskRun) -> Steps:
         state = yield from _start(run)
         if state is None:
             outcome: Outcome = yield run.execution()
-            if outcome.error is not None and run.phase is not Phase.ENDED:
+            if outcome.error is not None and not outcome.timed_out and run.phase is not Phase.ENDED:
                 run.log().error("its code raised an exception", exc_info=outcome.error)
             state = yield from _end(run, task_state(outcome, may_run_again=run.may_run_again))
             if state is None:
@@ -137,7 +137,11 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     if run.settles_early and end.is_completed():
         run.scope.send(run.propose(message), run.check_end)
         return end
-    decision = yield from _ask(run, message)
+    if run.reported is not None:
+        decision: Decision = yield Answer(run.reported)
+        run.reported = None
+    else:
+        decision = yield from _ask(run, message)
     if decision.WhichOneof("answer") == "accept":
         ended = State.from_proto(decision.state).with_data(end.data)
         yield from _tell(run, ended)

@@ -171,3 +171,17 @@ def test_task_input_hash_is_where_users_look_for_it() -> None:
     from clearway.tasks import task_input_hash  # noqa: PLC0415
 
     assert task_input_hash is clearway.task_input_hash
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [(0, ValueError), (-1, ValueError), (float("inf"), ValueError), ("5", TypeError), (True, TypeError)],
+)
+def test_a_timeout_that_is_none_is_said(seconds: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"timeout_seconds of the task 'work' is .*; it must be"):
+        task(name="work", timeout_seconds=seconds)(lambda: None)
+
+
+def test_log_prints_that_is_no_truth_value_is_said() -> None:
+    with pytest.raises(TypeError, match="log_prints of the task 'work' is 1; it must be"):
+        task(name="work", log_prints=1)(lambda: None)  # type: ignore[call-overload]
