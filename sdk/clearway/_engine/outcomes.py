@@ -10,7 +10,7 @@ from typing import Any
 from clearway._engine.effects import Outcome, Work
 from clearway._engine.inputs import replace_upstreams
 from clearway._settings import get_settings
-from clearway.exceptions import MissingResult, WorkerDied
+from clearway.exceptions import FailedRun, MissingResult, WorkerDied
 from clearway.futures import Future
 from clearway.results import StoredResult, forget_damaged, get_store
 from clearway.states import Completed, Crashed, Failed, State
@@ -92,7 +92,7 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
         return Completed()
     value = outcome.value
     if isinstance(value, State) and made_by_hand(value):
-        return value
+        return _checked(value)
     return _state_of(replace_upstreams(value, _state, unwrap=False))
 
 
@@ -109,10 +109,21 @@ def made_by_hand(state: State[Any]) -> bool:
     return not (state.details.flow_run_id or state.details.task_run_id)
 
 
+def _checked(state: State[Any]) -> State[Any]:
+    """Return a state that a function returned, if its run may enter it."""
+    if state.is_final() or state.is_scheduled():
+        return state
+    message = (
+        f"the function returned {state}, in which no run can end; return Completed(...), Failed(...), "
+        "Cancelled(...) or Crashed(...), or AwaitingRetry() to be run again"
+    )
+    return Failed(FailedRun(message), message=message)
+
+
 def _state_of(value: Any) -> State[Any]:
     if isinstance(value, State):
         if made_by_hand(value):
-            return value
+            return _checked(value)
         states: Iterable[State[Any]] = (value,)
     elif isinstance(value, (list, tuple, set)) and value and all(isinstance(item, State) for item in value):
         states = value

@@ -145,7 +145,10 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     if decision.WhichOneof("answer") == "accept":
         ended = State.from_proto(decision.state).with_data(end.data)
         yield from _tell(run, ended)
-        return ended
+        if ended.type is not StateType.SCHEDULED:
+            return ended
+        yield from _rest(run, ended)  # as its code asked for
+        return None
     state = State.from_proto(decision.state)
     if state.type is StateType.SCHEDULED:
         run.log().warning("%s; %s", end.message, _retry(state))
