@@ -41,10 +41,37 @@ class CreateRun(NamedTuple):
 
 
 class OpenSession(NamedTuple):
-    """Open a session with a lease, in microseconds."""
+    """Open a session with a lease, in microseconds. Its process is called as it is."""
 
     id: str
     lease: int
+
+
+class RenewSessions(NamedTuple):
+    """Give sessions that have not ended a new lease: their clients were heard of, or came back."""
+
+    ids: tuple[str, ...]
+    lease: int
+
+
+class ExtendSessions(NamedTuple):
+    """Give each session that has not ended at least a whole lease, as a server does when it starts."""
+
+    lease: int
+
+
+class BreakStream(NamedTuple):
+    """Leave a session a shorter time, because its stream broke."""
+
+    id: str
+    grace: int
+
+
+class ExpireSessions(NamedTuple):
+    """End the sessions whose leases have run out, or whose processes have died; places too."""
+
+    lease: int
+    dead: tuple[str, ...] = ()
 
 
 class EndSession(NamedTuple):
@@ -59,11 +86,19 @@ class Withdraw(NamedTuple):
     proposal_ids: tuple[str, ...]
 
 
-class GiveUpPlaces(NamedTuple):
-    """Forget those who have been away for too long."""
-
-
-Command = SetLimit | DeleteLimit | ResetLimit | CreateRun | OpenSession | EndSession | Withdraw | GiveUpPlaces
+Command = (
+    SetLimit
+    | DeleteLimit
+    | ResetLimit
+    | CreateRun
+    | OpenSession
+    | RenewSessions
+    | ExtendSessions
+    | BreakStream
+    | ExpireSessions
+    | EndSession
+    | Withdraw
+)
 
 
 @dataclass

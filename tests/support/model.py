@@ -6,8 +6,9 @@ it takes no state twice, and frees no slot that nobody holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
@@ -32,6 +33,7 @@ class ModelSession(NamedTuple):
 
     client_name: str
     expires: int
+    lost: int | None = None
     ended: bool = False
 
 
@@ -119,16 +121,48 @@ class Model:
         """Take back all slots of a limited tag. Return the tags to wake."""
         return self._take_back(tag) if tag in self.limits else set()
 
-    def end_sessions(self, session_ids: Iterable[str]) -> tuple[set[str], EndedRuns]:
-        """End sessions. Return the tags to wake and the runs that lose their session, with why."""
-        ids = set(session_ids)
+    def renew_sessions(self, session_ids: Iterable[str], expires: int) -> None:
+        """Set when sessions run out, those that have ended left out."""
+        for id_ in session_ids:
+            if not self.sessions[id_].ended:
+                self.sessions[id_] = self.sessions[id_]._replace(expires=expires, lost=None)
+
+    def extend_sessions(self, expires: int) -> None:
+        """Let no session run out before then."""
+        for id_, session in self.sessions.items():
+            if not session.ended and session.expires < expires:
+                self.sessions[id_] = session._replace(expires=expires)
+
+    def shorten_session(self, session_id: str, now: int, grace: int) -> None:
+        """Leave a session a shorter time, if it has more."""
+        session = self.sessions[session_id]
+        if session.expires > now + grace:
+            self.sessions[session_id] = session._replace(expires=now + grace, lost=now)
+
+    def expire_sessions(self, now: int, lease: int, dead: Iterable[str]) -> tuple[set[str], EndedRuns]:
+        """End what has run out, or died. Return the tags to wake and the runs that lose their session."""
+        over = {
+            id_: why_over(session, now, lease)
+            for id_, session in self.sessions.items()
+            if not session.ended and (session.expires <= now or id_ in dead)
+        }
+        woken, ended = self.end_sessions(over) if over else (set[str](), EndedRuns())
+        if over:
+            woken |= {waiter.blocking_tag for waiter in self.waiters.values() if waiter.until is None}
+        away = [id_ for id_, waiter in self.waiters.items() if (waiter.until or now + 1) <= now]
+        return woken | self.remove_waiters(away), ended
+
+    def end_sessions(self, over: Mapping[str, str]) -> tuple[set[str], EndedRuns]:
+        """End sessions, each with why. Return the tags to wake and the runs that lose their session."""
+        ids = set(over)
         for id_ in ids & self.sessions.keys():
             self.sessions[id_] = self.sessions[id_]._replace(ended=True)
         ended: EndedRuns = {
-            (run.kind, run.run.id): f"lost {run.progress.session_id}"
+            (run.kind, run.run.id): over[id_]
             for kind in (RunKind.FLOW, RunKind.TASK)
+            for id_ in sorted(ids)
             for run in self.runs.values()
-            if run.kind is kind and run.progress.session_id in ids and _is_running(run.progress)
+            if run.kind is kind and run.progress.session_id == id_ and _is_running(run.progress)
         }
         gone = [
             waiter.proposal.id
@@ -146,13 +180,6 @@ class Model:
             if self.waiters.pop(id_, None) is not None:
                 woken |= {tag for tag, places in self.elders.items() if places.pop(id_, None) is not None}
         return woken
-
-    def give_up_places(self, now: int) -> set[str]:
-        """Remove those who have been away for too long. Return the tags to wake."""
-        away = [
-            id_ for id_, waiter in self.waiters.items() if waiter.until is not None and waiter.until <= now
-        ]
-        return self.remove_waiters(away)
 
     def collect(self, owner: str) -> list[str]:
         """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
@@ -241,6 +268,22 @@ class Model:
 def first_state(state_id: str, now: int) -> State:
     """Return the Pending state with which a run is created."""
     return State(state_id, StateType.PENDING, "Pending", now, "", None, None, "", None)
+
+
+def why_over(session: ModelSession, now: int, lease: int) -> str:
+    """Return why a session is over."""
+    client = f"lost its client {session.client_name}: "
+    if session.expires > now:
+        return f"{client}its process was found dead at {_time(now)}"
+    if session.lost is not None:
+        seconds = (session.expires - session.lost) / 1e6
+        broke = _time(session.lost)
+        return f"{client}its stream broke at {broke}, and it did not come back within {seconds:g} s"
+    return f"{client}nothing was heard of it after {_time(session.expires - lease)}"
+
+
+def _time(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).isoformat()
 
 
 def _is_running(progress: Progress) -> bool:

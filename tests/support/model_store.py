@@ -11,13 +11,16 @@ from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind, begin
 from clearway_service.core.snapshot import Snapshot
 from support.engines import (
+    BreakStream,
     Command,
     CreateRun,
     DeleteLimit,
     EndSession,
-    GiveUpPlaces,
+    ExpireSessions,
+    ExtendSessions,
     Ids,
     OpenSession,
+    RenewSessions,
     ResetLimit,
     SetLimit,
     Withdraw,
@@ -50,15 +53,28 @@ class OpenedModel:
             case CreateRun(run):
                 kind = RunKind.FLOW if isinstance(run, FlowRunSpec) else RunKind.TASK
                 model.create(kind, run, begin(first_state(self.new_id(), self.now), ""))
-            case OpenSession(id_, lease):
-                model.open_session(id_, f"client of {id_}", self.now + lease)
-            case EndSession(id_):
-                woken, ended = model.end_sessions([id_])
             case Withdraw(proposal_ids):
                 woken = model.remove_waiters(proposal_ids)
-            case GiveUpPlaces():
-                woken = model.give_up_places(self.now)
+            case _:
+                woken, ended = self._do_for_sessions(command)
         return woken, ended
+
+    def _do_for_sessions(self, command: Command) -> tuple[set[str], EndedRuns]:
+        model = self.model
+        match command:
+            case OpenSession(id_, lease):
+                model.open_session(id_, f"client of {id_}", self.now + lease)
+            case RenewSessions(ids, lease):
+                model.renew_sessions(ids, self.now + lease)
+            case ExtendSessions(lease):
+                model.extend_sessions(self.now + lease)
+            case BreakStream(id_, grace):
+                model.shorten_session(id_, self.now, grace)
+            case ExpireSessions(lease, dead):
+                return model.expire_sessions(self.now, lease, dead)
+            case EndSession(id_):
+                return model.end_sessions({id_: f"lost {id_}"})
+        return set(), EndedRuns()
 
     def collect(self, owner: str) -> list[str]:
         """Return, and forget, the proposals that others have decided for ``owner`` to answer."""

@@ -20,18 +20,30 @@ from clearway_service.store.limits import delete_limit, no_limit, reset_limit, s
 from clearway_service.store.loading import load
 from clearway_service.store.rows import flow_run_from, task_run_from, waiter_from
 from clearway_service.store.runs import create_flow_run, create_task_run
-from clearway_service.store.sessions import Client, end_session, open_session, remove_waiters
+from clearway_service.store.sessions import (
+    Client,
+    end_session,
+    expire_sessions,
+    extend_all_sessions,
+    open_session,
+    remove_waiters,
+    renew_sessions,
+    shorten_session,
+)
 from clearway_service.store.statements import RUN_STATE, STATE, WAITER, select_runs
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.writing import write
 from support.engines import (
+    BreakStream,
     Command,
     CreateRun,
     DeleteLimit,
     EndSession,
-    GiveUpPlaces,
+    ExpireSessions,
+    ExtendSessions,
     Ids,
     OpenSession,
+    RenewSessions,
     ResetLimit,
     SetLimit,
     Withdraw,
@@ -40,6 +52,7 @@ from support.model import Model
 from support.model_loading import EndedRuns
 
 _NoLimit = type(no_limit(""))
+_SESSION = ("id", "client_name", "expires", "lost", "ended")
 _PENDING = ProposedState(StateType.PENDING)
 
 
@@ -53,7 +66,6 @@ class OpenedSqlite:
         """Carry out a command, as the service does."""
         transaction = self.transaction
         transaction.woken_tags, transaction.ended_runs = set(), {}
-        waiter = schema.waiter.c
         match command:
             case SetLimit(tag, slots):
                 set_limit(tag, slots)(transaction)
@@ -65,15 +77,27 @@ class OpenedSqlite:
                 create_flow_run(run, _PENDING)(transaction)
             case CreateRun(run) if not isinstance(run, FlowRunSpec):
                 create_task_run(run, _PENDING)(transaction)
+            case Withdraw(proposal_ids):
+                remove_waiters(transaction, schema.waiter.c.proposal_id.in_(proposal_ids))
+            case _:
+                self._do_for_sessions(command)
+        return transaction.woken_tags, transaction.ended_runs
+
+    def _do_for_sessions(self, command: Command) -> None:
+        transaction = self.transaction
+        match command:
             case OpenSession(id_, lease):
-                open_session(id_, Client(f"client of {id_}", "", ""), lease)(transaction)
+                open_session(id_, Client(f"client of {id_}", "", ""), lease, process=id_)(transaction)
+            case RenewSessions(ids, lease):
+                renew_sessions(dict.fromkeys(ids, transaction.now + lease))(transaction)
+            case ExtendSessions(lease):
+                extend_all_sessions(lease)(transaction)
+            case BreakStream(id_, grace):
+                shorten_session(id_, grace)(transaction)
+            case ExpireSessions(lease, dead):
+                expire_sessions(lease, dead.__contains__)(transaction)
             case EndSession(id_):
                 end_session(id_, f"lost {id_}")(transaction)
-            case Withdraw(proposal_ids):
-                remove_waiters(transaction, waiter.proposal_id.in_(proposal_ids))
-            case GiveUpPlaces():
-                remove_waiters(transaction, waiter.until <= transaction.now)
-        return transaction.woken_tags, transaction.ended_runs
 
     def collect(self, owner: str) -> list[str]:
         """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
@@ -126,7 +150,9 @@ class SqliteStore:
                 "slots": {(tag, run_id) for tag, run_id, _taken in rows.of(select(schema.slot))},
                 "waiters": {row[1]: waiter_from(row) for row in waiters},
                 "elders": {(tag, id_, place) for tag, place, id_ in rows.of(select(schema.waiter_tag))},
-                "sessions": set(rows.of(_columns(schema.session, "id", "client_name", "expires", "ended"))),
+                "sessions": set(
+                    rows.of(_columns(schema.session, "id", "client_name", "expires", "lost", "ended"))
+                ),
                 "cache": {row[0]: row for row in rows.of(select(schema.cache_entry))},
                 "deliveries": set(rows.of(select(schema.delivery))),
             }

@@ -9,7 +9,7 @@ from clearway_service.core.decisions import Abort, Accept, Reject, Wait
 from clearway_service.core.proposals import Answer, Proposal, Refusal, Waiter
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
-from support.engines import Command, CreateRun, ModelEngine, Turn
+from support.engines import Command, CreateRun, ExpireSessions, ModelEngine, Turn
 from support.model import Model
 
 Told = tuple[Any, ...]
@@ -46,13 +46,15 @@ class Watch:
         """Look at the store before a turn."""
         model = self._model
         self._single = len(proposals) == 1 and not commands
+        self._looked = any(isinstance(command, ExpireSessions) for command in commands)
         self._created = {command.run.id for command in commands if isinstance(command, CreateRun)}
         self._runs = dict(model.runs)
         self._slots = set(model.slots)
         self._waiters = dict(model.waiters)
-        away = {id_: waiter.until is not None for id_, waiter in model.waiters.items()}
-        away |= {proposal.id: not proposal.queues for proposal in proposals}
-        self._away = {id_ for id_, is_away in away.items() if is_away}
+        # By run as well: an id may be used for another one, which is refused or, once it waits no more, not.
+        away = {(w.proposal.id, w.proposal.run_id): w.until is not None for w in model.waiters.values()}
+        away |= {(proposal.id, proposal.run_id): not proposal.queues for proposal in proposals}
+        self._away = {which for which, is_away in away.items() if is_away}
         self._counted = {
             tag: model.holders(tag) if tag in model.limits else model.running(tag) for tag in "abc"
         }
@@ -65,6 +67,8 @@ class Watch:
         self._check_effects(turn)
         self._check_histories(turn)
         self._check_slots()
+        if self._looked:
+            self._check_leases(now)
         self._check_bypasses(turn)
         self._now = now
 
@@ -92,7 +96,7 @@ class Watch:
         self.gone -= {(waiter.owner, id_) for id_, waiter in model.waiters.items()}
 
     def _check_answers(self, turn: Turn) -> None:
-        woken = {answer.proposal_id for answer in turn.woken}
+        woken = {(answer.proposal_id, answer.run.id) for answer in turn.woken}
         assert woken.isdisjoint(self._away), "one that is away is decided about when it comes again"
         for answer in turn.answers:
             match answer.decision:
@@ -167,6 +171,16 @@ class Watch:
             assert {id_ for id_ in running - holders if (tag, id_) not in self._uncounted} == set()
             if len(holders) > limit:
                 assert holders <= self._counted[tag], f"'{tag}' is over its limit, and someone took a slot"
+
+    def _check_leases(self, now: int) -> None:
+        """Check that nobody whose lease has run out holds a slot or waits for one."""
+        model = self._model
+        names = {model.runs[run_id].progress.session_id for _tag, run_id in model.slots}
+        names |= {waiter.proposal.session_id for waiter in model.waiters.values()}
+        for name in names - {""}:
+            session = model.sessions[name]
+            assert not session.ended, f"{name} has ended, and something is left of it"
+            assert session.expires > now, f"the lease of {name} has run out, and something is left of it"
 
     def _check_bypasses(self, turn: Turn) -> None:
         """Count who was passed over in a turn that it waited through, and by whom it may have been."""

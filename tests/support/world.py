@@ -83,7 +83,7 @@ class World:
 
     def end_session(self, session_id: str) -> Turn:
         """End a session: its runs crash, and its waiters leave."""
-        tags, ended = self.store.end_sessions([session_id])
+        tags, ended = self.store.end_sessions({session_id: f"lost {session_id}"})
         return self.turn((), tags, ended)
 
     def state(self, run_id: str) -> State:

@@ -192,5 +192,8 @@ def _end(transaction: Transaction, messages: dict[str, str]) -> None:
     for kind, table in ((RunKind.FLOW, schema.flow_run), (RunKind.TASK, schema.task_run)):
         # The type as a literal, so that the index of Running runs serves.
         running = table.c.session_id.in_(ids) & (table.c.state_type == text("3"))
-        for run_id, session_id in connection.execute(select(table.c.id, table.c.session_id).where(running)):
+        query = (
+            select(table.c.id, table.c.session_id).where(running).order_by(table.c.session_id, table.c.seq)
+        )
+        for run_id, session_id in connection.execute(query):
             transaction.ended_runs[kind, run_id] = messages[session_id]

@@ -8,7 +8,7 @@ from support.machine import CoreMachine
 from support.model_loading import Depths
 
 bounded = settings(
-    max_examples=100,
+    max_examples=80,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,
