@@ -6,14 +6,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import clearway.testing
-from clearway import Flow, flow, get_client, tags, task, task_input_hash
+from clearway import Flow, ProcessPoolTaskRunner, Scheduled, flow, get_client, tags, task, task_input_hash
 from clearway._transport import connect
 from clearway.exceptions import LimitNotFound
 from clearway.testing import Service
@@ -242,7 +242,7 @@ def test_a_cached_result_expires_by_the_clock() -> None:
 def test_a_scheduled_run_begins_by_the_clock() -> None:
     with clearway.testing.service(skip_waits=False) as service:
         flow_id = _empty_flow_run()
-        transport, first = connect(), start(flow_id, retries=1, retry_delay=seconds(60))
+        transport, first = connect(), start(flow_id, retries=1, retry_delays=[seconds(60)])
         run_id = transport.propose(first).result(SECONDS).run_id
         transport.propose(move(run_id, FAILED)).result(SECONDS)
         early = transport.propose(move(run_id, RUNNING)).result(SECONDS)
@@ -250,6 +250,47 @@ def test_a_scheduled_run_begins_by_the_clock() -> None:
         service.clock.advance(seconds=60)
         due = transport.propose(move(run_id, RUNNING)).result(SECONDS)
         assert due.HasField("accept")
+
+
+def test_a_task_that_is_to_run_again_later_does_so_at_once() -> None:
+    calls: list[int] = []
+
+    @task
+    def later() -> Any:
+        calls.append(1)
+        return Scheduled(datetime.now(UTC) + timedelta(days=1)) if len(calls) == 1 else "done"
+
+    @flow
+    def patient() -> Any:
+        return later()
+
+    with clearway.testing.service() as service:
+        begun = service.clock.now()
+        assert patient() == "done"
+        assert timedelta(hours=23) < service.clock.now() - begun < timedelta(hours=25)
+
+
+@task(retries=2, retry_delay_seconds=3600)
+def grow(path: Path) -> tuple[int, int]:
+    """Run in a process of its own."""
+    path.write_text(f"{path.read_text()}x" if path.exists() else "x")
+    if len(path.read_text()) < 3:
+        raise ConnectionError("not yet")
+    return len(path.read_text()), os.getpid()
+
+
+def test_waits_are_skipped_for_tasks_in_other_processes(home: Path, tmp_path: Path) -> None:
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def growing() -> Any:
+        return grow.submit(tmp_path / "grown").result()
+
+    with clearway.testing.service() as service:
+        begun = service.clock.now()
+        attempts, pid = growing()
+        assert service.clock.now() - begun >= timedelta(hours=2)
+    assert attempts == 3
+    assert pid != os.getpid()
+    assert not home.exists()
 
 
 def test_a_lease_runs_out_by_the_clock_and_frees_its_slot() -> None:
@@ -327,8 +368,11 @@ def test_what_was_before_is_there_again(home: Path) -> None:
 def test_the_home_of_the_user_is_not_touched(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLEARWAY_ADDRESS", "127.0.0.1:1")
     monkeypatch.setenv("CLEARWAY_LOCAL_STORAGE_PATH", str(home / "elsewhere"))
-    with clearway.testing.service():
+    monkeypatch.setenv("CLEARWAY_RESULT_STORAGE", str(home / "results"))
+    monkeypatch.setenv("CLEARWAY_RESULT_INLINE_BYTES", "0")
+    with clearway.testing.service() as service:
         assert _called(Flaky(2))() == 3
+        assert list((service.home / "storage").rglob("*"))
     assert not home.exists()
 
 

@@ -46,4 +46,6 @@ def test_the_page_has_a_row_for_every_option() -> None:
     for decorator, kind in [("task", Task), ("flow", Flow)]:
         page = re.findall(rf"^\|.+\| `@{decorator}\((.+)\)` \|$", PAGE.read_text(), re.MULTILINE)
         named = {option for row in page for option in re.findall(r"\w+(?==)", row)}
-        assert named == set(signature(kind.__init__).parameters) - {"self", "fn"}
+        assert named == set(signature(kind.__init__).parameters) - {"self", "fn"}, (
+            f"the rows @{decorator}(...)"
+        )

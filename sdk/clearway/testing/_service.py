@@ -24,7 +24,7 @@ from clearway.testing._transport import WatchedTransport
 
 _IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made in it
 # What would lead out of the service's own folder.
-_ELSEWHERE: Final = ("CLEARWAY_DATABASE", "CLEARWAY_LOCAL_STORAGE_PATH")
+_ELSEWHERE: Final = ("CLEARWAY_DATABASE", "CLEARWAY_LOCAL_STORAGE_PATH", "CLEARWAY_RESULT_STORAGE")
 
 
 @dataclass(frozen=True, slots=True)
