@@ -47,7 +47,7 @@ bench: $(STAMP) ## Measure the figures in the docs, beside the bare limits
 lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) --group dev -o requirements.lock pyproject.toml
-	@$(COMPILE) --group s3 -c requirements.lock -o tests/requirements-s3.lock
+	@$(COMPILE) --group optional -c requirements.lock -o tests/requirements-optional.lock
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -11,9 +11,6 @@ _MAX_INT: Final = 2**63
 _ATOMS: Final = frozenset({str, bool, type(None)})
 
 dump_json: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separators=(",", ":")).encode
-dump_canonical_json: Final = json.JSONEncoder(
-    allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
-).encode
 
 
 def is_exact_json(value: Any, depth: int = 0) -> bool:

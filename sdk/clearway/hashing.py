@@ -1,12 +1,13 @@
 """Keys of cached results, made from what a task is and what it is given.
 
-The key is the SHA-256 of a canonical JSON object (sorted keys, no spaces, ASCII)::
+The key is the SHA-256 of a canonical JSON object (RFC 8785)::
 
-    {"arguments": {<name>: {"json": <value>} or {"cloudpickle": <SHA-256 of the pickle>}, ...},
+    {"arguments": {<name>: <value>, ...},
      "function": <SHA-256 of the function's source, without its decorators>,
      "task_key": <the task's key>}
 
-so that it is the same in every process and, for arguments that JSON holds exactly, in every Python version.
+so that it is the same in every process, on every machine, and for what JSON holds in every language. What
+JSON does not hold has forms of its own; ``docs/cache-keys.md`` has the whole of it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from clearway import _cloudpickle
-from clearway._json_values import dump_canonical_json, is_exact_json
+from clearway._canonical import Canon
 
 if TYPE_CHECKING:
     from clearway.context import TaskRunContext
@@ -44,10 +44,13 @@ def task_input_hash(context: TaskRunContext, arguments: Mapping[str, Any]) -> st
         A key of 64 characters, or None where an argument can be held by neither JSON nor cloudpickle: then
         the run is not cached, and a log line names the argument.
     """
-    hashed: dict[str, dict[str, Any]] = {}
+    canon = Canon()
+    trees: dict[str, Any] = {}
     for name, value in arguments.items():
-        entry = _argument(value)
-        if entry is None:
+        try:
+            trees[name] = canon.tree(value)
+        except Exception:  # noqa: BLE001 - a user's __reduce__ may raise whatever it likes
+            _log.debug("an argument cannot be pickled", exc_info=True)
             _log.warning(
                 "%s is not cached: neither JSON nor cloudpickle can hold its argument %r, a %s",
                 context.task.name,
@@ -55,23 +58,36 @@ def task_input_hash(context: TaskRunContext, arguments: Mapping[str, Any]) -> st
                 type(value).__qualname__,
             )
             return None
-        hashed[name] = entry
     document = {
-        "arguments": hashed,
+        "arguments": canon.named(trees),
         "function": function_fingerprint(context.task.fn),
         "task_key": context.task.task_key,
     }
-    return stable_digest(dump_canonical_json(document))
+    return sha256(canon.dump(document)).hexdigest()
 
 
-def _argument(value: Any) -> dict[str, Any] | None:
-    if is_exact_json(value):
-        return {"json": value}
-    try:
-        return {"cloudpickle": sha256(_cloudpickle.dumps(value)).hexdigest()}
-    except Exception:  # noqa: BLE001 - a user's __reduce__ may raise whatever it likes
-        _log.debug("an argument cannot be pickled", exc_info=True)
-        return None
+def input_key(task_key: str, arguments: Mapping[str, Any], function: str = "") -> str:
+    """Return the cache key of some inputs, as a client of any language makes it.
+
+    For a ``cache_key_fn`` whose results another language is to find, or has made: it leaves out the
+    function's source, which the other language cannot know.
+
+        @task(cache_key_fn=lambda context, arguments: input_key("normalise", arguments))
+
+    Args:
+        task_key: What the two sides call the work.
+        arguments: The inputs by name.
+        function: What else the result depends on, such as a version.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        Exception: What pickling raised, for an input that has no form in JSON.
+    """
+    canon = Canon()
+    document = {"arguments": dict(arguments), "function": function, "task_key": task_key}
+    return sha256(canon.dump(canon.tree(document))).hexdigest()
 
 
 def stable_digest(*parts: str) -> str:

@@ -28,7 +28,7 @@ while True:
 BUCKET = "import s3fs; s3fs.S3FileSystem().mkdir('results')"
 needs_s3 = pytest.mark.skipif(
     not (find_spec("moto") and find_spec("s3fs")),
-    reason="needs an S3 server: pip install --require-hashes -r tests/requirements-s3.lock",
+    reason="needs an S3 server: pip install --require-hashes -r tests/requirements-optional.lock",
 )
 
 
