@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clearway._clock import now
 from clearway._convert import timestamp_from_proto
+from clearway._engine.attempts import Attempts
 from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
 from clearway._engine.losses import unwatch, watch
@@ -85,7 +86,7 @@ class FlowRun:
         self._tags = current_tags()
         self._tracked_by = ""
         self._number = 0 if parent is None else parent.number_of(self._task_key)
-        self._known_ids: dict[str, str] | None = {} if flow.retries else None
+        self._attempts = Attempts() if flow.retries else None
         self._calls: list[Future[Any]] = []
         self._runner = StartedRunner(flow.task_runner)
         self._scope: FlowScope | None = None
@@ -191,7 +192,7 @@ class FlowRun:
             self.name,
             self.attempt,
             self._running_loop(),
-            self._known_ids,
+            self._attempts,
             self._runner,
         )
         watch(self)
@@ -267,6 +268,11 @@ class FlowRun:
         )
 
     # When it ends, and when it does so before its time.
+
+    def keep_result(self, result: Any) -> None:
+        """Keep a result that was not written for the parent's next attempt."""
+        if self.parent is not None:
+            self.parent.keep(self._tracked_by, result)
 
     def tell_parent(self, state: State[Any]) -> None:
         """Let the flow that called this one know how it ended."""

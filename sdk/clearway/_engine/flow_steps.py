@@ -88,7 +88,7 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
         tracking = response.task_run
         state = State.from_proto(tracking.state)
         if state.is_completed():
-            return state
+            return run.parent.completed_before(state)
         if not state.is_final():
             break
     run.tracked_by(tracking.id)
@@ -138,6 +138,8 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
 
 def _end(run: FlowRun, end: State[Any]) -> Steps:
     message: state_pb2.State = yield end_message(end, run.name)
+    if end.is_completed() and not message.HasField("data"):
+        run.keep_result(end.data)
     decision = yield from _ask(run, message)
     state = State.from_proto(decision.state)
     if decision.WhichOneof("answer") == "accept":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future as ConcurrentFuture
 from typing import TYPE_CHECKING, Any
 
+from clearway._engine.attempts import Attempts
 from clearway._engine.farewell import wait_told
 from clearway._engine.origins import ResultOrigins
 from clearway._ids import new_id
@@ -53,7 +54,7 @@ class FlowScope:
         flow_run_name: str,
         attempt: int,
         loop: asyncio.AbstractEventLoop | None,
-        known_ids: dict[str, str] | None,
+        attempts: Attempts | None,
         runner: StartedRunner,
     ) -> None:
         self.transport = transport
@@ -74,7 +75,7 @@ class FlowScope:
         self._unanswered: set[ConcurrentFuture[Decision]] = set()
         self._not_completed: list[State[Any]] = []  # in the order of their ends
         self._total = 0
-        self._known_ids = known_ids
+        self._attempts = attempts
         self._loop_thread: LoopThread | None = None
         self._refused: ClearwayError | None = None
 
@@ -92,10 +93,16 @@ class FlowScope:
 
     def run_id(self, task_key: str, dynamic_key: str) -> str:
         """Return the id of a run: that of an earlier attempt with the same keys, or a new one."""
-        if self._known_ids is None:
-            return new_id()
-        key = f"{task_key}/{dynamic_key}"
-        return self._known_ids.get(key) or self._known_ids.setdefault(key, new_id())
+        return new_id() if self._attempts is None else self._attempts.run_id(task_key, dynamic_key)
+
+    def keep(self, task_run_id: str, result: Any) -> None:
+        """Keep a result that was not written, as long as another attempt may ask for it."""
+        if self._attempts is not None:
+            self._attempts.keep(task_run_id, result)
+
+    def completed_before(self, state: State[Any]) -> State[Any]:
+        """Return the state that the service has of a run, with its result if an earlier attempt kept it."""
+        return state if self._attempts is None else self._attempts.with_result(state)
 
     def enter(self, run: TaskRun) -> None:
         """Take a run that begins."""

@@ -107,7 +107,7 @@ def _start(run: TaskRun) -> _Part:
                 continue
             if answer == "reject":  # as Cached
                 yield from _tell(run, state)
-            return state
+            return run.scope.completed_before(state)
         yield from _rest(run, state)
         yield ADMIT
 
@@ -126,7 +126,9 @@ def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool
 def _end(run: TaskRun, end: State[Any]) -> _Part:
     """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
     message: state_pb2.State = yield end_message(end, run.name)
-    if run.cache_key and end.is_completed() and message.HasField("data"):
+    if end.is_completed() and not message.HasField("data"):
+        run.scope.keep(run.run_id, end.data)
+    elif run.cache_key and end.is_completed():
         message.details.cache_key = run.cache_key
         if run.task.cache_expiration is not None:
             message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
