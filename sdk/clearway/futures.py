@@ -62,7 +62,7 @@ class Future(Generic[R]):
         self.name = name
         self._source: Source | None = source
         self._state: State[R] | None = None
-        self._callbacks: list[Callable[[], None]] | None = []
+        self._callbacks: list[Callable[[], None]] | None = None  # until somebody waits
 
     def is_done(self) -> bool:
         """Return whether the run has come to its end, and nothing has to be waited for."""
@@ -88,7 +88,9 @@ class Future(Generic[R]):
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once, by the thread that ends the run; at once if it is done already."""
         with _guard:
-            if self._callbacks is not None:
+            if self._state is None:
+                if self._callbacks is None:
+                    self._callbacks = []
                 self._callbacks.append(callback)
                 return
         callback()

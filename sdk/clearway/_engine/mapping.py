@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from clearway._annotations import Annotation, allow_failure, quote, unmapped
@@ -14,6 +15,8 @@ from clearway._signature import CallSignature
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
 from clearway.futures import Future
 from clearway.states import State
+
+_UNCHANGING = frozenset({tuple, range})
 
 
 class Place(NamedTuple):
@@ -62,7 +65,7 @@ class Mapped:
         self._signature = signature
         self._origins = origins
         self._whole: dict[Place, Any] = {}
-        self._mapped: dict[Place, list[Any]] = {}
+        self._mapped: dict[Place, Sequence[Any] | deque[Any]] = {}
         self._order: list[Place] = []
         for place, given in _places(signature, parameters):
             self._order.append(place)
@@ -82,29 +85,31 @@ class Mapped:
             self._whole[place] = given
             return
         with unshielded():
-            values = list(value)
+            values = value if type(value) in _UNCHANGING else deque(value)
         if inner is not given and value is inner:
-            values = [given.rewrap(one) for one in values]
+            values = deque(given.rewrap(one) for one in values)
         self._mapped[place] = values
         maker = maker_of(inner, self._origins)
         if maker:
             self.makers.setdefault(place.parameter, Found()).makers.append(maker)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Return the parameters of each run, once: what a run was given is kept here no longer."""
         if any(place.position is not None or place.keyword is not None for place in self._order):
-            for index in range(self._length):
-                yield self._signature.with_defaults(self._collected(index))
+            taken = {place: _taken(values) for place, values in self._mapped.items()}
+            for _ in range(self._length):
+                yield self._signature.with_defaults(self._collected(taken))
             return
         whole = {place.parameter: value for place, value in self._whole.items()}
-        mapped = [(place.parameter, values) for place, values in self._mapped.items()]
-        for index in range(self._length):
-            one = {**whole, **{name: values[index] for name, values in mapped}}
-            yield self._signature.with_defaults(one)
+        names = [place.parameter for place in self._mapped]
+        for values in zip(*map(_taken, self._mapped.values()), strict=True):
+            one = dict(zip(names, values, strict=True))
+            yield self._signature.with_defaults({**whole, **one} if whole else one)
 
-    def _collected(self, index: int) -> dict[str, Any]:
+    def _collected(self, taken: dict[Place, Iterator[Any]]) -> dict[str, Any]:
         one: dict[str, Any] = {}
         for place in self._order:
-            value = self._mapped[place][index] if place in self._mapped else self._whole[place]
+            value = next(taken[place]) if place in taken else self._whole[place]
             if place.keyword is not None:
                 one.setdefault(place.parameter, {})[place.keyword] = value
             elif place.position is not None:
@@ -142,7 +147,16 @@ def _is_iterable(value: Any) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, (str, bytes, bytearray, io.IOBase))
 
 
-def _common_length(mapped: dict[Place, list[Any]], whole: dict[Place, Any]) -> int:
+def _taken(values: Sequence[Any] | deque[Any]) -> Iterator[Any]:
+    """Return one value after the other; of a copy of ours, without keeping it."""
+    if not isinstance(values, deque):
+        yield from values
+        return
+    while values:
+        yield values.popleft()
+
+
+def _common_length(mapped: dict[Place, Sequence[Any] | deque[Any]], whole: dict[Place, Any]) -> int:
     if not mapped:
         given = ", ".join(f"{place}={type(value).__name__}" for place, value in whole.items()) or "nothing"
         raise NothingToMap(

@@ -111,6 +111,14 @@ class RunInputs:
 NO_INPUTS = RunInputs({}, None)
 
 
+def inputs_of(
+    parameters: Mapping[str, Any], wait_for: Any, origins: ResultOrigins, mapped: Mapping[str, Found]
+) -> RunInputs:
+    """Return what a task run was given from upstream; the many that were given nothing share one."""
+    inputs = RunInputs(parameters, wait_for, origins, mapped)
+    return inputs or NO_INPUTS
+
+
 def as_list(wait_for: Any) -> list[Any]:
     """Return what ``wait_for`` names; one alone is as good as a list of it.
 

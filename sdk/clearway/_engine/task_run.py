@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from clearway._engine.effects import Execute, Outcome
 from clearway._engine.outcomes import describe, end_message, interruption, task_state
 from clearway._engine.returned import as_data
-from clearway._engine.run_inputs import NO_INPUTS, NOTHING_MAPPED, RunInputs
+from clearway._engine.run_inputs import NO_INPUTS, NOTHING_MAPPED, inputs_of
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
 from clearway._run_names import make_run_name
@@ -116,7 +116,7 @@ class TaskRun:
         self.stop: Callable[[], None] | None = None
         self.reported: ConcurrentFuture[Decision] | None = None
         self._parameters = parameters
-        self.inputs = RunInputs(parameters, wait_for, scope.origins, mapped)
+        self.inputs = inputs_of(parameters, wait_for, scope.origins, mapped)
         self._number = scope.number_of(task.task_key)
         self._dynamic_key = str(self._number)
         self._attempt = 1
