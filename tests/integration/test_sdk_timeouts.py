@@ -7,11 +7,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clearway import State, flow, get_client, task
+from clearway import ProcessPoolTaskRunner, State, flow, get_client, task
 from integration.sdk_runs import SECONDS, history, last_flow_run, set_limit, slots, task_runs
 from support.waiting import wait_until
 
@@ -378,6 +379,59 @@ def test_where_the_signal_is_another_s_a_task_is_interrupted_all_the_same() -> N
         test_sync_code_is_interrupted(submitted=False)
     finally:
         signal.signal(signal.SIGURG, before)
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_worker_process_interrupts_its_code(retries: int, tmp_path: Path) -> None:
+    called = tmp_path / "called"
+
+    @task(timeout_seconds=SHORT, retries=retries)
+    def work() -> str:
+        if not called.exists():
+            called.touch()
+            while True:
+                time.sleep(0.001)
+        return "done"
+
+    @task(timeout_seconds=SHORT)
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def working() -> str:
+        state = work.submit(return_state=True)
+        if retries:
+            assert state.result() == "done"
+        else:
+            check_timed_out(state)
+        check_timed_out(wait.submit(return_state=True))
+        return "checked"
+
+    assert working() == "checked"
+
+
+def test_a_worker_process_whose_code_cannot_be_interrupted_is_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CLEARWAY_TIMEOUT_GRACE", "0.01")
+    monkeypatch.setattr("clearway._engine.submission._BEGIN_SECONDS", 2.0)
+    tag = "timeouts-process"
+    set_limit(tag, 1)
+
+    @task(timeout_seconds=SHORT, tags=[tag])
+    def work() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGURG})
+        threading.Event().wait()
+
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def working() -> str:
+        state = work.submit(return_state=True)
+        assert state.name == "TimedOut"
+        assert state.message.endswith("its code could not be interrupted: what ran it was told to stop")
+        assert slots(tag) == ()
+        return "checked"
+
+    assert working() == "checked"
 
 
 # Flows.

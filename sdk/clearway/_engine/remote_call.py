@@ -120,5 +120,5 @@ def read_reply(reply: bytes) -> Outcome:
             ) from error
     ended_by = unpack(body)
     if isinstance(ended_by, Exception):
-        return Outcome(error=ended_by)
+        return Outcome(error=ended_by, timed_out=kind == "late")
     raise ended_by

@@ -23,6 +23,8 @@ from clearway._engine.task_run import Phase, TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._engine.threads import ThreadExecutor, get_threads
 from clearway._engine.timeouts import LeftBehind, TimedExecute
+from clearway._engine.watchdog import get_watchdog
+from clearway._settings import get_settings
 from clearway.exceptions import ClearwayError
 from clearway.futures import Future
 from clearway.v1.proposal_pb2 import Decision
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from clearway.task_runners import TaskExecutor
 
 _log = logging.getLogger("clearway.engine")
+
+_BEGIN_SECONDS = 10.0  # that a task runner has to begin with a call, which do not count as the code's time
 
 
 def submit(run: TaskRun, context: Context) -> Future[Any]:
@@ -230,18 +234,29 @@ class Submission:
             if type(self._executor) is ThreadExecutor:
                 self._executor.execute(call)
             else:
-                get_threads().submit(partial(self._hand_over, call))
+                get_threads().submit(partial(self._hand_over, call, effect))
 
-    def _hand_over(self, call: SubmittedCall) -> None:
+    def _hand_over(self, call: SubmittedCall, effect: Execute) -> None:
         """Give a call to the task runner, which may pickle and send it."""
         assert self._executor is not None
         self.run.stop = partial(self._executor.cancel, call)
+        if isinstance(effect, TimedExecute):
+            seconds = effect.seconds + get_settings().timeout_grace + _BEGIN_SECONDS
+            end = partial(get_threads().submit, partial(self._end_overdue, call, effect))
+            call.watch = get_watchdog().watch(seconds, end)
         try:
             self._executor.execute(call)
             if self.run.phase is Phase.ENDED:  # meanwhile, when nobody could stop it yet
                 self._executor.cancel(call)
         except BaseException as error:  # noqa: BLE001 - of the task runner, or an argument cannot be pickled
             call.fail(error)
+
+    def _end_overdue(self, call: SubmittedCall, effect: TimedExecute) -> None:
+        """End a call that runs elsewhere, whose time is over and which has not said so itself."""
+        if call.take() is not None and self._executor is not None:
+            self._executor.cancel(call)
+            more = ", and its code could not be interrupted: what ran it was told to stop"
+            self.executed(partial(effect.timed_out, more))
 
     def portable_call(self) -> bytes:
         """Return the code to be run as bytes."""

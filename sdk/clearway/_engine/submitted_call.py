@@ -10,22 +10,30 @@ from clearway._engine.effects import Outcome
 if TYPE_CHECKING:
     from clearway._engine.effects import Execute
     from clearway._engine.submission import Submission
+    from clearway._engine.watchdog import Watch
 
 
 class SubmittedCall:
-    """One execution of a task run's code; see ``clearway.task_runners.TaskCall``."""
+    """One execution of a task run's code; see ``clearway.task_runners.TaskCall``.
 
-    __slots__ = ("_effect", "_submission", "name", "task_run_id")
+    Attributes:
+        name: The task run's name.
+        task_run_id: The task run's UUID.
+        watch: What ends the call when its time is over, where there is a limit and it runs elsewhere.
+    """
+
+    __slots__ = ("_effect", "_submission", "name", "task_run_id", "watch")
 
     def __init__(self, submission: Submission, effect: Execute) -> None:
         self.name = submission.run.name
         self.task_run_id = submission.run.run_id
         self._submission: Submission | None = submission
         self._effect = effect
+        self.watch: Watch | None = None
 
     def run(self) -> None:
         """Execute the code in this thread."""
-        submission = self._take()
+        submission = self.take()
         if submission is not None:
             submission.execute_here(self._effect)
 
@@ -38,19 +46,21 @@ class SubmittedCall:
 
     def finish(self, reply: bytes) -> None:
         """Take what ``run_call`` returned."""
-        submission = self._take()
+        submission = self.take()
         if submission is not None:
             submission.executed(partial(_read, reply))
 
     def fail(self, error: BaseException) -> None:
         """End the call with an exception."""
-        submission = self._take()
+        submission = self.take()
         if submission is not None:
             submission.executed(partial(_failed, error))
 
-    def _take(self) -> Submission | None:
+    def take(self) -> Submission | None:
         """Return the submission that waits for the call, once."""
         submission, self._submission = self._submission, None
+        if self.watch is not None:
+            self.watch.cancel()
         return submission
 
 
