@@ -274,7 +274,7 @@ def run_script(script: str, *arguments: str) -> str:
             script,
             *arguments,
         ],
-        env=os.environ | {"PYTHONPATH": str(tests)},
+        env=os.environ | {"PYTHONPATH": f"{tests}:{os.environ.get('PYTHONPATH', '')}"},
         capture_output=True,
         text=True,
         timeout=60,

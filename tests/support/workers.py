@@ -27,13 +27,14 @@ class Worker:
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
+        inherited = os.environ.get("PYTHONPATH", "")
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(_TESTS)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, (str(_TESTS), inherited)))},
         )
         self._told: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.errors: list[str] = []
