@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
-from clearway._engine.drivers import drive, drive_async
+from clearway._engine.drivers import drive, drive_async, named
 from clearway._engine.mapping import Mapped, mapped_upstreams
 from clearway._engine.run_inputs import as_list
 from clearway._engine.scope import FlowScope
@@ -44,7 +45,7 @@ def call_task(
         if not task.is_async:
             state = drive(task_steps(run))
         elif scope.is_async:
-            return _awaited(run, return_state=return_state)
+            return named(_awaited(run, return_state=return_state), task.name)
         else:
             future = submit_to_loop(run, copy_context())
             future.block()
@@ -81,7 +82,7 @@ def submit_task(
     run = TaskRun(task, scope, task.signature.bind(*arguments), _tags(task), wait_for)
     context = copy_context()
     if task.is_async and scope.is_async:
-        return _submitted(run, context, return_state=return_state)
+        return named(_submitted(run, context, return_state=return_state), f"{task.name}.submit")
     with shielded():
         future = _begun(run, context)
     return _state(future) if return_state and future.block() else future
@@ -105,7 +106,8 @@ def map_task(
     parameters = task.signature.bind(*arguments, defaults=False)
     upstreams = None if wait_for is None else as_list(wait_for)
     if task.is_async and scope.is_async:
-        return _mapped_async(task, scope, parameters, upstreams, return_state=return_state)
+        mapping = _mapped_async(task, scope, parameters, upstreams, return_state=return_state)
+        return named(mapping, f"{task.name}.map")
     for upstream in mapped_upstreams(task.signature, parameters):
         if isinstance(upstream, Future):
             upstream.block()
@@ -169,16 +171,26 @@ def _scope_for(task: Task[..., Any]) -> FlowScope:
     if TaskRunContext.get() is not None:
         raise NestedTask(
             f"the task {task.name!r} was called from within a task, which cannot have task runs of its own; "
-            f"call its function instead: {task.fn.__name__}.fn(...)"
+            f"call its function instead: {_fn(task)}"
         )
     context = FlowRunContext.get()
     if context is None:
-        raise MissingContext(
+        message = (
             f"the task {task.name!r} was called outside a flow; call it within a function decorated with "
-            f"@flow, or call its function without orchestration: {task.fn.__name__}.fn(...)"
+            f"@flow, or call its function without orchestration: {_fn(task)}"
         )
+        if threading.current_thread() is not threading.main_thread():
+            message += (
+                "; in a thread that a flow starts, call it in a copy of the flow's context: give the thread "
+                "contextvars.copy_context().run and the task"
+            )
+        raise MissingContext(message)
     context.scope.check_lost()
     return context.scope
+
+
+def _fn(task: Task[..., Any]) -> str:
+    return f"{getattr(task.fn, '__name__', 'my_task')}.fn(...)"
 
 
 def _tags(task: Task[..., Any]) -> frozenset[str]:

@@ -44,3 +44,9 @@ async def drive_async(steps: Steps) -> State[Any]:
         return state
     finally:
         steps.close()
+
+
+def named(coroutine: Any, name: str) -> Any:
+    """Name a coroutine by what was called, for Python's warning that it was never awaited."""
+    coroutine.__qualname__ = name
+    return coroutine

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from clearway._engine.drivers import drive, drive_async
+from clearway._engine.drivers import drive, drive_async, named
 from clearway._engine.farewell import wait_told
 from clearway._engine.flow_run import FlowRun
 from clearway._engine.flow_steps import flow_steps
@@ -47,7 +47,7 @@ def call_flow(
         parent.check_lost()
     run = FlowRun(flow, parent, parameters, wait_for)
     if flow.is_async and (parent is None or parent.is_async):
-        return _awaited(run, return_state=return_state)
+        return named(_awaited(run, return_state=return_state), flow.name)
     with watched() if parent is None else nullcontext(), shielded():
         run.transport = connect()
         state = _beside(parent, run) if flow.is_async and parent is not None else drive(flow_steps(run))
