@@ -13,6 +13,7 @@
     ├── NotPicklable                (TypeError)        something cannot be sent to, or from, a worker process
     ├── MissingResult               (LookupError)      a result is gone, or is not what was written
     │   └── UntrustedResult                            a setting forbids to read it
+    ├── UnkeptResult                (RuntimeError)     a result that must be kept cannot be
     ├── RunFailure                                     a run has no result, and no exception of its own
     │   ├── FailedRun
     │   ├── CrashedRun
@@ -109,6 +110,10 @@ class MissingResult(ClearwayError, LookupError):
 
 class UntrustedResult(MissingResult):
     """A setting forbids to read a result: its encoding is refused, or it is not signed. Nothing was read."""
+
+
+class UnkeptResult(ClearwayError, RuntimeError):
+    """A result could not be kept, and its task has ``persist_result=True``."""
 
 
 class RunFailure(ClearwayError):

@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Serializer", "StoredResult", "register_serializer"]
 
+MEMORY: Final = "clearway.memory"
+"""The encoding of a result that only the process of its run has; the bytes say why, for people."""
+
 _log = logging.getLogger("clearway.results")
 _REMEMBERED: Final = 100_000
+_MAX_WHY: Final = 2_000  # bytes
 _UNREAD: Final = object()
 
 
@@ -115,6 +119,9 @@ class StoredResult:
         return f"{self.encoding}\n{self.compression}\n{self.size}\n{self.sha256}"
 
     def _read(self, settings: Settings) -> bytes:
+        if self.encoding == MEMORY:
+            why = (self.inline or b"").decode("utf-8", "replace")
+            raise MissingResult(f"the result is in the memory of the process that ran the run only: {why}")
         self._refuse_untrusted(settings)
         if self.inline is not None:
             body = self.inline
@@ -229,8 +236,12 @@ class ResultStore:
         """
         return self._keep(*serializers.encode(value, self.settings.result_serializers))
 
-    def store_exception(self, error: BaseException) -> state_pb2.Data:
+    def store_exception(self, error: BaseException, *, pickled: bool = True) -> state_pb2.Data:
         """Keep an exception, where it can be pickled and read back.
+
+        Args:
+            error: The exception.
+            pickled: Whether to keep more than its portable form.
 
         Returns:
             The reference for a state's data, with the exception's portable form; that alone where the
@@ -240,7 +251,7 @@ class ResultStore:
         from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
 
         report = RunError.from_exception(error)
-        body = serializers.encode_exception(error, self.settings.result_serializers)
+        body = serializers.encode_exception(error, self.settings.result_serializers) if pickled else None
         try:
             data = Data() if body is None else self._keep(serializers.CLOUDPICKLE, body)
         except OSError as failure:
@@ -309,6 +320,12 @@ def get_store(place: str | os.PathLike[str] | None = None) -> ResultStore:
     if store is None or store.settings is not settings:
         store = _stores[chosen] = ResultStore(chosen, settings)
     return store
+
+
+def in_memory(why: str) -> state_pb2.Data:
+    """Return what a state's data says of a result that is not kept; ``why`` is for people."""
+    body = why.encode()[:_MAX_WHY]
+    return StoredResult(MEMORY, "", body, len(body), digest_of(body)).to_proto()
 
 
 def forget_damaged(result: StoredResult) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
 
 from clearway._hooks import TaskHook, TaskHooks
+from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
     checked_choice,
     checked_expiration,
@@ -63,6 +64,10 @@ class Task(TaskCalls[P, R], TaskHooks):
         retry_jitter_factor: How far these delays are spread at random; None for not at all.
         retry_condition_fn: Says of a failed run whether it is tried again; None for always.
         timeout_seconds: How long its code may take; None for as long as it takes.
+        persist_result: Whether its results are kept: True for must be, False for in memory only, None for
+            where they can be.
+        result_storage: Where its large results are kept, as it was given; None for where the settings say.
+        keeping: These two, checked.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its flow does.
         task_run_name: How its runs are named: a template, or a function; None for its name and a number.
         hooks: What is called when a run enters a state, by option: ``on_running``, ``on_completion``,
@@ -87,6 +92,8 @@ class Task(TaskCalls[P, R], TaskHooks):
         retry_jitter_factor: float | None = None,
         retry_condition_fn: RetryConditionFn | None = None,
         timeout_seconds: float | None = None,
+        persist_result: bool | None = None,
+        result_storage: ResultStorage | None = None,
         log_prints: bool | None = None,
         task_run_name: RunName | None = None,
         on_completion: Iterable[TaskHook] | None = None,
@@ -123,6 +130,9 @@ class Task(TaskCalls[P, R], TaskHooks):
         self.retry_delay_seconds = checked_delays(owner, retry_delay_seconds, self.retries)
         self.retry_jitter_factor = checked_jitter(owner, retry_jitter_factor)
         self.retry_condition_fn = checked_condition(owner, retry_condition_fn)
+        self.persist_result = persist_result
+        self.result_storage = result_storage
+        self.keeping = checked_keeping(owner, persist_result, result_storage)
         self.is_async = _is_async(fn)
         self.signature = CallSignature(fn, self.name)
         self.timeout_seconds = checked_timeout(owner, timeout_seconds)
@@ -153,6 +163,8 @@ class Task(TaskCalls[P, R], TaskHooks):
         retry_jitter_factor: float | None = _KEEP,
         retry_condition_fn: RetryConditionFn | None = _KEEP,
         timeout_seconds: float | None = _KEEP,
+        persist_result: bool | None = _KEEP,
+        result_storage: ResultStorage | None = _KEEP,
         log_prints: bool | None = _KEEP,
         task_run_name: RunName | None = _KEEP,
         on_completion: Iterable[TaskHook] | None = _KEEP,
@@ -175,6 +187,8 @@ class Task(TaskCalls[P, R], TaskHooks):
             "retry_jitter_factor": retry_jitter_factor,
             "retry_condition_fn": retry_condition_fn,
             "timeout_seconds": timeout_seconds,
+            "persist_result": persist_result,
+            "result_storage": result_storage,
             "log_prints": log_prints,
             "task_run_name": task_run_name,
         }
@@ -237,6 +251,8 @@ def task(
     retry_jitter_factor: float | None = None,
     retry_condition_fn: RetryConditionFn | None = None,
     timeout_seconds: float | None = None,
+    persist_result: bool | None = None,
+    result_storage: ResultStorage | None = None,
     log_prints: bool | None = None,
     task_run_name: RunName | None = None,
     on_completion: Iterable[TaskHook] | None = None,
@@ -271,6 +287,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             and is retried like others. Async code is cancelled. Sync code is interrupted between two of its
             instructions, and on the main thread in most blocking calls too; where it cannot be interrupted,
             the run ends without it 10 seconds later (``CLEARWAY_TIMEOUT_GRACE``), and it may still run.
+            ``persist_result``: True keeps results for other processes and later runs, and fails a run whose
+            result cannot be kept; False keeps them in the memory of this process only; by default they are
+            kept, and one that cannot be is warned of.
+            ``result_storage``: a directory or a URL for results that are too large to travel within the run's
+            state; by default where the setting ``CLEARWAY_RESULT_STORAGE`` says.
             ``log_prints``: make INFO lines of the run of what its code prints; by default as its flow does.
             ``task_run_name``: how its runs are named: a template that names parameters, such as
             ``"load {path}"``, or a function without parameters, which may look at ``clearway.runtime``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearway._ids import new_id
+from clearway.results import MEMORY, StoredResult
 from clearway.states import State
 
 
@@ -28,6 +29,7 @@ class Attempts:
 
     def with_result(self, state: State[Any]) -> State[Any]:
         """Return the state of a run that an earlier attempt completed, with its result if it was kept."""
-        if state.data is not None or not state.is_completed():
-            return state
-        return state.with_data(self._results.get(state.details.task_run_id))
+        data, run_id = state.data, state.details.task_run_id
+        if isinstance(data, StoredResult) and data.encoding == MEMORY and run_id in self._results:
+            return state.with_data(self._results[run_id])
+        return state

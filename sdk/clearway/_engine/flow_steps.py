@@ -14,6 +14,7 @@ from clearway._engine.outcomes import end_message, failed_state, flow_state
 from clearway._engine.scope import FlowScope
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
+from clearway.results import MEMORY
 from clearway.states import State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import Decision
@@ -138,7 +139,7 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
 
 def _end(run: FlowRun, end: State[Any]) -> Steps:
     message: state_pb2.State = yield end_message(end, run.name)
-    if end.is_completed() and not message.HasField("data"):
+    if end.is_completed() and message.data.encoding == MEMORY:
         run.keep_result(end.data)
     decision = yield from _ask(run, message)
     state = State.from_proto(decision.state)

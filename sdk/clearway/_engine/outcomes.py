@@ -9,10 +9,11 @@ from typing import Any
 
 from clearway._engine.effects import Outcome, Work
 from clearway._engine.inputs import replace_upstreams
+from clearway._keeping import AS_USUAL, Keeping
 from clearway._settings import get_settings
-from clearway.exceptions import FailedRun, MissingResult, WorkerDied
+from clearway.exceptions import FailedRun, MissingResult, UnkeptResult, WorkerDied
 from clearway.futures import Future
-from clearway.results import StoredResult, forget_damaged, get_store
+from clearway.results import StoredResult, forget_damaged, get_store, in_memory
 from clearway.states import Completed, Crashed, Failed, State
 from clearway.v1 import state_pb2
 
@@ -144,14 +145,18 @@ def _summary(not_completed: list[State[Any]], total: int) -> str:
     return f"of the task runs and subflows, {', '.join(filter(None, (failed, unfinished)))}"
 
 
-def end_message(state: State[Any], run_name: str) -> Work:
+def end_message(state: State[Any], run_name: str, keeping: Keeping = AS_USUAL) -> Work:
     """Return the work of making the message that proposes how a run ended; it writes the result.
+
+    Where the result cannot be written and must be, an ``UnkeptResult`` comes of it instead.
 
     Args:
         state: Its end, with the value or the exception.
         run_name: For the log line that says so, where the value cannot be written and is in memory only.
+        keeping: What the task wants done with its results.
     """
-    return Work(partial(_end_message, state, run_name), light=_is_light(state.data))
+    light = keeping.persist is False or _is_light(state.data)
+    return Work(partial(_end_message, state, run_name, keeping), light=light)
 
 
 def lost_result(state: State[Any]) -> Work:
@@ -173,8 +178,11 @@ def _lost_result(data: Any) -> str:
     return ""
 
 
-def _end_message(state: State[Any], run_name: str) -> state_pb2.State:
-    message = state.to_proto(_stored(state, run_name))
+def _end_message(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.State | UnkeptResult:
+    try:
+        message = state.to_proto(_stored(state, run_name, keeping))
+    except UnkeptResult as error:
+        return error
     message.message = shortened(message.message, _MAX_MESSAGE)
     return message
 
@@ -202,16 +210,22 @@ def _is_light_item(value: Any) -> bool:
     )
 
 
-def _stored(state: State[Any], run_name: str) -> state_pb2.Data | None:
+def _stored(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.Data | None:
     value = state.data
     if isinstance(value, StoredResult):
         return value.to_proto()
     if value is None and not state.is_completed():
         return None
     if isinstance(value, BaseException):
-        return get_store().store_exception(value)
+        return get_store(keeping.place).store_exception(value, pickled=keeping.persist is not False)
+    if keeping.persist is False and value is not None:  # None is all that there is of it
+        return in_memory("its task has persist_result=False")
     try:
-        return get_store().store(value)
+        return get_store(keeping.place).store(value)
     except (TypeError, OSError) as error:
+        if keeping.persist:
+            raise UnkeptResult(
+                f"the result of {run_name} cannot be kept, and its task has persist_result=True: {error}"
+            ) from error
         _log.warning("the result of %s is in memory only: %s", run_name, error)
-        return None
+        return in_memory(str(error))

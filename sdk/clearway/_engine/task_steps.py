@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, cast
 
 from clearway._convert import duration_from_proto
 from clearway._engine.effects import ADMIT, Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.outcomes import end_message, failed_state, lost_result, task_state
 from clearway._engine.task_run import Phase, RunInterrupted, TaskRun
-from clearway.exceptions import Aborted, ClearwayError, UpstreamTaskError
+from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTaskError
+from clearway.results import MEMORY
 from clearway.states import Pending, State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import Decision
@@ -99,7 +100,7 @@ def _start(run: TaskRun) -> _Part:
             if run.task.hooks:
                 yield from _tell(run, State.from_proto(decision.state))
             return None
-        state = State.from_proto(decision.state)
+        state = run.scope.completed_before(State.from_proto(decision.state))
         if answer == "abort" and not state.is_final():
             return state.with_data(Aborted(_aborted(run, decision), decision.abort.reason))
         if state.type is not StateType.SCHEDULED:
@@ -107,7 +108,7 @@ def _start(run: TaskRun) -> _Part:
                 continue
             if answer == "reject":  # as Cached
                 yield from _tell(run, state)
-            return run.scope.completed_before(state)
+            return state
         yield from _rest(run, state)
         yield ADMIT
 
@@ -125,16 +126,7 @@ def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool
 
 def _end(run: TaskRun, end: State[Any]) -> _Part:
     """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
-    message: state_pb2.State = yield end_message(end, run.name)
-    if end.is_completed() and not message.HasField("data"):
-        run.scope.keep(run.run_id, end.data)
-    elif run.cache_key and end.is_completed():
-        message.details.cache_key = run.cache_key
-        if run.task.cache_expiration is not None:
-            message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
-    condition = run.task.retry_condition_fn
-    if condition is not None and end.is_failed() and run.phase is Phase.RUNNING:
-        message.details.no_retry = not (yield run.ask_condition(end, condition))
+    end, message = yield from _message(run, end)
     run.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
         run.scope.send(run.propose(message), run.check_end)
@@ -158,6 +150,27 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
         return None
     run.log().warning("ended as %s, but the service has it as %s", end.name, state)
     return state
+
+
+def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.State]]:
+    """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
+    made: state_pb2.State | UnkeptResult = yield end_message(end, run.name, run.task.keeping)
+    if isinstance(made, UnkeptResult):
+        end = failed_state("Task", made)
+        made = yield end_message(end, run.name)
+    message = cast("state_pb2.State", made)
+    if end.is_completed():
+        if message.data.encoding == MEMORY:
+            run.scope.keep(run.run_id, end.data)
+        elif run.cache_key:
+            message.details.cache_key = run.cache_key
+            if run.task.cache_expiration is not None:
+                message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
+    elif end.is_failed() and run.phase is Phase.RUNNING and run.reported is None:
+        condition = run.task.retry_condition_fn
+        if condition is not None:
+            message.details.no_retry = not (yield run.ask_condition(end, condition))
+    return end, message
 
 
 def _tell(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:

@@ -16,6 +16,8 @@ from clearway._engine.outcomes import (
     interruption,
     task_state,
 )
+from clearway.exceptions import MissingResult
+from clearway.results import StoredResult
 from clearway.states import StateDetails, StateType
 
 
@@ -90,8 +92,10 @@ def test_what_interrupted_a_run_is_said() -> None:
 
 
 def test_a_result_that_cannot_be_kept_is_in_memory_only(caplog: pytest.LogCaptureFixture) -> None:
-    assert not end_message(Completed(threading.Lock()), "add-0").block().HasField("data")
+    data = end_message(Completed(threading.Lock()), "add-0").block().data
     assert "the result of add-0 is in memory only" in caplog.text
+    with pytest.raises(MissingResult, match=r"in the memory of the process that ran the run only: .*lock"):
+        StoredResult.from_proto(data).load()
 
 
 def test_a_result_is_kept_as_a_file() -> None:

@@ -37,6 +37,8 @@ OPTIONS: dict[str, Any] = {
     "retry_delay_seconds": 1.5,
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": only_timeouts,
+    "persist_result": True,
+    "result_storage": "s3://bucket/results",
 }
 
 
@@ -111,6 +113,13 @@ def test_the_task_key_is_of_name_qualified_name_and_tags() -> None:
         ({"retry_jitter_factor": float("nan")}, ValueError, "from 0 to 100"),
         ({"retry_jitter_factor": "a lot"}, TypeError, "retry_jitter_factor of the task 'add' is 'a lot'"),
         ({"retry_condition_fn": True}, TypeError, "retry_condition_fn of the task 'add' is True"),
+        ({"persist_result": 1}, TypeError, "persist_result of the task 'add' is 1"),
+        (
+            {"result_storage": ""},
+            ValueError,
+            "result_storage of the task 'add' is ''; it must be",
+        ),
+        ({"result_storage": 5}, ValueError, "result_storage of the task 'add' is 5"),
         ({"refresh_cache": "yes"}, TypeError, "refresh_cache of the task 'add' is 'yes'"),
         ({"tags": "small"}, TypeError, r"such as \['small'\]"),
         ({"tags": [1]}, TypeError, "tag 1 is of type int"),
