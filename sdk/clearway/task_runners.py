@@ -92,7 +92,10 @@ class TaskExecutor(Protocol):
         ...
 
     def cancel(self, call: TaskCall) -> None:
-        """Stop a call whose run was ended, where that can be done; how it ends counts no more."""
+        """Stop a call whose run was ended, where that can be done; how it ends counts no more.
+
+        It may come more than once, and for a call that has ended.
+        """
         ...
 
     def stop(self) -> None:
