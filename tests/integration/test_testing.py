@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
@@ -412,3 +413,14 @@ def _hold_slot(session_id: str) -> str:
     )
     assert connect().call("SetTaskRunState", request).result(SECONDS).decision.HasField("accept")
     return run_id
+
+
+def test_the_files_are_on_disk_where_there_is_little_room_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("clearway.testing._service._ROOM", 2**62)
+    with clearway.testing.service() as service:
+        assert _called(Flaky(0))() == 1
+        assert service.home.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []

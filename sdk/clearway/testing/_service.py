@@ -23,6 +23,7 @@ from clearway.testing._clock import Clock
 from clearway.testing._transport import WatchedTransport
 
 _IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made in it
+_ROOM: Final = 256 * 1024 * 1024  # a container may have as little as 64 MiB there
 # What would lead out of the service's own folder.
 _ELSEWHERE: Final = ("CLEARWAY_DATABASE", "CLEARWAY_LOCAL_STORAGE_PATH", "CLEARWAY_RESULT_STORAGE")
 
@@ -85,8 +86,8 @@ def service(*, skip_waits: bool = True) -> Iterator[Service]:
 
 
 def _folder() -> Path:
-    memory = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
-    return Path(tempfile.mkdtemp(prefix="clearway-test-", dir=memory))
+    memory = os.access(_IN_MEMORY, os.W_OK) and shutil.disk_usage(_IN_MEMORY).free >= _ROOM
+    return Path(tempfile.mkdtemp(prefix="clearway-test-", dir=_IN_MEMORY if memory else None))
 
 
 @functools.cache
