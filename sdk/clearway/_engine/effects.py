@@ -42,10 +42,11 @@ class Propose:
 
     transport: Transport
     proposal: Proposal
+    on_wait: Callable[[Decision], None] | None = None
 
     def block(self) -> Decision:
         """Wait for the decision."""
-        future = self.transport.propose(self.proposal)
+        future = self.transport.propose(self.proposal, self.on_wait)
         wait_told(future)
         return future.result()
 
@@ -53,7 +54,7 @@ class Propose:
         """Wait for the decision."""
         from clearway._engine.bridge import settled  # noqa: PLC0415 - sync flows need no asyncio
 
-        return await settled(self.transport.propose(self.proposal))
+        return await settled(self.transport.propose(self.proposal, self.on_wait))
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from clearway._clock import now
 from clearway._convert import timestamp_from_proto
+from clearway._engine import progress
 from clearway._engine.attempts import Attempts
 from clearway._engine.effects import Execute
 from clearway._engine.farewell import Farewell
@@ -196,6 +197,7 @@ class FlowRun:
             self._runner,
         )
         watch(self)
+        progress.begin(self, self._scope)
         self._scope.log_prints = self._log_prints()
         self._scope.root_flow_run_id = self._root_id
         return self._scope
@@ -286,6 +288,7 @@ class FlowRun:
         """Note that the attempt, if there was one, has ended."""
         if self._scope is not None:
             unwatch(self)
+            progress.end_attempt(self, self._scope)
             self._scope.close()
             self._scope = None
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearway._convert import duration_from_proto
+from clearway._engine import progress
 from clearway._engine.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.flow_run import FlowRun
 from clearway._engine.outcomes import end_message, failed_state, flow_state
@@ -44,6 +45,7 @@ def flow_steps(run: FlowRun) -> Steps:
         BaseException: What interrupted the run.
     """
     yield from _wait_for_inputs(run)
+    state: State[Any] | None = None
     try:
         state = None if run.parent is None else (yield from _track(run))
         if state is None:
@@ -59,6 +61,7 @@ def flow_steps(run: FlowRun) -> Steps:
         raise
     finally:
         run.close()
+        progress.finish(run, "did not end" if state is None else f"ended as {state.name}")
     run.tell_parent(state)
     if run.parent is None:
         yield Answer(flush_logs())

@@ -43,6 +43,8 @@ class FlowScope:
         portable: What the calls have in common that go to other processes; see ``remote_call``.
         guard: Held for a moment by whoever changes what several threads change.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
+        cached: How many of the runs had their result from the cache.
+        retries: How often one of the runs was told to try again.
         log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
         root_flow_run_id: The UUID of the flow run at the top, which may be this one.
     """
@@ -68,6 +70,7 @@ class FlowScope:
         self.guard = threading.Lock()
         self.origins = ResultOrigins()
         self.lost = ""
+        self.cached = self.retries = 0
         self.log_prints = False
         self.root_flow_run_id = flow_run_id
         self._runs_of: dict[str, int] = {}  # by task key
@@ -119,6 +122,22 @@ class FlowScope:
             self._total += 1
             if not state.is_completed():
                 self._not_completed.append(state)
+            elif state.name == "Cached":
+                self.cached += 1
+
+    def note_retry(self) -> None:
+        """Note that a run is to be tried again."""
+        with self.guard:
+            self.retries += 1
+
+    def open_runs(self) -> list[TaskRun]:
+        """Return the task runs that have not ended."""
+        return list(self._open)
+
+    @property
+    def failures(self) -> int:
+        """How many task runs and subflows of this attempt did not complete."""
+        return len(self._not_completed)
 
     def ended_otherwise(self, state: State[Any]) -> None:
         """Note that a run which was taken as completed is in another state."""

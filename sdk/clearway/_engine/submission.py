@@ -192,7 +192,8 @@ class Submission:
             self.run.say_ended()
         future.add_done_callback(self._decided)
 
-    def _queued(self, _: Decision) -> None:
+    def _queued(self, decision: Decision) -> None:
+        self.run.note_wait(decision)
         if not self._waits:
             self._waits = True
             self._has_permit = False

@@ -69,6 +69,7 @@ class TaskRun:
         phase: How far it has come.
         repairs: How often it was begun anew because the result that it had was gone.
         stop: Cancels its code, where that can be done.
+        waits_for_slots: The tags for whose slots it was last told to wait.
         reported: The answer to its end, where that was proposed while its code still kept the thread.
     """
 
@@ -94,6 +95,7 @@ class TaskRun:
         "stop",
         "tags",
         "task",
+        "waits_for_slots",
     )
 
     def __init__(
@@ -113,6 +115,7 @@ class TaskRun:
         self.settles_early = settles_early and not task.hooks
         self.cache_key = ""
         self.phase = Phase.NEW
+        self.waits_for_slots: tuple[str, ...] = ()
         self.stop: Callable[[], None] | None = None
         self.reported: ConcurrentFuture[Decision] | None = None
         self._parameters = parameters
@@ -219,6 +222,10 @@ class TaskRun:
         if decision.run_id != self.run_id:
             self._now_is(decision.run_id)
 
+    def note_wait(self, decision: Decision) -> None:
+        """Note what the service lets the run wait for."""
+        self.waits_for_slots = tuple(decision.wait.blocking_tags)
+
     def take_spare_key(self) -> bool:
         """Become another run, where an earlier attempt of the flow left this one ended and not completed.
 
@@ -260,6 +267,7 @@ class TaskRun:
         """Note that the run waits for a time to come."""
         self.move(Phase.RESTING)
         self._resting = state
+        self.scope.note_retry()
 
     def execution(self) -> Execute:
         """Return the user's code, to be run as this run's next attempt."""

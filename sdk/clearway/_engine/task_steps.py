@@ -195,7 +195,7 @@ def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
 def _ask(run: TaskRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
     """Propose a state until the answer is not to come back later."""
     while True:
-        decision: Decision = yield Propose(run.scope.transport, run.propose(state))
+        decision: Decision = yield Propose(run.scope.transport, run.propose(state), run.note_wait)
         run.heard(decision)
         if decision.WhichOneof("answer") != "wait":
             return decision

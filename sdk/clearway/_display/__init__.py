@@ -1,0 +1,1 @@
+"""The progress of flows, drawn on the terminal while they run."""

@@ -1,0 +1,103 @@
+"""A snapshot as lines for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from clearway._display.snapshot import Counts, Snapshot
+
+_NAMES: Final = 4
+_REASONS: Final = 4
+_FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_PLAIN_FRAMES: Final = "|/-\\"
+_MINUTE: Final = 60
+_HOUR: Final = 3_600
+_LEAST_SHOWN: Final = 0.95
+
+
+def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> list[Text]:
+    """Return the lines that show a snapshot, four at most.
+
+    Args:
+        snapshot: What is shown.
+        frame: Counts up with each drawing, so that something moves.
+        unicode: Whether the terminal knows more characters than those of ASCII.
+    """
+    from rich.text import Text  # noqa: PLC0415 - loaded with the first drawing
+
+    frames = _FRAMES if unicode else _PLAIN_FRAMES
+    head = Text(frames[frame % len(frames)] + " ", style="cyan")
+    head.append(printable(snapshot.title), style="bold").append(f"  {span(snapshot.seconds)}")
+    gap = "  "
+    for count, what, style in _facts(snapshot):
+        head.append(gap).append(f"{count:,} {what}", style=style)
+        gap = " · " if unicode else ", "
+    lines = [head]
+    if snapshot.running:
+        shown = [f"{printable(name)} {_passed(seconds)}" for name, seconds in snapshot.running[:_NAMES]]
+        lines.append(_line("running", shown, len(snapshot.running)))
+    if snapshot.waiting:
+        reasons = snapshot.waiting.most_common()
+        shown = [f"{count:,} {printable(why)}" for why, count in reasons[:_REASONS]]
+        lines.append(_line("waiting", shown, len(reasons)))
+    if snapshot.retrying:
+        shown = [f"{printable(name)} in {span(seconds)}" for name, seconds in snapshot.retrying[:_NAMES]]
+        lines.append(_line("retry", shown, len(snapshot.retrying)))
+    return lines
+
+
+def summary_line(title: str, ended_as: str, seconds: float, ended: Counts) -> str:
+    """Return what is left on the terminal when a flow has ended."""
+    total = ended.completed + ended.failed
+    facts = [f"{total:,} task run{'' if total == 1 else 's'}"]
+    for count, what in (
+        (ended.cached, "cached"),
+        (ended.failed, "not completed"),
+        (ended.retries, "retry" if ended.retries == 1 else "retries"),
+    ):
+        if count:
+            facts.append(f"{count:,} {what}")
+    return f"Flow run {printable(title)!r} {ended_as} in {span(seconds)}: {', '.join(facts)}"
+
+
+def span(seconds: float) -> str:
+    """Return a length of time as people write it."""
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
+    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
+
+
+def printable(text: str) -> str:
+    """Return a text without what could steer a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _facts(snapshot: Snapshot) -> list[tuple[int, str, str]]:
+    ended = snapshot.ended
+    facts = [
+        (len(snapshot.running), "running", "cyan"),
+        (snapshot.waiting.total(), "waiting", "yellow"),
+        (len(snapshot.retrying), "to retry", "yellow"),
+        (ended.completed, "done", "green"),
+        (ended.cached, "cached", "green"),
+        (ended.retries, "retried", "yellow"),
+        (ended.failed, "failed", "red"),
+    ]
+    return [fact for fact in facts if fact[0]]
+
+
+def _passed(seconds: float) -> str:
+    return span(seconds) if seconds >= _LEAST_SHOWN else ""
+
+
+def _line(title: str, shown: list[str], total: int) -> Text:
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    more = f" and {total - len(shown):,} more" if total > len(shown) else ""
+    line = Text(f"  {title:<8} ", style="dim")
+    return line.append(", ".join(item.strip() for item in shown) + more, style="default")

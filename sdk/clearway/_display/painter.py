@@ -1,0 +1,147 @@
+"""The thread that draws."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+from io import StringIO
+from typing import TYPE_CHECKING, Any, Final
+
+from clearway._display.lines import progress_lines, summary_line
+from clearway._display.screen import Screen
+from clearway._display.snapshot import Counts, Observer, Snapshot
+
+if TYPE_CHECKING:
+    from clearway._engine.flow_run import FlowRun
+    from clearway._engine.scope import FlowScope
+
+_log = logging.getLogger("clearway.display")
+
+_FIRST_SECONDS: Final = 0.3
+_SECONDS: Final = 0.1
+_COST: Final = 25.0
+"""The thread rests for as many times as long as it worked, so that it takes a small share of one core."""
+
+
+class Painter:
+    """Draws what runs under the flow runs at the top, from the first one's beginning to the last one's end.
+
+    Nothing is drawn of what is over within 0.3 s.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._screen = Screen()
+        self._tops: dict[FlowRun, float] = {}
+        self._scopes: dict[str, FlowScope] = {}
+        self._ended: dict[str, Counts] = {}  # by flow run; those of an earlier attempt are replaced
+        self._stopped = threading.Event()
+
+    def begin(self, run: FlowRun, scope: FlowScope) -> None:
+        """Show an attempt of a flow run: at the top, or of a subflow."""
+        with self._guard:
+            if run.parent is None and run not in self._tops:
+                self._tops[run] = time.monotonic()
+                if len(self._tops) == 1:
+                    self._start()
+            if self._tops:
+                self._scopes[run.run_id] = scope
+                self._ended.pop(run.run_id, None)
+
+    def end_attempt(self, run: FlowRun, scope: FlowScope) -> None:
+        """Show what came of an attempt, and no more what it runs."""
+        with self._guard:
+            if self._scopes.pop(run.run_id, None) is not None:
+                self._ended[run.run_id] = Counts.of(scope)
+
+    def finish(self, run: FlowRun, ended_as: str) -> None:
+        """Leave a line that says how a flow run at the top ended."""
+        with self._guard:
+            began = self._tops.get(run)
+            if began is None:
+                return
+            line = summary_line(run.name, ended_as, time.monotonic() - began, self._counts())
+            del self._tops[run]
+            if self._tops:
+                self._screen.say(line)
+                return
+            self._stopped.set()
+            self._ended.clear()
+        self._screen.stop(line)
+
+    def forget(self) -> None:
+        """Draw nothing any more: this is a forked process."""
+        self._guard = threading.Lock()
+        self._tops.clear()
+        self._scopes.clear()
+        self._screen.forget()
+
+    def _start(self) -> None:
+        self._stopped = threading.Event()
+        self._screen.start()
+        threading.Thread(
+            target=self._run, args=(self._stopped,), name="clearway-display", daemon=True
+        ).start()
+
+    def _counts(self) -> Counts:
+        total = Counts()
+        for counts in self._ended.values():
+            total += counts
+        for scope in self._scopes.values():
+            total += Counts.of(scope)
+        return total
+
+    def _run(self, stopped: threading.Event) -> None:
+        observer = Observer()
+        frame = 0
+        pause = _FIRST_SECONDS
+        while not stopped.wait(pause):
+            began = time.perf_counter()
+            try:
+                self._draw(observer, frame, stopped)
+            except Exception:  # noqa: BLE001 - what is only for show must never harm
+                _log.debug("the progress could not be drawn", exc_info=True)
+                return
+            frame += 1
+            pause = max(_SECONDS, _COST * (time.perf_counter() - began))
+
+    def _draw(self, observer: Observer, frame: int, stopped: threading.Event) -> None:
+        with self._guard:
+            if not self._tops:
+                return
+            (top, began), *others = self._tops.items()
+            title = f"{top.name} and {len(others)} more" if others else top.name
+            snapshot = Snapshot(title, time.monotonic() - began, self._counts())
+            scopes = list(self._scopes.values())
+        observer.look(snapshot, scopes)
+        size = shutil.get_terminal_size()
+        drawn = _rendered(snapshot, frame, size.columns - 1)[: max(1, size.lines - 1)]
+        with self._guard:
+            if not stopped.is_set():
+                self._screen.draw(drawn)
+
+
+def _rendered(snapshot: Snapshot, frame: int, width: int) -> list[str]:
+    from rich.console import Console  # noqa: PLC0415 - loaded with the first drawing
+
+    out: Any = getattr(sys.stderr, "real", sys.stderr)
+    console = Console(
+        file=StringIO(),
+        force_terminal=True,
+        width=max(width, 1),
+        color_system=None if os.environ.get("NO_COLOR") else "standard",
+        highlight=False,
+        legacy_windows=False,
+    )
+    unicode = "utf" in (getattr(out, "encoding", "") or "").lower()
+    rendered = []
+    for line in progress_lines(snapshot, frame, unicode=unicode):
+        line.truncate(console.width, overflow="ellipsis" if unicode else "crop")
+        with console.capture() as capture:
+            console.print(line, no_wrap=True, end="", soft_wrap=True)
+        rendered.append(capture.get())
+    return rendered

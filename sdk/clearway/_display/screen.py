@@ -1,0 +1,163 @@
+"""A few lines at the bottom of the terminal that give way to whatever else is written."""
+
+from __future__ import annotations
+
+import builtins
+import logging
+import sys
+import threading
+from typing import Any, Final, TextIO
+
+_ERASE_BELOW: Final = "\x1b[J"
+
+
+class Screen:
+    """Draws lines below all that the program writes, and takes them away before it writes.
+
+    While it is on, ``sys.stdout`` and ``sys.stderr``, and the log handlers that write to them, go through it.
+    A line that the program has begun and not ended, such as a prompt, is left alone until it ends.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._height = 0
+        self._on = False
+        self._line_begun = False
+        self._paused = 0
+        self._out: TextIO = sys.stderr
+        self._guarded: list[GuardedStream] = []
+        self._moved: list[tuple[logging.StreamHandler[Any], TextIO]] = []
+        self._input = builtins.input
+
+    def start(self) -> None:
+        """Begin to look after what is written."""
+        with self._lock:
+            if self._on:
+                return
+            self._on, self._line_begun, self._paused = True, False, 0
+            self._out = sys.stderr
+            self._guarded = [GuardedStream(self, sys.stderr)]
+            if sys.stdout.isatty():
+                self._guarded.append(GuardedStream(self, sys.stdout))
+            self._swap(self._guarded)
+            self._input = builtins.input
+            builtins.input = self._ask
+
+    def stop(self, last_line: str = "") -> None:
+        """Take the lines away, write a last one, and let everything be written directly again."""
+        with self._lock:
+            if not self._on:
+                return
+            self.erase()
+            self._on = False
+            for guarded in self._guarded:
+                if sys.stderr is guarded:
+                    sys.stderr = guarded.real
+                if sys.stdout is guarded:
+                    sys.stdout = guarded.real
+            for handler, stream in self._moved:
+                handler.setStream(stream)
+            self._moved.clear()
+            if builtins.input == self._ask:
+                builtins.input = self._input
+            self.say(last_line)
+
+    def say(self, line: str) -> None:
+        """Write a line of ours among the others."""
+        if line:
+            with self._lock:
+                self.erase()
+                self._out.write(("\n" if self._line_begun else "") + line + "\n")
+                self._out.flush()
+                self._line_begun = False
+
+    def draw(self, lines: list[str]) -> None:
+        """Draw lines in place of those that were drawn before, unless the program is in the middle of a line.
+
+        Args:
+            lines: Each narrower than the terminal, and fewer than it is high.
+        """
+        with self._lock:
+            if self._on and not self._line_begun and not self._paused:
+                self._out.write(self._erasing() + "\n".join(lines))
+                self._out.flush()
+                self._height = len(lines)
+
+    def erase(self) -> None:
+        """Take the lines away that are drawn."""
+        with self._lock:
+            if self._height:
+                self._out.write(self._erasing())
+                self._out.flush()
+                self._height = 0
+
+    def write(self, real: TextIO, text: str) -> int:
+        """Write what the program writes."""
+        with self._lock:
+            if not self._on:
+                return real.write(text)
+            self.erase()
+            written = real.write(text)
+            if text:
+                self._line_begun = not text.endswith("\n")
+                if self._line_begun:
+                    real.flush()
+            return written
+
+    def forget(self) -> None:
+        """Have nothing to do with the terminal any more: this is a forked process, which has no painter."""
+        self._lock = threading.RLock()
+        self._on, self._height = False, 0
+
+    def _erasing(self) -> str:
+        if not self._height:
+            return ""
+        up = f"\x1b[{self._height - 1}A" if self._height > 1 else ""
+        return f"\r{up}{_ERASE_BELOW}"
+
+    def _ask(self, prompt: object = "", /) -> str:
+        """Stand in for ``input``, which writes its prompt past ``sys.stdout``."""
+        with self._lock:
+            self.erase()
+            self._paused += 1
+        try:
+            return self._input(prompt)
+        finally:
+            self._paused -= 1
+
+    def _swap(self, guarded: list[GuardedStream]) -> None:
+        for stream in guarded:
+            if sys.stderr is stream.real:
+                sys.stderr = stream
+            if sys.stdout is stream.real:
+                sys.stdout = stream
+        loggers = [logging.getLogger(), *logging.Logger.manager.loggerDict.values()]
+        for logger in loggers:
+            for handler in getattr(logger, "handlers", ()):
+                for stream in guarded:
+                    if type(handler) is logging.StreamHandler and handler.stream is stream.real:
+                        self._moved.append((handler, handler.stream))
+                        handler.setStream(stream)
+
+
+class GuardedStream:
+    """A standard stream whose writes go through a screen; all else is the stream's own."""
+
+    def __init__(self, screen: Screen, real: TextIO) -> None:
+        self.real = real
+        self._screen = screen
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        return self._screen.write(self.real, text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def __iter__(self) -> Any:
+        return iter(self.real)

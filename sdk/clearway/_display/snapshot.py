@@ -1,0 +1,106 @@
+"""What a person wants to know of the flows that run, at one moment."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from clearway._engine.task_run import Phase, TaskRun
+
+if TYPE_CHECKING:
+    from clearway._engine.scope import FlowScope
+
+
+@dataclass(slots=True)
+class Counts:
+    """How task runs and subflows ended.
+
+    Attributes:
+        completed: Those that ended well, cached ones included.
+        cached: Those that had their result from the cache.
+        failed: Those that ended otherwise, or did not begin.
+        retries: How often a run was told to try again.
+    """
+
+    completed: int = 0
+    cached: int = 0
+    failed: int = 0
+    retries: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.completed + other.completed,
+            self.cached + other.cached,
+            self.failed + other.failed,
+            self.retries + other.retries,
+        )
+
+    @staticmethod
+    def of(scope: FlowScope) -> Counts:
+        """Return the counts of one attempt of a flow run."""
+        failed = scope.failures
+        return Counts(scope.total - failed, scope.cached, failed, scope.retries)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What runs and what waits.
+
+    Attributes:
+        title: The flow run's name.
+        seconds: How long it has run.
+        ended: What has ended.
+        running: The names of task runs whose code runs, the longest first, with how many seconds they do.
+        waiting: How many wait, by what for.
+        retrying: The names of task runs that are to be tried again, the next first, with in how many seconds.
+    """
+
+    title: str
+    seconds: float
+    ended: Counts
+    running: list[tuple[str, float]] = field(default_factory=list)
+    waiting: Counter[str] = field(default_factory=Counter)
+    retrying: list[tuple[str, float]] = field(default_factory=list)
+
+
+class Observer:
+    """Looks at task runs now and then, and so knows for how long each has been running."""
+
+    def __init__(self) -> None:
+        self._since: dict[TaskRun, float] = {}
+
+    def look(self, snapshot: Snapshot, scopes: Iterable[FlowScope]) -> None:
+        """Fill in what runs and what waits."""
+        now = time.monotonic()
+        since: dict[TaskRun, float] = {}
+        for scope in scopes:
+            for run in scope.open_runs():
+                phase = run.phase
+                if phase is Phase.RUNNING:
+                    since[run] = self._since.get(run, now)
+                    snapshot.running.append((run.name, now - since[run]))
+                elif phase is Phase.RESTING:
+                    snapshot.retrying.append((run.name, _rest_of(run)))
+                elif phase in (Phase.NEW, Phase.PROPOSED):
+                    snapshot.waiting[_why(run, phase)] += 1
+        self._since = since
+        snapshot.running.sort(key=lambda item: -item[1])
+        snapshot.retrying.sort(key=lambda item: item[1])
+
+
+def _why(run: TaskRun, phase: Phase) -> str:
+    if phase is Phase.PROPOSED:
+        tags = run.waits_for_slots
+        if not tags:
+            return "for the service"
+        return f"for a slot of {' and '.join(repr(tag) for tag in tags)}"
+    return "for an upstream run" if run.inputs and run.inputs.unfinished() else "for a thread"
+
+
+def _rest_of(run: TaskRun) -> float:
+    at = run.state_now().details.scheduled_time
+    return 0.0 if at is None else max(0.0, (at - datetime.now(UTC)).total_seconds())
