@@ -17,9 +17,14 @@ def variables(environment: dict[str, str]) -> dict[str, str]:
 
 def flow(kind: str, tasks: int, environment: dict[str, str]) -> Callable[[], float]:
     """Return what runs a flow of ``benchmarks.flows`` and returns the figure that it prints."""
+    return measured("benchmarks.flows", [kind, str(tasks)], environment)
+
+
+def measured(module: str, arguments: list[str], environment: dict[str, str]) -> Callable[[], float]:
+    """Return what runs a module and returns the figure that it prints last."""
 
     def run() -> float:
-        command = [sys.executable, "-m", "benchmarks.flows", kind, str(tasks)]
+        command = [sys.executable, "-m", module, *arguments]
         done = subprocess.run(
             command,
             env=variables(environment),
