@@ -22,6 +22,14 @@ T = TypeVar("T")
 class TaskCalls(Generic[P, R]):
     """The calls of a task, and their types."""
 
+    @overload  # what returns a state made by hand, whose call returns the result that is in it
+    def __call__(  # type: ignore[overload-overlap]  # with the last one, for who gives wait_for
+        self: TaskCalls[P, State[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # as above, and with those for return_state
+        self: TaskCalls[P, Coroutine[Any, Any, State[T]]], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
@@ -32,6 +40,14 @@ class TaskCalls(Generic[P, R]):
         wait_for: Iterable[Future[Any] | State[Any]] | None = None,
         **kwargs: Any,
     ) -> State[Any]: ...
+    @overload
+    def __call__(
+        self: TaskCalls[..., State[T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        **kwargs: Any,
+    ) -> State[T]: ...
     @overload
     def __call__(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
@@ -107,6 +123,22 @@ class TaskCalls(Generic[P, R]):
     ) -> TaskFuture[Any]: ...
     @overload
     def submit(
+        self: TaskCalls[..., State[T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        **kwargs: Any,
+    ) -> State[T]: ...
+    @overload
+    def submit(
+        self: TaskCalls[..., State[T]],
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        **kwargs: Any,
+    ) -> TaskFuture[T]: ...
+    @overload
+    def submit(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
@@ -177,6 +209,22 @@ class TaskCalls(Generic[P, R]):
         wait_for: Iterable[Future[Any] | State[Any]] | None = None,
         **kwargs: Any,
     ) -> list[TaskFuture[Any]]: ...
+    @overload
+    def map(
+        self: TaskCalls[..., State[T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        **kwargs: Any,
+    ) -> list[State[T]]: ...
+    @overload
+    def map(
+        self: TaskCalls[..., State[T]],
+        *args: Any,
+        return_state: Literal[False] = False,
+        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        **kwargs: Any,
+    ) -> list[TaskFuture[T]]: ...
     @overload
     def map(
         self: TaskCalls[..., Coroutine[Any, Any, T]],

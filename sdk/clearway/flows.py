@@ -181,12 +181,27 @@ class Flow(FlowHooks, Generic[P, R]):
 
         return ParameterRules(self.fn, f"the flow {self.name!r}")
 
+    @overload  # what returns a state made by hand, whose call returns the result that is in it
+    def __call__(  # type: ignore[overload-overlap]  # with the last one, for who gives wait_for
+        self: Flow[P, State[T]], *args: P.args, **kwargs: P.kwargs
+    ) -> T: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # as above, and with those for return_state
+        self: Flow[P, Coroutine[Any, Any, State[T]]], *args: P.args, **kwargs: P.kwargs
+    ) -> Coroutine[Any, Any, T]: ...
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(
         self: Flow[..., NoReturn], *args: Any, return_state: Literal[True], **kwargs: Any
     ) -> State[Any]: ...
+    @overload
+    def __call__(
+        self: Flow[..., State[T]],
+        *args: Any,
+        return_state: Literal[True],
+        **kwargs: Any,
+    ) -> State[T]: ...
     @overload
     def __call__(
         self: Flow[..., Coroutine[Any, Any, T]], *args: Any, return_state: Literal[True], **kwargs: Any
