@@ -12,7 +12,7 @@ import typing
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import NoneType, UnionType
-from typing import Any, Final, ParamSpecArgs, ParamSpecKwargs, TypeAlias, TypeVar, Union
+from typing import Annotated, Any, Final, ParamSpecArgs, ParamSpecKwargs, TypeAlias, TypeVar, Union
 
 from clearway._signature import short_repr
 from clearway.exceptions import ParameterTypeError
@@ -86,9 +86,9 @@ class _Rule:
         try:
             return self._convert(value)
         except ValidationError as error:
-            wanted = inspect.formatannotation(self._hint)
+            wanted = _written(self._hint)
             wrong.extend(
-                f"{name}{_path(each['loc'])}={_shown(each['input'])}: {each['msg']}; {name} is a {wanted}"
+                f"{name}{_path(each['loc'])}={_shown(each['input'])}: {each['msg']}; annotated as {wanted}"
                 for each in error.errors(include_url=False, include_context=False)
             )
             return value
@@ -181,6 +181,13 @@ def _instance_of(hint: Any, error: Exception) -> Convert:
 
 def _as_it_is(value: Any) -> Any:
     return value
+
+
+def _written(hint: Any) -> str:
+    """Return an annotation as it is written; what it is constrained to, the complaint says."""
+    return inspect.formatannotation(
+        typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+    )
 
 
 def _path(location: tuple[int | str, ...]) -> str:

@@ -169,7 +169,19 @@ class Future(Generic[R]):
         return True
 
     def _result(self, *, raise_on_failure: bool) -> Any:
-        return cast("State[Any]", self._state).result(raise_on_failure)
+        state = cast("State[Any]", self._state)
+        result = state.result(raise_on_failure)
+        if result is not state.data and state.is_completed():
+            self._was_read(result)
+        return result
+
+    def _was_read(self, result: Any) -> None:
+        """Let the flow know where a result comes from that was read, as of a cached run."""
+        from clearway.context import FlowRunContext  # noqa: PLC0415 - most results are in memory
+
+        context = FlowRunContext.get()
+        if context is not None:
+            context.scope.origins.note(result, self.task_run_id)
 
     def _late(self, timeout: float | None) -> TimeoutError:
         return TimeoutError(

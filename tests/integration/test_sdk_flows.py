@@ -157,6 +157,26 @@ def test_a_subflow_is_tracked_by_a_task_run_of_its_parent() -> None:
     assert history(tracking.id) == flow_history(subflow.id)
 
 
+def test_a_tracking_run_follows_the_retries_of_its_subflow() -> None:
+    calls: list[int] = []
+
+    @flow(retries=1)
+    def child() -> int:
+        calls.append(1)
+        if len(calls) == 1:
+            raise ConnectionError
+        return 5
+
+    @flow
+    def parent() -> int:
+        return child()
+
+    assert parent() == 5
+    names = ["Pending", "Running", "AwaitingRetry", "Retrying", "Completed"]
+    assert flow_history(last_flow_run("child").id) == names
+    assert history(task_runs("parent")["child-0"].id) == names
+
+
 def test_a_subflow_takes_futures_and_waits_for_them() -> None:
     @flow
     def child(xs: list[int]) -> int:

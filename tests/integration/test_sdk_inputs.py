@@ -114,10 +114,12 @@ def test_results_of_cached_runs_are_inputs() -> None:
     @flow
     def cached() -> Any:
         load()
-        return take(load())
+        return take(load()), take(load.submit().result())
 
-    assert cached() == ([1],)
-    assert made_by(task_runs("cached")["take-0"]) == {"args": {"load-1"}}
+    assert cached() == (([1],), ([1],))
+    runs = task_runs("cached")
+    assert made_by(runs["take-0"]) == {"args": {"load-1"}}
+    assert made_by(runs["take-1"]) == {"args": {"load-2"}}
 
 
 async def test_results_of_async_tasks_are_inputs() -> None:

@@ -136,11 +136,11 @@ def test_a_value_becomes_what_the_annotation_says(annotation: Any, given: Any, e
 @pytest.mark.parametrize(
     ("annotation", "given", "said"),
     [
-        (int, "x", r"it='x': Input should be a valid integer.*; it is a int"),
+        (int, "x", r"it='x': Input should be a valid integer.*; annotated as int"),
         (int, 3.5, r"it=3.5: Input should be a valid integer"),
         (str, 3, r"it=3: Input should be a valid string"),
         (int, None, r"it=None: Input should be a valid integer"),
-        (list[int], [1, "x"], r"it\[1\]='x': .*; it is a list\[int\]"),
+        (list[int], [1, "x"], r"it\[1\]='x': .*; annotated as list\[int\]"),
         (dict[str, int], {"a": "x"}, r"it.a='x': "),
         (Literal["a", "b"], "c", r"it='c': Input should be 'a' or 'b'"),
         (Row, {"name": "a"}, r"it.id=.*: Field required"),
