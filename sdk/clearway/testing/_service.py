@@ -47,8 +47,8 @@ def service(*, skip_waits: bool = True) -> Iterator[Service]:
 
     It knows no run, limit, cache entry or result of before, and leaves none behind. Nothing in the home of
     the user is read or written. ``CLEARWAY_HOME`` and ``CLEARWAY_ADDRESS`` are set meanwhile, so that
-    processes that are started keep to it too. Blocks may be nested; they belong to the process, not to a
-    thread.
+    processes that are started keep to it too; and ``CLEARWAY_DISPLAY`` to ``never``, where it is not set.
+    Blocks may be nested; they belong to the process, not to a thread.
 
     Args:
         skip_waits: Whether time jumps on as soon as all runs only wait, so that a retry delay of an hour
@@ -99,10 +99,15 @@ def _template() -> bytes:
 @contextmanager
 def _environment(home: Path) -> Iterator[None]:
     """Let the environment name a home, and nothing that lies elsewhere."""
-    before = {name: os.environ.get(name) for name in (*_ELSEWHERE, "CLEARWAY_HOME", "CLEARWAY_ADDRESS")}
+    ours = {
+        "CLEARWAY_HOME": str(home),
+        "CLEARWAY_ADDRESS": "",
+        "CLEARWAY_DISPLAY": os.environ.get("CLEARWAY_DISPLAY") or "never",  # a test's output is its own
+    }
+    before = {name: os.environ.get(name) for name in (*_ELSEWHERE, *ours)}
     for name in _ELSEWHERE:
         os.environ.pop(name, None)
-    os.environ |= {"CLEARWAY_HOME": str(home), "CLEARWAY_ADDRESS": ""}
+    os.environ |= ours
     try:
         yield
     finally:
