@@ -100,6 +100,16 @@ def test_what_a_killed_process_held_goes_on_long_before_its_lease_ends(database:
     assert "its process was found dead" in message
 
 
+def test_the_next_runs_within_a_second_of_a_kill(database: Path, flow: str) -> None:
+    with embedded(database, "hold", flow, lease="3600") as one:
+        one.hear("holds")
+        with embedded(database, "hold", flow, lease="3600") as other:
+            second = other.hear("waits")
+            one.kill()
+            # A second is the bound; three are for a machine that is busy with others.
+            wait_until(lambda: states_of(database, second) == ["Pending", "Running"], "the hand-off", 3)
+
+
 def test_a_killed_process_that_waited_gets_no_slot(database: Path, flow: str) -> None:
     with embedded(database, "hold", flow) as one:
         one.hear("holds")

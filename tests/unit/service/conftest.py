@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.task_run_pb2 import GetTaskRunRequest, ListTaskRunStatesRequest, TaskRun
+from clearway_service.clock import Clock, system_clock
 from clearway_service.engine import Engine
 from clearway_service.settings import ServiceSettings
 from support.local import LocalClient
@@ -21,9 +23,9 @@ from support.waiting import DEADLINE_SECONDS
 class Service:
     """An engine, and the unary calls that the tests make of it, from outside of any event loop."""
 
-    def __init__(self, database: Path) -> None:
-        self.database = database
-        self.engine = Engine.open(ServiceSettings(database=database))
+    def __init__(self, settings: ServiceSettings, clock: Clock = system_clock) -> None:
+        self.database = settings.database
+        self.engine = Engine(settings, clock)
         self.flow = self.call("CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         self.flow_id: str = self.flow.flow_run.id
 
@@ -62,6 +64,19 @@ class Service:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """Open an engine on a database of its own, with one flow run."""
-    made = Service(tmp_path / "clearway.db")
+    made = Service(ServiceSettings(database=tmp_path / "clearway.db"))
     yield made
     made.engine.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
+    """Open an engine as ``service`` does, but with a clock and settings of the test's choice."""
+    with ExitStack() as stack:
+
+        def make(clock: Clock, **settings: Any) -> Service:
+            made = Service(ServiceSettings(database=tmp_path / "clearway.db", **settings), clock)
+            stack.callback(made.engine.close)
+            return made
+
+        yield make
