@@ -8,7 +8,18 @@ from typing import Any
 
 import pytest
 
-from clearway import Cancelled, Flow, State, Task, flow, get_client, get_run_logger, runtime, task
+from clearway import (
+    Cancelled,
+    Flow,
+    ProcessPoolTaskRunner,
+    State,
+    Task,
+    flow,
+    get_client,
+    get_run_logger,
+    runtime,
+    task,
+)
 from clearway.schemas import FlowRun, TaskRun
 from integration.sdk_runs import history, last_flow_run, task_runs
 
@@ -297,3 +308,25 @@ def test_others_learn_of_a_completion_when_its_hooks_are_done() -> None:
 
     working()
     assert order == ["hook", "waited"]
+
+
+def test_hooks_and_prints_of_a_task_in_a_worker_process() -> None:
+    told, lock = Told(), threading.Lock()
+
+    def hook(owner: Any, run: TaskRun, state: State[Any]) -> None:
+        with lock:  # which no other process could be sent
+            told.hook(owner, run, state)
+
+    @task(on_running=[hook], on_completion=[hook], log_prints=True)
+    def work() -> None:
+        print("from the worker")
+
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def working() -> None:
+        work.submit().wait()
+
+    working()
+    assert told.states == ["work Running", "work Completed"]
+    (run,) = task_runs("working").values()
+    with get_client() as client:
+        assert [line.message for line in client.read_logs(task_run_id=run.id)] == ["from the worker"]

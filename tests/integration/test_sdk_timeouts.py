@@ -351,6 +351,32 @@ def test_of_a_called_run_the_service_knows_while_its_code_keeps_the_thread(
     assert states == ["Running"] + (["AwaitingRetry", "Retrying", "Completed"] if retries else ["TimedOut"])
 
 
+def test_the_condition_is_asked_about_a_called_run_whose_code_keeps_the_thread(stuck: Stuck) -> None:
+    asked: list[str] = []
+
+    def never(_task: Any, _run: Any, state: State[Any]) -> bool:
+        asked.append(state.name)
+        return False
+
+    @task(timeout_seconds=SHORT, retries=1, retry_condition_fn=never)
+    def work() -> str:
+        return stuck()
+
+    @flow
+    def condition() -> str:
+        return work(return_state=True).name
+
+    names: list[str] = []
+    thread = threading.Thread(target=lambda: names.append(condition()))
+    thread.start()
+    wait_until(lambda: state_name("condition", "work-0") == "TimedOut", "TimedOut")
+    stuck.go_on()
+    thread.join(SECONDS)
+    assert names == ["TimedOut"]
+    assert asked == ["TimedOut"]
+    assert history(task_runs("condition")["work-0"].id) == ["Running", "TimedOut"]
+
+
 def state_name(flow_name: str, task_run_name: str) -> str:
     """Return the name of the state of a task run, empty where there is none yet."""
     with get_client() as client:

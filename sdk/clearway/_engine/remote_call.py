@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from contextvars import Context
 from dataclasses import replace
@@ -46,13 +47,21 @@ def dump_call(run: TaskRunContext, context: Context, kept: dict[str | Task[..., 
 
 def _dump_task(run: TaskRunContext) -> bytes:
     try:
-        return _portable.dumps(run.task)
+        return _portable.dumps(run.task if _portable.can_be_imported(run.task) else _code_of(run.task))
     except Exception as error:
         raise NotPicklable(
             f"the task {run.task.name!r} cannot be sent to a worker process: {_said(error)}; "
             "look at what its function uses from around it, such as locks, open files and connections: "
             "make them within the function, or run the flow with a ThreadPoolTaskRunner"
         ) from error
+
+
+def _code_of(task: Task[..., Any]) -> Task[..., Any]:
+    """Return a task without what is called in the flow's process only, and need not be pickled."""
+    code = copy.copy(task)
+    code.hooks = {}
+    code.cache_key_fn = code.retry_condition_fn = code.task_run_name = None
+    return code
 
 
 def _not_picklable(run: TaskRunContext, error: Exception) -> NotPicklable:

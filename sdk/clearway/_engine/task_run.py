@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from clearway._engine.effects import Execute, Outcome
-from clearway._engine.outcomes import describe, end_message, interruption, task_state
+from clearway._engine.effects import Execute
+from clearway._engine.outcomes import describe, interruption
 from clearway._engine.returned import as_data
 from clearway._engine.run_inputs import NO_INPUTS, NOTHING_MAPPED, inputs_of
 from clearway._ids import new_id
@@ -277,15 +278,10 @@ class TaskRun:
         seconds = self.task.timeout_seconds
         if seconds is None:
             return Execute(call)
-        from clearway._engine.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
+        from clearway._engine.stuck import report  # noqa: PLC0415 - most tasks may take their time
+        from clearway._engine.timeouts import TimedExecute  # noqa: PLC0415
 
-        return TimedExecute(call, seconds, "Task", self.report)
-
-    def report(self, outcome: Outcome) -> None:
-        """Tell the service how the run ends whose code keeps the thread that would tell it."""
-        message: state_pb2.State = end_message(task_state(outcome), self.name).function()
-        self.log().warning("%s", message.message)
-        self.reported = self.scope.transport.propose(self.propose(message))
+        return TimedExecute(call, seconds, "Task", partial(report, self))
 
     @property
     def may_run_again(self) -> bool:
