@@ -6,8 +6,10 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
 
+from clearway._bound_tasks import Binding, BoundTask, unwrapped
+from clearway._definitions import note_task
 from clearway._hooks import TaskHook, TaskHooks
 from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
+S = TypeVar("S")
 R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
 
 CacheKeyFn = Callable[[TaskRunContext, dict[str, Any]], str | None]
@@ -107,6 +111,7 @@ class Task(TaskCalls[P, R], TaskHooks):
             ValueError: An option's value is not allowed.
             ReservedArgument: A parameter has a name that calls of tasks take for themselves.
         """
+        fn, self._binding = unwrapped(fn)
         if not callable(fn):
             raise TypeError(f"@task makes a task of a function, and was given {fn!r}")
         functools.update_wrapper(self, fn)
@@ -139,6 +144,22 @@ class Task(TaskCalls[P, R], TaskHooks):
         self.log_prints = checked_log_prints(owner, log_prints)
         self.task_run_name = checked_run_name("task_run_name", owner, task_run_name, self.signature)
         self._take_hooks({"on_completion": on_completion, "on_failure": on_failure, "on_running": on_running})
+
+        note_task(self.name, fn)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Task[P, R]: ...
+    @overload
+    def __get__(
+        self: Task[Concatenate[S, Q], R], instance: S, owner: type[S] | None = None
+    ) -> Task[Q, R]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Return the task as a method: its calls get the instance, or the class, as their first argument."""
+        if self._binding is Binding.CLASS:
+            return BoundTask(self, owner or type(instance))
+        if instance is None or self._binding is Binding.NOTHING:
+            return self
+        return BoundTask(self, instance)
 
     @functools.cached_property
     def task_key(self) -> str:
@@ -195,7 +216,9 @@ class Task(TaskCalls[P, R], TaskHooks):
         hooks = {"on_completion": on_completion, "on_failure": on_failure, "on_running": on_running}
         kept = {option: getattr(self, option) for option, value in given.items() if value is _KEEP}
         kept |= {event: self.hooks.get(event) for event, value in hooks.items() if value is _KEEP}
-        return Task(self.fn, **{**given, **hooks, **kept})
+        changed = Task(self.fn, **{**given, **hooks, **kept})
+        changed._binding = self._binding
+        return changed
 
     def refreshes_cache(self) -> bool:
         """Return whether a run passes the cache by, and replaces what it has."""

@@ -1,8 +1,10 @@
 """Sync tasks: what calls of them return."""
 
+from pathlib import Path
 from typing import assert_type
 
-from clearway import State, TaskFuture, flow, task
+from clearway import State, Task, TaskFuture, exponential_backoff, flow, task
+from clearway.schemas import TaskRun
 
 
 @task
@@ -18,6 +20,33 @@ def half(number: int) -> float:
 assert_type(count.fn("a"), int)
 assert_type(count.name, str)
 assert_type(half.retries, int)
+
+
+def not_crashed(owner: Task[..., object], run: TaskRun, state: State[object]) -> bool:
+    return owner.name == run.name or not state.is_crashed()
+
+
+@task(
+    retries=2,
+    retry_delay_seconds=exponential_backoff(1),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=not_crashed,
+    refresh_cache=True,
+    persist_result=False,
+    result_storage=Path("results"),
+)
+def told(number: int) -> int:
+    return number
+
+
+class Shop:
+    @task
+    def price(self, item: str, *, count: int = 1) -> float:
+        return len(item) * count / 2
+
+    @task
+    async def order(self, item: str) -> bytes:
+        return item.encode()
 
 
 def renamed() -> None:
@@ -73,3 +102,12 @@ class Shelf:
 def methods() -> None:
     assert_type(Shelf.size(["a"]), int)
     assert_type(Shelf.size.submit(["a"]), TaskFuture[int])
+
+
+@flow
+def methods_of_instances(shop: Shop) -> None:
+    assert_type(shop.price("tea", count=2), float)
+    assert_type(shop.price.submit("tea"), TaskFuture[float])
+    assert_type(shop.price.map(["tea"]), list[TaskFuture[float]])
+    assert_type(shop.price.fn("tea"), float)
+    assert_type(Shop.price(shop, "tea"), float)
