@@ -100,14 +100,14 @@ class Painter:
         frame = 0
         pause = _FIRST_SECONDS
         while not stopped.wait(pause):
-            began = time.perf_counter()
+            began = time.thread_time()
             try:
                 self._draw(observer, frame, stopped)
             except Exception:  # noqa: BLE001 - what is only for show must never harm
                 _log.debug("the progress could not be drawn", exc_info=True)
                 return
             frame += 1
-            pause = max(_SECONDS, _COST * (time.perf_counter() - began))
+            pause = max(_SECONDS, _COST * (time.thread_time() - began))
 
     def _draw(self, observer: Observer, frame: int, stopped: threading.Event) -> None:
         with self._guard:
