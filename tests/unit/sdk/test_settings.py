@@ -127,3 +127,28 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert get_settings() is before
     forget_settings()
     assert get_settings().max_threads == 3
+
+
+def test_extra_loggers_are_named_with_commas_or_as_a_list(home: Path) -> None:
+    assert read(home).logging_extra_loggers == ()
+    assert read(home, CLEARWAY_LOGGING_EXTRA_LOGGERS="a, b.c,").logging_extra_loggers == ("a", "b.c")
+    assert read(home, 'logging_extra_loggers = ["a", "b.c"]').logging_extra_loggers == ("a", "b.c")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "right"),
+    [
+        ("CLEARWAY_DISPLAY", "sometimes", "one of auto, always, never"),
+        ("CLEARWAY_DEBUG", "maybe", "true or false"),
+    ],
+)
+def test_a_wrong_switch_says_what_would_be_right(home: Path, variable: str, value: str, right: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"{variable} is {value!r}; it must be {right}"):
+        read(home, **{variable: value})
+
+
+def test_a_list_of_loggers_that_is_none_is_refused(home: Path) -> None:
+    with pytest.raises(
+        InvalidSetting, match=r"logging_extra_loggers in .* is 3; it must be names of loggers"
+    ):
+        read(home, "logging_extra_loggers = 3")
