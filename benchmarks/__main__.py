@@ -1,4 +1,4 @@
-"""Run every benchmark: ``make bench``, or ``python -m benchmarks --rounds 5 --json FILE``."""
+"""Run the benchmarks: ``make bench``, or ``python -m benchmarks --rounds 5 --only "map over"``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip
-from benchmarks.figures import Measurement, measure, report, write
+from benchmarks.figures import Measurement, chosen, measure, report, write
 from benchmarks.processes import flow, wall
 from benchmarks.queues import queue_handoff
 from benchmarks.slots import handoff, short_tasks, utilisation
 from benchmarks.stream import proposal_latency, transitions_rate
+from benchmarks.users import large_maps, waiting
 from support.server import Server
 
 _PROPOSALS = 20_480
@@ -39,6 +40,12 @@ def main() -> None:
     """Measure, print, and write JSON where it is asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured (default 5)")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="only what has NAME in its name; may be repeated"
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="a hundredth of the large sizes, to see that all of it works"
+    )
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
     console = Console()
@@ -48,7 +55,12 @@ def main() -> None:
         echo = stack.enter_context(_echo_server())
         assert echo.stdout is not None
         bare = f"127.0.0.1:{echo.stdout.readline().strip()}"
-        figures = measure(_measurements(server.address, bare, folder), arguments.rounds, console)
+        measurements = _measurements(server.address, bare, folder, 100 if arguments.small else 1)
+        if arguments.only:
+            measurements = chosen(measurements, arguments.only)
+        if not measurements:
+            parser.error(f"nothing is named so: {', '.join(arguments.only)}")
+        figures = measure(measurements, arguments.rounds, console)
         echo.kill()
     console.print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {arguments.rounds} rounds")
     report(figures, console)
@@ -56,10 +68,17 @@ def main() -> None:
         write(figures, arguments.json)
 
 
-def _measurements(address: str, bare: str, folder: Path) -> list[Measurement]:
+def _measurements(address: str, bare: str, folder: Path, part: int) -> list[Measurement]:
     embedded = {"CLEARWAY_HOME": str(folder / "home")}
     server = embedded | {"CLEARWAY_ADDRESS": address}
-    return [*_limits(bare), *_stream(address), *_flows(embedded, server), *_slots(embedded, server)]
+    return [
+        *_limits(bare),
+        *_stream(address),
+        *_flows(embedded, server),
+        *large_maps(embedded, server, part),
+        *_slots(embedded, server),
+        *waiting(embedded, server, part),
+    ]
 
 
 def _limits(bare: str) -> list[Measurement]:
@@ -103,6 +122,12 @@ def _flows(embedded: dict[str, str], server: dict[str, str]) -> list[Measurement
     return [
         Measurement("sequential task, embedded", "ms/task", flow("sequential", _TASKS, embedded), COMMIT),
         Measurement("sequential task, server", "ms/task", flow("sequential", _TASKS, server), ROUND_TRIP),
+        Measurement(
+            "sequential async task, embedded", "ms/task", flow("sequential_async", _TASKS, embedded), COMMIT
+        ),
+        Measurement(
+            "sequential async task, server", "ms/task", flow("sequential_async", _TASKS, server), ROUND_TRIP
+        ),
         Measurement(
             "mapped tasks, embedded", "tasks/s", flow("mapped", _MAPPED, embedded), ROWS, more_is_better=True
         ),

@@ -50,6 +50,16 @@ class Measurement:
     measure: Callable[[], float]
     bare: str = ""
     more_is_better: bool = False
+    once: bool = False
+    """Whether it takes so long that the first round has to do."""
+
+
+def chosen(measurements: Iterable[Measurement], names: Iterable[str]) -> list[Measurement]:
+    """Return the measurements whose names have one of ``names`` in them, and the limits of these."""
+    measurements, names = list(measurements), list(names)
+    wanted = {each.name for each in measurements if any(name in each.name for name in names)}
+    wanted |= {each.bare for each in measurements if each.name in wanted}
+    return [each for each in measurements if each.name in wanted]
 
 
 def measure(measurements: Iterable[Measurement], rounds: int, console: Console) -> list[Figure]:
@@ -58,6 +68,8 @@ def measure(measurements: Iterable[Measurement], rounds: int, console: Console) 
     values: dict[str, list[float]] = {measurement.name: [] for measurement in measurements}
     for number in range(1, rounds + 1):
         for measurement in measurements:
+            if measurement.once and number > 1:
+                continue
             with console.status(f"round {number} of {rounds}: {measurement.name}"):
                 values[measurement.name].append(measurement.measure())
     return [

@@ -16,7 +16,7 @@ _A_MESSAGE = 256
 async def transitions_rate(address: str, tasks: int) -> float:
     """Return transitions per second: ``tasks`` started and completed, all in flight at once."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call, flow = await _open(channel)
+        call, flow = await open_stream(channel)
         started = proposals(flow, tasks)
         rest = 2 * tasks
 
@@ -44,7 +44,7 @@ async def transitions_rate(address: str, tasks: int) -> float:
 async def proposal_latency(address: str, times: int) -> float:
     """Return the median milliseconds from sending one proposal to its decision, one at a time."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call, flow = await _open(channel)
+        call, flow = await open_stream(channel)
         taken = []
         for proposal in proposals(flow, times):
             begun = time.perf_counter()
@@ -55,9 +55,10 @@ async def proposal_latency(address: str, times: int) -> float:
         return sorted(taken)[times // 2] * 1e3
 
 
-async def _open(
+async def open_stream(
     channel: grpc.aio.Channel,
 ) -> tuple[grpc.aio.StreamStreamCall[proposal_pb2.ProposeRequest, proposal_pb2.ProposeResponse], str]:
+    """Return a stream that was welcomed, and the id of a new flow run."""
     stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
     request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="benchmark"))
     flow = (await stub.CreateFlowRun(request)).flow_run.id
