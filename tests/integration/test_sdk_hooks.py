@@ -330,3 +330,14 @@ def test_hooks_and_prints_of_a_task_in_a_worker_process() -> None:
     (run,) = task_runs("working").values()
     with get_client() as client:
         assert [line.message for line in client.read_logs(task_run_id=run.id)] == ["from the worker"]
+
+
+def test_a_flow_that_fails_of_its_arguments_tells_its_on_failure() -> None:
+    told = Told()
+
+    @flow(flow_run_name="for {x}", on_running=[told.hook], on_failure=[told.hook])
+    def picky(x: int) -> None:
+        pytest.fail(f"its code ran with {x}")
+
+    assert picky("no number", return_state=True).is_failed()
+    assert told.states == ["picky Failed"]
