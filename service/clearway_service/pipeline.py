@@ -244,15 +244,23 @@ class Pipeline:
             if self._waiting:
                 submitted = submitted + self._collect(transaction)
             woken_tags = transaction.woken_tags | self._wake_again
-            if submitted or woken_tags or transaction.ended_runs:
+            woken_runs = transaction.woken_runs
+            if submitted or woken_tags or woken_runs or transaction.ended_runs:
                 proposals = [entry.proposal for entry in submitted]
                 ended = list(transaction.ended_runs)
-                snapshot = load(transaction.driver, proposals, now, ended_runs=ended, woken_tags=woken_tags)
+                snapshot = load(
+                    transaction.driver,
+                    proposals,
+                    now,
+                    ended_runs=ended,
+                    woken_tags=woken_tags,
+                    woken_runs=woken_runs,
+                )
                 batch = Batch(snapshot, now, new_id, self.owner)
                 for (_kind, run_id), message in transaction.ended_runs.items():
                     batch.crash(run_id, message)
                 turn.results = [(entry.reply, batch.propose(entry.proposal)) for entry in submitted]
-                turn.woken = batch.wake(woken_tags)
+                turn.woken = batch.wake(woken_tags, woken_runs)
                 turn.wake_again = batch.changes.wake_again
                 write(transaction.driver, batch.changes, now)
         turn.entangled = transaction.entangled

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
+from clearway_service.core.keys import is_key_tag
 from clearway_service.core.states import ProposedState
 from support.engines import (
     BreakStream,
@@ -22,6 +23,7 @@ from support.engines import (
 from support.facts import SECOND
 from support.turns import (
     COMPLETED,
+    ENDS,
     GRACE,
     LEASE,
     MAX_PASSED,
@@ -53,6 +55,18 @@ class CoreMachine(TurnMachine):
         """Let slots be freed and be wanted by others at once, again and again."""
         for number in numbers:
             self.turn(engine, [("complete", number, 0), ("start", first, 0)])
+
+    @rule(
+        engine=st.integers(0, 1),
+        numbers=st.lists(st.integers(0, 35), min_size=2, max_size=6),
+        ends=st.lists(st.sampled_from(ENDS), max_size=3),
+    )
+    def share(self, engine: int, numbers: list[int], ends: list[str]) -> None:
+        """Let several runs ask for one key together, and let those that compute it end in some way."""
+        self.turn(engine, [("share", number, 0) for number in numbers])
+        for end in ends:
+            computing = sorted(id_ for tag, id_ in self.model.slots if is_key_tag(tag))
+            self.turn(engine, [(end, self.tasks.index(id_), 1) for id_ in computing[:1]])
 
     @rule(
         engine=st.integers(0, 1),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
 from clearway_service.core.decisions import Accept, Reject
+from clearway_service.core.keys import is_key_tag
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, Snapshot
@@ -70,9 +71,23 @@ class Model:
         return sorted((w for w in here if w.blocking_tag == tag), key=lambda waiter: waiter.position)
 
     def eldest(self, tag: str) -> list[Waiter]:
-        """Return who needs slots of a tag and of others, the earliest first."""
+        """Return who waits for slots of a tag and of others, the earliest first."""
         known = (self.waiters[id_] for id_ in self.elders.get(tag, ()))
-        return sorted((w for w in known if w.until is None), key=lambda waiter: waiter.position)
+        here = (w for w in known if w.until is None and not is_key_tag(w.blocking_tag))
+        return sorted(here, key=lambda waiter: waiter.position)
+
+    def with_key(self, cache_key: str) -> list[Waiter]:
+        """Return who waits with a cache key and may be served, in whatever queue, the earliest first."""
+        here = [waiter for waiter in self.waiters.values() if waiter.until is None]
+        mine = (
+            w for w in here if w.proposal.state.cache_key == cache_key and not w.proposal.state.refresh_cache
+        )
+        return sorted(mine, key=lambda waiter: waiter.position)
+
+    def has_result(self, cache_key: str, now: int) -> bool:
+        """Return whether a cache key has a live entry."""
+        entry = self.cache.get(cache_key)
+        return entry is not None and (entry.expires is None or entry.expires > now)
 
     def history(self, run_id: str) -> list[NewState]:
         """Return the states of a run, in order."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from clearway_service.core.keys import is_key_tag, key_of, key_tag
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, RunEntry, RunKey, Snapshot
+from clearway_service.core.states import ProposedState, StateType
 
 if TYPE_CHECKING:
     from support.model import Model
@@ -43,6 +45,7 @@ class ModelLoading:
         self._woken_tags = woken_tags
         self._specs = [proposal.create for proposal in proposals if proposal.create is not None]
         self._snapshot = Snapshot()
+        self._served: set[str] = set()
 
     def load(self, now: int) -> Snapshot:
         """Return the snapshot, as of ``now``."""
@@ -51,14 +54,16 @@ class ModelLoading:
         for proposal in self._proposals:
             if (recorded := self._model.recorded(proposal.id)) is not None:
                 snapshot.recorded[proposal.id] = recorded
+        self._load_cache(now, self._proposals)
+        self._load_served(now)
         self._load_limits()
-        if snapshot.limits:
-            self._load_waiters_runs()
+        self._load_waiters_runs()
         self._load_waiting()
+        self._load_waiters_keys(now)
         for tag, run_id in self._model.slots:
             if run_id in snapshot.runs:
                 snapshot.slots.setdefault(run_id, set()).add(tag)
-        self._load_cache_and_sessions(now)
+        self._load_sessions(now)
         return snapshot
 
     def _load_runs(self) -> None:
@@ -85,10 +90,13 @@ class ModelLoading:
         model, limits = self._model, self._snapshot.limits
         loaded = [entry.run for entry in self._snapshot.runs.values()]
         tags = self._woken_tags.union(*(run.limited_tags for run in (*loaded, *self._specs)))
+        tags -= {key_tag(key) for key in self._snapshot.cache}
+        asked = (p.state for p in self._proposals if p.state.type == StateType.RUNNING)
+        tags |= self._key_tags(asked) | self._computed()
         if self._depths is None:
             tags |= model.limits.keys()
         for tag in sorted(tags):
-            if tag not in model.limits and tag not in self._woken_tags:
+            if tag not in model.limits and tag not in self._woken_tags and not is_key_tag(tag):
                 continue
             queue, limit = model.queue(tag), self._limit(tag)
             depth = len(queue) if self._depths is None else self._depth(tag)
@@ -99,6 +107,8 @@ class ModelLoading:
     def _limit(self, tag: str) -> Limit:
         """Return a limit with its elders, and without its queue."""
         model = self._model
+        if is_key_tag(tag):
+            return Limit(tag, 1, len(model.holders(tag)), complete=False)
         slots = model.limits.get(tag)
         limit = Limit(tag, slots, 0 if slots is None else len(model.holders(tag)), complete=False)
         elders = model.eldest(tag)
@@ -114,12 +124,40 @@ class ModelLoading:
         head = len(self._proposals) + self._depths.head
         return self._depths.woken if tag in self._woken_tags else min(head, self._depths.woken)
 
-    def _load_waiters_runs(self) -> None:
-        """Load the runs of those in the queues, and the limits of their other tags without the queues."""
+    def _key_tags(self, states: Iterable[ProposedState]) -> set[str]:
+        cached = self._snapshot.cache
+        keyed = (state for state in states if state.cache_key)
+        return {key_tag(s.cache_key) for s in keyed if s.refresh_cache or s.cache_key not in cached}
+
+    def _computed(self) -> set[str]:
+        loaded = [entry.progress for entry in self._snapshot.runs.values() if entry.progress]
+        states = [progress.state for progress in loaded if progress.state.type == StateType.RUNNING]
+        return {key_tag(state.cache_key) for state in states if state.cache_key}
+
+    def _load_served(self, now: int) -> None:
+        """Load who waits with a cache key that has a result, or may have one by the end of the batch."""
+        keys = {p.state.cache_key for p in self._proposals if p.state.type == StateType.COMPLETED} - {""}
+        woken = {key_of(tag) for tag in self._woken_tags if is_key_tag(tag)}
+        for key in sorted(keys | {key for key in woken if self._model.has_result(key, now)}):
+            waiters = self._model.with_key(key)
+            depth = len(waiters) if self._depths is None else self._depths.woken
+            self._served |= {waiter.proposal.id for waiter in waiters[:depth]}
+            if len(waiters) > depth:
+                self._snapshot.unloaded.add(key)
+
+    def _waiters(self) -> list[Waiter]:
+        """Return who was loaded, and may be decided about again."""
         snapshot = self._snapshot
         waiters = [waiter for limit in snapshot.limits.values() for waiter in limit.queue]
         waiters += [elder for limit in snapshot.limits.values() if limit.limit == 0 for elder in limit.elders]
-        unknown = {waiter.proposal.run_id for waiter in waiters} - snapshot.runs.keys()
+        ids = self._served | {proposal.id for proposal in self._proposals}
+        waiters += [waiter for id_, waiter in self._model.waiters.items() if id_ in ids]
+        return waiters + [waiter for waiting in snapshot.waiting.values() for waiter in waiting]
+
+    def _load_waiters_runs(self) -> None:
+        """Load the runs of those in the queues, and the limits of their other tags without the queues."""
+        snapshot = self._snapshot
+        unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         self._add_runs(unknown)
         tags = {tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited_tags}
         for tag in sorted(tags & self._model.limits.keys() - snapshot.limits.keys()):
@@ -128,20 +166,31 @@ class ModelLoading:
     def _load_waiting(self) -> None:
         """Load who waits: the proposals of the batch, and those of the runs that it is about."""
         snapshot = self._snapshot
-        ids = {proposal.id for proposal in self._proposals}
-        runs = {id_ for id_, entry in snapshot.runs.items() if entry.run.limited_tags and snapshot.limits}
+        ids = self._served | {proposal.id for proposal in self._proposals}
+        runs = {id_ for id_, entry in snapshot.runs.items() if entry.kind is RunKind.TASK}
         for waiter in sorted(self._model.waiters.values(), key=_place):
             if waiter.proposal.id in ids or waiter.proposal.run_id in runs:
                 snapshot.waiting.setdefault(waiter.proposal.run_id, []).append(waiter)
 
-    def _load_cache_and_sessions(self, now: int) -> None:
+    def _load_cache(self, now: int, asked: Iterable[Proposal]) -> None:
+        keys = {proposal.state.cache_key for proposal in asked}
+        keys |= {key_of(tag) for tag in self._woken_tags if is_key_tag(tag)}
+        for key in sorted(keys):
+            if self._model.has_result(key, now):
+                self._snapshot.cache[key] = self._model.states[self._model.cache[key].state_id].state
+
+    def _load_waiters_keys(self, now: int) -> None:
+        """Load what became of the cache keys of those who wait, and who computes them, without the queues."""
+        waiting = [waiter.proposal for waiter in self._waiters()]
+        self._load_cache(now, waiting)
+        states = [proposal.state for proposal in waiting]
+        for tag in sorted((self._key_tags(states) | self._computed()) - self._snapshot.limits.keys()):
+            self._snapshot.limits[tag] = self._limit(tag)
+
+    def _load_sessions(self, now: int) -> None:
         model, snapshot = self._model, self._snapshot
         waiters = [waiter.proposal for limit in snapshot.limits.values() for waiter in limit.queue]
         asked = (*self._proposals, *waiters)
-        for key in {proposal.state.cache_key for proposal in asked} & model.cache.keys():
-            entry = model.cache[key]
-            if entry.expires is None or entry.expires > now:
-                snapshot.cache[key] = model.states[entry.state_id].state
         wanted = {proposal.session_id for proposal in asked}
         wanted |= {entry.progress.session_id for entry in snapshot.runs.values() if entry.progress}
         for id_ in wanted & model.sessions.keys():

@@ -36,12 +36,14 @@ from support.model_store import ModelStore
 from support.watch import Watch
 
 TAG_SETS = (("a",), ("a", "b"), ("b",), ("a",), ("a", "b"), ("b", "c"), ("a", "b", "c"), ("c",), ())
-KEYS = ("", "", "", "", "", "", "", "", "", "key", "other key")
+KEYS = ("", "", "", "", "", "", "key", "key", "key", "key", "other key")
 Intent = tuple[str, int, int]
 
 LEASE = 30 * SECOND
 GRACE = 10 * SECOND
 KEEPS = 60 * SECOND
+# How long a result is served, so that keys are computed again and again.
+KEPT = 5 * SECOND
 # Small, so that the bound is met within a few steps.
 MAX_PASSED = 2
 # No turn leaves more to wake than there are waiters, so this many turns are enough, or it never ends.
@@ -72,6 +74,8 @@ intents = st.tuples(
 )
 turns = st.lists(intents, min_size=1, max_size=6)
 tags = st.sampled_from("aabbc")
+# How a run that computes a key ends: mostly well.
+ENDS = ("complete", "complete", "fail", "cancel", "crash", "now")
 drains = st.sampled_from([True, True, True, False])
 
 
@@ -187,8 +191,8 @@ class TurnMachine(RuleBasedStateMachine):
         return proposals
 
     def _proposal(self, kind: str, first: int, second: int) -> Proposal | None:
-        if kind == "start":
-            return self.start(first, second)
+        if kind in ("start", "share"):
+            return self.start(first, second, shares=kind == "share")
         if kind == "flow":
             types = (RUNNING, COMPLETED, FAILED, StateType.CANCELLED)
             return self.proposal_for("child", ProposedState(types[first % 4]), second)._replace(
@@ -198,26 +202,38 @@ class TurnMachine(RuleBasedStateMachine):
             return self._from_before(kind, first, second)
         return self._move(kind, first, second)
 
-    def start(self, first: int, second: int) -> Proposal:
+    def start(self, first: int, second: int, *, shares: bool = False) -> Proposal:
         id_ = f"run-{self.number()}"
         self.tasks.append(id_)
         tag_set, retries = TAG_SETS[first % len(TAG_SETS)], second % 2
         run = TASK._replace(id=id_, tags=tag_set, dynamic_key=id_, retries=retries, retry_delays=(SECOND,))
-        state = ProposedState(RUNNING, cache_key=KEYS[(first + second) % len(KEYS)])
+        key = "key" if shares else KEYS[(first + second) % len(KEYS)]
+        state = ProposedState(
+            RUNNING,
+            cache_key=key,
+            single_flight=bool(key) and first % 6 > 0,
+            refresh_cache=bool(key) and first % 12 == 1,
+        )
         return self.proposal_for(id_, state, second)._replace(create=run)
 
     def _move(self, kind: str, first: int, second: int) -> Proposal | None:
         known = self.tasks
-        if kind in ("complete", "fail"):
+        if kind in ("complete", "fail") and second != 1:
             known = sorted({id_ for _tag, id_ in self.model.slots}) or known
         if kind == "leave":
             known = sorted({waiter.proposal.run_id for waiter in self.model.waiters.values()}) or known
         if not known:
             return None
         run_id, key = known[first % len(known)], KEYS[second % len(KEYS)]
+        own = self.model.runs[run_id].progress.state.cache_key if run_id in self.model.runs else ""
         states = {
-            "run": ProposedState(RUNNING, cache_key=key),
-            "complete": ProposedState(COMPLETED, cache_key=key, data=run_id.encode()),
+            "run": ProposedState(RUNNING, cache_key=key, single_flight=bool(key)),
+            "complete": ProposedState(
+                COMPLETED,
+                data=run_id.encode(),
+                cache_key=own if second % 3 else key,
+                cache_expiration=KEPT,
+            ),
             "fail": ProposedState(FAILED, message="no"),
             "leave": ProposedState(StateType.CANCELLED),
             "cancel": ProposedState(StateType.CANCELLED),

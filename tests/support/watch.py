@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clearway_service.core.decisions import Abort, Accept, Reject, Wait
+from clearway_service.core.keys import is_key_tag, key_tag
 from clearway_service.core.proposals import Answer, Proposal, Refusal, Waiter
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
@@ -37,6 +38,7 @@ class Watch:
         self._passed: dict[str, int] = {}
         self._before_me: dict[str, set[str]] = {}
         self._single = False
+        self._followers: set[str] = set()
 
     def reset(self, tag: str) -> None:
         """Remember that the runs which hold slots of a tag are no longer counted."""
@@ -48,6 +50,7 @@ class Watch:
         self._single = len(proposals) == 1 and not commands
         self._looked = any(isinstance(command, ExpireSessions) for command in commands)
         self._created = {command.run.id for command in commands if isinstance(command, CreateRun)}
+        self._followers |= {proposal.id for proposal in proposals if _follows(proposal)}
         self._runs = dict(model.runs)
         self._slots = set(model.slots)
         self._waiters = dict(model.waiters)
@@ -69,6 +72,7 @@ class Watch:
         self._check_slots()
         if self._looked:
             self._check_leases(now)
+        self._check_keys(turn)
         self._check_bypasses(turn)
         self._now = now
 
@@ -162,7 +166,7 @@ class Watch:
             assert not session or not model.sessions[session].ended, f"{run_id} runs for nobody"
             assert isinstance(stored.run, TaskRunSpec)
             assert not stored.run.tracks_subflow
-            assert tag in model.limits
+            assert tag in model.limits or is_key_tag(tag)
         for tag, limit in model.limits.items():
             holders, running = model.holders(tag), model.running(tag)
             self._uncounted = {
@@ -182,6 +186,28 @@ class Watch:
             assert not session.ended, f"{name} has ended, and something is left of it"
             assert session.expires > now, f"the lease of {name} has run out, and something is left of it"
 
+    def _check_keys(self, turn: Turn) -> None:
+        """Check that whoever runs with a cache key holds it, and that single flight is never double."""
+        model = self._model
+        for id_, stored in model.runs.items():
+            key, tracks = stored.progress.state.cache_key, getattr(stored.run, "tracks_subflow", True)
+            if key and not tracks and stored.progress.state.type == StateType.RUNNING:
+                assert (key_tag(key), id_) in model.slots, f"{id_} computes '{key}' and does not hold it"
+        accepted = self._accepted_followers(turn)
+        taken = {(tag, id_) for tag, id_ in turn.changes.slots_taken if is_key_tag(tag) and id_ in accepted}
+        for tag, id_ in taken:
+            others = {slot for slot in self._slots & model.slots if slot[0] == tag}
+            others |= {slot for slot in taken if slot[0] == tag}
+            assert others == {(tag, id_)}, f"{id_} computes what another run is computing: {others}"
+
+    def _accepted_followers(self, turn: Turn) -> set[str]:
+        """Return the runs that were accepted and had asked for single flight."""
+        return {
+            answer.run.id
+            for answer in turn.answers
+            if isinstance(answer.decision, Accept) and answer.proposal_id in self._followers
+        }
+
     def _check_bypasses(self, turn: Turn) -> None:
         """Count who was passed over in a turn that it waited through, and by whom it may have been."""
         model = self._model
@@ -191,8 +217,10 @@ class Watch:
                 waiter = self._waiters.get(answer.proposal_id)
                 place = 2**62 if waiter is None else waiter.position
                 places[answer.run.id] = min(place, places.get(answer.run.id, place))
+        followers = self._accepted_followers(turn)
         for tag, run_id in turn.changes.slots_taken:
-            if run_id in places:
+            # Who does not ask for single flight waits for nobody who computes its key.
+            if run_id in places and (run_id in followers or not is_key_tag(tag)):
                 self._check_order(turn, tag, run_id, places[run_id])
         for id_ in self._passed.keys() - self._elders(model.waiters):
             del self._passed[id_], self._before_me[id_]
@@ -222,7 +250,9 @@ class Watch:
         return {
             id_
             for id_, waiter in waiters.items()
-            if waiter.until is None and len(limits & set(runs[waiter.proposal.run_id].run.limited_tags)) > 1
+            if waiter.until is None
+            and not is_key_tag(waiter.blocking_tag)
+            and len(limits & set(runs[waiter.proposal.run_id].run.limited_tags)) > 1
         }
 
     def _several(self) -> list[Waiter]:
@@ -238,13 +268,20 @@ class Watch:
         assert state.type != StateType.SCHEDULED or (state.scheduled_time or 0) <= self._now
         session = waiter.proposal.session_id
         assert not session or not model.sessions[session].ended, f"{id_} waits for nobody"
+        key, tag = waiter.proposal.state.cache_key, waiter.blocking_tag
+        refreshes = waiter.proposal.state.refresh_cache
+        assert refreshes or not model.has_result(key, self._now), f"{id_} waits, and '{key}' has a result"
+        if is_key_tag(tag):
+            assert tag == key_tag(key)
+            assert waiter.proposal.state.single_flight
+            assert model.holders(tag), f"{id_} waits for '{key}', which nobody computes"
+            return
         wanted = {
             tag
             for tag in stored.run.limited_tags
             if tag in model.limits and (tag, stored.run.id) not in model.slots
         }
         assert all(model.limits[tag] > 0 for tag in wanted), f"{id_} waits for a tag whose limit is 0"
-        tag = waiter.blocking_tag
         assert tag in wanted, f"{id_} stands in the queue of '{tag}', of which it needs no slot"
         full = len(model.holders(tag)) >= model.limits[tag]
         kept = any(
@@ -253,6 +290,10 @@ class Watch:
         )
         behind = model.queue(tag)[0].position < waiter.position
         assert full or kept or behind, f"{id_} waits for '{tag}', which has a free slot for it"
+
+
+def _follows(proposal: Proposal) -> bool:
+    return proposal.state.single_flight and not proposal.state.refresh_cache
 
 
 def _told(answer: Answer) -> Told:

@@ -8,6 +8,7 @@ from itertools import count
 from typing import NamedTuple
 
 from clearway_service.core.batch import Batch
+from clearway_service.core.keys import is_key_tag, key_tag
 from clearway_service.core.proposals import Answer, Outcome, Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec, begin
 from clearway_service.core.states import TERMINAL, State, StateType
@@ -96,7 +97,11 @@ class World:
 
     def slots(self) -> list[tuple[str, str]]:
         """Return the slots that are held, as pairs of tag and run."""
-        return sorted(self.store.slots)
+        return sorted(slot for slot in self.store.slots if not is_key_tag(slot[0]))
+
+    def computing(self, cache_key: str) -> list[str]:
+        """Return the runs that compute a cache key."""
+        return sorted(self.store.holders(key_tag(cache_key)))
 
     def columns(self) -> object:
         """Return what only an accept or a reject may change."""
@@ -115,4 +120,4 @@ class World:
             assert (run.progress.end_time is not None) == bool(ends)
         for tag, run_id in self.store.slots:
             assert self.state(run_id).type == StateType.RUNNING, "who holds a slot is Running"
-            assert tag in self.store.limits, "slots are counted where there is a limit"
+            assert tag in self.store.limits or is_key_tag(tag), "slots are counted where there is a limit"

@@ -193,14 +193,17 @@ class Wait(_message.Message):
     QUEUED_FIELD_NUMBER: _builtins.int
     BLOCKING_TAGS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
     message: _builtins.str
     """message says what is waited for, for people."""
     queued: _builtins.bool
     """queued is true where the proposal keeps its place and the final decision follows on the stream by itself."""
     position: _builtins.int
-    """position is the proposal's place in the queue of the first blocking tag when it joined, from 1;
-    0 where it has none.
+    """position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it
+    joined, from 1; 0 where it has none.
     """
+    cache_key: _builtins.str
+    """cache_key is the key that another run is computing, where that is waited for; empty otherwise."""
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
         """retry_after is when to propose again, from now; unset where `queued` is true."""
@@ -217,10 +220,11 @@ class Wait(_message.Message):
         queued: _builtins.bool = ...,
         blocking_tags: _abc.Iterable[_builtins.str] | None = ...,
         position: _builtins.int = ...,
+        cache_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking_tags", b"blocking_tags", "message", b"message", "position", b"position", "queued", b"queued", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking_tags", b"blocking_tags", "cache_key", b"cache_key", "message", b"message", "position", b"position", "queued", b"queued", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -591,9 +595,10 @@ class SetTaskRunStateRequest(_message.Message):
 
     @_builtins.property
     def wait_timeout(self) -> _duration_pb2.Duration:
-        """wait_timeout is how long the call may wait in the queue for a slot. From 0 to the service's bound (1 hour);
-        when it is over, a wait with `retry_after` is answered, and the place is given up. Unset or 0 answers a
-        wait with `retry_after` at once; with a `proposal_id` the place is kept for twice that time.
+        """wait_timeout is how long the call may wait in the queue for a slot, or for the run that computes the
+        cache key. From 0 to the service's bound (1 hour); when it is over, a wait with `retry_after` is answered,
+        and the place is given up. Unset or 0 answers a wait with `retry_after` at once; with a `proposal_id` the
+        place is kept for twice that time.
         """
 
     def __init__(

@@ -188,6 +188,7 @@ class StateDetails(_message.Message):
     CHILD_FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     REFRESH_CACHE_FIELD_NUMBER: _builtins.int
     NO_RETRY_FIELD_NUMBER: _builtins.int
+    CACHE_SINGLE_FLIGHT_FIELD_NUMBER: _builtins.int
     cache_key: _builtins.str
     """cache_key makes the run's result findable by others. Proposed with Running it is looked up,
     with Completed it is written. At most 1,024 characters; empty for a run that is not cached.
@@ -205,6 +206,12 @@ class StateDetails(_message.Message):
     no_retry: _builtins.bool
     """no_retry, proposed with Failed, ends the run although it has retries left. Only in a proposal; not part of
     the history.
+    """
+    cache_single_flight: _builtins.bool
+    """cache_single_flight, proposed with Running and a `cache_key`, lets the run wait for another one that is
+    Running with the same key: it has that run's result the moment that completes, and goes on to run itself
+    where it does not. A run that refreshes the cache waits for nobody. Only in a proposal; not part of the
+    history.
     """
     @_builtins.property
     def scheduled_time(self) -> _timestamp_pb2.Timestamp:
@@ -227,10 +234,11 @@ class StateDetails(_message.Message):
         child_flow_run_id: _builtins.str = ...,
         refresh_cache: _builtins.bool = ...,
         no_retry: _builtins.bool = ...,
+        cache_single_flight: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "scheduled_time", b"scheduled_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "child_flow_run_id", b"child_flow_run_id", "flow_run_id", b"flow_run_id", "no_retry", b"no_retry", "refresh_cache", b"refresh_cache", "scheduled_time", b"scheduled_time", "task_run_id", b"task_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "cache_single_flight", b"cache_single_flight", "child_flow_run_id", b"child_flow_run_id", "flow_run_id", b"flow_run_id", "no_retry", b"no_retry", "refresh_cache", b"refresh_cache", "scheduled_time", b"scheduled_time", "task_run_id", b"task_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterable
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
 from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait
 from clearway_service.core.facts import Facts, LimitFacts
+from clearway_service.core.keys import is_key_tag, key_of, key_tag
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal, Waiter
 from clearway_service.core.queues import Queues
 from clearway_service.core.retries import draw_for
 from clearway_service.core.rules import FLOW_POLICY, TASK_POLICY, decide
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec, advance, begin
+from clearway_service.core.slots import Slots
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import (
     DEFAULT_NAMES,
@@ -44,6 +46,7 @@ class Batch:
         self._now = now
         self._new_id = new_id
         self._queues = Queues(snapshot, self.changes, owner)
+        self._slots = Slots(snapshot, self.changes, self._queues)
 
     def propose(self, proposal: Proposal) -> Outcome:
         """Decide one proposal. What it changes is in ``changes``; a refusal changes nothing."""
@@ -75,16 +78,22 @@ class Batch:
             state = ProposedState(StateType.CRASHED, message=message)
             self._enter(entry, state, self._new_id(), "", AnswerKind.NONE, "")
 
-    def wake(self, tags: Iterable[str] = ()) -> list[Answer]:
+    def wake(self, tags: Iterable[str] = (), runs: Iterable[str] = ()) -> list[Answer]:
         """Decide again for those who wait, in the order in which they came.
 
         Args:
-            tags: Tags whose limits were changed; those on which this batch freed slots are known.
+            tags: Tags whose limits were changed, or whose queues have more to be decided; those on which this
+                batch freed slots are known.
+            runs: Runs whose waiting proposals are to be decided about again for another reason.
 
         Returns:
             The answers that are final, those for other engines among them.
         """
         changed = set(tags)
+        for run_id in runs:
+            self._queues.stir(run_id, "")
+        for key in {key_of(tag) for tag in changed if is_key_tag(tag)} & self._snapshot.cache.keys():
+            self._queues.serve(key)
         seen: set[str] = set()
         answers = []
         while (waiter := self._queues.next(changed, seen)) is not None:
@@ -135,7 +144,24 @@ class Batch:
             if (limit := snapshot.limits.get(tag)) is not None and limit.limit is not None
         )
         cached = snapshot.cache.get(proposed.cache_key) if proposed.cache_key else None
-        return Facts(self._now, run, progress, proposed, proposal.session_id, holder, cached, limits)
+        flight = self._flight(run, proposed, waiter) if proposed.single_flight else None
+        return Facts(
+            self._now, run, progress, proposed, proposal.session_id, holder, cached, limits, flight=flight
+        )
+
+    def _flight(
+        self, run: FlowRunSpec | TaskRunSpec, proposed: ProposedState, waiter: Waiter | None
+    ) -> LimitFacts | None:
+        """Return who computes the key of a proposal that asks to wait for that."""
+        tag = key_tag(proposed.cache_key)
+        limit = self._snapshot.limits.get(tag)
+        if limit is None or not isinstance(run, TaskRunSpec) or run.tracks_subflow:
+            return None
+        if proposed.refresh_cache or self._ancestors(run.id, tag):
+            # Who computes the key waits for this run: computing it twice is better than never.
+            return None
+        held = tag in self._snapshot.slots.get(run.id, ())
+        return LimitFacts(tag, 1, limit.taken, held, self._queues.ahead(limit, waiter))
 
     def _ancestors(self, run_id: str, tag: str) -> tuple[Ancestor, ...]:
         """Return who holds a slot of ``tag`` while its code waits for the run."""
@@ -225,42 +251,18 @@ class Batch:
 
     def _follow(self, run: TaskRunSpec, was_running: bool, state: State) -> None:
         """Take or free the run's slots, and stir its proposals that wait, as its new state asks."""
-        if not run.tags:
-            return
         if state.type == StateType.RUNNING:
-            self._take_slots(run)
+            if run.tags or state.cache_key or was_running:
+                self._slots.take(run, state.cache_key)
         elif was_running:
-            self._free_slots(run)
+            self._slots.free(run.id)
         self._queues.stir(run.id, state.id)
-
-    def _take_slots(self, run: TaskRunSpec) -> None:
-        held = self._snapshot.slots.setdefault(run.id, set())
-        for tag in run.limited_tags:
-            limit = self._snapshot.limits.get(tag)
-            if limit is None or limit.limit is None or tag in held:
-                continue
-            limit.taken += 1
-            held.add(tag)
-            if (tag, run.id) in self.changes.slots_freed:
-                del self.changes.slots_freed[tag, run.id]
-            else:
-                self.changes.slots_taken[tag, run.id] = None
-
-    def _free_slots(self, run: TaskRunSpec) -> None:
-        for tag in self._snapshot.slots.pop(run.id, ()):
-            limit = self._snapshot.limits.get(tag)
-            if limit is not None:
-                limit.taken -= 1
-                self._queues.free(tag)
-            if (tag, run.id) in self.changes.slots_taken:
-                del self.changes.slots_taken[tag, run.id]
-            else:
-                self.changes.slots_freed[tag, run.id] = None
 
     def _write_cache(self, run: TaskRunSpec, state: State) -> None:
         expires = None if state.cache_expiration is None else self._now + state.cache_expiration
         self.changes.cache.append(CacheWrite(state.cache_key, state.id, run.id, self._now, expires))
         self._snapshot.cache[state.cache_key] = state
+        self._queues.serve(state.cache_key)
 
     def _mirror(self, run: FlowRunSpec, state: State) -> None:
         """Let the task run that tracks a subflow follow the subflow's state."""
@@ -286,7 +288,7 @@ class Batch:
         if not (proposal.queues or proposal.keeps) or not isinstance(entry.run, TaskRunSpec):
             return False, 0
         waiting = proposal._replace(run_id=entry.run.id, create=None)
-        position = self._queues.join(waiting, entry.run, decision.blocking_tags[0], self._until(proposal))
+        position = self._queues.join(waiting, entry.run, decision.queues[0], self._until(proposal))
         return proposal.queues, position
 
     def _until(self, proposal: Proposal) -> int | None:
@@ -308,8 +310,8 @@ class Batch:
         assert isinstance(entry.run, TaskRunSpec)
         decision = decide(TASK_POLICY, self._facts(entry, waiter.proposal, waiter))
         if isinstance(decision, Wait) and decision.retry_after is None:
-            if waiter.blocking_tag not in decision.blocking_tags:
-                self._queues.move(waiter, entry.run, decision.blocking_tags[0])
+            if waiter.blocking_tag not in decision.queues:
+                self._queues.move(waiter, entry.run, decision.queues[0])
             return decision
         # A run that was put off to a later time leaves as well: no slot that comes free helps it.
         self._queues.leave(waiter, entry.run)

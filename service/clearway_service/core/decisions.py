@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+from clearway_service.core.keys import key_tag
 from clearway_service.core.states import ProposedState
 
 
@@ -38,16 +39,23 @@ class Wait(NamedTuple):
     """The run keeps its state, and may propose again later.
 
     Attributes:
-        retry_after: From now, in microseconds; None where only a freed slot helps.
+        retry_after: From now, in microseconds; None where only another run's doing helps.
         message: What is waited for, for people.
         blocking_tags: The tags whose limits have no free slot; sorted.
         ancestors: Those who hold slots of these tags, and whose code waits for this run.
+        cache_key: The key that another run is computing; empty where that is not waited for.
     """
 
     retry_after: int | None
     message: str
     blocking_tags: tuple[str, ...] = ()
     ancestors: tuple[Ancestor, ...] = ()
+    cache_key: str = ""
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """The tags in whose queues the proposal may stand."""
+        return (key_tag(self.cache_key),) if self.cache_key else self.blocking_tags
 
 
 class Reject(NamedTuple):

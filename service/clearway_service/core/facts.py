@@ -48,6 +48,8 @@ class Facts(NamedTuple):
         limits: The limits on the run's tags, sorted by tag.
         draw: What chance says about this proposal: from 0 and below 1, evenly; always the same for the same
             proposal. Drawn where the run's retries are spread at random.
+        flight: Who computes the proposed cache key, as if that were a limit of one; None where the run does
+            not wait for anybody who does.
     """
 
     now: int
@@ -59,3 +61,4 @@ class Facts(NamedTuple):
     cached: State | None = None
     limits: tuple[LimitFacts, ...] = ()
     draw: float = 0.0
+    flight: LimitFacts | None = None

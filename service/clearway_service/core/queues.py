@@ -7,6 +7,9 @@ counted; when it has been passed over ``MAX_PASSED`` times, nobody who came late
 which it is the eldest such waiter, until it has gone. The eldest of all is the eldest on each of its tags, so
 it is passed over at most ``MAX_PASSED`` times, and one with ``n`` such waiters before it at most
 ``MAX_PASSED * (n + 1)`` times.
+
+A cache key that is being computed has a queue as well, that of its tag (see ``keys``). Who stands there waits
+for a run and not for slots, so no slots are counted or kept for it: that run may need them itself.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Iterable
 from itertools import count
 
 from clearway_service.core.changes import Changes
+from clearway_service.core.keys import is_key_tag, key_tag
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import TaskRunSpec
 from clearway_service.core.snapshot import Limit, Snapshot
@@ -45,8 +49,12 @@ class Queues:
         self._owner = owner
         self._places = count(_BEHIND_ALL)
         self._known = {w.proposal.id: w for waiters in snapshot.waiting.values() for w in waiters}
+        self._with_key: dict[str, list[str]] = {}
+        for waiter in self._known.values():
+            self._note_key(waiter.proposal)
         self._stirred: set[str] = set()
         self._freed: set[str] = set()
+        self._served: set[str] = set()
 
     def find(self, proposal_id: str) -> Waiter | None:
         """Return the waiter that a proposal is, where it stands in a queue already."""
@@ -78,6 +86,7 @@ class Queues:
         waiter = Waiter(proposal, next(self._places), tag, self._owner, until=until)
         self._changes.waiters_added[proposal.id] = waiter
         self._known[proposal.id] = waiter
+        self._note_key(proposal)
         self._snapshot.waiting.setdefault(proposal.run_id, []).append(waiter)
         self._stand(waiter)
         self._age(waiter, run)
@@ -150,6 +159,14 @@ class Queues:
             if waiter.proposal.id != state_id and waiter.until is None:
                 self._stirred.add(waiter.proposal.id)
 
+    def serve(self, cache_key: str) -> None:
+        """Remember that who waits with a cache key, in whatever queue, need not run: there is a result."""
+        self._served.add(cache_key)
+        for id_ in self._with_key.get(cache_key, ()):
+            waiter = self._known.get(id_)
+            if waiter is not None and waiter.until is None and not waiter.proposal.state.refresh_cache:
+                self._stirred.add(id_)
+
     def free(self, tag: str) -> None:
         """Remember that a slot of ``tag`` came free."""
         self._freed.add(tag)
@@ -175,9 +192,10 @@ class Queues:
         return min(waiters, key=_place, default=None)
 
     def unfinished(self, tags: set[str]) -> set[str]:
-        """Return the tags that have waiters beyond the loaded head who may be answered now."""
+        """Return the tags that have waiters beyond those that were loaded who may be answered now."""
+        more = {key_tag(key) for key in self._served & self._snapshot.unloaded}
         limits = (self._snapshot.limits.get(tag) for tag in self._freed | tags)
-        return {
+        return more | {
             limit.tag
             for limit in limits
             if limit is not None
@@ -191,6 +209,10 @@ class Queues:
             )
         }
 
+    def _note_key(self, proposal: Proposal) -> None:
+        if proposal.state.cache_key:
+            self._with_key.setdefault(proposal.state.cache_key, []).append(proposal.id)
+
     def _stand(self, waiter: Waiter) -> None:
         limit = self._snapshot.limits.get(waiter.blocking_tag)
         if waiter.until is not None or limit is None:
@@ -198,7 +220,10 @@ class Queues:
         _put_in(limit.queue, waiter, complete=limit.complete)
 
     def _age(self, waiter: Waiter, run: TaskRunSpec) -> None:
-        """Count a waiter among the elders of its tags, if it needs slots of several."""
+        """Count a waiter among the elders of its tags, if it needs slots of several and waits for one."""
+        if is_key_tag(waiter.blocking_tag):
+            self._leave_elders(waiter, run)
+            return
         limits = self._limits(run)
         if len(limits) > 1 and waiter.until is None:
             self._changes.waiters_aging[waiter.proposal.id] = tuple(limit.tag for limit in limits)

@@ -57,6 +57,20 @@ def use_cache(facts: Facts) -> Decision | None:
     return Reject(state, "a completed run with the same cache key has the result")
 
 
+def follow_leader(facts: Facts) -> Decision | None:
+    """A run whose cache key another run is computing waits for that one, where it asks for single flight.
+
+    Asked before slots are taken, so a run that waits holds none. It is a run that is Running that leads, and
+    not one that waits for slots: a key is taken together with the slots, or not at all, so nobody waits for
+    a run that itself waits for a slot of somebody's.
+    """
+    flight = facts.flight
+    if flight is None or flight.held or flight.free:
+        return None
+    message = "another run is computing the result of the same cache key"
+    return Wait(None, message, cache_key=facts.proposed.cache_key)
+
+
 def secure_slots(facts: Facts) -> Decision | None:
     """Entering Running needs a free slot on every tag that has a limit, all of them or none."""
     if facts.proposed.type != StateType.RUNNING:
@@ -95,6 +109,7 @@ TASK_POLICY: tuple[Rule, ...] = (
     keep_one_holder,
     await_scheduled_time,
     use_cache,
+    follow_leader,
     secure_slots,
     retry_failed,
 )

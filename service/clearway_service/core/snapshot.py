@@ -35,7 +35,7 @@ class RunEntry:
 
 @dataclass(slots=True)
 class Limit:
-    """A tag's limit and its slots.
+    """A tag's limit and its slots; or, for a tag that stands for a cache key, who computes that.
 
     Attributes:
         tag: The tag.
@@ -74,7 +74,9 @@ class Snapshot:
         task_runs_by_key: Ids by flow run, task key and dynamic key.
         flow_runs: The ids, of those asked for, that are flow runs.
         recorded: Decisions that were made before, by proposal id.
-        waiting: The proposals in the queue, by run id, of the runs that the batch is about.
+        waiting: The proposals in the queues, by run id, of the runs that the batch is about, and of those
+            that may have what they wait for from the cache.
+        unloaded: Cache keys that more proposals wait with than are in ``waiting``.
         limits: By tag.
         slots: The tags on which a run holds a slot, by run id.
         ancestors: Those whose code waits, itself or through others, for a run of the batch, by that run's id,
@@ -89,6 +91,7 @@ class Snapshot:
     flow_runs: set[str] = field(default_factory=set)
     recorded: dict[str, Recorded] = field(default_factory=dict)
     waiting: dict[str, list[Waiter]] = field(default_factory=dict)
+    unloaded: set[str] = field(default_factory=set)
     limits: dict[str, Limit] = field(default_factory=dict)
     slots: dict[str, set[str]] = field(default_factory=dict)
     ancestors: dict[str, list[Ancestor]] = field(default_factory=dict)

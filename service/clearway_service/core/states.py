@@ -41,6 +41,7 @@ class ProposedState(NamedTuple):
         cache_expiration: How long the entry is served, in microseconds; None for ever.
         refresh_cache: Whether a Running run is not served from the cache.
         no_retry: Whether a Failed run is not tried again.
+        single_flight: Whether it waits for a run that is computing the cache key.
     """
 
     type: int
@@ -52,6 +53,7 @@ class ProposedState(NamedTuple):
     cache_expiration: int | None = None
     refresh_cache: bool = False
     no_retry: bool = False
+    single_flight: bool = False
 
 
 class State(NamedTuple):

@@ -49,19 +49,24 @@ def parse_state(state: state_pb2.State, field: str = "state") -> ProposedState:
         return ProposedState(type_, name, message, data)
     scheduled_time, cache_key, cache_expiration = _parse_details(state, f"{field}.details")
     proposed = ProposedState(type_, name, message, data, scheduled_time, cache_key, cache_expiration)
-    if state.details.refresh_cache or state.details.no_retry:
-        return _with_wishes(proposed, state.details, f"{field}.details")
+    details = state.details
+    if details.cache_single_flight or details.refresh_cache or details.no_retry:
+        return _with_wishes(proposed, details, f"{field}.details")
     return proposed
 
 
 def _with_wishes(proposed: ProposedState, details: state_pb2.StateDetails, field: str) -> ProposedState:
-    if details.refresh_cache and (proposed.type != StateType.RUNNING or not proposed.cache_key):
-        raise valid.invalid(
-            f"{field}.refresh_cache", value=True, right="set with RUNNING and a cache_key only"
-        )
+    keyed = proposed.type == StateType.RUNNING and proposed.cache_key
+    for name in ("cache_single_flight", "refresh_cache"):
+        if getattr(details, name) and not keyed:
+            raise valid.invalid(f"{field}.{name}", value=True, right="set with RUNNING and a cache_key only")
     if details.no_retry and proposed.type != StateType.FAILED:
         raise valid.invalid(f"{field}.no_retry", value=True, right="set with FAILED only")
-    return proposed._replace(refresh_cache=details.refresh_cache, no_retry=details.no_retry)
+    return proposed._replace(
+        single_flight=details.cache_single_flight,
+        refresh_cache=details.refresh_cache,
+        no_retry=details.no_retry,
+    )
 
 
 def _parse_details(state: state_pb2.State, field: str) -> tuple[int | None, str, int | None]:

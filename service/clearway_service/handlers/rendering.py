@@ -91,11 +91,12 @@ def render_decision(answer: Answer, slot_retry_after: int) -> proposal_pb2.Decis
         case Abort(reason, message):
             decision.abort.message = message
             decision.abort.reason = reason  # type: ignore[assignment] # the numbers are the same
-        case Wait(retry_after, message, blocking_tags):
+        case Wait(retry_after, message, blocking_tags, _ancestors, cache_key):
             decision.wait.message = message
             decision.wait.queued = answer.queued
             decision.wait.position = answer.position
             decision.wait.blocking_tags.extend(blocking_tags)
+            decision.wait.cache_key = cache_key
             if not answer.queued:
                 after = slot_retry_after if retry_after is None else retry_after
                 decision.wait.retry_after.CopyFrom(duration(after))

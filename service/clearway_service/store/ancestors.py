@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, FromClause, Select, func, literal_column, select
 
 from clearway_service.core.decisions import Ancestor
+from clearway_service.core.keys import MARK
 from clearway_service.store import schema
 from clearway_service.store.sqlite import json_values
 
@@ -88,8 +89,30 @@ def select_entangled(awaited: Sequence[str]) -> Select[Any]:
     )
 
 
+def select_followers(awaited: Sequence[str]) -> Select[Any]:
+    """Return the query for the runs that wait for another one to compute their cache key.
+
+    Args:
+        awaited: Runs that are waited for; asked about are these and all for which their code waits.
+    """
+    descent = _descent(json_values(awaited))
+    return (
+        select(_waiter.c.task_run_id)
+        .select_from(descent.join(_waiter, _waiter.c.task_run_id == descent.c.id))
+        .where(_waiter.c.until.is_(None), _is_key(_waiter.c.blocking_tag))
+    )
+
+
+def _is_key(tag: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return whether a tag stands for a cache key."""
+    return func.substr(tag, _STEP, _STEP) == literal_column(f"'{MARK}'")
+
+
 def _ancestry(run_ids: FromClause) -> Any:
-    """Return whose code waits for each run, itself or through others, as ``of``, ``id`` and ``distance``."""
+    """Return whose code waits for each run, itself or through others, as ``of``, ``id`` and ``distance``.
+
+    A run that waits for another one to compute its cache key waits for that one as well.
+    """
     own = select(
         run_ids.c.value.label("of"), run_ids.c.value.label("id"), _NEAR.label("distance")
     ).select_from(run_ids)
@@ -99,7 +122,17 @@ def _ancestry(run_ids: FromClause) -> Any:
         .select_from(chain.join(_run, _run.c.awaits == chain.c.id))
         .where(_runs, _awaits, chain.c.distance < _LONGEST_CHAIN)
     )
-    return chain.union(further)
+    computed, follower = _slot.alias("computed"), _waiter.alias("follower")
+    following = (
+        select(chain.c.of, follower.c.task_run_id, chain.c.distance + _STEP)
+        .select_from(
+            chain.join(computed, computed.c.task_run_id == chain.c.id).join(
+                follower, follower.c.blocking_tag == computed.c.tag
+            )
+        )
+        .where(_is_key(computed.c.tag), follower.c.until.is_(None), chain.c.distance < _LONGEST_CHAIN)
+    )
+    return chain.union(further, following)
 
 
 def _descent(run_ids: FromClause) -> Any:

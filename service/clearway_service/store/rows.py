@@ -138,6 +138,7 @@ def waiter_from(row: Row) -> Waiter:
         cache_key,
         cache_expiration,
         refresh_cache,
+        single_flight,
     ) = row
     state = ProposedState(
         StateType.RUNNING,
@@ -146,6 +147,7 @@ def waiter_from(row: Row) -> Waiter:
         cache_key=cache_key,
         cache_expiration=cache_expiration,
         refresh_cache=bool(refresh_cache),
+        single_flight=bool(single_flight),
     )
     proposal = Proposal(id_, RunKind.TASK, run_id, state, session_id=session_id, queues=until is None)
     return Waiter(proposal, place, tag, owner, passed, until)
@@ -169,4 +171,5 @@ def waiter_to(waiter: Waiter, now: int) -> Row:
         state.cache_key,
         state.cache_expiration,
         state.refresh_cache,
+        state.single_flight,
     )

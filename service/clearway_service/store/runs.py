@@ -12,7 +12,7 @@ from clearway_service.core.snapshot import RunEntry
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
 from clearway_service.store import schema, statements
-from clearway_service.store.ancestors import Entangled, select_entangled
+from clearway_service.store.ancestors import Entangled, select_entangled, select_followers
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.writing import insert_runs
@@ -76,6 +76,8 @@ def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
         if begun := [awaited for _task_run_id, awaited in awaits if awaited]:
             for run_id, name, *ancestor in connection.execute(select_entangled(begun)):
                 transaction.entangled.append(Entangled(run_id, name, Ancestor(*ancestor)))
+            # Whoever computes their key may wait for them by now.
+            transaction.woken_runs.update(connection.scalars(select_followers(begun)))
 
     return command
 

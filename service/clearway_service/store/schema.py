@@ -174,7 +174,8 @@ concurrency_limit = Table(
     _number("updated"),
 )
 
-# A limit's holders. They are counted from here, never by a counter that could be wrong.
+# A limit's holders. They are counted from here, never by a counter that could be wrong. Who computes a cache
+# key is kept here too, under the key's own tag (core.keys).
 slot = Table(
     "slot",
     metadata,
@@ -187,6 +188,7 @@ slot = Table(
 
 # The queue for slots. A waiter stands in the queue of one tag whose limit is full; when that tag frees a slot
 # it goes, or moves to the queue of another full tag, keeping its place. So a hand-off looks at heads only.
+# One that waits for a run which computes its cache key stands in the queue of that key's own tag (core.keys).
 waiter = Table(
     "waiter",
     metadata,
@@ -204,6 +206,7 @@ waiter = Table(
     _text("cache_key"),
     _number("cache_expiration", nullable=True),
     Column("refresh_cache", Boolean, nullable=False),
+    Column("single_flight", Boolean, nullable=False),
     # Those who are away stand in no queue; the type as a literal serves the index's condition.
     Index(
         "ix_waiter_blocking_tag",
@@ -211,6 +214,7 @@ waiter = Table(
         "place",
         sqlite_where=text("until IS NULL"),
     ),
+    Index("ix_waiter_cache_key", "cache_key", "place", sqlite_where=text("cache_key != ''")),
     Index("ix_waiter_task_run_id", "task_run_id"),
     Index("ix_waiter_session_id", "session_id"),
     sqlite_autoincrement=True,

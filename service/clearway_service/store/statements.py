@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Table, Text, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 from sqlalchemy.sql.expression import ClauseElement
 
+from clearway_service.core.keys import MARK
 from clearway_service.store import schema
 from clearway_service.store.ancestors import select_ancestors
 from clearway_service.store.sqlite import DIALECT, json_rows, members
@@ -85,6 +98,7 @@ WAITER = (
     "cache_key",
     "cache_expiration",
     "refresh_cache",
+    "single_flight",
 )
 
 
@@ -150,6 +164,12 @@ _abort_state = select(
     *(schema.state.c[name] for name in RUN_STATE),
 ).select_from(schema.abort.join(schema.state, schema.state.c.id == schema.abort.c.state_id))
 
+# As a literal, so that the index of those who wait with a key serves. Who refreshes the cache is not served.
+_with_key = and_(text("waiter.cache_key != ''"), schema.waiter.c.refresh_cache.is_(False))
+# Who waits for a run that computes its key needs no slot for now, and none is kept for it.
+_first = func.substr(schema.waiter.c.blocking_tag, literal_column("1"), literal_column("1"))
+_wants_slots = _first != literal_column(f"'{MARK}'")
+
 # Loads. Each takes one JSON array, but for the heads of queues.
 FLOW_RUNS_BY_ID = render(select_runs(schema.flow_run).where(members(schema.flow_run.c.id, "ids")), ("ids",))
 TASK_RUNS_BY_ID = render(select_runs(schema.task_run).where(members(schema.task_run.c.id, "ids")), ("ids",))
@@ -170,9 +190,20 @@ SLOTS_BY_RUN = render(
     ("ids",),
 )
 ANCESTORS_BY_RUN = render(select_ancestors(func.json_each(bindparam("ids")).table_valued("value")), ("ids",))
-SLOTS_TAKEN = render(
-    select(func.count()).select_from(schema.slot).where(schema.slot.c.tag == bindparam("of_tag")),
-    ("of_tag",),
+# Who computes a key is told apart from those who hold slots by its tag alone.
+SLOTS_TAKEN_BY_TAG = render(
+    select(schema.slot.c.tag, func.count())
+    .where(members(schema.slot.c.tag, "tags"))
+    .group_by(schema.slot.c.tag),
+    ("tags",),
+)
+# The last place of all queues; null where nobody waits.
+LAST_PLACE = render(select(func.max(schema.waiter.c.place)), ())
+QUEUED_TAGS = render(
+    select(schema.waiter.c.blocking_tag)
+    .distinct()
+    .where(members(schema.waiter.c.blocking_tag, "tags"), schema.waiter.c.until.is_(None)),
+    ("tags",),
 )
 WAITERS_BY_ID = render(_waiters().where(members(schema.waiter.c.proposal_id, "ids")), ("ids",))
 WAITERS_BY_RUN = render(
@@ -186,6 +217,20 @@ WAITERS_BY_TAG = render(
     .offset(bindparam("offset")),
     ("tag", "count", "offset"),
 )
+WAITING_KEYS = render(
+    select(schema.waiter.c.cache_key)
+    .distinct()
+    .where(members(schema.waiter.c.cache_key, "keys"), _with_key, schema.waiter.c.until.is_(None)),
+    ("keys",),
+)
+WAITERS_BY_KEY = render(
+    _waiters()
+    .where(schema.waiter.c.cache_key == bindparam("key"), _with_key, schema.waiter.c.until.is_(None))
+    .order_by(schema.waiter.c.place)
+    .limit(bindparam("count"))
+    .offset(bindparam("offset")),
+    ("key", "count", "offset"),
+)
 WAITERS_COUNT = render(
     select(func.count())
     .select_from(schema.waiter)
@@ -195,7 +240,7 @@ WAITERS_COUNT = render(
 ELDERS_BY_TAG = render(
     _waiters()
     .select_from(schema.waiter_tag.join(schema.waiter, schema.waiter.c.place == schema.waiter_tag.c.place))
-    .where(schema.waiter_tag.c.tag == bindparam("of_tag"), schema.waiter.c.until.is_(None))
+    .where(schema.waiter_tag.c.tag == bindparam("of_tag"), schema.waiter.c.until.is_(None), _wants_slots)
     .order_by(schema.waiter_tag.c.place)
     .limit(bindparam("count"))
     .offset(bindparam("offset")),

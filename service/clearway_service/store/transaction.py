@@ -21,6 +21,7 @@ class Transaction:
         now: The service's clock, in microseconds since 1970.
         new_id: Makes time-ordered UUIDs.
         woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
+        woken_runs: Task runs whose waiting proposals are to be decided about again.
         ended_runs: Runs that lose their session, each with the message of its Crashed state.
         entangled: Runs that wait for slots that their own ancestors hold, as was found out.
         left_queue: Proposals that were taken out of the queue without an answer.
@@ -30,6 +31,7 @@ class Transaction:
     now: int
     new_id: Callable[[], str]
     woken_tags: set[str] = field(default_factory=set)
+    woken_runs: set[str] = field(default_factory=set)
     ended_runs: dict[tuple[RunKind, str], str] = field(default_factory=dict)
     entangled: list[Entangled] = field(default_factory=list)
     left_queue: set[str] = field(default_factory=set)

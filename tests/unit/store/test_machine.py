@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, settings
 
-from clearway_service.store import loading
+from clearway_service.store import queue_loading
 from clearway_service.store.database import Database
 from support.engines import ModelEngine, Store, Turn
 from support.machine import CoreMachine
@@ -22,8 +22,8 @@ class SqliteBesideModel(CoreMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._usual = Depths(loading._HEAD, loading._WOKEN, loading._ELDERS)
-        loading._HEAD, loading._WOKEN, loading._ELDERS = self.depths
+        self._usual = Depths(queue_loading._HEAD, queue_loading._WOKEN, queue_loading._ELDERS)
+        queue_loading._HEAD, queue_loading._WOKEN, queue_loading._ELDERS = self.depths
         self._folder = tempfile.TemporaryDirectory()
         self._sqlite = SqliteStore(Database(Path(self._folder.name) / "store.db"))
         self._its_engines = [ModelEngine(engine.owner) for engine in self.engines]
@@ -47,7 +47,7 @@ class SqliteBesideModel(CoreMachine):
         try:
             super().teardown()
         finally:
-            loading._HEAD, loading._WOKEN, loading._ELDERS = self._usual
+            queue_loading._HEAD, queue_loading._WOKEN, queue_loading._ELDERS = self._usual
             self._sqlite.database.close()
             self._folder.cleanup()
 

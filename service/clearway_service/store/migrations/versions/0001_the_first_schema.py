@@ -233,6 +233,7 @@ def upgrade() -> None:
         sa.Column("cache_key", sa.Text(), nullable=False),
         sa.Column("cache_expiration", sa.BigInteger(), nullable=True),
         sa.Column("refresh_cache", sa.Boolean(), nullable=False),
+        sa.Column("single_flight", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("place", name=op.f("pk_waiter")),
         sa.UniqueConstraint("proposal_id", name=op.f("uq_waiter_proposal_id")),
         sqlite_autoincrement=True,
@@ -243,6 +244,12 @@ def upgrade() -> None:
             ["blocking_tag", "place"],
             unique=False,
             sqlite_where=sa.text("until IS NULL"),
+        )
+        batch_op.create_index(
+            "ix_waiter_cache_key",
+            ["cache_key", "place"],
+            unique=False,
+            sqlite_where=sa.text("cache_key != ''"),
         )
         batch_op.create_index("ix_waiter_session_id", ["session_id"], unique=False)
         batch_op.create_index("ix_waiter_task_run_id", ["task_run_id"], unique=False)
@@ -273,6 +280,7 @@ def downgrade() -> None:
     with op.batch_alter_table("waiter", schema=None) as batch_op:
         batch_op.drop_index("ix_waiter_task_run_id")
         batch_op.drop_index("ix_waiter_session_id")
+        batch_op.drop_index("ix_waiter_cache_key", sqlite_where=sa.text("cache_key != ''"))
         batch_op.drop_index("ix_waiter_blocking_tag", sqlite_where=sa.text("until IS NULL"))
 
     op.drop_table("waiter")

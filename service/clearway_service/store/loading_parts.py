@@ -1,0 +1,42 @@
+"""Parts of loading that are needed in several places."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from clearway_service.core.runs import RunKind
+from clearway_service.core.snapshot import RunEntry, Snapshot
+from clearway_service.core.states import State
+from clearway_service.store import statements
+from clearway_service.store.rows import Row, task_run_from
+
+
+class Cursor(Protocol):
+    """The driver's connection, as far as loading uses it."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
+        """Run ``sql`` and return its rows."""
+
+
+def array(values: Iterable[str]) -> str:
+    """Return ``values`` as the JSON array that statements take."""
+    return json.dumps(list(values))
+
+
+def add_task_runs(snapshot: Snapshot, rows: Iterable[Row]) -> None:
+    """Add the task runs of ``rows`` that the snapshot does not have yet."""
+    for row in rows:
+        run, progress = task_run_from(row)
+        if run.id not in snapshot.runs:
+            snapshot.runs[run.id] = RunEntry(RunKind.TASK, run, progress)
+            snapshot.task_runs_by_key[run.flow_run_id, run.task_key, run.dynamic_key] = run.id
+
+
+def load_cache(cursor: Cursor, snapshot: Snapshot, keys: set[str], now: int) -> None:
+    """Load the live entries of cache keys."""
+    wanted = keys - snapshot.cache.keys() - {""}
+    if wanted:
+        for key, *columns in cursor.execute(statements.CACHE_BY_KEY, (array(wanted), now)):
+            snapshot.cache[key] = State(*columns)
