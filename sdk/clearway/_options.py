@@ -90,6 +90,13 @@ def checked_choice(option: str, owner: str, given: object) -> bool | None:
     raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False, or None for the default")
 
 
+def checked_flag(option: str, owner: str, given: object) -> bool:
+    """Return a flag; raises as ``checked_name``."""
+    if isinstance(given, bool):
+        return given
+    raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False")
+
+
 def checked_expiration(owner: str, expiration: object) -> timedelta | None:
     """Return how long a cache entry is served; raises as ``checked_name``."""
     if expiration is None:

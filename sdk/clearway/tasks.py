@@ -15,6 +15,7 @@ from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
     checked_choice,
     checked_expiration,
+    checked_flag,
     checked_log_prints,
     checked_name,
     checked_retries,
@@ -61,6 +62,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         version: As its author names it.
         cache_key_fn: Makes a run's cache key of its context and its arguments by parameter.
         cache_expiration: How long a result is served from the cache; None for ever.
+        cache_single_flight: Whether a run waits for another one that is computing its cache key.
         refresh_cache: Whether its runs replace what the cache has; None for what the setting says.
         retries: How many times a failed run is tried again.
         retry_delay_seconds: How long it waits before each retry: a number, or a list of them, of which the
@@ -90,6 +92,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         version: str | None = None,
         cache_key_fn: CacheKeyFn | None = None,
         cache_expiration: timedelta | None = None,
+        cache_single_flight: bool = True,
         refresh_cache: bool | None = None,
         retries: int = 0,
         retry_delay_seconds: float | RetryDelays = 0,
@@ -129,6 +132,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         self.version = checked_version(owner, version)
         self.cache_key_fn = cache_key_fn
         self.cache_expiration = checked_expiration(owner, cache_expiration)
+        self.cache_single_flight = checked_flag("cache_single_flight", owner, cache_single_flight)
         self.refresh_cache = checked_choice("refresh_cache", owner, refresh_cache)
         self.retries = checked_retries(owner, retries)
         self._retry_delays = retry_delay_seconds
@@ -178,6 +182,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         version: str | None = _KEEP,
         cache_key_fn: CacheKeyFn | None = _KEEP,
         cache_expiration: timedelta | None = _KEEP,
+        cache_single_flight: bool = _KEEP,
         refresh_cache: bool | None = _KEEP,
         retries: int = _KEEP,
         retry_delay_seconds: float | RetryDelays = _KEEP,
@@ -200,6 +205,7 @@ class Task(TaskCalls[P, R], TaskHooks):
             "version": version,
             "cache_key_fn": cache_key_fn,
             "cache_expiration": cache_expiration,
+            "cache_single_flight": cache_single_flight,
             "refresh_cache": refresh_cache,
             "retries": retries,
             "retry_delay_seconds": self._retry_delays
@@ -268,6 +274,7 @@ def task(
     version: str | None = None,
     cache_key_fn: CacheKeyFn | None = None,
     cache_expiration: timedelta | None = None,
+    cache_single_flight: bool = True,
     refresh_cache: bool | None = None,
     retries: int = 0,
     retry_delay_seconds: float | RetryDelays = 0,
@@ -296,6 +303,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             whose key was completed before has that result without running. None is no key. See
             ``task_input_hash``.
             ``cache_expiration``: a timedelta for which a result is served; by default for ever.
+            ``cache_single_flight``: while another run is computing the same key, wherever that is, wait for
+            its result rather than compute it too; by default True.
             ``refresh_cache``: run although the cache has the key, and replace what it has; by default as the
             setting ``CLEARWAY_TASKS_REFRESH_CACHE`` says, which is False.
             ``retries``: how many times a failed run is tried again.

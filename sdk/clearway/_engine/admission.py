@@ -52,24 +52,33 @@ class Gate:
             self._free += 1
         self._let_in()
 
-    def wait_at_service(self, run: Admitted) -> None:
-        """Give the permit of a run back that waits for a slot."""
+    def wait_at_service(self, run: Admitted, *, for_slot: bool = True) -> None:
+        """Give the permit of a run back that waits for a slot, or else for a run that computes its cache key.
+
+        Only those who wait for slots hold others with their tags back: the run that is waited for may need
+        those others itself.
+        """
         with self._guard:
-            self._waiting[run.tags] = self._waiting.get(run.tags, 0) + 1
+            if for_slot:
+                self._waiting[run.tags] = self._waiting.get(run.tags, 0) + 1
             self._free += 1
         self._let_in()
 
-    def granted(self, run: Admitted, *, keep: bool) -> None:
+    def granted(self, run: Admitted, *, keep: bool, for_slot: bool = True) -> None:
         """Note that a run waits at the service no more; ``keep`` takes a permit for it again."""
         with self._guard:
-            self._waiting[run.tags] -= 1
-            if not self._waiting[run.tags]:
-                del self._waiting[run.tags]
-            if run.tags in self._held_back:
-                self._ready.appendleft(self._take_back(run.tags))
+            if for_slot:
+                self._count_out(run.tags)
             if keep:
                 self._free -= 1
         self._let_in()
+
+    def _count_out(self, tags: frozenset[str]) -> None:
+        self._waiting[tags] -= 1
+        if not self._waiting[tags]:
+            del self._waiting[tags]
+        if tags in self._held_back:
+            self._ready.appendleft(self._take_back(tags))
 
     def close(self) -> None:
         """Let nobody in any more."""

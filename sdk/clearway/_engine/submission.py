@@ -80,6 +80,7 @@ class Submission:
         "_code",
         "_context",
         "_executor",
+        "_for_slot",
         "_gate",
         "_has_permit",
         "_steps",
@@ -98,6 +99,7 @@ class Submission:
         self._gate = run.scope.async_gate if run.task.is_async else run.scope.gate
         self._has_permit = False
         self._waits = False  # in the service's queue
+        self._for_slot = True  # and not for a run that computes its cache key
         self._worked = False  # its code was run, and what follows needs no permit
         self._code: asyncio.Task[None] | None = None
 
@@ -196,8 +198,9 @@ class Submission:
         self.run.note_wait(decision)
         if not self._waits:
             self._waits = True
+            self._for_slot = not decision.wait.cache_key
             self._has_permit = False
-            self._gate.wait_at_service(self)
+            self._gate.wait_at_service(self, for_slot=self._for_slot)
 
     def _decided(self, future: ConcurrentFuture[Decision]) -> None:
         error = None if future.cancelled() else future.exception()
@@ -205,7 +208,7 @@ class Submission:
             self._waits = False
             accepted = not future.cancelled() and error is None and future.result().HasField("accept")
             self._has_permit = accepted
-            self._gate.granted(self, keep=accepted)
+            self._gate.granted(self, keep=accepted, for_slot=self._for_slot)
         if future.cancelled():  # withdrawn, since the run was interrupted
             self._give_permit_back()
         elif error is not None:

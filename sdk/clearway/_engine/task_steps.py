@@ -94,6 +94,7 @@ def _start(run: TaskRun) -> _Part:
         if run.cache_key and not run.repairs:  # what is computed anew is not looked up
             message.details.cache_key = run.cache_key
             message.details.refresh_cache = run.task.refreshes_cache()
+            message.details.cache_single_flight = run.task.cache_single_flight
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
         if answer == "accept":
