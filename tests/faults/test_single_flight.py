@@ -1,0 +1,46 @@
+"""A hundred runs of several processes that ask for one key together, and a leader that is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from support.proposals import new_id
+from support.waiting import wait_until
+from support.workers import Worker
+
+PROCESSES, RUNS = 4, 25
+
+
+@pytest.fixture(params=["embedded", "server"])
+def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Worker]]:
+    """Start the processes on one file or with one server, all with the same key."""
+    if request.param == "server":
+        monkeypatch.setenv("CLEARWAY_ADDRESS", request.getfixturevalue("impatient_server").address)
+    key = f"shared-{new_id()}"
+    with ExitStack() as stack:
+        yield [stack.enter_context(Worker("support.sharing", str(RUNS), key)) for _ in range(PROCESSES)]
+
+
+def leaders(workers: list[Worker]) -> list[Worker]:
+    """Return who has begun to compute since the last look, once for each time."""
+    return [worker for worker in workers for told in worker.said() if "computes" in told]
+
+
+def test_the_key_is_computed_once(workers: list[Worker]) -> None:
+    (leader,) = wait_until(lambda: leaders(workers), "a leader")
+    leader.tell("go")
+    assert [worker.hear("results") for worker in workers] == [[leader.pid] * RUNS] * PROCESSES
+    assert leaders(workers) == []
+
+
+def test_with_a_leader_that_is_killed_once_more_only(workers: list[Worker]) -> None:
+    (victim,) = wait_until(lambda: leaders(workers), "a leader")
+    victim.kill()
+    left = [worker for worker in workers if worker is not victim]
+    (leader,) = wait_until(lambda: leaders(left), "another leader")
+    leader.tell("go")
+    assert [worker.hear("results") for worker in left] == [[leader.pid] * RUNS] * (PROCESSES - 1)
+    assert leaders(left) == []
