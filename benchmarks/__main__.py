@@ -53,6 +53,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(Server(folder / "server.db"))
         echo = stack.enter_context(_echo_server())
+        stack.callback(echo.kill)
         assert echo.stdout is not None
         bare = f"127.0.0.1:{echo.stdout.readline().strip()}"
         measurements = _measurements(server.address, bare, folder, 100 if arguments.small else 1)
@@ -61,7 +62,6 @@ def main() -> None:
         if not measurements:
             parser.error(f"nothing is named so: {', '.join(arguments.only)}")
         figures = measure(measurements, arguments.rounds, console)
-        echo.kill()
     console.print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {arguments.rounds} rounds")
     report(figures, console)
     if arguments.json:

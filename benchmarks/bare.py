@@ -71,7 +71,7 @@ def _rows(flow: str, number: int) -> tuple[tuple[object, ...], tuple[object, ...
     run, state, now = new_id(), new_id(), time.time_ns() // 1000
     progress = (state, 3, "Running", "", 1, 1, None, now, None, 0)
     return (
-        (run, flow, "bare", str(number), f"bare-{number}", "", "[]", 0, 0, "[]", 0, "", now, *progress),
+        (run, flow, "bare", str(number), f"bare-{number}", "", "[]", 0, "", 0.0, "[]", 0, "", now, *progress),
         (state, "task", run, 1, 3, "Running", now, "", None, None, "", None, 1, ""),
     )
 
