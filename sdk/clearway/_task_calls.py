@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, Ty
 from clearway._tracebacks import folded
 
 if TYPE_CHECKING:
-    from clearway.futures import AsyncTaskFuture, Future, TaskFuture
+    from clearway._annotations import Upstream
+    from clearway.futures import AsyncTaskFuture, TaskFuture
     from clearway.states import State
     from clearway.tasks import Task
 
@@ -37,7 +38,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., NoReturn],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> State[Any]: ...
     @overload
@@ -45,7 +46,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., State[T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> State[T]: ...
     @overload
@@ -53,7 +54,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, State[T]]: ...
     @overload
@@ -61,7 +62,7 @@ class TaskCalls(Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> State[R]: ...
     @overload
@@ -69,14 +70,14 @@ class TaskCalls(Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None,
+        wait_for: Iterable[Upstream] | None,
         **kwargs: Any,
     ) -> R: ...
     def __call__(  # type: ignore[misc]  # P has no return_state and no wait_for: see CallSignature
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Run the task within the flow that the caller is in, and return its result.
@@ -110,7 +111,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., NoReturn],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> State[Any]: ...
     @overload
@@ -118,7 +119,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., NoReturn],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> TaskFuture[Any]: ...
     @overload
@@ -126,7 +127,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., State[T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> State[T]: ...
     @overload
@@ -134,7 +135,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., State[T]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> TaskFuture[T]: ...
     @overload
@@ -142,7 +143,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, State[T]]: ...
     @overload
@@ -150,7 +151,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, AsyncTaskFuture[T]]: ...
     @overload
@@ -158,7 +159,7 @@ class TaskCalls(Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> State[R]: ...
     @overload
@@ -166,14 +167,14 @@ class TaskCalls(Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> TaskFuture[R]: ...
     def submit(
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Start the task within the flow that the caller is in, and go on while it runs.
@@ -198,7 +199,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., NoReturn],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> list[State[Any]]: ...
     @overload
@@ -206,7 +207,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., NoReturn],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> list[TaskFuture[Any]]: ...
     @overload
@@ -214,7 +215,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., State[T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> list[State[T]]: ...
     @overload
@@ -222,7 +223,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., State[T]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> list[TaskFuture[T]]: ...
     @overload
@@ -230,7 +231,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, list[State[T]]]: ...
     @overload
@@ -238,7 +239,7 @@ class TaskCalls(Generic[P, R]):
         self: TaskCalls[..., Coroutine[Any, Any, T]],
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Coroutine[Any, Any, list[AsyncTaskFuture[T]]]: ...
     @overload
@@ -246,7 +247,7 @@ class TaskCalls(Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[True],
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> list[State[R]]: ...
     @overload
@@ -254,14 +255,14 @@ class TaskCalls(Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> list[TaskFuture[R]]: ...
     def map(
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Submit the task once for each element of its iterable arguments, which must have one length.

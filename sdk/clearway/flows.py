@@ -22,8 +22,8 @@ from clearway._tracebacks import folded
 from clearway.task_runners import checked_task_runner
 
 if TYPE_CHECKING:
+    from clearway._annotations import Upstream
     from clearway._parameters import ParameterRules
-    from clearway.futures import Future
     from clearway.states import State
     from clearway.task_runners import TaskRunner
 
@@ -213,14 +213,14 @@ class Flow(FlowHooks, Generic[P, R]):
         self,
         *args: Any,
         return_state: Literal[False] = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None,
+        wait_for: Iterable[Upstream] | None,
         **kwargs: Any,
     ) -> R: ...
     def __call__(  # type: ignore[misc]  # P has no return_state and no wait_for: see CallSignature
         self,
         *args: Any,
         return_state: bool = False,
-        wait_for: Iterable[Future[Any] | State[Any]] | None = None,
+        wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
         """Run the flow, and return its result. An async flow is to be awaited, except in a sync flow.

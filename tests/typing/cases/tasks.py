@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import assert_type
 
-from clearway import State, Task, TaskFuture, exponential_backoff, flow, task
+from clearway import State, Task, TaskFuture, allow_failure, exponential_backoff, flow, task
 from clearway.schemas import TaskRun
 
 
@@ -79,6 +79,7 @@ def submits() -> None:
     assert_type(future.get_state().is_completed(), bool)
     assert_type(half.submit(future), TaskFuture[float])
     assert_type(half.submit(3, wait_for=[future]), TaskFuture[float])
+    assert_type(half.submit(3, wait_for=[allow_failure(future)]), TaskFuture[float])
     assert_type(half.submit(3, return_state=True), State[float])
 
 
