@@ -104,6 +104,15 @@ CLOSE_SESSION: Final = Method(
     "CloseSession", session_pb2.CloseSessionRequest, session_pb2.CloseSessionResponse
 )
 LOOKUP_CACHE: Final = Method("LookupCache", cache_pb2.LookupCacheRequest, cache_pb2.LookupCacheResponse)
+LIST_CACHE_ENTRIES: Final = Method(
+    "ListCacheEntries", cache_pb2.ListCacheEntriesRequest, cache_pb2.ListCacheEntriesResponse
+)
+INVALIDATE_CACHE: Final = Method(
+    "InvalidateCache", cache_pb2.InvalidateCacheRequest, cache_pb2.InvalidateCacheResponse
+)
+GET_CACHE_STATS: Final = Method(
+    "GetCacheStats", cache_pb2.GetCacheStatsRequest, cache_pb2.GetCacheStatsResponse
+)
 UPLOAD_RESULT: Final = Method("UploadResult", result_pb2.UploadResultRequest, result_pb2.UploadResultResponse)
 DOWNLOAD_RESULT: Final = Method(
     "DownloadResult", result_pb2.DownloadResultRequest, result_pb2.DownloadResultResponse

@@ -104,7 +104,7 @@ def read_concurrency_limits(limit: int | None = None, offset: int = 0) -> Operat
     """
     wanted = None if limit is None else limit + offset
     request = concurrency_limit_pb2.ListConcurrencyLimitsRequest()
-    found = yield from _pages("ListConcurrencyLimits", request, "concurrency_limits", wanted)
+    found = yield from pages("ListConcurrencyLimits", request, "concurrency_limits", wanted)
     return [ConcurrencyLimit.from_proto(message) for message in found[offset:]]
 
 
@@ -172,7 +172,7 @@ def read_flow_runs(  # noqa: D417 - the filters are described together
         created_before=timestamp_to_proto(created_before) if created_before else None,
     )
     request = flow_run_pb2.ListFlowRunsRequest(filter=selection)
-    found = yield from _pages("ListFlowRuns", request, "flow_runs", limit)
+    found = yield from pages("ListFlowRuns", request, "flow_runs", limit)
     return [FlowRun.from_proto(message) for message in found]
 
 
@@ -225,7 +225,7 @@ def read_task_runs(  # noqa: D417 - the filters are described together
         created_before=timestamp_to_proto(created_before) if created_before else None,
     )
     request = task_run_pb2.ListTaskRunsRequest(filter=selection)
-    found = yield from _pages("ListTaskRuns", request, "task_runs", limit)
+    found = yield from pages("ListTaskRuns", request, "task_runs", limit)
     return [TaskRun.from_proto(message) for message in found]
 
 
@@ -263,7 +263,7 @@ def read_logs(
     """
     _require_int("min_level", min_level, "from 0 to 100")
     request = log_pb2.ListLogsRequest(flow_run_id=flow_run_id, task_run_id=task_run_id, min_level=min_level)
-    found = yield from _pages("ListLogs", request, "logs", limit)
+    found = yield from pages("ListLogs", request, "logs", limit)
     return [Log.from_proto(message) for message in found]
 
 
@@ -273,7 +273,7 @@ def lookup_cache(key: str) -> Operation[CacheEntry | None]:
     return CacheEntry.from_proto(response.entry) if response.HasField("entry") else None
 
 
-def _pages(method: str, request: Any, field: str, limit: int | None) -> Operation[list[Any]]:
+def pages(method: str, request: Any, field: str, limit: int | None) -> Operation[list[Any]]:
     """Return what a list call answers, of as many pages as are wanted."""
     if limit is not None:
         _require_int("limit", limit)

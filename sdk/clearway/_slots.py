@@ -99,6 +99,8 @@ class WaitCause(enum.IntEnum):
     """For runs whose results it takes."""
     CLIENT = 5
     """For its client, which has not proposed to run it."""
+    CACHE = 6
+    """For another run, which is computing the same cache key."""
 
     @classmethod
     def _missing_(cls, value: object) -> WaitCause:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
+from clearway import _cache_operations as cache_operations
 from clearway import _operations as operations
 from clearway._engine.farewell import wait_told
 from clearway._interrupts import shielded
@@ -96,6 +97,9 @@ class SyncClient:
     explain_task_run = _Blocking(operations.explain_task_run)
     read_logs = _Blocking(operations.read_logs)
     lookup_cache = _Blocking(operations.lookup_cache)
+    read_cache_entries = _Blocking(cache_operations.read_cache_entries)
+    invalidate_cache = _Blocking(cache_operations.invalidate_cache)
+    read_cache_stats = _Blocking(cache_operations.read_cache_stats)
 
 
 class AsyncClient:
@@ -119,6 +123,9 @@ class AsyncClient:
     explain_task_run = _Awaiting(operations.explain_task_run)
     read_logs = _Awaiting(operations.read_logs)
     lookup_cache = _Awaiting(operations.lookup_cache)
+    read_cache_entries = _Awaiting(cache_operations.read_cache_entries)
+    invalidate_cache = _Awaiting(cache_operations.invalidate_cache)
+    read_cache_stats = _Awaiting(cache_operations.read_cache_stats)
 
 
 class Client:

@@ -226,6 +226,9 @@ class TaskRunExplanation:
         scheduled_time: When it may begin; None where it was not scheduled.
         upstream: The runs it waits for, which have not ended.
         holder: Who runs it, where it is Running under a session.
+        cache_key: The key that another run is computing, where it waits for that; empty otherwise.
+        leader: That run; None where it waits for none.
+        cache_position: Its place among those who wait for that, from 1; 0 where it does not.
     """
 
     task_run: TaskRun
@@ -236,6 +239,9 @@ class TaskRunExplanation:
     scheduled_time: datetime | None
     upstream: tuple[UpstreamRun, ...]
     holder: SlotHolder | None
+    cache_key: str
+    leader: SlotHolder | None
+    cache_position: int
 
     @staticmethod
     def from_proto(message: explanation_pb2.ExplainTaskRunResponse) -> TaskRunExplanation:
@@ -249,6 +255,9 @@ class TaskRunExplanation:
             scheduled_time=optional_time(message, "scheduled_time"),
             upstream=tuple(UpstreamRun.from_proto(run) for run in message.upstream),
             holder=SlotHolder.from_proto(message.holder) if message.HasField("holder") else None,
+            cache_key=message.cache_key,
+            leader=SlotHolder.from_proto(message.leader) if message.HasField("leader") else None,
+            cache_position=message.cache_position,
         )
 
 
@@ -261,12 +270,30 @@ class CacheEntry:
         state: The state that wrote the entry; its value is ``state.result()``.
         created: When the entry was written.
         expires: When it is no longer served; None for never.
+        hits: How many runs have had the result instead of running.
+        last_hit: When the last one had it; None where none did.
+        size: The number of bytes of the result; 0 where it is not known.
+        task_key: Identifies the task whose run wrote the entry.
+        task_name: That task's name, as far as its run's name tells.
+        task_run_id: The run that wrote it.
+        task_run_name: That run's name.
+        flow_run_id: The flow run that it belongs to.
+        tags: That run's tags.
     """
 
     key: str
     state: State[Any]
     created: datetime
     expires: datetime | None
+    hits: int
+    last_hit: datetime | None
+    size: int
+    task_key: str
+    task_name: str
+    task_run_id: str
+    task_run_name: str
+    flow_run_id: str
+    tags: frozenset[str]
 
     @staticmethod
     def from_proto(message: cache_pb2.CacheEntry) -> CacheEntry:
@@ -276,7 +303,72 @@ class CacheEntry:
             state=state_from_proto(message.state),
             created=timestamp_from_proto(message.created),
             expires=optional_time(message, "expires"),
+            hits=message.hits,
+            last_hit=optional_time(message, "last_hit"),
+            size=message.size,
+            task_key=message.task_key,
+            task_name=message.task_name,
+            task_run_id=message.task_run_id,
+            task_run_name=message.task_run_name,
+            flow_run_id=message.flow_run_id,
+            tags=frozenset(message.tags),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """What the cache holds of one task, or of all.
+
+    Attributes:
+        task_key: Identifies the task; empty for all.
+        task_name: Its name, as in ``CacheEntry``.
+        entries: How many entries there are, those that have expired among them.
+        expired: How many of them have expired, and are not swept yet.
+        hits: How many runs had one of these results instead of running.
+        size: The number of bytes of the results, as far as it is known.
+        oldest: When the oldest entry was written; None where there is none.
+        newest: When the newest entry was written; None where there is none.
+    """
+
+    task_key: str
+    task_name: str
+    entries: int
+    expired: int
+    hits: int
+    size: int
+    oldest: datetime | None
+    newest: datetime | None
+
+    @staticmethod
+    def from_proto(message: cache_pb2.CacheStats) -> CacheStats:
+        """Return what a message says."""
+        return CacheStats(
+            task_key=message.task_key,
+            task_name=message.task_name,
+            entries=message.entries,
+            expired=message.expired,
+            hits=message.hits,
+            size=message.size,
+            oldest=optional_time(message, "oldest"),
+            newest=optional_time(message, "newest"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSummary:
+    """What the cache holds, and what is being computed for it.
+
+    Attributes:
+        total: Of all tasks.
+        tasks: By task, those with the most entries first.
+        computing: How many keys are being computed.
+        waiting: How many runs wait for one of these.
+    """
+
+    total: CacheStats
+    tasks: tuple[CacheStats, ...]
+    computing: int
+    waiting: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from clearway_service.handlers.sessions import parse_client
 from clearway_service.pipeline import MAX_PROPOSALS, Pipeline
 from clearway_service.processes import is_dead, this_process
 from clearway_service.settings import ServiceSettings
+from clearway_service.store.cache import sweep
 from clearway_service.store.database import Database
 from clearway_service.store.sessions import (
     Client,
@@ -41,6 +42,8 @@ _RENEWALS = 3
 # How often, while someone here waits for a slot, it is looked whether a process that holds one has died.
 _WATCH_SECONDS = 0.25
 _SHORTEST_PAUSE = 0.05
+# At most this many expired cache entries are removed at once.
+_SWEPT = 500
 
 
 class Engine:
@@ -192,11 +195,13 @@ class Engine:
             self._stir.clear()
 
     def _look(self, *, late: bool) -> int | None:
-        """Renew and end leases; return when the next one runs out, if there is one."""
+        """Renew and end leases, and sweep the cache; return when the next one runs out, if there is one."""
         with self._looking:
             self._renew(late=late)
+            swept = self._pipeline.run(sweep(_SWEPT))
             earliest: int | None = self._pipeline.run(expire_sessions(self._lease, is_dead)).result()
-            return earliest
+            # Where there is more to sweep, others are let in between.
+            return self._clock() if swept.result() == _SWEPT else earliest
 
     def clock_moved(self) -> None:
         """Do at once what is due by a clock that has jumped: the leases of who is not here run out.

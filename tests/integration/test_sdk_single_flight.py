@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from clearway import flow, tags, task
+from clearway import flow, get_client, tags, task
+from clearway.schemas import WaitCause
 from clearway.states import State
 from integration.sdk_runs import SECONDS, set_limit, slots, task_runs
 from support.proposals import new_id
@@ -109,6 +110,42 @@ def test_one_that_waits_holds_neither_a_slot_nor_a_thread(key_fn: Any) -> None:
         return [future.result() for future in (leader, *followers)]
 
     assert mixed() == [1] * 201
+
+
+def test_explain_names_the_leader(key_fn: Any) -> None:
+    done = threading.Event()
+
+    @task(cache_key_fn=key_fn)
+    def shared(_number: int) -> int:
+        assert done.wait(SECONDS)
+        return 1
+
+    @flow
+    def explained() -> None:
+        leader = shared.submit(0)
+        wait_until(lambda: leader.get_state().is_running(), "the leader")
+        followers = shared.map([1, 2])
+
+        def waiting() -> list[str]:
+            with get_client() as client:
+                found = [client.explain_task_run(future.task_run_id) for future in followers]
+            causes = {each.cause for each in found}
+            return [each.summary for each in found] if causes == {WaitCause.CACHE} else []
+
+        first, second = wait_until(waiting, "both wait")
+        with get_client() as client:
+            told = client.explain_task_run(followers[1].task_run_id)
+            found = client.read_cache_stats()
+        done.set()
+        assert "shared-1 waits for shared-0 of" in first
+        assert "number 2 in the queue" in second
+        assert told.cache_key == key_fn(None, {})
+        assert told.leader is not None
+        assert told.leader.task_run_id == leader.task_run_id
+        assert told.cache_position == 2
+        assert (found.computing, found.waiting) == (1, 2)
+
+    explained()
 
 
 @pytest.mark.parametrize("first", ["it follows", "it is waited for"])

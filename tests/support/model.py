@@ -58,6 +58,7 @@ class Model:
     elders: dict[str, dict[str, int]] = field(default_factory=dict)
     sessions: dict[str, ModelSession] = field(default_factory=dict)
     cache: dict[str, CacheWrite] = field(default_factory=dict)
+    hits: dict[str, int] = field(default_factory=dict)
     deliveries: set[tuple[str, str]] = field(default_factory=set)
     places: int = 0
 
@@ -241,6 +242,9 @@ class Model:
         assert self.slots.isdisjoint(changes.slots_taken)
         self.slots |= changes.slots_taken.keys()
         self.cache |= {entry.key: entry for entry in changes.cache}
+        self.hits |= {entry.key: 0 for entry in changes.cache}
+        for key, count in changes.cache_hits.items():
+            self.hits[key] += count
         for abort in changes.aborts:
             assert abort.proposal_id not in self.aborts
             self.aborts[abort.proposal_id] = abort

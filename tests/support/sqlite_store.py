@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Select, Table, delete, select
 
-from clearway_service.core.changes import Changes
+from clearway_service.core.changes import CacheWrite, Changes
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.snapshot import Snapshot
@@ -153,7 +153,8 @@ class SqliteStore:
                 "sessions": set(
                     rows.of(_columns(schema.session, "id", "client_name", "expires", "lost", "ended"))
                 ),
-                "cache": {row[0]: row for row in rows.of(select(schema.cache_entry))},
+                "cache": {row[0]: row for row in rows.of(_columns(schema.cache_entry, *CacheWrite._fields))},
+                "hits": dict(rows.of(_columns(schema.cache_entry, "key", "hits"))),
                 "deliveries": set(rows.of(select(schema.delivery))),
             }
 
@@ -196,5 +197,6 @@ def contents(model: Model) -> dict[str, Any]:
         "elders": {(tag, id_, place) for tag, ids in model.elders.items() for id_, place in ids.items()},
         "sessions": {(id_, *session) for id_, session in model.sessions.items()},
         "cache": {key: tuple(entry) for key, entry in model.cache.items()},
+        "hits": model.hits,
         "deliveries": model.deliveries,
     }

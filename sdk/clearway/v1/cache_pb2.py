@@ -23,20 +23,37 @@ _sym_db = _symbol_database.Default()
 
 
 from clearway.v1 import state_pb2 as clearway_dot_v1_dot_state__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/cache.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/state.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\nCacheEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\x12+\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"!\n\x12LookupCacheRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"=\n\x13LookupCacheResponse\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheEntryb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/cache.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x02\n\nCacheEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\x12+\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07\x65xpires\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04hits\x18\x05 \x01(\x03\x12,\n\x08last_hit\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04size\x18\x07 \x01(\x03\x12\x10\n\x08task_key\x18\x08 \x01(\t\x12\x11\n\ttask_name\x18\t \x01(\t\x12\x13\n\x0btask_run_id\x18\n \x01(\t\x12\x15\n\rtask_run_name\x18\x0b \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x0c \x01(\t\x12\x0c\n\x04tags\x18\r \x03(\t\"\x82\x02\n\x0b\x43\x61\x63heFilter\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nkey_prefix\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nolder_than\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x07\x65xpired\x18\x08 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_expired\"j\n\x17ListCacheEntriesRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.clearway.v1.CacheFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x18ListCacheEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.clearway.v1.CacheEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x16InvalidateCacheRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.clearway.v1.CacheFilter\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"(\n\x17InvalidateCacheResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\x16\n\x14GetCacheStatsRequest\"\x8b\x01\n\x15GetCacheStatsResponse\x12&\n\x05total\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheStats\x12&\n\x05tasks\x18\x02 \x03(\x0b\x32\x17.clearway.v1.CacheStats\x12\x11\n\tcomputing\x18\x03 \x01(\x03\x12\x0f\n\x07waiting\x18\x04 \x01(\x03\"\xc7\x01\n\nCacheStats\x12\x10\n\x08task_key\x18\x01 \x01(\t\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x03 \x01(\x03\x12\x0f\n\x07\x65xpired\x18\x04 \x01(\x03\x12\x0c\n\x04hits\x18\x05 \x01(\x03\x12\x0c\n\x04size\x18\x06 \x01(\x03\x12*\n\x06oldest\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06newest\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"!\n\x12LookupCacheRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"=\n\x13LookupCacheResponse\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheEntryb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.cache_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CACHEENTRY']._serialized_start=99
-  _globals['_CACHEENTRY']._serialized_end=249
-  _globals['_LOOKUPCACHEREQUEST']._serialized_start=251
-  _globals['_LOOKUPCACHEREQUEST']._serialized_end=284
-  _globals['_LOOKUPCACHERESPONSE']._serialized_start=286
-  _globals['_LOOKUPCACHERESPONSE']._serialized_end=347
+  _globals['_CACHEENTRY']._serialized_start=131
+  _globals['_CACHEENTRY']._serialized_end=471
+  _globals['_CACHEFILTER']._serialized_start=474
+  _globals['_CACHEFILTER']._serialized_end=732
+  _globals['_LISTCACHEENTRIESREQUEST']._serialized_start=734
+  _globals['_LISTCACHEENTRIESREQUEST']._serialized_end=840
+  _globals['_LISTCACHEENTRIESRESPONSE']._serialized_start=842
+  _globals['_LISTCACHEENTRIESRESPONSE']._serialized_end=935
+  _globals['_INVALIDATECACHEREQUEST']._serialized_start=937
+  _globals['_INVALIDATECACHEREQUEST']._serialized_end=1033
+  _globals['_INVALIDATECACHERESPONSE']._serialized_start=1035
+  _globals['_INVALIDATECACHERESPONSE']._serialized_end=1075
+  _globals['_GETCACHESTATSREQUEST']._serialized_start=1077
+  _globals['_GETCACHESTATSREQUEST']._serialized_end=1099
+  _globals['_GETCACHESTATSRESPONSE']._serialized_start=1102
+  _globals['_GETCACHESTATSRESPONSE']._serialized_end=1241
+  _globals['_CACHESTATS']._serialized_start=1244
+  _globals['_CACHESTATS']._serialized_end=1443
+  _globals['_LOOKUPCACHEREQUEST']._serialized_start=1445
+  _globals['_LOOKUPCACHEREQUEST']._serialized_end=1478
+  _globals['_LOOKUPCACHERESPONSE']._serialized_start=1480
+  _globals['_LOOKUPCACHERESPONSE']._serialized_end=1541
 # @@protoc_insertion_point(module_scope)

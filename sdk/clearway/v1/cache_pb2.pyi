@@ -4,9 +4,12 @@ isort:skip_file
 """
 
 from clearway.v1 import state_pb2 as _state_pb2
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -28,11 +31,34 @@ class CacheEntry(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     EXPIRES_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    LAST_HIT_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    TASK_KEY_FIELD_NUMBER: _builtins.int
+    TASK_NAME_FIELD_NUMBER: _builtins.int
+    TASK_RUN_ID_FIELD_NUMBER: _builtins.int
+    TASK_RUN_NAME_FIELD_NUMBER: _builtins.int
+    FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """key is the cache key."""
+    hits: _builtins.int
+    """hits is how many runs have had the result instead of running, since the entry was written."""
+    size: _builtins.int
+    """size is the number of bytes of the result; 0 where it is not known."""
+    task_key: _builtins.str
+    """task_key identifies the task whose run wrote the entry."""
+    task_name: _builtins.str
+    """task_name is that task's name, as far as the name of its run tells: that without its number."""
+    task_run_id: _builtins.str
+    """task_run_id is the task run that wrote the entry."""
+    task_run_name: _builtins.str
+    """task_run_name is that run's own name."""
+    flow_run_id: _builtins.str
+    """flow_run_id is the flow run that it belongs to."""
     @_builtins.property
     def state(self) -> _state_pb2.State:
-        """state is the Completed state that wrote the entry, with its data."""
+        """state is the Completed state that wrote the entry, with its data; in lists without the data's inline bytes."""
 
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
@@ -42,6 +68,14 @@ class CacheEntry(_message.Message):
     def expires(self) -> _timestamp_pb2.Timestamp:
         """expires is when the entry is no longer served; unset means never."""
 
+    @_builtins.property
+    def last_hit(self) -> _timestamp_pb2.Timestamp:
+        """last_hit is when the last one had it; unset where none did."""
+
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """tags are that run's tags, sorted."""
+
     def __init__(
         self,
         *,
@@ -49,14 +83,310 @@ class CacheEntry(_message.Message):
         state: _state_pb2.State | None = ...,
         created: _timestamp_pb2.Timestamp | None = ...,
         expires: _timestamp_pb2.Timestamp | None = ...,
+        hits: _builtins.int = ...,
+        last_hit: _timestamp_pb2.Timestamp | None = ...,
+        size: _builtins.int = ...,
+        task_key: _builtins.str = ...,
+        task_name: _builtins.str = ...,
+        task_run_id: _builtins.str = ...,
+        task_run_name: _builtins.str = ...,
+        flow_run_id: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "expires", b"expires", "state", b"state"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "expires", b"expires", "last_hit", b"last_hit", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "expires", b"expires", "key", b"key", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "expires", b"expires", "flow_run_id", b"flow_run_id", "hits", b"hits", "key", b"key", "last_hit", b"last_hit", "size", b"size", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_name", b"task_name", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CacheEntry: _TypeAlias = CacheEntry  # noqa: Y015
+
+@_typing.final
+class CacheFilter(_message.Message):
+    """CacheFilter says which entries are meant: those for which all that is set holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    TASK_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    CREATED_AFTER_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    OLDER_THAN_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """key is the one key. At most 1,024 characters; empty does not restrict."""
+    key_prefix: _builtins.str
+    """key_prefix is what the keys begin with. At most 1,024 characters; empty does not restrict."""
+    task: _builtins.str
+    """task is a task's key, or its name. At most 255 characters; empty does not restrict."""
+    expired: _builtins.bool
+    """expired is whether they have expired; unset means both."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """tags are tags that the runs which wrote the entries have, all of them. At most 64."""
+
+    @_builtins.property
+    def created_after(self) -> _timestamp_pb2.Timestamp:
+        """created_after is the time at which they were written, or later."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """created_before is a time before which they were written."""
+
+    @_builtins.property
+    def older_than(self) -> _duration_pb2.Duration:
+        """older_than is how long ago they were written, by the service's clock, at least. From 0."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        key_prefix: _builtins.str = ...,
+        task: _builtins.str = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        created_after: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
+        older_than: _duration_pb2.Duration | None = ...,
+        expired: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expired", b"_expired", "created_after", b"created_after", "created_before", b"created_before", "expired", b"expired", "older_than", b"older_than"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expired", b"_expired", "created_after", b"created_after", "created_before", b"created_before", "expired", b"expired", "key", b"key", "key_prefix", b"key_prefix", "older_than", b"older_than", "tags", b"tags", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expired: _TypeAlias = _typing.Literal["expired"]  # noqa: Y015
+    _WhichOneofArgType__expired: _TypeAlias = _typing.Literal["_expired", b"_expired"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expired) -> _WhichOneofReturnType__expired | None: ...
+
+Global___CacheFilter: _TypeAlias = CacheFilter  # noqa: Y015
+
+@_typing.final
+class ListCacheEntriesRequest(_message.Message):
+    """ListCacheEntriesRequest asks for entries, the newest first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """page_size is how many entries an answer has at most. From 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the page before; empty means the first page.
+    Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """
+    @_builtins.property
+    def filter(self) -> Global___CacheFilter:
+        """filter says which; unset means all."""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___CacheFilter | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCacheEntriesRequest: _TypeAlias = ListCacheEntriesRequest  # noqa: Y015
+
+@_typing.final
+class ListCacheEntriesResponse(_message.Message):
+    """ListCacheEntriesResponse answers a page of entries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheEntry]:
+        """entries are the entries, the newest first; expired ones are there until they are swept."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___CacheEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListCacheEntriesResponse: _TypeAlias = ListCacheEntriesResponse  # noqa: Y015
+
+@_typing.final
+class InvalidateCacheRequest(_message.Message):
+    """InvalidateCacheRequest removes entries, so that the next runs with their keys run. What is being computed at
+    the time is written when it completes.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILTER_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    DRY_RUN_FIELD_NUMBER: _builtins.int
+    all: _builtins.bool
+    """all removes every entry. Conflicts with `filter`."""
+    dry_run: _builtins.bool
+    """dry_run only counts."""
+    @_builtins.property
+    def filter(self) -> Global___CacheFilter:
+        """filter says which; required, unless `all` is set."""
+
+    def __init__(
+        self,
+        *,
+        filter: Global___CacheFilter | None = ...,
+        all: _builtins.bool = ...,
+        dry_run: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all", b"all", "dry_run", b"dry_run", "filter", b"filter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidateCacheRequest: _TypeAlias = InvalidateCacheRequest  # noqa: Y015
+
+@_typing.final
+class InvalidateCacheResponse(_message.Message):
+    """InvalidateCacheResponse says how many entries were removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """count is how many were removed, or with `dry_run` would be."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidateCacheResponse: _TypeAlias = InvalidateCacheResponse  # noqa: Y015
+
+@_typing.final
+class GetCacheStatsRequest(_message.Message):
+    """GetCacheStatsRequest asks what the cache holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCacheStatsRequest: _TypeAlias = GetCacheStatsRequest  # noqa: Y015
+
+@_typing.final
+class GetCacheStatsResponse(_message.Message):
+    """GetCacheStatsResponse answers what the cache holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOTAL_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    COMPUTING_FIELD_NUMBER: _builtins.int
+    WAITING_FIELD_NUMBER: _builtins.int
+    computing: _builtins.int
+    """computing is how many keys are being computed."""
+    waiting: _builtins.int
+    """waiting is how many runs wait for one of these."""
+    @_builtins.property
+    def total(self) -> Global___CacheStats:
+        """total is of all entries; it has no task."""
+
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheStats]:
+        """tasks are the same by task, those with the most entries first; at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        total: Global___CacheStats | None = ...,
+        tasks: _abc.Iterable[Global___CacheStats] | None = ...,
+        computing: _builtins.int = ...,
+        waiting: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computing", b"computing", "tasks", b"tasks", "total", b"total", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetCacheStatsResponse: _TypeAlias = GetCacheStatsResponse  # noqa: Y015
+
+@_typing.final
+class CacheStats(_message.Message):
+    """CacheStats is what the cache holds of one task, or of all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_KEY_FIELD_NUMBER: _builtins.int
+    TASK_NAME_FIELD_NUMBER: _builtins.int
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    HITS_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    OLDEST_FIELD_NUMBER: _builtins.int
+    NEWEST_FIELD_NUMBER: _builtins.int
+    task_key: _builtins.str
+    """task_key identifies the task."""
+    task_name: _builtins.str
+    """task_name is the task's name, as in `CacheEntry`."""
+    entries: _builtins.int
+    """entries is how many entries there are, those that have expired among them."""
+    expired: _builtins.int
+    """expired is how many of them have expired, and are not swept yet."""
+    hits: _builtins.int
+    """hits is how many runs had one of these results instead of running."""
+    size: _builtins.int
+    """size is the number of bytes of the results, as far as it is known."""
+    @_builtins.property
+    def oldest(self) -> _timestamp_pb2.Timestamp:
+        """oldest is when the oldest entry was written; unset where there is none."""
+
+    @_builtins.property
+    def newest(self) -> _timestamp_pb2.Timestamp:
+        """newest is when the newest entry was written; unset where there is none."""
+
+    def __init__(
+        self,
+        *,
+        task_key: _builtins.str = ...,
+        task_name: _builtins.str = ...,
+        entries: _builtins.int = ...,
+        expired: _builtins.int = ...,
+        hits: _builtins.int = ...,
+        size: _builtins.int = ...,
+        oldest: _timestamp_pb2.Timestamp | None = ...,
+        newest: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest", b"newest", "oldest", b"oldest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "expired", b"expired", "hits", b"hits", "newest", b"newest", "oldest", b"oldest", "size", b"size", "task_key", b"task_key", "task_name", b"task_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheStats: _TypeAlias = CacheStats  # noqa: Y015
 
 @_typing.final
 class LookupCacheRequest(_message.Message):

@@ -41,6 +41,8 @@ class _WaitCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitCause.V
     """WAIT_CAUSE_UPSTREAM: for runs whose results it takes."""
     WAIT_CAUSE_CLIENT: _WaitCause.ValueType  # 5
     """WAIT_CAUSE_CLIENT: for its client, which has not proposed to run it."""
+    WAIT_CAUSE_CACHE: _WaitCause.ValueType  # 6
+    """WAIT_CAUSE_CACHE: for another run, which is computing the same cache key."""
 
 class WaitCause(_WaitCause, metaclass=_WaitCauseEnumTypeWrapper):
     """WaitCause is what a task run waits for."""
@@ -57,6 +59,8 @@ WAIT_CAUSE_UPSTREAM: WaitCause.ValueType  # 4
 """WAIT_CAUSE_UPSTREAM: for runs whose results it takes."""
 WAIT_CAUSE_CLIENT: WaitCause.ValueType  # 5
 """WAIT_CAUSE_CLIENT: for its client, which has not proposed to run it."""
+WAIT_CAUSE_CACHE: WaitCause.ValueType  # 6
+"""WAIT_CAUSE_CACHE: for another run, which is computing the same cache key."""
 Global___WaitCause: _TypeAlias = WaitCause  # noqa: Y015
 
 @_typing.final
@@ -95,10 +99,17 @@ class ExplainTaskRunResponse(_message.Message):
     SCHEDULED_TIME_FIELD_NUMBER: _builtins.int
     UPSTREAM_FIELD_NUMBER: _builtins.int
     HOLDER_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
+    CACHE_POSITION_FIELD_NUMBER: _builtins.int
     cause: Global___WaitCause.ValueType
     """cause is what it waits for, for programs."""
     summary: _builtins.str
     """summary says it in one sentence, for people."""
+    cache_key: _builtins.str
+    """cache_key is the key whose computation by another run it waits for; empty where it does not."""
+    cache_position: _builtins.int
+    """cache_position is its place among those who wait for that, from 1; 0 where it does not."""
     @_builtins.property
     def task_run(self) -> _task_run_pb2.TaskRun:
         """task_run is the run."""
@@ -123,6 +134,10 @@ class ExplainTaskRunResponse(_message.Message):
     def holder(self) -> _concurrency_limit_pb2.SlotHolder:
         """holder is who runs it, where it is Running under a session."""
 
+    @_builtins.property
+    def leader(self) -> _concurrency_limit_pb2.SlotHolder:
+        """leader is the run that computes it, the first where there are several; unset where none does."""
+
     def __init__(
         self,
         *,
@@ -134,10 +149,13 @@ class ExplainTaskRunResponse(_message.Message):
         scheduled_time: _timestamp_pb2.Timestamp | None = ...,
         upstream: _abc.Iterable[Global___UpstreamRun] | None = ...,
         holder: _concurrency_limit_pb2.SlotHolder | None = ...,
+        cache_key: _builtins.str = ...,
+        leader: _concurrency_limit_pb2.SlotHolder | None = ...,
+        cache_position: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "scheduled_time", b"scheduled_time", "task_run", b"task_run", "waiting_since", b"waiting_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "leader", b"leader", "scheduled_time", b"scheduled_time", "task_run", b"task_run", "waiting_since", b"waiting_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "holder", b"holder", "limits", b"limits", "scheduled_time", b"scheduled_time", "summary", b"summary", "task_run", b"task_run", "upstream", b"upstream", "waiting_since", b"waiting_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "cache_position", b"cache_position", "cause", b"cause", "holder", b"holder", "leader", b"leader", "limits", b"limits", "scheduled_time", b"scheduled_time", "summary", b"summary", "task_run", b"task_run", "upstream", b"upstream", "waiting_since", b"waiting_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -155,6 +155,21 @@ class OrchestratorStub(object):
                 request_serializer=clearway_dot_v1_dot_cache__pb2.LookupCacheRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_cache__pb2.LookupCacheResponse.FromString,
                 _registered_method=True)
+        self.ListCacheEntries = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListCacheEntries',
+                request_serializer=clearway_dot_v1_dot_cache__pb2.ListCacheEntriesRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_cache__pb2.ListCacheEntriesResponse.FromString,
+                _registered_method=True)
+        self.InvalidateCache = channel.unary_unary(
+                '/clearway.v1.Orchestrator/InvalidateCache',
+                request_serializer=clearway_dot_v1_dot_cache__pb2.InvalidateCacheRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_cache__pb2.InvalidateCacheResponse.FromString,
+                _registered_method=True)
+        self.GetCacheStats = channel.unary_unary(
+                '/clearway.v1.Orchestrator/GetCacheStats',
+                request_serializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsResponse.FromString,
+                _registered_method=True)
         self.UploadResult = channel.unary_unary(
                 '/clearway.v1.Orchestrator/UploadResult',
                 request_serializer=clearway_dot_v1_dot_result__pb2.UploadResultRequest.SerializeToString,
@@ -344,6 +359,27 @@ class OrchestratorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListCacheEntries(self, request, context):
+        """ListCacheEntries answers cache entries, the newest first, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InvalidateCache(self, request, context):
+        """InvalidateCache removes cache entries, or counts them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCacheStats(self, request, context):
+        """GetCacheStats says how much the cache holds and serves, by task.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UploadResult(self, request, context):
         """UploadResult keeps a piece of a result in the service's own storage.
         """
@@ -491,6 +527,21 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     servicer.LookupCache,
                     request_deserializer=clearway_dot_v1_dot_cache__pb2.LookupCacheRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_cache__pb2.LookupCacheResponse.SerializeToString,
+            ),
+            'ListCacheEntries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCacheEntries,
+                    request_deserializer=clearway_dot_v1_dot_cache__pb2.ListCacheEntriesRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_cache__pb2.ListCacheEntriesResponse.SerializeToString,
+            ),
+            'InvalidateCache': grpc.unary_unary_rpc_method_handler(
+                    servicer.InvalidateCache,
+                    request_deserializer=clearway_dot_v1_dot_cache__pb2.InvalidateCacheRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_cache__pb2.InvalidateCacheResponse.SerializeToString,
+            ),
+            'GetCacheStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCacheStats,
+                    request_deserializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsResponse.SerializeToString,
             ),
             'UploadResult': grpc.unary_unary_rpc_method_handler(
                     servicer.UploadResult,
@@ -1114,6 +1165,87 @@ class Orchestrator(object):
             '/clearway.v1.Orchestrator/LookupCache',
             clearway_dot_v1_dot_cache__pb2.LookupCacheRequest.SerializeToString,
             clearway_dot_v1_dot_cache__pb2.LookupCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCacheEntries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/ListCacheEntries',
+            clearway_dot_v1_dot_cache__pb2.ListCacheEntriesRequest.SerializeToString,
+            clearway_dot_v1_dot_cache__pb2.ListCacheEntriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InvalidateCache(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/InvalidateCache',
+            clearway_dot_v1_dot_cache__pb2.InvalidateCacheRequest.SerializeToString,
+            clearway_dot_v1_dot_cache__pb2.InvalidateCacheResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCacheStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/GetCacheStats',
+            clearway_dot_v1_dot_cache__pb2.GetCacheStatsRequest.SerializeToString,
+            clearway_dot_v1_dot_cache__pb2.GetCacheStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

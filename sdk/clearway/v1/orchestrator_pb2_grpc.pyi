@@ -93,6 +93,12 @@ class OrchestratorStub:
     """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
     LookupCache: _grpc.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]
     """LookupCache answers the live cache entry of a key."""
+    ListCacheEntries: _grpc.UnaryUnaryMultiCallable[_cache_pb2.ListCacheEntriesRequest, _cache_pb2.ListCacheEntriesResponse]
+    """ListCacheEntries answers cache entries, the newest first, in pages."""
+    InvalidateCache: _grpc.UnaryUnaryMultiCallable[_cache_pb2.InvalidateCacheRequest, _cache_pb2.InvalidateCacheResponse]
+    """InvalidateCache removes cache entries, or counts them."""
+    GetCacheStats: _grpc.UnaryUnaryMultiCallable[_cache_pb2.GetCacheStatsRequest, _cache_pb2.GetCacheStatsResponse]
+    """GetCacheStats says how much the cache holds and serves, by task."""
     UploadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.UploadResultRequest, _result_pb2.UploadResultResponse]
     """UploadResult keeps a piece of a result in the service's own storage."""
     DownloadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]
@@ -160,6 +166,12 @@ class OrchestratorAsyncStub(OrchestratorStub):
     """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
     LookupCache: _aio.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]  # type: ignore[assignment]
     """LookupCache answers the live cache entry of a key."""
+    ListCacheEntries: _aio.UnaryUnaryMultiCallable[_cache_pb2.ListCacheEntriesRequest, _cache_pb2.ListCacheEntriesResponse]  # type: ignore[assignment]
+    """ListCacheEntries answers cache entries, the newest first, in pages."""
+    InvalidateCache: _aio.UnaryUnaryMultiCallable[_cache_pb2.InvalidateCacheRequest, _cache_pb2.InvalidateCacheResponse]  # type: ignore[assignment]
+    """InvalidateCache removes cache entries, or counts them."""
+    GetCacheStats: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetCacheStatsRequest, _cache_pb2.GetCacheStatsResponse]  # type: ignore[assignment]
+    """GetCacheStats says how much the cache holds and serves, by task."""
     UploadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.UploadResultRequest, _result_pb2.UploadResultResponse]  # type: ignore[assignment]
     """UploadResult keeps a piece of a result in the service's own storage."""
     DownloadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]  # type: ignore[assignment]
@@ -356,6 +368,30 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cache_pb2.LookupCacheResponse, _abc.Awaitable[_cache_pb2.LookupCacheResponse]]:
         """LookupCache answers the live cache entry of a key."""
+
+    @_abc_1.abstractmethod
+    def ListCacheEntries(
+        self,
+        request: _cache_pb2.ListCacheEntriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_pb2.ListCacheEntriesResponse, _abc.Awaitable[_cache_pb2.ListCacheEntriesResponse]]:
+        """ListCacheEntries answers cache entries, the newest first, in pages."""
+
+    @_abc_1.abstractmethod
+    def InvalidateCache(
+        self,
+        request: _cache_pb2.InvalidateCacheRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_pb2.InvalidateCacheResponse, _abc.Awaitable[_cache_pb2.InvalidateCacheResponse]]:
+        """InvalidateCache removes cache entries, or counts them."""
+
+    @_abc_1.abstractmethod
+    def GetCacheStats(
+        self,
+        request: _cache_pb2.GetCacheStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_pb2.GetCacheStatsResponse, _abc.Awaitable[_cache_pb2.GetCacheStatsResponse]]:
+        """GetCacheStats says how much the cache holds and serves, by task."""
 
     @_abc_1.abstractmethod
     def UploadResult(

@@ -182,6 +182,9 @@ class Batch:
                     entry, proposal.state, proposal.id, proposal.session_id, AnswerKind.ACCEPT, ""
                 )
             case Reject(proposed, message):
+                if proposed.cache_key:
+                    hits = self.changes.cache_hits
+                    hits[proposed.cache_key] = hits.get(proposed.cache_key, 0) + 1
                 state = self._enter(entry, proposed, proposal.id, "", AnswerKind.REJECT, message)
             case Wait(retry_after):
                 state = self._present(entry)
@@ -261,6 +264,7 @@ class Batch:
     def _write_cache(self, run: TaskRunSpec, state: State) -> None:
         expires = None if state.cache_expiration is None else self._now + state.cache_expiration
         self.changes.cache.append(CacheWrite(state.cache_key, state.id, run.id, self._now, expires))
+        self.changes.cache_hits.pop(state.cache_key, None)
         self._snapshot.cache[state.cache_key] = state
         self._queues.serve(state.cache_key)
 

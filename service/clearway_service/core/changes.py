@@ -68,6 +68,7 @@ class Changes:
         waiters_aging: All limited tags of waiters who need slots of several, by proposal id.
         waiters_adopted: Proposals that came again, by id, as they stand now.
         cache: Entries to write.
+        cache_hits: How many runs an entry was served to, by key; of one that is written too, since then.
         aborts: Decisions that made no state.
         deliveries: Answers for other engines, as pairs of owner and proposal id.
         wake_again: Tags whose queues have more waiters that may be answered.
@@ -84,6 +85,7 @@ class Changes:
     waiters_aging: dict[str, tuple[str, ...]] = field(default_factory=dict)
     waiters_adopted: dict[str, Waiter] = field(default_factory=dict)
     cache: list[CacheWrite] = field(default_factory=list)
+    cache_hits: dict[str, int] = field(default_factory=dict)
     aborts: list[RecordedAbort] = field(default_factory=list)
     deliveries: list[tuple[str, str]] = field(default_factory=list)
     wake_again: set[str] = field(default_factory=set)

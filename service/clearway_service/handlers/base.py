@@ -87,7 +87,7 @@ def token_number(token: str) -> int | None:
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
-        raise _bad_token(token)
+        raise bad_token(token)
     return int(text)
 
 
@@ -100,10 +100,11 @@ def token_text(token: str) -> str:
     try:
         return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError):
-        raise _bad_token(token) from None
+        raise bad_token(token) from None
 
 
-def _bad_token(token: str) -> InvalidArgumentError:
+def bad_token(token: str) -> InvalidArgumentError:
+    """Return the error that says that a page token is none."""
     return InvalidArgumentError(
         f"page_token is {token[:80]!r}; it must be the next_page_token of the page before, or empty",
         "page_token",

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 from clearway.v1 import cache_pb2
-from clearway_service.core.runs import TaskRunSpec
-from clearway_service.core.states import State
+from clearway_service.errors import InvalidArgumentError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
-from clearway_service.store.queries import select_cache_entry
+from clearway_service.handlers.base import Handlers, bad_token, fitting, text_token, token_text
+from clearway_service.store import cache
+from clearway_service.store.cache import CacheFilter, EntryRow, StatsRow
 from clearway_service.store.rows import task_run_from
+
+# At most this many entries are removed in one transaction, between which others go on.
+_REMOVED = 1_000
+_NOTHING = CacheFilter()
 
 
 class CacheHandlers(Handlers):
@@ -20,17 +28,138 @@ class CacheHandlers(Handlers):
     ) -> cache_pb2.LookupCacheResponse:
         """Answer the live entry of a key, where there is one."""
         key = valid.required_text("key", request.key, valid.MAX_CACHE_KEY)
-        rows = await self._read(select_cache_entry(key, self._clock()))
+        rows = await self._read(cache.select_entry(key, self._clock()))
         if not rows:
             return cache_pb2.LookupCacheResponse()
-        created, expires, *columns = rows[0]
-        run: TaskRunSpec
-        run, progress = task_run_from(columns)
-        state: State = progress.state
-        entry = cache_pb2.CacheEntry(
-            key=key,
-            state=render.render_state(state, run),
-            created=render.timestamp(created),
-            expires=render.optional_timestamp(expires),
+        return cache_pb2.LookupCacheResponse(entry=_render(rows[0]))
+
+    async def ListCacheEntries(  # noqa: N802
+        self, request: cache_pb2.ListCacheEntriesRequest
+    ) -> cache_pb2.ListCacheEntriesResponse:
+        """Answer a page of entries, the newest first."""
+        now, size = self._clock(), valid.page_size(request.page_size)
+        wanted = _parse(request.filter, now)
+        rows = await self._read(cache.select_page(wanted, now, _place(request.page_token), size + 1))
+        entries = fitting(_listed(row) for row in rows[:size])
+        token = ""
+        if len(rows) > len(entries):
+            last = EntryRow(*rows[len(entries) - 1][: len(EntryRow._fields)])
+            token = text_token(f"{last.created} {last.key}")
+        return cache_pb2.ListCacheEntriesResponse(entries=entries, next_page_token=token)
+
+    async def InvalidateCache(  # noqa: N802
+        self, request: cache_pb2.InvalidateCacheRequest
+    ) -> cache_pb2.InvalidateCacheResponse:
+        """Remove entries, or count those that would be."""
+        now = self._clock()
+        wanted = _parse(request.filter, now)
+        if wanted == _NOTHING and not request.all:
+            raise valid.missing(
+                "filter", "something that says which entries; or set `all` to remove every one"
+            )
+        if wanted != _NOTHING and request.all:
+            raise InvalidArgumentError("filter and all are both set; set the one that is meant", "all")
+        # Not what is written while this goes on: it would otherwise have no end.
+        before = now + 1 if wanted.created_before is None else min(wanted.created_before, now + 1)
+        wanted = replace(wanted, created_before=before)
+        if request.dry_run:
+            counted = await self._read(cache.select_count(wanted, now))
+            return cache_pb2.InvalidateCacheResponse(count=counted[0][0])
+        count = removed = await self._run(cache.invalidate(wanted, _REMOVED))
+        while removed == _REMOVED:
+            removed = await self._run(cache.invalidate(wanted, _REMOVED))
+            count += removed
+        return cache_pb2.InvalidateCacheResponse(count=count)
+
+    async def GetCacheStats(  # noqa: N802
+        self, request: cache_pb2.GetCacheStatsRequest
+    ) -> cache_pb2.GetCacheStatsResponse:
+        """Say how much the cache holds and serves."""
+        del request
+        now = self._clock()
+        total = await self._read(cache.select_total(now))
+        tasks = await self._read(cache.select_stats(now))
+        computing, waiting = (await self._read(cache.select_in_flight()))[0]
+        return cache_pb2.GetCacheStatsResponse(
+            total=_stats(StatsRow("", "", *total[0])),
+            tasks=[_stats(StatsRow(*row)) for row in tasks],
+            computing=computing,
+            waiting=waiting,
         )
-        return cache_pb2.LookupCacheResponse(entry=entry)
+
+
+def _render(row: Sequence[Any]) -> cache_pb2.CacheEntry:
+    width = len(EntryRow._fields)
+    entry = EntryRow(*row[:width])
+    run, progress = task_run_from(row[width:])
+    return cache_pb2.CacheEntry(
+        key=entry.key,
+        state=render.render_state(progress.state, run),
+        created=render.timestamp(entry.created),
+        expires=render.optional_timestamp(entry.expires),
+        hits=entry.hits,
+        last_hit=render.optional_timestamp(entry.last_hit),
+        size=entry.size,
+        task_key=run.task_key,
+        task_name=entry.task_name,
+        task_run_id=run.id,
+        task_run_name=run.name,
+        flow_run_id=run.flow_run_id,
+        tags=run.tags,
+    )
+
+
+def _listed(row: Sequence[Any]) -> cache_pb2.CacheEntry:
+    entry = _render(row)
+    if entry.state.HasField("data"):
+        entry.state.data.ClearField("inline")
+    return entry
+
+
+def _stats(row: StatsRow) -> cache_pb2.CacheStats:
+    return cache_pb2.CacheStats(
+        task_key=row.task_key,
+        task_name=row.task_name,
+        entries=row.entries,
+        expired=row.expired,
+        hits=row.hits,
+        size=row.size,
+        oldest=render.optional_timestamp(row.oldest),
+        newest=render.optional_timestamp(row.newest),
+    )
+
+
+def _place(token: str) -> tuple[int, str] | None:
+    """Return the time and key that a page token is of; None for the first page."""
+    text = token_text(token)
+    if not text:
+        return None
+    created, _, key = text.partition(" ")
+    if not created.isdecimal() or not created.isascii() or len(created) > 18 or not key:  # noqa: PLR2004
+        raise bad_token(token)
+    return int(created), key
+
+
+def _parse(wanted: cache_pb2.CacheFilter, now: int) -> CacheFilter:
+    before = (
+        valid.timestamp("filter.created_before", wanted.created_before)
+        if wanted.HasField("created_before")
+        else None
+    )
+    if wanted.HasField("older_than"):
+        # Written at least so long ago: a microsecond more than then is too late.
+        then = now - valid.duration("filter.older_than", wanted.older_than) + 1
+        before = then if before is None else min(before, then)
+    return CacheFilter(
+        key=valid.key("filter.key", wanted.key, valid.MAX_CACHE_KEY),
+        key_prefix=valid.key("filter.key_prefix", wanted.key_prefix, valid.MAX_CACHE_KEY),
+        task=valid.key("filter.task", wanted.task, valid.MAX_NAME),
+        tags=valid.tags("filter.tags", wanted.tags),
+        created_after=(
+            valid.timestamp("filter.created_after", wanted.created_after)
+            if wanted.HasField("created_after")
+            else None
+        ),
+        created_before=before,
+        expired=wanted.expired if wanted.HasField("expired") else None,
+    )

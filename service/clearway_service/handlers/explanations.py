@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from clearway.v1 import explanation_pb2
+from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
@@ -41,20 +42,37 @@ class ExplanationHandlers(Handlers):
             holder = Holder(*row)
             answer.holder.CopyFrom(render.render_holder(holder))
             awaited = await self._name(holder.awaits)
-        await self._add_limits(answer, spec)
+        place = await self._read(select_place(spec.id))
+        blocking, since, before = place[0] if place else ("", None, 0)
+        if since is not None:
+            answer.waiting_since.CopyFrom(render.timestamp(since))
+        if is_key_tag(blocking):
+            await self._add_leader(answer, blocking, before)
+        await self._add_limits(answer, spec, blocking, before)
         await self._add_upstream(answer, spec)
         answer.cause = self._cause(answer, progress)
         answer.summary = self._summary(answer, spec, progress, awaited)
         return answer
 
-    async def _add_limits(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
+    async def _add_leader(
+        self, answer: explanation_pb2.ExplainTaskRunResponse, tag: str, before: int
+    ) -> None:
+        """Say which run computes the key that is waited for."""
+        answer.cache_key = key_of(tag)
+        answer.cache_position = before + 1
+        for row in (await self._read(select_holders([tag])))[:1]:
+            answer.leader.CopyFrom(render.render_holder(Holder(*row)))
+
+    async def _add_limits(
+        self,
+        answer: explanation_pb2.ExplainTaskRunResponse,
+        spec: TaskRunSpec,
+        blocking: str,
+        before: int,
+    ) -> None:
         tags = list(spec.limited_tags)
         if not tags:
             return
-        place = await self._read(select_place(spec.id))
-        blocking, since, before = place[0] if place else ("", None, 0)
-        if since is not None:
-            answer.waiting_since.CopyFrom(render.timestamp(since))
         holders = [Holder(*row) for row in await self._read(select_holders(tags))]
         rows = await self._read(select_limits().where(schema.concurrency_limit.c.tag.in_(tags)))
         limits = [LimitRow(*row) for row in rows]
@@ -63,7 +81,7 @@ class ExplanationHandlers(Handlers):
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
             mine = [holder for holder in holders if holder.tag == limit.tag]
             held = any(holder.task_run_id == spec.id for holder in mine)
-            full = bool(blocking) and not held and len(mine) >= limit.slots
+            full = bool(blocking) and not is_key_tag(blocking) and not held and len(mine) >= limit.slots
             ancestor = next((holder for holder in mine if full and holder.task_run_id in ancestors), None)
             answer.limits.add(
                 tag=limit.tag,
@@ -101,6 +119,8 @@ class ExplanationHandlers(Handlers):
         state = progress.state
         if state.type in TERMINAL or state.type == StateType.RUNNING:
             return explanation_pb2.WAIT_CAUSE_NOTHING
+        if answer.cache_key:
+            return explanation_pb2.WAIT_CAUSE_CACHE
         if answer.HasField("waiting_since"):
             return explanation_pb2.WAIT_CAUSE_LIMIT
         if state.scheduled_time is not None and state.scheduled_time > self._clock():
@@ -119,6 +139,8 @@ class ExplanationHandlers(Handlers):
         match answer.cause:
             case explanation_pb2.WAIT_CAUSE_LIMIT:
                 return "; ".join(_limit_summary(limit) for limit in answer.limits if limit.blocks)
+            case explanation_pb2.WAIT_CAUSE_CACHE:
+                return f"{spec.name} waits for {_leader_summary(answer)}"
             case explanation_pb2.WAIT_CAUSE_SCHEDULE:
                 seconds = ((progress.state.scheduled_time or 0) - self._clock()) / 1e6
                 return f"{spec.name} is {progress.state.name}: it may begin in {seconds:.1f} s"
@@ -130,6 +152,15 @@ class ExplanationHandlers(Handlers):
             case _:
                 waits_for = f"its code waits for {awaited}" if awaited else "it waits for nothing"
                 return f"{spec.name} is {progress.state.name}: {waits_for}"
+
+
+def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
+    place = f"number {answer.cache_position} in the queue"
+    if not answer.HasField("leader"):
+        return f"the result of its cache key, which another run has just stopped computing; {place}"
+    leader = answer.leader
+    client = f" for {leader.client_name}" if leader.client_name else ""
+    return f"{leader.task_run_name} of {leader.flow_run_name}, which computes its cache key{client}; {place}"
 
 
 def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:

@@ -1,4 +1,4 @@
-"""Queries that decide nothing: runs, their histories, cache entries. They are read beside the writer."""
+"""Queries that decide nothing: runs and their histories. They are read beside the writer."""
 
 from __future__ import annotations
 
@@ -79,17 +79,6 @@ def select_history(kind: RunKind, run_id: str) -> Select[Any]:
         select(*(state.c[name] for name in RUN_STATE))
         .where(state.c.run_id == run_id, state.c.kind == kind.value)
         .order_by(state.c.ordinal)
-    )
-
-
-def select_cache_entry(key: str, now: int) -> Select[Any]:
-    """Return the query for a live entry: created, expires, then the run that wrote it, with that state."""
-    entry, state, run = schema.cache_entry, schema.state, schema.task_run
-    joined = entry.join(state, state.c.id == entry.c.state_id).join(run, run.c.id == entry.c.task_run_id)
-    return (
-        select(entry.c.created, entry.c.expires, *run_columns(run))
-        .select_from(joined)
-        .where(entry.c.key == key, entry.c.expires.is_(None) | (entry.c.expires > now))
     )
 
 

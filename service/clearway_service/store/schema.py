@@ -264,6 +264,11 @@ cache_entry = Table(
     _id("task_run_id"),
     _number("created"),
     _number("expires", nullable=True),
+    _number("size"),
+    Column("hits", BigInteger, nullable=False, server_default=text("0")),
+    _number("last_hit", nullable=True),
+    Index("ix_cache_entry_created", "created", "key"),
+    Index("ix_cache_entry_expires", "expires", sqlite_where=text("expires IS NOT NULL")),
 )
 
 log = Table(

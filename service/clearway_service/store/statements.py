@@ -316,12 +316,18 @@ INSERT_DELIVERY = insert_rows(schema.delivery, ("owner", "proposal_id"))
 
 
 def _upsert_cache_entry() -> str:
-    columns = ("key", "state_id", "task_run_id", "created", "expires")
+    columns = ("key", "state_id", "task_run_id", "created", "expires", "size")
     statement = upsert_into(schema.cache_entry).values({name: bindparam(name) for name in columns})
-    statement = statement.on_conflict_do_update(
-        index_elements=["key"], set_={name: statement.excluded[name] for name in columns[1:]}
-    )
-    return render(statement, columns)
+    replaced = {name: statement.excluded[name] for name in columns[1:]}
+    # Hits are those of the entry as it is.
+    replaced |= {"hits": literal_column("0"), "last_hit": literal_column("NULL")}
+    return render(statement.on_conflict_do_update(index_elements=["key"], set_=replaced), columns)
 
 
 UPSERT_CACHE_ENTRY = _upsert_cache_entry()
+HIT_CACHE_ENTRY = render(
+    update(schema.cache_entry)
+    .where(schema.cache_entry.c.key == bindparam("of_key"))
+    .values(hits=schema.cache_entry.c.hits + bindparam("count"), last_hit=bindparam("now")),
+    ("count", "now", "of_key"),
+)

@@ -11,6 +11,7 @@ from clearway_service.core.snapshot import RunEntry
 from clearway_service.store import statements
 from clearway_service.store.rows import (
     Row,
+    data_size,
     flow_run_to,
     progress_to,
     state_to,
@@ -36,7 +37,7 @@ def write(cursor: Cursor, changes: Changes, now: int) -> None:
     # Freed before taken, so that a limit holds in between as well.
     _many(cursor, statements.DELETE_SLOT, list(changes.slots_freed))
     _many(cursor, statements.INSERT_SLOT, [(tag, run_id, now) for tag, run_id in changes.slots_taken])
-    _many(cursor, statements.UPSERT_CACHE_ENTRY, list(changes.cache))
+    _write_cache(cursor, changes, now)
     _many(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
     _many(cursor, statements.DELETE_WAITER, [(id_,) for id_ in changes.waiters_removed])
     _many(cursor, statements.MOVE_WAITER, [(tag, id_) for id_, tag in changes.waiters_moved.items()])
@@ -86,6 +87,15 @@ def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
     _many(cursor, statements.INSERT_TASK_RUN, tasks)
     _many(cursor, statements.INSERT_FLOW_RUN_TAG, flow_tags)
     _many(cursor, statements.INSERT_TASK_RUN_TAG, task_tags)
+
+
+def _write_cache(cursor: Cursor, changes: Changes, now: int) -> None:
+    if changes.cache:
+        data = {made.state.id: made.state.data for made in changes.states}
+        entries = [(*entry, data_size(data[entry.state_id])) for entry in changes.cache]
+        _many(cursor, statements.UPSERT_CACHE_ENTRY, entries)
+    hits = [(count, now, key) for key, count in changes.cache_hits.items()]
+    _many(cursor, statements.HIT_CACHE_ENTRY, hits)
 
 
 def _abort(entry: RecordedAbort) -> Row:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from clearway_service.core.runs import RunKind
 from clearway_service.store import queries, schema, statements
 from clearway_service.store.ancestors import select_entangled
+from clearway_service.store.cache import select_entry
 from clearway_service.store.database import Database
 from clearway_service.store.limits import set_limit
 from clearway_service.store.logs import select_logs
@@ -36,7 +37,7 @@ READ: dict[str, Select[Any]] = {
     "a run": queries.select_run(RunKind.TASK, "id"),
     "runs by id": queries.select_runs_by_id(RunKind.TASK, ["a", "b"]),
     "a history": queries.select_history(RunKind.TASK, "id"),
-    "a cache entry": queries.select_cache_entry("key", 1),
+    "a cache entry": select_entry("key", 1),
     "task runs of a flow run": queries.select_run_page(
         RunKind.TASK, queries.RunFilter(flow_run_id="id"), None, 100
     ),

@@ -31,8 +31,17 @@ def upgrade() -> None:
         sa.Column("task_run_id", sa.String(length=36), nullable=False),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("expires", sa.BigInteger(), nullable=True),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("hits", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_hit", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_cache_entry")),
     )
+    with op.batch_alter_table("cache_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_cache_entry_created", ["created", "key"], unique=False)
+        batch_op.create_index(
+            "ix_cache_entry_expires", ["expires"], unique=False, sqlite_where=sa.text("expires IS NOT NULL")
+        )
+
     op.create_table(
         "concurrency_limit",
         sa.Column("tag", sa.Text(), nullable=False),
@@ -314,6 +323,10 @@ def downgrade() -> None:
     op.drop_table("flow_run")
     op.drop_table("delivery")
     op.drop_table("concurrency_limit")
+    with op.batch_alter_table("cache_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_cache_entry_expires", sqlite_where=sa.text("expires IS NOT NULL"))
+        batch_op.drop_index("ix_cache_entry_created")
+
     op.drop_table("cache_entry")
     op.drop_table("abort")
     # ### end Alembic commands ###

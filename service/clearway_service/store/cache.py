@@ -1,0 +1,218 @@
+"""The cache as it is read and cleared: entries in pages, sums by task, what is invalidated or has expired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Select, and_, case, delete, func, or_, select
+from sqlalchemy.sql.expression import FromClause
+
+from clearway_service.core.keys import MARK
+from clearway_service.store import schema
+from clearway_service.store.statements import run_columns
+from clearway_service.store.transaction import Transaction
+
+_entry = schema.cache_entry
+_run = schema.task_run
+_slot = schema.slot
+_waiter = schema.waiter
+
+# No key has a character after this one.
+_LAST = "\U0010ffff"
+_MOST_TASKS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFilter:
+    """Which entries; what is empty or None does not restrict. Times are microseconds since 1970.
+
+    Attributes:
+        key: This one.
+        key_prefix: Keys that begin so.
+        task: Of this task, by key or by name.
+        tags: Whose runs have all of these.
+        created_after: Then or later.
+        created_before: Earlier.
+        expired: Whether they have expired.
+    """
+
+    key: str = ""
+    key_prefix: str = ""
+    task: str = ""
+    tags: tuple[str, ...] = ()
+    created_after: int | None = None
+    created_before: int | None = None
+    expired: bool | None = None
+
+
+class EntryRow(NamedTuple):
+    """An entry as it is read, before the run that wrote it and its state. Times as in ``CacheFilter``."""
+
+    key: str
+    created: int
+    expires: int | None
+    size: int
+    hits: int
+    last_hit: int | None
+    task_name: str
+
+
+class StatsRow(NamedTuple):
+    """What the cache holds of a task, or of all."""
+
+    task_key: str
+    task_name: str
+    entries: int
+    expired: int
+    hits: int
+    size: int
+    oldest: int | None
+    newest: int | None
+
+
+def select_entry(key: str, now: int) -> Select[Any]:
+    """Return the query for a live entry: the columns of ``EntryRow``, then those of its run and state."""
+    return _select_entries().where(_entry.c.key == key, ~_has_expired(now))
+
+
+def select_page(wanted: CacheFilter, now: int, before: tuple[int, str] | None, limit: int) -> Select[Any]:
+    """Return the query for a page of entries, the newest first, with the columns of ``select_entry``.
+
+    Args:
+        wanted: Which entries.
+        now: The service's clock.
+        before: The time and the key of the last entry of the page before; None for the first page.
+        limit: How many at most.
+    """
+    query = _select_entries().where(*_conditions(wanted, now))
+    if before is not None:
+        created, key = before
+        query = query.where(
+            or_(_entry.c.created < created, and_(_entry.c.created == created, _entry.c.key < key))
+        )
+    return query.order_by(_entry.c.created.desc(), _entry.c.key.desc()).limit(limit)
+
+
+def select_count(wanted: CacheFilter, now: int) -> Select[Any]:
+    """Return the query for how many entries there are of those wanted."""
+    return select(func.count()).select_from(_joined()).where(*_conditions(wanted, now))
+
+
+def select_stats(now: int) -> Select[Any]:
+    """Return the query for what the cache holds by task, as ``StatsRow``, the most entries first."""
+    entries = func.count().label("entries")
+    return (
+        select(
+            _run.c.task_key,
+            func.max(_task_name()),
+            entries,
+            func.sum(case((_has_expired(now), 1), else_=0)),
+            func.sum(_entry.c.hits),
+            func.sum(_entry.c.size),
+            func.min(_entry.c.created),
+            func.max(_entry.c.created),
+        )
+        .select_from(_joined())
+        .group_by(_run.c.task_key)
+        .order_by(entries.desc(), _run.c.task_key)
+        .limit(_MOST_TASKS)
+    )
+
+
+def select_total(now: int) -> Select[Any]:
+    """Return the query for what the cache holds of all tasks, as ``StatsRow`` without a task."""
+    return select(
+        func.count(),
+        func.coalesce(func.sum(case((_has_expired(now), 1), else_=0)), 0),
+        func.coalesce(func.sum(_entry.c.hits), 0),
+        func.coalesce(func.sum(_entry.c.size), 0),
+        func.min(_entry.c.created),
+        func.max(_entry.c.created),
+    )
+
+
+def select_in_flight() -> Select[Any]:
+    """Return the query for how many keys are being computed, and how many runs wait for one of them."""
+    # Tags that stand for keys come before all others, since these have no control characters.
+    computing = select(func.count(_slot.c.tag.distinct())).where(*_of_keys(_slot.c.tag))
+    here = _waiter.c.until.is_(None)
+    waiting = select(func.count()).select_from(_waiter).where(*_of_keys(_waiter.c.blocking_tag), here)
+    return select(computing.scalar_subquery(), waiting.scalar_subquery())
+
+
+def invalidate(wanted: CacheFilter, limit: int) -> Callable[[Transaction], int]:
+    """Return the command that removes up to ``limit`` of the entries wanted, and answers how many it did."""
+
+    def command(transaction: Transaction) -> int:
+        found = select(_entry.c.key).select_from(_joined()).where(*_conditions(wanted, transaction.now))
+        return _delete(transaction, found.limit(limit))
+
+    return command
+
+
+def sweep(limit: int) -> Callable[[Transaction], int]:
+    """Return the command that removes at most ``limit`` expired entries, and answers how many it did."""
+
+    def command(transaction: Transaction) -> int:
+        expired = select(_entry.c.key).where(_has_expired(transaction.now)).order_by(_entry.c.expires)
+        return _delete(transaction, expired.limit(limit))
+
+    return command
+
+
+def _delete(transaction: Transaction, keys: Select[Any]) -> int:
+    result = transaction.connection.execute(delete(_entry).where(_entry.c.key.in_(keys)))
+    return result.rowcount
+
+
+def _select_entries() -> Select[Any]:
+    own = (_entry.c[name] for name in EntryRow._fields[:-1])
+    state = schema.state
+    joined = _joined().join(state, state.c.id == _entry.c.state_id)
+    return select(*own, _task_name(), *run_columns(_run)).select_from(joined)
+
+
+def _joined() -> FromClause:
+    return _entry.join(_run, _run.c.id == _entry.c.task_run_id)
+
+
+def _task_name() -> ColumnElement[str]:
+    """Return a task's name: that of its run without the number; runs with names of their own keep them."""
+    number = "-" + _run.c.dynamic_key
+    length = func.length(_run.c.name) - func.length(number)
+    return case(
+        (func.substr(_run.c.name, length + 1) == number, func.substr(_run.c.name, 1, length)),
+        else_=_run.c.name,
+    )
+
+
+def _has_expired(now: int) -> ColumnElement[bool]:
+    return and_(_entry.c.expires.is_not(None), _entry.c.expires <= now)
+
+
+def _of_keys(tag: ColumnElement[str]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return tag >= MARK, tag < MARK + _LAST
+
+
+def _conditions(wanted: CacheFilter, now: int) -> list[ColumnElement[bool]]:
+    tagged = schema.task_run_tag
+    conditions: list[ColumnElement[bool]] = [
+        select(tagged.c.run_id).where(tagged.c.tag == tag, tagged.c.run_id == _run.c.id).exists()
+        for tag in wanted.tags
+    ]
+    if wanted.key:
+        conditions.append(_entry.c.key == wanted.key)
+    if wanted.key_prefix:
+        # Not by a pattern, which takes letters of either case for the same.
+        conditions += [_entry.c.key >= wanted.key_prefix, _entry.c.key < wanted.key_prefix + _LAST]
+    if wanted.task:
+        conditions.append(or_(_run.c.task_key == wanted.task, _task_name() == wanted.task))
+    if wanted.created_after is not None:
+        conditions.append(_entry.c.created >= wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(_entry.c.created < wanted.created_before)
+    if wanted.expired is not None:
+        conditions.append(_has_expired(now) if wanted.expired else ~_has_expired(now))
+    return conditions
