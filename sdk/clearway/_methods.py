@@ -117,6 +117,12 @@ UPLOAD_RESULT: Final = Method("UploadResult", result_pb2.UploadResultRequest, re
 DOWNLOAD_RESULT: Final = Method(
     "DownloadResult", result_pb2.DownloadResultRequest, result_pb2.DownloadResultResponse
 )
+LIST_UNUSED_RESULTS: Final = Method(
+    "ListUnusedResults", result_pb2.ListUnusedResultsRequest, result_pb2.ListUnusedResultsResponse
+)
+DROP_UNUSED_RESULTS: Final = Method(
+    "DropUnusedResults", result_pb2.DropUnusedResultsRequest, result_pb2.DropUnusedResultsResponse
+)
 WRITE_LOGS: Final = Method("WriteLogs", log_pb2.WriteLogsRequest, log_pb2.WriteLogsResponse)
 LIST_LOGS: Final = Method("ListLogs", log_pb2.ListLogsRequest, log_pb2.ListLogsResponse)
 GET_SERVER_INFO: Final = Method(

@@ -180,6 +180,16 @@ class OrchestratorStub(object):
                 request_serializer=clearway_dot_v1_dot_result__pb2.DownloadResultRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_result__pb2.DownloadResultResponse.FromString,
                 _registered_method=True)
+        self.ListUnusedResults = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListUnusedResults',
+                request_serializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsResponse.FromString,
+                _registered_method=True)
+        self.DropUnusedResults = channel.unary_unary(
+                '/clearway.v1.Orchestrator/DropUnusedResults',
+                request_serializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsResponse.FromString,
+                _registered_method=True)
         self.WriteLogs = channel.unary_unary(
                 '/clearway.v1.Orchestrator/WriteLogs',
                 request_serializer=clearway_dot_v1_dot_log__pb2.WriteLogsRequest.SerializeToString,
@@ -394,6 +404,20 @@ class OrchestratorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUnusedResults(self, request, context):
+        """ListUnusedResults answers the results that only ended cache entries spoke of.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DropUnusedResults(self, request, context):
+        """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WriteLogs(self, request, context):
         """WriteLogs writes what runs logged.
         """
@@ -552,6 +576,16 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     servicer.DownloadResult,
                     request_deserializer=clearway_dot_v1_dot_result__pb2.DownloadResultRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_result__pb2.DownloadResultResponse.SerializeToString,
+            ),
+            'ListUnusedResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnusedResults,
+                    request_deserializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsResponse.SerializeToString,
+            ),
+            'DropUnusedResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropUnusedResults,
+                    request_deserializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsResponse.SerializeToString,
             ),
             'WriteLogs': grpc.unary_unary_rpc_method_handler(
                     servicer.WriteLogs,
@@ -1300,6 +1334,60 @@ class Orchestrator(object):
             '/clearway.v1.Orchestrator/DownloadResult',
             clearway_dot_v1_dot_result__pb2.DownloadResultRequest.SerializeToString,
             clearway_dot_v1_dot_result__pb2.DownloadResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnusedResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/ListUnusedResults',
+            clearway_dot_v1_dot_result__pb2.ListUnusedResultsRequest.SerializeToString,
+            clearway_dot_v1_dot_result__pb2.ListUnusedResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DropUnusedResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/DropUnusedResults',
+            clearway_dot_v1_dot_result__pb2.DropUnusedResultsRequest.SerializeToString,
+            clearway_dot_v1_dot_result__pb2.DropUnusedResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -103,6 +103,10 @@ class OrchestratorStub:
     """UploadResult keeps a piece of a result in the service's own storage."""
     DownloadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]
     """DownloadResult answers a piece of a result in the service's own storage."""
+    ListUnusedResults: _grpc.UnaryUnaryMultiCallable[_result_pb2.ListUnusedResultsRequest, _result_pb2.ListUnusedResultsResponse]
+    """ListUnusedResults answers the results that only ended cache entries spoke of."""
+    DropUnusedResults: _grpc.UnaryUnaryMultiCallable[_result_pb2.DropUnusedResultsRequest, _result_pb2.DropUnusedResultsResponse]
+    """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states."""
     WriteLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]
     """WriteLogs writes what runs logged."""
     ListLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.ListLogsRequest, _log_pb2.ListLogsResponse]
@@ -176,6 +180,10 @@ class OrchestratorAsyncStub(OrchestratorStub):
     """UploadResult keeps a piece of a result in the service's own storage."""
     DownloadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]  # type: ignore[assignment]
     """DownloadResult answers a piece of a result in the service's own storage."""
+    ListUnusedResults: _aio.UnaryUnaryMultiCallable[_result_pb2.ListUnusedResultsRequest, _result_pb2.ListUnusedResultsResponse]  # type: ignore[assignment]
+    """ListUnusedResults answers the results that only ended cache entries spoke of."""
+    DropUnusedResults: _aio.UnaryUnaryMultiCallable[_result_pb2.DropUnusedResultsRequest, _result_pb2.DropUnusedResultsResponse]  # type: ignore[assignment]
+    """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states."""
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]  # type: ignore[assignment]
     """WriteLogs writes what runs logged."""
     ListLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.ListLogsRequest, _log_pb2.ListLogsResponse]  # type: ignore[assignment]
@@ -408,6 +416,22 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_result_pb2.DownloadResultResponse, _abc.Awaitable[_result_pb2.DownloadResultResponse]]:
         """DownloadResult answers a piece of a result in the service's own storage."""
+
+    @_abc_1.abstractmethod
+    def ListUnusedResults(
+        self,
+        request: _result_pb2.ListUnusedResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_result_pb2.ListUnusedResultsResponse, _abc.Awaitable[_result_pb2.ListUnusedResultsResponse]]:
+        """ListUnusedResults answers the results that only ended cache entries spoke of."""
+
+    @_abc_1.abstractmethod
+    def DropUnusedResults(
+        self,
+        request: _result_pb2.DropUnusedResultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_result_pb2.DropUnusedResultsResponse, _abc.Awaitable[_result_pb2.DropUnusedResultsResponse]]:
+        """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states."""
 
     @_abc_1.abstractmethod
     def WriteLogs(

@@ -3,8 +3,12 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -143,3 +147,155 @@ class DownloadResultResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DownloadResultResponse: _TypeAlias = DownloadResultResponse  # noqa: Y015
+
+@_typing.final
+class UnusedResult(_message.Message):
+    """UnusedResult is a result outside the database that only ended cache entries spoke of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_ID_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
+    CREATED_FIELD_NUMBER: _builtins.int
+    state_id: _builtins.str
+    """state_id is the UUID of the state that has the result."""
+    location: _builtins.str
+    """location says where the bytes are: a path, or a URL."""
+    size: _builtins.int
+    """size is the number of bytes."""
+    cache_key: _builtins.str
+    """cache_key is the key of the entry that it was served by."""
+    @_builtins.property
+    def created(self) -> _timestamp_pb2.Timestamp:
+        """created is when the state was entered."""
+
+    def __init__(
+        self,
+        *,
+        state_id: _builtins.str = ...,
+        location: _builtins.str = ...,
+        size: _builtins.int = ...,
+        cache_key: _builtins.str = ...,
+        created: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "created", b"created", "location", b"location", "size", b"size", "state_id", b"state_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnusedResult: _TypeAlias = UnusedResult  # noqa: Y015
+
+@_typing.final
+class ListUnusedResultsRequest(_message.Message):
+    """ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
+    replaced or have expired, and that no other state speaks of.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OLDER_THAN_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    limit: _builtins.int
+    """limit is how many results the answer has at most, the oldest first. From 1 to 10,000; 0 means 1,000."""
+    @_builtins.property
+    def older_than(self) -> _duration_pb2.Duration:
+        """older_than is how old a state must be for its result to be answered; what younger states speak of is not. From
+        0; unset means one day.
+        """
+
+    def __init__(
+        self,
+        *,
+        older_than: _duration_pb2.Duration | None = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "older_than", b"older_than"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnusedResultsRequest: _TypeAlias = ListUnusedResultsRequest  # noqa: Y015
+
+@_typing.final
+class ListUnusedResultsResponse(_message.Message):
+    """ListUnusedResultsResponse answers what may be deleted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnusedResult]:
+        """results are the results, the oldest first; several states may speak of one location."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___UnusedResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListUnusedResultsResponse: _TypeAlias = ListUnusedResultsResponse  # noqa: Y015
+
+@_typing.final
+class DropUnusedResultsRequest(_message.Message):
+    """DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
+    the service.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_IDS_FIELD_NUMBER: _builtins.int
+    OLDER_THAN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def state_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now are left alone. 1 to 10,000."""
+
+    @_builtins.property
+    def older_than(self) -> _duration_pb2.Duration:
+        """older_than is what the results were listed with."""
+
+    def __init__(
+        self,
+        *,
+        state_ids: _abc.Iterable[_builtins.str] | None = ...,
+        older_than: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than", "state_ids", b"state_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropUnusedResultsRequest: _TypeAlias = DropUnusedResultsRequest  # noqa: Y015
+
+@_typing.final
+class DropUnusedResultsResponse(_message.Message):
+    """DropUnusedResultsResponse says which results are no longer listed, and are to be deleted by the client."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnusedResult]:
+        """results are those of the request that are still unused."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___UnusedResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DropUnusedResultsResponse: _TypeAlias = DropUnusedResultsResponse  # noqa: Y015

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import timedelta
 
 from clearway.v1 import result_pb2
 from clearway_service.clock import Clock
+from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers
 from clearway_service.pipeline import Pipeline
 from clearway_service.result_files import SCHEME, ResultFiles
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
+from clearway_service.store.unused_results import UnusedResult, drop_unused, find_unused
 
 MAX_CHUNK = 4 * 1024 * 1024
 _DEFAULT_CHUNK = 1024 * 1024
 _MAX_OFFSET = 2**62
+_MAX_UNUSED = 10_000
+_DEFAULT_UNUSED = 1_000
+_DEFAULT_AGE = timedelta(days=1) // timedelta(microseconds=1)
 _SHA256 = re.compile("[0-9a-f]{64}")
 
 
@@ -46,6 +52,38 @@ class ResultHandlers(Handlers):
         )
         return result_pb2.UploadResultResponse(received=received, location=location)
 
+    async def ListUnusedResults(  # noqa: N802 - the RPC's name
+        self, request: result_pb2.ListUnusedResultsRequest
+    ) -> result_pb2.ListUnusedResultsResponse:
+        """Answer the results that only ended cache entries spoke of."""
+        limit = valid.number("limit", request.limit, 0, _MAX_UNUSED) or _DEFAULT_UNUSED
+        unused = await self._unused(request)
+        return result_pb2.ListUnusedResultsResponse(results=map(_render_unused, unused[:limit]))
+
+    async def DropUnusedResults(  # noqa: N802 - the RPC's name
+        self, request: result_pb2.DropUnusedResultsRequest
+    ) -> result_pb2.DropUnusedResultsResponse:
+        """Forget results, so that they can be deleted, and delete those that are in the service's storage."""
+        if not request.state_ids:
+            raise valid.missing("state_ids", f"1 to {_MAX_UNUSED:,} ids of ListUnusedResults")
+        valid.items("state_ids", len(request.state_ids), _MAX_UNUSED)
+        wanted = {valid.required_id("state_ids", id_) for id_ in request.state_ids}
+        unused = [result for result in await self._unused(request) if result.state_id in wanted]
+        dropped = await self._run(drop_unused(unused))
+        own = {result.location for result in dropped if result.location.startswith(SCHEME)}
+        for location in own:
+            await asyncio.to_thread(self._files.delete, location.removeprefix(SCHEME))
+        return result_pb2.DropUnusedResultsResponse(results=map(_render_unused, dropped))
+
+    async def _unused(
+        self, request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest
+    ) -> list[UnusedResult]:
+        age = _DEFAULT_AGE
+        if request.HasField("older_than"):
+            age = valid.duration("older_than", request.older_than)
+        now = self._clock()
+        return await find_unused(self._database, now, now - age)
+
     async def DownloadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DownloadResultRequest
     ) -> result_pb2.DownloadResultResponse:
@@ -57,3 +95,13 @@ class ResultHandlers(Handlers):
         length = valid.number("max_bytes", request.max_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
         chunk, size = await asyncio.to_thread(self._files.read, location, offset, length)
         return result_pb2.DownloadResultResponse(chunk=chunk, size=size)
+
+
+def _render_unused(result: UnusedResult) -> result_pb2.UnusedResult:
+    return result_pb2.UnusedResult(
+        state_id=result.state_id,
+        location=result.location,
+        size=result.size,
+        cache_key=result.cache_key,
+        created=render.timestamp(result.created),
+    )

@@ -271,6 +271,14 @@ cache_entry = Table(
     Index("ix_cache_entry_expires", "expires", sqlite_where=text("expires IS NOT NULL")),
 )
 
+# States whose results were deleted, since nothing spoke of them but ended cache entries.
+dropped_result = Table(
+    "dropped_result",
+    metadata,
+    Column("state_id", String(36), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
 log = Table(
     "log",
     metadata,

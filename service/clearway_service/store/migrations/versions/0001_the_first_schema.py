@@ -60,6 +60,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "dropped_result",
+        sa.Column("state_id", sa.String(length=36), nullable=False),
+        sa.PrimaryKeyConstraint("state_id", name=op.f("pk_dropped_result")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "flow_run",
         sa.Column(
             "seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
@@ -321,6 +327,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_flow_run_running", sqlite_where=sa.text("state_type = 3"))
 
     op.drop_table("flow_run")
+    op.drop_table("dropped_result")
     op.drop_table("delivery")
     op.drop_table("concurrency_limit")
     with op.batch_alter_table("cache_entry", schema=None) as batch_op:

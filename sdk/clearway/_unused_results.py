@@ -1,0 +1,91 @@
+"""Deleting results that only ended cache entries spoke of."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from clearway._convert import duration_to_proto, timestamp_from_proto
+from clearway._methods import DROP_UNUSED_RESULTS, LIST_UNUSED_RESULTS
+from clearway._storages import storage_for
+from clearway._transport import connect
+from clearway.v1.result_pb2 import DropUnusedResultsRequest, ListUnusedResultsRequest
+from clearway.v1.result_pb2 import UnusedResult as UnusedResultMessage
+
+_log = logging.getLogger("clearway.results")
+_PAGE = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedResult:
+    """A result in a storage that nobody can be served any more.
+
+    Attributes:
+        location: Its path or URL.
+        size: Its bytes.
+        cache_key: The key of the cache entry that it was served by.
+        created: When its run completed.
+        problem: Why it could not be deleted; empty where it was, or was not to be.
+    """
+
+    location: str
+    size: int
+    cache_key: str
+    created: datetime
+    problem: str = ""
+
+
+def delete_unused_results(
+    older_than: timedelta = timedelta(days=1), *, dry_run: bool = False
+) -> Iterator[UnusedResult]:
+    """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
+
+    What a live entry, a younger state, or a run without a cache key speaks of as well is left alone. The runs
+    keep their states; reading the result of one of them raises ``MissingResult`` from then on.
+
+    Args:
+        older_than: How old a state must be for its result to be deleted. From 0.
+        dry_run: Delete nothing.
+
+    Yields:
+        What was deleted, or would be, the oldest first.
+
+    Raises:
+        InvalidArgument: ``older_than`` is negative.
+        ServerUnavailable: The service cannot be reached.
+    """
+    age = duration_to_proto(older_than)
+    transport = connect()
+    limit = 10 * _PAGE if dry_run else _PAGE
+    while True:
+        request = ListUnusedResultsRequest(older_than=age, limit=limit)
+        unused = list(LIST_UNUSED_RESULTS.start(transport, request).result().results)
+        if dry_run or not unused:
+            yield from map(_result, unused)
+            return
+        ids = [result.state_id for result in unused]
+        dropping = DropUnusedResultsRequest(state_ids=ids, older_than=age)
+        dropped = DROP_UNUSED_RESULTS.start(transport, dropping).result().results
+        if not dropped:
+            return
+        deleted: set[str] = set()
+        for result in dropped:
+            if result.location not in deleted:
+                deleted.add(result.location)
+                yield _result(result, _delete(result.location))
+
+
+def _delete(location: str) -> str:
+    try:
+        storage_for(location).delete(location)
+    except OSError as error:
+        _log.warning("the unused result %s could not be deleted: %s", location, error)
+        return str(error)
+    return ""
+
+
+def _result(message: UnusedResultMessage, problem: str = "") -> UnusedResult:
+    created = timestamp_from_proto(message.created)
+    return UnusedResult(message.location, message.size, message.cache_key, created, problem)
