@@ -1,6 +1,8 @@
 """The arguments and options that several commands take."""
 
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -33,6 +35,22 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_FEW_DIGITS = re.compile("[0-9]{1,6}")
+
+
+def age(text: str | timedelta) -> timedelta:
+    """Read an age: a number with a unit, such as 30m, 12h or 7d; a default is one already."""
+    if isinstance(text, timedelta):
+        return text
+    number, unit = text[:-1], text[-1:]
+    if not (_FEW_DIGITS.fullmatch(number) and unit in _UNITS):
+        raise typer.BadParameter(
+            f"{text!r} is no age; it must be a whole number and s, m, h or d, such as 30m, 12h or 7d."
+        )
+    return timedelta(**{_UNITS[unit]: int(number)})
 
 
 RunIdArgument = Annotated[

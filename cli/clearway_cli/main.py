@@ -20,6 +20,7 @@ _GROUPS = {
     "flow-run": "List and inspect flow runs.",
     "task-run": "List, inspect and explain task runs.",
     "concurrency-limit": "Limit how many task runs with a tag run at once.",
+    "cache": "Look into the cache, and clear it away.",
     "version": "Print the version of Clearway.",
 }
 

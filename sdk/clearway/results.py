@@ -22,11 +22,11 @@ from clearway.exceptions import MissingResult, UntrustedResult
 
 if TYPE_CHECKING:
     from clearway._settings import Settings
-    from clearway._unused_results import delete_unused_results
+    from clearway._unused_results import UnusedResult, delete_unused_results
     from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
-__all__ = ["Serializer", "StoredResult", "delete_unused_results", "register_serializer"]
+__all__ = ["Serializer", "StoredResult", "UnusedResult", "delete_unused_results", "register_serializer"]
 
 MEMORY: Final = "clearway.memory"
 """The encoding of a result that only the process of its run has; the bytes say why, for people."""
@@ -341,8 +341,8 @@ def forget_store(directory: Path) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "delete_unused_results":
-        from clearway._unused_results import delete_unused_results  # noqa: PLC0415 - seldom wanted
+    if name in {"UnusedResult", "delete_unused_results"}:
+        from clearway import _unused_results  # noqa: PLC0415 - seldom wanted
 
-        return delete_unused_results
+        return getattr(_unused_results, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
