@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip
+from benchmarks.cache import cache
 from benchmarks.figures import Measurement, chosen, measure, report, write
 from benchmarks.processes import flow, wall
 from benchmarks.queues import queue_handoff
@@ -78,6 +79,7 @@ def _measurements(address: str, bare: str, folder: Path, part: int) -> list[Meas
         *large_maps(embedded, server, part),
         *_slots(embedded, server),
         *waiting(embedded, server, part),
+        *cache(embedded, server, COMMIT, ROUND_TRIP),
     ]
 
 
