@@ -197,11 +197,13 @@ class Engine:
     def _look(self, *, late: bool) -> int | None:
         """Renew and end leases, and sweep the cache; return when the next one runs out, if there is one."""
         with self._looking:
-            self._renew(late=late)
+            # By one reading of the clock: where it jumps meanwhile, who was just renewed is not ended.
+            now = self._clock()
+            self._renew(now, late=late)
             swept = self._pipeline.run(sweep(_SWEPT))
-            earliest: int | None = self._pipeline.run(expire_sessions(self._lease, is_dead)).result()
+            earliest: int | None = self._pipeline.run(expire_sessions(self._lease, is_dead, now)).result()
             # Where there is more to sweep, others are let in between.
-            return self._clock() if swept.result() == _SWEPT else earliest
+            return now if swept.result() == _SWEPT else earliest
 
     def clock_moved(self) -> None:
         """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
@@ -223,13 +225,14 @@ class Engine:
             pause = min(pause, _WATCH_SECONDS)
         return pause
 
-    def _renew(self, *, late: bool) -> None:
+    def _renew(self, now: int, *, late: bool) -> None:
         """Give each client that is here its lease, from when it was last heard of.
 
         Args:
+            now: The service's clock.
             late: Whether this process itself was away, so that its clients could not be heard.
         """
-        now, ticks = self._clock(), time.monotonic()
+        ticks = time.monotonic()
         with self._lock:
             connections = dict(self._connections)
         expires = {self._pipeline.owner: now + self._lease}

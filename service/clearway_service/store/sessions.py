@@ -122,12 +122,15 @@ def end_session(session_id: str, message: str) -> Callable[[Transaction], None]:
     return command
 
 
-def expire_sessions(lease: int, is_dead: Callable[[str], bool]) -> Callable[[Transaction], int | None]:
+def expire_sessions(
+    lease: int, is_dead: Callable[[str], bool], by: int | None = None
+) -> Callable[[Transaction], int | None]:
     """Return the command that ends the sessions whose leases have run out, or whose processes have died.
 
     Args:
         lease: How long a session outlives a silent client, in microseconds.
         is_dead: Whether a process, by its name, has provably died.
+        by: When leases have run out, in microseconds since 1970; None for the transaction's time.
 
     The command answers when the next lease runs out, in microseconds since 1970; None where there is none.
     """
@@ -135,8 +138,9 @@ def expire_sessions(lease: int, is_dead: Callable[[str], bool]) -> Callable[[Tra
     def command(transaction: Transaction) -> int | None:
         connection = transaction.connection
         messages = {}
+        past = transaction.now if by is None else by
         for row in connection.execute(select(_session).where(_session.c.ended.is_(False))):
-            if row.expires <= transaction.now:
+            if row.expires <= past:
                 messages[row.id] = _expired(row, lease)
             elif row.process and is_dead(row.process):
                 found = _time(transaction.now)
@@ -146,7 +150,7 @@ def expire_sessions(lease: int, is_dead: Callable[[str], bool]) -> Callable[[Tra
             # A process that died may have been about to answer those who waited for its slots.
             waiting = select(_waiter.c.blocking_tag).where(_waiter.c.until.is_(None)).distinct()
             transaction.woken_tags.update(connection.scalars(waiting))
-        remove_waiters(transaction, _waiter.c.until <= transaction.now)
+        remove_waiters(transaction, _waiter.c.until <= past)
         is_open = _session.c.ended.is_(False)
         earliest: int | None = connection.scalar(select(func.min(_session.c.expires)).where(is_open))
         return earliest
