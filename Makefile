@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check protos bench lock clean
+.PHONY: help setup demo test check conformance protos bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PROTOS := $(sort $(wildcard protos/clearway/v1/*.proto))
 
 help: ## List these commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: $(STAMP) ## Install the locked versions into .venv
 
@@ -37,6 +37,9 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/released.binpb
 	$(BIN)/python protos/generate.py --check
+
+conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
+	@PYTHONPATH=tests $(BIN)/python -m conformance $(if $(ADDRESS),--address $(ADDRESS))
 
 protos: $(STAMP) ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import grpc
-from google.rpc import error_details_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from clearway.v1 import error_pb2
@@ -21,6 +21,7 @@ from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeRequest, 
 from support.waiting import DEADLINE_SECONDS
 
 Request = TypeVar("Request")
+_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,16 @@ class Failure:
 
 def failure_of(error: Any) -> Failure:
     """Return how a call failed, with its details unpacked."""
-    reason, fields, retry_seconds = "", [], None
     status = rpc_status.from_call(error)
-    for detail in status.details if status is not None else ():
+    if status is None:
+        return Failure(error.code(), "", (), error.details() or "")
+    return failure_of_status(status)
+
+
+def failure_of_status(status: status_pb2.Status) -> Failure:
+    """Return what a status says, with its details unpacked."""
+    reason, fields, retry_seconds = "", [], None
+    for detail in status.details:
         info, bad, retry = (
             error_details_pb2.ErrorInfo(),
             error_details_pb2.BadRequest(),
@@ -60,7 +68,7 @@ def failure_of(error: Any) -> Failure:
             fields += [violation.field for violation in bad.field_violations]
         elif detail.Unpack(retry):
             retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
-    return Failure(error.code(), reason, tuple(fields), error.details() or "", retry_seconds)
+    return Failure(_CODES[status.code], reason, tuple(fields), status.message, retry_seconds)
 
 
 class EndedError(AssertionError):
@@ -223,6 +231,11 @@ class Stream:
         with self._changed:
             return list(self._decisions[proposal_id])
 
+    def untaken(self) -> list[Decision]:
+        """Return the decisions so far that ``decision`` has not returned."""
+        with self._changed:
+            return [each for id_, all_ in self._decisions.items() for each in all_[self._taken[id_] :]]
+
     def answered(self) -> Iterator[Decision]:
         """Yield all decisions so far."""
         with self._changed:
@@ -235,6 +248,10 @@ class Stream:
     def ping(self, number: int) -> None:
         """Send a ping, and return when it is answered: all that was sent before has been taken."""
         self.send(ProposeRequest(ping=number))
+        self.await_pong(number)
+
+    def await_pong(self, number: int) -> None:
+        """Return when the ping with this number is answered."""
         self._await(lambda: any(message.pong == number for message in self.messages), f"pong {number}")
 
     def close_sending(self) -> None:

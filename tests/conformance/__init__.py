@@ -1,0 +1,1 @@
+"""Conformance: scenarios of the protocol as data, and the runners that play them on a service."""
