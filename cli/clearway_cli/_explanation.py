@@ -22,6 +22,8 @@ _UPSTREAM = (
 def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
     """Write what a task run waits for, and who holds that."""
     _tables.show_facts(_facts(answer, now))
+    if answer.HasField("leader"):
+        _slots.show_holders("Its cache key is computed by", [answer.leader], now)
     _show_upstream(answer.upstream)
     _show_limits(answer.limits)
     for limit in answer.limits:
@@ -41,6 +43,8 @@ def _facts(answer: ExplainTaskRunResponse, now: Timestamp) -> list[tuple[str, Te
     ]
     if answer.HasField("waiting_since"):
         facts.append(("Waits since", Text(_times.moment(answer.waiting_since, now))))
+    if answer.cache_key:
+        facts.append(("Cache key", _runs.text(answer.cache_key)))
     if answer.HasField("scheduled_time"):
         facts.append(("May begin", Text(_times.moment(answer.scheduled_time, now))))
     if answer.HasField("holder"):

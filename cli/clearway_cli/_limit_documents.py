@@ -112,8 +112,8 @@ class UpstreamDocument(TypedDict):
 class ExplanationDocument(TypedDict):
     """Why a task run is where it is.
 
-    ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT or, where the service knows one that this version
-    does not, UNKNOWN.
+    ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, where the service knows one that this
+    version does not, UNKNOWN.
     """
 
     task_run: TaskRunDocument
@@ -125,6 +125,9 @@ class ExplanationDocument(TypedDict):
     scheduled_time: str | None
     upstream: list[UpstreamDocument]
     holder: HolderDocument | None
+    cache_key: str | None
+    leader: HolderDocument | None
+    cache_position: int | None
 
 
 def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
@@ -181,6 +184,9 @@ def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp)
         "scheduled_time": _times.iso_or_none(message, "scheduled_time"),
         "upstream": [_upstream(each) for each in message.upstream],
         "holder": _holder(message.holder, now) if message.HasField("holder") else None,
+        "cache_key": message.cache_key or None,
+        "leader": _holder(message.leader, now) if message.HasField("leader") else None,
+        "cache_position": message.cache_position or None,
     }
 
 

@@ -101,6 +101,44 @@ NameOption = Annotated[
     str | None,
     typer.Option("--name", metavar="TEXT", callback=_not_empty, help="Runs with this in their name."),
 ]
+KeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", callback=_not_empty, show_default=False, help="The cache key.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--key", metavar="KEY", callback=_not_empty, help="The entry of this key.")
+]
+KeyPrefixOption = Annotated[
+    str | None,
+    typer.Option("--prefix", metavar="TEXT", callback=_not_empty, help="Entries whose keys begin with this."),
+]
+TaskOption = Annotated[
+    str | None,
+    typer.Option("--task", metavar="TASK", callback=_not_empty, help="Entries of this task, by name or key."),
+]
+OlderThanOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        "--older-than",
+        metavar="TIME",
+        parser=age,
+        help="Entries that were written so long ago: 90s, 30m, 12h, 7d.",
+    ),
+]
+EntryTagsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="TAG",
+        callback=_none_empty,
+        help="Entries of runs with this tag. Given several times, with all.",
+    ),
+]
+ExpiredOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--expired/--live", help="Only entries that have expired, or only others.", show_default=False
+    ),
+]
 LimitOption = Annotated[
     int,
     typer.Option(

@@ -13,6 +13,7 @@ from clearway import _methods
 from clearway._transport import connect
 from clearway.exceptions import LimitNotFound
 from clearway.v1 import (
+    cache_pb2,
     concurrency_limit_pb2,
     explanation_pb2,
     flow_run_pb2,
@@ -127,6 +128,34 @@ def explain_task_run(run_id: str) -> explanation_pb2.ExplainTaskRunResponse:
     """Return why a task run is where it is."""
     request = explanation_pb2.ExplainTaskRunRequest(id=run_id)
     return _ask(_methods.EXPLAIN_TASK_RUN, request)
+
+
+def lookup_cache(key: str) -> cache_pb2.CacheEntry | None:
+    """Return the live cache entry of a key; None where there is none."""
+    answer = _ask(_methods.LOOKUP_CACHE, cache_pb2.LookupCacheRequest(key=key))
+    return answer.entry if answer.HasField("entry") else None
+
+
+def list_cache_entries(picked: cache_pb2.CacheFilter, limit: int) -> Listed[cache_pb2.CacheEntry]:
+    """Return the newest cache entries that a filter picks."""
+
+    def page(size: int, token: str) -> tuple[Sequence[cache_pb2.CacheEntry], str]:
+        request = cache_pb2.ListCacheEntriesRequest(filter=picked, page_size=size, page_token=token)
+        answer = _ask(_methods.LIST_CACHE_ENTRIES, request)
+        return answer.entries, answer.next_page_token
+
+    return _pages(page, limit)
+
+
+def invalidate_cache(picked: cache_pb2.CacheFilter | None, *, dry_run: bool) -> int:
+    """Remove the cache entries that a filter picks, or all for None; return how many, or would be."""
+    request = cache_pb2.InvalidateCacheRequest(filter=picked, all=picked is None, dry_run=dry_run)
+    return _ask(_methods.INVALIDATE_CACHE, request).count
+
+
+def read_cache_stats() -> cache_pb2.GetCacheStatsResponse:
+    """Return what the cache holds."""
+    return _ask(_methods.GET_CACHE_STATS, cache_pb2.GetCacheStatsRequest())
 
 
 def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[task_run_pb2.TaskRun]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import pytest
 
 from support.proposals import new_id
+from support.server import Server
 from support.waiting import wait_until
 from support.workers import Worker
 
@@ -31,6 +33,21 @@ def leaders(workers: list[Worker]) -> list[Worker]:
 
 def test_the_key_is_computed_once(workers: list[Worker]) -> None:
     (leader,) = wait_until(lambda: leaders(workers), "a leader")
+    leader.tell("go")
+    assert [worker.hear("results") for worker in workers] == [[leader.pid] * RUNS] * PROCESSES
+    assert leaders(workers) == []
+
+
+@pytest.mark.parametrize("workers", ["server"], indirect=True)
+def test_a_server_that_is_killed_forgets_neither_who_leads_nor_who_waits(
+    workers: list[Worker], impatient_server: Server
+) -> None:
+    (leader,) = wait_until(lambda: leaders(workers), "a leader")
+    with closing(sqlite3.connect(impatient_server.database)) as database:
+        waiting = "SELECT count(*) FROM waiter"
+        wait_until(lambda: database.execute(waiting).fetchone()[0] > PROCESSES, "those who wait")
+    impatient_server.kill()
+    impatient_server.start()
     leader.tell("go")
     assert [worker.hear("results") for worker in workers] == [[leader.pid] * RUNS] * PROCESSES
     assert leaders(workers) == []

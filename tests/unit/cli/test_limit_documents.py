@@ -135,6 +135,9 @@ def test_why_a_run_waits() -> None:
         "scheduled_time": NOON_TEXT,
         "upstream": [upstream],
         "holder": HOLDER_DOCUMENT,
+        "cache_key": None,
+        "leader": None,
+        "cache_position": None,
     }
 
 
