@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clearway import context, runtime
     from clearway._annotations import allow_failure, quote, unmapped
     from clearway.client import get_client
-    from clearway.context import FlowRunContext, TaskRunContext, get_run_context, tags
+    from clearway.context import FlowRunContext, TaskRunContext, get_run_context, refresh_cache, tags
     from clearway.flows import Flow, flow
     from clearway.futures import AsyncTaskFuture, TaskFuture
     from clearway.hashing import task_input_hash
@@ -77,6 +77,7 @@ __all__ = [
     "get_run_context",
     "get_run_logger",
     "quote",
+    "refresh_cache",
     "runtime",
     "tags",
     "task",
@@ -87,7 +88,7 @@ __all__ = [
 _MODULES = {
     "_annotations": ("allow_failure", "quote", "unmapped"),
     "client": ("get_client",),
-    "context": ("FlowRunContext", "TaskRunContext", "get_run_context", "tags"),
+    "context": ("FlowRunContext", "TaskRunContext", "get_run_context", "refresh_cache", "tags"),
     "flows": ("Flow", "flow"),
     "futures": ("AsyncTaskFuture", "TaskFuture"),
     "hashing": ("task_input_hash",),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _flow_run: ContextVar[FlowRunContext | None] = ContextVar("clearway_flow_run", default=None)
 _task_run: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("clearway_tags", default=frozenset())
+_refresh_cache: ContextVar[bool | None] = ContextVar("clearway_refresh_cache", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,31 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         yield _tags.get()
     finally:
         _tags.reset(token)
+
+
+def refreshes_cache() -> bool | None:
+    """Return what the innermost ``refresh_cache()`` block says; None outside."""
+    return _refresh_cache.get()
+
+
+@contextmanager
+def refresh_cache(refresh: bool = True) -> Iterator[None]:
+    """Let all cached tasks that are called in this block run, and replace what the cache has of them.
+
+        with refresh_cache():
+            report(day)
+
+    It holds for the tasks of flows that are called in the block too. A task's own option goes
+    before it, and it goes before the setting ``CLEARWAY_TASKS_REFRESH_CACHE``.
+
+    Args:
+        refresh: False lets them be served from the cache, whatever an enclosing block or the setting says.
+    """
+    token = _refresh_cache.set(refresh)
+    try:
+        yield
+    finally:
+        _refresh_cache.reset(token)
 
 
 def checked_tags(given: object) -> frozenset[str]:

@@ -33,7 +33,7 @@ from clearway._retries import (
 from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 from clearway._task_calls import TaskCalls
-from clearway.context import TaskRunContext, checked_tags
+from clearway.context import TaskRunContext, checked_tags, refreshes_cache
 
 if TYPE_CHECKING:
     from clearway.hashing import task_input_hash
@@ -230,6 +230,9 @@ class Task(TaskCalls[P, R], TaskHooks):
         """Return whether a run passes the cache by, and replaces what it has."""
         if self.refresh_cache is not None:
             return self.refresh_cache
+        in_force = refreshes_cache()
+        if in_force is not None:
+            return in_force
         from clearway._settings import get_settings  # noqa: PLC0415 - not needed to define a task
 
         return get_settings().tasks_refresh_cache

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from clearway import flow, get_client, task, task_input_hash
+from clearway import flow, get_client, refresh_cache, task, task_input_hash
 from clearway._settings import forget_settings
 from integration.sdk_runs import last_flow_run, task_runs
 
@@ -311,3 +311,59 @@ def test_a_run_that_refreshes_the_cache_runs_and_replaces_what_it_has(
     monkeypatch.delenv("CLEARWAY_TASKS_REFRESH_CACHE", raising=False)
     forget_settings()
     assert counting() == 1
+
+
+def test_a_block_lets_all_cached_tasks_run_and_replaces_what_the_cache_has() -> None:
+    computed: list[str] = []
+
+    @task(cache_key_fn=static("block"))
+    def direct() -> int:
+        computed.append("direct")
+        return len(computed)
+
+    @task(cache_key_fn=static("mapped"))
+    def mapped(number: int) -> int:
+        computed.append("mapped")
+        return number
+
+    @task(cache_key_fn=static("served"), refresh_cache=False)
+    def served() -> None:
+        computed.append("served")
+
+    @flow
+    def inner() -> int:
+        return direct()
+
+    @flow
+    def outer() -> int:
+        for future in mapped.map([1]):
+            future.result()
+        served()
+        return inner()
+
+    assert outer() == outer() == 3
+    assert computed == ["mapped", "served", "direct"]
+    with refresh_cache():
+        assert outer() == 5
+        with refresh_cache(refresh=False):
+            assert outer() == 5
+    assert outer() == 5  # what the block computed is served now
+    assert computed == ["mapped", "served", "direct", "mapped", "direct"]
+
+
+async def test_a_block_holds_for_async_flows_and_tasks() -> None:
+    computed: list[int] = []
+
+    @task(cache_key_fn=static("async-block"))
+    async def make() -> int:
+        computed.append(1)
+        return len(computed)
+
+    @flow
+    async def making() -> tuple[int, int]:
+        return await make(), await (await make.submit()).result()
+
+    assert await making() == (1, 1)
+    with refresh_cache():
+        assert await making() == (2, 3)
+    assert await making() == (3, 3)

@@ -68,6 +68,7 @@ class TaskRun:
         settles_early: Whether its completion is taken as decided before the service has answered.
         cache_key: Under which its result is found by others; empty where it is not cached.
         phase: How far it has come.
+        refreshes_cache: Whether it is not served from the cache, and replaces what that has.
         repairs: How often it was begun anew because the result that it had was gone.
         stop: Cancels its code, where that can be done.
         waits_for_slots: The tags for whose slots it was last told to wait.
@@ -88,6 +89,7 @@ class TaskRun:
         "inputs",
         "name",
         "phase",
+        "refreshes_cache",
         "repairs",
         "reported",
         "run_id",
@@ -129,6 +131,7 @@ class TaskRun:
         self._resting: State[Any] | None = None
         self._run_count = 0
         self.repairs = 0
+        self.refreshes_cache = task.cache_key_fn is not None and task.refreshes_cache()
         self.name = f"{task.name}-{self._dynamic_key}"
         self.run_id = scope.run_id(task.task_key, self._dynamic_key)
         kind = AsyncTaskFuture if task.is_async and scope.is_async else TaskFuture

@@ -91,9 +91,9 @@ def _start(run: TaskRun) -> _Part:
     while True:
         run.move(Phase.PROPOSED)
         message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
-        if run.cache_key and not run.repairs:  # what is computed anew is not looked up
+        if run.cache_key:
             message.details.cache_key = run.cache_key
-            message.details.refresh_cache = run.task.refreshes_cache()
+            message.details.refresh_cache = run.refreshes_cache or run.repairs > 0
             message.details.cache_single_flight = run.task.cache_single_flight
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
