@@ -64,7 +64,7 @@ class Engine:
         self.settings = settings
         self._lease = settings.lease // _MICROSECOND
         self._lease_seconds = settings.lease.total_seconds()
-        self._grace = min(settings.broken_stream_grace, settings.lease) // _MICROSECOND
+        self._grace = settings.stream_grace // _MICROSECOND
         self._retry_after = settings.slot_retry_after // _MICROSECOND
         self._clock = clock
         self._database = Database(settings.database)

@@ -104,7 +104,8 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             ("grpc.keepalive_timeout_ms", 10_000),
             # Without it a peer that has stopped is noticed after a minute only.
             ("grpc.http2.ping_timeout_ms", 10_000),
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+            # Clients are welcome to look each second whether the server is there; sooner is abuse.
+            ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
             ("grpc.keepalive_permit_without_calls", 1),
         ],
     )

@@ -69,6 +69,11 @@ class ServiceSettings:
             number: int = getattr(self, name)
             _require(number >= 0, name, number, "0 or more")
 
+    @property
+    def stream_grace(self) -> timedelta:
+        """How long a session outlives a stream that broke."""
+        return min(self.broken_stream_grace, self.lease)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
         """Return the settings that ``environment`` asks for, and after it the profile in the home.

@@ -178,7 +178,7 @@ class ListCacheEntriesRequest(_message.Message):
     """
     @_builtins.property
     def filter(self) -> Global___CacheFilter:
-        """filter says which; unset means all."""
+        """filter says which entries; unset means all."""
 
     def __init__(
         self,

@@ -196,7 +196,7 @@ class CreateConcurrencyLimitRequest(_message.Message):
     TAG_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     tag: _builtins.str
-    """tag is the tag; required. 1 to 255 characters without control characters."""
+    """tag is the tag; required. 1 to 255 characters without control characters, not blank."""
     limit: _builtins.int
     """limit is how many runs may be Running at once. From 0 (which aborts) to 1,000,000; required."""
     def __init__(

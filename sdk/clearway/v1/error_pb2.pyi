@@ -25,7 +25,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """ERROR_REASON_UNSPECIFIED is never answered."""
     ERROR_REASON_INVALID_ARGUMENT: _ErrorReason.ValueType  # 1
-    """ERROR_REASON_INVALID_ARGUMENT: a field's value is not allowed; `google.rpc.BadRequest` says which.
+    """ERROR_REASON_INVALID_ARGUMENT: a field's value is not allowed, or a required one is not set;
+    `google.rpc.BadRequest` says which.
     Example: a limit of -1. Status INVALID_ARGUMENT.
     """
     ERROR_REASON_RUN_NOT_FOUND: _ErrorReason.ValueType  # 2
@@ -33,26 +34,33 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Status NOT_FOUND.
     """
     ERROR_REASON_LIMIT_NOT_FOUND: _ErrorReason.ValueType  # 3
-    """ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag. Example: deleting a limit twice. Status NOT_FOUND."""
+    """ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag, or has this id. Example: deleting a limit
+    twice. Status NOT_FOUND.
+    """
     ERROR_REASON_SESSION_EXPIRED: _ErrorReason.ValueType  # 4
     """ERROR_REASON_SESSION_EXPIRED: the session to resume is no longer alive. Example: a stream that came back
-    after its lease had run out. Status FAILED_PRECONDITION.
+    after its lease had run out. The client opens a new one. Status FAILED_PRECONDITION.
     """
     ERROR_REASON_PROPOSAL_CONFLICT: _ErrorReason.ValueType  # 5
     """ERROR_REASON_PROPOSAL_CONFLICT: the proposal's id was used for another run. Example: a client that makes
     its ids by counting. Status ALREADY_EXISTS.
     """
     ERROR_REASON_RUN_CONFLICT: _ErrorReason.ValueType  # 6
-    """ERROR_REASON_RUN_CONFLICT: the id of the run to create is another run's. Status ALREADY_EXISTS."""
+    """ERROR_REASON_RUN_CONFLICT: the id of the run to create is another run's. Example: the same UUID for two tasks
+    of a flow. Status ALREADY_EXISTS.
+    """
     ERROR_REASON_PROTOCOL: _ErrorReason.ValueType  # 7
     """ERROR_REASON_PROTOCOL: the stream's messages came in a wrong order. Example: proposals before the hello.
     Status FAILED_PRECONDITION.
     """
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 8
-    """ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again. Status UNAVAILABLE."""
+    """ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again, after the delay of the
+    `google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
+    """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 9
     """ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
-    client may try again. Example: the disk is full. Status UNAVAILABLE.
+    client may try again, after the delay of the `google.rpc.RetryInfo`. Example: the disk is full. Status
+    UNAVAILABLE.
     """
     ERROR_REASON_RESULT_NOT_FOUND: _ErrorReason.ValueType  # 10
     """ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
@@ -71,7 +79,8 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """ERROR_REASON_UNSPECIFIED is never answered."""
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason.ValueType  # 1
-"""ERROR_REASON_INVALID_ARGUMENT: a field's value is not allowed; `google.rpc.BadRequest` says which.
+"""ERROR_REASON_INVALID_ARGUMENT: a field's value is not allowed, or a required one is not set;
+`google.rpc.BadRequest` says which.
 Example: a limit of -1. Status INVALID_ARGUMENT.
 """
 ERROR_REASON_RUN_NOT_FOUND: ErrorReason.ValueType  # 2
@@ -79,26 +88,33 @@ ERROR_REASON_RUN_NOT_FOUND: ErrorReason.ValueType  # 2
 Status NOT_FOUND.
 """
 ERROR_REASON_LIMIT_NOT_FOUND: ErrorReason.ValueType  # 3
-"""ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag. Example: deleting a limit twice. Status NOT_FOUND."""
+"""ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag, or has this id. Example: deleting a limit
+twice. Status NOT_FOUND.
+"""
 ERROR_REASON_SESSION_EXPIRED: ErrorReason.ValueType  # 4
 """ERROR_REASON_SESSION_EXPIRED: the session to resume is no longer alive. Example: a stream that came back
-after its lease had run out. Status FAILED_PRECONDITION.
+after its lease had run out. The client opens a new one. Status FAILED_PRECONDITION.
 """
 ERROR_REASON_PROPOSAL_CONFLICT: ErrorReason.ValueType  # 5
 """ERROR_REASON_PROPOSAL_CONFLICT: the proposal's id was used for another run. Example: a client that makes
 its ids by counting. Status ALREADY_EXISTS.
 """
 ERROR_REASON_RUN_CONFLICT: ErrorReason.ValueType  # 6
-"""ERROR_REASON_RUN_CONFLICT: the id of the run to create is another run's. Status ALREADY_EXISTS."""
+"""ERROR_REASON_RUN_CONFLICT: the id of the run to create is another run's. Example: the same UUID for two tasks
+of a flow. Status ALREADY_EXISTS.
+"""
 ERROR_REASON_PROTOCOL: ErrorReason.ValueType  # 7
 """ERROR_REASON_PROTOCOL: the stream's messages came in a wrong order. Example: proposals before the hello.
 Status FAILED_PRECONDITION.
 """
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 8
-"""ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again. Status UNAVAILABLE."""
+"""ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again, after the delay of the
+`google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
+"""
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 9
 """ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
-client may try again. Example: the disk is full. Status UNAVAILABLE.
+client may try again, after the delay of the `google.rpc.RetryInfo`. Example: the disk is full. Status
+UNAVAILABLE.
 """
 ERROR_REASON_RESULT_NOT_FOUND: ErrorReason.ValueType  # 10
 """ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was

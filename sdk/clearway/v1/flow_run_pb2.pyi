@@ -37,11 +37,11 @@ class FlowRunSpec(_message.Message):
     RETRY_DELAY_FIELD_NUMBER: _builtins.int
     PARENT_TASK_RUN_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it.
-    Creating the same id again answers the run that is there.
+    """id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it,
+    and then a call that is repeated makes another run. Creating the same id again answers the run that is there.
     """
     flow_name: _builtins.str
-    """flow_name names the flow. 1 to 255 characters."""
+    """flow_name names the flow; required. 1 to 255 characters."""
     name: _builtins.str
     """name is the run's own name, for people. At most 255 characters; empty lets the service make one."""
     flow_version: _builtins.str
@@ -60,7 +60,7 @@ class FlowRunSpec(_message.Message):
 
     @_builtins.property
     def retry_delay(self) -> _duration_pb2.Duration:
-        """retry_delay is how long the run waits before each retry; unset is 0, never negative."""
+        """retry_delay is how long the run waits before each retry; unset is 0, never negative, at most 3,650 days."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ class FlowRunFilter(_message.Message):
 
     @_builtins.property
     def state_types(self) -> _containers.RepeatedScalarFieldContainer[_state_pb2.StateType.ValueType]:
-        """state_types: the run is in a state of one of these types."""
+        """state_types: the run is in a state of one of these types; any number of them."""
 
     @_builtins.property
     def state_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

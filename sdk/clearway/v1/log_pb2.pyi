@@ -37,7 +37,9 @@ class Log(_message.Message):
     flow_run_id: _builtins.str
     """flow_run_id is the flow run that logged; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     task_run_id: _builtins.str
-    """task_run_id is the task run that logged; empty where the flow itself did."""
+    """task_run_id is the task run that logged; empty where the flow itself did. A UUID; whether there is
+    such a run is not looked at.
+    """
     logger: _builtins.str
     """logger is the logger's name; at most 255 characters."""
     level: _builtins.int
@@ -46,7 +48,7 @@ class Log(_message.Message):
     """message is the line; at most 65,536 characters."""
     @_builtins.property
     def timestamp(self) -> _timestamp_pb2.Timestamp:
-        """timestamp is when the line was logged, by the client's clock; unset means when it arrived."""
+        """timestamp is when the line was logged, by the client's clock, from 1970 to 9999; unset means when it arrived."""
 
     def __init__(
         self,

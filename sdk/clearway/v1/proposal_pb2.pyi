@@ -63,8 +63,9 @@ class Proposal(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TASK_RUN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the proposal's UUID, made by the client; required. The same id sent again gets the decision
-    that was recorded the first time, never a second transition.
+    """id is the proposal's UUID, made by the client (time-ordered, version 7, is best); required. The same id sent
+    again gets the decision that was recorded the first time, with the state that it led to, never a second
+    transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
     """
     flow_run_id: _builtins.str
     """flow_run_id is a flow run's UUID. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
@@ -77,7 +78,8 @@ class Proposal(_message.Message):
     @_builtins.property
     def create_task_run(self) -> _task_run_pb2.TaskRunSpec:
         """create_task_run creates the task run, where it does not exist, and proposes `state` for it in the
-        same transaction. Conflicts with `run`.
+        same transaction. Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such
+        flow run; `ERROR_REASON_RUN_CONFLICT`, where its id is another run's.
         """
 
     def __init__(
@@ -119,7 +121,9 @@ class Decision(_message.Message):
     """run_id is the run that was decided about; with `create_task_run` it is the id of the run that is meant."""
     @_builtins.property
     def state(self) -> _state_pb2.State:
-        """state is the run's state as it now stands; unset with `error`."""
+        """state is the run's state as it now stands, and in the answer to a repeated proposal as it was decided the
+        first time; unset with `error`.
+        """
 
     @_builtins.property
     def accept(self) -> Global___Accept:
@@ -319,11 +323,13 @@ class Hello(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RESUME_SESSION_ID_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """client_name says who is there, for people: a program, a host, a process. At most 255 characters."""
+    """client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
+    shown as a client without a name.
+    """
     language: _builtins.str
-    """language is the client's programming language, such as `python`. At most 64 characters."""
+    """language is the client's programming language, such as `python`. At most 64 characters; may be empty."""
     version: _builtins.str
-    """version is the client library's version. At most 64 characters."""
+    """version is the client library's version. At most 64 characters; may be empty."""
     resume_session_id: _builtins.str
     """resume_session_id is the session that a lost stream had; empty opens a new one.
     Error reason: `ERROR_REASON_SESSION_EXPIRED`, where it is no longer alive.
@@ -360,12 +366,14 @@ class Welcome(_message.Message):
     server_version: _builtins.str
     """server_version is the service's version."""
     max_message_bytes: _builtins.int
-    """max_message_bytes is the largest message that the service takes."""
+    """max_message_bytes is the largest message that the service takes, in bytes."""
     max_proposals: _builtins.int
     """max_proposals is how many proposals a message may carry."""
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
-        """lease is how long the session outlives a lost stream."""
+        """lease is how long the session lives after the last message of its client. After a stream that broke it is
+        `GetServerInfoResponse.broken_stream_grace` at most.
+        """
 
     def __init__(
         self,
@@ -404,16 +412,21 @@ class ProposeRequest(_message.Message):
     """
     @_builtins.property
     def hello(self) -> Global___Hello:
-        """hello opens the stream: required in the first message, not allowed later."""
+        """hello opens the stream: required in the first message, not allowed later. Error reason:
+        `ERROR_REASON_PROTOCOL`, in both cases.
+        """
 
     @_builtins.property
     def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proposal]:
-        """proposals are decided in this order. At most `Welcome.max_proposals` (4,096)."""
+        """proposals are decided in this order. At most `Welcome.max_proposals` (4,096). What is wrong with one of them
+        is answered in its `Decision.error`, and the stream goes on.
+        """
 
     @_builtins.property
     def withdrawals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """withdrawals are the ids of proposals that wait and are no longer wanted; each that still waits
-        is forgotten without another answer. At most 4,096.
+        is forgotten without another answer. At most 4,096. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where one
+        is no UUID; it ends the stream.
         """
 
     @_builtins.property
@@ -516,7 +529,7 @@ class SetFlowRunStateRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
     """proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-    is a new proposal.
+    is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
     """
     flow_run_id: _builtins.str
     """flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
@@ -581,7 +594,7 @@ class SetTaskRunStateRequest(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
     """proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-    is a new proposal.
+    is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
     """
     task_run_id: _builtins.str
     """task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""

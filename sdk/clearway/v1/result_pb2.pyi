@@ -42,9 +42,11 @@ class UploadResultRequest(_message.Message):
     `GetServerInfo`.
     """
     offset: _builtins.int
-    """offset is where in the result the piece begins. At most what was received so far."""
+    """offset is where in the result the piece begins, in bytes. From 0 to what was received so far."""
     chunk: _builtins.bytes
-    """chunk is the piece. At most 4 MiB."""
+    """chunk is the piece. At most 4 MiB, and not beyond `size`. Error reasons: `ERROR_REASON_STORAGE_FULL`;
+    `ERROR_REASON_INVALID_ARGUMENT`, where with the last piece the result has another SHA-256 than `sha256`.
+    """
     def __init__(
         self,
         *,
@@ -104,9 +106,9 @@ class DownloadResultRequest(_message.Message):
     Error reason: `ERROR_REASON_RESULT_NOT_FOUND`.
     """
     offset: _builtins.int
-    """offset is where the piece begins. From 0 to the result's size."""
+    """offset is where the piece begins, in bytes. From 0; at the result's size, and beyond it, nothing is answered."""
     max_bytes: _builtins.int
-    """max_bytes is how large the piece may be. From 1 to 4 MiB; 0 means 1 MiB."""
+    """max_bytes is how large the piece may be, in bytes. From 1 to 4 MiB (4,194,304); 0 means 1 MiB."""
     def __init__(
         self,
         *,

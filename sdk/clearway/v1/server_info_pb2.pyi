@@ -3,10 +3,13 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -17,6 +20,42 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Feature:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FEATURE_UNSPECIFIED: _Feature.ValueType  # 0
+    """FEATURE_UNSPECIFIED is never answered."""
+    FEATURE_EXPLANATIONS: _Feature.ValueType  # 1
+    """FEATURE_EXPLANATIONS: `ExplainTaskRun` is answered, and `ProposeRequest.awaits` are taken for it."""
+    FEATURE_RESULT_STORAGE: _Feature.ValueType  # 2
+    """FEATURE_RESULT_STORAGE: the service has a storage of its own, `UploadResult` and `DownloadResult`."""
+    FEATURE_SINGLE_FLIGHT: _Feature.ValueType  # 3
+    """FEATURE_SINGLE_FLIGHT: `StateDetails.cache_single_flight` is obeyed."""
+    FEATURE_CACHE_MANAGEMENT: _Feature.ValueType  # 4
+    """FEATURE_CACHE_MANAGEMENT: cache entries can be listed, invalidated and counted: `ListCacheEntries`,
+    `InvalidateCache` and `GetCacheStats`.
+    """
+
+class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
+    """Feature is something that not every service of this protocol can do."""
+
+FEATURE_UNSPECIFIED: Feature.ValueType  # 0
+"""FEATURE_UNSPECIFIED is never answered."""
+FEATURE_EXPLANATIONS: Feature.ValueType  # 1
+"""FEATURE_EXPLANATIONS: `ExplainTaskRun` is answered, and `ProposeRequest.awaits` are taken for it."""
+FEATURE_RESULT_STORAGE: Feature.ValueType  # 2
+"""FEATURE_RESULT_STORAGE: the service has a storage of its own, `UploadResult` and `DownloadResult`."""
+FEATURE_SINGLE_FLIGHT: Feature.ValueType  # 3
+"""FEATURE_SINGLE_FLIGHT: `StateDetails.cache_single_flight` is obeyed."""
+FEATURE_CACHE_MANAGEMENT: Feature.ValueType  # 4
+"""FEATURE_CACHE_MANAGEMENT: cache entries can be listed, invalidated and counted: `ListCacheEntries`,
+`InvalidateCache` and `GetCacheStats`.
+"""
+Global___Feature: _TypeAlias = Feature  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):
@@ -49,27 +88,46 @@ class GetServerInfoResponse(_message.Message):
     LEASE_FIELD_NUMBER: _builtins.int
     SLOT_RETRY_AFTER_FIELD_NUMBER: _builtins.int
     MAX_RESULT_BYTES_FIELD_NUMBER: _builtins.int
+    FEATURES_FIELD_NUMBER: _builtins.int
+    BROKEN_STREAM_GRACE_FIELD_NUMBER: _builtins.int
+    MAX_SLOT_WAIT_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """version is the service's version."""
     database: _builtins.str
     """database is the kind of database: `sqlite`."""
     max_message_bytes: _builtins.int
-    """max_message_bytes is the largest message that the service takes."""
+    """max_message_bytes is the largest message that the service takes, in bytes. A larger one ends its call with the
+    status RESOURCE_EXHAUSTED, without an error reason.
+    """
     max_proposals: _builtins.int
     """max_proposals is how many proposals a stream message may carry."""
     max_result_bytes: _builtins.int
-    """max_result_bytes is the largest result that the service's own storage takes."""
+    """max_result_bytes is the largest result that the service's own storage takes, in bytes."""
     @_builtins.property
     def now(self) -> _timestamp_pb2.Timestamp:
         """now is the service's clock, by which all decisions are made."""
 
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
-        """lease is how long a session outlives a lost stream."""
+        """lease is how long a session lives after its client was last heard of."""
 
     @_builtins.property
     def slot_retry_after(self) -> _duration_pb2.Duration:
-        """slot_retry_after is what a unary caller is told to wait for a slot."""
+        """slot_retry_after is what a unary caller is told to wait before it proposes again: `Wait.retry_after`."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[Global___Feature.ValueType]:
+        """features are what the service can do beyond the first release of `clearway.v1`, in the order of their
+        numbers. A service ignores fields that it does not know, so a client that depends on one looks here first.
+        """
+
+    @_builtins.property
+    def broken_stream_grace(self) -> _duration_pb2.Duration:
+        """broken_stream_grace is how long a session outlives a stream that broke; never more than `lease`."""
+
+    @_builtins.property
+    def max_slot_wait(self) -> _duration_pb2.Duration:
+        """max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout` that is taken."""
 
     def __init__(
         self,
@@ -82,10 +140,13 @@ class GetServerInfoResponse(_message.Message):
         lease: _duration_pb2.Duration | None = ...,
         slot_retry_after: _duration_pb2.Duration | None = ...,
         max_result_bytes: _builtins.int = ...,
+        features: _abc.Iterable[Global___Feature.ValueType] | None = ...,
+        broken_stream_grace: _duration_pb2.Duration | None = ...,
+        max_slot_wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease", b"lease", "now", b"now", "slot_retry_after", b"slot_retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broken_stream_grace", b"broken_stream_grace", "lease", b"lease", "max_slot_wait", b"max_slot_wait", "now", b"now", "slot_retry_after", b"slot_retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["database", b"database", "lease", b"lease", "max_message_bytes", b"max_message_bytes", "max_proposals", b"max_proposals", "max_result_bytes", b"max_result_bytes", "now", b"now", "slot_retry_after", b"slot_retry_after", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_stream_grace", b"broken_stream_grace", "database", b"database", "features", b"features", "lease", b"lease", "max_message_bytes", b"max_message_bytes", "max_proposals", b"max_proposals", "max_result_bytes", b"max_result_bytes", "max_slot_wait", b"max_slot_wait", "now", b"now", "slot_retry_after", b"slot_retry_after", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,11 +27,13 @@ class OpenSessionRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """client_name says who is there, for people: a program, a host, a process. At most 255 characters."""
+    """client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
+    shown as a client without a name.
+    """
     language: _builtins.str
-    """language is the client's programming language, such as `go`. At most 64 characters."""
+    """language is the client's programming language, such as `go`. At most 64 characters; may be empty."""
     version: _builtins.str
-    """version is the client library's version. At most 64 characters."""
+    """version is the client library's version. At most 64 characters; may be empty."""
     def __init__(
         self,
         *,
@@ -56,7 +58,7 @@ class OpenSessionResponse(_message.Message):
     SESSION_ID_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """session_id is what proposals name, so that their runs belong to the session."""
+    """session_id is the UUID that proposals name, so that their runs belong to the session."""
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
         """lease is how long the session lives without a `KeepAlive`; a third of it is a good interval."""

@@ -191,7 +191,7 @@ class StateDetails(_message.Message):
     CACHE_SINGLE_FLIGHT_FIELD_NUMBER: _builtins.int
     cache_key: _builtins.str
     """cache_key makes the run's result findable by others. Proposed with Running it is looked up,
-    with Completed it is written. At most 1,024 characters; empty for a run that is not cached.
+    with Completed it is written. At most 1,024 characters without NUL; empty for a run that is not cached.
     """
     flow_run_id: _builtins.str
     """flow_run_id is the flow run that the state's run belongs to, or is. Set by the service."""
@@ -215,12 +215,14 @@ class StateDetails(_message.Message):
     """
     @_builtins.property
     def scheduled_time(self) -> _timestamp_pb2.Timestamp:
-        """scheduled_time is when a Scheduled run may begin; required for `STATE_TYPE_SCHEDULED`, unset otherwise."""
+        """scheduled_time is when a Scheduled run may begin, by the service's clock; required for
+        `STATE_TYPE_SCHEDULED`, unset otherwise. From 1970 to 9999, and in the past too.
+        """
 
     @_builtins.property
     def cache_expiration(self) -> _duration_pb2.Duration:
         """cache_expiration is how long, from its completion, the entry is served; it counts by the service's clock.
-        Needs `cache_key`; unset means for ever, and it is above 0.
+        Needs `cache_key`; unset means for ever, and it is above 0 and at most 3,650 days.
         """
 
     def __init__(

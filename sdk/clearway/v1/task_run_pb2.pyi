@@ -70,13 +70,14 @@ class TaskRunSpec(_message.Message):
     id: _builtins.str
     """id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it.
     Where a run with the same flow run, task key and dynamic key exists, that run is meant, and its id is answered.
+    Error reason: `ERROR_REASON_RUN_CONFLICT`, where another run has the id.
     """
     flow_run_id: _builtins.str
     """flow_run_id is the flow run it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     task_key: _builtins.str
-    """task_key identifies the task: equal for all runs of one task. 1 to 255 characters."""
+    """task_key identifies the task: equal for all runs of one task; required. 1 to 255 characters without NUL."""
     dynamic_key: _builtins.str
-    """dynamic_key tells apart the runs of one task in one flow run. 1 to 255 characters."""
+    """dynamic_key tells apart the runs of one task in one flow run; required. 1 to 255 characters without NUL."""
     name: _builtins.str
     """name is the run's own name, for people. At most 255 characters; empty means task key and dynamic key."""
     task_version: _builtins.str
@@ -101,7 +102,7 @@ class TaskRunSpec(_message.Message):
     @_builtins.property
     def retry_delays(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
         """retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-        all retries after it. None means not to wait. At most 50, none negative.
+        all retries after it. None means not to wait. At most 50, none negative, each at most 3,650 days.
         """
 
     @_builtins.property
@@ -274,7 +275,7 @@ class TaskRunFilter(_message.Message):
 
     @_builtins.property
     def state_types(self) -> _containers.RepeatedScalarFieldContainer[_state_pb2.StateType.ValueType]:
-        """state_types: the run is in a state of one of these types."""
+        """state_types: the run is in a state of one of these types; any number of them."""
 
     @_builtins.property
     def state_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -20,6 +20,8 @@ from clearway_service.handlers.task_runs import TaskRunHandlers
 from clearway_service.pipeline import MAX_PROPOSALS
 
 _MICROSECOND = timedelta(microseconds=1)
+# All that the protocol knows, as long as there is one kind of service.
+_FEATURES = sorted(number for number in server_info_pb2.Feature.values() if number)
 
 
 class ServerInfoHandlers(Handlers):
@@ -39,6 +41,9 @@ class ServerInfoHandlers(Handlers):
             lease=render.duration(self._settings.lease // _MICROSECOND),
             max_result_bytes=self._settings.max_result_bytes,
             slot_retry_after=render.duration(self._settings.slot_retry_after // _MICROSECOND),
+            features=_FEATURES,
+            broken_stream_grace=render.duration(self._settings.stream_grace // _MICROSECOND),
+            max_slot_wait=render.duration(self._settings.max_slot_wait // _MICROSECOND),
         )
 
 
