@@ -1,0 +1,277 @@
+"""Each reason that the protocol knows, provoked by a real call: its status, its details, its exception."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+from grpc import StatusCode
+
+from clearway import exceptions
+from clearway._grpc_channel import GrpcChannel
+from clearway._io_thread import get_io_thread
+from clearway._transport import Transport, connect
+from clearway.v1 import error_pb2
+from clearway.v1.concurrency_limit_pb2 import (
+    CreateConcurrencyLimitRequest,
+    DeleteConcurrencyLimitByTagRequest,
+)
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
+from clearway.v1.proposal_pb2 import Hello, ProposeRequest, SetTaskRunStateRequest
+from clearway.v1.result_pb2 import DownloadResultRequest, UploadResultRequest
+from clearway.v1.session_pb2 import KeepAliveRequest
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, GetTaskRunRequest
+from support.client import Client, Failure, Stream
+from support.proposals import PENDING, new_id, task_spec
+from support.server import Server
+from support.waiting import DEADLINE_SECONDS
+
+STORAGE = {"CLEARWAY_MAX_RESULT_STORAGE_BYTES": "8"}
+FULL = "no-room-for-this"
+
+
+class Service(NamedTuple):
+    """Where a call is made.
+
+    Attributes:
+        transport: The SDK's way there.
+        database: The service's file.
+        server: The server; None for the embedded engine.
+    """
+
+    transport: Transport
+    database: Path
+    server: Server | None
+
+    def call(self, method: str, request: Message) -> Any:
+        """Make a call that succeeds."""
+        return self.transport.call(method, request).result(DEADLINE_SECONDS)
+
+
+class Case(NamedTuple):
+    """How a reason is provoked by a unary call, and what comes of it.
+
+    Attributes:
+        provoke: Makes the method and the request that fails.
+        code: Its status.
+        exception: The SDK's.
+        field: The field that is named.
+        said: Part of the message.
+        retry_seconds: When to try again, as the details say.
+    """
+
+    provoke: Callable[[Service], tuple[str, Message]]
+    code: StatusCode
+    exception: type[exceptions.ServiceError]
+    field: str
+    said: str
+    retry_seconds: float | None = None
+
+
+def a_flow_run(service: Service) -> str:
+    id_ = new_id()
+    service.call("CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec(id=id_, flow_name="flow")))
+    return id_
+
+
+def a_task_run(service: Service) -> str:
+    spec = task_spec(a_flow_run(service))
+    service.call("CreateTaskRun", CreateTaskRunRequest(task_run=spec))
+    return spec.id
+
+
+def wrong_value(service: Service) -> tuple[str, Message]:
+    del service
+    return "CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag="disk", limit=-1)
+
+
+def no_run(service: Service) -> tuple[str, Message]:
+    del service
+    return "GetTaskRun", GetTaskRunRequest(id=new_id())
+
+
+def no_limit(service: Service) -> tuple[str, Message]:
+    del service
+    return "DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="never-limited")
+
+
+def no_session(service: Service) -> tuple[str, Message]:
+    del service
+    return "KeepAlive", KeepAliveRequest(session_id=new_id())
+
+
+def used_proposal(service: Service) -> tuple[str, Message]:
+    used = SetTaskRunStateRequest(proposal_id=new_id(), task_run_id=a_task_run(service), state=PENDING)
+    service.call("SetTaskRunState", used)
+    return "SetTaskRunState", SetTaskRunStateRequest(
+        proposal_id=used.proposal_id, task_run_id=a_task_run(service), state=PENDING
+    )
+
+
+def used_run(service: Service) -> tuple[str, Message]:
+    spec = task_spec(a_flow_run(service), id=a_task_run(service))
+    return "CreateTaskRun", CreateTaskRunRequest(task_run=spec)
+
+
+def no_result(service: Service) -> tuple[str, Message]:
+    del service
+    return "DownloadResult", DownloadResultRequest(location="service://" + "0" * 64)
+
+
+def large_result(service: Service) -> tuple[str, Message]:
+    del service
+    chunk = b"123456789"
+    return "UploadResult", UploadResultRequest(
+        upload_id=new_id(), sha256=sha256(chunk).hexdigest(), size=len(chunk), chunk=chunk
+    )
+
+
+def full_disk(service: Service) -> tuple[str, Message]:
+    with contextlib.closing(sqlite3.connect(service.database, timeout=DEADLINE_SECONDS)) as other, other:
+        other.execute(
+            "CREATE TRIGGER IF NOT EXISTS full BEFORE INSERT ON concurrency_limit "
+            f"WHEN NEW.tag = '{FULL}' BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    return "CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag=FULL, limit=1)
+
+
+UNARY = {
+    "INVALID_ARGUMENT": Case(
+        wrong_value, StatusCode.INVALID_ARGUMENT, exceptions.InvalidArgument, "limit", "limit is -1"
+    ),
+    "RUN_NOT_FOUND": Case(no_run, StatusCode.NOT_FOUND, exceptions.RunNotFound, "id", "no task run"),
+    "LIMIT_NOT_FOUND": Case(no_limit, StatusCode.NOT_FOUND, exceptions.LimitNotFound, "tag", "never-limited"),
+    "SESSION_EXPIRED": Case(
+        no_session, StatusCode.FAILED_PRECONDITION, exceptions.SessionExpired, "session_id", "session"
+    ),
+    "PROPOSAL_CONFLICT": Case(
+        used_proposal, StatusCode.ALREADY_EXISTS, exceptions.ProposalConflict, "proposal_id", "another run"
+    ),
+    "RUN_CONFLICT": Case(
+        used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another task run"
+    ),
+    "RESULT_NOT_FOUND": Case(
+        no_result, StatusCode.NOT_FOUND, exceptions.ResultNotFound, "location", "there is no result"
+    ),
+    "STORAGE_FULL": Case(
+        large_result,
+        StatusCode.RESOURCE_EXHAUSTED,
+        exceptions.StorageFull,
+        "",
+        "CLEARWAY_MAX_RESULT_STORAGE_BYTES",
+    ),
+    "STORE_UNAVAILABLE": Case(
+        full_disk, StatusCode.UNAVAILABLE, exceptions.ServerUnavailable, "", "database or disk is full", 1
+    ),
+}
+ON_STREAMS = {"PROTOCOL", "SHUTTING_DOWN"}
+"""What only a stream is told; each has a test of its own below."""
+
+
+@pytest.fixture(scope="module")
+def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("small") / "server.db", environment=STORAGE) as running:
+        yield running
+
+
+@pytest.fixture(params=["embedded", "server"])
+def service(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Service:
+    if request.param == "server":
+        server: Server = request.getfixturevalue("small_server")
+        monkeypatch.setenv("CLEARWAY_ADDRESS", server.address)
+        return Service(connect(), server.database, server)
+    for name, value in STORAGE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CLEARWAY_DATABASE", str(tmp_path / "embedded.db"))
+    return Service(connect(), tmp_path / "embedded.db", None)
+
+
+@pytest.mark.parametrize("reason", UNARY)
+def test_a_reason_is_raised_and_comes_back_as_its_exception(reason: str, service: Service) -> None:
+    case = UNARY[reason]
+    method, request = case.provoke(service)
+    with pytest.raises(case.exception) as raised:
+        # The SDK itself tries again for a while where that may help.
+        service.transport.call(method, request, timeout=2).result(DEADLINE_SECONDS)
+    error = raised.value
+    assert type(error) is case.exception
+    assert (error.reason, error.field) == (number(reason), case.field)
+    assert case.said in str(error)
+    if service.server is not None:
+        with Client(service.server.address) as client:
+            failure = client.fails(method, request)
+        assert case.said in failure.message
+        fields = (case.field,) if case.field else ()
+        assert failure == Failure(case.code, reason, fields, failure.message, case.retry_seconds)
+
+
+def test_each_reason_of_the_protocol_has_a_case() -> None:
+    reasons = {name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys()}  # noqa: SIM118
+    assert reasons == UNARY.keys() | ON_STREAMS | {"UNSPECIFIED"}
+
+
+def test_each_reason_but_those_to_wait_for_has_an_exception_of_its_own() -> None:
+    kinds = [case.exception for case in UNARY.values()] + [exceptions.ProtocolViolation]
+    assert len(set(kinds)) == len(kinds)
+
+
+def test_messages_in_a_wrong_order_are_a_protocol_violation(small_server: Server) -> None:
+    with Client(small_server.address) as client:
+        stream = Stream(client.stub)
+        stream.send(ProposeRequest(ping=1))
+        end = stream.end()
+    assert end == Failure(StatusCode.FAILED_PRECONDITION, "PROTOCOL", ("hello",), end.message)
+    error = converse(small_server.address, ProposeRequest(ping=1), threading.Event())
+    assert type(error) is exceptions.ProtocolViolation
+    assert (error.reason, error.field, str(error)) == (number("PROTOCOL"), "hello", end.message)
+
+
+def test_a_server_that_stops_says_so(tmp_path: Path) -> None:
+    welcome = threading.Event()
+    errors: list[exceptions.ServiceError] = []
+    with Server(tmp_path / "server.db") as server, Client(server.address) as client:
+        first = ProposeRequest(hello=Hello(client_name="tester"))
+        talking = threading.Thread(
+            target=lambda: errors.append(converse(server.address, first, welcome)), daemon=True
+        )
+        talking.start()
+        stream = client.open()
+        assert welcome.wait(DEADLINE_SECONDS)
+        assert server.stop() == 0
+        end = stream.end()
+        talking.join(DEADLINE_SECONDS)
+    assert end == Failure(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", (), end.message, 1)
+    (error,) = errors
+    assert type(error) is exceptions.ServerUnavailable
+    assert (error.reason, str(error)) == (number("SHUTTING_DOWN"), end.message)
+
+
+def number(reason: str) -> int:
+    return error_pb2.ErrorReason.Value("ERROR_REASON_" + reason)
+
+
+def converse(address: str, first: ProposeRequest, answered: threading.Event) -> exceptions.ServiceError:
+    """Open a stream as the SDK does, and return the SDK's exception for its end."""
+
+    async def talk() -> exceptions.ServiceError:
+        channel = GrpcChannel(address, 0)
+        try:
+            stream = channel.open_stream()
+            await stream.write(first.SerializeToString())
+            while isinstance(await stream.read(), bytes):
+                answered.set()
+        except grpc.aio.AioRpcError as error:
+            return channel.exception_from(error)
+        finally:
+            await channel.close()
+        raise AssertionError("the stream ended well")
+
+    return get_io_thread().submit(talk()).result(DEADLINE_SECONDS)
