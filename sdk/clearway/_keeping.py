@@ -1,4 +1,4 @@
-"""What a task wants done with its results: kept or not, and where."""
+"""What a task or flow wants done with its results: kept or not, and where."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class Keeping(NamedTuple):
 
     persist: bool | None = None
     place: str | None = None
+
+    def within(self, flow: Keeping) -> Keeping:
+        """Return the same, with the storage of the flow where the task has none of its own."""
+        return self if self.place or not flow.place else self._replace(place=flow.place)
 
 
 AS_USUAL = Keeping()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from clearway._hooks import FlowHook, FlowHooks
+from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
     checked_delay,
     checked_log_prints,
@@ -51,6 +52,8 @@ class Flow(FlowHooks, Generic[P, R]):
         retries: How many times a failed run is tried again.
         retry_delay_seconds: How long it waits before each retry.
         timeout_seconds: How long its code may take; None for as long as it takes.
+        result_storage: Where large results of it and its tasks are kept, as it was given; None for where its
+            parent or the settings say.
         log_prints: Whether ``print()`` in its code becomes log lines; None for what its parent or the setting
             ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
         flow_run_name: How its runs are named: a template, or a function; None for two words.
@@ -71,6 +74,7 @@ class Flow(FlowHooks, Generic[P, R]):
         retries: int = 0,
         retry_delay_seconds: float = 0,
         timeout_seconds: float | None = None,
+        result_storage: ResultStorage | None = None,
         log_prints: bool | None = None,
         flow_run_name: RunName | None = None,
         validate_parameters: bool = True,
@@ -105,6 +109,8 @@ class Flow(FlowHooks, Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = CallSignature(fn, self.name)
         self.timeout_seconds = checked_timeout(owner, timeout_seconds)
+        self.result_storage = result_storage
+        self.keeping = checked_keeping(owner, None, result_storage)
         self.log_prints = checked_log_prints(owner, log_prints)
         self.flow_run_name = checked_run_name("flow_run_name", owner, flow_run_name, self.signature)
         self._take_hooks(
@@ -126,6 +132,7 @@ class Flow(FlowHooks, Generic[P, R]):
         retries: int = _KEEP,
         retry_delay_seconds: float = _KEEP,
         timeout_seconds: float | None = _KEEP,
+        result_storage: ResultStorage | None = _KEEP,
         log_prints: bool | None = _KEEP,
         flow_run_name: RunName | None = _KEEP,
         validate_parameters: bool = _KEEP,
@@ -144,6 +151,7 @@ class Flow(FlowHooks, Generic[P, R]):
             "retries": retries,
             "retry_delay_seconds": retry_delay_seconds,
             "timeout_seconds": timeout_seconds,
+            "result_storage": result_storage,
             "log_prints": log_prints,
             "flow_run_name": flow_run_name,
             "validate_parameters": validate_parameters,
@@ -267,6 +275,7 @@ def flow(
     retries: int = 0,
     retry_delay_seconds: float = 0,
     timeout_seconds: float | None = None,
+    result_storage: ResultStorage | None = None,
     log_prints: bool | None = None,
     flow_run_name: RunName | None = None,
     validate_parameters: bool = True,
@@ -292,6 +301,9 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``timeout_seconds``: how long its code may take, its tasks included; a run that takes longer
             fails, named TimedOut, and what it started is ended. Async code is cancelled. Sync code is
             interrupted on the main thread; on others, where it next calls or waits for a task or flow.
+            ``result_storage``: a directory or a URL for results of it, its tasks and its subflows that are
+            too large to travel within the run's state; a task's own goes before it. By default where its
+            parent or the settings say.
             ``log_prints``: make INFO lines of the run of what its code prints, and that of its tasks that do
             not say otherwise; by default as its parent does, or the setting ``CLEARWAY_LOGGING_LOG_PRINTS``.
             ``flow_run_name``: how its runs are named: a template that names parameters, such as

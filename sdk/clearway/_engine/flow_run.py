@@ -22,6 +22,7 @@ from clearway._engine.scope import FlowScope
 from clearway._engine.started_runner import StartedRunner
 from clearway._ids import new_id
 from clearway._interrupts import unshielded
+from clearway._keeping import Keeping
 from clearway._methods import CREATE_FLOW_RUN, CREATE_TASK_RUN
 from clearway._names import run_name
 from clearway._run_names import make_run_name
@@ -199,8 +200,15 @@ class FlowRun:
         watch(self)
         progress.begin(self, self._scope)
         self._scope.log_prints = self._log_prints()
+        self._scope.keeping = self.keeping
         self._scope.root_flow_run_id = self._root_id
         return self._scope
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is done with its results, and with those of its tasks that do not say otherwise."""
+        own = self.flow.keeping
+        return own if self.parent is None else own.within(self.parent.keeping)
 
     def _log_prints(self) -> bool:
         if self.flow.log_prints is not None:

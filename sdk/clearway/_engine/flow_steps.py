@@ -141,7 +141,7 @@ def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
 
 
 def _end(run: FlowRun, end: State[Any]) -> Steps:
-    message: state_pb2.State = yield end_message(end, run.name)
+    message: state_pb2.State = yield end_message(end, run.name, run.keeping)
     if end.is_completed() and message.data.encoding == MEMORY:
         run.keep_result(end.data)
     decision = yield from _ask(run, message)

@@ -11,6 +11,7 @@ from clearway._engine.attempts import Attempts
 from clearway._engine.farewell import wait_told
 from clearway._engine.origins import ResultOrigins
 from clearway._ids import new_id
+from clearway._keeping import AS_USUAL
 from clearway._transport import Transport
 from clearway.exceptions import ClearwayError, LostRun
 from clearway.states import State
@@ -45,6 +46,7 @@ class FlowScope:
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
         cached: How many of the runs had their result from the cache.
         retries: How often one of the runs was told to try again.
+        keeping: What is done with the results of its tasks that do not say otherwise.
         log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
         root_flow_run_id: The UUID of the flow run at the top, which may be this one.
     """
@@ -72,6 +74,7 @@ class FlowScope:
         self.lost = ""
         self.cached = self.retries = 0
         self.log_prints = False
+        self.keeping = AS_USUAL
         self.root_flow_run_id = flow_run_id
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[TaskRun, None] = {}

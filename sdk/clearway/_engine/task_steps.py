@@ -155,7 +155,9 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
 
 def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.State]]:
     """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
-    made: state_pb2.State | UnkeptResult = yield end_message(end, run.name, run.task.keeping)
+    made: state_pb2.State | UnkeptResult = yield end_message(
+        end, run.name, run.task.keeping.within(run.scope.keeping)
+    )
     if isinstance(made, UnkeptResult):
         end = failed_state("Task", made)
         made = yield end_message(end, run.name)
