@@ -8,7 +8,12 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from clearway.v1.cache_pb2 import LookupCacheRequest
+from clearway.v1.cache_pb2 import (
+    CacheFilter,
+    InvalidateCacheRequest,
+    ListCacheEntriesRequest,
+    LookupCacheRequest,
+)
 from clearway.v1.concurrency_limit_pb2 import ListConcurrencyLimitsRequest
 from clearway.v1.flow_run_pb2 import FlowRunFilter, ListFlowRunsRequest
 from clearway.v1.log_pb2 import ListLogsRequest
@@ -68,6 +73,16 @@ def _filters(method: str, make: Callable[..., Message], names: str) -> list[Case
     ]
 
 
+def _cache_filters(method: str, make: Callable[..., Message]) -> list[Case]:
+    def having(field: str) -> Build:
+        return lambda _, value: make(filter=CacheFilter(**{field: value}))
+
+    return [
+        *wrong(method, "filter.key_prefix", having("key_prefix"), too_long(1_024)),
+        *wrong(method, "filter.created_before", having("created_before"), WRONG_TIMES),
+    ]
+
+
 CASES: list[Case] = []
 for _method, _make in _NUMBERED:
     CASES += _pages(_method, _make, _BAD_TOKENS + _BAD_NUMBERS)
@@ -81,3 +96,7 @@ CASES += _filters(
 CASES += wrong("ListLogs", "min_level", lambda _, level: ListLogsRequest(min_level=level), said_as((-1, 101)))
 CASES += missing("LookupCache", "key", LookupCacheRequest())
 CASES += wrong("LookupCache", "key", lambda _, key: LookupCacheRequest(key=key), too_long(1_024))
+CASES += _pages("ListCacheEntries", ListCacheEntriesRequest, _BAD_TOKENS + _BAD_NUMBERS)
+CASES += missing("InvalidateCache", "filter", InvalidateCacheRequest())
+CASES += _cache_filters("ListCacheEntries", ListCacheEntriesRequest)
+CASES += _cache_filters("InvalidateCache", InvalidateCacheRequest)
