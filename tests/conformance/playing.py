@@ -99,8 +99,9 @@ class _Player:
     @do.register
     def _open(self, step: Open) -> None:
         stream = self._target.open(self._parse(ProposeRequest, step.first))
-        self._streams[step.stream] = stream
         self._compare(step.expected, stream.welcome)
+        if step.expected.error is None:
+            self._streams[step.stream] = stream
 
     @do.register
     def _exchange(self, step: Exchange) -> None:
