@@ -67,6 +67,25 @@ def main_thread() -> None:
         say(f"state: {future.wait().name}")
 
 
+@task(tags=["narrow"])
+def hold() -> None:
+    say("ready")
+    until_cancelled("the task that held the slot")
+
+
+@task(tags=["narrow"])
+def follow() -> None:
+    say("must not run")
+
+
+@flow
+def queued() -> None:
+    held: Any = hold.submit()
+    waits: Any = follow.submit()
+    for future in (held, waits):
+        say(f"state: {future.wait().name}")
+
+
 @flow
 def direct() -> None:
     threading.Thread(target=lambda: started.acquire() and say("ready")).start()

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from clearway import get_client
-from integration.sdk_runs import SECONDS, flow_history, history, last_flow_run, task_runs
+from clearway import flow, get_client, task
+from clearway._engine import losses
+from clearway.context import get_run_context
+from integration.sdk_runs import SECONDS, flow_history, history, last_flow_run, set_limit, slots, task_runs
 from support.server import Server
 from support.waiting import wait_until
 
@@ -34,8 +36,12 @@ def short_lease(
         yield
 
 
-def paused(flow_name: str) -> tuple[list[str], str, int]:
+def paused(flow_name: str, waiting: str = "") -> tuple[list[str], str, int]:
     """Stop the program in the middle of a flow until the service has given it up, and let it go on.
+
+    Args:
+        flow_name: The flow.
+        waiting: A tag for whose slot somebody waits by then.
 
     Returns:
         What it printed after that to stdout and to stderr, and its exit code.
@@ -46,8 +52,10 @@ def paused(flow_name: str) -> tuple[list[str], str, int]:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGSTOP)
-        with get_client():
+        with get_client() as client:
+            if waiting:
+                wait_until(lambda: client.read_concurrency_limit_by_tag(waiting).waiting, "who waits")
+            process.send_signal(signal.SIGSTOP)
             wait_until(lambda: last_flow_run(flow_name).end_time, "the end of the lease")
         process.send_signal(signal.SIGCONT)
         lines, errors = process.communicate(timeout=SECONDS)
@@ -85,6 +93,39 @@ def test_a_task_that_a_flow_called_directly_ends_with_an_exception_when_its_code
     assert code == 1
     assert "LostRun" in errors.splitlines()[-1]
     assert history(task_runs("direct")["scan-0"].id) == ["Running", "Crashed"]
+
+
+def test_what_waited_for_a_slot_does_not_begin_when_its_flow_run_is_lost() -> None:
+    set_limit("narrow", 1)
+    lines, errors, code = paused("queued", waiting="narrow")
+    assert Counter(lines) == {
+        "the task that held the slot was told": 1,
+        "state: Crashed": 1,
+        "state: Cancelled": 1,
+    }
+    assert code == 1
+    assert "LostRun: the flow run" in errors
+    assert slots("narrow") == ()
+    runs = task_runs("queued")
+    assert history(runs["hold-0"].id)[-1] == "Crashed"
+    assert history(runs["follow-0"].id)[-1] == "Cancelled"
+
+
+def test_no_task_begins_from_the_moment_on_in_which_its_flow_run_is_lost() -> None:
+    begun: list[str] = []
+
+    @task
+    def follow() -> None:
+        begun.append("follow")
+
+    @flow
+    def fenced() -> str:
+        losses.fence(frozenset({get_run_context().flow_run_id}))
+        return follow.submit().wait().message
+
+    assert fenced() == "its flow run lost its lease while this process was not heard of"
+    assert begun == []
+    assert history(task_runs("fenced")["follow-0"].id)[-1] == "Cancelled"
 
 
 def test_an_async_flow_is_cancelled_and_what_awaits_it_is_not() -> None:

@@ -305,6 +305,11 @@ class FlowRun:
         self.rest()
         self._runner.stop()
 
+    def fence(self, run_ids: frozenset[str]) -> None:
+        """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
+        if self._scope is not None and self.run_id in run_ids:
+            self._scope.fenced = True
+
     def lose(self, run_ids: frozenset[str], why: str) -> None:
         """Stop what the service has ended: the flow's own code, or that of task runs.
 

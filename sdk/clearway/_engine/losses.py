@@ -37,7 +37,14 @@ def unwatch(run: FlowRun) -> None:
     _live.pop(run.run_id, None)
 
 
+def fence(run_ids: frozenset[str]) -> None:
+    """Let no task begin any more of the flow runs that the service has ended."""
+    for run in list(_live.values()):
+        run.fence(run_ids)
+
+
 def _on_loss(run_ids: frozenset[str]) -> None:
+    fence(run_ids)  # first: what its tasks wait for is asked for again, and may be granted
     from clearway._engine.threads import get_threads  # noqa: PLC0415 - seldom needed
 
     get_threads().submit(partial(_tell, run_ids))

@@ -44,6 +44,7 @@ class FlowScope:
         portable: What the calls have in common that go to other processes; see ``remote_call``.
         guard: Held for a moment by whoever changes what several threads change.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
+        fenced: Whether it is so, which is known before why: no code of a task begins any more.
         cached: How many of the runs had their result from the cache.
         retries: How often one of the runs was told to try again.
         keeping: What is done with the results of its tasks that do not say otherwise.
@@ -72,6 +73,7 @@ class FlowScope:
         self.guard = threading.Lock()
         self.origins = ResultOrigins()
         self.lost = ""
+        self.fenced = False
         self.cached = self.retries = 0
         self.log_prints = False
         self.keeping = AS_USUAL

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 
 _MAX_REPAIRS = 10
+_FENCED = "its flow run lost its lease while this process was not heard of"
 
 
 class Phase(enum.Enum):
@@ -274,7 +275,13 @@ class TaskRun:
         self.scope.note_retry()
 
     def execution(self) -> Execute:
-        """Return the user's code, to be run as this run's next attempt."""
+        """Return the user's code, to be run as this run's next attempt.
+
+        Raises:
+            RunInterrupted: It was interrupted meanwhile, or the service has ended its flow run.
+        """
+        if self.scope.fenced:
+            self.abandon(_FENCED)
         self.move(Phase.RUNNING)
         self._run_count += 1
         call = self._call_async if self.task.is_async else self._call
