@@ -15,6 +15,7 @@ from clearway.v1.explanation_pb2 import (
     WAIT_CAUSE_NOTHING,
     WAIT_CAUSE_SCHEDULE,
     WAIT_CAUSE_UPSTREAM,
+    ExplainTaskRunResponse,
 )
 from clearway.v1.proposal_pb2 import Await, ProposeRequest, SetTaskRunStateRequest
 from clearway.v1.task_run_pb2 import TaskInput
@@ -110,6 +111,40 @@ def test_a_run_for_which_a_slot_is_kept_says_so(caller: Client, flow: str, strea
     told = explain(caller, behind.create_task_run.id)
     assert told.cause == WAIT_CAUSE_LIMIT
     assert "waited longer" in told.summary
+
+
+def test_a_run_that_a_limit_of_0_aborts_is_told_so(caller: Client, flow: str, stream: Stream) -> None:
+    closed, other = set_limit(caller, 0), set_limit(caller, 1)
+    refused = start(flow, name="load", tags=[closed, other])
+    assert stream.decide(refused).HasField("abort")
+    told = explain(caller, create_task(caller, flow, name="load", tags=[closed, other]).id)
+    assert told.cause == WAIT_CAUSE_CLIENT
+    assert told.summary == (
+        f"load is Pending: the limit of tag '{closed}' is 0, and who would run under it is aborted"
+    )
+    assert {limit.tag: limit.blocks for limit in told.limits} == {closed: True, other: False}
+
+
+def test_a_run_that_was_going_on_when_its_limit_became_0_is_not_blocked(
+    caller: Client, flow: str, stream: Stream
+) -> None:
+    tag = set_limit(caller, 1)
+    run = stream.decide(start(flow, name="load", tags=[tag])).run_id
+    set_limit(caller, 0, tag)
+    told = explain(caller, run)
+    assert told.summary == "load is Running: it waits for nothing"
+    assert not told.limits[0].blocks
+    stream.decide(move(run, FAILED))
+    assert not explain(caller, run).limits[0].blocks
+
+
+def test_a_run_that_has_ended_says_how(caller: Client, flow: str) -> None:
+    stream = caller.open(name="worker 8")
+    run = stream.decide(start(flow, name="load")).run_id
+    stream.say_goodbye()
+    told = wait_until(lambda: _ended(caller, run), "the end of the run")
+    assert told.summary == f"load is Crashed: {get_task(caller, run).state.message}"
+    assert "its client ended the session" in told.summary
 
 
 def test_a_run_that_awaits_its_retry_waits_for_its_time(caller: Client, flow: str, stream: Stream) -> None:
@@ -222,3 +257,8 @@ def test_runs_that_wait_for_each_other_in_a_ring_are_explained(
     stream.send(ProposeRequest(awaits=ring))
     stream.ping(1)
     assert explain(caller, waits.create_task_run.id).cause == WAIT_CAUSE_LIMIT
+
+
+def _ended(caller: Client, run_id: str) -> ExplainTaskRunResponse | None:
+    told = explain(caller, run_id)
+    return told if told.task_run.state.name == "Crashed" else None

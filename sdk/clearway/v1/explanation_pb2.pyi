@@ -181,7 +181,9 @@ class LimitExplanation(_message.Message):
     taken: _builtins.int
     """taken is how many hold a slot."""
     blocks: _builtins.bool
-    """blocks is true where the run waits for a slot of this tag."""
+    """blocks is true where the run waits for a slot of this tag, or has not ended and gets none, since the
+    limit is 0.
+    """
     position: _builtins.int
     """position is the run's place in this tag's queue, from 1; 0 where it stands in another, or in none."""
     @_builtins.property

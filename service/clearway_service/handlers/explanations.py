@@ -73,6 +73,7 @@ class ExplanationHandlers(Handlers):
         tags = list(spec.limited_tags)
         if not tags:
             return
+        ended = StateType(answer.task_run.state.type) in TERMINAL
         holders = [Holder(*row) for row in await self._read(select_holders(tags))]
         rows = await self._read(select_limits().where(schema.concurrency_limit.c.tag.in_(tags)))
         limits = [LimitRow(*row) for row in rows]
@@ -81,13 +82,14 @@ class ExplanationHandlers(Handlers):
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
             mine = [holder for holder in holders if holder.tag == limit.tag]
             held = any(holder.task_run_id == spec.id for holder in mine)
+            closed = not limit.slots and not held and not ended
             full = bool(blocking) and not is_key_tag(blocking) and not held and len(mine) >= limit.slots
             ancestor = next((holder for holder in mine if full and holder.task_run_id in ancestors), None)
             answer.limits.add(
                 tag=limit.tag,
                 limit=limit.slots,
                 taken=len(mine),
-                blocks=full or limit.tag == blocking,
+                blocks=full or closed or limit.tag == blocking,
                 position=before + 1 if limit.tag == blocking else 0,
                 holders=[render.render_holder(holder) for holder in mine],
                 ancestor=None if ancestor is None else render.render_holder(ancestor),
@@ -148,10 +150,11 @@ class ExplanationHandlers(Handlers):
                 runs = ", ".join(f"{run.task_run_name} ({run.state_name})" for run in answer.upstream)
                 return f"{spec.name} waits for the results of {runs}"
             case explanation_pb2.WAIT_CAUSE_CLIENT:
-                return f"{spec.name} is {progress.state.name}: its client has not proposed to run it"
+                return f"{spec.name} is {progress.state.name}: {_client_summary(answer)}"
             case _:
+                ended = progress.state.message if progress.state.type in TERMINAL else ""
                 waits_for = f"its code waits for {awaited}" if awaited else "it waits for nothing"
-                return f"{spec.name} is {progress.state.name}: {waits_for}"
+                return f"{spec.name} is {progress.state.name}: {ended or waits_for}"
 
 
 def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
@@ -163,7 +166,18 @@ def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
     return f"{leader.task_run_name} of {leader.flow_run_name}, which computes its cache key{client}; {place}"
 
 
+def _client_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
+    closed = [_closed_summary(limit) for limit in answer.limits if limit.blocks]
+    return "; ".join(closed) or "its client has not proposed to run it"
+
+
+def _closed_summary(limit: explanation_pb2.LimitExplanation) -> str:
+    return f"the limit of tag '{limit.tag}' is 0, and who would run under it is aborted"
+
+
 def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
+    if not limit.limit:
+        return _closed_summary(limit)
     place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
     if limit.taken < limit.limit:
         return f"tag '{limit.tag}': a free slot is kept for a run that has waited longer; {place}"
