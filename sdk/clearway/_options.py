@@ -40,6 +40,15 @@ def checked_version(owner: str, version: object) -> str | None:
     return version
 
 
+def checked_description(owner: str, description: object) -> str | None:
+    """Return a description; raises as ``checked_name``."""
+    if description is None or isinstance(description, str):
+        return description
+    raise TypeError(
+        f"the description of {owner} is {description!r}; it must be a string, or None for the docstring"
+    )
+
+
 def checked_retries(owner: str, retries: object) -> int:
     """Return a number of retries; raises as ``checked_name``."""
     if not isinstance(retries, int) or isinstance(retries, bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import string
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -25,18 +26,21 @@ def checked_run_name(option: str, owner: str, given: object, signature: CallSign
         signature: Of the function that the template's names are parameters of.
 
     Raises:
-        TypeError: It is neither.
-        ValueError: The template cannot be read, or names something that is no parameter.
+        TypeError: It is neither, or a function that needs arguments.
+        ValueError: The template is empty, cannot be read, or names something that is no parameter.
     """
     if given is None:
         return None
     if callable(given):
+        _check_takes_nothing(option, owner, given)
         return given
     if not isinstance(given, str):
         raise TypeError(
             f"{option} of {owner} is {given!r}; it must be a template such as 'load {{path}}', "
             "or a function without parameters that returns the name"
         )
+    if not given:
+        raise ValueError(f"{option} of {owner} is ''; a name must have 1 to {_MAX_NAME} characters")
     for name in _names_in(option, owner, given):
         if name not in signature.names:
             takes = ", ".join(signature.names) or "no parameters"
@@ -47,15 +51,31 @@ def checked_run_name(option: str, owner: str, given: object, signature: CallSign
     return given
 
 
+def _check_takes_nothing(option: str, owner: str, function: Callable[..., Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # of a builtin, which does not say
+        return
+    try:
+        signature.bind()
+    except TypeError as error:
+        raise TypeError(
+            f"{option} of {owner} is {function!r}, which cannot be called without arguments: {error}; "
+            "clearway.runtime has the parameters of the run"
+        ) from None
+
+
 def _names_in(option: str, owner: str, template: str) -> list[str]:
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field is not None]
+        parts = [part for part in string.Formatter().parse(template) if part[1] is not None]
+        for conversion in {part[3] for part in parts}:
+            string.Formatter().convert_field("", conversion)
     except ValueError as error:
         raise ValueError(
             f"{option} of {owner} is {template!r}, which is no template: {error}; "
             "write {{ and }} for braces of its own"
         ) from None
-    return [field.partition(".")[0].partition("[")[0] for field in fields]
+    return [field.partition(".")[0].partition("[")[0] for _, field, _, _ in parts if field is not None]
 
 
 def make_run_name(option: str, owner: str, made_by: RunName, parameters: Mapping[str, Any]) -> str:

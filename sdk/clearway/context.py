@@ -21,6 +21,7 @@ _flow_run: ContextVar[FlowRunContext | None] = ContextVar("clearway_flow_run", d
 _task_run: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("clearway_tags", default=frozenset())
 _refresh_cache: ContextVar[bool | None] = ContextVar("clearway_refresh_cache", default=None)
+_MAX_TAG = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +248,7 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
 
     Raises:
         TypeError: A tag is no string.
+        ValueError: A tag is empty, longer, or not printable.
     """
     token = _tags.set(_tags.get() | checked_tags(new_tags))
     try:
@@ -285,6 +287,7 @@ def checked_tags(given: object) -> frozenset[str]:
 
     Raises:
         TypeError: ``given`` is one string rather than several, or something in it is no string.
+        ValueError: A tag is empty, has more than 255 characters, or some that are not printable.
     """
     if isinstance(given, str):
         raise TypeError(f"tags is the string {given!r}; give a list or set of strings, such as [{given!r}]")
@@ -293,4 +296,8 @@ def checked_tags(given: object) -> frozenset[str]:
     for tag in given:
         if not isinstance(tag, str):
             raise TypeError(f"the tag {tag!r} is of type {type(tag).__name__}; a tag is a string")
+        if not 1 <= len(tag) <= _MAX_TAG:
+            raise ValueError(f"the tag {tag!r} has {len(tag)} characters; a tag has 1 to {_MAX_TAG}")
+        if not tag.isprintable():
+            raise ValueError(f"the tag {tag!r} must be printable, without control characters")
     return frozenset(given)

@@ -11,6 +11,8 @@ from clearway._hooks import FlowHook, FlowHooks
 from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
     checked_delay,
+    checked_description,
+    checked_flag,
     checked_log_prints,
     checked_name,
     checked_retries,
@@ -100,11 +102,13 @@ class Flow(FlowHooks, Generic[P, R]):
             "flow", getattr(fn, "__name__", type(fn).__name__) if name is None else name
         )
         owner = f"the flow {self.name!r}"
-        self.description = inspect.getdoc(fn) if description is None else description
+        self.description = (
+            inspect.getdoc(fn) if description is None else checked_description(owner, description)
+        )
         self.version: str | None = checked_version(owner, version)
         self.retries = checked_retries(owner, retries)
         self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
-        self.should_validate_parameters = bool(validate_parameters)
+        self.should_validate_parameters = checked_flag("validate_parameters", owner, validate_parameters)
         self.task_runner = checked_task_runner(owner, task_runner)
         self.is_async = inspect.iscoroutinefunction(fn)
         self.signature = CallSignature(fn, self.name)

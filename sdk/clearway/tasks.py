@@ -14,6 +14,7 @@ from clearway._hooks import TaskHook, TaskHooks
 from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
     checked_choice,
+    checked_description,
     checked_expiration,
     checked_flag,
     checked_log_prints,
@@ -127,7 +128,9 @@ class Task(TaskCalls[P, R], TaskHooks):
             raise TypeError(
                 f"cache_key_fn of {owner} is {cache_key_fn!r}; it must be a function of a context and a dict"
             )
-        self.description = inspect.getdoc(fn) if description is None else description
+        self.description = (
+            inspect.getdoc(fn) if description is None else checked_description(owner, description)
+        )
         self.tags = checked_tags(()) if tags is None else checked_tags(tags)
         self.version = checked_version(owner, version)
         self.cache_key_fn = cache_key_fn

@@ -70,7 +70,13 @@ class Mapped:
         for place, given in _places(signature, parameters):
             self._order.append(place)
             self._take(place, given)
-        self._length = _common_length(self._mapped, self._whole)
+        if not self._mapped:
+            given = ", ".join(f"{place}={_kind(value)}" for place, value in _places(signature, parameters))
+            raise NothingToMap(
+                "map() needs at least one iterable to map over, such as a list, "
+                f"and was given {given or 'nothing'}"
+            )
+        self._length = _common_length(self._mapped)
 
     def _take(self, place: Place, given: Any) -> None:
         if isinstance(given, unmapped):
@@ -156,12 +162,20 @@ def _taken(values: Sequence[Any] | deque[Any]) -> Iterator[Any]:
         yield values.popleft()
 
 
-def _common_length(mapped: dict[Place, Sequence[Any] | deque[Any]], whole: dict[Place, Any]) -> int:
-    if not mapped:
-        given = ", ".join(f"{place}={type(value).__name__}" for place, value in whole.items()) or "nothing"
-        raise NothingToMap(
-            f"map() needs at least one iterable to map over, such as a list, and was given {given}"
+def _kind(given: Any) -> str:
+    """Return what an argument is, for messages: ``unmapped(list)``, ``TaskFuture of int``."""
+    if isinstance(given, Annotation):
+        return f"{type(given).__name__}({_kind(given.value)})"
+    if isinstance(given, Future):
+        return (
+            f"{type(given).__name__} of {type(given.current_state().result(raise_on_failure=False)).__name__}"
         )
+    if isinstance(given, State):
+        return f"State of {type(given.result(raise_on_failure=False)).__name__}"
+    return type(given).__name__
+
+
+def _common_length(mapped: dict[Place, Sequence[Any] | deque[Any]]) -> int:
     lengths = {place: len(values) for place, values in mapped.items()}
     if len(set(lengths.values())) > 1:
         raise MappingLengthMismatch(

@@ -13,7 +13,8 @@ from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.task_run_pb2 import TaskInput
 
-_MAX_STATE = 500  # characters: a chain of runs that are not ready repeats what began it
+_MAX_STATE = 500  # characters
+_NOT_READY = " did not complete: it is NotReady, since "
 _MAX_RECORDED = 10_000  # upstream ids of one run: some 400 kB of a message
 
 NOTHING_MAPPED: Mapping[str, Found] = {}
@@ -77,8 +78,7 @@ class RunInputs:
             for upstream in (*found.upstreams, *found.may_fail):
                 state = _state_of(upstream)
                 if not (state.is_completed() or (state.is_failed() and upstream not in found.upstreams)):
-                    how = shortened(str(state), _MAX_STATE)
-                    return f"{_name_of(upstream)} did not complete: it is {how}"
+                    return f"{_name_of(upstream)}{_ended(state)}"
         return ""
 
     def resolved(self, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -134,6 +134,13 @@ def as_list(wait_for: Any) -> list[Any]:
 
 def _state_of(upstream: Upstream) -> State[Any]:
     return upstream.current_state() if isinstance(upstream, Future) else upstream
+
+
+def _ended(state: State[Any]) -> str:
+    """Return how a run ended that did not complete; of one that never began, where that came from."""
+    if state.is_pending() and state.name == "NotReady" and state.message:
+        return f"{_NOT_READY}{shortened(state.message.rpartition(_NOT_READY)[2], _MAX_STATE)}"
+    return f" did not complete: it is {shortened(str(state), _MAX_STATE)}"
 
 
 def _result_of(upstream: Upstream) -> Any:

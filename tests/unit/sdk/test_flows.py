@@ -43,6 +43,8 @@ def test_with_options_changes_what_is_given_and_keeps_the_rest(option: str) -> N
         ({"retries": -1}, ValueError, "retries of the flow 'nightly' is -1"),
         ({"retry_delay_seconds": -1}, ValueError, "retry_delay_seconds"),
         ({"version": 2}, TypeError, "version of the flow 'nightly' is 2"),
+        ({"description": 2}, TypeError, "description of the flow 'nightly' is 2"),
+        ({"validate_parameters": "no"}, TypeError, "validate_parameters of the flow 'nightly' is 'no'"),
     ],
 )
 def test_a_wrong_option_is_said_at_the_definition(

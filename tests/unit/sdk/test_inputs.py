@@ -196,6 +196,19 @@ def test_what_did_not_complete_is_named() -> None:
     assert "the upstream state" in RunInputs({}, [Failed()]).failure()
 
 
+def test_of_runs_that_were_not_ready_the_first_that_failed_is_named() -> None:
+    upstream: TaskFuture[Any] = TaskFuture("f", "load-0", Nothing())  # type: ignore[arg-type]
+    upstream.settle(Failed(message="it's bad"))
+    for number in range(40):
+        why = RunInputs({"x": upstream}, None).failure()
+        upstream = TaskFuture("f", f"next-{number}", Nothing())  # type: ignore[arg-type]
+        upstream.settle(Pending(name="NotReady", message=why))
+    assert RunInputs({"x": upstream}, None).failure() == (
+        "the upstream task run 'next-39' did not complete: it is NotReady, since "
+        "the upstream task run 'load-0' did not complete: it is Failed(\"it's bad\")"
+    )
+
+
 def test_no_inputs_are_false() -> None:
     assert not RunInputs({"x": 1}, None)
     assert not RunInputs({}, [])

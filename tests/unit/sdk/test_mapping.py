@@ -63,8 +63,8 @@ def test_lists_of_different_lengths_are_named() -> None:
 def test_nothing_to_map_over_says_what_was_given() -> None:
     with pytest.raises(NothingToMap, match="was given x=int, y=str"):
         calls(add, 1, "text")
-    with pytest.raises(NothingToMap, match="x=list"):
-        calls(add, unmapped([1]))
+    with pytest.raises(NothingToMap, match=r"x=unmapped\(list\), y=State of int$"):
+        calls(add, unmapped([1]), Completed(5))
 
 
 def test_a_failed_run_s_result_cannot_be_mapped_over() -> None:

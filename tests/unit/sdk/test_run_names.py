@@ -27,6 +27,8 @@ def test_a_template_names_parameters() -> None:
         ),
         ("load {}", "names ''"),
         ("load {path", "is no template: expected '}' before end of string; write {{ and }} for braces"),
+        ("load {path!z}", "is no template: Unknown conversion specifier z"),
+        ("", "is ''; a name must have 1 to 255 characters"),
     ],
 )
 def test_a_bad_template_is_said_at_the_definition(template: str, why: str) -> None:
@@ -39,6 +41,12 @@ def test_a_bad_template_is_said_at_the_definition(template: str, why: str) -> No
 def test_a_name_that_is_neither_template_nor_function_is_said() -> None:
     with pytest.raises(TypeError, match="task_run_name of the task 'load' is 5; it must be a template"):
         task(task_run_name=5)(load)  # type: ignore[call-overload]
+
+
+def test_a_function_that_needs_arguments_is_said_at_the_definition() -> None:
+    with pytest.raises(TypeError, match=r"cannot be called without arguments: missing a required .*'path'"):
+        task(task_run_name=load)(load)
+    assert callable(task(task_run_name=lambda suffix="x": suffix)(load).task_run_name)
 
 
 def test_with_options_changes_and_keeps_the_name() -> None:
