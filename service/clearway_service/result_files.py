@@ -130,13 +130,13 @@ class ResultFiles:
 
 def _append(part: Path, offset: int, chunk: bytes) -> int:
     """Write a piece at its place; return how many bytes there are now."""
+    received = part.stat().st_size if part.exists() else 0
+    if offset > received:
+        raise InvalidArgumentError(
+            f"offset is {offset:,}, and {received:,} bytes were received; go on from there", "offset"
+        )
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
     with os.fdopen(os.open(part, flags, 0o600), "r+b", buffering=0) as file:
-        received = os.fstat(file.fileno()).st_size
-        if offset > received:
-            raise InvalidArgumentError(
-                f"offset is {offset:,}, and {received:,} bytes were received; go on from there", "offset"
-            )
         file.seek(offset)
         view = memoryview(chunk)
         while view:

@@ -20,10 +20,10 @@ from support.client import Client
 from support.database import Contents, contents
 from support.proposals import COMPLETED, PENDING, RUNNING, create_flow, create_task, new_id, with_key
 from support.server import Server
-from support.wrong import ids, limits, pages, specs, states
+from support.wrong import ids, limits, pages, results, specs, states
 from support.wrong.cases import Case, World
 
-CASES = [*ids.CASES, *limits.CASES, *pages.CASES, *states.CASES, *specs.CASES]
+CASES = [*ids.CASES, *limits.CASES, *pages.CASES, *results.CASES, *states.CASES, *specs.CASES]
 
 
 def _place(case: Case) -> tuple[str, str]:

@@ -1,0 +1,93 @@
+"""Wrong requests about results."""
+
+from __future__ import annotations
+
+from grpc import StatusCode
+
+from clearway.v1.result_pb2 import (
+    DownloadResultRequest,
+    DropUnusedResultsRequest,
+    ListUnusedResultsRequest,
+    UploadResultRequest,
+)
+from support.wrong.cases import UNKNOWN, WRONG_DURATIONS, WRONG_IDS, Case, wrong
+
+DIGEST = "0" * 64
+_NO_DIGESTS = [("", "is ''"), ("0" * 63, "64 lower-case"), ("A" * 64, "64 lower-case"), (DIGEST + "0", "64")]
+
+CASES = [
+    *wrong(
+        "UploadResult",
+        "upload_id",
+        lambda _, id_: UploadResultRequest(upload_id=id_, sha256=DIGEST),
+        WRONG_IDS,
+    ),
+    *wrong(
+        "UploadResult",
+        "sha256",
+        lambda _, digest: UploadResultRequest(upload_id=UNKNOWN, sha256=digest),
+        _NO_DIGESTS,
+    ),
+    *wrong(
+        "UploadResult",
+        "size",
+        lambda _, size: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=size),
+        [(-1, "-1"), (2**40, str(2**40))],
+    ),
+    *wrong(
+        "UploadResult",
+        "offset",
+        lambda _, offset: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=9, offset=offset),
+        [(-1, "-1"), (5, "0 bytes were received")],
+    ),
+    *wrong(
+        "UploadResult",
+        "chunk",
+        lambda _, chunk: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=1, chunk=chunk),
+        [(b"xx", "ends at 2"), (bytes(4 * 1024 * 1024 + 1), "4,194,304 bytes at most")],
+    ),
+    *wrong(
+        "DownloadResult",
+        "location",
+        lambda _, location: DownloadResultRequest(location=location),
+        [("", "is ''"), ("/etc/passwd", "/etc/passwd"), ("service://../x", "64 lower-case")],
+    ),
+    *wrong(
+        "DownloadResult",
+        "offset",
+        lambda _, offset: DownloadResultRequest(location=f"service://{DIGEST}", offset=offset),
+        [(-1, "-1")],
+    ),
+    *wrong(
+        "DownloadResult",
+        "max_bytes",
+        lambda _, length: DownloadResultRequest(location=f"service://{DIGEST}", max_bytes=length),
+        [(-1, "-1"), (2**23, str(2**23))],
+    ),
+    Case(
+        "DownloadResult",
+        lambda _: DownloadResultRequest(location=f"service://{DIGEST}"),
+        "location",
+        "there is no result",
+        StatusCode.NOT_FOUND,
+        "RESULT_NOT_FOUND",
+    ),
+    *wrong(
+        "ListUnusedResults",
+        "limit",
+        lambda _, limit: ListUnusedResultsRequest(limit=limit),
+        [(-1, "-1"), (10_001, "10001")],
+    ),
+    *wrong(
+        "ListUnusedResults",
+        "older_than",
+        lambda _, age: ListUnusedResultsRequest(older_than=age),
+        WRONG_DURATIONS,
+    ),
+    *wrong(
+        "DropUnusedResults",
+        "state_ids",
+        lambda _, ids: DropUnusedResultsRequest(state_ids=ids),
+        [([], "not set"), (["not-an-id"], "not-an-id"), ([UNKNOWN] * 10_001, "10001")],
+    ),
+]
