@@ -28,7 +28,11 @@ def test_a_program_in_the_documents_runs(
 
 
 def test_there_are_programs_in_the_documents() -> None:
-    assert {program.name.partition(":")[0] for program in PROGRAMS} >= {"README.md", "docs/testing.md"}
+    assert {program.name.partition(":")[0] for program in PROGRAMS} >= {
+        "README.md",
+        "docs/tasks.md",
+        "docs/testing.md",
+    }
 
 
 def test_a_block_is_read_with_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
