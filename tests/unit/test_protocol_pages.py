@@ -1,0 +1,98 @@
+"""The pages about the protocol name what it has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import DescriptorPool
+
+from support.documents import ROOT
+
+PAGES = ["docs/protocol.md", "docs/operations.md"]
+PACKAGE = "clearway.v1."
+
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`([^`\n]+)`")
+_NAME = re.compile(r"[A-Z][a-zA-Z]*[a-z][a-zA-Z]*(\.[a-z_]+)*")
+_VALUE = re.compile(r"(ERROR_REASON|ABORT_REASON|STATE_TYPE|WAIT_CAUSE|FEATURE)_[A-Z_]+")
+_STATE_NAMES = {"Retrying", "Cached", "AwaitingRetry", "Rerunning"}
+_METHOD = re.compile(r"clearway\.v1\.Orchestrator[/.](\w+)")
+
+
+@pytest.fixture(scope="module")
+def pool() -> DescriptorPool:
+    found = DescriptorPool()
+    image = FileDescriptorSet.FromString((ROOT / "protos/released.binpb").read_bytes())
+    for file in image.file:
+        found.Add(file)  # type: ignore[no-untyped-call]
+    return found
+
+
+@pytest.fixture(scope="module")
+def methods(pool: DescriptorPool) -> set[str]:
+    service = pool.FindServiceByName(PACKAGE + "Orchestrator")
+    return {method.name for method in service.methods}
+
+
+def names_in(page: str) -> Iterator[str]:
+    """Yield what stands in backticks within the text of a page."""
+    text = _FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    yield from _CODE.findall(text)
+
+
+def is_there(pool: DescriptorPool, name: str) -> bool:
+    """Return whether a message, or a field of one by its path, is in the protocol."""
+    first, *path = name.split(".")
+    try:
+        message: Descriptor | None = pool.FindMessageTypeByName(PACKAGE + first)
+    except KeyError:
+        return False
+    for part in path:
+        field: FieldDescriptor | None = message.fields_by_name.get(part) if message else None
+        if field is None and not (message and part in message.oneofs_by_name):
+            return False
+        message = field.message_type if field else None
+    return True
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_messages_fields_and_rpcs_that_a_page_names_are_there(
+    page: str, pool: DescriptorPool, methods: set[str]
+) -> None:
+    named = {name for name in names_in(page) if _NAME.fullmatch(name)} - _STATE_NAMES
+    assert named
+    assert [name for name in sorted(named) if name not in methods and not is_there(pool, name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_enum_values_that_a_page_names_are_there(page: str, pool: DescriptorPool) -> None:
+    enums = ("ErrorReason", "AbortReason", "StateType", "WaitCause", "Feature")
+    known = {value.name for enum in enums for value in pool.FindEnumTypeByName(PACKAGE + enum).values}
+    named = {found.group() for found in _VALUE.finditer((ROOT / page).read_text(encoding="utf-8"))}
+    assert named <= known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_methods_in_the_commands_of_a_page_are_there(page: str, methods: set[str]) -> None:
+    assert set(_METHOD.findall((ROOT / page).read_text(encoding="utf-8"))) <= methods
+
+
+def test_the_page_about_the_protocol_names_each_error_reason_and_says_how_to_stream(
+    pool: DescriptorPool,
+) -> None:
+    text = (ROOT / "docs/protocol.md").read_text(encoding="utf-8")
+    reasons = {value.name for value in pool.FindEnumTypeByName(PACKAGE + "ErrorReason").values}
+    assert reasons - {"ERROR_REASON_UNSPECIFIED"} <= set(_CODE.findall(text))
+    fields = pool.FindMessageTypeByName(PACKAGE + "ProposeRequest").fields
+    assert [field.name for field in fields if field.name not in text] == []
+
+
+def test_a_name_that_is_not_there_is_found(pool: DescriptorPool) -> None:
+    assert is_there(pool, "Decision.wait.queued")
+    assert not is_there(pool, "Decision.wait.quiet")
+    assert not is_there(pool, "Decided")
+    assert not is_there(pool, "Decision.proposal_id.length")
