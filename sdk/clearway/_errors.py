@@ -110,6 +110,7 @@ def _why(details: str) -> str:
         ("DNS resolution failed", "its name cannot be resolved"),
         ("errors resolving", "its name cannot be resolved"),
         ("Failed parsing HTTP/2", "what answers there does not speak gRPC"),
+        ("before receiving SETTINGS", "what is there does not answer as a gRPC server does"),
         ("Deadline Exceeded", "it did not answer in time"),
         ("Socket closed", "it closed the connection"),
     ):

@@ -154,8 +154,10 @@ def _set_up() -> None:
         ours = logging.getLogger("clearway")
         if ours.level == logging.NOTSET:
             ours.setLevel(get_settings().logging_level)
-        if not ours.handlers:
-            ours.addHandler(_TerminalHandler())
+        # The embedded engine warns of this program's runs: it is shown like the rest.
+        for shown in (ours, logging.getLogger("clearway_service")):
+            if not shown.handlers:
+                shown.addHandler(_TerminalHandler())
         to_service = _ServiceHandler()
         for name in (FLOW_RUN_LOGGER, TASK_RUN_LOGGER):
             logging.getLogger(name).addHandler(to_service)
