@@ -103,6 +103,17 @@ def test_lines_are_shown_with_the_runs_name(
     assert second.endswith(" | ERROR   | Task run 'load-0' - oh no")
 
 
+def test_what_the_embedded_engine_warns_of_is_shown_like_the_rest(
+    capsys: pytest.CaptureFixture[str], no_other_handlers: Callable[[], None]
+) -> None:
+    no_other_handlers()
+    run_logger(create_flow_run(connect()), "", "brisk-otter").info("hello")
+    logging.getLogger("clearway_service.leases").warning("it is late")
+    hello, warned = capsys.readouterr().err.splitlines()
+    assert hello.endswith(" | INFO    | Flow run 'brisk-otter' - hello")
+    assert warned.endswith(" | WARNING | clearway_service.leases - it is late")
+
+
 def test_lines_are_left_to_the_users_own_handlers(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
