@@ -74,7 +74,7 @@ class FlowRunDocument(_RunDocument):
 
 
 class TaskRunDocument(_RunDocument):
-    """A task run; ``inputs`` has, by parameter, the task runs whose results it was given."""
+    """A task run; ``task_inputs`` has, by parameter, the task runs whose results it was given."""
 
     flow_run_id: str
     task_key: str
@@ -82,7 +82,7 @@ class TaskRunDocument(_RunDocument):
     task_version: str | None
     retry_delays_seconds: list[float]
     retry_jitter_factor: float
-    inputs: dict[str, list[str]]
+    task_inputs: dict[str, list[str]]
     tracks_subflow: bool
 
 
@@ -140,7 +140,7 @@ def task_run(message: task_run_pb2.TaskRun) -> TaskRunDocument:
         "task_version": message.task_version or None,
         "retry_delays_seconds": [_times.seconds(delay) for delay in message.retry_delays],
         "retry_jitter_factor": message.retry_jitter_factor,
-        "inputs": {given.parameter: list(given.task_run_ids) for given in message.inputs},
+        "task_inputs": {given.parameter: list(given.task_run_ids) for given in message.inputs},
         "tracks_subflow": message.tracks_subflow,
     }
 

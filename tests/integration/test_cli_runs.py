@@ -43,7 +43,7 @@ def test_the_runs_of_a_flow_are_listed_and_inspected() -> None:
     assert {run["flow_run_id"] for run in task_runs} == {flow_run["id"]}
     failed, cached, _, first = task_runs
     assert cached["state"]["cache_key"] == "load-1"
-    assert failed["inputs"] == {"given": [first["id"]]}
+    assert failed["task_inputs"] == {"given": [first["id"]]}
     assert (failed["run_count"], failed["retries"], failed["task_version"]) == (2, 1, "3")
     _task_run_for_people(failed)
 

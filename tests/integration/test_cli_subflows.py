@@ -26,7 +26,7 @@ def test_the_tracking_run_and_the_subflow_lead_to_each_other() -> None:
     subflow, runs = last_flow_run("child"), task_runs("parent")
     tracking = json.loads(answer("task-run", "inspect", runs["child-0"].id, "-o", "json"))
     assert tracking["state"]["child_flow_run_id"] == subflow.id
-    assert tracking["inputs"] == {"given": [runs["rows-0"].id]}
+    assert tracking["task_inputs"] == {"given": [runs["rows-0"].id]}
     shown = answer("task-run", "inspect", tracking["id"])
     assert ["Subflow", "run", subflow.id] in [line.split() for line in shown.splitlines()]
     inspected = json.loads(answer("flow-run", "inspect", subflow.id, "-o", "json"))

@@ -62,7 +62,7 @@ def test_a_task_run() -> None:
         "retries": 2,
         "retry_delays_seconds": [0.5, 2.0],
         "retry_jitter_factor": 0.25,
-        "inputs": {"x": ["u"]},
+        "task_inputs": {"x": ["u"]},
         "tracks_subflow": False,
         "state": STATE_DOCUMENT,
         "run_count": 1,
