@@ -7,6 +7,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, NoReturn, cast
 
 import grpc.aio
@@ -85,6 +86,13 @@ def _going_down() -> ShuttingDownError:
     return ShuttingDownError("the service is going down; connect again when it is back")
 
 
+def _age(settings: ServiceSettings) -> list[tuple[str, int]]:
+    """Return the options by which connections that are old enough are closed, their streams after a grace."""
+    age = settings.max_connection_age // timedelta(milliseconds=1)
+    grace = settings.shutdown_grace // timedelta(milliseconds=1)
+    return [("grpc.max_connection_age_ms", age), ("grpc.max_connection_age_grace_ms", grace)] if age else []
+
+
 @contextlib.asynccontextmanager
 async def serving(engine: Engine) -> AsyncIterator[int]:
     """Serve ``engine`` on the host and port of its settings; yield the port, and drain in the end.
@@ -107,6 +115,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             # Clients are welcome to look each second whether the server is there; sooner is abuse.
             ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
             ("grpc.keepalive_permit_without_calls", 1),
+            *_age(settings),
         ],
     )
     servicer = Servicer(engine)

@@ -34,6 +34,8 @@ class ServiceSettings:
         max_slot_wait: How long a unary caller may wait in the queue. ``CLEARWAY_MAX_SLOT_WAIT_SECONDS``.
         shutdown_grace: How long calls in flight may take when the server is told to stop.
             ``CLEARWAY_SHUTDOWN_GRACE_SECONDS``.
+        max_connection_age: How old a connection may be before its client is asked to open another, which lets
+            load balancers spread clients anew; 0 for any age. ``CLEARWAY_MAX_CONNECTION_AGE_SECONDS``.
         max_message_bytes: The largest message taken. ``CLEARWAY_MAX_MESSAGE_BYTES``.
         max_result_bytes: The largest result that the service's own storage takes.
             ``CLEARWAY_MAX_RESULT_BYTES``.
@@ -51,6 +53,7 @@ class ServiceSettings:
     slot_retry_after: timedelta = timedelta(seconds=30)
     max_slot_wait: timedelta = timedelta(hours=1)
     shutdown_grace: timedelta = timedelta(seconds=10)
+    max_connection_age: timedelta = timedelta(0)
     max_message_bytes: int = 16 * 1024 * 1024
     max_result_bytes: int = 1024 * 1024 * 1024
     max_result_storage_bytes: int = 0
@@ -59,7 +62,13 @@ class ServiceSettings:
     def __post_init__(self) -> None:
         _require(0 <= self.port <= MAX_PORT, "port", self.port, f"a number from 0 to {MAX_PORT}")
         _require(self.lease >= timedelta(seconds=1), "lease", self.lease, "1 second or more")
-        for name in ("broken_stream_grace", "slot_retry_after", "max_slot_wait", "shutdown_grace"):
+        for name in (
+            "broken_stream_grace",
+            "slot_retry_after",
+            "max_slot_wait",
+            "shutdown_grace",
+            "max_connection_age",
+        ):
             value: timedelta = getattr(self, name)
             _require(value >= timedelta(0), name, value, "0 seconds or more")
         _require(
@@ -98,6 +107,9 @@ class ServiceSettings:
             ),
             max_slot_wait=_seconds(environment, "CLEARWAY_MAX_SLOT_WAIT_SECONDS", defaults.max_slot_wait),
             shutdown_grace=_seconds(environment, "CLEARWAY_SHUTDOWN_GRACE_SECONDS", defaults.shutdown_grace),
+            max_connection_age=_seconds(
+                environment, "CLEARWAY_MAX_CONNECTION_AGE_SECONDS", defaults.max_connection_age
+            ),
             max_message_bytes=_integer(environment, "CLEARWAY_MAX_MESSAGE_BYTES", defaults.max_message_bytes),
             max_result_bytes=_integer(environment, "CLEARWAY_MAX_RESULT_BYTES", defaults.max_result_bytes),
             max_result_storage_bytes=_integer(
