@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from conformance.reading import ScenarioError, parse, read, read_all
+from conformance.matching import MATCHERS
+from conformance.reading import _KEYS, NEEDS, ScenarioError, parse, read, read_all
 
 GET = {"call": "GetTaskRun", "request": {"id": "${id.run}"}}
 
@@ -89,3 +90,14 @@ def test_two_scenarios_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
     with pytest.raises(ScenarioError, match=r"b\.json: 'A run' is the name of a scenario of a\.json too"):
         read_all(tmp_path)
+
+
+def test_the_document_names_every_step_matcher_and_need() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
+    for name in (*_KEYS, *MATCHERS):
+        assert f'`{{"{name}": ' in document
+    for keys in _KEYS.values():
+        for key in keys:
+            assert f"`{key}`" in document
+    for need, what in NEEDS.items():
+        assert f"| `{need}` | {what} |" in document
