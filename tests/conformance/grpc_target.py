@@ -85,6 +85,8 @@ class StartedTarget(ServerTarget):
     def __init__(self, command: str) -> None:
         self._command = shlex.split(command)
         self._port = "0"
+        # A channel that is closed ends its streams itself, before they see that the server has died.
+        self._clients_before: list[Client] = []
         self._start(time.time())
 
     def _start(self, now: float) -> None:
@@ -118,7 +120,7 @@ class StartedTarget(ServerTarget):
         """Kill the server, and start it again by the clock that it had."""
         now = self.call("GetServerInfo", GetServerInfoRequest()).result(DEADLINE_SECONDS).now
         self._kill()
-        self._client.close()
+        self._clients_before.append(self._client)
         self._start(now.seconds + now.nanos / 1e9)
 
     def _kill(self) -> None:
@@ -131,6 +133,8 @@ class StartedTarget(ServerTarget):
     def close(self) -> None:
         """Leave, and kill the server."""
         super().close()
+        for client in self._clients_before:
+            client.close()
         self._kill()
 
 
