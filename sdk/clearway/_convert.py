@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from clearway._texts import encodable
 from clearway.results import StoredResult
 from clearway.states import NO_DETAILS, State, StateDetails, StateType
 from clearway.v1 import state_pb2
@@ -69,8 +70,8 @@ def state_to_proto(state: State[Any], data: state_pb2.Data | None = None) -> sta
     kind = state.type
     message = state_pb2.State(
         type=state_pb2.StateType.ValueType(kind),
-        name="" if state.name == kind.default_name else state.name,
-        message=state.message,
+        name="" if state.name == kind.default_name else encodable(state.name),
+        message=encodable(state.message),
     )
     if data is not None:
         message.data.CopyFrom(data)

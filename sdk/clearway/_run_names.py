@@ -7,6 +7,8 @@ import string
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from clearway._texts import encodable
+
 if TYPE_CHECKING:
     from clearway._signature import CallSignature
 
@@ -89,6 +91,7 @@ def make_run_name(option: str, owner: str, made_by: RunName, parameters: Mapping
     name: object = made_by.format(**parameters) if isinstance(made_by, str) else made_by()
     if not isinstance(name, str):
         raise TypeError(f"{option} of {owner} returned {name!r}; it must return a string")
+    name = encodable(name)
     if not 1 <= len(name) <= _MAX_NAME:
         shown = f": {name[:_SHOWN]!r}..." if name else ""
         raise ValueError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamS
 from clearway._hooks import FlowHook, FlowHooks
 from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
+    check_not_async_generator,
     checked_delay,
     checked_description,
     checked_flag,
@@ -96,6 +97,7 @@ class Flow(FlowHooks, Generic[P, R]):
         """
         if not callable(fn):
             raise TypeError(f"@flow makes a flow of a function, and was given {fn!r}")
+        check_not_async_generator("flow", fn)
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name: str = checked_name(

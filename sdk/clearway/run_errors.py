@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from clearway._texts import encodable
 from clearway._tracebacks import folded
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _report(error: BaseException, depth: int, longest: int, members: int, seen: 
         shown = [each for each in error.exceptions if id(each) not in seen][:members]
         inner = tuple(_report(each, depth - 1, longest // 2, members, seen) for each in shown)
     return RunError(
-        type=_clean(f"{kind.__module__}.{kind.__qualname__}")[:_MAX_TYPE],
+        type=encodable(f"{kind.__module__}.{kind.__qualname__}")[:_MAX_TYPE],
         message=_cut(message_of(error), min(_MAX_MESSAGE, longest)),
         stack_trace=_cut("".join(traceback.format_tb(error.__traceback__)), longest, middle=True),
         cause=cause,
@@ -122,18 +123,13 @@ def message_of(error: BaseException) -> str:
 
 
 def _cut(text: str, length: int, *, middle: bool = False) -> str:
-    text = _clean(text)
+    text = encodable(text)
     if len(text) <= length:
         return text
     sign = f"\n  ... {len(text) - length:,} characters left out ...\n" if middle else "..."
     room = max(0, length - len(sign))
     head = room // 3 if middle else room
     return text[:head] + sign + (text[len(text) - (room - head) :] if middle else "")
-
-
-def _clean(text: str) -> str:
-    """Return a text that UTF-8 can hold: what a broken file name puts into one cannot be sent."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _lines(error: RunError) -> Iterator[str]:

@@ -13,6 +13,7 @@ from clearway._definitions import note_task
 from clearway._hooks import TaskHook, TaskHooks
 from clearway._keeping import ResultStorage, checked_keeping
 from clearway._options import (
+    check_not_async_generator,
     checked_choice,
     checked_description,
     checked_expiration,
@@ -34,6 +35,7 @@ from clearway._retries import (
 from clearway._run_names import RunName, checked_run_name
 from clearway._signature import CallSignature
 from clearway._task_calls import TaskCalls
+from clearway._texts import encodable
 from clearway.context import TaskRunContext, checked_tags, refreshes_cache
 
 if TYPE_CHECKING:
@@ -118,6 +120,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         fn, self._binding = unwrapped(fn)
         if not callable(fn):
             raise TypeError(f"@task makes a task of a function, and was given {fn!r}")
+        check_not_async_generator("task", fn)
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name: str = checked_name(
@@ -259,7 +262,7 @@ class Task(TaskCalls[P, R], TaskHooks):
                 f"cache_key_fn of the task {self.name!r} returned a key of {len(key):,} characters; "
                 f"it may have {_MAX_KEY:,} at most, so return a hash of what it is made of"
             )
-        return key
+        return encodable(key)
 
     def __repr__(self) -> str:
         return f"<Task {self.name!r}>"

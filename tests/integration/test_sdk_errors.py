@@ -137,3 +137,19 @@ def test_an_exception_that_cannot_be_pickled_is_told_all_the_same() -> None:
         state = client.read_task_run(main()).state
     with pytest.raises(FailedRun, match="ValueError: has a lock"):
         state.result()
+
+
+def test_a_message_that_is_no_utf_8_is_escaped_and_the_exception_is_as_it_was() -> None:
+    @task
+    def load() -> None:
+        raise ValueError("caf\udce9 is no menu")
+
+    @flow
+    def reading() -> str:
+        state = load(return_state=True)
+        return str(state.result(raise_on_failure=False))
+
+    assert reading() == "caf\udce9 is no menu"
+    state = task_runs("reading")["load-0"].state
+    assert state is not None
+    assert state.message.endswith(r"ValueError: caf\udce9 is no menu")

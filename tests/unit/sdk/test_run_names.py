@@ -66,3 +66,7 @@ def test_with_options_changes_and_keeps_the_name() -> None:
 def test_a_name_that_is_no_name_is_said(made_by: Any, error: type[Exception], why: str) -> None:
     with pytest.raises(error, match=re.escape(why)):
         make_run_name("name", "it", made_by, {"x": "a"})
+
+
+def test_a_name_that_is_no_utf_8_is_escaped() -> None:
+    assert make_run_name("name", "it", "load {x}", {"x": "caf\udce9"}) == r"load caf\udce9"

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from clearway import State, Task, task
+from clearway import State, Task, flow, task
 from clearway.context import TaskRunContext
 from clearway.exceptions import MissingContext, ParameterBindError, ReservedArgument
 
@@ -142,6 +142,15 @@ def test_a_wrong_option_is_said_at_the_definition(
         add.with_options(**options)
 
 
+def test_an_async_generator_makes_no_task() -> None:
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+
+    for make in (task, flow):
+        with pytest.raises(TypeError, match=r"is an async generator function, .* return a list"):
+            make(numbers)
+
+
 def test_something_that_cannot_be_called_makes_no_task() -> None:
     with pytest.raises(TypeError, match="was given 5"):
         task(5)  # type: ignore[call-overload]
@@ -162,7 +171,9 @@ def test_a_task_outside_a_flow_says_to_use_fn() -> None:
             call()
 
 
-@pytest.mark.parametrize(("key", "expected"), [("k", "k"), (None, ""), ("x" * 1_024, "x" * 1_024)])
+@pytest.mark.parametrize(
+    ("key", "expected"), [("k", "k"), (None, ""), ("x" * 1_024, "x" * 1_024), ("caf\udce9", r"caf\udce9")]
+)
 def test_a_cache_key_is_a_string_or_nothing(key: str | None, expected: str) -> None:
     assert add.checked_cache_key(key) == expected
 
