@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+from clearway._texts import encodable
+
 _MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
 _MAX_VERSION = 255
 _MAX_RETRIES = 10_000
@@ -32,7 +34,7 @@ def checked_name(kind: str, name: object) -> str:
 
     Raises:
         TypeError: It is no string.
-        ValueError: It is empty or too long.
+        ValueError: It is empty, too long, or not to be written as UTF-8.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a {kind} is {name!r}; it must be a string")
@@ -40,6 +42,8 @@ def checked_name(kind: str, name: object) -> str:
         raise ValueError(
             f"the name of a {kind} has {len(name)} characters; it must have 1 to {_MAX_NAME}: {name!r}"
         )
+    if encodable(name) != name:
+        raise ValueError(f"the name of a {kind} is {name!r}, which UTF-8 cannot hold; write it in Unicode")
     return name
 
 

@@ -96,6 +96,7 @@ def test_the_task_key_is_of_name_qualified_name_and_tags() -> None:
     [
         ({"name": ""}, ValueError, "1 to 200"),
         ({"name": "x" * 201}, ValueError, "201 characters"),
+        ({"name": "caf\udce9"}, ValueError, "UTF-8 cannot hold"),
         ({"name": 3}, TypeError, "name of a task is 3"),
         ({"retries": -1}, ValueError, "retries of the task 'add' is -1"),
         ({"retries": 10_001}, ValueError, "10,000"),
