@@ -11,11 +11,14 @@ import importlib
 import sqlite3
 import sys
 import tempfile
+import threading
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 from clearway import flow, task, unmapped
+
+parser = threading.Lock()  # CPython's own cannot be used by several threads at once (gh-106905)
 
 
 @task
@@ -29,7 +32,9 @@ def extract(package: str) -> list[str]:
 def transform(path: str, ignored: list[str]) -> list[str]:
     """Return the modules that a file imports."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(Path(path).read_bytes())):
+    with parser:
+        tree = ast.parse(Path(path).read_bytes())
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -213,6 +213,12 @@ def test_map_with_an_unmapped_iterable() -> None:
 
     assert [state.result() for state in sum_it([4, 5, 6], unmapped([1, 2, 3]))] == [10, 11, 12]
 
+    @flow
+    def annotated(numbers: list[int], static_iterable: list[int]) -> Any:
+        return sum_plus.map(numbers, static_iterable)
+
+    assert [state.result() for state in annotated(["4"], unmapped(("1", 2)))] == [7]  # type: ignore[list-item]
+
 
 def test_async_tasks() -> None:
     printed: list[Any] = []

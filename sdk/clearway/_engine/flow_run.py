@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._annotations import unmapped
 from clearway._clock import now
 from clearway._convert import timestamp_from_proto
 from clearway._engine import progress
@@ -101,11 +102,11 @@ class FlowRun:
         Raises:
             MissingResult: A result cannot be read.
         """
-        self._parameters = self.inputs.resolved(self._parameters)
+        self._parameters = self.inputs.resolved(self._parameters, keep_unmapped=True)
         if self._parameters and self.flow.should_validate_parameters:
             try:
                 with unshielded():
-                    self._parameters = self.flow.validate_parameters(self._parameters)
+                    self._parameters = _validated(self.flow, self._parameters)
             except Exception as error:  # noqa: BLE001 - validators are a user's code too
                 self.wrong_parameters = error
 
@@ -370,3 +371,15 @@ class FlowRun:
         from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
 
         return run_logger(self.run_id, "", self.name)
+
+
+def _validated(flow: Flow[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as annotations want them; what is ``unmapped`` is checked within, and stays so."""
+    kept = {name for name, value in parameters.items() if isinstance(value, unmapped)}
+    if not kept:
+        return flow.validate_parameters(parameters)
+    bare = {name: value.value if name in kept else value for name, value in parameters.items()}
+    return {
+        name: unmapped(value) if name in kept else value
+        for name, value in flow.validate_parameters(bare).items()
+    }

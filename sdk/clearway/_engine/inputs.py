@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
-from clearway._annotations import Annotation, allow_failure, quote
+from clearway._annotations import Annotation, allow_failure, quote, unmapped
 from clearway._engine.origins import NO_ORIGINS, ResultOrigins
 from clearway.futures import Future
 from clearway.states import State
@@ -106,22 +106,26 @@ def _fields(value: object) -> dict[str, object]:
     return {name: getattr(value, name) for name in kind.__dataclass_fields__ if hasattr(value, name)}
 
 
-def replace_upstreams(value: Any, result_of: Callable[[Upstream], Any], *, unwrap: bool = True) -> Any:
+def replace_upstreams(
+    value: Any, result_of: Callable[[Upstream], Any], *, unwrap: bool = True, keep_unmapped: bool = False
+) -> Any:
     """Return ``value`` with its futures and states replaced; containers that held one are copied.
 
     Args:
         value: An argument, or what a function returned.
         result_of: Gives what takes the place of a future or state.
         unwrap: Take annotations off; otherwise they, and what is in them, are left alone.
+        keep_unmapped: Leave ``unmapped`` on: a flow may hand it on to a ``map``.
     """
-    return _Replacing(result_of, unwrap).replaced(value)
+    return _Replacing(result_of, unwrap, keep_unmapped).replaced(value)
 
 
 class _Replacing:
-    __slots__ = ("_path", "_result_of", "_unwrap")
+    __slots__ = ("_keep_unmapped", "_path", "_result_of", "_unwrap")
 
-    def __init__(self, result_of: Callable[[Upstream], Any], unwrap: bool) -> None:
+    def __init__(self, result_of: Callable[[Upstream], Any], unwrap: bool, keep_unmapped: bool) -> None:
         self._result_of = result_of
+        self._keep_unmapped = keep_unmapped
         self._unwrap = unwrap
         self._path: set[int] = set()
 
@@ -145,6 +149,9 @@ class _Replacing:
 
     def _unwrapped(self, annotated: Annotation[Any]) -> Any:
         value = annotated.value
+        if self._keep_unmapped and isinstance(annotated, unmapped):
+            inner = self.replaced(value)
+            return annotated if inner is value else annotated.rewrap(inner)
         return value if isinstance(annotated, quote) else self.replaced(value)
 
 

@@ -81,14 +81,18 @@ class RunInputs:
                     return f"{_name_of(upstream)}{_ended(state)}"
         return ""
 
-    def resolved(self, parameters: dict[str, Any]) -> dict[str, Any]:
+    def resolved(self, parameters: dict[str, Any], *, keep_unmapped: bool = False) -> dict[str, Any]:
         """Return the parameters with the results of the inputs in their place; exceptions of failed ones.
+
+        Args:
+            parameters: The arguments by parameter.
+            keep_unmapped: Leave ``unmapped`` on, which other annotations are not.
 
         Raises:
             MissingResult: A result cannot be read.
         """
         return {
-            name: replace_upstreams(value, _result_of)
+            name: replace_upstreams(value, _result_of, keep_unmapped=keep_unmapped)
             if name in self._by_parameter and self._by_parameter[name].to_resolve
             else value
             for name, value in parameters.items()
