@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from support.machine import CoreMachine
 from support.model_loading import Depths
+
+pytestmark = pytest.mark.timeout(600)  # all of it is computing, and slow where other tests compute too
 
 bounded = settings(
     max_examples=80,

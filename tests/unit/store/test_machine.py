@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from clearway_service.store import queue_loading
@@ -13,6 +14,8 @@ from support.engines import ModelEngine, Store, Turn
 from support.machine import CoreMachine
 from support.model_loading import Depths
 from support.sqlite_store import SqliteStore, contents
+
+pytestmark = pytest.mark.timeout(600)  # all of it is computing, and slow where other tests compute too
 
 
 class SqliteBesideModel(CoreMachine):
