@@ -13,6 +13,7 @@ from clearway.context import is_cancelled
 from clearway.exceptions import LostRun
 
 started = threading.Semaphore(0)
+told = threading.Event()
 _STEP = 0.01
 
 
@@ -71,6 +72,7 @@ def main_thread() -> None:
 def hold() -> None:
     say("ready")
     until_cancelled("the task that held the slot")
+    told.set()
 
 
 @task(tags=["narrow"])
@@ -84,6 +86,7 @@ def queued() -> None:
     waits: Any = follow.submit()
     for future in (held, waits):
         say(f"state: {future.wait().name}")
+    told.wait()  # its thread would end with the process
 
 
 @flow

@@ -23,7 +23,7 @@ def explanation(task_run_id: str) -> TaskRunExplanation | None:
             told = client.explain_task_run(task_run_id)
     except RunNotFound:
         return None
-    return told if "ancestor" in told.summary else None
+    return told if "own ancestor" in told.summary else None
 
 
 def test_a_run_that_is_held_up_by_its_own_ancestor_says_so() -> None:

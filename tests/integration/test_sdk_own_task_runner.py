@@ -12,6 +12,7 @@ from clearway import flow, task
 from clearway.exceptions import WorkerDied
 from clearway.task_runners import TaskCall, TaskConcurrencyType, TaskExecutor, run_call
 from integration.sdk_runs import task_runs
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -156,6 +157,7 @@ def test_an_interrupted_flow_cancels_its_calls_and_stops_the_runner() -> None:
     with pytest.raises(KeyboardInterrupt):
         blocking()
     go_on.set()
-    assert (runner.events[0], runner.events[-1]) == ("start", "stop")
+    wait_until(lambda: runner.events[-1] == "stop", "the runner's end")
+    assert runner.events[0] == "start"
     assert set(runner.events[1:-1]) == {"cancel block-0"}
     assert task_runs("blocking")["block-0"].state.name == "Crashed"

@@ -56,7 +56,8 @@ class Watch:
         self._waiters = dict(model.waiters)
         # By run as well: an id may be used for another one, which is refused or, once it waits no more, not.
         away = {(w.proposal.id, w.proposal.run_id): w.until is not None for w in model.waiters.values()}
-        away |= {(proposal.id, proposal.run_id): not proposal.queues for proposal in proposals}
+        # One that comes in this turn is there, also where it would not queue: it may have done so before.
+        away |= {(proposal.id, proposal.run_id): False for proposal in proposals}
         self._away = {which for which, is_away in away.items() if is_away}
         self._counted = {
             tag: model.holders(tag) if tag in model.limits else model.running(tag) for tag in "abc"

@@ -250,7 +250,8 @@ class Submission:
             call.watch = get_watchdog().watch(seconds, end)
         try:
             self._executor.execute(call)
-            if self.run.phase is Phase.ENDED:  # meanwhile, when nobody could stop it yet
+            # It may have been ended meanwhile, when nobody could stop it yet; or be done by now.
+            if self.run.phase is Phase.ENDED and not call.is_done:
                 self._executor.cancel(call)
         except BaseException as error:  # noqa: BLE001 - of the task runner, or an argument cannot be pickled
             call.fail(error)

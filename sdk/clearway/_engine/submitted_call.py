@@ -56,6 +56,11 @@ class SubmittedCall:
         if submission is not None:
             submission.executed(partial(_failed, error))
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody waits for the call any more."""
+        return self._submission is None
+
     def take(self) -> Submission | None:
         """Return the submission that waits for the call, once."""
         submission, self._submission = self._submission, None
