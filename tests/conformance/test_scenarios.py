@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ from conformance.playing import play
 from conformance.reading import read_all
 from conformance.steps import Scenario
 
+TESTS = Path(__file__).parents[1]
 SCENARIOS = read_all()
 ON_AN_ENGINE = [each for each in SCENARIOS if each.needs <= EngineTarget.offers]
 
@@ -28,8 +31,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineTarget]:
 def started_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartedTarget]:
     database = tmp_path_factory.mktemp("server") / "clearway.db"
     command = [sys.executable, "-m", "conformance.movable_server", "--database", str(database)]
-    with StartedTarget(shlex.join(command)) as target:
-        yield target
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
+        with StartedTarget(shlex.join(command)) as target:
+            yield target
 
 
 @pytest.mark.parametrize("scenario", ON_AN_ENGINE, ids=lambda scenario: scenario.name)

@@ -213,14 +213,19 @@ async def test_retries_of_async_tasks() -> None:
 
 
 async def test_a_task_that_is_cancelled_is_crashed_and_the_flow_goes_on() -> None:
+    begun = asyncio.Event()
+
     @task
     async def forever() -> None:
+        begun.set()
         await asyncio.Event().wait()
 
     @flow
     async def impatient() -> str:
+        waits = asyncio.ensure_future(forever())
+        await begun.wait()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(forever(), 0.05)
+            await asyncio.wait_for(waits, 0.01)
         return "done"
 
     assert await impatient() == "done"
