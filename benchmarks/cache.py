@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from benchmarks.figures import Measurement
+from benchmarks.measuring import Measurement
 from benchmarks.processes import measured
 from benchmarks.results import SIZES, copy, stored
 from benchmarks.slots import percentile

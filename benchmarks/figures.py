@@ -1,15 +1,12 @@
-"""Figures: medians over rounds that are taken in turn, and how they are printed."""
+"""Figures: what one run measured, as medians with their spread and as ratios to their bare limits."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -37,66 +34,65 @@ class Figure:
 
     @property
     def spread(self) -> str:
-        """The smallest and the largest of the rounds."""
-        return f"{_number(min(self.values))} to {_number(max(self.values))}"
+        """The smallest and the largest of the rounds; empty where there was one."""
+        if len(self.values) == 1:
+            return ""
+        return f"{number(min(self.values))} to {number(max(self.values))}"
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """Something to measure: as a ``Figure``, with what returns the value of one round."""
+class Record:
+    """What one run measured.
 
-    name: str
-    unit: str
-    measure: Callable[[], float]
-    bare: str = ""
-    more_is_better: bool = False
-    once: bool = False
-    """Whether it takes so long that the first round has to do."""
+    Attributes:
+        date: When it began.
+        machine: What it ran on.
+        rounds: How often each thing was measured, but for those that take long.
+        figures: What was measured, in order.
+    """
 
+    date: str
+    machine: str
+    rounds: int
+    figures: tuple[Figure, ...]
 
-def chosen(measurements: Iterable[Measurement], names: Iterable[str]) -> list[Measurement]:
-    """Return the measurements whose names have one of ``names`` in them, and the limits of these."""
-    measurements, names = list(measurements), list(names)
-    wanted = {each.name for each in measurements if any(name in each.name for name in names)}
-    wanted |= {each.bare for each in measurements if each.name in wanted}
-    return [each for each in measurements if each.name in wanted]
+    def figure(self, name: str) -> Figure:
+        """Return the figure called ``name``.
 
+        Raises:
+            KeyError: There is none.
+        """
+        for figure in self.figures:
+            if figure.name == name:
+                return figure
+        raise KeyError(name)
 
-def measure(measurements: Iterable[Measurement], rounds: int, console: Console) -> list[Figure]:
-    """Measure each of ``measurements`` once a round, so that a slow minute of the machine hits all alike."""
-    measurements = list(measurements)
-    values: dict[str, list[float]] = {measurement.name: [] for measurement in measurements}
-    for number in range(1, rounds + 1):
-        for measurement in measurements:
-            if measurement.once and number > 1:
-                continue
-            with console.status(f"round {number} of {rounds}: {measurement.name}"):
-                values[measurement.name].append(measurement.measure())
-    return [
-        Figure(each.name, each.unit, tuple(values[each.name]), each.bare, each.more_is_better)
-        for each in measurements
-    ]
+    def ratio(self, figure: Figure) -> float | None:
+        """Return how many times its bare limit's cost a figure is; None where it has no limit."""
+        if not figure.bare:
+            return None
+        limit = self.figure(figure.bare).median
+        return limit / figure.median if figure.more_is_better else figure.median / limit
 
-
-def report(figures: list[Figure], console: Console) -> None:
-    """Print the figures, each as a ratio to its bare limit."""
-    medians = {figure.name: figure.median for figure in figures}
-    table = Table(title="Medians; a ratio says how many times the bare limit's cost")
-    for column in ("what", "median", "unit", "lowest to highest", "ratio", "bare limit"):
-        table.add_column(column, justify="right" if column in {"median", "ratio"} else "left")
-    for figure in figures:
-        ratio = ""
-        if figure.bare:
-            limit = medians[figure.bare]
-            ratio = _number(limit / figure.median if figure.more_is_better else figure.median / limit)
-        table.add_row(figure.name, _number(figure.median), figure.unit, figure.spread, ratio, figure.bare)
-    console.print(table)
+    def chosen(self, names: Iterable[str]) -> list[Figure]:
+        """Return the figures whose names have one of ``names`` in them."""
+        names = list(names)
+        return [figure for figure in self.figures if any(name in figure.name for name in names)]
 
 
-def write(figures: list[Figure], path: Path) -> None:
-    """Write the figures as JSON."""
-    path.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+def write(record: Record, path: Path) -> None:
+    """Write a record as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(record), indent=1) + "\n", encoding="utf-8")
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits say enough
+def read(path: Path) -> Record:
+    """Read what ``write`` wrote."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    figures = (Figure(**each | {"values": tuple(each["values"])}) for each in content["figures"])
+    return Record(**content | {"figures": tuple(figures)})
+
+
+def number(value: float) -> str:
+    """Return a value with the digits that say something: three of them, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004

@@ -25,15 +25,7 @@ def measured(module: str, arguments: list[str], environment: dict[str, str]) -> 
 
     def run() -> float:
         command = [sys.executable, "-m", module, *arguments]
-        done = subprocess.run(
-            command,
-            env=variables(environment),
-            check=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        return float(done.stdout.split()[-1])
+        return float(_run(command, environment).split()[-1])
 
     return run
 
@@ -43,13 +35,19 @@ def wall(command: list[str], environment: dict[str, str]) -> Callable[[], float]
 
     def run() -> float:
         begun = time.perf_counter()
-        subprocess.run(
-            command,
-            env=variables(environment),
-            check=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        _run(command, environment)
         return time.perf_counter() - begun
 
     return run
+
+
+def _run(command: list[str], environment: dict[str, str]) -> str:
+    """Run a command and return what it printed.
+
+    Raises:
+        RuntimeError: It failed; the message has the end of what it said.
+    """
+    done = subprocess.run(command, env=variables(environment), check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    return done.stdout

@@ -43,6 +43,12 @@ def set_limit(tag: str, slots: int) -> None:
         client.create_concurrency_limit(tag=tag, concurrency_limit=slots)
 
 
+def limited(environment: dict[str, str], tag: str, slots: int) -> None:
+    """Set the limit of a tag, from a process of its own."""
+    limit = f"from benchmarks.slots import set_limit; set_limit({tag!r}, {slots})"
+    subprocess.run([sys.executable, "-c", limit], env=variables(environment), check=True)
+
+
 def handoffs(spans: list[Span]) -> list[float]:
     """Return the milliseconds from each task's end to the next one's beginning, under a limit of 1."""
     ordered = sorted(spans)
@@ -60,8 +66,7 @@ def run(
     environment: dict[str, str], tag: str, slots: int, processes: int, tasks: int, seconds: float
 ) -> list[Span]:
     """Run ``tasks`` tasks in each of several processes under one limit; return all their spans."""
-    limit = f"from benchmarks.slots import set_limit; set_limit({tag!r}, {slots})"
-    subprocess.run([sys.executable, "-c", limit], env=variables(environment), check=True)
+    limited(environment, tag, slots)
     command = [sys.executable, "-m", "benchmarks.slots", tag, str(tasks), str(seconds)]
     started = [
         subprocess.Popen(

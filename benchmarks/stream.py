@@ -1,4 +1,4 @@
-"""The service over its stream: transitions per second, and one proposal at a time."""
+"""The service over gRPC: transitions per second, and one proposal at a time, streamed and unary."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 
 import grpc.aio
 
-from benchmarks.work import endings, proposals
+from benchmarks.work import endings, proposals, unary_endings
 from clearway.v1 import flow_run_pb2, orchestrator_pb2_grpc, proposal_pb2
 
 _A_MESSAGE = 256
@@ -51,6 +51,28 @@ async def proposal_latency(address: str, times: int) -> float:
             await call.write(proposal_pb2.ProposeRequest(proposals=[proposal]))
             await call.read()
             taken.append(time.perf_counter() - begun)
+        await call.write(proposal_pb2.ProposeRequest(goodbye=True))
+        return sorted(taken)[times // 2] * 1e3
+
+
+async def unary_latency(address: str, times: int) -> float:
+    """Return the median milliseconds from one ``SetTaskRunState`` to its answer, one at a time."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        call, flow = await open_stream(channel)
+        started = proposals(flow, times)
+        await call.write(proposal_pb2.ProposeRequest(proposals=started))
+        rest = times
+        while rest:
+            message = await call.read()
+            assert isinstance(message, proposal_pb2.ProposeResponse)
+            rest -= len(message.decisions)
+        stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
+        taken = []
+        for request in unary_endings(started):
+            begun = time.perf_counter()
+            answer = await stub.SetTaskRunState(request)
+            taken.append(time.perf_counter() - begun)
+            assert answer.decision.HasField("accept")
         await call.write(proposal_pb2.ProposeRequest(goodbye=True))
         return sorted(taken)[times // 2] * 1e3
 

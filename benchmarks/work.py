@@ -30,3 +30,13 @@ def endings(started: list[proposal_pb2.Proposal]) -> list[proposal_pb2.Proposal]
         )
         for proposal in started
     ]
+
+
+def unary_endings(started: list[proposal_pb2.Proposal]) -> list[proposal_pb2.SetTaskRunStateRequest]:
+    """Return the unary requests that complete what ``started`` began."""
+    return [
+        proposal_pb2.SetTaskRunStateRequest(
+            proposal_id=ending.id, task_run_id=ending.task_run_id, state=ending.state
+        )
+        for ending in endings(started)
+    ]

@@ -1,0 +1,44 @@
+"""Rows: of the service's own tables by the names of their columns, so that they follow the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Integer, String, Table
+
+from clearway_service.store.statements import insert_rows
+
+
+class Rows:
+    """Makes rows of one table. What a row leaves out is null, or else empty, or else 0.
+
+    Args:
+        table: The table.
+        numbered: Whether the rows bring the number that the database would count itself.
+
+    Attributes:
+        sql: Inserts one row.
+    """
+
+    def __init__(self, table: Table, *, numbered: bool = False) -> None:
+        counted = None if numbered else table.autoincrement_column
+        self._blank = {column.name: _blank(column) for column in table.columns if column is not counted}
+        self.sql = insert_rows(table, tuple(self._blank))
+
+    def row(self, **values: object) -> tuple[object, ...]:
+        """Return a row.
+
+        Raises:
+            ValueError: The table has no column of one of these names.
+        """
+        if unknown := values.keys() - self._blank.keys():
+            raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")
+        return tuple((self._blank | values).values())
+
+
+def _blank(column: Any) -> object:
+    if column.nullable:
+        return None
+    if isinstance(column.type, String):
+        return ""
+    return 0 if isinstance(column.type, Integer) else 0.0
