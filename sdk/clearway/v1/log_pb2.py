@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63learway/v1/log.proto\x12\x0b\x63learway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n\x03Log\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x13\n\x0btask_run_id\x18\x03 \x01(\t\x12\x0e\n\x06logger\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\x05\x12\x0f\n\x07message\x18\x06 \x01(\t\x12-\n\ttimestamp\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x10WriteLogsRequest\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\"$\n\x11WriteLogsResponse\x12\x0f\n\x07written\x18\x01 \x01(\x05\"u\n\x0fListLogsRequest\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x13\n\x0btask_run_id\x18\x02 \x01(\t\x12\x11\n\tmin_level\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"K\n\x10ListLogsResponse\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63learway/v1/log.proto\x12\x0b\x63learway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n\x03Log\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x13\n\x0btask_run_id\x18\x03 \x01(\t\x12\x0e\n\x06logger\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\x05\x12\x0f\n\x07message\x18\x06 \x01(\t\x12-\n\ttimestamp\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x10WriteLogsRequest\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\"$\n\x11WriteLogsResponse\x12\x0f\n\x07written\x18\x01 \x01(\x05\"u\n\x0fListLogsRequest\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x13\n\x0btask_run_id\x18\x02 \x01(\t\x12\x11\n\tmin_level\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"K\n\x10ListLogsResponse\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBo\n\x0eio.clearway.v1B\x08LogProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\010LogProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
   _globals['_LOG']._serialized_start=72
   _globals['_LOG']._serialized_end=226
   _globals['_WRITELOGSREQUEST']._serialized_start=228
