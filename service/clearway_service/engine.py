@@ -67,7 +67,7 @@ class Engine:
         self._grace = settings.stream_grace // _MICROSECOND
         self._retry_after = settings.slot_retry_after // _MICROSECOND
         self._clock = clock
-        self._database = Database(settings.database)
+        self._database = Database(settings.database, settings.synchronous)
         self._stir = threading.Event()
         self._pipeline = Pipeline(self._database, clock, self._stir.set)
         self.orchestrator = Orchestrator(self._pipeline, self._database, settings, clock)

@@ -12,6 +12,7 @@ from pathlib import Path
 DEFAULT_HOME = Path("~/.clearway")
 PROFILE = "profile.toml"
 MAX_PORT = 65_535
+SYNCHRONOUS = ("normal", "full")
 
 
 class SettingError(ValueError):
@@ -24,6 +25,8 @@ class ServiceSettings:
 
     Attributes:
         database: The SQLite file; made where it does not exist. ``CLEARWAY_DATABASE``.
+        synchronous: What a decision outlives: ``normal``, the end of any process; ``full``, also a loss of
+            power, at the price of a wait for the disk with each commit. ``CLEARWAY_SYNCHRONOUS``.
         host: The address to listen on. ``CLEARWAY_HOST``.
         port: The port to listen on; 0 picks a free one. ``CLEARWAY_PORT``.
         lease: How long a session outlives a lost client. From 1 second. ``CLEARWAY_LEASE_SECONDS``.
@@ -46,6 +49,7 @@ class ServiceSettings:
     """
 
     database: Path = field(default_factory=lambda: DEFAULT_HOME.expanduser() / "clearway.db")
+    synchronous: str = "normal"
     host: str = "127.0.0.1"
     port: int = 4200
     lease: timedelta = timedelta(seconds=30)
@@ -60,6 +64,8 @@ class ServiceSettings:
     extend_leases: bool = False
 
     def __post_init__(self) -> None:
+        right = " or ".join(f"`{value}`" for value in SYNCHRONOUS)
+        _require(self.synchronous in SYNCHRONOUS, "CLEARWAY_SYNCHRONOUS", repr(self.synchronous), right)
         _require(0 <= self.port <= MAX_PORT, "port", self.port, f"a number from 0 to {MAX_PORT}")
         _require(self.lease >= timedelta(seconds=1), "lease", self.lease, "1 second or more")
         for name in (
@@ -96,6 +102,7 @@ class ServiceSettings:
         defaults = cls()
         return cls(
             database=Path(database).expanduser() if database else home / "clearway.db",
+            synchronous=(environment.get("CLEARWAY_SYNCHRONOUS") or defaults.synchronous).lower(),
             host=environment.get("CLEARWAY_HOST") or defaults.host,
             port=_integer(environment, "CLEARWAY_PORT", defaults.port),
             lease=_seconds(environment, "CLEARWAY_LEASE_SECONDS", defaults.lease),

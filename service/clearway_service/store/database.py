@@ -29,16 +29,17 @@ class Database:
 
     Args:
         path: The file; it and its folder are made where they do not exist.
+        synchronous: ``normal``, or ``full`` where a commit has to outlive a power failure too.
 
     Raises:
         StoreUnavailableError: The file cannot be opened, is no database, or is of a later version.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, synchronous: str = "normal") -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = writer_engine(path)
+            self._engine = writer_engine(path, synchronous)
             self.writer: Connection = self._engine.connect()
             migrate(self.writer)
             self._checkpointer = Checkpointer(path)

@@ -26,14 +26,19 @@ _FIRST_SLEEP_SECONDS = 0.0002
 _LONGEST_SLEEP_SECONDS = 0.005
 
 
-def writer_engine(path: Path) -> Engine:
-    """Return the engine of the one connection that writes to the file at ``path``."""
+def writer_engine(path: Path, synchronous: str = "normal") -> Engine:
+    """Return the engine of the one connection that writes to the file at ``path``.
+
+    Args:
+        path: The file.
+        synchronous: SQLite's pragma: ``normal``, or ``full`` to wait for the disk with each commit.
+    """
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT_SECONDS, check_same_thread=False)
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute("PRAGMA busy_timeout=0")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # see ``checkpoints``
