@@ -92,6 +92,11 @@ def state_from_proto(message: state_pb2.State, data: Any = None) -> State[Any]:
     """Return the state in a message; see ``State.from_proto``."""
     if data is None and message.HasField("data"):
         data = StoredResult.from_proto(message.data)
+    return ended_state(message, data)
+
+
+def ended_state(message: state_pb2.State, data: Any) -> State[Any]:
+    """Return the state in a message with the data that this process has, be it None."""
     return State(
         state_type(message.type),
         message.name,

@@ -68,8 +68,7 @@ class Connection:
             except ClearwayError as error:
                 wrong.append(render_error(proposal.id, error))
         if parsed:
-            with self._lock:
-                self._undecided.update(proposal.id for proposal in parsed)
+            self._undecided.update([proposal.id for proposal in parsed])
             self._pipeline.submit(parsed, self._reply)
         if wrong:
             self._deliver(wrong)
@@ -103,10 +102,9 @@ class Connection:
         """Return a future that is done when every proposal so far has an answer."""
         future: Future[None] = Future()
         with self._lock:
-            if self._undecided:
-                self._idle.append(future)
-                return future
-        future.set_result(None)
+            self._idle.append(future)
+        # Append first, then look: who answers the last proposal looks for futures after that.
+        self._tell_idle()
         return future
 
     def end(self) -> Future[Any]:
@@ -123,31 +121,43 @@ class Connection:
         self.end().result()
 
     def _reply(self, results: list[Result]) -> None:
+        for result in results:
+            if isinstance(result, Refusal) and result.proposal is not None:
+                results = self._without_homeless(results)
+                break
+        decisions = [self._render(result) for result in results]
+        if decisions:
+            self._deliver(decisions)
+        # The set's methods are atomic, so proposing and answering need no lock.
+        self._undecided.difference_update([result.proposal_id for result in results])
+        self._tell_idle()
+
+    def _tell_idle(self) -> None:
+        """Tell those who wait for it that every proposal has an answer, if that is so."""
+        if not self._idle or self._undecided:
+            return
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for future in idle:
+            # Whoever waited may have gone.
+            if future.set_running_or_notify_cancel():
+                future.set_result(None)
+
+    def _without_homeless(self, results: list[Result]) -> list[Result]:
+        """Return ``results`` without the proposals of a session that has ended.
+
+        They are made again under a new one; or, for a client that has to open that itself, they are as if
+        never made.
+        """
         homeless = [
             result.proposal
             for result in results
             if isinstance(result, Refusal) and result.proposal is not None
         ]
-        if homeless and self._find_home(homeless):
-            moved = {proposal.id for proposal in homeless}
-            results = [result for result in results if result.proposal_id not in moved]
-        # To a client that has to open the new session itself, its proposals are as if never made.
-        decisions = [
-            self._render(result)
-            for result in results
-            if not (isinstance(result, Refusal) and result.proposal is not None)
-        ]
-        if decisions:
-            self._deliver(decisions)
-        with self._lock:
-            self._undecided.difference_update(result.proposal_id for result in results)
-            idle = self._idle if not self._undecided else []
-            if idle:
-                self._idle = []
-        for future in idle:
-            # Whoever waited may have gone.
-            if future.set_running_or_notify_cancel():
-                future.set_result(None)
+        if not self._find_home(homeless):
+            self._undecided.difference_update([proposal.id for proposal in homeless])
+        moved = {proposal.id for proposal in homeless}
+        return [result for result in results if result.proposal_id not in moved]
 
     def _find_home(self, homeless: list[Proposal]) -> bool:
         """Make proposals of a session that has ended again under a new one.

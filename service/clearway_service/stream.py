@@ -21,6 +21,9 @@ from clearway_service.pipeline import MAX_PROPOSALS
 
 # At most this many decisions share a message, so that the first one is not kept waiting.
 _MAX_DECISIONS = 256
+# A decision with nothing long in it has seven ids at most, a time, and a name of 255 characters. To measure
+# it is to serialize it, which would then be done twice.
+_PLAIN_BYTES = 2_048
 # With more undecided proposals than this, the client is not read from: its flow control holds it back.
 _MAX_UNDECIDED = 8_192
 # How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
@@ -187,9 +190,9 @@ class Stream:
     def _next_decisions(self) -> list[proposal_pb2.Decision]:
         """Take from the outbox what fits into one message."""
         decisions = [self._outbox.popleft()]
-        rest = MAX_ANSWER_BYTES - decisions[0].ByteSize()
+        rest = MAX_ANSWER_BYTES - _most_bytes(decisions[0])
         while self._outbox and len(decisions) < _MAX_DECISIONS:
-            rest -= self._outbox[0].ByteSize()
+            rest -= _most_bytes(self._outbox[0])
             if rest < 0:
                 break
             decisions.append(self._outbox.popleft())
@@ -199,6 +202,13 @@ class Stream:
         self._finished = True
         self._pending.set()
         await writer
+
+
+def _most_bytes(decision: proposal_pb2.Decision) -> int:
+    """Return how many bytes a decision has, or for one with nothing long in it, at most has."""
+    state = decision.state
+    plain = decision.HasField("accept") and not state.message and not state.HasField("data")
+    return _PLAIN_BYTES if plain and not state.details.cache_key else decision.ByteSize()
 
 
 def _lose(connecting: asyncio.Task[Connection]) -> None:

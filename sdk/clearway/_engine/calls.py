@@ -40,7 +40,7 @@ def call_task(
     with shielded():
         scope = _scope_for(task)
         parameters = task.signature.bind(*arguments)
-        early = not (return_state or task.is_async)
+        early = not return_state
         run = TaskRun(task, scope, parameters, _tags(task), wait_for, settles_early=early)
         if not task.is_async:
             state = drive(task_steps(run))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, cast
 
-from clearway._convert import duration_from_proto
+from clearway._convert import duration_from_proto, ended_state
 from clearway._engine.effects import ADMIT, Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._engine.outcomes import end_message, failed_state, lost_result, task_state
 from clearway._engine.task_run import Phase, RunInterrupted, TaskRun
@@ -138,7 +138,7 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     else:
         decision = yield from _ask(run, message)
     if decision.WhichOneof("answer") == "accept":
-        ended = State.from_proto(decision.state).with_data(end.data)
+        ended = ended_state(decision.state, end.data)
         yield from _tell(run, ended)
         if ended.type is not StateType.SCHEDULED:
             return ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import assert_never
 
 from google.protobuf.duration_pb2 import Duration
@@ -45,29 +46,39 @@ def optional_timestamp(microseconds: int | None) -> Timestamp | None:
 
 def render_state(state: State, run: FlowRunSpec | TaskRunSpec) -> state_pb2.State:
     """Return a state of ``run``."""
+    rendered = state_pb2.State()
+    _fill_state(rendered, state, run)
+    return rendered
+
+
+def _fill_state(rendered: state_pb2.State, state: State, run: FlowRunSpec | TaskRunSpec) -> None:
+    # Field by field, since a message that is made of other messages copies each of them.
+    rendered.id = state.id
+    rendered.type = state.type  # type: ignore[assignment] # the numbers are the same
+    rendered.name = state.name
+    rendered.timestamp.CopyFrom(_batch_time(state.timestamp))
+    if state.message:
+        rendered.message = state.message
+    details = rendered.details
     if isinstance(run, TaskRunSpec):
-        details = state_pb2.StateDetails(
-            flow_run_id=run.flow_run_id, task_run_id=run.id, child_flow_run_id=run.child_flow_run_id
-        )
+        details.flow_run_id = run.flow_run_id
+        details.task_run_id = run.id
+        if run.child_flow_run_id:
+            details.child_flow_run_id = run.child_flow_run_id
     else:
-        details = state_pb2.StateDetails(flow_run_id=run.id)
+        details.flow_run_id = run.id
     if state.cache_key:
         details.cache_key = state.cache_key
         if state.cache_expiration is not None:
             details.cache_expiration.CopyFrom(duration(state.cache_expiration))
     if state.scheduled_time is not None:
         details.scheduled_time.CopyFrom(timestamp(state.scheduled_time))
-    rendered = state_pb2.State(
-        id=state.id,
-        type=state.type,  # type: ignore[arg-type] # the numbers are the same
-        name=state.name,
-        timestamp=timestamp(state.timestamp),
-        message=state.message,
-        details=details,
-    )
     if state.data is not None:
         rendered.data.ParseFromString(state.data)
-    return rendered
+
+
+# All states of a batch have one time.
+_batch_time = lru_cache(maxsize=16)(timestamp)
 
 
 def render_decision(answer: Answer, slot_retry_after: int) -> proposal_pb2.Decision:
@@ -77,11 +88,8 @@ def render_decision(answer: Answer, slot_retry_after: int) -> proposal_pb2.Decis
         answer: What became of a proposal.
         slot_retry_after: When to try again, in microseconds, for one that has no place in the queue.
     """
-    decision = proposal_pb2.Decision(
-        proposal_id=answer.proposal_id,
-        run_id=answer.run.id,
-        state=render_state(answer.state, answer.run),
-    )
+    decision = proposal_pb2.Decision(proposal_id=answer.proposal_id, run_id=answer.run.id)
+    _fill_state(decision.state, answer.state, answer.run)
     match answer.decision:
         case Accept():
             decision.accept.SetInParent()

@@ -13,7 +13,7 @@ from clearway_service.core.runs import RunKind
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import ProposedState, State
 from clearway_service.store import statements
-from clearway_service.store.loading_parts import Cursor, add_task_runs, array, load_cache
+from clearway_service.store.loading_parts import Cursor, add_task_runs, ids_array, load_cache
 from clearway_service.store.queue_loading import QueueLoading
 from clearway_service.store.rows import flow_run_from
 
@@ -61,7 +61,7 @@ def _load_runs(
     task_ids = {proposal.run_id for proposal in proposals if proposal.kind is RunKind.TASK}
     task_ids.update(run_id for kind, run_id in touched if kind is RunKind.TASK)
     if flow_ids:
-        for row in cursor.execute(statements.FLOW_RUNS_BY_ID, (array(flow_ids),)):
+        for row in cursor.execute(statements.FLOW_RUNS_BY_ID, (ids_array(flow_ids),)):
             flow_run, progress = flow_run_from(row)
             snapshot.runs[flow_run.id] = RunEntry(RunKind.FLOW, flow_run, progress)
             if flow_run.parent_task_run_id:
@@ -69,14 +69,14 @@ def _load_runs(
     if created:
         keys = json.dumps([(spec.flow_run_id, spec.task_key, spec.dynamic_key) for spec in created])
         add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_KEY, (keys,)))
-        parents = array({spec.flow_run_id for spec in created})
+        parents = ids_array({spec.flow_run_id for spec in created})
         snapshot.flow_runs = {row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (parents,))}
     if task_ids:
-        add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (array(task_ids),)))
+        add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(task_ids),)))
 
 
 def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) -> None:
-    ids = array(proposal_ids)
+    ids = ids_array(proposal_ids)
     for row in cursor.execute(statements.STATES_BY_ID, (ids,)):
         _id, kind, run_id, _ordinal, *columns, answer, answer_message = row
         state = State(row[0], *columns)
@@ -98,7 +98,7 @@ def _load_sessions(cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Propo
         sessions.update(waiter.proposal.session_id for waiter in limit.queue)
     sessions.discard("")
     if sessions:
-        for id_, client_name, expires in cursor.execute(statements.SESSIONS_BY_ID, (array(sessions),)):
+        for id_, client_name, expires in cursor.execute(statements.SESSIONS_BY_ID, (ids_array(sessions),)):
             snapshot.open_sessions.add(id_)
             if expires > now:
                 snapshot.holders[id_] = client_name

@@ -25,6 +25,12 @@ def array(values: Iterable[str]) -> str:
     return json.dumps(list(values))
 
 
+def ids_array(ids: Iterable[str]) -> str:
+    """Return UUIDs as the JSON array that statements take; nothing in them needs escaping."""
+    joined = '","'.join(ids)
+    return f'["{joined}"]' if joined else "[]"
+
+
 def add_task_runs(snapshot: Snapshot, rows: Iterable[Row]) -> None:
     """Add the task runs of ``rows`` that the snapshot does not have yet."""
     for row in rows:

@@ -11,7 +11,7 @@ from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, Snapshot
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import statements
-from clearway_service.store.loading_parts import Cursor, add_task_runs, array, load_cache
+from clearway_service.store.loading_parts import Cursor, add_task_runs, array, ids_array, load_cache
 from clearway_service.store.rows import waiter_from
 
 # A queue's head is loaded as far as this batch can need it, and this much further.
@@ -158,7 +158,7 @@ class QueueLoading:
         unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         if not unknown:
             return
-        add_task_runs(snapshot, self._cursor.execute(statements.TASK_RUNS_BY_ID, (array(unknown),)))
+        add_task_runs(snapshot, self._cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(unknown),)))
         self._load_bare({tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited_tags})
 
     def _load_waiters_keys(self) -> None:
@@ -188,7 +188,7 @@ class QueueLoading:
     def _load_waiting(self, sql: str, ids: Sequence[str]) -> None:
         """Load the proposals in the queues that ``sql`` finds by ``ids``."""
         if ids:
-            self._add_waiting(waiter_from(row) for row in self._cursor.execute(sql, (array(ids),)))
+            self._add_waiting(waiter_from(row) for row in self._cursor.execute(sql, (ids_array(ids),)))
 
     def _add_waiting(self, waiters: Iterable[Waiter]) -> None:
         known = {waiter.proposal.id for waiting in self._snapshot.waiting.values() for waiter in waiting}
@@ -208,7 +208,7 @@ class QueueLoading:
                     key = spec.flow_run_id, spec.task_key, spec.dynamic_key
                     asking.add(self._snapshot.task_runs_by_key.get(key, spec.id))
         if asking:
-            for run_id, *columns in self._cursor.execute(statements.ANCESTORS_BY_RUN, (array(asking),)):
+            for run_id, *columns in self._cursor.execute(statements.ANCESTORS_BY_RUN, (ids_array(asking),)):
                 self._snapshot.ancestors.setdefault(run_id, []).append(Ancestor(*columns))
 
     def _load_slots(self) -> None:
@@ -221,5 +221,5 @@ class QueueLoading:
             and (entry.run.limited_tags or entry.progress.state.cache_key)
         ]
         if running and self._snapshot.limits:
-            for tag, run_id in self._cursor.execute(statements.SLOTS_BY_RUN, (array(running),)):
+            for tag, run_id in self._cursor.execute(statements.SLOTS_BY_RUN, (ids_array(running),)):
                 self._snapshot.slots.setdefault(run_id, set()).add(tag)
