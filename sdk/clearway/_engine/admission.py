@@ -77,7 +77,8 @@ class Gate:
         self._waiting[tags] -= 1
         if not self._waiting[tags]:
             del self._waiting[tags]
-        if tags in self._held_back:
+        if tags in self._held_back and self._waiting.get(tags, 0) < self._capacity:
+            # One for one: all that there is room for would come to the service at once, and hold up hand-offs.
             self._ready.appendleft(self._take_back(tags))
 
     def close(self) -> None:
@@ -121,7 +122,7 @@ class Gate:
         if self._ready:
             return self._ready.popleft()
         for tags in self._held_back:
-            if self._waiting.get(tags, 0) < self._capacity:
+            if tags not in self._waiting:  # otherwise another follows each that goes on
                 return self._take_back(tags)
         return None
 

@@ -72,6 +72,23 @@ def test_of_the_runs_with_the_same_tags_only_so_many_wait_at_the_service() -> No
     assert sum(run.permits for run in tagged) == 1
 
 
+def test_one_that_was_held_back_follows_each_that_goes_on() -> None:
+    gate = Gate(3)
+    runs = [Run("full") for _ in range(12)]
+    asked = [run for run in runs if gate.enter(run)]
+    for run in asked:  # each answer lets another ask, before it is known that that one waits too
+        gate.wait_at_service(run)
+    asked += [run for run in runs if run.permits]
+    for run in asked[3:]:
+        gate.wait_at_service(run)
+    assert len(asked) == 5
+    let_in = []
+    for run in asked:
+        gate.granted(run, keep=False)
+        let_in.append(sum(run.permits for run in runs) - 2)
+    assert let_in == [0, 0, 1, 2, 3]
+
+
 def test_runs_that_were_held_back_go_on_when_those_before_them_need_not_wait() -> None:
     gate = Gate(1)
     runs = [Run("t") for _ in range(4)]
