@@ -78,7 +78,7 @@ class Gate:
         if not self._waiting[tags]:
             del self._waiting[tags]
         if tags in self._held_back and self._waiting.get(tags, 0) < self._capacity:
-            # One for one: all that there is room for would come to the service at once, and hold up hand-offs.
+            # One for one: all that there is room for, sent at once, would hold up a hand-off.
             self._ready.appendleft(self._take_back(tags))
 
     def close(self) -> None:
