@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check conformance protos bench lock clean
+.PHONY: help setup demo test check conformance protos stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
 PROTOS := $(sort $(wildcard protos/clearway/v1/*.proto))
 
 help: ## List these commands
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 setup: $(STAMP) ## Install the locked versions into .venv
 
@@ -44,6 +44,12 @@ conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=hos
 protos: $(STAMP) ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
 
+stubs: $(STAMP) ## Generate the stubs of other languages; CHECK=1 compares, ONLY=go picks
+	@$(BIN)/python protos/stubs.py $(if $(CHECK),--check) $(if $(ONLY),--only $(ONLY))
+
+stubs-tools: $(STAMP) ## Get the plugins for `make stubs` into .tools (needs go, npm, mvn)
+	@$(BIN)/python protos/stubs.py --install $(if $(CHECK),--check) $(if $(ONLY),--only $(ONLY))
+
 bench: $(STAMP) ## Measure the figures in the docs, beside the bare limits
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
@@ -53,4 +59,4 @@ lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
 	@$(COMPILE) --group optional -c requirements.lock -o tests/requirements-optional.lock
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .tools gen .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

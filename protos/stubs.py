@@ -1,0 +1,131 @@
+"""Generate the stubs of languages other than Python, as `buf.gen.yaml` says, with plugins of this machine.
+
+python protos/stubs.py                   writes all: those below examples/ are committed, gen/ is not
+python protos/stubs.py --only java       writes those whose folder has this in its name
+python protos/stubs.py --check           exits 1 where a committed file differs from a generated one
+python protos/stubs.py --install         gets the plugins into .tools, by their languages' package managers
+
+The template is written as JSON, which is YAML too, so that the plugins of one folder can be picked without a
+further library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = ROOT / "protos" / "buf.gen.yaml"
+TOOLS = ROOT / ".tools"
+BUF = Path(sys.executable).parent / "buf"
+PATH = os.pathsep.join([str(TOOLS / "bin"), str(TOOLS / "node_modules" / ".bin"), os.environ.get("PATH", "")])
+
+# Where a plugin comes from, and the command that gets it; the C++ ones are of the system.
+GO = ["go", "install"]
+NPM = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(TOOLS)]
+COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+STRIP = ["-Dmdep.stripVersion", "-Dmdep.stripClassifier"]
+MAVEN = ["mvn", "-q", "-B", COPY, *STRIP, f"-DoutputDirectory={TOOLS / 'maven'}"]
+INSTALL = {
+    "protoc-gen-go": [*GO, "google.golang.org/protobuf/cmd/protoc-gen-go@v1.36.12"],
+    "protoc-gen-go-grpc": [*GO, "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v1.6.2"],
+    "protoc-gen-es": [*NPM, "@bufbuild/protoc-gen-es@2.17.0"],
+    "protoc-java": [*MAVEN, "-Dartifact=com.google.protobuf:protoc:3.25.8:exe:linux-x86_64"],
+    "protoc-gen-grpc-java": [*MAVEN, "-Dartifact=io.grpc:protoc-gen-grpc-java:1.76.0:exe:linux-x86_64"],
+}
+SYSTEM = {
+    "protoc": "the package protobuf-compiler",
+    "grpc_cpp_plugin": "the package protobuf-compiler-grpc",
+}
+
+
+def program(plugin: dict[str, Any]) -> str:
+    """Return the name of the program that a plugin of the template runs."""
+    return str(plugin.get("protoc_path") or plugin["local"])
+
+
+def plugins(only: str) -> list[dict[str, Any]]:
+    """Return the template's plugins whose folder has ``only`` in its name."""
+    template: dict[str, list[dict[str, Any]]] = json.loads(TEMPLATE.read_text())
+    return [plugin for plugin in template["plugins"] if only in plugin["out"]]
+
+
+def install(name: str) -> None:
+    """Get one plugin into .tools, unless it is there or the system has to have it."""
+    if name not in INSTALL or shutil.which(name, path=PATH):
+        return
+    (TOOLS / "bin").mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "GOBIN": str(TOOLS / "bin")}
+    subprocess.run(INSTALL[name], check=True, env=environment)  # noqa: S603 - our own arguments
+    for copied in (TOOLS / "maven").glob("*.exe"):
+        target = TOOLS / "bin" / ("protoc-java" if copied.stem == "protoc" else copied.stem)
+        copied.chmod(0o755)
+        copied.replace(target)
+
+
+def missing(names: list[str]) -> list[str]:
+    """Return a line for each program that is not there, with what brings it."""
+    absent = [name for name in names if not shutil.which(name, path=PATH)]
+    return [f"{name} is not there; {SYSTEM.get(name, '`make stubs-tools`')} brings it" for name in absent]
+
+
+def generate(chosen: list[dict[str, Any]], into: Path) -> None:
+    """Write what the plugins make to their folders below ``into``."""
+    for folder in {plugin["out"] for plugin in chosen}:
+        shutil.rmtree(into / folder, ignore_errors=True)
+    template = json.dumps({"version": "v2", "plugins": chosen})
+    command = [str(BUF), "generate", "protos", "--template", template, "-o", str(into)]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PATH": PATH})  # noqa: S603
+
+
+def stale(chosen: list[dict[str, Any]], fresh: Path) -> list[str]:
+    """Return the files that differ from the committed ones, or are on one side only."""
+    names = set()
+    for folder in {plugin["out"] for plugin in chosen}:
+        for side in (fresh, ROOT):
+            names |= {str(path.relative_to(side)) for path in (side / folder).rglob("*") if path.is_file()}
+    _, differing, absent = filecmp.cmpfiles(fresh, ROOT, sorted(names), shallow=False)
+    return sorted(differing + absent)
+
+
+def main() -> int:
+    """Run as the module's docstring says; return the exit code."""
+    parser = argparse.ArgumentParser(description="Generate the stubs of languages other than Python.")
+    parser.add_argument("--only", default="", help="a part of the folders' names, such as go")
+    parser.add_argument("--check", action="store_true", help="compare the committed ones, write nothing")
+    parser.add_argument("--install", action="store_true", help="get the plugins into .tools")
+    options = parser.parse_args()
+    chosen = plugins(options.only)
+    if options.check:
+        chosen = [plugin for plugin in chosen if plugin["out"].startswith("examples/")]
+    names = sorted({program(plugin) for plugin in chosen})
+    if options.install:
+        for name in names:
+            install(name)
+    if lines := missing(names):
+        print("\n".join(lines), file=sys.stderr)
+        return 1
+    if options.install:
+        return 0
+    if not options.check:
+        generate(chosen, ROOT)
+        return 0
+    with tempfile.TemporaryDirectory() as directory:
+        generate(chosen, Path(directory))
+        files = stale(chosen, Path(directory))
+    if files:
+        print(f"stale: {', '.join(files)}; run `make stubs`", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
