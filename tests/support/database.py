@@ -76,7 +76,8 @@ def most_running(database: Path, tag: str) -> int:
     """
     query = """
         SELECT state.run_id, state.ordinal, state.type, state.timestamp FROM state
-        JOIN task_run_tag ON task_run_tag.run_id = state.run_id AND task_run_tag.tag = ?
+        JOIN task_run ON task_run.id = state.run_id
+        JOIN task_run_tag ON task_run_tag.run_seq = task_run.seq AND task_run_tag.tag = ?
         WHERE state.kind = 'task' ORDER BY state.run_id, state.ordinal
     """
     changes: list[tuple[int, int]] = []

@@ -82,7 +82,7 @@ def select_entangled(awaited: Sequence[str]) -> Select[Any]:
         select(waiting.c.id, waiting.c.name, found.c.id, found.c.name, found.c.tag)
         .select_from(
             found.join(waiting, waiting.c.id == found.c.of)
-            .join(tagged, (tagged.c.run_id == waiting.c.id) & (tagged.c.tag == found.c.tag))
+            .join(tagged, (tagged.c.run_seq == waiting.c.seq) & (tagged.c.tag == found.c.tag))
             .join(_limit, _limit.c.tag == found.c.tag)
         )
         .where(taken >= _limit.c.slots)

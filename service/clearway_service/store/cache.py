@@ -199,7 +199,7 @@ def _of_keys(tag: ColumnElement[str]) -> tuple[ColumnElement[bool], ColumnElemen
 def _conditions(wanted: CacheFilter, now: int) -> list[ColumnElement[bool]]:
     tagged = schema.task_run_tag
     conditions: list[ColumnElement[bool]] = [
-        select(tagged.c.run_id).where(tagged.c.tag == tag, tagged.c.run_id == _run.c.id).exists()
+        select(tagged.c.tag).where(tagged.c.tag == tag, tagged.c.run_seq == _run.c.seq).exists()
         for tag in wanted.tags
     ]
     if wanted.key:

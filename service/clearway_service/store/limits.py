@@ -85,11 +85,10 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
 
 
 def _count_running(transaction: Transaction, tag: str) -> None:
-    # The type as a literal, so that the index of Running runs serves.
-    running = (
-        select(literal(tag), _run.c.id, literal(transaction.now))
-        .select_from(_run.join(_tag, (_tag.c.run_id == _run.c.id) & (_tag.c.tag == tag)))
-        .where(_run.c.state_type == text("3"), _run.c.tracks_subflow.is_(False))
+    # The type as a literal, so that the index of Running runs serves: all that ever had the tag are more.
+    has_tag = select(_tag.c.tag).where(_tag.c.tag == tag, _tag.c.run_seq == _run.c.seq).exists()
+    running = select(literal(tag), _run.c.id, literal(transaction.now)).where(
+        _run.c.state_type == text("3"), _run.c.tracks_subflow.is_(False), has_tag
     )
     transaction.connection.execute(insert(_slot).from_select(["tag", "task_run_id", "taken"], running))
 

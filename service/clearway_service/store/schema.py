@@ -111,23 +111,30 @@ for _table in (flow_run, task_run):
         sqlite_where=_table.c.state_type == text("3"),
     )
 
+# For lists of runs by name, and by a state other than Completed, which most runs end in.
+Index(None, flow_run.c.flow_name)
+Index(None, task_run.c.task_key)
+for _table in (flow_run, task_run):
+    Index(
+        f"ix_{_table.name}_not_completed",
+        _table.c.seq,
+        _table.c.state_type,
+        sqlite_where=text("state_type != 4"),
+    )
+
 # Whose code waits for a run: found from the one that is waited for. Few runs wait at any time.
 Index("ix_task_run_awaits", task_run.c.awaits, sqlite_where=text("awaits != ''"))
 
-flow_run_tag = Table(
-    "flow_run_tag",
-    metadata,
-    Column("tag", Text, primary_key=True),
-    Column("run_id", String(36), primary_key=True),
-    sqlite_with_rowid=False,
-)
-
-task_run_tag = Table(
-    "task_run_tag",
-    metadata,
-    Column("tag", Text, primary_key=True),
-    Column("run_id", String(36), primary_key=True),
-    sqlite_with_rowid=False,
+# A tag's runs are found in the order of their creation, as lists show them, whatever their ids are.
+flow_run_tag, task_run_tag = (
+    Table(
+        name,
+        metadata,
+        Column("tag", Text, primary_key=True),
+        Column("run_seq", _Sequence, primary_key=True, autoincrement=False),
+        sqlite_with_rowid=False,
+    )
+    for name in ("flow_run_tag", "task_run_tag")
 )
 
 # The proposal's id is the key of the state that records its decision, so a replay needs no further index.
@@ -216,6 +223,8 @@ waiter = Table(
     ),
     Index("ix_waiter_cache_key", "cache_key", "place", sqlite_where=text("cache_key != ''")),
     Index("ix_waiter_task_run_id", "task_run_id"),
+    # Of those who are away, whose places are kept for a time only.
+    Index("ix_waiter_until", "until", sqlite_where=text("until IS NOT NULL")),
     Index("ix_waiter_session_id", "session_id"),
     sqlite_autoincrement=True,
 )

@@ -120,6 +120,12 @@ def insert_rows(table: Table, columns: Sequence[str]) -> str:
     return render(insert(table).values({name: bindparam(name) for name in columns}), columns)
 
 
+def _insert_tag(tags: Table, runs: Table) -> str:
+    """Return the SQL that tags a run that was inserted before, given the tag and the run's id."""
+    run = select(bindparam("of_tag", type_=Text), runs.c.seq).where(runs.c.id == bindparam("run_id"))
+    return render(insert(tags).from_select(["tag", "run_seq"], run), ("of_tag", "run_id"))
+
+
 def _update_progress(table: Table) -> str:
     statement = (
         update(table)
@@ -265,8 +271,8 @@ SESSIONS_BY_ID = render(
 # Writes.
 INSERT_FLOW_RUN = insert_rows(schema.flow_run, (*FLOW_RUN, *PROGRESS))
 INSERT_TASK_RUN = insert_rows(schema.task_run, (*TASK_RUN, *PROGRESS))
-INSERT_FLOW_RUN_TAG = insert_rows(schema.flow_run_tag, ("tag", "run_id"))
-INSERT_TASK_RUN_TAG = insert_rows(schema.task_run_tag, ("tag", "run_id"))
+INSERT_FLOW_RUN_TAG = _insert_tag(schema.flow_run_tag, schema.flow_run)
+INSERT_TASK_RUN_TAG = _insert_tag(schema.task_run_tag, schema.task_run)
 UPDATE_FLOW_RUN = _update_progress(schema.flow_run)
 UPDATE_TASK_RUN = _update_progress(schema.task_run)
 INSERT_STATE = insert_rows(schema.state, STATE)

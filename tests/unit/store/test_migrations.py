@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import downgrade
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from benchmarks.populated import populate
 
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
@@ -93,3 +95,23 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailableError, match="file"):
         Database(tmp_path / "file" / "store.db")
+
+
+@pytest.mark.parametrize("table", ["flow_run", "task_run"])
+def test_a_file_of_the_first_revision_keeps_the_tags_of_its_runs(path: Path, table: str) -> None:
+    populate(path, 50)
+    new = f"SELECT tag, id FROM {table}_tag JOIN {table} ON seq = run_seq ORDER BY tag, id"
+    old = f"SELECT tag, id FROM {table}_tag JOIN {table} ON id = run_id ORDER BY tag, id"
+    with closing(sqlite3.connect(path)) as connection:
+        before = connection.execute(new).fetchall()
+    assert len({tag for tag, _ in before}) == 2
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with closing(Database(path)) as database, database.writer.begin():
+        config.attributes["connection"] = database.writer
+        downgrade(config, "0001")
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(old).fetchall() == before
+    Database(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(new).fetchall() == before

@@ -1,0 +1,318 @@
+"""Query plans: what is asked finds its rows by an index; what has to read a table that grows is named here.
+
+The plans are those of a file without statistics, as users have it, with some rows of each kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.populated import populate
+from sqlalchemy import Select
+from sqlalchemy.engine import Connection
+
+from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
+from clearway_service.core.states import ProposedState, StateType
+from clearway_service.store import cache, queries, runs, schema, sessions, statements
+from clearway_service.store.ancestors import select_ancestors, select_entangled, select_followers
+from clearway_service.store.database import Database
+from clearway_service.store.limits import delete_limit, reset_limit, select_limits, set_limit
+from clearway_service.store.logs import LogRow, select_logs, write_logs
+from clearway_service.store.queries import RunFilter
+from clearway_service.store.slots import select_holders, select_place, select_runner, select_waiting
+from clearway_service.store.sqlite import DIALECT, json_values
+from clearway_service.store.transaction import Transaction
+from clearway_service.store.unused_results import UnusedResult, drop_unused
+
+# Limits are set by people, so they are few; what else is scanned is made by the statement itself.
+GROWING = {table.name for table in schema.metadata.sorted_tables} - {"concurrency_limit"}
+MADE = re.compile(r"json_each|keys|wanted|own|chain|descent|waits|found|anon_\d+|CONSTANT ROW|\d+ C.*")
+# In these indexes are few at any time: what runs now.
+SMALL = ("INDEX ix_flow_run_running", "INDEX ix_task_run_running")
+
+HOT = {
+    name: value
+    for name, value in vars(statements).items()
+    if isinstance(value, str) and re.match(r"(SELECT|UPDATE|DELETE|INSERT|WITH)\b", value)
+}
+
+TASKS, FLOWS = RunKind.TASK, RunKind.FLOW
+NAMES = ("one", "two")
+FAILED = (int(StateType.FAILED), int(StateType.CRASHED))
+
+LISTED: dict[str, RunFilter] = {
+    "with a name": RunFilter(names=NAMES[:1]),
+    "with one of some names": RunFilter(names=NAMES),
+    "with a tag": RunFilter(tags=("common",)),
+    "with two tags": RunFilter(tags=("common", "rare")),
+    "in a state": RunFilter(state_types=FAILED[:1]),
+    "in one of some states": RunFilter(state_types=FAILED),
+    "running": RunFilter(state_types=(int(StateType.RUNNING),)),
+    "with a name, in a state": RunFilter(names=NAMES, state_types=FAILED),
+    "with a name and a tag": RunFilter(names=NAMES, tags=("common",)),
+    "with a tag, in a state": RunFilter(tags=("common",), state_types=FAILED),
+    "with a tag, late": RunFilter(tags=("common",), created_after=1, state_names=("Late",)),
+}
+OF_A_FLOW_RUN: dict[str, RunFilter] = {
+    "of a flow run": RunFilter(flow_run_id="id"),
+    "of a flow run, with a name": RunFilter(flow_run_id="id", names=NAMES),
+    "of a flow run, with a tag": RunFilter(flow_run_id="id", tags=("common",)),
+    "of a flow run, in a state": RunFilter(flow_run_id="id", state_types=FAILED),
+}
+
+READ: dict[str, Select[Any]] = {
+    "a run": queries.select_run(TASKS, "id"),
+    "runs by id": queries.select_runs_by_id(TASKS, ["a", "b"]),
+    "a history": queries.select_history(TASKS, "id"),
+    "who runs a run": select_runner("id"),
+    "a cache entry": cache.select_entry("key", 1),
+    "keys that are computed": cache.select_in_flight(),
+    "a limit": select_limits().where(schema.concurrency_limit.c.tag == "disk"),
+    "all limits": select_limits(),
+    "holders": select_holders(["disk", "net"]),
+    "a queue": select_waiting("disk"),
+    "a place": select_place("id"),
+    "ancestors": select_ancestors(json_values(["id"])),
+    "who is held up by an ancestor": select_entangled(["id"]),
+    "who waits for another's key": select_followers(["id"]),
+    "a flow run's log": select_logs("id", "", 0, 0, 100),
+    "a flow run's log, later lines": select_logs("id", "", 30, 500, 100),
+    "all logs": select_logs("", "", 0, 0, 100),
+    "a task run's log": select_logs("", "id", 0, 0, 100),
+}
+
+CACHED: dict[str, cache.CacheFilter] = {
+    "with a key": cache.CacheFilter(key="key"),
+    "with a prefix": cache.CacheFilter(key_prefix="key"),
+    "with a prefix, of a task": cache.CacheFilter(key_prefix="key", task="task"),
+    "expired": cache.CacheFilter(expired=True),
+    "of a time": cache.CacheFilter(created_after=1, created_before=9),
+}
+
+# Pages that are read in the order of creation, the newest first, until they are full: quick where what is
+# wanted is not rare, and all of a table where it is.
+WALKED: dict[str, tuple[Select[Any], str]] = {
+    **{
+        f"{kind.value} runs {name}": (queries.select_run_page(kind, wanted, None, 100), why)
+        for kind in RunKind
+        for name, wanted, why in (
+            ("of all kinds", RunFilter(), "the page is full at once"),
+            ("completed", RunFilter(state_types=(int(StateType.COMPLETED),)), "most runs are"),
+            ("with a part of a name", RunFilter(name_contains="x"), "no index has parts of names"),
+            ("with a state's name", RunFilter(state_names=("Late",)), "its type narrows it by an index"),
+            ("of a time", RunFilter(created_after=1), "an index would cost each run; most ask for today"),
+        )
+    },
+    **{
+        f"entries {name}": (cache.select_page(wanted, 1, None, 100), why)
+        for name, wanted, why in (
+            ("of all kinds", cache.CacheFilter(), "the page is full at once"),
+            ("that live", cache.CacheFilter(expired=False), "most do, since others are swept"),
+            ("of a task", cache.CacheFilter(task="x"), "people ask so, by a name that is computed"),
+            ("of runs with a tag", cache.CacheFilter(tags=("x",)), "people ask so, seldom"),
+        )
+    },
+}
+
+# Sums over all entries have to read all entries; people ask for them.
+SUMMED: dict[str, Select[Any]] = {
+    "entries by task": cache.select_stats(1),
+    "entries": cache.select_total(1),
+    "entries that would be removed": cache.select_count(cache.CacheFilter(), 1),
+}
+
+COMMANDS: dict[str, Any] = {
+    "a flow run is created": runs.create_flow_run(
+        FlowRunSpec("new-flow", "n", "f", "", "{}", ("a",), 0, 0, ""), ProposedState(StateType.PENDING)
+    ),
+    "awaits are noted": runs.note_awaits([("id", "other"), ("id", "")]),
+    "a session is opened": sessions.open_session("id", sessions.Client("n", "l", "v"), 1),
+    "sessions are renewed": sessions.renew_sessions({"id": 9}),
+    "a session is shortened": sessions.shorten_session("id", 1),
+    "all sessions are extended": sessions.extend_all_sessions(1),
+    "sessions expire": sessions.expire_sessions(1, lambda _process: False),
+    "a session ends": sessions.end_session("id", "gone"),
+    "a limit is set": set_limit("disk", 1),
+    "a limit is reset": reset_limit("disk"),
+    "a limit is removed": delete_limit("disk"),
+    "an entry is removed": cache.invalidate(cache.CacheFilter(key="key"), 10),
+    "expired entries are swept": cache.sweep(10),
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path: Path = tmp_path_factory.mktemp("store") / "store.db"
+    populate(path, 2_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def flow_run_id(path: Path) -> str:
+    with closing(Database(path)) as database, database.writer.begin():
+        found: str = database.writer.scalar(schema.flow_run.select().with_only_columns(schema.flow_run.c.id))
+        return found
+
+
+@pytest.fixture(scope="module")
+def writer(path: Path) -> Iterator[Connection]:
+    with closing(Database(path)) as database:
+        yield database.writer
+
+
+def plan(connection: Connection, sql: str, parameters: Any = ()) -> list[str]:
+    driver: Any = connection.connection.driver_connection
+    return [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+
+
+def tables_of(sql: str) -> dict[str, str]:
+    """Return which table each name of a statement stands for."""
+    pairs = re.findall(rf"\b({'|'.join(sorted(GROWING))})(?: AS (\w+))?\b", sql)
+    return {alias or table: table for table, alias in pairs}
+
+
+def scans(connection: Connection, sql: str, parameters: Any = ()) -> list[str]:
+    """Return the steps of a statement's plan that read a growing table, or an index, from end to end."""
+    names = tables_of(sql)
+    found = []
+    for step in plan(connection, sql, parameters):
+        scanned = re.match(r"SCAN (.+?)(?: USING .*| VIRTUAL TABLE.*)?$", step)
+        if scanned is None or step.endswith(SMALL):
+            continue
+        assert scanned[1] in names or scanned[1] == "concurrency_limit" or MADE.fullmatch(scanned[1]), step
+        if scanned[1] in names:
+            found.append(step)
+    return found
+
+
+def rendered(query: Select[Any]) -> str:
+    return str(query.compile(dialect=DIALECT, compile_kwargs={"literal_binds": True}))
+
+
+def nothing(sql: str) -> list[None]:
+    return [None] * sql.count("?")
+
+
+def asked_by(connection: Connection, command: Any) -> list[str]:
+    """Return the statements of a command, which is undone."""
+    seen: list[str] = []
+    driver: Any = connection.connection.driver_connection
+    driver.set_trace_callback(seen.append)
+    try:
+        with connection.begin() as transaction:
+            command(Transaction(connection, 1, lambda: "made"))
+            transaction.rollback()
+    finally:
+        driver.set_trace_callback(None)
+    return [sql for sql in seen if re.match(r"(SELECT|UPDATE|DELETE|INSERT|WITH)\b", sql)]
+
+
+def test_the_statements_of_the_hot_path_are_found() -> None:
+    assert len(HOT) > 35
+
+
+@pytest.mark.parametrize("name", sorted(HOT))
+def test_a_hot_statement_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+    if name == "LAST_PLACE":  # the end of the queues, found at once from the table's own order
+        assert plan(writer, HOT[name]) == ["SEARCH waiter"]
+    assert scans(writer, HOT[name], nothing(HOT[name])) == []
+
+
+@pytest.mark.parametrize("name", sorted(READ))
+def test_a_query_for_one_thing_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+    assert scans(writer, rendered(READ[name])) == []
+
+
+@pytest.mark.parametrize("before", [None, 1_000], ids=["first page", "later page"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [(kind, name) for kind in RunKind for name in LISTED] + [(TASKS, name) for name in OF_A_FLOW_RUN],
+)
+def test_a_list_of_runs_reads_an_index_of_what_is_wanted(
+    writer: Connection, kind: RunKind, name: str, before: int | None
+) -> None:
+    sql = rendered(queries.select_run_page(kind, (LISTED | OF_A_FLOW_RUN)[name], before, 100))
+    steps = scans(writer, sql)
+    # Those that did not complete are read in order, the newest first.
+    assert [step for step in steps if not step.endswith("_run_not_completed")] == []
+    if name in LISTED:
+        sorting = [step for step in plan(writer, sql) if "TEMP B-TREE" in step]
+        assert sorting == [] or "UNION ALL" in sql, "all that is wanted would be sorted for one page"
+
+
+@pytest.mark.parametrize("before", [None, (5, "key")], ids=["first page", "later page"])
+@pytest.mark.parametrize("name", sorted(CACHED))
+def test_a_list_of_cache_entries_reads_an_index_of_what_is_wanted(
+    writer: Connection, name: str, before: tuple[int, str] | None
+) -> None:
+    assert scans(writer, rendered(cache.select_page(CACHED[name], 1, before, 100))) == []
+
+
+@pytest.mark.parametrize("name", sorted(WALKED))
+def test_what_no_index_serves_is_read_in_order_until_the_page_is_full(writer: Connection, name: str) -> None:
+    sql = rendered(WALKED[name][0])
+    assert len(scans(writer, sql)) == 1, "it is served now: it belongs to those above"
+    assert [step for step in plan(writer, sql) if "TEMP B-TREE" in step] == []
+    assert "LIMIT" in sql
+
+
+@pytest.mark.parametrize("name", sorted(SUMMED))
+def test_a_sum_reads_each_entry_once(writer: Connection, name: str) -> None:
+    (step,) = scans(writer, rendered(SUMMED[name]))
+    assert step.startswith("SCAN cache_entry")
+
+
+@pytest.mark.parametrize("name", list(COMMANDS))
+def test_what_a_command_does_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+    def command(transaction: Transaction) -> None:
+        if name in {"a limit is reset", "a limit is removed"}:
+            set_limit("disk", 3)(transaction)
+        COMMANDS[name](transaction)
+
+    asked = asked_by(writer, command)
+    assert asked
+    assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}
+
+
+def test_when_a_client_is_lost_the_tags_that_are_waited_for_are_read_once(writer: Connection) -> None:
+    def command(transaction: Transaction) -> None:
+        sessions.open_session("lost", sessions.Client("n", "l", "v"), -1)(transaction)
+        sessions.expire_sessions(1, lambda _process: False)(transaction)
+
+    asked = asked_by(writer, command)
+    found = [step for sql in asked for step in scans(writer, sql)]
+    assert found == ["SCAN waiter USING INDEX ix_waiter_blocking_tag"]
+
+
+def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Connection, flow_run_id: str) -> None:
+    spec = TaskRunSpec(
+        "new",
+        flow_run_id,
+        "key",
+        "1",
+        "n",
+        "",
+        ("a", "b"),
+        0,
+        (),
+        0.0,
+        "",
+        tracks_subflow=False,
+        child_flow_run_id="",
+    )
+    asked = asked_by(writer, runs.create_task_run(spec, ProposedState(StateType.PENDING)))
+    asked += asked_by(writer, write_logs([LogRow(flow_run_id, "", "logger", 20, "line", None)]))
+    assert len(asked) > 6
+    assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}
+
+
+def test_dropping_results_reads_the_entries_since_no_entry_is_found_by_its_state(writer: Connection) -> None:
+    asked = asked_by(writer, drop_unused([UnusedResult("id", "there", 1, "key", 1)]))
+    steps = [step for sql in asked for step in scans(writer, sql)]
+    assert steps
+    assert all(step.startswith("SCAN cache_entry") for step in steps)
