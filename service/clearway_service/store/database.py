@@ -9,16 +9,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Executable, inspect, text
+from sqlalchemy import Column, Executable, MetaData, String, Table, inspect, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from clearway_service.errors import StoreUnavailableError
-from clearway_service.store import migrations
+from clearway_service.store import migrations, schema
 from clearway_service.store.checkpoints import Checkpointer
 from clearway_service.store.sqlite import writer_engine
 
 logger = logging.getLogger(__name__)
+
+# Where Alembic keeps the revision, as it makes it.
+_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+_version.primary_key.name = "alembic_version_pkc"
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -100,32 +104,47 @@ class Database:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring the database to the schema of this version. Quick where it is there already.
+    """Bring the database to the schema of this version. Quick where it is there already, or nothing is.
 
     Raises:
         StoreUnavailableError: The database was written by a later version.
     """
     with connection.begin():
-        if _revision(connection) == migrations.HEAD:
+        revision = _revision(connection)
+        if revision == migrations.HEAD:
             return
-        # Alembic is imported only where there is something to do: it takes longer than all else here.
-        from alembic import command  # noqa: PLC0415
-        from alembic.config import Config  # noqa: PLC0415
-        from alembic.util import CommandError  # noqa: PLC0415
+        if revision is None and not inspect(connection).get_table_names():
+            # What Alembic makes of nothing is the same, but it takes longer to import than all else here.
+            schema.metadata.create_all(connection, checkfirst=False)
+            _version.create(connection)
+            connection.execute(_version.insert().values(version_num=migrations.HEAD))
+        else:
+            upgrade(connection)
 
-        config = Config()
-        config.set_main_option("script_location", os.fspath(Path(migrations.__file__).parent))
-        config.attributes["connection"] = connection
-        try:
-            command.upgrade(config, migrations.HEAD)
-        except CommandError as error:
-            raise StoreUnavailableError(
-                f"the database has revision {_revision(connection)}, which this version does not know"
-            ) from error
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the database has not seen yet, in the caller's transaction.
+
+    Raises:
+        StoreUnavailableError: The database was written by a later version.
+    """
+    from alembic import command  # noqa: PLC0415 - only where there is something to do
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", os.fspath(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, migrations.HEAD)
+    except CommandError as error:
+        raise StoreUnavailableError(
+            f"the database has revision {_revision(connection)}, which this version does not know"
+        ) from error
 
 
 def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(_version.name):
         return None
-    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(select(_version.c.version_num))
     return revision

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -16,8 +18,9 @@ from benchmarks.populated import populate
 
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
-from clearway_service.store.database import Database
+from clearway_service.store.database import Database, upgrade
 from clearway_service.store.schema import metadata
+from clearway_service.store.sqlite import writer_engine
 
 
 @pytest.fixture
@@ -32,27 +35,48 @@ def objects(path: Path) -> list[tuple[str, str, str]]:
         return connection.execute(query).fetchall()
 
 
+def migrated(path: Path) -> Path:
+    """Return a file that the migrations have brought to the head, one after the other."""
+    engine = writer_engine(path)
+    with closing(engine.connect()) as connection, connection.begin():
+        upgrade(connection)
+    engine.dispose()
+    return path
+
+
 def test_an_empty_file_is_brought_to_exactly_the_metadata(path: Path) -> None:
     with closing(Database(path)) as database:
         context = MigrationContext.configure(database.writer, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
 
-def test_it_has_the_same_tables_and_indexes_as_the_metadata_makes(path: Path, tmp_path: Path) -> None:
+def test_the_migrations_make_the_tables_and_indexes_that_a_new_file_has(path: Path, tmp_path: Path) -> None:
     Database(path).close()
-    with closing(Database(tmp_path / "made.db")) as made:
-        metadata.drop_all(made.writer)
-        metadata.create_all(made.writer)
-        made.writer.commit()
-    migrated, created = ({line[:2] for line in objects(file)} for file in (path, tmp_path / "made.db"))
-    assert migrated == created
-    conditions = {line[1]: line[2].partition(" WHERE ")[2] for line in objects(path) if line[0] == "index"}
-    expected = {
-        line[1]: line[2].partition(" WHERE ")[2]
-        for line in objects(tmp_path / "made.db")
-        if line[0] == "index"
-    }
+    made, grown = objects(path), objects(migrated(tmp_path / "migrated.db"))
+    assert [line[:2] for line in grown] == [line[:2] for line in made]
+    conditions, expected = (
+        {line[1]: line[2].partition(" WHERE ")[2] for line in lines if line[0] == "index"}
+        for lines in (grown, made)
+    )
     assert conditions == expected, "partial indexes have the same conditions"
+
+
+def test_the_migrations_find_nothing_to_do_in_a_new_file(path: Path) -> None:
+    Database(path).close()
+    before = objects(path)
+    assert objects(migrated(path)) == before
+
+
+def test_a_new_file_is_made_without_alembic(path: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from clearway_service.store.database import Database, upgrade
+Database(Path({str(path)!r})).close()
+print("alembic" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
 
 
 def test_the_head_is_that_of_the_scripts() -> None:
