@@ -60,3 +60,4 @@ lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .tools gen .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf examples/typescript/node_modules examples/typescript/dist

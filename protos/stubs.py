@@ -22,10 +22,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from google.rpc import error_details_pb2
+
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "protos" / "buf.gen.yaml"
 TOOLS = ROOT / ".tools"
 BUF = Path(sys.executable).parent / "buf"
+# The details of failed calls (google.rpc.ErrorInfo, ...), which no package of this language has.
+DETAILS = Path(error_details_pb2.__file__).with_name("error_details.proto")
+DETAILS_FOR = "protoc-gen-es"
 PATH = os.pathsep.join([str(TOOLS / "bin"), str(TOOLS / "node_modules" / ".bin"), os.environ.get("PATH", "")])
 
 # Where a plugin comes from, and the command that gets it; the C++ ones are of the system.
@@ -81,8 +86,19 @@ def generate(chosen: list[dict[str, Any]], into: Path) -> None:
     """Write what the plugins make to their folders below ``into``."""
     for folder in {plugin["out"] for plugin in chosen}:
         shutil.rmtree(into / folder, ignore_errors=True)
+    buf_generate("protos", chosen, into)
+    if with_details := [plugin for plugin in chosen if program(plugin) == DETAILS_FOR]:
+        with tempfile.TemporaryDirectory() as source:
+            copy = Path(source) / "google" / "rpc" / DETAILS.name
+            copy.parent.mkdir(parents=True)
+            shutil.copy(DETAILS, copy)
+            buf_generate(source, with_details, into)
+
+
+def buf_generate(source: str, chosen: list[dict[str, Any]], into: Path) -> None:
+    """Run the plugins on the protos in ``source``."""
     template = json.dumps({"version": "v2", "plugins": chosen})
-    command = [str(BUF), "generate", "protos", "--template", template, "-o", str(into)]
+    command = [str(BUF), "generate", source, "--template", template, "-o", str(into)]
     subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PATH": PATH})  # noqa: S603
 
 

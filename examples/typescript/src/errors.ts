@@ -1,0 +1,65 @@
+import { create } from "@bufbuild/protobuf";
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
+import { type RunError, RunErrorSchema } from "../gen/clearway/v1/state_pb.js";
+
+const MAX_MESSAGE = 4_096;
+const MAX_STACK = 16_384;
+const MAX_DEPTH = 8;
+
+/** Something that a person can mend; it is shown without a stack trace. */
+export class ClearwayError extends Error {
+  override name = "ClearwayError";
+}
+
+/** The session is no longer alive: its runs are Crashed, and their slots are others' by now. */
+export class SessionExpiredError extends ClearwayError {
+  override name = "SessionExpiredError";
+}
+
+/** The service said that a run's code must not go on. */
+export class AbortedError extends ClearwayError {
+  override name = "AbortedError";
+}
+
+/** A task failed and has no retry left. */
+export class TaskFailedError extends ClearwayError {
+  override name = "TaskFailedError";
+}
+
+/** Returns the `ErrorReason` of a failed call, without its prefix; empty where it has none. */
+export function reasonOf(error: ConnectError): string {
+  return error.findDetails(ErrorInfoSchema)[0]?.reason ?? "";
+}
+
+const HOPELESS = new Set([
+  Code.InvalidArgument,
+  Code.FailedPrecondition,
+  Code.Unimplemented,
+  Code.ResourceExhausted,
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+]);
+
+/** Returns whether a stream that ended so can be opened again. */
+export function isPassing(error: ConnectError): boolean {
+  return !HOPELESS.has(error.code);
+}
+
+/** Returns what was thrown in the form that every language can show, within the limits of the protocol. */
+export function portable(thrown: unknown, depth = 1): RunError {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  return create(RunErrorSchema, {
+    type: (error.name || "Error").slice(0, 255),
+    message: error.message.slice(0, MAX_MESSAGE),
+    stackTrace: innermostLast(error.stack ?? "").slice(-MAX_STACK),
+    ...(error.cause !== undefined && depth < MAX_DEPTH && { cause: portable(error.cause, depth + 1) }),
+  });
+}
+
+/** The protocol has the innermost frame last, as Python writes it; V8 writes it first. */
+function innermostLast(stack: string): string {
+  const frames = stack.split("\n").filter((line) => line.startsWith("    at "));
+  return frames.reverse().join("\n");
+}

@@ -1,0 +1,211 @@
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+
+import { Orchestrator } from "../gen/clearway/v1/orchestrator_pb.js";
+import type { Decision, Proposal, ProposeResponse, Welcome } from "../gen/clearway/v1/proposal_pb.js";
+import { ClearwayError, isPassing, reasonOf, SessionExpiredError } from "./errors.js";
+import { Outbox } from "./outbox.js";
+
+const LONGEST_PAUSE_MS = 2_000;
+const LEASE_BEFORE_WELCOME_MS = 30_000;
+
+interface Undecided {
+  proposal: Proposal;
+  resolve(decision: Decision): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * A session with the service, over a stream that is opened again when it breaks.
+ *
+ * Runs that enter Running through it belong to it: when it ends, what still runs is Crashed and its slots are free.
+ * The lease is renewed from the event loop, so what blocks that for longer than the lease loses it; work that
+ * computes for long belongs into a worker thread.
+ */
+export class Session {
+  /** Unary calls. */
+  readonly client: Client<typeof Orchestrator>;
+  /** How far the service's clock is ahead of this machine's, in milliseconds. */
+  clockAheadMs = 0;
+  /** How often the stream was opened again. */
+  resumed = 0;
+  #welcome: Welcome | undefined;
+  #outbox = new Outbox(1);
+  // What was proposed and has no final decision: sent again, with the same ids, on each new stream.
+  readonly #undecided = new Map<string, Undecided>();
+  readonly #ended = new AbortController();
+  readonly #connection: Http2SessionManager;
+  #welcomed = false;
+  #closing = false;
+  #running: Promise<void> = Promise.resolve();
+  #idle = () => {};
+
+  private constructor(
+    address: string,
+    private readonly clientName: string,
+  ) {
+    const baseUrl = `http://${address}`;
+    this.#connection = new Http2SessionManager(baseUrl);
+    const transport = createGrpcTransport({ baseUrl, sessionManager: this.#connection });
+    this.client = createClient(Orchestrator, transport);
+  }
+
+  /**
+   * Opens a session.
+   *
+   * @param address the server's `host:port`.
+   * @param clientName who is there, for people.
+   */
+  static async open(address: string, clientName: string): Promise<Session> {
+    const session = new Session(address, clientName);
+    try {
+      const info = await session.client.getServerInfo({}, { timeoutMs: 10_000 });
+      if (info.now) session.clockAheadMs = timestampMs(info.now) - Date.now();
+    } catch (error) {
+      session.#connection.abort();
+      throw new ClearwayError(`no Clearway server answers at ${address}: ${ConnectError.from(error).rawMessage}`);
+    }
+    await new Promise<void>((resolve, reject) => {
+      session.#running = session.#keepOpen(resolve).catch((error: unknown) => {
+        session.#end(error);
+        reject(error);
+      });
+    });
+    return session;
+  }
+
+  /** Aborted when the session is over: with a `SessionExpiredError` where it was lost. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** The session's id. */
+  get id(): string {
+    return this.#welcome?.sessionId ?? "";
+  }
+
+  /**
+   * Proposes a state, and returns the final decision: while the proposal waits in the server's queue, so does this.
+   *
+   * @param signal gives up waiting; the proposal is then withdrawn. Where it was accepted just before, its run ends
+   *     with the session.
+   */
+  async propose(proposal: Proposal, signal?: AbortSignal): Promise<Decision> {
+    this.ended.throwIfAborted();
+    signal?.throwIfAborted();
+    const decided = new Promise<Decision>((resolve, reject) => {
+      // In the table before it is sent: the stream may break in between.
+      this.#undecided.set(proposal.id, { proposal, resolve, reject });
+      if (this.#welcomed) this.#outbox.propose(proposal);
+    });
+    const withdraw = () => {
+      this.#outbox.send({ withdrawals: [proposal.id] });
+      this.#take(proposal.id)?.reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", withdraw, { once: true });
+    try {
+      return await decided;
+    } finally {
+      signal?.removeEventListener("abort", withdraw);
+    }
+  }
+
+  /** Waits until all is decided and says goodbye. What still runs then is Crashed. */
+  async close(): Promise<void> {
+    if (!this.ended.aborted && this.#undecided.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
+    this.#closing = true;
+    if (this.#welcomed) this.#sayGoodbye();
+    await this.#running;
+    this.#end(new ClearwayError("the session is closed"));
+  }
+
+  #sayGoodbye(): void {
+    this.#outbox.send({ goodbye: true });
+    this.#outbox.close();
+  }
+
+  /** Reads streams one after the other, until the session is over. */
+  async #keepOpen(opened: () => void): Promise<void> {
+    for (let failures = 0; ; failures++) {
+      try {
+        for await (const message of this.#stream()) {
+          failures = 0;
+          if (message.welcome) this.#begin(message.welcome, opened);
+          for (const decision of message.decisions) this.#decided(decision);
+        }
+        if (this.#closing) return;
+      } catch (thrown) {
+        const error = ConnectError.from(thrown);
+        if (reasonOf(error) === "SESSION_EXPIRED") {
+          throw new SessionExpiredError(`the session has expired, so its runs are Crashed: ${error.rawMessage}`);
+        }
+        if (!isPassing(error)) throw new ClearwayError(`the server ended the stream: ${error.message}`);
+        // A goodbye that was cut off: the session ends by itself soon.
+        if (this.#closing) return;
+      }
+      await sleep(Math.min(50 * 2 ** failures, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2));
+    }
+  }
+
+  /** Opens one stream and yields what comes, until it ends or nothing has come for a whole lease. */
+  async *#stream(): AsyncGenerator<ProposeResponse> {
+    const outbox = (this.#outbox = new Outbox(this.#welcome?.maxProposals ?? 1));
+    const hello = { clientName: this.clientName, language: "typescript", version: "1", resumeSessionId: this.id };
+    outbox.send({ hello: { $typeName: "clearway.v1.Hello", ...hello } });
+    const silence = new AbortController();
+    let heard = Date.now();
+    let pings = 0n;
+    const keepAlive = (leaseMs: number) =>
+      setInterval(() => {
+        if (Date.now() - heard > leaseMs) silence.abort();
+        else outbox.send({ ping: ++pings });
+      }, leaseMs / 3);
+    let pinging = keepAlive(LEASE_BEFORE_WELCOME_MS);
+    try {
+      for await (const message of this.client.propose(outbox, { signal: silence.signal })) {
+        heard = Date.now();
+        if (message.welcome?.lease) {
+          clearInterval(pinging);
+          pinging = keepAlive(durationMs(message.welcome.lease));
+        }
+        yield message;
+      }
+    } finally {
+      this.#welcomed = false;
+      clearInterval(pinging);
+      outbox.close();
+    }
+  }
+
+  #begin(welcome: Welcome, opened: () => void): void {
+    if (this.#welcome) this.resumed++;
+    this.#welcome = welcome;
+    this.#welcomed = true;
+    this.#outbox.maxProposals = welcome.maxProposals;
+    this.#outbox.propose(...[...this.#undecided.values()].map((each) => each.proposal));
+    if (this.#closing) this.#sayGoodbye();
+    opened();
+  }
+
+  #decided(decision: Decision): void {
+    const { answer } = decision;
+    if (answer.case === "wait" && answer.value.queued) return; // it keeps its place; the final decision follows
+    this.#take(decision.proposalId)?.resolve(decision);
+  }
+
+  #take(proposalId: string): Undecided | undefined {
+    const undecided = this.#undecided.get(proposalId);
+    this.#undecided.delete(proposalId);
+    if (this.#undecided.size === 0) this.#idle();
+    return undecided;
+  }
+
+  #end(reason: unknown): void {
+    this.#ended.abort(reason);
+    this.#connection.abort();
+    for (const id of [...this.#undecided.keys()]) this.#take(id)?.reject(reason);
+  }
+}

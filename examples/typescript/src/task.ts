@@ -1,0 +1,179 @@
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gunzipSync } from "node:zlib";
+
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { uuidv7 } from "uuidv7";
+
+import { type Decision, type Proposal, ProposalSchema } from "../gen/clearway/v1/proposal_pb.js";
+import { ErrorReason } from "../gen/clearway/v1/error_pb.js";
+import { type Data, DataSchema, type StateSchema, StateType } from "../gen/clearway/v1/state_pb.js";
+import type { Json } from "./cache_key.js";
+import { AbortedError, ClearwayError, portable, TaskFailedError } from "./errors.js";
+import type { Session } from "./session.js";
+
+const MAX_INLINE_BYTES = 65_536;
+const PASSING = new Set([ErrorReason.STORE_UNAVAILABLE, ErrorReason.SHUTTING_DOWN]);
+const PAUSE_MS = 1_000;
+
+/** What one run of a task is, and the code that it runs. */
+export interface Task<Result extends Json> {
+  /** Equal for all runs of one task. */
+  key: string;
+  /** Tells apart the runs of one task in one flow run. */
+  dynamicKey: string;
+  tags?: string[];
+  retries?: number;
+  retryDelaysMs?: number[];
+  /** Makes the result findable by other runs, in any language; see `inputKey`. */
+  cacheKey?: string;
+  /** Runs the task's code; `signal` is aborted when it must not go on. `attempt` counts from 1. */
+  run(signal: AbortSignal, attempt: number): Promise<Result>;
+}
+
+/** How a run ended well. */
+export interface Outcome<Result extends Json> {
+  result: Result;
+  /** The name of its last state: `Completed`, or `Cached` where its code was not run. */
+  state: string;
+  /** How often its code was run. */
+  attempts: number;
+}
+
+/**
+ * Runs a task in a flow run, as the service decides: it waits for slots, is served from the cache, and is tried
+ * again after a failure where the service says so.
+ *
+ * @throws TaskFailedError the task failed and has no retry left; its cause is what the code threw.
+ * @throws AbortedError the run must not go on.
+ */
+export async function runTask<Result extends Json>(
+  session: Session,
+  flowRunId: string,
+  task: Task<Result>,
+  signal: AbortSignal,
+): Promise<Outcome<Result>> {
+  const details = task.cacheKey === undefined ? {} : { details: { cacheKey: task.cacheKey } };
+  const { key: taskKey, dynamicKey, tags = [], retries = 0, retryDelaysMs = [] } = task;
+  const retryDelays = retryDelaysMs.map((ms) => durationFromMs(ms));
+  const spec = { id: uuidv7(), flowRunId, taskKey, dynamicKey, tags, retries, retryDelays };
+  const running = AbortSignal.any([signal, session.ended]);
+  for (let attempt = 1; ; attempt++) {
+    const begun = await enter(session, spec, { type: StateType.RUNNING, ...details }, signal);
+    if (begun.answer.case === "reject") {
+      if (begun.state?.type !== StateType.COMPLETED) throw unexpected(begun);
+      return { result: read(begun.state.data) as Result, state: begun.state.name, attempts: attempt - 1 };
+    }
+    const run = { case: "taskRunId", value: begun.runId } as const;
+    const propose = (state: MessageInitShape<typeof StateSchema>) => decide(session, { run, state });
+    let data: Data;
+    try {
+      const result = await task.run(running, attempt);
+      data = write(result);
+    } catch (thrown) {
+      if (running.aborted) {
+        if (!session.ended.aborted) await propose({ type: StateType.CANCELLED, message: "interrupted" });
+        throw running.reason;
+      }
+      const error = portable(thrown);
+      const message = `${error.type}: ${error.message}`;
+      const failed = await propose({ type: StateType.FAILED, message, data: { error } });
+      if (failed.answer.case === "accept") {
+        throw new TaskFailedError(`${taskKey}-${dynamicKey} failed: ${message}`, { cause: thrown });
+      }
+      const again = failed.state?.details?.scheduledTime;
+      if (failed.state?.type !== StateType.SCHEDULED || !again) throw unexpected(failed);
+      await sleep(Math.max(0, timestampMs(again) - session.clockAheadMs - Date.now()), undefined, { signal: running });
+      continue;
+    }
+    const ended = await propose({ type: StateType.COMPLETED, data, ...details });
+    if (ended.answer.case !== "accept" || !ended.state) throw unexpected(ended);
+    return { result: read(ended.state.data) as Result, state: ended.state.name, attempts: attempt };
+  }
+}
+
+type Spec = NonNullable<MessageInitShape<typeof ProposalSchema>["createTaskRun"]>;
+
+/** Proposes to begin until it is no longer too early; returns an accept or a reject. */
+async function enter(
+  session: Session,
+  createTaskRun: Spec,
+  state: MessageInitShape<typeof StateSchema>,
+  signal: AbortSignal,
+): Promise<Decision> {
+  for (;;) {
+    const decision = await decide(session, { createTaskRun, state }, signal);
+    if (decision.answer.case !== "wait") return decision;
+    const { retryAfter } = decision.answer.value;
+    await sleep(retryAfter ? durationMs(retryAfter) : 0, undefined, { signal });
+  }
+}
+
+/**
+ * Proposes a state under a new id, and returns the final decision: an accept, a reject, or a wait with a delay.
+ *
+ * @throws AbortedError the run must not go on.
+ * @throws ClearwayError the proposal was wrong, or the answer is one that this client does not know.
+ */
+export async function decide(
+  session: Session,
+  proposal: Omit<MessageInitShape<typeof ProposalSchema>, "$typeName" | "id">,
+  signal?: AbortSignal,
+): Promise<Decision> {
+  const sent: Proposal = create(ProposalSchema, { ...proposal, id: uuidv7() });
+  for (;;) {
+    const decision = await session.propose(sent, signal);
+    const { answer } = decision;
+    switch (answer.case) {
+      case "accept":
+      case "reject":
+      case "wait":
+        return decision;
+      case "abort":
+        throw new AbortedError(`the run must not go on: ${answer.value.message}`);
+      case "error":
+        if (PASSING.has(answer.value.reason)) {
+          await sleep(PAUSE_MS, undefined, { signal });
+          break;
+        }
+        throw new ClearwayError(`the proposal was not taken: ${answer.value.field} ${answer.value.message}`);
+      default:
+        throw unexpected(decision);
+    }
+  }
+}
+
+function unexpected(decision: Decision): ClearwayError {
+  const state = decision.state === undefined ? "no state" : StateType[decision.state.type];
+  return new ClearwayError(`this client does not know what to do after ${decision.answer.case ?? "an unknown answer"} with ${state}`);
+}
+
+function write(result: Json) {
+  const inline = new TextEncoder().encode(JSON.stringify(result));
+  if (inline.length > MAX_INLINE_BYTES) {
+    throw new RangeError(`the result has ${inline.length} bytes; this client keeps at most ${MAX_INLINE_BYTES}`);
+  }
+  const sha256 = createHash("sha256").update(inline).digest("hex");
+  return create(DataSchema, {
+    encoding: "json",
+    body: { case: "inline", value: inline },
+    size: BigInt(inline.length),
+    sha256,
+  });
+}
+
+/** Returns a result that another client may have written. */
+function read(data: Data | undefined): Json {
+  if (data?.body.case === "location") {
+    throw new ClearwayError(`the result is kept at ${data.body.value}; this client reads only what is in the state`);
+  }
+  if (data?.encoding !== "json" || data.body.case !== "inline") {
+    throw new ClearwayError(`the result is encoded as '${data?.encoding ?? ""}'; this client reads only 'json'`);
+  }
+  if (data.compression !== "" && data.compression !== "gzip") {
+    throw new ClearwayError(`the result is compressed by '${data.compression}'; this client knows only 'gzip'`);
+  }
+  const bytes = data.compression === "gzip" ? gunzipSync(data.body.value) : data.body.value;
+  return JSON.parse(new TextDecoder().decode(bytes)) as Json;
+}
