@@ -17,7 +17,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from clearway_service.ancestor_log import AncestorLog
@@ -25,7 +24,7 @@ from clearway_service.clock import Clock, new_id
 from clearway_service.core.batch import Batch
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
-from clearway_service.store import schema
+from clearway_service.store import schema, statements
 from clearway_service.store.ancestors import Entangled
 from clearway_service.store.database import Database
 from clearway_service.store.loading import load
@@ -235,10 +234,9 @@ class Pipeline:
 
     def _transact(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> _Turn:
         turn = _Turn()
-        connection = self._database.writer
-        with connection.begin():
+        with self._database.turn(core=bool(ordered)):
             now = self._clock()
-            transaction = Transaction(connection, now, new_id)
+            transaction = Transaction(self._database.writer, now, new_id)
             for entry in ordered:
                 turn.returned.append(self._command(transaction, entry))
             if self._waiting:
@@ -280,14 +278,12 @@ class Pipeline:
 
     def _collect(self, transaction: Transaction) -> list[_Submitted]:
         """Return our proposals that another process has decided; proposed again, they are replayed."""
-        table = schema.delivery
-        mine = table.c.owner == self.owner
-        query = select(table.c.proposal_id).where(mine)
-        delivered = list(transaction.connection.scalars(query))
+        mine = (self.owner,)
+        delivered = transaction.driver.execute(statements.DELIVERIES, mine).fetchall()
         if not delivered:
             return []
-        transaction.connection.execute(delete(table).where(mine))
-        return [self._waiting[id_] for id_ in delivered if id_ in self._waiting]
+        transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
+        return [self._waiting[id_] for (id_,) in delivered if id_ in self._waiting]
 
     def _keep_waiting(self, submitted: list[_Submitted], turn: _Turn) -> None:
         """Remember, after the commit, whom to answer later, and forget who has the last word."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations, schema
 from clearway_service.store.checkpoints import Checkpointer
-from clearway_service.store.sqlite import writer_engine
+from clearway_service.store.sqlite import begin, writer_engine
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 class Database:
     """One SQLite file.
+
+    Attributes:
+        writer: The one connection that writes.
+        driver: The same, as the driver has it, for statements that are compiled already.
 
     Args:
         path: The file; it and its folder are made where they do not exist.
@@ -45,28 +51,51 @@ class Database:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._engine = writer_engine(path, synchronous)
             self.writer: Connection = self._engine.connect()
+            self.driver: Any = self.writer.connection.driver_connection
             migrate(self.writer)
             self._checkpointer = Checkpointer(path)
         except (OSError, SQLAlchemyError) as error:
             reason = getattr(error, "orig", None) or error
             raise StoreUnavailableError(f"cannot open the database {path}: {reason}") from error
 
+    @contextmanager
+    def turn(self, *, core: bool) -> Iterator[None]:
+        """Hold a transaction that may write, committed in the end. Used by the writer's thread.
+
+        Args:
+            core: Whether statements of SQLAlchemy are executed in it. Without, the driver does it alone, in a
+                tenth of a millisecond less.
+
+        Raises:
+            StoreUnavailableError: The file stayed locked by others.
+        """
+        if core:
+            with self.writer.begin():
+                yield
+            return
+        begin(self.driver)
+        try:
+            yield
+            self.driver.execute("COMMIT")
+        except BaseException:
+            if self.driver.in_transaction:
+                self.driver.execute("ROLLBACK")
+            raise
+
     def data_version(self) -> int:
         """Return a number that changes when another connection commits to the file.
 
         It is -1 where it cannot be read: for a moment, while another process mends the file after a crash.
         """
-        driver: Any = self.writer.connection.driver_connection
         try:
-            version: int = driver.execute("PRAGMA data_version").fetchone()[0]
+            version: int = self.driver.execute("PRAGMA data_version").fetchone()[0]
         except sqlite3.Error:
             return -1
         return version
 
     def committed(self) -> None:
         """Hear that the writer committed. Called by the writer's thread."""
-        driver: Any = self.writer.connection.driver_connection
-        self._checkpointer.committed(driver.total_changes)
+        self._checkpointer.committed(self.driver.total_changes)
 
     async def read(self, query: Executable) -> list[tuple[Any, ...]]:
         """Return the rows of a query that decides nothing, read beside the writer.

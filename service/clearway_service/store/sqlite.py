@@ -50,12 +50,19 @@ def writer_engine(path: Path, synchronous: str = "normal") -> Engine:
 
 
 def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction that may write; as ``begin``."""
+    begin(connection.connection.driver_connection)
+
+
+def begin(driver: Any) -> None:
     """Begin a transaction that may write, waiting for the transactions of other processes.
+
+    Args:
+        driver: The driver's connection.
 
     Raises:
         StoreUnavailableError: The file stayed locked for ``LOCK_TIMEOUT_SECONDS``.
     """
-    driver: Any = connection.connection.driver_connection
     deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
     sleep = _FIRST_SLEEP_SECONDS
     while True:

@@ -267,6 +267,10 @@ SESSIONS_BY_ID = render(
     ),
     ("ids",),
 )
+# What other engines have decided for the one that asks.
+DELIVERIES = render(
+    select(schema.delivery.c.proposal_id).where(schema.delivery.c.owner == bindparam("of")), ("of",)
+)
 
 # Writes.
 INSERT_FLOW_RUN = insert_rows(schema.flow_run, (*FLOW_RUN, *PROGRESS))
@@ -319,6 +323,7 @@ ADOPT_WAITER = render(
     ("session_id", "owner", "until_", "id"),
 )
 INSERT_DELIVERY = insert_rows(schema.delivery, ("owner", "proposal_id"))
+DELETE_DELIVERIES = render(delete(schema.delivery).where(schema.delivery.c.owner == bindparam("of")), ("of",))
 
 
 def _upsert_cache_entry() -> str:
