@@ -1,0 +1,85 @@
+package clearway
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+)
+
+// Version is this client's.
+const Version = "0.1.0"
+
+var (
+	// ErrClosed: the session was closed, or the service was given up.
+	ErrClosed = errors.New("clearway: the session is closed")
+	// ErrSessionExpired: the service has crashed the session's runs; their slots are others' by now.
+	ErrSessionExpired = errors.New("clearway: the session has expired")
+	// ErrAborted: the service said never; AbortError has the reason.
+	ErrAborted = errors.New("clearway: aborted")
+	// ErrProtocol: the service answered what this client does not understand.
+	ErrProtocol = errors.New("clearway: not understood")
+	// ErrTooLarge: a result has more bytes than a state holds.
+	ErrTooLarge = errors.New("clearway: the result is too large")
+)
+
+// AbortError is the service's never. errors.Is takes it for ErrAborted.
+type AbortError struct {
+	Reason  pb.AbortReason
+	Message string
+}
+
+func (e *AbortError) Error() string { return fmt.Sprintf("aborted, %v: %s", e.Reason, e.Message) }
+
+// Is makes all aborts ErrAborted.
+func (e *AbortError) Is(target error) bool { return target == ErrAborted }
+
+// ProposalError is what was wrong with a proposal.
+type ProposalError struct{ *pb.ProposalError }
+
+func (e *ProposalError) Error() string { return fmt.Sprintf("%v: %s", e.GetReason(), e.GetMessage()) }
+
+// RunFailedError says that a run ended otherwise than Completed, here or where it ran before.
+type RunFailedError struct {
+	RunID string
+	State *pb.State
+}
+
+func (e *RunFailedError) Error() string {
+	said := e.State.GetMessage()
+	if failure := e.State.GetData().GetError(); failure != nil {
+		said = fmt.Sprintf("%s: %s", failure.Type, failure.Message)
+	}
+	return fmt.Sprintf("run %s is %s: %s", e.RunID, e.State.GetName(), said)
+}
+
+// fromStatus makes a session that has expired known to errors.Is.
+func fromStatus(err error) error {
+	if reasonOf(err) == "SESSION_EXPIRED" {
+		return fmt.Errorf("%w: %s", ErrSessionExpired, status.Convert(err).Message())
+	}
+	return err
+}
+
+// reasonOf returns the ErrorReason in a call's details, without its prefix; empty where there is none.
+func reasonOf(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if info, is := detail.(*errdetails.ErrorInfo); is && info.Domain == "clearway" {
+			return info.Reason
+		}
+	}
+	return ""
+}
+
+// permanent says whether connecting again cannot help.
+func permanent(err error) bool {
+	switch status.Code(err) {
+	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented, codes.FailedPrecondition:
+		return true
+	}
+	return errors.Is(err, ErrProtocol)
+}

@@ -1,0 +1,171 @@
+package clearway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+)
+
+// FlowRun is a run of a flow, and belongs to a session.
+type FlowRun struct {
+	ID      string
+	session *Session
+}
+
+// Task is what a task run does, and what the service has to know of it.
+type Task struct {
+	// Key identifies the task: equal for all its runs.
+	Key string
+	// Tags are what limits hold by.
+	Tags []string
+	// Retries is how many times a failed run is tried again, each time after RetryDelay.
+	Retries    int32
+	RetryDelay time.Duration
+	// CacheKey finds the result of an earlier run with the same key; empty runs always. See Key.
+	CacheKey string
+	// CacheExpiration is how long a result is served; 0 means for ever.
+	CacheExpiration time.Duration
+	// Run is the task's code. Its result has to be one that JSON holds. ctx ends where the run is no longer wanted.
+	Run func(ctx context.Context) (any, error)
+}
+
+// RunFlow creates a flow run, runs flow in it, and reports how it ended.
+func (s *Session) RunFlow(ctx context.Context, name string, parameters any, flow func(context.Context, *FlowRun) (any, error)) (string, error) {
+	arguments, err := json.Marshal(parameters)
+	if err != nil {
+		return "", err
+	}
+	run := &FlowRun{ID: newID(), session: s}
+	spec := &pb.FlowRunSpec{Id: run.ID, FlowName: name, ParametersJson: string(arguments)}
+	if _, err := s.Orchestrator.CreateFlowRun(ctx, &pb.CreateFlowRunRequest{FlowRun: spec}, grpc.WaitForReady(true)); err != nil {
+		return "", err
+	}
+	propose := func(state *pb.State) *pb.Proposal {
+		return &pb.Proposal{Run: &pb.Proposal_FlowRunId{FlowRunId: run.ID}, State: state}
+	}
+	_, err = s.attempts(ctx, propose, &pb.StateDetails{}, func(ctx context.Context) (any, error) { return flow(ctx, run) })
+	return run.ID, err
+}
+
+// Do runs a task in the flow run, and returns its result as JSON: what the code returned, or what the cache had.
+// dynamicKey tells apart the runs of one task; the same key means the same run, and a run that has ended is not run
+// again.
+func (f *FlowRun) Do(ctx context.Context, dynamicKey string, task Task) (json.RawMessage, error) {
+	spec := &pb.TaskRunSpec{
+		Id: newID(), FlowRunId: f.ID, TaskKey: task.Key, DynamicKey: dynamicKey, Tags: task.Tags, Retries: task.Retries,
+	}
+	if task.RetryDelay > 0 {
+		spec.RetryDelays = []*durationpb.Duration{durationpb.New(task.RetryDelay)}
+	}
+	details := &pb.StateDetails{CacheKey: task.CacheKey}
+	if task.CacheKey != "" && task.CacheExpiration > 0 {
+		details.CacheExpiration = durationpb.New(task.CacheExpiration)
+	}
+	propose := func(state *pb.State) *pb.Proposal { return &pb.Proposal{CreateTaskRun: spec, State: state} }
+	return f.session.attempts(ctx, propose, details, task.Run)
+}
+
+// attempts runs code as often as the service says.
+func (s *Session) attempts(
+	ctx context.Context, propose func(*pb.State) *pb.Proposal, details *pb.StateDetails, code func(context.Context) (any, error),
+) (json.RawMessage, error) {
+	running := &pb.State{Type: pb.StateType_STATE_TYPE_RUNNING, Details: details}
+	for {
+		answer, err := s.Propose(ctx, propose(running))
+		if err != nil {
+			return nil, err
+		}
+		if answer.GetAccept() == nil {
+			result, again, err := obey(ctx, answer)
+			if err != nil || !again {
+				return result, err
+			}
+			continue
+		}
+		ending, failure := s.attempt(ctx, answer, details, code)
+		if errors.Is(failure, ErrSessionExpired) || errors.Is(failure, ErrClosed) {
+			return nil, failure
+		}
+		// The end is told also where ctx has ended: that is what the service has to know.
+		answer, err = s.Propose(context.WithoutCancel(ctx), propose(ending))
+		if err != nil {
+			return nil, err
+		}
+		if answer.GetAccept() != nil {
+			return ending.GetData().GetInline(), failure
+		}
+		if result, again, err := obey(ctx, answer); err != nil || !again {
+			return result, errors.Join(err, failure)
+		}
+	}
+}
+
+// attempt runs code once, and returns the state to propose then.
+func (s *Session) attempt(
+	ctx context.Context, answer Answer, details *pb.StateDetails, code func(context.Context) (any, error),
+) (*pb.State, error) {
+	running, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Where the session is lost the run is no longer ours, and somebody else may have its slots.
+	defer context.AfterFunc(answer.Held, func() { cancel(context.Cause(answer.Held)) })()
+	result, err := guarded(running, code)
+	if err == nil {
+		var data *pb.Data
+		if data, err = encode(result); err == nil {
+			return &pb.State{Type: pb.StateType_STATE_TYPE_COMPLETED, Data: data, Details: details}, nil
+		}
+	}
+	if lost := context.Cause(answer.Held); lost != nil {
+		return nil, lost
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return &pb.State{Type: pb.StateType_STATE_TYPE_CRASHED, Message: "interrupted: " + context.Cause(ctx).Error()}, err
+	}
+	failed := &pb.State{Type: pb.StateType_STATE_TYPE_FAILED, Message: short(err.Error(), 4096)}
+	failed.Data = &pb.Data{Error: Portable(err)}
+	return failed, err
+}
+
+// obey does what a decision says that is no accept. again: propose Running now.
+func obey(ctx context.Context, answer Answer) (result json.RawMessage, again bool, err error) {
+	switch said := answer.Answer.(type) {
+	case *pb.Decision_Accept:
+		return nil, false, nil
+	case *pb.Decision_Wait:
+		return nil, true, pause(ctx, said.Wait.RetryAfter.AsDuration())
+	case *pb.Decision_Abort:
+		return nil, false, &AbortError{said.Abort.Reason, said.Abort.Message}
+	case *pb.Decision_Error:
+		return nil, false, &ProposalError{said.Error}
+	case *pb.Decision_Reject:
+		switch state := answer.State; state.GetType() {
+		case pb.StateType_STATE_TYPE_COMPLETED: // Cached
+			result, err = decode(state.Data)
+			return result, false, err
+		case pb.StateType_STATE_TYPE_SCHEDULED: // AwaitingRetry; both times are the service's, so clocks need not agree
+			delay := state.Details.GetScheduledTime().AsTime().Sub(state.Timestamp.AsTime())
+			return nil, true, pause(ctx, delay)
+		default:
+			return nil, false, &RunFailedError{answer.RunId, state}
+		}
+	}
+	return nil, false, fmt.Errorf("%w: a decision of %T", ErrProtocol, answer.Answer)
+}
+
+func pause(ctx context.Context, delay time.Duration) error {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,193 @@
+// Package clearway is a small client of a Clearway service: a session on one stream, flow runs, and task runs whose
+// code runs only when the service has said so.
+package clearway
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+)
+
+// A created flow run is asked for by its id, so the same call may be sent again.
+const serviceConfig = `{"methodConfig": [{
+  "name": [{"service": "clearway.v1.Orchestrator", "method": "CreateFlowRun"}],
+  "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
+
+// Options say who the client is.
+type Options struct {
+	// Name is for people: a program, a host, a process.
+	Name string
+	// ReconnectTimeout is how long a lost connection is tried again; 0 means a minute.
+	ReconnectTimeout time.Duration
+	// Logf is told of connections that are lost and resumed; nil for nobody.
+	Logf func(format string, arguments ...any)
+}
+
+// Session is a client's session with the service: one stream, which is opened again where it breaks. All methods may
+// be called from many goroutines.
+type Session struct {
+	// Orchestrator makes unary calls on the session's connection.
+	Orchestrator pb.OrchestratorClient
+
+	options Options
+	conn    *grpc.ClientConn
+	wake    chan struct{}
+	done    chan struct{}
+
+	mu        sync.Mutex
+	id        string
+	lease     time.Duration
+	outbox    []*pb.Proposal
+	withdrawn []string
+	table     map[string]*entry // what was proposed and has no final decision
+	abandoned map[string]bool   // what was withdrawn, and may be accepted all the same
+	order     uint64
+	held      context.Context // lives as long as the session; a new session has a new one
+	lose      context.CancelCauseFunc
+	closing   bool
+	err       error
+}
+
+type entry struct {
+	proposal *pb.Proposal
+	order    uint64
+	answer   chan Answer
+}
+
+// Answer is a final decision, or a wait that is for the caller to sit out.
+type Answer struct {
+	*pb.Decision
+	// Held lives as long as the session in which the run was accepted. When it ends, the run is no longer ours.
+	Held context.Context
+}
+
+// Dial opens a session with the service at address ("host:port"). It returns when the service has welcomed it.
+func Dial(ctx context.Context, address string, options Options) (*Session, error) {
+	if options.ReconnectTimeout == 0 {
+		options.ReconnectTimeout = time.Minute
+	}
+	if options.Logf == nil {
+		options.Logf = func(string, ...any) {}
+	}
+	conn, err := grpc.NewClient(address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(serviceConfig),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		// The default of up to two minutes is longer than the service keeps a session.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}))
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{
+		Orchestrator: pb.NewOrchestratorClient(conn),
+		options:      options,
+		conn:         conn,
+		wake:         make(chan struct{}, 1),
+		done:         make(chan struct{}),
+		table:        make(map[string]*entry),
+		abandoned:    make(map[string]bool),
+	}
+	s.held, s.lose = context.WithCancelCause(context.Background())
+	welcomed := make(chan struct{})
+	go s.run(sync.OnceFunc(func() { close(welcomed) }))
+	select {
+	case <-welcomed:
+		return s, nil
+	case <-s.done:
+		conn.Close()
+		return nil, s.err
+	case <-ctx.Done():
+		s.fail(context.Cause(ctx))
+		conn.Close()
+		return nil, context.Cause(ctx)
+	}
+}
+
+// ID is the session's id: another one after a session that expired.
+func (s *Session) ID() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.id
+}
+
+// Propose proposes, and returns the final decision, however often the connection breaks meanwhile. A wait is returned
+// only where the service does not keep the proposal's place: propose again after its RetryAfter. When ctx ends, the
+// proposal is withdrawn.
+func (s *Session) Propose(ctx context.Context, proposal *pb.Proposal) (Answer, error) {
+	if proposal.Id == "" {
+		proposal.Id = newID()
+	}
+	waiting := &entry{proposal: proposal, answer: make(chan Answer, 1)}
+	s.mu.Lock()
+	if s.err != nil || s.closing {
+		err := s.err
+		s.mu.Unlock()
+		return Answer{}, errors.Join(ErrClosed, err)
+	}
+	// Entered before it is sent, so that no break can come between.
+	s.order++
+	waiting.order = s.order
+	s.table[proposal.Id] = waiting
+	s.outbox = append(s.outbox, proposal)
+	s.mu.Unlock()
+	s.nudge()
+	select {
+	case answer := <-waiting.answer:
+		return answer, nil
+	case <-s.done:
+		return Answer{}, errors.Join(ErrClosed, s.err)
+	case <-ctx.Done():
+		s.withdraw(proposal.Id)
+		return Answer{}, context.Cause(ctx)
+	}
+}
+
+func (s *Session) withdraw(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, waits := s.table[id]; waits {
+		delete(s.table, id)
+		s.abandoned[id] = true
+		s.withdrawn = append(s.withdrawn, id)
+	}
+	s.nudge()
+}
+
+// Close waits until all that was proposed is decided, says goodbye, and closes the connection. What still runs is
+// Crashed by the service.
+func (s *Session) Close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.nudge()
+	select {
+	case <-s.done:
+	case <-ctx.Done():
+		s.fail(context.Cause(ctx))
+	}
+	return errors.Join(s.err, s.conn.Close())
+}
+
+// nudge lets the stream look for something to send.
+func (s *Session) nudge() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// newID returns a time-ordered UUID.
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
