@@ -14,7 +14,8 @@ from clearway_service.store import statements
 from clearway_service.store.loading_parts import Cursor, add_task_runs, array, ids_array, load_cache
 from clearway_service.store.rows import waiter_from
 
-# A queue's head is loaded as far as this batch can need it, and this much further.
+# A queue's head is loaded as far as this batch can need it, one for each run that may leave Running, and this
+# much further.
 _HEAD = 8
 # How many waiters one turn may answer where a tag's limit was changed; the rest follow in the next turns.
 _WOKEN = 256
@@ -114,15 +115,16 @@ class QueueLoading:
         if not limits:
             return
         queued = {tag for (tag,) in self._cursor.execute(statements.QUEUED_TAGS, (array(limits),))}
-        joins = any(proposal.state.type == StateType.RUNNING for proposal in self._proposals)
+        running = sum(proposal.state.type == StateType.RUNNING for proposal in self._proposals)
+        leaving = len(self._proposals) - running
         for limit in limits.values():
             woken = limit.tag in self._woken_tags
             if limit.tag in queued:
-                depth = _WOKEN if woken else min(len(self._proposals) + _HEAD, _WOKEN)
+                depth = _WOKEN if woken else min(leaving + _HEAD, _WOKEN)
                 limit.queue, limit.complete = self._head(statements.WAITERS_BY_TAG, limit.tag, depth)
                 limit.cut = None if limit.complete else limit.queue[-1].position
                 # Where no proposal can join the queue, its length does not matter.
-                limit.queued = self._count(limit.tag) if joins and not limit.complete else len(limit.queue)
+                limit.queued = self._count(limit.tag) if running and not limit.complete else len(limit.queue)
             self._load_elders(limit, _WOKEN if woken and limit.limit == 0 else _ELDERS)
 
     def _head(self, sql: str, of: str, depth: int) -> tuple[list[Waiter], bool]:
