@@ -73,6 +73,14 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def run_script(script: str) -> str:
+    """Run a module that may import the compiled ones, and return what it printed."""
+    line = ["node", "--input-type=module", "--eval", script]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=_SECONDS, check=False, cwd=PACKAGE)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return done.stdout
+
+
 @contextmanager
 def started(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Start a program that goes on; at the end of the block it is killed, if it has not ended."""
