@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from clearway.v1.task_run_pb2 import TaskRun
 from integration.cli_process import answer
 from integration.sdk_proxy import Proxy
 from polyglot.histories import history, most_running, names, runs
-from polyglot.typescript import run, started
+from polyglot.typescript import PACKAGE, build, run, started, transpile
 from support.client import Client
 from support.limits import get_limit, set_limit
 from support.server import Server
@@ -80,8 +82,8 @@ def test_a_failure_is_told_in_a_form_that_all_languages_can_show(server: Server,
     )
 
 
-def shown(server: Server, *arguments: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = json.loads(
+def shown(server: Server, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(
         answer(*arguments, "-o", "json", CLEARWAY_ADDRESS=server.address)
     )
     return found
@@ -226,3 +228,17 @@ def test_a_server_that_is_not_there_is_said_to_be() -> None:
     done = run("worker", "--address", "127.0.0.1:1")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("no Clearway server answers at 127.0.0.1:1: ")
+
+
+def test_the_program_of_the_documentation_does_what_it_says(server: Server) -> None:
+    document = (PACKAGE.parents[1] / "docs" / "other-languages.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"^```ts\n(.*?)^```$", document, re.MULTILINE | re.DOTALL)
+    program = transpile(source.replace("localhost:4200", server.address))
+    path = build() / f"documented_{os.getpid()}.js"
+    path.write_text(program, encoding="utf-8")
+    try:
+        assert [run(path.stem).stdout for _ in range(2)] == ["Completed: hello\n", "Cached: hello\n"]
+    finally:
+        path.unlink()
+    nightly = shown(server, "flow-run", "ls")
+    assert [(each["flow_name"], each["state"]["type"]) for each in nightly] == [("nightly", "COMPLETED")] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import functools
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -79,6 +80,18 @@ def run_script(script: str) -> str:
     done = subprocess.run(line, capture_output=True, text=True, timeout=_SECONDS, check=False, cwd=PACKAGE)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout
+
+
+def transpile(source: str) -> str:
+    """Return a TypeScript module as JavaScript, for the folder of the compiled programs."""
+    build()
+    given = json.dumps({"source": source})
+    script = f"""
+        import ts from "typescript";
+        const module = ts.ModuleKind.ES2022;
+        console.log(ts.transpile({given}.source, {{ module, target: ts.ScriptTarget.ES2022 }}));
+    """
+    return run_script(script)
 
 
 @contextmanager
