@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.state_pb2 import STATE_TYPE_FAILED
 from clearway.v1.task_run_pb2 import TaskRun
 from integration.cli_process import answer
@@ -242,3 +243,28 @@ def test_the_program_of_the_documentation_does_what_it_says(server: Server) -> N
         path.unlink()
     nightly = shown(server, "flow-run", "ls")
     assert [(each["flow_name"], each["state"]["type"]) for each in nightly] == [("nightly", "COMPLETED")] * 2
+
+
+def test_a_server_that_is_killed_and_comes_back_finds_its_worker_again(server: Server) -> None:
+    arguments = ("--address", server.address, "--tag", "kept", "--tasks", "3", "--milliseconds", "3000")
+    with started("worker", *arguments) as worker:
+        with Client(server.address) as client:
+            wait_until(lambda: states(client, "kept")["Running"] == 3, "the runs")
+        server.kill()
+        server.start()
+        out, err = worker.communicate(timeout=60)
+    assert (worker.returncode, err) == (0, "")
+    assert out.splitlines()[-1] == "3 ended well, 0 did not; resumed 1 times"
+    with Client(server.address) as client:
+        assert states(client, "kept") == {"Completed": 3}
+
+
+def test_large_results_go_in_messages_that_the_server_takes(server: Server, client: Client) -> None:
+    info = client.stub.GetServerInfo(GetServerInfoRequest())
+    tasks = 2 * info.max_message_bytes // 60_000
+    done = run(
+        "worker", "--address", server.address, "--tasks", str(tasks), "--tag", "large",
+        "--milliseconds", "100", "--result-bytes", "60000",
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert states(client, "large") == {"Completed": tasks}

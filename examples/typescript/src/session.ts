@@ -1,11 +1,20 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
+import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { uuidv7 } from "uuidv7";
 
 import { Orchestrator } from "../gen/clearway/v1/orchestrator_pb.js";
-import type { Decision, Proposal, ProposeResponse, Welcome } from "../gen/clearway/v1/proposal_pb.js";
+import {
+  type Decision,
+  type Proposal,
+  ProposalSchema,
+  type ProposeResponse,
+  type Welcome,
+} from "../gen/clearway/v1/proposal_pb.js";
+import { StateType } from "../gen/clearway/v1/state_pb.js";
 import { ClearwayError, isPassing, reasonOf, SessionExpiredError } from "./errors.js";
 import { Outbox } from "./outbox.js";
 
@@ -33,9 +42,11 @@ export class Session {
   /** How often the stream was opened again. */
   resumed = 0;
   #welcome: Welcome | undefined;
-  #outbox = new Outbox(1);
+  #outbox = new Outbox();
   // What was proposed and has no final decision: sent again, with the same ids, on each new stream.
   readonly #undecided = new Map<string, Undecided>();
+  // What was given up, and may have been decided all the same.
+  readonly #withdrawn = new Set<string>();
   readonly #ended = new AbortController();
   readonly #connection: Http2SessionManager;
   #welcomed = false;
@@ -90,8 +101,8 @@ export class Session {
   /**
    * Proposes a state, and returns the final decision: while the proposal waits in the server's queue, so does this.
    *
-   * @param signal gives up waiting; the proposal is then withdrawn. Where it was accepted just before, its run ends
-   *     with the session.
+   * @param signal gives up waiting; the proposal is then withdrawn. If it was accepted just before, its run is
+   *     Cancelled when that is heard.
    */
   async propose(proposal: Proposal, signal?: AbortSignal): Promise<Decision> {
     this.ended.throwIfAborted();
@@ -102,7 +113,8 @@ export class Session {
       if (this.#welcomed) this.#outbox.propose(proposal);
     });
     const withdraw = () => {
-      this.#outbox.send({ withdrawals: [proposal.id] });
+      this.#withdrawn.add(proposal.id);
+      this.#outbox.withdraw(proposal.id);
       this.#take(proposal.id)?.reject(signal?.reason);
     };
     signal?.addEventListener("abort", withdraw, { once: true });
@@ -137,8 +149,8 @@ export class Session {
           for (const decision of message.decisions) this.#decided(decision);
         }
         if (this.#closing) return;
-      } catch (thrown) {
-        const error = ConnectError.from(thrown);
+      } catch (error) {
+        if (!(error instanceof ConnectError)) throw error;
         if (reasonOf(error) === "SESSION_EXPIRED") {
           throw new SessionExpiredError(`the session has expired, so its runs are Crashed: ${error.rawMessage}`);
         }
@@ -152,9 +164,9 @@ export class Session {
 
   /** Opens one stream and yields what comes, until it ends or nothing has come for a whole lease. */
   async *#stream(): AsyncGenerator<ProposeResponse> {
-    const outbox = (this.#outbox = new Outbox(this.#welcome?.maxProposals ?? 1));
-    const hello = { clientName: this.clientName, language: "typescript", version: "1", resumeSessionId: this.id };
-    outbox.send({ hello: { $typeName: "clearway.v1.Hello", ...hello } });
+    const outbox = (this.#outbox = new Outbox());
+    const { clientName } = this;
+    outbox.send({ hello: { clientName, language: "typescript", version: "1", resumeSessionId: this.id } });
     const silence = new AbortController();
     let heard = Date.now();
     let pings = 0n;
@@ -184,7 +196,7 @@ export class Session {
     if (this.#welcome) this.resumed++;
     this.#welcome = welcome;
     this.#welcomed = true;
-    this.#outbox.maxProposals = welcome.maxProposals;
+    this.#outbox.bounds = welcome;
     this.#outbox.propose(...[...this.#undecided.values()].map((each) => each.proposal));
     if (this.#closing) this.#sayGoodbye();
     opened();
@@ -194,6 +206,12 @@ export class Session {
     const { answer } = decision;
     if (answer.case === "wait" && answer.value.queued) return; // it keeps its place; the final decision follows
     this.#take(decision.proposalId)?.resolve(decision);
+    if (this.#withdrawn.delete(decision.proposalId) && answer.case === "accept" && !this.#closing) {
+      // Nobody runs its code any more, and it may hold slots.
+      const run = { case: "taskRunId", value: decision.runId } as const;
+      const state = { type: StateType.CANCELLED, message: "no longer wanted" };
+      this.propose(create(ProposalSchema, { id: uuidv7(), run, state })).catch(() => {});
+    }
   }
 
   #take(proposalId: string): Undecided | undefined {

@@ -20,6 +20,7 @@ const USAGE = `usage: worker --address HOST:PORT [options]
   --retries N            how often a failed run is tried again (default: 2)
   --retry-delay-ms M     how long it waits before that (default: 100)
   --fail-attempts N      lets the first N attempts of each run fail (default: 0)
+  --result-bytes N       fills each result up to about this size (default: 0; at most 65000)
   --normalise TEXT       runs the cached task 'normalise' on a text, too; may be given several times
   --help                 shows this`;
 
@@ -32,6 +33,7 @@ interface Options {
   retries: number;
   retryDelayMs: number;
   failAttempts: number;
+  resultBytes: number;
   texts: string[];
 }
 
@@ -54,6 +56,7 @@ function parse(args: string[]): Options {
         retries: text,
         "retry-delay-ms": text,
         "fail-attempts": text,
+        "result-bytes": text,
         normalise: texts,
         help: { type: "boolean" },
       },
@@ -83,19 +86,20 @@ function parse(args: string[]): Options {
     retries: whole("retries", values.retries, 2, 10_000),
     retryDelayMs: whole("retry-delay-ms", values["retry-delay-ms"], 100, 3_600_000),
     failAttempts: whole("fail-attempts", values["fail-attempts"], 0, 10_000),
+    resultBytes: whole("result-bytes", values["result-bytes"], 0, 65_000),
     texts: values.normalise ?? [],
   };
 }
 
 /** Yields the runs of the flow's tasks. */
 function* tasksOf(options: Options): Generator<Task<Json>> {
-  const { tags, milliseconds, retries, retryDelayMs, failAttempts } = options;
+  const { tags, milliseconds, retries, retryDelayMs, failAttempts, resultBytes } = options;
   for (let task = 0; task < options.tasks; task++) {
     const retryDelaysMs = [retryDelayMs];
     const run = async (signal: AbortSignal, attempt: number) => {
       await sleep(milliseconds, undefined, { signal });
       if (attempt <= failAttempts) throw new Error(`attempt ${attempt} was told to fail`);
-      return { task, attempt };
+      return { task, attempt, ...(resultBytes > 0 && { filling: "x".repeat(resultBytes) }) };
     };
     yield { key: "work", dynamicKey: String(task), tags, retries, retryDelaysMs, run };
   }

@@ -16,7 +16,7 @@ const DEADLINE_MS = 30_000;
 
 /** A stream that was opened; its answers are kept until they are asked for. */
 export class OpenStream {
-  readonly #outbox = new Outbox(1);
+  readonly #outbox = new Outbox();
   readonly #broken = new AbortController();
   readonly #messages: ProposeResponse[] = [];
   readonly #decisions: JsonObject[] = [];
