@@ -9,20 +9,16 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks import picture, table
 from benchmarks.catalogue import measurements
 from benchmarks.figures import write
-from benchmarks.measuring import chosen, measure, report
+from benchmarks.measuring import chosen, measure, report, screen
 from support.server import Server
 
 _ROOT = Path(__file__).parents[1]
 _RECORD = _ROOT / "benchmarks" / "results" / "latest.json"
 _PICTURE = _ROOT / "docs" / "figures.svg"
 _DOCUMENT = _ROOT / "docs" / "performance.md"
-# Of a file or a pipe, which have none of their own.
-_WIDTH = 160
 
 
 def main() -> None:
@@ -37,7 +33,7 @@ def main() -> None:
     )
     parser.add_argument("--json", type=Path, help="write the figures to this file, and nothing else anywhere")
     arguments = parser.parse_args()
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = screen()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(Server(folder / "server.db"))
@@ -45,7 +41,7 @@ def main() -> None:
         stack.callback(echo.kill)
         assert echo.stdout is not None
         bare = f"127.0.0.1:{echo.stdout.readline().strip()}"
-        wanted = measurements(server.address, bare, folder, 100 if arguments.small else 1)
+        wanted = measurements(server.address, bare, folder, 100 if arguments.small else 1, stack)
         if arguments.only:
             wanted = chosen(wanted, arguments.only)
         if not wanted:

@@ -96,6 +96,7 @@ class SqliteFile:
                 name=f"bare-{number}",
                 tags="[]",
                 retry_delays="[]",
+                inputs="[]",
                 created=now,
                 state_id=state,
                 state_type=3,

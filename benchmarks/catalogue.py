@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip, echo_unary, sleeps
 from benchmarks.cache import cache
+from benchmarks.growth import growth, memory
+from benchmarks.load import loads
 from benchmarks.measuring import Measurement
 from benchmarks.processes import flow, wall
 from benchmarks.queues import queue_handoff
@@ -21,6 +24,7 @@ _PROPOSALS = 20_480
 _TIMES = 500
 _TASKS = 300
 _BATCH = 256
+_GROWN = 100_000
 
 ROUND_TRIP = "bare stream, one round trip"
 UNARY = "bare unary call"
@@ -31,7 +35,7 @@ PYTHON = "bare Python"
 SLEEPS = "bare threads, 10 sleeps of 10 ms, 2 at a time"
 
 
-def measurements(address: str, bare: str, folder: Path, part: int) -> list[Measurement]:
+def measurements(address: str, bare: str, folder: Path, part: int, stack: ExitStack) -> list[Measurement]:
     """Return what is measured.
 
     Args:
@@ -39,6 +43,7 @@ def measurements(address: str, bare: str, folder: Path, part: int) -> list[Measu
         bare: Of ``benchmarks.bare``.
         folder: For the files of the embedded engine.
         part: Which part of the large sizes is taken: 1 for all, 100 for a hundredth.
+        stack: Ends what was started.
     """
     embedded = {"CLEARWAY_HOME": str(folder / "home")}
     server = embedded | {"CLEARWAY_ADDRESS": address}
@@ -52,6 +57,9 @@ def measurements(address: str, bare: str, folder: Path, part: int) -> list[Measu
         *waiting(embedded, server, part),
         imported(PYTHON),
         *scripts(embedded, server, folder, PYTHON),
+        *loads(part, ROWS),
+        *growth(folder, _GROWN // part, stack),
+        *memory(embedded, server, part),
     ]
 
 

@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import psutil
 
@@ -104,6 +105,28 @@ def pending(tasks: int) -> None:
 
 
 @flow
+def mapped_peak(tasks: int) -> int:
+    """Return the most bytes that the process had while a map ran, its results read one by one."""
+    for future in nothing.map(range(tasks)):
+        future.result()
+    return _peak()
+
+
+@flow
+def sequential_peak(tasks: int) -> int:
+    """Return the most bytes that the process had while tasks ran one after the other."""
+    for number in range(tasks):
+        nothing(number)
+    return _peak()
+
+
+def _peak() -> int:
+    """Return the most bytes that this process had; what ``getrusage`` says is of its parent too."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+@flow
 def short(tasks: int) -> float:
     """Run tasks of 10 ms under the limit of their tag."""
     with tags(SHORT):
@@ -135,5 +158,7 @@ if __name__ == "__main__":
             "pending": pending,
             "short": short,
             "one": one,
+            "mapped_peak": mapped_peak,
+            "sequential_peak": sequential_peak,
         }
         print(kinds[sys.argv[1]](number))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import Figure, Record, number
+
+_WIDTH = 160
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,11 @@ class Measurement:
     more_is_better: bool = False
     once: bool = False
     """Whether it takes so long that the first round has to do."""
+
+
+def screen() -> Console:
+    """Return where figures are printed: as wide as the terminal, and wide enough in a file or a pipe."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def chosen(measurements: Iterable[Measurement], names: Iterable[str]) -> list[Measurement]:

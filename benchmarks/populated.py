@@ -132,7 +132,7 @@ def _task_run(id_: str, state_id: str, flow_run_id: str, number: int, created: i
             name=f"task-{number}",
             tags=json.dumps(tags),
             retry_delays="[]",
-            inputs="",
+            inputs="[]",
             created=created,
             **_ended(state_id, type_, state_name, created),
         ),
