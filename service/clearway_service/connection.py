@@ -73,17 +73,17 @@ class Connection:
         if wrong:
             self._deliver(wrong)
 
-    def withdraw(self, proposal_ids: Sequence[str]) -> None:
+    def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
         """Take proposals out of the queue for slots; what no longer waits is left alone."""
-        self._pipeline.withdraw(list(proposal_ids))
+        return self._pipeline.withdraw(list(proposal_ids))
 
     def leave_queue(self) -> Future[Any]:
         """Take all that waits out of the queue for slots: the client will not hear of it."""
         return self._pipeline.withdraw_all(self._reply)
 
-    def note_awaits(self, awaits: list[tuple[str, str]]) -> None:
+    def note_awaits(self, awaits: list[tuple[str, str]]) -> Future[Any]:
         """Note, for pairs of task runs, that the first one's code waits for the second one's result."""
-        self._pipeline.run(note_awaits(awaits))
+        return self._pipeline.run(note_awaits(awaits))
 
     def expire(self) -> None:
         """Be told that the session has ended while its client is here after all."""

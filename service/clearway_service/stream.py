@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any
 
 import grpc.aio
@@ -26,6 +27,10 @@ _MAX_DECISIONS = 256
 _PLAIN_BYTES = 2_048
 # With more undecided proposals than this, the client is not read from: its flow control holds it back.
 _MAX_UNDECIDED = 8_192
+# Nor with more answers than this that it has not taken.
+_MAX_UNREAD = 8_192
+# Withdrawals and awaits are not answered, so after so many messages with them they are waited for.
+_MAX_COMMANDS = 256
 # How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
 _CANCELLED_SECONDS = 0.05
 
@@ -47,6 +52,9 @@ class Stream:
         self._outbox: deque[proposal_pb2.Decision] = deque()
         self._pongs: deque[int] = deque()
         self._pending = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._commands = 0
+        self._last_command: Future[Any] | None = None
         self._notified = False
         self._finished = False
         self._reader: asyncio.Task[Any] | None = None
@@ -134,8 +142,20 @@ class Stream:
                 raise ProtocolError("hello came a second time; it opens the stream and is sent once", "hello")
             if await self._take(connection, message):
                 return True
-            if connection.undecided() > _MAX_UNDECIDED:
-                await asyncio.wrap_future(connection.settled())
+            await self._hold_back(connection)
+
+    async def _hold_back(self, connection: Connection) -> None:
+        """Return when the client may say more: what it said is dealt with, and it has taken its answers."""
+        if self._commands >= _MAX_COMMANDS and self._last_command is not None:
+            await asyncio.wait([asyncio.wrap_future(self._last_command)])
+            self._commands = 0
+        if connection.undecided() > _MAX_UNDECIDED:
+            await asyncio.wrap_future(connection.settled())
+        while len(self._outbox) + len(self._pongs) > _MAX_UNREAD:
+            self._taken.clear()
+            await self._taken.wait()
+            # One that takes its answers is there, although its pings are not read.
+            connection.heard = time.monotonic()
 
     async def _take(self, connection: Connection, message: proposal_pb2.ProposeRequest) -> bool:
         connection.heard = time.monotonic()
@@ -143,16 +163,20 @@ class Stream:
         valid.items("withdrawals", len(message.withdrawals), MAX_PROPOSALS)
         if message.withdrawals:
             ids = [valid.required_id("withdrawals", id_) for id_ in message.withdrawals]
-            connection.withdraw(ids)
+            self._note(connection.withdraw(ids))
         if message.awaits:
             valid.items("awaits", len(message.awaits), MAX_PROPOSALS)
-            connection.note_awaits(parse_awaits(message.awaits))
+            self._note(connection.note_awaits(parse_awaits(message.awaits)))
         if message.ping:
             self._pongs.append(message.ping)
             self._notify()
         if message.proposals:
             connection.propose(message.proposals)
         return message.goodbye
+
+    def _note(self, command: Future[Any]) -> None:
+        self._commands += 1
+        self._last_command = command
 
     def _deliver(self, decisions: list[proposal_pb2.Decision]) -> None:
         """Queue decisions for the client. Called on the engine's thread."""
@@ -184,8 +208,10 @@ class Stream:
             self._notified = False
             while self._pongs:
                 await self._context.write(proposal_pb2.ProposeResponse(pong=self._pongs.popleft()))
+                self._taken.set()
             while self._outbox:
                 await self._context.write(proposal_pb2.ProposeResponse(decisions=self._next_decisions()))
+                self._taken.set()
 
     def _next_decisions(self) -> list[proposal_pb2.Decision]:
         """Take from the outbox what fits into one message."""

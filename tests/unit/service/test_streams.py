@@ -16,14 +16,16 @@ import pytest
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
-from clearway.v1.proposal_pb2 import Hello, ProposeRequest
+from clearway.v1.proposal_pb2 import Decision, Hello, ProposeRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.task_run_pb2 import GetTaskRunRequest
+from clearway_service import stream as streams
 from clearway_service.engine import Engine
 from clearway_service.server import serving
 from clearway_service.settings import ServiceSettings
+from clearway_service.stream import Stream
 from support.local import LocalClient
-from support.proposals import COMPLETED, move, start
+from support.proposals import COMPLETED, move, new_id, start
 from support.waiting import DEADLINE_SECONDS, wait_until
 
 HELLO = ProposeRequest(hello=Hello(client_name="tester"))
@@ -46,7 +48,9 @@ async def opened(path: Path) -> AsyncIterator[Engine]:
 @asynccontextmanager
 async def channel_to(port: int) -> AsyncIterator[Any]:
     """Yield a stub for the server on a port."""
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    # Its window does not grow: what is not read stays with the server.
+    options = [("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
         yield OrchestratorStub(channel)
 
 
@@ -98,3 +102,108 @@ async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_se
         kept = await stub.GetTaskRun(GetTaskRunRequest(id=running.create_task_run.id))
         left = await stub.GetTaskRun(GetTaskRunRequest(id=waiting.create_task_run.id))
         assert (kept.task_run.state.name, left.task_run.state.name) == ("Running", "Pending")
+
+
+@pytest.fixture
+def small_bounds(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Hold a client back sooner, so that a test need not send as much."""
+    bound = 512
+    monkeypatch.setattr(streams, "_MAX_UNDECIDED", bound)
+    monkeypatch.setattr(streams, "_MAX_UNREAD", bound)
+    return bound
+
+
+async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bounds: int
+) -> None:
+    a_message, messages = 128, 150
+    deliver = Stream._deliver
+    delivered, unread, undecided, seen = [0], [0], [0], set()
+
+    def watch(stream: Stream, decisions: list[Decision]) -> None:
+        deliver(stream, decisions)
+        delivered.append(len(decisions))
+        unread.append(len(stream._outbox))
+        undecided.extend(connection.undecided() for connection in engine._connections)
+        seen.add(stream)
+
+    def held_back() -> bool:
+        return any(len(stream._outbox) > small_bounds and not stream._taken.is_set() for stream in seen)
+
+    monkeypatch.setattr(Stream, "_deliver", watch)
+    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+        call = stub.Propose()
+        await call.write(HELLO)
+        batches = [[start(flow.flow_run.id) for _ in range(a_message)] for _ in range(messages)]
+
+        async def flood() -> None:
+            for batch in batches:
+                await call.write(ProposeRequest(proposals=batch))
+            await call.done_writing()
+
+        flooding = asyncio.create_task(flood())
+        all_of_them = a_message * messages
+        decided = lambda: sum(delivered) == all_of_them  # noqa: E731
+        await asyncio.to_thread(wait_until, lambda: decided() or held_back(), "the end of the flood")
+        assert not decided(), "nothing held the client back"
+        accepted = {decision.proposal_id async for message in call for decision in message.decisions}
+        await flooding
+    assert accepted == {proposal.id for batch in batches for proposal in batch}
+    assert max(undecided) <= small_bounds + a_message
+    assert small_bounds < max(unread) <= 2 * (small_bounds + a_message)
+
+
+async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bounds: int
+) -> None:
+    pings = 20_000
+    notify = Stream._notify
+    unread, held_back = [], asyncio.Event()
+
+    def watch(stream: Stream) -> None:
+        notify(stream)
+        unread.append(len(stream._pongs))
+        if unread[-1] > small_bounds:
+            held_back.set()
+
+    monkeypatch.setattr(Stream, "_notify", watch)
+    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+        call = stub.Propose()
+        await call.write(HELLO)
+
+        async def flood() -> None:
+            for number in range(1, pings + 1):
+                await call.write(ProposeRequest(ping=number))
+            await call.done_writing()
+
+        flooding = asyncio.create_task(flood())
+        await held_back.wait()
+        pongs = [message.pong async for message in call if message.pong]
+        await flooding
+    assert pongs == list(range(1, pings + 1))
+    assert max(unread) == small_bounds + 1
+
+
+async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_MAX_COMMANDS", 20)
+    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+        local = await asyncio.to_thread(LocalClient, engine)
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+        call = stub.Propose()
+        await call.write(HELLO)
+        await call.read()
+        with local.engine_held(start(flow.flow_run.id)):
+            for _ in range(60):
+                await call.write(ProposeRequest(withdrawals=[new_id()]))
+            await asyncio.to_thread(
+                wait_until, lambda: len(engine._pipeline._ordered) >= 20, "the first withdrawals"
+            )
+            # Served after what the stream's loop had to do.
+            await stub.GetServerInfo(GetServerInfoRequest())
+            assert len(engine._pipeline._ordered) == 20
+        await call.write(ProposeRequest(ping=1))
+        while not (await call.read()).pong:
+            pass
