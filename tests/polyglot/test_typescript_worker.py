@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -171,9 +174,46 @@ def test_a_worker_that_lost_its_session_stops_and_says_so(tmp_path: Path) -> Non
         wait_until(lambda: states(client, "lost")["Crashed"] == 1, "the crash")
         proxy.come_back()
         _, err = worker.communicate(timeout=60)
-    assert worker.returncode == 1
+    assert_session_lost(worker.returncode, err)
+
+
+def assert_session_lost(code: int, err: str) -> None:
+    assert code == 1
     assert err.startswith("the session has expired, so its runs are Crashed: ")
     assert len(err.splitlines()) == 1
+
+
+class StrandingProxy(Proxy):
+    """A proxy that can let nothing more through on the connections that there are, while new ones work."""
+
+    def strand(self) -> None:
+        old, self._flowing = self._flowing, threading.Event()
+        self._flowing.set()
+        old.clear()
+
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        flowing = self._flowing
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
+                flowing.wait()
+                sink.sendall(data)
+
+
+def test_a_connection_that_has_gone_silent_is_left(tmp_path: Path) -> None:
+    environment = {"CLEARWAY_LEASE_SECONDS": "2"}
+    with (
+        Server(tmp_path / "silent.db", environment=environment) as server,
+        Client(server.address) as client,
+        StrandingProxy(server.address) as proxy,
+        started(
+            "worker", "--address", proxy.address, "--tag", "silent", "--tasks", "1", "--milliseconds", "60000"
+        ) as worker,
+    ):
+        wait_until(lambda: states(client, "silent")["Running"] == 1, "the run")
+        proxy.strand()
+        _, err = worker.communicate(timeout=60)
+        assert proxy.connections == 2
+    assert_session_lost(worker.returncode, err)
 
 
 def test_a_killed_worker_has_its_runs_crashed_and_its_slots_handed_on(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { create } from "@bufbuild/protobuf";
 import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
-import { type Client, ConnectError, createClient } from "@connectrpc/connect";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { uuidv7 } from "uuidv7";
 
@@ -167,17 +167,17 @@ export class Session {
     const outbox = (this.#outbox = new Outbox());
     const { clientName } = this;
     outbox.send({ hello: { clientName, language: "typescript", version: "1", resumeSessionId: this.id } });
-    const silence = new AbortController();
     let heard = Date.now();
     let pings = 0n;
     const keepAlive = (leaseMs: number) =>
       setInterval(() => {
-        if (Date.now() - heard > leaseMs) silence.abort();
-        else outbox.send({ ping: ++pings });
+        if (Date.now() - heard <= leaseMs) outbox.send({ ping: ++pings });
+        // The connection with it: a new stream on one that nothing comes through any more would be as silent.
+        else this.#connection.abort(new ConnectError("nothing came for a whole lease", Code.Unavailable));
       }, leaseMs / 3);
     let pinging = keepAlive(LEASE_BEFORE_WELCOME_MS);
     try {
-      for await (const message of this.client.propose(outbox, { signal: silence.signal })) {
+      for await (const message of this.client.propose(outbox)) {
         heard = Date.now();
         if (message.welcome?.lease) {
           clearInterval(pinging);
