@@ -5,6 +5,7 @@ package clearway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -55,6 +56,7 @@ type Session struct {
 	held      context.Context // lives as long as the session; a new session has a new one
 	lose      context.CancelCauseFunc
 	closing   bool
+	broke     error // why the last stream ended, or did not begin
 	err       error
 }
 
@@ -110,9 +112,12 @@ func Dial(ctx context.Context, address string, options Options) (*Session, error
 		conn.Close()
 		return nil, s.err
 	case <-ctx.Done():
-		s.fail(context.Cause(ctx))
+		s.mu.Lock()
+		err := fmt.Errorf("no Clearway service answers at %s: %w", address, errors.Join(context.Cause(ctx), s.broke))
+		s.mu.Unlock()
+		s.fail(err)
 		conn.Close()
-		return nil, context.Cause(ctx)
+		return nil, err
 	}
 }
 

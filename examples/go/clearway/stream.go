@@ -29,6 +29,7 @@ func (s *Session) run(welcomed func()) {
 			pause, lost = firstPause, time.Now()
 		}
 		s.mu.Lock()
+		s.broke = err
 		ended := s.err != nil || (s.closing && err == nil)
 		s.mu.Unlock()
 		switch {

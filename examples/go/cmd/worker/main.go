@@ -28,6 +28,7 @@ var (
 	retries = flag.Int("retries", 3, "how many times a file that cannot be read is tried again")
 	delay   = flag.Duration("retry-delay", time.Second, "how long before that")
 	repeat  = flag.Int("repeat", 1, "how many times each file is read")
+	connect = flag.Duration("connect-timeout", 10*time.Second, "how long the first connection may take")
 	pause   = flag.Duration("pause", 0, "how long a run keeps its slot after it has read")
 )
 
@@ -50,7 +51,9 @@ func main() {
 }
 
 func work(ctx context.Context, files []string) (err error) {
-	session, err := clearway.Dial(ctx, *address, clearway.Options{
+	connecting, cancel := context.WithTimeout(ctx, *connect)
+	defer cancel()
+	session, err := clearway.Dial(connecting, *address, clearway.Options{
 		Name: *name,
 		Logf: func(format string, arguments ...any) { fmt.Fprintf(os.Stderr, format+"\n", arguments...) },
 	})
