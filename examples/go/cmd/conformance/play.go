@@ -34,6 +34,7 @@ type player struct {
 }
 
 func play(each scenario, s *server) error {
+	began := time.Now() // before the service's clock is read, so that no time is missing
 	now, err := s.now()
 	if err != nil {
 		return err
@@ -41,7 +42,7 @@ func play(each scenario, s *server) error {
 	p := &player{
 		server:  s,
 		values:  &values{now: now, made: make(map[string]string), saved: make(map[string]any)},
-		began:   time.Now(),
+		began:   began,
 		streams: make(map[string]*stream),
 		calls:   make(map[string]chan outcome),
 	}
