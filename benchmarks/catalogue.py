@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip, echo_unary, sleeps
 from benchmarks.cache import cache
+from benchmarks.golang import go_client
 from benchmarks.growth import growth, memory
 from benchmarks.load import loads
 from benchmarks.measuring import Measurement
@@ -50,6 +51,7 @@ def measurements(address: str, bare: str, folder: Path, part: int, stack: ExitSt
     return [
         *_limits(bare),
         *_proposals(address),
+        *go_client(address, _PROPOSALS // 2, folder, ROWS),
         *_sequential(embedded, server),
         *large_maps(embedded, server, part, ROWS),
         *cache(embedded, server, COMMIT, ROUND_TRIP),

@@ -25,7 +25,7 @@ def measured(module: str, arguments: list[str], environment: dict[str, str]) -> 
 
     def run() -> float:
         command = [sys.executable, "-m", module, *arguments]
-        return float(_run(command, environment).split()[-1])
+        return float(output(command, environment).split()[-1])
 
     return run
 
@@ -35,13 +35,13 @@ def wall(command: list[str], environment: dict[str, str]) -> Callable[[], float]
 
     def run() -> float:
         begun = time.perf_counter()
-        _run(command, environment)
+        output(command, environment)
         return time.perf_counter() - begun
 
     return run
 
 
-def _run(command: list[str], environment: dict[str, str]) -> str:
+def output(command: list[str], environment: dict[str, str]) -> str:
     """Run a command and return what it printed.
 
     Raises:
