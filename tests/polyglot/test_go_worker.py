@@ -236,3 +236,20 @@ def test_what_is_wrong_is_said() -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].count("connection refused") == 1
     assert "no Clearway service answers at 127.0.0.1:1" in done.stderr
+
+
+def test_the_documents_program_runs_and_shares_its_cache_with_python(server: Server, tmp_path: Path) -> None:
+    build()
+    document = (MODULE.parents[1] / "docs" / "other-languages.md").read_text(encoding="utf-8")
+    program = document.split("```go\n")[1].split("```")[0].replace("localhost:4200", server.address)
+    (tmp_path / "main.go").write_text(program)
+    command = ["go", "-C", str(MODULE), "run", str(tmp_path / "main.go")]
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, '"hello"\n', "")
+    script = Path(__file__).with_name("python_normalise.py")
+    environment = os.environ | {"CLEARWAY_ADDRESS": server.address}
+    python = subprocess.run(
+        [sys.executable, str(script), "  Hello "], env=environment, capture_output=True, text=True, check=True
+    )
+    assert python.stdout == "Cached hello\n"

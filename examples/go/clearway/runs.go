@@ -36,21 +36,28 @@ type Task struct {
 	Run func(ctx context.Context) (any, error)
 }
 
-// RunFlow creates a flow run, runs flow in it, and reports how it ended.
-func (s *Session) RunFlow(ctx context.Context, name string, parameters any, flow func(context.Context, *FlowRun) (any, error)) (string, error) {
-	arguments, err := json.Marshal(parameters)
-	if err != nil {
-		return "", err
-	}
+// RunFlow creates a flow run, runs flow in it, and reports how it ended. It returns the flow run's id. parameters are
+// for people who look at the run; nil is for none.
+func (s *Session) RunFlow(
+	ctx context.Context, name string, parameters map[string]any, flow func(context.Context, *FlowRun) (any, error),
+) (string, error) {
 	run := &FlowRun{ID: newID(), session: s}
-	spec := &pb.FlowRunSpec{Id: run.ID, FlowName: name, ParametersJson: string(arguments)}
-	if _, err := s.Orchestrator.CreateFlowRun(ctx, &pb.CreateFlowRunRequest{FlowRun: spec}, grpc.WaitForReady(true)); err != nil {
+	spec := &pb.FlowRunSpec{Id: run.ID, FlowName: name}
+	if parameters != nil {
+		arguments, err := json.Marshal(parameters)
+		if err != nil {
+			return "", err
+		}
+		spec.ParametersJson = string(arguments)
+	}
+	request := &pb.CreateFlowRunRequest{FlowRun: spec}
+	if _, err := s.Orchestrator.CreateFlowRun(ctx, request, grpc.WaitForReady(true)); err != nil {
 		return "", err
 	}
 	propose := func(state *pb.State) *pb.Proposal {
 		return &pb.Proposal{Run: &pb.Proposal_FlowRunId{FlowRunId: run.ID}, State: state}
 	}
-	_, err = s.attempts(ctx, propose, &pb.StateDetails{}, func(ctx context.Context) (any, error) { return flow(ctx, run) })
+	_, err := s.attempts(ctx, propose, &pb.StateDetails{}, func(ctx context.Context) (any, error) { return flow(ctx, run) })
 	return run.ID, err
 }
 
