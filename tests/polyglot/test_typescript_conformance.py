@@ -17,6 +17,9 @@ from support.server import Server
 TESTS = Path(__file__).parents[1]
 RUNNER = "conformance/main"
 
+# Whichever test comes first builds the package.
+pytestmark = pytest.mark.timeout(240)
+
 
 def movable_server(database: Path) -> str:
     """Return a command that starts a server whose clock can be moved."""

@@ -30,6 +30,9 @@ from support.limits import get_limit, set_limit
 from support.server import Server
 from support.waiting import wait_until
 
+# Whichever test comes first builds the package.
+pytestmark = pytest.mark.timeout(240)
+
 
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:

@@ -1,4 +1,7 @@
-"""The programs of ``examples/typescript``: built once, and run as their users do."""
+"""The programs of ``examples/typescript``: built once, and run as their users do.
+
+``python -m polyglot.typescript`` builds them beforehand.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "examples" / "typescript"
 _INPUTS = ("package.json", "package-lock.json", "tsconfig.json", "src/**/*.ts", "gen/**/*.ts")
 _OLDEST_NODE = 20
-_SECONDS = 60
+# Only what hangs takes as long.
+_SECONDS = 200
 
 
 @functools.cache
@@ -103,3 +107,7 @@ def started(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+if __name__ == "__main__":
+    print(build())
