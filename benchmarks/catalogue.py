@@ -105,10 +105,19 @@ def _proposals(address: str) -> list[Measurement]:
 
 
 def _sequential(embedded: dict[str, str], server: dict[str, str]) -> list[Measurement]:
+    """Return what is measured of tasks one after the other, and what it costs to outlive a loss of power."""
+    full = embedded | {"CLEARWAY_SYNCHRONOUS": "full"}
+    name = "sequential task, embedded, synchronous=full"
     return [
-        Measurement(f"{name}, {place}", "ms/task", flow(kind, _TASKS, environment), bare)
-        for name, kind in (("sequential task", "sequential"), ("sequential async task", "sequential_async"))
-        for place, environment, bare in (("embedded", embedded, COMMIT), ("server", server, ROUND_TRIP))
+        *(
+            Measurement(f"{task}, {place}", "ms/task", flow(kind, _TASKS, environment), bare)
+            for task, kind in (
+                ("sequential task", "sequential"),
+                ("sequential async task", "sequential_async"),
+            )
+            for place, environment, bare in (("embedded", embedded, COMMIT), ("server", server, ROUND_TRIP))
+        ),
+        Measurement(name, "ms/task", flow("sequential", _TASKS, full), "sequential task, embedded"),
     ]
 
 

@@ -39,7 +39,8 @@ def chosen(measurements: Iterable[Measurement], names: Iterable[str]) -> list[Me
     """Return the measurements whose names have one of ``names`` in them, and the limits of these."""
     measurements, names = list(measurements), list(names)
     wanted = {each.name for each in measurements if any(name in each.name for name in names)}
-    wanted |= {each.bare for each in measurements if each.name in wanted}
+    while more := {each.bare for each in measurements if each.name in wanted and each.bare} - wanted:
+        wanted |= more  # a limit may have one itself
     return [each for each in measurements if each.name in wanted]
 
 

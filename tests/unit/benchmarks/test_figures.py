@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from benchmarks.figures import Figure, Record, read, write
+from benchmarks.measuring import Measurement, chosen, measure
 from benchmarks.picture import SHOWN, draw
 from benchmarks.rows import Rows
 from benchmarks.table import fill, tables
+from rich.console import Console
 
 from clearway_service.store import schema
 
@@ -87,3 +91,29 @@ def test_a_row_has_a_value_for_each_column_and_knows_no_others() -> None:
     assert len(rows.row(id="a")) == rows.sql.count("?") == len(schema.state.columns)
     with pytest.raises(ValueError, match="colour"):
         rows.row(colour="red")
+
+
+def test_what_is_chosen_comes_with_its_limit_and_the_limits_own() -> None:
+    every = [
+        Measurement(name, "ms", lambda: 1.0, bare)
+        for name, bare in (("wire", ""), ("task", "wire"), ("task, safe", "task"), ("other", "wire"))
+    ]
+    assert [each.name for each in chosen(every, ["safe"])] == ["wire", "task", "task, safe"]
+
+
+def test_each_thing_is_measured_once_a_round_and_in_turn_but_for_what_takes_long() -> None:
+    taken: list[str] = []
+
+    def take(name: str) -> float:
+        taken.append(name)
+        return float(len(taken))
+
+    every = [
+        Measurement("a", "ms", partial(take, "a")),
+        Measurement("b", "ms", partial(take, "b"), "a"),
+        Measurement("c", "s", partial(take, "c"), once=True),
+    ]
+    record = measure(every, 2, Console(file=io.StringIO()))
+    assert taken == ["a", "b", "c", "a", "b"]
+    assert [figure.values for figure in record.figures] == [(1.0, 4.0), (2.0, 5.0), (3.0,)]
+    assert record.ratio(record.figure("b")) == 3.5 / 2.5
