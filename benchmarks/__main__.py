@@ -18,7 +18,7 @@ from support.server import Server
 _ROOT = Path(__file__).parents[1]
 _RECORD = _ROOT / "benchmarks" / "results" / "latest.json"
 _PICTURE = _ROOT / "docs" / "figures.svg"
-_DOCUMENT = _ROOT / "docs" / "performance.md"
+_DOCUMENTS = (_ROOT / "README.md", _ROOT / "docs" / "performance.md")
 
 
 def main() -> None:
@@ -53,10 +53,9 @@ def main() -> None:
     elif not (arguments.only or arguments.small):
         write(record, _RECORD)
         _PICTURE.write_text(picture.draw(record), encoding="utf-8")
-        _DOCUMENT.write_text(table.fill(_DOCUMENT.read_text(encoding="utf-8"), record), encoding="utf-8")
-        console.print(
-            f"Written: {', '.join(str(path.relative_to(_ROOT)) for path in (_RECORD, _PICTURE, _DOCUMENT))}"
-        )
+        for document in filter(table.is_marked, _DOCUMENTS):
+            document.write_text(table.fill(document.read_text(encoding="utf-8"), record), encoding="utf-8")
+        console.print(f"Written: {_RECORD}, {_PICTURE} and the tables in the documentation")
 
 
 def _echo_server() -> subprocess.Popen[str]:

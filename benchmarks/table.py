@@ -32,6 +32,11 @@ def tables(record: Record, figures: list[Figure]) -> str:
     return "\n".join(parts)
 
 
+def is_marked(document: Path) -> bool:
+    """Return whether a document has a place for tables."""
+    return _MARKED.search(document.read_text(encoding="utf-8")) is not None
+
+
 def fill(text: str, record: Record) -> str:
     """Return a document's text with the tables between its markers.
 
