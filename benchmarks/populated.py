@@ -50,6 +50,7 @@ def populate(path: Path, task_runs: int) -> Populated:
     with closing(Database(path)) as database:
         driver: Any = database.writer.connection.driver_connection
         driver.execute("PRAGMA synchronous=OFF")
+        driver.execute("PRAGMA wal_autocheckpoint=10000")
         found = _fill(driver, task_runs)
         driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return found
