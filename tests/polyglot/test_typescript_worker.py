@@ -139,15 +139,17 @@ def test_a_cut_connection_loses_no_run_and_runs_none_twice(server: Server, clien
     with (
         Proxy(server.address) as proxy,
         started(
-            "worker", "--address", proxy.address, "--tag", tag, "--tasks", "20", "--milliseconds", "100"
+            "worker", "--address", proxy.address, "--tag", tag, "--tasks", "4", "--milliseconds", "2000"
         ) as worker,
     ):
-        for completed in (2, 8):
-            wait_until(lambda least=completed: states(client, tag)["Completed"] >= least, "progress")
-            proxy.cut()
+        wait_until(lambda: states(client, tag)["Running"] > 0, "the first runs")
+        proxy.cut()
+        wait_until(lambda: states(client, tag)["Completed"] > 0, "their end")
+        proxy.cut()
         out, err = worker.communicate(timeout=60)
     assert (worker.returncode, err) == (0, "")
-    assert out.splitlines()[-1] == "20 ended well, 0 did not; resumed 2 times"
+    # Once, where a slow machine's second cut came too late.
+    assert re.fullmatch("4 ended well, 0 did not; resumed [12] times", out.splitlines()[-1])
     assert {tuple(names(client, each.id)) for each in runs(client, tag)} <= {
         ("Running", "Completed"),
         ("Pending", "Running", "Completed"),
@@ -156,14 +158,14 @@ def test_a_cut_connection_loses_no_run_and_runs_none_twice(server: Server, clien
 
 
 def test_the_lease_is_renewed_while_its_tasks_run(tmp_path: Path) -> None:
-    environment = {"CLEARWAY_LEASE_SECONDS": "1"}
+    environment = {"CLEARWAY_LEASE_SECONDS": "3"}
     with Server(tmp_path / "leases.db", environment=environment) as server:
-        done = run("worker", "--address", server.address, "--tasks", "1", "--milliseconds", "3000")
+        done = run("worker", "--address", server.address, "--tasks", "1", "--milliseconds", "6000")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_worker_that_lost_its_session_stops_and_says_so(tmp_path: Path) -> None:
-    environment = {"CLEARWAY_LEASE_SECONDS": "1"}
+    environment = {"CLEARWAY_LEASE_SECONDS": "2"}
     with (
         Server(tmp_path / "lost.db", environment=environment) as server,
         Client(server.address) as client,
@@ -289,7 +291,7 @@ def test_the_program_of_the_documentation_does_what_it_says(server: Server) -> N
 
 
 def test_a_server_that_is_killed_and_comes_back_finds_its_worker_again(server: Server) -> None:
-    arguments = ("--address", server.address, "--tag", "kept", "--tasks", "3", "--milliseconds", "3000")
+    arguments = ("--address", server.address, "--tag", "kept", "--tasks", "3", "--milliseconds", "4000")
     with started("worker", *arguments) as worker:
         with Client(server.address) as client:
             wait_until(lambda: states(client, "kept")["Running"] == 3, "the runs")
