@@ -64,8 +64,8 @@ def plugins(only: str) -> list[dict[str, Any]]:
 
 
 def install(name: str) -> None:
-    """Get one plugin into .tools, unless it is there or the system has to have it."""
-    if name not in INSTALL or shutil.which(name, path=PATH):
+    """Get one plugin into .tools, unless it is there, or what would get it is not."""
+    if name not in INSTALL or shutil.which(name, path=PATH) or not shutil.which(INSTALL[name][0]):
         return
     (TOOLS / "bin").mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "GOBIN": str(TOOLS / "bin")}
@@ -78,8 +78,9 @@ def install(name: str) -> None:
 
 def missing(names: list[str]) -> list[str]:
     """Return a line for each program that is not there, with what brings it."""
+    bringing = SYSTEM | {name: f"`make stubs-tools`, which needs {way[0]}," for name, way in INSTALL.items()}
     absent = [name for name in names if not shutil.which(name, path=PATH)]
-    return [f"{name} is not there; {SYSTEM.get(name, '`make stubs-tools`')} brings it" for name in absent]
+    return [f"{name} is not there; {bringing[name]} brings it" for name in absent]
 
 
 def generate(chosen: list[dict[str, Any]], into: Path) -> None:
@@ -120,6 +121,8 @@ def main() -> int:
     parser.add_argument("--install", action="store_true", help="get the plugins into .tools")
     options = parser.parse_args()
     chosen = plugins(options.only)
+    if not chosen:
+        parser.error(f"no folder has {options.only!r} in its name; see {TEMPLATE.relative_to(ROOT)}")
     if options.check:
         chosen = [plugin for plugin in chosen if plugin["out"].startswith("examples/")]
     names = sorted({program(plugin) for plugin in chosen})

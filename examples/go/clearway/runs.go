@@ -50,8 +50,7 @@ func (s *Session) RunFlow(
 		}
 		spec.ParametersJson = string(arguments)
 	}
-	request := &pb.CreateFlowRunRequest{FlowRun: spec}
-	if _, err := s.Orchestrator.CreateFlowRun(ctx, request, grpc.WaitForReady(true)); err != nil {
+	if err := s.create(ctx, spec); err != nil {
 		return "", err
 	}
 	propose := func(state *pb.State) *pb.Proposal {
@@ -59,6 +58,14 @@ func (s *Session) RunFlow(
 	}
 	_, err := s.attempts(ctx, propose, &pb.StateDetails{}, func(ctx context.Context) (any, error) { return flow(ctx, run) })
 	return run.ID, err
+}
+
+// create creates a flow run, however often the connection breaks meanwhile: the id makes it the same one.
+func (s *Session) create(ctx context.Context, spec *pb.FlowRunSpec) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.ReconnectTimeout)
+	defer cancel()
+	_, err := s.Orchestrator.CreateFlowRun(ctx, &pb.CreateFlowRunRequest{FlowRun: spec}, grpc.WaitForReady(true))
+	return err
 }
 
 // Do runs a task in the flow run, and returns its result as JSON: what the code returned, or what the cache had.
