@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 MODULE = ROOT / "examples" / "go"
 GRPCURL = "v1.9.4"
 _PROGRAMS = ROOT / ".tools" / "go"
-_SECONDS = 60
+_SECONDS = 110
 
 
 @functools.cache
