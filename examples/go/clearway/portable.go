@@ -11,12 +11,15 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"google.golang.org/protobuf/proto"
+
 	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
 )
 
 // What a state and a RunError hold; the protos have the bounds.
 const (
 	maxInline  = 65_536
+	maxError   = 65_536
 	maxMessage = 1_000 // less than it may have, for all of them together are bounded
 	maxTrace   = 16_384
 	maxDepth   = 8
@@ -42,7 +45,13 @@ func guarded(ctx context.Context, code func(context.Context) (any, error)) (resu
 }
 
 // Portable returns an error in the form that all languages show, with what it wraps as its causes.
-func Portable(err error) *pb.RunError { return portable(err, maxDepth) }
+func Portable(err error) *pb.RunError {
+	said := portable(err, maxDepth)
+	if proto.Size(said) > maxError {
+		said.Cause, said.Members, said.StackTrace = nil, nil, ""
+	}
+	return said
+}
 
 func portable(err error, depth int) *pb.RunError {
 	said := &pb.RunError{
