@@ -110,7 +110,8 @@ class Canon:
             items = sorted((self.tree(item, depth + 1) for item in value), key=self.dump)
             return {"$set" if kind is set else "$frozenset": items}
         if isinstance(value, enum.Enum):
-            return {"$enum": [_type_name(kind), value.name]}
+            # Flags of which none, or one without a name, is set have a value only.
+            return {"$enum": [_type_name(kind), value.name or self.tree(value.value, depth + 1)]}
         if isinstance(value, PurePath):
             return {"$path": self.tree(str(value), depth + 1)}
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -170,9 +171,15 @@ def _fields(value: Any) -> dict[str, Any] | None:
 
 
 def _array(value: Any) -> list[Any] | None:
-    """Return a numpy scalar's or array's type, shape and content; None for what is neither."""
+    """Return a numpy scalar's or array's type, shape and content; None for what is neither.
+
+    Nor for what has more than these: fields, whose names the type's text leaves out, and arrays of classes
+    of their own, which may have a mask or a unit.
+    """
     numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.ndarray | numpy.generic) or value.dtype.hasobject:
+    if numpy is None or not (type(value) is numpy.ndarray or isinstance(value, numpy.generic)):
+        return None
+    if value.dtype.hasobject or value.dtype.kind == "V":
         return None
     little = value.astype(value.dtype.newbyteorder("<"), copy=False)
     return [little.dtype.str, list(value.shape), sha256(little.tobytes()).hexdigest()]

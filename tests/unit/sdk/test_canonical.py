@@ -38,6 +38,11 @@ class Colour(enum.Enum):
     BLUE = 2
 
 
+class Access(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
 @dataclass
 class Point:
     x: int
@@ -115,6 +120,13 @@ def test_objects_are_their_type_and_their_fields() -> None:
     assert json.loads(canonical_json(Colour.RED)) == {"$enum": [f"{module}.Colour", "RED"]}
 
 
+def test_flags_without_a_name_are_their_value() -> None:
+    name = f"{Access.__module__}.Access"
+    assert json.loads(canonical_json(Access.READ | Access.WRITE)) == {"$enum": [name, "READ|WRITE"]}
+    assert json.loads(canonical_json(Access(0))) == {"$enum": [name, 0]}
+    assert json.loads(canonical_json(Access(8))) == {"$enum": [name, 8]}
+
+
 def test_what_has_no_form_is_pickled() -> None:
     one, other = (json.loads(canonical_json(OrderedDict(a=number))) for number in (1, 2))
     assert one.keys() == other.keys() == {"$pickle"}
@@ -133,6 +145,25 @@ def test_arrays_are_their_type_shape_and_content() -> None:
     assert canonical_json(array) != canonical_json(array.astype("int64"))
     assert json.loads(canonical_json(numpy.float64(0.5)))["$numpy"][:2] == ["<f8", []]
     assert b"$pickle" in canonical_json(numpy.array([object], dtype=object))
+
+
+def test_arrays_that_have_more_than_numbers_are_told_apart() -> None:
+    numpy = pytest.importorskip("numpy", reason=NO_NUMPY)
+    one, other = (numpy.zeros(2, dtype=[(name, kind)]) for name, kind in (("a", "<f8"), ("b", "<i8")))
+    assert canonical_json(one) != canonical_json(other)
+    assert canonical_json(one) == canonical_json(one.copy())
+    assert canonical_json(one[0]) != canonical_json(other[0])
+    masked = numpy.ma.array([1, 2], mask=[False, True])
+    filled = numpy.ma.array([1, 999_999])
+    assert canonical_json(masked) != canonical_json(filled)  # 999,999 stands for what is masked
+
+    class Quantity(numpy.ndarray):  # type: ignore[misc, name-defined]
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Quantity, (self.tolist(), self.unit)
+
+    metres, miles = (numpy.array([1.0]).view(Quantity) for _ in range(2))
+    metres.unit, miles.unit = "m", "mi"
+    assert canonical_json(metres) != canonical_json(miles)
 
 
 SCRIPT = """
