@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 
 from clearway_service.errors import InvalidArgumentError, ResultNotFoundError, StorageFullError
 
@@ -53,13 +54,14 @@ class ResultFiles:
             StorageFullError: There is no room.
         """
         target = self._path(digest)
-        if target.exists():
+        if _holds(target, digest):
             return size, SCHEME + digest
         self._check_size(size, offset, chunk)
         part = self._folder / f"{upload_id}{_PART}"
         try:
             if offset == 0:
-                self._begin(size)
+                self._begin()
+            self._check_room(size - offset)
             received = _append(part, offset, chunk)
             if received < size:
                 return received, ""
@@ -114,18 +116,26 @@ class ResultFiles:
                 f"the piece ends at {offset + len(chunk):,}, and the result's size is {size:,}", "chunk"
             )
 
-    def _begin(self, size: int) -> None:
+    def _begin(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         for part in self._folder.glob(f"*{_PART}"):
             if part.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
                 part.unlink(missing_ok=True)
-        if self._max_total_bytes:
-            used = sum(_sizes(self._folder))
-            if used + size > self._max_total_bytes:
-                raise StorageFullError(
-                    f"the service's storage has {used:,} bytes and takes {self._max_total_bytes:,} at most "
-                    f"(the server's setting CLEARWAY_MAX_RESULT_STORAGE_BYTES), so {size:,} more do not fit"
-                )
+
+    def _check_room(self, more: int) -> None:
+        """Refuse a piece of an upload for which ``more`` bytes are to come, where there is no room for them.
+
+        Each piece is checked, not the first alone: others are uploaded meanwhile, and the size is the word
+        of a client, who may say another one with the next piece.
+        """
+        if not self._max_total_bytes:
+            return
+        used = sum(_sizes(self._folder))
+        if used + more > self._max_total_bytes:
+            raise StorageFullError(
+                f"the service's storage has {used:,} bytes and takes {self._max_total_bytes:,} at most "
+                f"(the server's setting CLEARWAY_MAX_RESULT_STORAGE_BYTES), so {more:,} more do not fit"
+            )
 
 
 def _append(part: Path, offset: int, chunk: bytes) -> int:
@@ -144,18 +154,35 @@ def _append(part: Path, offset: int, chunk: bytes) -> int:
         return max(received, offset + len(chunk))
 
 
+def _holds(target: Path, digest: str) -> bool:
+    """Return whether a result is there; a damaged one is taken away, so that the upload repairs it."""
+    try:
+        with target.open("rb") as file:
+            intact = _hashed(file) == digest
+    except OSError:
+        return False
+    if not intact:
+        target.unlink(missing_ok=True)
+    return intact
+
+
 def _check(part: Path, digest: str) -> None:
     """Write an upload through to the disk, if it is what it was said to be; give it up if not."""
     with part.open("rb") as file:
-        hashed = sha256()
-        while block := file.read(_BLOCK):
-            hashed.update(block)
+        found = _hashed(file)
         os.fsync(file.fileno())
-    if hashed.hexdigest() != digest:
+    if found != digest:
         part.unlink()
         raise InvalidArgumentError(
-            f"the pieces have the SHA-256 {hashed.hexdigest()}, and not {digest}; upload them anew", "sha256"
+            f"the pieces have the SHA-256 {found}, and not {digest}; upload them anew", "sha256"
         )
+
+
+def _hashed(file: BinaryIO) -> str:
+    hashed = sha256()
+    while block := file.read(_BLOCK):
+        hashed.update(block)
+    return hashed.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

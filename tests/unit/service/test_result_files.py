@@ -44,6 +44,16 @@ def test_a_result_that_is_there_needs_no_second_upload(files: ResultFiles) -> No
     assert files.write(new_id(), DIGEST, 100, 0, b"") == (100, LOCATION)
 
 
+def test_an_upload_repairs_a_damaged_result(files: ResultFiles, folder: Path) -> None:
+    files.write(new_id(), DIGEST, 100, 0, BODY)
+    (path,) = (path for path in folder.rglob("*") if path.is_file())
+    path.write_bytes(b"?" * 100)
+    upload = new_id()
+    assert files.write(upload, DIGEST, 100, 0, BODY[:60]) == (60, "")
+    assert files.write(upload, DIGEST, 100, 60, BODY[60:]) == (100, LOCATION)
+    assert files.read(LOCATION, 0, 100) == (BODY, 100)
+
+
 def test_what_does_not_fit_is_told_and_leaves_nothing(files: ResultFiles, folder: Path) -> None:
     upload = new_id()
     with pytest.raises(InvalidArgumentError, match="1,000 bytes at most"):
@@ -68,6 +78,18 @@ def test_the_storage_has_a_bound(files: ResultFiles) -> None:
     assert files.write(new_id(), DIGEST, 100, 0, BODY) == (100, LOCATION)
     assert files.delete(DIGEST) == 100
     assert files.delete(DIGEST) == 0
+
+
+def test_the_bound_holds_for_each_piece(files: ResultFiles) -> None:
+    growing, first, second = new_id(), new_id(), new_id()
+    files.write(growing, DIGEST, 10, 0, b"a")  # a size that is not the last word
+    for upload in (first, second):
+        files.write(upload, DIGEST, 800, 0, b"a" * 10)
+    files.write(first, DIGEST, 800, 10, b"a" * 700)
+    with pytest.raises(StorageFullError, match="has 721 bytes and takes 1,500"):
+        files.write(second, DIGEST, 800, 10, b"a" * 700)
+    with pytest.raises(StorageFullError, match="so 999 more do not fit"):
+        files.write(growing, DIGEST, 1_000, 1, b"a" * 500)
 
 
 def test_an_upload_that_was_given_up_is_cleared_away(files: ResultFiles, folder: Path) -> None:
