@@ -37,6 +37,10 @@ class Storage(Protocol):
         """
         ...
 
+    def holds(self, location: str) -> bool:
+        """Return whether there are bytes at a location; False also where that cannot be told."""
+        ...
+
     def delete(self, location: str) -> None:
         """Delete the bytes at a location, where they are there.
 
@@ -83,6 +87,10 @@ class DirectoryStorage:
         """See ``Storage.read``."""
         return Path(location).read_bytes()
 
+    def holds(self, location: str) -> bool:
+        """See ``Storage.holds``."""
+        return os.path.exists(location)  # noqa: PTH110 - a hot path
+
     def delete(self, location: str) -> None:
         """See ``Storage.delete``."""
         Path(location).unlink(missing_ok=True)
@@ -122,6 +130,14 @@ class UrlStorage:
         except Exception as error:
             raise _io_error("read", location, error) from error
         return body
+
+    def holds(self, location: str) -> bool:
+        """See ``Storage.holds``."""
+        try:
+            system, path = _system(location)
+            return bool(system.exists(path))
+        except Exception:  # noqa: BLE001 - each system has errors of its own; writing will tell
+            return False
 
     def delete(self, location: str) -> None:
         """See ``Storage.delete``."""
@@ -171,6 +187,18 @@ class ServiceStorage:
             if not response.chunk or len(body) >= response.size:
                 return bytes(body)
 
+    def holds(self, location: str) -> bool:
+        """See ``Storage.holds``."""
+        from clearway._methods import DOWNLOAD_RESULT  # noqa: PLC0415 - as above
+        from clearway.v1.result_pb2 import DownloadResultRequest  # noqa: PLC0415
+
+        request = DownloadResultRequest(location=location, max_bytes=1)
+        try:
+            _answer(DOWNLOAD_RESULT.start(_transport(), request))
+        except OSError:
+            return False
+        return True
+
     def delete(self, location: str) -> None:
         """Leave it: the service deletes what it keeps by itself."""
 
@@ -205,6 +233,8 @@ def checked_place(value: object) -> str:
     scheme, separator, _ = value.partition("://")
     if not separator:
         return os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111 - pathlib keeps ".."
+    if value.startswith(_FILE) and not value.startswith(f"{_FILE}/"):  # another place in each process
+        raise ValueError('a URL with an absolute path, such as "file:///srv/results"')
     if not scheme.isascii() or not scheme[:1].isalpha() or any(c in " \t\n" for c in value):
         raise ValueError(expected)
     return value

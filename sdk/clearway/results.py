@@ -279,14 +279,18 @@ class ResultStore:
         compression, body = serializers.compress(encoded, self.settings.result_compression)
         digest = digest_of(body)
         inline = body if len(body) <= self.settings.result_inline_bytes else None
-        location = "" if inline is not None else self._written.get(digest) or self._write(digest, body)
+        location = "" if inline is not None else self._place(digest, body)
         result = StoredResult(encoding, location, inline, len(body), digest, compression)
         message = result.to_proto()
         if self.settings.result_signing_key:
             message.signature = _signature(result, self.settings.result_signing_key)
         return message
 
-    def _write(self, digest: str, body: bytes) -> str:
+    def _place(self, digest: str, body: bytes) -> str:
+        location = self._written.get(digest)
+        # It may have been deleted since, by `clearway cache gc` in another process.
+        if location is not None and self._storage.holds(location):
+            return location
         location = self._storage.write(digest, body)
         if len(self._written) >= _REMEMBERED:
             self._written.clear()

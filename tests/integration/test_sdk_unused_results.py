@@ -81,6 +81,10 @@ def test_the_result_of_a_replaced_entry_is_deleted(storage: str, monkeypatch: py
         StoredResult.from_proto(before.to_proto()).load()
     assert mine(cached) == []
     assert cached.run().location == after.location  # still served
+    cached.value = "first"
+    again = cached.run(refresh_cache=True)
+    assert again.location == before.location
+    assert StoredResult.from_proto(again.to_proto()).load() == "first" * 20_000  # it was written again
     with pytest.raises(InvalidArgument, match="older_than"):
         list(delete_unused_results(timedelta(seconds=-1)))
 

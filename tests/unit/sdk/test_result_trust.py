@@ -171,6 +171,7 @@ def test_a_storage_may_be_a_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     store._storage.delete(data.location)
     with pytest.raises(MissingResult, match="cannot be read"):
         reference(data).load()
+    assert reference(store.store("x" * 100)).load() == "x" * 100  # it knows that it has to be written again
 
 
 def test_a_storage_of_one_task_may_differ(tmp_path: Path) -> None:
@@ -178,3 +179,5 @@ def test_a_storage_of_one_task_may_differ(tmp_path: Path) -> None:
     assert Path(data.location).is_relative_to(tmp_path / "elsewhere")
     with pytest.raises(ValueError, match="a directory, a URL"):
         get_store("not a scheme://x")
+    with pytest.raises(ValueError, match="a URL with an absolute path"):
+        get_store("file://results")

@@ -119,9 +119,14 @@ def test_a_result_is_named_by_its_content(store: ResultStore) -> None:
 
 def test_an_equal_result_is_written_once_by_a_process(store: ResultStore) -> None:
     location = Path(store.store("x").location)
-    location.unlink()
+    written = location.stat()
     store.store("x")
-    assert not location.exists()
+    assert (location.stat().st_ino, location.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+
+
+def test_a_result_that_was_deleted_meanwhile_is_written_again(store: ResultStore) -> None:
+    Path(store.store("x").location).unlink()
+    assert store.load(store.store("x")) == "x"
 
 
 def test_a_missing_result_says_where_it_was_expected(store: ResultStore) -> None:
