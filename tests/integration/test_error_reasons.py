@@ -156,7 +156,7 @@ UNARY = {
         used_proposal, StatusCode.ALREADY_EXISTS, exceptions.ProposalConflict, "proposal_id", "another run"
     ),
     "RUN_CONFLICT": Case(
-        used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another task run"
+        used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another run"
     ),
     "RESULT_NOT_FOUND": Case(
         no_result, StatusCode.NOT_FOUND, exceptions.ResultNotFound, "location", "there is no result"

@@ -10,7 +10,7 @@ from grpc import StatusCode
 
 from clearway.v1.cache_pb2 import LookupCacheRequest
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest
-from clearway.v1.flow_run_pb2 import FlowRunFilter, ListFlowRunsRequest
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunFilter, FlowRunSpec, ListFlowRunsRequest
 from clearway.v1.orchestrator_pb2 import DESCRIPTOR
 from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
@@ -78,6 +78,21 @@ def test_an_id_that_is_another_runs_is_a_conflict(
     assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "RUN_CONFLICT")
     assert failure.fields == ("task_run.id",)
     assert world.task in failure.message
+    assert contents(shared_server.database) == before
+
+
+def test_flow_runs_and_task_runs_share_their_ids(world: World, caller: Client, shared_server: Server) -> None:
+    before = contents(shared_server.database)
+    spec = TaskRunSpec(id=world.flow, flow_run_id=world.flow, task_key="other", dynamic_key="1")
+    flow = FlowRunSpec(id=world.task, flow_name="other")
+    for method, request, field, id_ in (
+        ("CreateTaskRun", CreateTaskRunRequest(task_run=spec), "task_run.id", world.flow),
+        ("CreateFlowRun", CreateFlowRunRequest(flow_run=flow), "flow_run.id", world.task),
+    ):
+        failure = caller.fails(method, request)
+        assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "RUN_CONFLICT")
+        assert failure.fields == (field,)
+        assert id_ in failure.message
     assert contents(shared_server.database) == before
 
 

@@ -125,6 +125,12 @@ def _wrong_proposals(flow: str, task: str) -> list[tuple[str, Proposal, str, str
             "create_task_run.id",
             task,
         ),
+        (
+            "RUN_CONFLICT",
+            Proposal(id=id_(), create_task_run=TaskRunSpec(id=flow, flow_run_id=flow, **good), state=RUNNING),
+            "create_task_run.id",
+            flow,
+        ),
         ("RUN_NOT_FOUND", move(UNKNOWN, RUNNING), "run", UNKNOWN),
         ("RUN_NOT_FOUND", move_flow(UNKNOWN, RUNNING), "run", UNKNOWN),
         ("RUN_NOT_FOUND", move(flow, RUNNING), "run", flow),

@@ -75,7 +75,7 @@ class ModelLoading:
         parents = [runs[id_].run for id_ in wanted & runs.keys()]
         wanted |= {run.parent_task_run_id for run in parents if isinstance(run, FlowRunSpec)}
         self._add_runs(set(runs) if self._depths is None else wanted)
-        flows = {spec.flow_run_id for spec in self._specs} & runs.keys()
+        flows = {id_ for spec in self._specs for id_ in (spec.flow_run_id, spec.id)} & runs.keys()
         self._snapshot.flow_runs = {id_ for id_ in flows if runs[id_].kind is RunKind.FLOW}
 
     def _add_runs(self, wanted: set[str]) -> None:

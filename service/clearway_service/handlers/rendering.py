@@ -147,7 +147,9 @@ def refusal_error(
                 f"proposal id {subject} was used for another run; make a new UUID for each proposal", id_field
             )
         case Problem.RUN_CONFLICT:
-            return RunConflictError(f"id {subject} is another task run's", "create_task_run.id")
+            return RunConflictError(
+                f"id {subject} is another run's; make a new UUID for each run", "create_task_run.id"
+            )
         case Problem.SESSION_EXPIRED:
             return SessionExpiredError(
                 f"session {subject} has ended, or never was; open a new one", session_field

@@ -69,8 +69,8 @@ def _load_runs(
     if created:
         keys = json.dumps([(spec.flow_run_id, spec.task_key, spec.dynamic_key) for spec in created])
         add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_KEY, (keys,)))
-        parents = ids_array({spec.flow_run_id for spec in created})
-        snapshot.flow_runs = {row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (parents,))}
+        named = ids_array({id_ for spec in created for id_ in (spec.flow_run_id, spec.id)})
+        snapshot.flow_runs = {row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (named,))}
     if task_ids:
         add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(task_ids),)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import select, update
+from sqlalchemy import Table, select, update
 
 from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, begin
@@ -32,6 +32,10 @@ def create_flow_run(spec: FlowRunSpec, initial: ProposedState) -> Callable[[Tran
         row = transaction.connection.execute(query).first()
         if row is not None:
             return *flow_run_from(tuple(row)), False
+        if _is_taken(transaction, _task, spec.id):
+            raise RunConflictError(
+                f"id {spec.id} is a task run's; make a new UUID for each run", "flow_run.id"
+            )
         if spec.parent_task_run_id:
             _adopt_child(transaction, spec)
         return spec, _insert(transaction, RunKind.FLOW, spec, initial), True
@@ -52,15 +56,22 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
         row = transaction.connection.execute(statements.select_runs(table).where(same)).first()
         if row is not None:
             return *task_run_from(tuple(row)), False
-        connection = transaction.connection
-        if connection.scalar(select(table.c.id).where(table.c.id == spec.id)) is not None:
-            raise RunConflictError(f"id {spec.id} is another task run's", "task_run.id")
         flow = schema.flow_run
-        if connection.scalar(select(flow.c.id).where(flow.c.id == spec.flow_run_id)) is None:
+        if _is_taken(transaction, table, spec.id) or _is_taken(transaction, flow, spec.id):
+            raise RunConflictError(
+                f"id {spec.id} is another run's; make a new UUID for each run", "task_run.id"
+            )
+        if not _is_taken(transaction, flow, spec.flow_run_id):
             raise RunNotFoundError(f"no flow run has the id {spec.flow_run_id}", "task_run.flow_run_id")
         return spec, _insert(transaction, RunKind.TASK, spec, initial), True
 
     return command
+
+
+def _is_taken(transaction: Transaction, table: Table, run_id: str) -> bool:
+    """Return whether a run of a table has an id."""
+    query = select(table.c.id).where(table.c.id == run_id)
+    return transaction.connection.scalar(query) is not None
 
 
 def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
