@@ -1,0 +1,91 @@
+use std::error::Error as StdError;
+use std::fmt;
+use std::panic::Location;
+
+use tonic_types::StatusExt;
+
+use crate::v1::RunError;
+
+// A failure with all its causes has to stay below 65,536 bytes, at up to four bytes a character.
+const MAX_TEXT: usize = 2_000;
+const MAX_DEPTH: usize = 5;
+
+/// Something that a person can mend.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// Something is wrong with the command line.
+    Usage(String),
+    /// The service said that a run's code must not go on.
+    Aborted(String),
+    /// The session is over; where it expired, its runs are Crashed.
+    SessionLost(String),
+    /// A task failed and has no retry left.
+    TaskFailed(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(text)
+        | Self::Aborted(text)
+        | Self::SessionLost(text)
+        | Self::TaskFailed(text)
+        | Self::Other(text)) = self;
+        out.write_str(text)
+    }
+}
+
+impl StdError for Error {}
+
+impl From<tonic::Status> for Error {
+    fn from(status: tonic::Status) -> Self {
+        Self::Other(format!("the call failed: {}", status.message()))
+    }
+}
+
+/// Returns the `ErrorReason` of a failed call, without its prefix; empty where it has none.
+pub fn reason_of(status: &tonic::Status) -> String {
+    status
+        .get_details_error_info()
+        .map_or_else(String::new, |info| info.reason)
+}
+
+/// What a task's code failed with: any error, and where the code gave up with `?`.
+#[derive(Debug)]
+pub struct Failure {
+    kind: &'static str,
+    error: Box<dyn StdError + Send + Sync>,
+    place: &'static Location<'static>,
+}
+
+impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
+    #[track_caller]
+    fn from(error: E) -> Self {
+        Self {
+            kind: std::any::type_name::<E>(),
+            error: Box::new(error),
+            place: Location::caller(),
+        }
+    }
+}
+
+impl Failure {
+    /// Returns the failure in the form that every language can show, within the limits of the protocol.
+    pub fn portable(&self) -> RunError {
+        let mut error = told(self.kind, self.error.as_ref(), 1);
+        error.stack_trace = format!("   at {}", self.place);
+        error
+    }
+}
+
+/// Causes have lost their types by then, so each is told as the error that it stands behind.
+fn told(kind: &str, error: &dyn StdError, depth: usize) -> RunError {
+    let cause = error.source().filter(|_| depth < MAX_DEPTH);
+    RunError {
+        r#type: kind.chars().take(255).collect(),
+        message: error.to_string().chars().take(MAX_TEXT).collect(),
+        cause: cause.map(|cause| Box::new(told("dyn std::error::Error", cause, depth + 1))),
+        ..RunError::default()
+    }
+}

@@ -1,0 +1,195 @@
+use std::future::Future;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::error::{Error, Failure};
+use crate::results;
+use crate::session::Session;
+use crate::v1::decision::Answer;
+use crate::v1::proposal::Run;
+use crate::v1::{Data, Decision, ErrorReason, Proposal, RunError, State, StateDetails, StateType, TaskRunSpec};
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What one run of a task is.
+pub struct Task {
+    /// Equal for all runs of one task.
+    pub key: &'static str,
+    /// Tells apart the runs of one task in one flow run.
+    pub dynamic_key: String,
+    pub tags: Vec<String>,
+    pub retries: i32,
+    pub retry_delay: Duration,
+    /// Makes the result findable by other runs, in any language; empty for none.
+    pub cache_key: String,
+}
+
+impl Task {
+    /// Returns the run's name, for people.
+    pub fn name(&self) -> String {
+        format!("{}-{}", self.key, self.dynamic_key)
+    }
+}
+
+/// How a run ended well.
+pub struct Outcome {
+    pub result: Value,
+    /// The name of its last state: `Completed`, or `Cached` where its code was not run.
+    pub state: String,
+}
+
+/// Runs a task in a flow run: waits for slots, is served from the cache, and tries again after a failure where the
+/// service says so. `code` is given the attempt, from 1.
+///
+/// Who drops the future stops the run: what waits is withdrawn, what runs is Cancelled.
+pub async fn run<C, F>(session: &Session, flow_run_id: &str, task: &Task, code: C) -> Result<Outcome, Error>
+where
+    C: Fn(u32) -> F,
+    F: Future<Output = Result<Value, Failure>>,
+{
+    let details = StateDetails { cache_key: task.cache_key.clone(), ..Default::default() };
+    let spec = TaskRunSpec {
+        id: new_id(),
+        flow_run_id: flow_run_id.to_owned(),
+        task_key: task.key.to_owned(),
+        dynamic_key: task.dynamic_key.clone(),
+        tags: task.tags.clone(),
+        retries: task.retries,
+        retry_delays: prost_types::Duration::try_from(task.retry_delay).into_iter().collect(),
+        ..Default::default()
+    };
+    for attempt in 1.. {
+        let begun = enter(session, &spec, &details).await?;
+        let state = begun.state.clone().unwrap_or_default();
+        if let Some(Answer::Reject(_)) = begun.answer {
+            if state.r#type() != StateType::Completed {
+                return Err(unexpected(&begun));
+            }
+            return Ok(Outcome { result: results::read(state.data.as_ref())?, state: state.name });
+        }
+        let mut held = Held { session, run_id: &begun.run_id, done: false };
+        let done = match code(attempt).await {
+            Ok(result) => results::write(&result).map(|data| (result, data)).map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        held.done = true;
+        match done {
+            Ok((result, data)) => {
+                let completed = State { data: Some(data), details: Some(details), ..of(StateType::Completed, "") };
+                let ended = decide(session, task_run(&begun.run_id, completed)).await?;
+                return match (&ended.answer, &ended.state) {
+                    (Some(Answer::Accept(_)), Some(state)) => Ok(Outcome { result, state: state.name.clone() }),
+                    _ => Err(unexpected(&ended)),
+                };
+            }
+            Err(failure) => {
+                let error = failure.portable();
+                let message = format!("{}: {}", error.r#type, error.message);
+                let failed = decide(session, task_run(&begun.run_id, failure_state(error, &message))).await?;
+                if let Some(Answer::Accept(_)) = failed.answer {
+                    return Err(Error::TaskFailed(format!("{} failed: {message}", task.name())));
+                }
+                let again = failed.state.as_ref().and_then(|state| state.details.as_ref()?.scheduled_time);
+                let again = again.ok_or_else(|| unexpected(&failed))?;
+                sleep(session.until(&again)).await;
+            }
+        }
+    }
+    unreachable!("a run has an end before attempts do")
+}
+
+/// A run whose code is running; where that is dropped, it is ended.
+struct Held<'a> {
+    session: &'a Session,
+    run_id: &'a str,
+    done: bool,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let proposal = if std::thread::panicking() {
+            task_run(self.run_id, of(StateType::Crashed, "its code panicked"))
+        } else {
+            cancelled(self.run_id, "interrupted")
+        };
+        self.session.propose_and_forget(proposal);
+    }
+}
+
+/// Proposes to begin until it is no longer too early; returns an accept or a reject.
+async fn enter(session: &Session, spec: &TaskRunSpec, details: &StateDetails) -> Result<Decision, Error> {
+    loop {
+        let decision = decide(session, Proposal {
+            id: new_id(),
+            create_task_run: Some(spec.clone()),
+            state: Some(State { details: Some(details.clone()), ..of(StateType::Running, "") }),
+            run: None,
+        })
+        .await?;
+        let Some(Answer::Wait(wait)) = &decision.answer else {
+            return Ok(decision);
+        };
+        sleep(wait.retry_after.and_then(|delay| Duration::try_from(delay).ok()).unwrap_or(PAUSE)).await;
+    }
+}
+
+/// Returns the final decision about a proposal: an accept, a reject, or a wait with a delay.
+pub async fn decide(session: &Session, proposal: Proposal) -> Result<Decision, Error> {
+    loop {
+        let decision = session.propose(proposal.clone()).await?;
+        match &decision.answer {
+            Some(Answer::Accept(_) | Answer::Reject(_) | Answer::Wait(_)) => return Ok(decision),
+            Some(Answer::Abort(abort)) => {
+                return Err(Error::Aborted(format!("the run must not go on: {}", abort.message)));
+            }
+            Some(Answer::Error(error)) => match error.reason() {
+                ErrorReason::StoreUnavailable | ErrorReason::ShuttingDown => sleep(PAUSE).await,
+                _ => {
+                    let message = format!("the proposal was not taken: {} {}", error.field, error.message);
+                    return Err(Error::Other(message));
+                }
+            },
+            None => return Err(unexpected(&decision)),
+        }
+    }
+}
+
+/// Returns a state of a type, with a message for people.
+pub fn of(kind: StateType, message: &str) -> State {
+    State { r#type: kind.into(), message: message.to_owned(), ..Default::default() }
+}
+
+/// Returns a Failed state that all languages can show.
+pub fn failure_state(error: RunError, message: &str) -> State {
+    State { data: Some(Data { error: Some(error), ..Default::default() }), ..of(StateType::Failed, message) }
+}
+
+/// Proposes a state for a flow run, under a new id.
+pub fn flow_run(id: &str, state: State) -> Proposal {
+    Proposal { id: new_id(), run: Some(Run::FlowRunId(id.to_owned())), state: Some(state), create_task_run: None }
+}
+
+/// Proposes that a task run is Cancelled.
+pub fn cancelled(id: &str, message: &str) -> Proposal {
+    task_run(id, of(StateType::Cancelled, message))
+}
+
+fn task_run(id: &str, state: State) -> Proposal {
+    Proposal { id: new_id(), run: Some(Run::TaskRunId(id.to_owned())), state: Some(state), create_task_run: None }
+}
+
+/// Returns a new id; those that are made later are greater.
+pub fn new_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
+fn unexpected(decision: &Decision) -> Error {
+    let state = decision.state.as_ref().map_or("no state", |state| state.r#type().as_str_name());
+    Error::Other(format!("this client does not know what to do after {:?} with {state}", decision.answer))
+}
