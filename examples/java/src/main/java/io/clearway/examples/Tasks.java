@@ -1,0 +1,171 @@
+package io.clearway.examples;
+
+import com.github.f4b6a3.uuid.UuidCreator;
+import com.google.gson.JsonElement;
+import com.google.protobuf.util.Durations;
+import io.clearway.v1.Data;
+import io.clearway.v1.Decision;
+import io.clearway.v1.ErrorReason;
+import io.clearway.v1.Proposal;
+import io.clearway.v1.RunError;
+import io.clearway.v1.State;
+import io.clearway.v1.StateDetails;
+import io.clearway.v1.StateType;
+import io.clearway.v1.TaskRunSpec;
+import java.time.Duration;
+import java.util.List;
+
+/** Runs tasks as the service decides. */
+final class Tasks {
+  private static final long PAUSE_MS = 1_000;
+
+  private Tasks() {}
+
+  /** A task's code. {@code attempt} counts from 1; an interrupt of its thread says that it must not go on. */
+  @FunctionalInterface
+  interface Code {
+    JsonElement run(int attempt) throws Exception;
+  }
+
+  /**
+   * One run of a task.
+   *
+   * @param key equal for all runs of one task.
+   * @param dynamicKey tells apart the runs of one task in one flow run.
+   * @param cacheKey makes the result findable by other runs, in any language; empty for none.
+   */
+  record Task(
+      String key, String dynamicKey, List<String> tags, int retries, Duration retryDelay, String cacheKey, Code code) {
+    String name() {
+      return key + "-" + dynamicKey;
+    }
+  }
+
+  /** How a run ended. */
+  sealed interface Outcome permits Ended, Failed {}
+
+  /** Ended well. {@code state} is {@code Completed}, or {@code Cached} where its code was not run. */
+  record Ended(JsonElement result, String state) implements Outcome {}
+
+  /** Failed, and has no retry left. */
+  record Failed(Task task, RunError error) implements Outcome {}
+
+  /**
+   * Runs a task in a flow run: waits for slots, is served from the cache, and tries again after a failure where the
+   * service says so.
+   *
+   * @throws ClearwayException the run must not go on, or the session is lost.
+   * @throws InterruptedException the thread was told to stop; the run is then Cancelled, where it had begun.
+   */
+  static Outcome run(Session session, String flowRunId, Task task) throws InterruptedException {
+    var details = StateDetails.newBuilder().setCacheKey(task.cacheKey()).build();
+    var delay = Durations.fromMillis(task.retryDelay().toMillis());
+    var spec = TaskRunSpec.newBuilder()
+        .setId(newId()).setFlowRunId(flowRunId).setTaskKey(task.key()).setDynamicKey(task.dynamicKey())
+        .addAllTags(task.tags()).setRetries(task.retries()).addRetryDelays(delay).build();
+    for (int attempt = 1; ; attempt++) {
+      var begun = enter(session, spec, State.newBuilder()
+          .setType(StateType.STATE_TYPE_RUNNING).setDetails(details).build());
+      if (begun.hasReject()) {
+        if (begun.getState().getType() != StateType.STATE_TYPE_COMPLETED) throw unexpected(begun);
+        return new Ended(Results.read(begun.getState().getData()), begun.getState().getName());
+      }
+      var runId = begun.getRunId();
+      Data data;
+      try {
+        data = Results.write(task.code().run(attempt));
+      } catch (InterruptedException interrupted) {
+        cancel(session, runId);
+        throw interrupted;
+      } catch (Exception thrown) {
+        var error = Results.portable(thrown);
+        var failed = decide(session, proposal().setTaskRunId(runId).setState(failure(error, told(error))).build());
+        if (failed.hasAccept()) return new Failed(task, error);
+        if (failed.getState().getType() != StateType.STATE_TYPE_SCHEDULED) throw unexpected(failed);
+        Thread.sleep(session.millisUntil(failed.getState().getDetails().getScheduledTime()));
+        continue;
+      }
+      var completed = State.newBuilder()
+          .setType(StateType.STATE_TYPE_COMPLETED).setDetails(details).setData(data);
+      var ended = decide(session, proposal().setTaskRunId(runId).setState(completed).build());
+      if (!ended.hasAccept()) throw unexpected(ended);
+      return new Ended(Results.read(data), ended.getState().getName());
+    }
+  }
+
+  /** Proposes to begin until it is no longer too early; returns an accept or a reject. */
+  private static Decision enter(Session session, TaskRunSpec spec, State state) throws InterruptedException {
+    while (true) {
+      var decision = decide(session, proposal().setCreateTaskRun(spec).setState(state).build());
+      if (!decision.hasWait()) return decision;
+      Thread.sleep(Durations.toMillis(decision.getWait().getRetryAfter()));
+    }
+  }
+
+  /**
+   * Returns the final decision about a proposal: an accept, a reject, or a wait with a delay.
+   *
+   * @throws ClearwayException the run must not go on, the proposal was wrong, or the session is lost.
+   * @throws InterruptedException the thread was told to stop; the proposal is withdrawn.
+   */
+  static Decision decide(Session session, Proposal proposal) throws InterruptedException {
+    while (true) {
+      Decision decision;
+      try {
+        decision = Waiting.get(session.propose(proposal));
+      } catch (InterruptedException interrupted) {
+        session.withdraw(proposal);
+        throw interrupted;
+      }
+      switch (decision.getAnswerCase()) {
+        case ACCEPT, REJECT, WAIT -> {
+          return decision;
+        }
+        case ABORT -> throw new ClearwayException.Aborted(
+            "the run must not go on: " + decision.getAbort().getMessage());
+        case ERROR -> {
+          var error = decision.getError();
+          if (error.getReason() != ErrorReason.ERROR_REASON_STORE_UNAVAILABLE
+              && error.getReason() != ErrorReason.ERROR_REASON_SHUTTING_DOWN) {
+            throw new ClearwayException(
+                "the proposal was not taken: %s %s".formatted(error.getField(), error.getMessage()));
+          }
+          Thread.sleep(PAUSE_MS);
+        }
+        default -> throw unexpected(decision);
+      }
+    }
+  }
+
+  /** Returns a Failed state that all languages can show. */
+  static State failure(RunError error, String message) {
+    var data = Data.newBuilder().setError(error);
+    return State.newBuilder().setType(StateType.STATE_TYPE_FAILED).setMessage(message).setData(data).build();
+  }
+
+  /** Returns a failure in a line. */
+  static String told(RunError error) {
+    return error.getType() + ": " + error.getMessage();
+  }
+
+  /** Returns a proposal with an id of its own. */
+  static Proposal.Builder proposal() {
+    return Proposal.newBuilder().setId(newId());
+  }
+
+  /** Returns a new id; those that are made later are greater. */
+  static String newId() {
+    return UuidCreator.getTimeOrderedEpoch().toString();
+  }
+
+  private static void cancel(Session session, String runId) {
+    var state = State.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("interrupted");
+    // Closing the session waits for the decision.
+    session.propose(proposal().setTaskRunId(runId).setState(state).build());
+  }
+
+  private static ClearwayException unexpected(Decision decision) {
+    return new ClearwayException("this client does not know what to do after %s with %s"
+        .formatted(decision.getAnswerCase(), decision.getState().getType()));
+  }
+}
