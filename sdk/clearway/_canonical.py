@@ -25,6 +25,7 @@ from clearway import _cloudpickle
 
 _MAX_DEPTH: Final = 100
 _MAX_INT: Final = 2**53 - 1
+_LONG_INT: Final = 2_000  # bits; every limit that Python may be given is beyond
 # Floats whose shortest digits Python and RFC 8785 write alike.
 _LEAST_PLAIN: Final = 1e-4
 _MOST_PLAIN: Final = 1e16
@@ -134,7 +135,10 @@ def _text(value: str) -> Any:
 
 
 def _int(value: int) -> Any:
-    return value if -_MAX_INT <= value <= _MAX_INT else {"$int": str(value)}
+    if -_MAX_INT <= value <= _MAX_INT:
+        return value
+    # Python refuses to write an integer of more than 4,300 digits, except by way of a decimal.
+    return {"$int": str(value) if value.bit_length() < _LONG_INT else str(Decimal(value))}
 
 
 def _same(value: Any) -> Any:
@@ -159,10 +163,14 @@ _FORMS: Final[dict[type, Callable[[Any], tuple[str, Any]]]] = {
 
 def _fields(value: Any) -> dict[str, Any] | None:
     """Return the fields of a dataclass's or a pydantic model's instance."""
+    kind = type(value)
     if isinstance(value, type):
         return None
     if dataclasses.is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        # A subclass without the decorator may have attributes that are no fields.
+        has_all = "__dataclass_fields__" in vars(kind)
+        return fields if has_all else fields | getattr(value, "__dict__", {})
     pydantic = sys.modules.get("pydantic")
     if pydantic is not None and isinstance(value, pydantic.BaseModel):
         fields = {name: getattr(value, name) for name in type(value).model_fields}

@@ -147,6 +147,22 @@ def test_arrays_are_their_type_shape_and_content() -> None:
     assert b"$pickle" in canonical_json(numpy.array([object], dtype=object))
 
 
+def test_what_a_subclass_adds_to_a_dataclass_counts() -> None:
+    class Named(Point):  # without the decorator, so the name is no field
+        def __init__(self, name: str) -> None:
+            super().__init__(1)
+            self.name = name
+
+    assert canonical_json(Named("a")) == canonical_json(Named("a"))
+    assert canonical_json(Named("a")) != canonical_json(Named("b"))
+
+
+def test_an_integer_may_be_longer_than_python_writes() -> None:
+    long = 10**5_000
+    assert canonical_json(long) == b'{"$int":"1' + b"0" * 5_000 + b'"}'
+    assert canonical_json(-long) == b'{"$int":"-1' + b"0" * 5_000 + b'"}'
+
+
 def test_arrays_that_have_more_than_numbers_are_told_apart() -> None:
     numpy = pytest.importorskip("numpy", reason=NO_NUMPY)
     one, other = (numpy.zeros(2, dtype=[(name, kind)]) for name, kind in (("a", "<f8"), ("b", "<i8")))
