@@ -38,11 +38,22 @@ class Storage(Protocol):
         ...
 
     def holds(self, location: str) -> bool:
-        """Return whether there are bytes at a location; False also where that cannot be told."""
+        """Return whether there are bytes at a location, which count as just written where that can be noted.
+
+        False also where that cannot be told, or ``write`` finds it out as cheaply.
+        """
         ...
 
-    def delete(self, location: str) -> None:
+    def delete(self, location: str, written_before: float) -> bool:
         """Delete the bytes at a location, where they are there.
+
+        Args:
+            location: Where.
+            written_before: What was written then or later, in seconds since 1970, is left: somebody has
+                just stored an equal result, and is yet to say so.
+
+        Returns:
+            False where they were left.
 
         Raises:
             OSError: They cannot be deleted.
@@ -89,11 +100,22 @@ class DirectoryStorage:
 
     def holds(self, location: str) -> bool:
         """See ``Storage.holds``."""
-        return os.path.exists(location)  # noqa: PTH110 - a hot path
+        try:
+            os.utime(location)
+        except OSError:
+            return False
+        return True
 
-    def delete(self, location: str) -> None:
+    def delete(self, location: str, written_before: float) -> bool:
         """See ``Storage.delete``."""
-        Path(location).unlink(missing_ok=True)
+        path = Path(location)
+        try:
+            if path.stat().st_mtime >= written_before:
+                return False
+            path.unlink()
+        except FileNotFoundError:
+            return True
+        return True
 
 
 class UrlStorage:
@@ -139,15 +161,18 @@ class UrlStorage:
         except Exception:  # noqa: BLE001 - each system has errors of its own; writing will tell
             return False
 
-    def delete(self, location: str) -> None:
+    def delete(self, location: str, written_before: float) -> bool:
         """See ``Storage.delete``."""
         system, path = _system(location)
         try:
+            if _modified(system, path) >= written_before:
+                return False
             system.rm_file(path)
         except FileNotFoundError:
-            return
+            return True
         except Exception as error:
             raise _io_error("delete", location, error) from error
+        return True
 
 
 class ServiceStorage:
@@ -188,19 +213,14 @@ class ServiceStorage:
                 return bytes(body)
 
     def holds(self, location: str) -> bool:
-        """See ``Storage.holds``."""
-        from clearway._methods import DOWNLOAD_RESULT  # noqa: PLC0415 - as above
-        from clearway.v1.result_pb2 import DownloadResultRequest  # noqa: PLC0415
+        """Say no: to the first piece of an upload the service answers that it has the result."""
+        del location
+        return False
 
-        request = DownloadResultRequest(location=location, max_bytes=1)
-        try:
-            _answer(DOWNLOAD_RESULT.start(_transport(), request))
-        except OSError:
-            return False
-        return True
-
-    def delete(self, location: str) -> None:
+    def delete(self, location: str, written_before: float) -> bool:
         """Leave it: the service deletes what it keeps by itself."""
+        del location, written_before
+        return True
 
 
 def storage_for(place: str) -> Storage:
@@ -248,6 +268,15 @@ def _system(location: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:  # a scheme that nobody knows, or whose package is missing
         raise OSError(f"the result storage {location} cannot be used: {error}") from error
     return system, path
+
+
+def _modified(system: Any, path: str) -> float:
+    """Return when a file was written, in seconds since 1970; 0 where its system does not say."""
+    try:
+        written: float = system.modified(path).timestamp()
+    except (NotImplementedError, AttributeError, KeyError):
+        return 0.0
+    return written
 
 
 def _io_error(verb: str, location: str, error: Exception) -> OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,15 +43,17 @@ def delete_unused_results(
 ) -> Iterator[UnusedResult]:
     """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
 
-    What a live entry, a younger state, or a run without a cache key speaks of as well is left alone. The runs
-    keep their states; reading the result of one of them raises ``MissingResult`` from then on.
+    What a live entry, a younger state, or a run without a cache key speaks of as well is left alone; so is
+    what was written again in the younger half of ``older_than``, for a run that may be about to complete.
+    The runs keep their states; reading the result of one of them raises ``MissingResult`` from then on.
 
     Args:
-        older_than: How old a state must be for its result to be deleted. From 0.
+        older_than: How old a state must be for its result to be deleted. From 0, which is for when no flow
+            runs.
         dry_run: Delete nothing.
 
     Yields:
-        What was deleted, or would be, the oldest first.
+        What was deleted, or would be, the oldest first, each file once.
 
     Raises:
         InvalidArgument: ``older_than`` is negative.
@@ -59,31 +62,32 @@ def delete_unused_results(
     age = duration_to_proto(older_than)
     transport = connect()
     limit = 10 * _PAGE if dry_run else _PAGE
+    written_before = time.time() - older_than.total_seconds() / 2  # half, as clocks differ
+    seen: set[str] = set()
     while True:
         request = ListUnusedResultsRequest(older_than=age, limit=limit)
         unused = list(LIST_UNUSED_RESULTS.start(transport, request).result().results)
         if dry_run or not unused:
-            yield from map(_result, unused)
+            for result in unused:
+                if result.location not in seen:
+                    seen.add(result.location)
+                    yield _result(result)
             return
         ids = [result.state_id for result in unused]
         dropping = DropUnusedResultsRequest(state_ids=ids, older_than=age)
         dropped = DROP_UNUSED_RESULTS.start(transport, dropping).result().results
         if not dropped:
             return
-        deleted: set[str] = set()
         for result in dropped:
-            if result.location not in deleted:
-                deleted.add(result.location)
-                yield _result(result, _delete(result.location))
-
-
-def _delete(location: str) -> str:
-    try:
-        storage_for(location).delete(location)
-    except OSError as error:
-        _log.warning("the unused result %s could not be deleted: %s", location, error)
-        return str(error)
-    return ""
+            if result.location in seen:
+                continue
+            seen.add(result.location)
+            try:
+                if storage_for(result.location).delete(result.location, written_before):
+                    yield _result(result)
+            except OSError as error:
+                _log.warning("the unused result %s could not be deleted: %s", result.location, error)
+                yield _result(result, str(error))
 
 
 def _result(message: UnusedResultMessage, problem: str = "") -> UnusedResult:

@@ -91,15 +91,21 @@ class ResultFiles:
                 f"there is no result {location}: {error.strerror or error}", "location"
             ) from error
 
-    def delete(self, digest: str) -> int:
-        """Delete a result where it is there; return how many bytes became free."""
+    def delete(self, digest: str, written_before: float) -> int:
+        """Delete a result where it is there; return how many bytes became free.
+
+        What was uploaded at ``written_before`` or later, in seconds since 1970, is left, also where it was
+        there already: its run is yet to complete.
+        """
         path = self._path(digest)
         try:
-            size = path.stat().st_size
+            found = path.stat()
+            if found.st_mtime >= written_before:
+                return 0
             path.unlink()
         except FileNotFoundError:
             return 0
-        return size
+        return found.st_size
 
     def _path(self, digest: str) -> Path:
         return self._folder / digest[:2] / digest
@@ -155,8 +161,12 @@ def _append(part: Path, offset: int, chunk: bytes) -> int:
 
 
 def _holds(target: Path, digest: str) -> bool:
-    """Return whether a result is there; a damaged one is taken away, so that the upload repairs it."""
+    """Return whether a result is there, which now counts as just written.
+
+    A damaged one is taken away, so that the upload repairs it.
+    """
     try:
+        os.utime(target)
         with target.open("rb") as file:
             intact = _hashed(file) == digest
     except OSError:

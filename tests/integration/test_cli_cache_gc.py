@@ -54,6 +54,24 @@ def test_unused_results_are_shown_and_then_deleted(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("unused")
+def test_a_result_of_several_runs_is_counted_once() -> None:
+    @task(cache_key_fn=lambda *_: "key", refresh_cache=True)
+    def make(value: str) -> str:
+        return value * 100_000
+
+    @flow
+    def making() -> None:
+        make("old")
+        make("newest")
+
+    making()
+    shown = json.loads(answer("cache", "gc", "--older-than", "0s", "--dry-run", "-o", "json"))
+    assert sorted(result["size"] for result in shown) == [300_002, 500_002]
+    deleted = json.loads(answer("cache", "gc", "--older-than", "0s", "-o", "json"))
+    assert [result["location"] for result in deleted] == [result["location"] for result in shown]
+
+
+@pytest.mark.usefixtures("unused")
 def test_what_is_younger_than_a_day_stays() -> None:
     done = run("cache", "gc")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "No result to delete.\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from datetime import timedelta
 
 from clearway.v1 import result_pb2
@@ -68,21 +69,21 @@ class ResultHandlers(Handlers):
             raise valid.missing("state_ids", f"1 to {_MAX_UNUSED:,} ids of ListUnusedResults")
         valid.items("state_ids", len(request.state_ids), _MAX_UNUSED)
         wanted = {valid.required_id("state_ids", id_) for id_ in request.state_ids}
+        # Half, as the clocks of states and of files differ.
+        written_before = time.time() - _age(request) / 2 / 1_000_000
         unused = [result for result in await self._unused(request) if result.state_id in wanted]
         dropped = await self._run(drop_unused(unused))
         own = {result.location for result in dropped if result.location.startswith(SCHEME)}
         for location in own:
-            await asyncio.to_thread(self._files.delete, location.removeprefix(SCHEME))
+            digest = location.removeprefix(SCHEME)
+            await asyncio.to_thread(self._files.delete, digest, written_before)
         return result_pb2.DropUnusedResultsResponse(results=map(_render_unused, dropped))
 
     async def _unused(
         self, request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest
     ) -> list[UnusedResult]:
-        age = _DEFAULT_AGE
-        if request.HasField("older_than"):
-            age = valid.duration("older_than", request.older_than)
         now = self._clock()
-        return await find_unused(self._database, now, now - age)
+        return await find_unused(self._database, now, now - _age(request))
 
     async def DownloadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DownloadResultRequest
@@ -95,6 +96,13 @@ class ResultHandlers(Handlers):
         length = valid.number("max_bytes", request.max_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
         chunk, size = await asyncio.to_thread(self._files.read, location, offset, length)
         return result_pb2.DownloadResultResponse(chunk=chunk, size=size)
+
+
+def _age(request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest) -> int:
+    """Return how old a state must be, in microseconds."""
+    return (
+        valid.duration("older_than", request.older_than) if request.HasField("older_than") else _DEFAULT_AGE
+    )
 
 
 def _render_unused(result: UnusedResult) -> result_pb2.UnusedResult:

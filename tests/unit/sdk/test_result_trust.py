@@ -160,6 +160,9 @@ def test_a_serializer_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
         register_serializer("json", Celsius, str.encode, bytes.decode)
 
 
+LATER = 1e11  # seconds since 1970, in the year 5138
+
+
 @pytest.mark.parametrize("url", ["memory://results", "file://{folder}/results"])
 def test_a_storage_may_be_a_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str) -> None:
     place = url.format(folder=tmp_path)
@@ -167,8 +170,10 @@ def test_a_storage_may_be_a_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     data = store.store("x" * 100)
     assert data.location.endswith(data.sha256)
     assert reference(data).load() == "x" * 100
-    store._storage.delete(data.location)
-    store._storage.delete(data.location)
+    assert not store._storage.delete(data.location, written_before=0.0)
+    assert reference(data).load() == "x" * 100
+    assert store._storage.delete(data.location, written_before=LATER)
+    assert store._storage.delete(data.location, written_before=LATER)
     with pytest.raises(MissingResult, match="cannot be read"):
         reference(data).load()
     assert reference(store.store("x" * 100)).load() == "x" * 100  # it knows that it has to be written again

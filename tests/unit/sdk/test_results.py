@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import threading
 from collections import OrderedDict
 from pathlib import Path
@@ -121,7 +122,20 @@ def test_an_equal_result_is_written_once_by_a_process(store: ResultStore) -> Non
     location = Path(store.store("x").location)
     written = location.stat()
     store.store("x")
-    assert (location.stat().st_ino, location.stat().st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    assert location.stat().st_ino == written.st_ino
+
+
+def test_what_was_stored_again_meanwhile_is_not_deleted(store: ResultStore) -> None:
+    data, storage = store.store("x"), store._storage
+    location = data.location
+    for again in (lambda: store.store("x"), lambda: storage.write(data.sha256, b'"x"')):
+        os.utime(location, (1_000, 1_000))
+        again()
+        assert not storage.delete(location, written_before=2_000)
+    os.utime(location, (1_000, 1_000))
+    assert storage.delete(location, written_before=2_000)
+    assert not Path(location).exists()
+    assert storage.delete(location, written_before=2_000)  # it is not there
 
 
 def test_a_result_that_was_deleted_meanwhile_is_written_again(store: ResultStore) -> None:

@@ -14,6 +14,7 @@ from clearway_service.result_files import ResultFiles
 
 BODY = b"0123456789" * 10
 DIGEST = sha256(BODY).hexdigest()
+LATER = 1e11  # seconds since 1970, in the year 5138
 LOCATION = f"service://{DIGEST}"
 
 
@@ -76,8 +77,18 @@ def test_the_storage_has_a_bound(files: ResultFiles) -> None:
     with pytest.raises(StorageFullError, match="has 1,400 bytes and takes 1,500"):
         files.write(new_id(), DIGEST, 101, 0, BODY)
     assert files.write(new_id(), DIGEST, 100, 0, BODY) == (100, LOCATION)
-    assert files.delete(DIGEST) == 100
-    assert files.delete(DIGEST) == 0
+    assert files.delete(DIGEST, LATER) == 100
+    assert files.delete(DIGEST, LATER) == 0
+
+
+def test_what_was_uploaded_again_meanwhile_is_not_deleted(files: ResultFiles, folder: Path) -> None:
+    files.write(new_id(), DIGEST, 100, 0, BODY)
+    (path,) = (path for path in folder.rglob("*") if path.is_file())
+    os.utime(path, (1_000, 1_000))
+    files.write(new_id(), DIGEST, 100, 0, b"")  # it is there already
+    assert files.delete(DIGEST, written_before=2_000) == 0
+    os.utime(path, (1_000, 1_000))
+    assert files.delete(DIGEST, written_before=2_000) == 100
 
 
 def test_the_bound_holds_for_each_piece(files: ResultFiles) -> None:
