@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from clearway._convert import duration_to_proto, timestamp_to_proto
 from clearway._operations import Call, Operation, pages
+from clearway.context import checked_tags
 from clearway.schemas import CacheEntry, CacheStats, CacheSummary
 from clearway.v1 import cache_pb2
 
@@ -89,13 +90,31 @@ def _filter(
     older_than: timedelta | None,
     expired: bool | None,
 ) -> cache_pb2.CacheFilter:
+    """Return the message of a filter.
+
+    Raises:
+        TypeError: Something in it is of the wrong kind, such as one string for the tags.
+        ValueError: A time has no time zone, or a tag is none.
+    """
+    for name, text in (("key", key), ("key_prefix", key_prefix), ("task", task)):
+        if not isinstance(text, str):
+            raise TypeError(f"{name} is {text!r}; it must be a string")
+    for name, at in (("created_after", created_after), ("created_before", created_before)):
+        if at is not None and not isinstance(at, datetime):
+            raise TypeError(f"{name} is {at!r}; it must be a datetime with a time zone")
+        if at is not None and at.utcoffset() is None:
+            raise ValueError(
+                f"{name} is {at!r}; it must have a time zone, such as datetime.now(timezone.utc)"
+            )
+    if older_than is not None and not isinstance(older_than, timedelta):
+        raise TypeError(f"older_than is {older_than!r}; it must be a timedelta")
     return cache_pb2.CacheFilter(
         key=key,
         key_prefix=key_prefix,
         task=task,
-        tags=tags,
-        created_after=timestamp_to_proto(created_after) if created_after else None,
-        created_before=timestamp_to_proto(created_before) if created_before else None,
+        tags=sorted(checked_tags(tags if isinstance(tags, str) else tuple(tags))),
+        created_after=None if created_after is None else timestamp_to_proto(created_after),
+        created_before=None if created_before is None else timestamp_to_proto(created_before),
         older_than=None if older_than is None else duration_to_proto(older_than),
         expired=expired,
     )

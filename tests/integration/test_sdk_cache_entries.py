@@ -114,6 +114,30 @@ def test_nothing_is_not_everything() -> None:
         assert client.invalidate_cache(all=True, dry_run=True) == everything
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"tags": "nightly"}, r"tags is the string 'nightly'; give a list"),
+        ({"tags": ["nightly", 1]}, "the tag 1 is of type int"),
+        (
+            {"created_before": datetime.fromisoformat("2026-01-31")},
+            r"created_before is .*; it must have a time zone",
+        ),
+        ({"created_after": "yesterday"}, "created_after is 'yesterday'; it must be a datetime"),
+        ({"older_than": 5}, "older_than is 5; it must be a timedelta"),
+        ({"key": 5}, "key is 5; it must be a string"),
+    ],
+)
+def test_a_wrong_filter_is_told_and_removes_nothing(given: dict[str, Any], problem: str, prefix: str) -> None:
+    fill(prefix, "a")
+    with get_client() as client:
+        with pytest.raises((TypeError, ValueError), match=problem):
+            client.invalidate_cache(**given)
+        with pytest.raises((TypeError, ValueError), match=problem):
+            client.read_cache_entries(**given)
+        assert len(client.read_cache_entries(key_prefix=prefix)) == 1
+
+
 def test_sums_are_by_task(prefix: str) -> None:
     fill(prefix, "a", "b", "a", name=f"{prefix}task")
     with get_client() as client:
