@@ -245,6 +245,19 @@ def test_an_interrupt_cancels_what_runs_and_withdraws_what_waits(
     assert flow_run["state"]["type"] == "CANCELLED"
 
 
+def test_an_interrupt_ends_the_rust_worker_also_where_the_server_has_gone(
+    server: Server, client: Client
+) -> None:
+    arguments = ("--tag", "gone", "--tasks", "1", "--milliseconds", "60000")
+    with Proxy(server.address) as proxy, RUST.started("--address", proxy.address, *arguments) as process:
+        wait_until(lambda: states(client, "gone")["Running"] == 1, "the run")
+        proxy.go_away()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=45)
+    assert process.returncode == 130
+    assert err == "interrupted; the server is not there to be told, and crashes the runs later\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

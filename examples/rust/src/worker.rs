@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::{json, Value};
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::cache_key::input_key;
 use crate::error::{Error, Failure};
@@ -14,13 +14,18 @@ use crate::task::{self, Outcome, Task};
 use crate::v1::{CreateFlowRunRequest, FlowRunSpec, StateType};
 
 const INTERRUPTED: u8 = 130;
+// An interrupt ends the worker also where the server is not there to be told.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs the flow; returns the exit code.
 pub async fn run(options: Options) -> Result<u8, Error> {
     let name = format!("rust-worker {}", std::process::id());
     let session = Session::open(&options.address, &name).await?;
     let done = work(&session, &options).await;
-    session.close().await;
+    match done {
+        Ok(INTERRUPTED) => drop(timeout(FAREWELL, session.close()).await),
+        _ => session.close().await,
+    }
     done
 }
 
@@ -57,7 +62,10 @@ async fn work(session: &Session, options: &Options) -> Result<u8, Error> {
     if interrupted {
         // Drops their futures: what waits is withdrawn, what runs is Cancelled.
         runs.shutdown().await;
-        propose(task::of(StateType::Cancelled, "interrupted")).await?;
+        match timeout(FAREWELL, propose(task::of(StateType::Cancelled, "interrupted"))).await {
+            Ok(decided) => drop(decided?),
+            Err(_) => eprintln!("interrupted; the server is not there to be told, and crashes the runs later"),
+        }
         return Ok(INTERRUPTED);
     }
     if let Some(lost @ Error::SessionLost(_)) = failures.iter().find(|each| matches!(each, Error::SessionLost(_))) {
