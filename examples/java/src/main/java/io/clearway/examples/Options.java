@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 
 /** What the command line says. */
 record Options(String address, String flow, List<String> tags, Map<String, Integer> numbers, List<String> texts) {
@@ -22,6 +23,9 @@ record Options(String address, String flow, List<String> tags, Map<String, Integ
         --normalise TEXT       runs the cached task 'normalise' on a text, too; may be given several times
         --key-of JSON          prints the cache key of {"task_key": ..., "arguments": {...}}, and runs nothing
         --help                 shows this""";
+
+  private static final Pattern ADDRESS = Pattern.compile("([\\w.-]+|\\[[\\da-fA-F:.]+]):(?<port>[0-9]{1,5})");
+  private static final int MAX_PORT = 65_535;
 
   private record Number(int otherwise, int most) {}
 
@@ -73,8 +77,10 @@ record Options(String address, String flow, List<String> tags, Map<String, Integ
       }
     }
     if (address == null) throw new ClearwayException.Usage("--address is missing; it must be HOST:PORT");
-    if (!address.matches(".+:[0-9]{1,5}")) {
-      throw new ClearwayException.Usage("--address is '%s'; it must be HOST:PORT".formatted(address));
+    var parts = ADDRESS.matcher(address);
+    if (!parts.matches() || Integer.parseInt(parts.group("port")) > MAX_PORT) {
+      throw new ClearwayException.Usage(
+          "--address is '%s'; it must be HOST:PORT, with a port up to %d".formatted(address, MAX_PORT));
     }
     return new Options(address, flow, tags, numbers, texts);
   }

@@ -86,7 +86,9 @@ final class Session implements AutoCloseable {
    * @param clientName who is there, for people.
    */
   static Session open(String address, String clientName) throws InterruptedException {
-    var channel = ManagedChannelBuilder.forTarget("dns:///" + address).usePlaintext().build();
+    // The brackets of an IPv6 address are none of a URI's path.
+    var target = "dns:///" + address.replace("[", "%5B").replace("]", "%5D");
+    var channel = ManagedChannelBuilder.forTarget(target).usePlaintext().build();
     Session session;
     try {
       var info = OrchestratorGrpc.newBlockingStub(channel)

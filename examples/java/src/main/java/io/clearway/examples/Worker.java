@@ -22,11 +22,15 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /** Runs a flow of a few tasks. */
 public final class Worker {
   private static final int INTERRUPTED = 130;
   private static final long SECONDS_TO_END = 10;
+  // What it warns of, with stack traces, comes back as the failure of a call too. Held here, since loggers are not.
+  private static final Logger GRPC = Logger.getLogger("io.grpc");
 
   private final Session session;
   private final Options options;
@@ -42,6 +46,7 @@ public final class Worker {
   public static void main(String[] arguments) throws InterruptedException {
     System.setOut(new PrintStream(System.out, true, StandardCharsets.UTF_8));
     System.setErr(new PrintStream(System.err, true, StandardCharsets.UTF_8));
+    GRPC.setLevel(Level.SEVERE);
     int code;
     try {
       if (Arrays.asList(arguments).contains("--help")) {
