@@ -77,7 +77,7 @@ final class Tasks {
       } catch (InterruptedException interrupted) {
         cancel(session, runId);
         throw interrupted;
-      } catch (Exception thrown) {
+      } catch (Exception | Error thrown) { // an endless recursion is the run's failure too, not the worker's
         var error = Results.portable(thrown);
         var failed = decide(session, proposal().setTaskRunId(runId).setState(failure(error, told(error))).build());
         if (failed.hasAccept()) return new Failed(task, error);
