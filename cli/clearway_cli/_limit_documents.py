@@ -24,6 +24,7 @@ class HolderDocument(TypedDict):
     task_run_name: str
     flow_run_id: str
     flow_run_name: str
+    flow_name: str
     since: str | None
     held_seconds: float
     client_name: str | None
@@ -39,6 +40,7 @@ class WaiterDocument(TypedDict):
     task_run_name: str
     flow_run_id: str
     flow_run_name: str
+    flow_name: str
     since: str | None
     waited_seconds: float
     client_name: str | None
@@ -197,6 +199,7 @@ def _holder(message: concurrency_limit_pb2.SlotHolder, now: Timestamp) -> Holder
         "task_run_name": message.task_run_name,
         "flow_run_id": message.flow_run_id,
         "flow_run_name": message.flow_run_name,
+        "flow_name": message.flow_name,
         "since": _times.iso_or_none(message, "since"),
         "held_seconds": _times.seconds_between(message.since, now),
         "client_name": message.client_name or None,
@@ -212,6 +215,7 @@ def _waiter(message: concurrency_limit_pb2.SlotWaiter, now: Timestamp) -> Waiter
         "task_run_name": message.task_run_name,
         "flow_run_id": message.flow_run_id,
         "flow_run_name": message.flow_run_name,
+        "flow_name": message.flow_name,
         "since": _times.iso_or_none(message, "since"),
         "waited_seconds": _times.seconds_between(message.since, now),
         "client_name": message.client_name or None,

@@ -15,6 +15,7 @@ _HOLDERS = (
     Column("CLIENT", fold_to=14),
     Column("HELD"),
     Column("LEASE"),
+    Column("FLOW", fold_to=12, optional=True),
     Column("FLOW RUN", fold_to=12, optional=True),
 )
 _WAITERS = (
@@ -23,6 +24,7 @@ _WAITERS = (
     Column("NAME", fold_to=12),
     Column("CLIENT", fold_to=14),
     Column("WAITED"),
+    Column("FLOW", fold_to=12, optional=True),
     Column("FLOW RUN", fold_to=12, optional=True),
 )
 _CELLS = 10
@@ -86,6 +88,7 @@ def _holder_row(holder: SlotHolder, now: Timestamp) -> list[Text]:
         client_text(holder.client_name),
         Text(_times.age(holder.since, now)),
         lease_text(holder, now),
+        _runs.text(holder.flow_name),
         _runs.text(holder.flow_run_name),
     ]
 
@@ -97,5 +100,6 @@ def _waiter_row(waiter: SlotWaiter, now: Timestamp) -> list[Text]:
         _runs.text(waiter.task_run_name),
         client_text(waiter.client_name),
         Text(_times.age(waiter.since, now)),
+        _runs.text(waiter.flow_name),
         _runs.text(waiter.flow_run_name),
     ]

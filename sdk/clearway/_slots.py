@@ -20,6 +20,7 @@ class SlotHolder:
         task_run_name: The run's own name.
         flow_run_id: The flow run it belongs to.
         flow_run_name: That run's own name.
+        flow_name: The flow that it is of; empty where the service is older.
         since: When it took the slot.
         client_name: Whose session runs it; empty for a run without a session.
         lease_expires: When the slot comes back if nothing more is heard of that client; None for a run
@@ -33,6 +34,7 @@ class SlotHolder:
     since: datetime
     client_name: str
     lease_expires: datetime | None
+    flow_name: str = ""
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.SlotHolder) -> SlotHolder:
@@ -45,6 +47,7 @@ class SlotHolder:
             since=timestamp_from_proto(message.since),
             client_name=message.client_name,
             lease_expires=optional_time(message, "lease_expires"),
+            flow_name=message.flow_name,
         )
 
 
@@ -57,6 +60,7 @@ class SlotWaiter:
         task_run_name: The run's own name.
         flow_run_id: The flow run it belongs to.
         flow_run_name: That run's own name.
+        flow_name: The flow that it is of; empty where the service is older.
         since: When it joined the queue.
         client_name: Whose session asked; empty for a run without a session.
         position: Its place in the queue, from 1.
@@ -69,6 +73,7 @@ class SlotWaiter:
     since: datetime
     client_name: str
     position: int
+    flow_name: str = ""
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.SlotWaiter) -> SlotWaiter:
@@ -81,6 +86,7 @@ class SlotWaiter:
             since=timestamp_from_proto(message.since),
             client_name=message.client_name,
             position=message.position,
+            flow_name=message.flow_name,
         )
 
 

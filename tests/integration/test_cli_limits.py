@@ -107,9 +107,10 @@ def _shown_to_people(held: dict[str, Any], waiters: list[dict[str, Any]]) -> Non
     assert "Used     1  [##########]\nWaiting  2\n" in facts
     title, heading, row = holders.splitlines()
     assert title == "Its slots are held by"
-    assert heading.split() == ["TASK", "RUN", "NAME", "CLIENT", "HELD", "LEASE", "FLOW", "RUN"]
+    assert heading.split() == ["TASK", "RUN", "NAME", "CLIENT", "HELD", "LEASE", "FLOW", "FLOW", "RUN"]
     assert row.split()[:3] == [held["task_run_id"], "hold-0", held["client_name"]]
-    assert row.split()[-1] == held["flow_run_name"]
+    assert row.split()[-2:] == [held["flow_name"], held["flow_run_name"]]
+    assert held["flow_name"] == "holder"
     title, _, *rows = queue.splitlines()
     assert title == "Who waits for one"
     assert [row.split()[:2] for row in rows] == [

@@ -50,6 +50,7 @@ def test_a_limit_is_read_with_who_holds_it_and_who_waits() -> None:
         for each, name, run_id in ((holder, "holds", holder_id), (waiter, "waits", waiter_id)):
             assert (each.task_run_id, each.task_run_name) == (run_id, name)
             assert (each.flow_run_id, each.flow_run_name) == (flow_run.id, flow_run.name)
+            assert each.flow_name == flow_run.flow_name
             assert each.client_name == hello().client_name
             assert abs(datetime.now(UTC) - each.since) < timedelta(minutes=1)
         assert waiter.position == 1

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#clearway/v1/concurrency_limit.proto\x12\x0b\x63learway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x02\n\x10\x43oncurrencyLimit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63tive_slots\x18\x04 \x03(\t\x12\x0f\n\x07waiting\x18\x05 \x01(\x05\x12+\n\x07\x63reated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07updated\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07holders\x18\x08 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12(\n\x07waiters\x18\t \x03(\x0b\x32\x17.clearway.v1.SlotWaiter\"\xd7\x01\n\nSlotHolder\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x06 \x01(\t\x12\x31\n\rlease_expires\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xcb\x01\n\nSlotWaiter\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x05\x12\x13\n\x0bproposal_id\x18\x08 \x01(\t\"J\n\x1d\x43reateConcurrencyLimitRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x8a\x01\n\x1e\x43reateConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x1b\n\x0eprevious_limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_previous_limit\".\n\x1fGetConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"\\\n GetConcurrencyLimitByTagResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"E\n\x1cListConcurrencyLimitsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"s\n\x1dListConcurrencyLimitsResponse\x12\x39\n\x12\x63oncurrency_limits\x18\x01 \x03(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\"DeleteConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"%\n#DeleteConcurrencyLimitByTagResponse\"(\n\x1aGetConcurrencyLimitRequest\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x1bGetConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"0\n!ResetConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"L\n\"ResetConcurrencyLimitByTagResponse\x12&\n\x05\x66reed\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotHolderB|\n\x0eio.clearway.v1B\x15\x43oncurrencyLimitProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#clearway/v1/concurrency_limit.proto\x12\x0b\x63learway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x02\n\x10\x43oncurrencyLimit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63tive_slots\x18\x04 \x03(\t\x12\x0f\n\x07waiting\x18\x05 \x01(\x05\x12+\n\x07\x63reated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07updated\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07holders\x18\x08 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12(\n\x07waiters\x18\t \x03(\x0b\x32\x17.clearway.v1.SlotWaiter\"\xea\x01\n\nSlotHolder\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x06 \x01(\t\x12\x31\n\rlease_expires\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tflow_name\x18\x08 \x01(\t\"\xde\x01\n\nSlotWaiter\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x05\x12\x13\n\x0bproposal_id\x18\x08 \x01(\t\x12\x11\n\tflow_name\x18\t \x01(\t\"J\n\x1d\x43reateConcurrencyLimitRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x8a\x01\n\x1e\x43reateConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x1b\n\x0eprevious_limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_previous_limit\".\n\x1fGetConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"\\\n GetConcurrencyLimitByTagResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"E\n\x1cListConcurrencyLimitsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"s\n\x1dListConcurrencyLimitsResponse\x12\x39\n\x12\x63oncurrency_limits\x18\x01 \x03(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\"DeleteConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"%\n#DeleteConcurrencyLimitByTagResponse\"(\n\x1aGetConcurrencyLimitRequest\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x1bGetConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"0\n!ResetConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"L\n\"ResetConcurrencyLimitByTagResponse\x12&\n\x05\x66reed\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotHolderB|\n\x0eio.clearway.v1B\x15\x43oncurrencyLimitProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,31 +36,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONCURRENCYLIMIT']._serialized_start=86
   _globals['_CONCURRENCYLIMIT']._serialized_end=357
   _globals['_SLOTHOLDER']._serialized_start=360
-  _globals['_SLOTHOLDER']._serialized_end=575
-  _globals['_SLOTWAITER']._serialized_start=578
-  _globals['_SLOTWAITER']._serialized_end=781
-  _globals['_CREATECONCURRENCYLIMITREQUEST']._serialized_start=783
-  _globals['_CREATECONCURRENCYLIMITREQUEST']._serialized_end=857
-  _globals['_CREATECONCURRENCYLIMITRESPONSE']._serialized_start=860
-  _globals['_CREATECONCURRENCYLIMITRESPONSE']._serialized_end=998
-  _globals['_GETCONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1000
-  _globals['_GETCONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1046
-  _globals['_GETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1048
-  _globals['_GETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1140
-  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_start=1142
-  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_end=1211
-  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_start=1213
-  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_end=1328
-  _globals['_DELETECONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1330
-  _globals['_DELETECONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1379
-  _globals['_DELETECONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1381
-  _globals['_DELETECONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1418
-  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_start=1420
-  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_end=1460
-  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_start=1462
-  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_end=1549
-  _globals['_RESETCONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1551
-  _globals['_RESETCONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1599
-  _globals['_RESETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1601
-  _globals['_RESETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1677
+  _globals['_SLOTHOLDER']._serialized_end=594
+  _globals['_SLOTWAITER']._serialized_start=597
+  _globals['_SLOTWAITER']._serialized_end=819
+  _globals['_CREATECONCURRENCYLIMITREQUEST']._serialized_start=821
+  _globals['_CREATECONCURRENCYLIMITREQUEST']._serialized_end=895
+  _globals['_CREATECONCURRENCYLIMITRESPONSE']._serialized_start=898
+  _globals['_CREATECONCURRENCYLIMITRESPONSE']._serialized_end=1036
+  _globals['_GETCONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1038
+  _globals['_GETCONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1084
+  _globals['_GETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1086
+  _globals['_GETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1178
+  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_start=1180
+  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_end=1249
+  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_start=1251
+  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_end=1366
+  _globals['_DELETECONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1368
+  _globals['_DELETECONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1417
+  _globals['_DELETECONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1419
+  _globals['_DELETECONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1456
+  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_start=1458
+  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_end=1498
+  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_start=1500
+  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_end=1587
+  _globals['_RESETCONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1589
+  _globals['_RESETCONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1637
+  _globals['_RESETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1639
+  _globals['_RESETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1715
 # @@protoc_insertion_point(module_scope)

@@ -96,6 +96,7 @@ class SlotHolder(_message.Message):
     SINCE_FIELD_NUMBER: _builtins.int
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     LEASE_EXPIRES_FIELD_NUMBER: _builtins.int
+    FLOW_NAME_FIELD_NUMBER: _builtins.int
     task_run_id: _builtins.str
     """task_run_id is the run's UUID."""
     task_run_name: _builtins.str
@@ -106,6 +107,8 @@ class SlotHolder(_message.Message):
     """flow_run_name is that run's own name."""
     client_name: _builtins.str
     """client_name is whose session runs it; empty for a run without a session."""
+    flow_name: _builtins.str
+    """flow_name is the name of the flow that the flow run is of."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """since is when it took the slot."""
@@ -126,10 +129,11 @@ class SlotHolder(_message.Message):
         since: _timestamp_pb2.Timestamp | None = ...,
         client_name: _builtins.str = ...,
         lease_expires: _timestamp_pb2.Timestamp | None = ...,
+        flow_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lease_expires", b"lease_expires", "since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "lease_expires", b"lease_expires", "since", b"since", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "flow_name", b"flow_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "lease_expires", b"lease_expires", "since", b"since", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -149,6 +153,7 @@ class SlotWaiter(_message.Message):
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
+    FLOW_NAME_FIELD_NUMBER: _builtins.int
     task_run_id: _builtins.str
     """task_run_id is the run's UUID."""
     task_run_name: _builtins.str
@@ -163,6 +168,8 @@ class SlotWaiter(_message.Message):
     """position is its place in the queue, from 1."""
     proposal_id: _builtins.str
     """proposal_id is the proposal that waits."""
+    flow_name: _builtins.str
+    """flow_name is the name of the flow that the flow run is of."""
     @_builtins.property
     def since(self) -> _timestamp_pb2.Timestamp:
         """since is when it joined the queue."""
@@ -178,10 +185,11 @@ class SlotWaiter(_message.Message):
         client_name: _builtins.str = ...,
         position: _builtins.int = ...,
         proposal_id: _builtins.str = ...,
+        flow_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "position", b"position", "proposal_id", b"proposal_id", "since", b"since", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "flow_name", b"flow_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "position", b"position", "proposal_id", b"proposal_id", "since", b"since", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

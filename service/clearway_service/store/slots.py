@@ -30,6 +30,7 @@ class Holder(NamedTuple):
     task_run_name: str
     flow_run_id: str
     flow_run_name: str
+    flow_name: str
     since: int
     client_name: str | None
     expires: int | None
@@ -44,6 +45,7 @@ class Waiting(NamedTuple):
     task_run_name: str
     flow_run_id: str
     flow_run_name: str
+    flow_name: str
     since: int
     client_name: str | None
     place: int
@@ -62,6 +64,7 @@ def select_holders(tags: list[str]) -> Select[Any]:
             _run.c.name,
             _run.c.flow_run_id,
             _flow.c.name,
+            _flow.c.flow_name,
             _slot.c.taken,
             _session.c.client_name,
             _session.c.expires,
@@ -85,6 +88,7 @@ def select_waiting(tag: str) -> Select[Any]:
             _run.c.name,
             _run.c.flow_run_id,
             _flow.c.name,
+            _flow.c.flow_name,
             _waiter.c.since,
             _session.c.client_name,
             _waiter.c.place,
@@ -110,6 +114,7 @@ def select_runner(task_run_id: str) -> Select[Any]:
             _run.c.name,
             _run.c.flow_run_id,
             _flow.c.name,
+            _flow.c.flow_name,
             state.c.timestamp,
             _session.c.client_name,
             _session.c.expires,

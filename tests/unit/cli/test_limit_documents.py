@@ -20,7 +20,13 @@ NOON = Timestamp(seconds=1_767_268_800)
 LATER = Timestamp(seconds=NOON.seconds + 4, nanos=500_000_000)
 LEASE = Timestamp(seconds=NOON.seconds + 30)
 NOON_TEXT = "2026-01-01T12:00:00.000000Z"
-RUN = {"task_run_id": "t", "task_run_name": "load-0", "flow_run_id": "f", "flow_run_name": "brisk-otter"}
+RUN = {
+    "task_run_id": "t",
+    "task_run_name": "load-0",
+    "flow_run_id": "f",
+    "flow_run_name": "brisk-otter",
+    "flow_name": "nightly",
+}
 HOLDER = SlotHolder(**RUN, since=NOON, client_name="host:12", lease_expires=LEASE)
 HOLDER_DOCUMENT = {
     **RUN,

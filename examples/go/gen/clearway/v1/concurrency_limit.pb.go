@@ -157,7 +157,9 @@ type SlotHolder struct {
 	ClientName string `protobuf:"bytes,6,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
 	// lease_expires is when the slot comes back if nothing more is heard of that client; unset for a run
 	// without a session, which holds it until a terminal state.
-	LeaseExpires  *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=lease_expires,json=leaseExpires,proto3" json:"lease_expires,omitempty"`
+	LeaseExpires *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=lease_expires,json=leaseExpires,proto3" json:"lease_expires,omitempty"`
+	// flow_name is the name of the flow that the flow run is of.
+	FlowName      string `protobuf:"bytes,8,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -241,6 +243,13 @@ func (x *SlotHolder) GetLeaseExpires() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *SlotHolder) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
+	}
+	return ""
+}
+
 // SlotWaiter is a proposal that waits for a slot.
 type SlotWaiter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -259,7 +268,9 @@ type SlotWaiter struct {
 	// position is its place in the queue, from 1.
 	Position int32 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
 	// proposal_id is the proposal that waits.
-	ProposalId    string `protobuf:"bytes,8,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
+	ProposalId string `protobuf:"bytes,8,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
+	// flow_name is the name of the flow that the flow run is of.
+	FlowName      string `protobuf:"bytes,9,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -346,6 +357,13 @@ func (x *SlotWaiter) GetPosition() int32 {
 func (x *SlotWaiter) GetProposalId() string {
 	if x != nil {
 		return x.ProposalId
+	}
+	return ""
+}
+
+func (x *SlotWaiter) GetFlowName() string {
+	if x != nil {
+		return x.FlowName
 	}
 	return ""
 }
@@ -945,7 +963,7 @@ const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"\acreated\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
 	"\aupdated\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aupdated\x121\n" +
 	"\aholders\x18\b \x03(\v2\x17.clearway.v1.SlotHolderR\aholders\x121\n" +
-	"\awaiters\x18\t \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\"\xa8\x02\n" +
+	"\awaiters\x18\t \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\"\xc5\x02\n" +
 	"\n" +
 	"SlotHolder\x12\x1e\n" +
 	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\"\n" +
@@ -955,7 +973,8 @@ const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1f\n" +
 	"\vclient_name\x18\x06 \x01(\tR\n" +
 	"clientName\x12?\n" +
-	"\rlease_expires\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fleaseExpires\"\xa4\x02\n" +
+	"\rlease_expires\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fleaseExpires\x12\x1b\n" +
+	"\tflow_name\x18\b \x01(\tR\bflowName\"\xc1\x02\n" +
 	"\n" +
 	"SlotWaiter\x12\x1e\n" +
 	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\"\n" +
@@ -967,7 +986,8 @@ const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"clientName\x12\x1a\n" +
 	"\bposition\x18\a \x01(\x05R\bposition\x12\x1f\n" +
 	"\vproposal_id\x18\b \x01(\tR\n" +
-	"proposalId\"V\n" +
+	"proposalId\x12\x1b\n" +
+	"\tflow_name\x18\t \x01(\tR\bflowName\"V\n" +
 	"\x1dCreateConcurrencyLimitRequest\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x19\n" +
 	"\x05limit\x18\x02 \x01(\x05H\x00R\x05limit\x88\x01\x01B\b\n" +
