@@ -123,6 +123,14 @@ def test_a_storage_of_an_unknown_kind_is_named(shared_server: Server, tmp_path: 
     assert "the result storage nosuch://x" in logged
 
 
+def test_a_result_that_the_service_does_not_take_names_the_setting(tmp_path: Path) -> None:
+    variables = {"CLEARWAY_RESULT_STORAGE": "service://", "CLEARWAY_MAX_RESULT_BYTES": "1000000"}
+    printed, logged = run("bound", LARGE, tmp_path / "home", variables)
+    assert printed == ["computed", "right"]
+    assert "CLEARWAY_MAX_RESULT_BYTES" in logged
+    assert "1,000,000 bytes at most" in logged
+
+
 KILLED = """
 import sys
 from clearway import flow, task

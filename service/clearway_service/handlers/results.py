@@ -44,7 +44,7 @@ class ResultHandlers(Handlers):
         upload_id = valid.required_id("upload_id", request.upload_id)
         if not _SHA256.fullmatch(request.sha256):
             raise valid.invalid("sha256", request.sha256, "64 lower-case hexadecimal digits")
-        valid.number("size", request.size, 0, self._settings.max_result_bytes)
+        valid.number("size", request.size, 0, _MAX_OFFSET)  # how much is taken, the storage says
         valid.number("offset", request.offset, 0, _MAX_OFFSET)
         if len(request.chunk) > MAX_CHUNK:
             raise valid.invalid("chunk", f"{len(request.chunk):,} bytes", f"of {MAX_CHUNK:,} bytes at most")

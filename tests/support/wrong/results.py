@@ -32,7 +32,7 @@ CASES = [
         "UploadResult",
         "size",
         lambda _, size: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=size),
-        [(-1, "-1"), (2**40, str(2**40))],
+        [(-1, "-1"), (2**40, f"{2**40:,}")],
     ),
     *wrong(
         "UploadResult",
