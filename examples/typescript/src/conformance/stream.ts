@@ -112,8 +112,12 @@ export class OpenStream {
   }
 }
 
-/** Node gives the streams of a connection that broke the code of a cancellation; gRPC's own clients say UNAVAILABLE. */
+/**
+ * Node gives the streams of a connection that broke the code of a cancellation, or of an abort where it was reset;
+ * gRPC's own clients say UNAVAILABLE.
+ */
 function lost(error: ConnectError, cancelled: AbortSignal): ConnectError {
-  const isNodes = error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
-  return isNodes && !cancelled.aborted ? new ConnectError(error.rawMessage, Code.Unavailable) : error;
+  const closed = error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");
+  const reset = error.code === Code.Aborted && /ECONNRESET|EPIPE|STREAM_DESTROYED|destroyed/.test(error.rawMessage);
+  return (closed || reset) && !cancelled.aborted ? new ConnectError(error.rawMessage, Code.Unavailable) : error;
 }
