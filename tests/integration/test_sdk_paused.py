@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from clearway import flow, get_client, task
 from clearway._engine import losses
 from clearway.context import get_run_context
+from clearway.exceptions import LostRun
 from integration.sdk_runs import SECONDS, flow_history, history, last_flow_run, set_limit, slots, task_runs
 from support.server import Server
 from support.waiting import wait_until
@@ -126,6 +128,43 @@ def test_no_task_begins_from_the_moment_on_in_which_its_flow_run_is_lost() -> No
     assert fenced() == "its flow run lost its lease while this process was not heard of"
     assert begun == []
     assert history(task_runs("fenced")["follow-0"].id)[-1] == "Cancelled"
+
+
+def test_who_waits_for_a_run_that_is_given_up_is_told_when_the_service_is() -> None:
+    set_limit("narrow", 1)
+    holds, release = threading.Event(), threading.Event()
+    ends: list[str] = []
+
+    @task(tags=["narrow"])
+    def hold() -> None:
+        holds.set()
+        release.wait(SECONDS)
+
+    @task(tags=["narrow"])
+    def follow() -> None:
+        raise AssertionError("must not run")
+
+    @flow
+    def given_up() -> None:
+        held = hold.submit()
+        holds.wait(SECONDS)
+        waits = follow.submit()
+        scope = get_run_context().scope
+
+        def look() -> None:
+            scope.await_answers()
+            ends.append(history(waits.task_run_id)[-1])
+
+        with get_client() as client:
+            wait_until(lambda: client.read_concurrency_limit_by_tag("narrow").waiting, "who waits")
+        waits.when_done(look)
+        scope.lose(frozenset({scope.flow_run_id}), "the test says so")
+        release.set()
+        held.wait()
+
+    with pytest.raises(LostRun):
+        given_up()
+    assert ends == ["Cancelled"]
 
 
 def test_an_async_flow_is_cancelled_and_what_awaits_it_is_not() -> None:

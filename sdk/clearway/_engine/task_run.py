@@ -80,6 +80,7 @@ class TaskRun:
         "_attempt",
         "_created",
         "_dynamic_key",
+        "_end",
         "_number",
         "_parameters",
         "_proposal_id",
@@ -130,6 +131,7 @@ class TaskRun:
         self._created = False
         self._proposal_id = ""
         self._resting: State[Any] | None = None
+        self._end: State[Any] | None = None
         self._run_count = 0
         self.repairs = 0
         self.refreshes_cache = task.cache_key_fn is not None and task.refreshes_cache()
@@ -355,22 +357,33 @@ class TaskRun:
 
     # How the run ends.
 
-    def settle(self, state: State[Any]) -> Phase:
-        """Note the state that the run ended in, and let go of what it was given. The first call counts.
+    @property
+    def end(self) -> State[Any]:
+        """The state that the run has ended in."""
+        assert self._end is not None
+        return self._end
 
-        Returns:
-            How far the run had come.
-        """
+    def settle(self, state: State[Any]) -> None:
+        """Note the state that the run ended in, and tell who waits for it. The first call counts."""
+        if self._ended(state) is not Phase.ENDED:
+            self._let_go(state)
+
+    def _ended(self, state: State[Any]) -> Phase:
+        """Note the state that the run ended in, unless it has; return how far it had come."""
         with self.scope.guard:
             before, self.phase = self.phase, Phase.ENDED
-        if before is not Phase.ENDED:
-            self._parameters = {}
-            self.inputs = NO_INPUTS
-            if state.data is not None and state.is_completed():
-                self.scope.origins.note(state.data, self.run_id)
-            self.scope.leave(self, state)
-            self.future.settle(state)
+            if before is not Phase.ENDED:
+                self._end = state
         return before
+
+    def _let_go(self, state: State[Any]) -> None:
+        """Let go of what the run was given, and tell who waits for it."""
+        self._parameters = {}
+        self.inputs = NO_INPUTS
+        if state.data is not None and state.is_completed():
+            self.scope.origins.note(state.data, self.run_id)
+        self.scope.leave(self, state)
+        self.future.settle(state)
 
     def own_state(self, state: State[Any]) -> State[Any]:
         """Return a state that the service has not given as one of this run's."""
@@ -420,21 +433,24 @@ class TaskRun:
     def _end_here(self, state: State[Any]) -> None:
         own = self.own_state(state)
         stop = self.stop
-        before = self.settle(own)
+        before = self._ended(own)
         if before is Phase.ENDED:
             return
-        if before is Phase.RUNNING:
-            note_cancelled(self.run_id)
-        if stop is not None:
-            stop()
-        if before is Phase.PROPOSED:
-            self.scope.transport.withdraw(self._proposal_id)
-        if before is not Phase.NEW:
-            self.say_ended()
+        try:
+            if before is Phase.RUNNING:
+                note_cancelled(self.run_id)
+            if stop is not None:
+                stop()
+            if before is Phase.PROPOSED:
+                self.scope.transport.withdraw(self._proposal_id)
+            if before is not Phase.NEW:
+                self.say_ended()
+        finally:  # last: a flow whose runs have all ended must find what was said, and wait for its answer
+            self._let_go(own)
 
     def say_ended(self) -> None:
         """Tell the service how the run ended, whatever it was told in the moment of the interrupt."""
-        state = self.future.current_state()
+        state = self.end
         if isinstance(state.data, LostRun):  # as the service has said
             return
         self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto()))
@@ -442,6 +458,8 @@ class TaskRun:
     # What the future asks: see ``futures.Source``.
 
     def state_now(self) -> State[Any]:
+        if self._end is not None:
+            return self._end
         if self.phase is Phase.RESTING and self._resting is not None:
             return self._resting
         if self.phase in (Phase.RUNNING, Phase.ENDING):

@@ -30,7 +30,7 @@ def task_steps(run: TaskRun) -> Steps:
         state = yield from _whole(run)
     except RunInterrupted:  # by another thread, which cannot know what was proposed in that moment
         run.say_ended()
-        return run.future.current_state()
+        return run.end
     except ClearwayError as error:
         run.give_up(error)
         raise
