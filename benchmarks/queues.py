@@ -25,7 +25,8 @@ class _Client:
         self._accepted: set[str] = set()
         self._queued: set[str] = set()
 
-    def deliver(self, decisions: list[proposal_pb2.Decision]) -> None:
+    def deliver(self, response: proposal_pb2.ProposeResponse) -> None:
+        decisions = response.decisions
         with self._changed:
             self._accepted.update(each.proposal_id for each in decisions if each.HasField("accept"))
             self._queued.update(each.proposal_id for each in decisions if each.HasField("wait"))

@@ -27,7 +27,7 @@ from clearway_service.store.database import Database
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from clearway.v1.proposal_pb2 import Decision, Proposal
+    from clearway.v1.proposal_pb2 import Decision, Proposal, ProposeResponse
 
 _log = logging.getLogger("clearway.transport")
 
@@ -123,9 +123,9 @@ class EmbeddedTransport:
                     self._session = self._engine.connect(hello(), self._settle, on_replaced=self._lost)
         return self._session
 
-    def _settle(self, decisions: list[Decision]) -> None:
+    def _settle(self, response: ProposeResponse) -> None:
         # A session that expired, as after the machine was suspended, is replaced by the engine itself.
-        self._pending.settle(decisions)
+        self._pending.settle(response.decisions)
 
     def _lost(self) -> None:
         runs_lost(self._pending.take_running())

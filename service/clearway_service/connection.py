@@ -12,12 +12,16 @@ from clearway.v1 import proposal_pb2
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.errors import ClearwayError
 from clearway_service.handlers.parsing import parse_proposal
-from clearway_service.handlers.rendering import refusal_error, render_decision, render_error
+from clearway_service.handlers.rendering import fill_decision, fill_error, refusal_error
 from clearway_service.pipeline import Failure, Pipeline, Result
 from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
 
-Deliver = Callable[[list[proposal_pb2.Decision]], None]
+# Called with a message that has decisions and nothing else.
+Deliver = Callable[[proposal_pb2.ProposeResponse], None]
+
+# At most this many decisions share a message, so that the first one is not kept waiting.
+_MAX_DECISIONS = 256
 
 
 class Connection:
@@ -59,18 +63,19 @@ class Connection:
 
     def propose(self, proposals: Sequence[proposal_pb2.Proposal]) -> None:
         """Submit proposals. Safe from any thread; returns at once, and decisions are delivered."""
-        parsed, wrong = [], []
+        parsed = []
+        wrong = proposal_pb2.ProposeResponse()
         for proposal in proposals:
             try:
                 parsed.append(parse_proposal(proposal, self.session_id, queues=True))
                 if parsed[-1].id != proposal.id:
                     self._spelled[parsed[-1].id] = proposal.id
             except ClearwayError as error:
-                wrong.append(render_error(proposal.id, error))
+                fill_error(wrong.decisions.add(), proposal.id, error)
         if parsed:
             self._undecided.update([proposal.id for proposal in parsed])
             self._pipeline.submit(parsed, self._reply)
-        if wrong:
+        if wrong.decisions:
             self._deliver(wrong)
 
     def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
@@ -125,9 +130,11 @@ class Connection:
             if isinstance(result, Refusal) and result.proposal is not None:
                 results = self._without_homeless(results)
                 break
-        decisions = [self._render(result) for result in results]
-        if decisions:
-            self._deliver(decisions)
+        for first in range(0, len(results), _MAX_DECISIONS):
+            response = proposal_pb2.ProposeResponse()
+            for result in results[first : first + _MAX_DECISIONS]:
+                self._fill(response.decisions.add(), result)
+            self._deliver(response)
         # The set's methods are atomic, so proposing and answering need no lock.
         self._undecided.difference_update([result.proposal_id for result in results])
         self._tell_idle()
@@ -174,16 +181,15 @@ class Connection:
         self._pipeline.submit(moved, self._reply)
         return True
 
-    def _render(self, result: Result) -> proposal_pb2.Decision:
+    def _fill(self, decision: proposal_pb2.Decision, result: Result) -> None:
         match result:
             case Answer():
-                decision = render_decision(result, self._slot_retry_after)
+                fill_decision(decision, result, self._slot_retry_after)
             case Refusal():
-                decision = render_error(result.proposal_id, refusal_error(result))
+                fill_error(decision, result.proposal_id, refusal_error(result))
             case Failure(proposal_id, error):
-                decision = render_error(proposal_id, error)
+                fill_error(decision, proposal_id, error)
         if result.proposal_id in self._spelled:
             decision.proposal_id = self._spelled[result.proposal_id]
             if not (isinstance(result, Answer) and result.queued):
                 del self._spelled[result.proposal_id]
-        return decision

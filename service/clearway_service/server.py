@@ -9,15 +9,16 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import grpc.aio
 import structlog
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
-from clearway.v1 import orchestrator_pb2, orchestrator_pb2_grpc
+from clearway.v1 import orchestrator_pb2
 from clearway_service import __version__
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError, ShuttingDownError
@@ -45,13 +46,24 @@ class Servicer:
         self._engine = engine
         self._streams: set[Stream] = set()
         self._draining = False
-        for method in SERVICE.methods:
-            if not method.client_streaming:
-                setattr(self, method.name, _unary(getattr(engine.orchestrator, method.name)))
 
-    async def Propose(  # noqa: N802 - the RPC's name
-        self, request_iterator: Any, context: Any
-    ) -> None:
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
+        """Return what serves each method. A stream serializes its messages itself, in parts."""
+        handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        for method in SERVICE.methods:
+            request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+            if method.client_streaming:
+                handlers[method.name] = grpc.stream_stream_rpc_method_handler(
+                    self._propose, request.FromString
+                )
+            else:
+                unary = _unary(getattr(self._engine.orchestrator, method.name))
+                handlers[method.name] = grpc.unary_unary_rpc_method_handler(
+                    unary, request.FromString, response.SerializeToString
+                )
+        return handlers
+
+    async def _propose(self, request_iterator: Any, context: Any) -> None:
         """Converse on one stream."""
         del request_iterator
         if self._draining:
@@ -125,9 +137,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
     )
     servicer = Servicer(engine)
     checks = health.aio.HealthServicer()
-    orchestrator_pb2_grpc.add_OrchestratorServicer_to_server(
-        cast("orchestrator_pb2_grpc.OrchestratorServicer", servicer), server
-    )
+    server.add_registered_method_handlers(SERVICE.full_name, servicer.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc.aio
 
@@ -20,11 +21,8 @@ from clearway_service.handlers.base import MAX_ANSWER_BYTES
 from clearway_service.handlers.parsing import parse_awaits
 from clearway_service.pipeline import MAX_PROPOSALS
 
-# At most this many decisions share a message, so that the first one is not kept waiting.
-_MAX_DECISIONS = 256
-# A decision with nothing long in it has seven ids at most, a time, and a name of 255 characters. To measure
-# it is to serialize it, which would then be done twice.
-_PLAIN_BYTES = 2_048
+# Messages that wait to be sent are put together up to this size.
+_SHARED_BYTES = 65_536
 # With more undecided proposals than this, the client is not read from: its flow control holds it back.
 _MAX_UNDECIDED = 8_192
 # Nor with more answers than this that it has not taken.
@@ -34,7 +32,13 @@ _MAX_COMMANDS = 256
 # How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
 _CANCELLED_SECONDS = 0.05
 
-Context = grpc.aio.ServicerContext[proposal_pb2.ProposeRequest, proposal_pb2.ProposeResponse]
+# What is sent is serialized already.
+Context = grpc.aio.ServicerContext[proposal_pb2.ProposeRequest, bytes]
+
+
+class _Message(NamedTuple):
+    decisions: int
+    body: bytes
 
 
 class Stream:
@@ -49,7 +53,9 @@ class Stream:
         self._engine = engine
         self._context = context
         self._loop = asyncio.get_running_loop()
-        self._outbox: deque[proposal_pb2.Decision] = deque()
+        self._lock = threading.Lock()
+        self._outbox: deque[_Message] = deque()
+        self._unread = 0
         self._pongs: deque[int] = deque()
         self._pending = asyncio.Event()
         self._taken = asyncio.Event()
@@ -90,7 +96,8 @@ class Stream:
         left = connection.lose
         writer = asyncio.create_task(self._write())
         try:
-            await self._context.write(proposal_pb2.ProposeResponse(welcome=connection.welcome))
+            welcome = proposal_pb2.ProposeResponse(welcome=connection.welcome)
+            await self._context.write(welcome.SerializeToString())
             goodbye = await self._take(connection, first) or await self._until_stopped(self._read(connection))
             await asyncio.wrap_future(connection.settled())
             if goodbye:
@@ -151,7 +158,7 @@ class Stream:
             self._commands = 0
         if connection.undecided() > _MAX_UNDECIDED:
             await asyncio.wrap_future(connection.settled())
-        while len(self._outbox) + len(self._pongs) > _MAX_UNREAD:
+        while self._unread + len(self._pongs) > _MAX_UNREAD:
             self._taken.clear()
             await self._taken.wait()
             # One that takes its answers is there, although its pings are not read.
@@ -178,9 +185,12 @@ class Stream:
         self._commands += 1
         self._last_command = command
 
-    def _deliver(self, decisions: list[proposal_pb2.Decision]) -> None:
-        """Queue decisions for the client. Called on the engine's thread."""
-        self._outbox.extend(decisions)
+    def _deliver(self, response: proposal_pb2.ProposeResponse) -> None:
+        """Queue decisions for the client. Called on the engine's thread, or by ``propose``."""
+        messages = list(_messages(response))
+        with self._lock:
+            self._outbox.extend(messages)
+            self._unread += len(response.decisions)
         self._notify()
 
     def _notify(self) -> None:
@@ -207,22 +217,26 @@ class Stream:
             self._pending.clear()
             self._notified = False
             while self._pongs:
-                await self._context.write(proposal_pb2.ProposeResponse(pong=self._pongs.popleft()))
+                pong = proposal_pb2.ProposeResponse(pong=self._pongs.popleft())
+                await self._context.write(pong.SerializeToString())
                 self._taken.set()
             while self._outbox:
-                await self._context.write(proposal_pb2.ProposeResponse(decisions=self._next_decisions()))
+                await self._context.write(self._next_message())
                 self._taken.set()
 
-    def _next_decisions(self) -> list[proposal_pb2.Decision]:
-        """Take from the outbox what fits into one message."""
-        decisions = [self._outbox.popleft()]
-        rest = MAX_ANSWER_BYTES - _most_bytes(decisions[0])
-        while self._outbox and len(decisions) < _MAX_DECISIONS:
-            rest -= _most_bytes(self._outbox[0])
-            if rest < 0:
-                break
-            decisions.append(self._outbox.popleft())
-        return decisions
+    def _next_message(self) -> bytes:
+        """Take the next message from the outbox, together with those behind it if they are small.
+
+        Messages one behind the other are one message, which has the decisions of all of them; see "Last One
+        Wins" in protobuf's description of its encoding.
+        """
+        with self._lock:
+            taken = [self._outbox.popleft()]
+            size = len(taken[0].body)
+            while self._outbox and (size := size + len(self._outbox[0].body)) <= _SHARED_BYTES:
+                taken.append(self._outbox.popleft())
+            self._unread -= sum(message.decisions for message in taken)
+        return b"".join(message.body for message in taken)
 
     async def _drain(self, writer: asyncio.Task[None]) -> None:
         self._finished = True
@@ -230,11 +244,16 @@ class Stream:
         await writer
 
 
-def _most_bytes(decision: proposal_pb2.Decision) -> int:
-    """Return how many bytes a decision has, or for one with nothing long in it, at most has."""
-    state = decision.state
-    plain = decision.HasField("accept") and not state.message and not state.HasField("data")
-    return _PLAIN_BYTES if plain and not state.details.cache_key else decision.ByteSize()
+def _messages(response: proposal_pb2.ProposeResponse) -> Iterator[_Message]:
+    """Serialize decisions, in several messages where one would be larger than clients take."""
+    body = response.SerializeToString()
+    count = len(response.decisions)
+    if len(body) <= MAX_ANSWER_BYTES or count == 1:
+        yield _Message(count, body)
+        return
+    half = count // 2
+    yield from _messages(proposal_pb2.ProposeResponse(decisions=response.decisions[:half]))
+    yield from _messages(proposal_pb2.ProposeResponse(decisions=response.decisions[half:]))
 
 
 def _lose(connecting: asyncio.Task[Connection]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 import grpc
 from google.protobuf.message import Message
 
-from clearway.v1.proposal_pb2 import Decision, ProposeRequest, Welcome
+from clearway.v1.proposal_pb2 import Decision, ProposeRequest, ProposeResponse, Welcome
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError, SessionExpiredError
@@ -111,9 +111,9 @@ class EngineStream:
         first.ClearField("hello")
         self.send(first)
 
-    def _deliver(self, decisions: list[Decision]) -> None:
+    def _deliver(self, response: ProposeResponse) -> None:
         with self._changed:
-            for decision in decisions:
+            for decision in response.decisions:
                 self._decisions[decision.proposal_id].append(decision)
             self._changed.notify_all()
 

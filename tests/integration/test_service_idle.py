@@ -11,7 +11,7 @@ import pytest
 
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
-from clearway.v1.proposal_pb2 import Decision, Hello
+from clearway.v1.proposal_pb2 import Decision, Hello, ProposeResponse
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.settings import ServiceSettings
@@ -46,7 +46,11 @@ def flow(engine: Engine) -> str:
 def one_runs_and_one_waits(engine: Engine, flow: str, *, remote: bool) -> Connection:
     decisions: list[Decision] = []
     expired: list[Connection] = []
-    connection = engine.connect(Hello(), decisions.extend, expired.append if remote else None)
+
+    def take(response: ProposeResponse) -> None:
+        decisions.extend(response.decisions)
+
+    connection = engine.connect(Hello(), take, expired.append if remote else None)
     connection.propose([start(flow, tags=[TAG]), start(flow, tags=[TAG])])
     wait_until(lambda: len(decisions) == 2, "two decisions")
     assert engine._pipeline.waiting == 1

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from clearway.v1.proposal_pb2 import Decision, Hello, Proposal
+from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
 from clearway.v1.state_pb2 import State, StateType
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
@@ -66,8 +66,8 @@ def main(database: str, lease: str, mode: str, flow: str, tag: str, count: str) 
     """Do what the command line says."""
     inbox: queue.SimpleQueue[Decision] = queue.SimpleQueue()
 
-    def deliver(decisions: list[Decision]) -> None:
-        for decision in decisions:
+    def deliver(response: ProposeResponse) -> None:
+        for decision in response.decisions:
             inbox.put(decision)
 
     engine = Engine.open(ServiceSettings(database=Path(database), lease=timedelta(seconds=float(lease))))

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from clearway.v1.proposal_pb2 import Decision, Hello, Proposal
+from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from support.waiting import DEADLINE_SECONDS
@@ -25,15 +25,15 @@ class LocalClient:
     def __init__(self, engine: Engine, name: str = "local") -> None:
         self._changed = threading.Condition()
         self._decisions: dict[str, list[Decision]] = defaultdict(list)
-        self.on_decisions: Callable[[list[Decision]], None] = _nothing
+        self.on_decisions: Callable[[ProposeResponse], None] = _nothing
         self.connection: Connection = engine.connect(Hello(client_name=name), self._deliver)
 
-    def _deliver(self, decisions: list[Decision]) -> None:
+    def _deliver(self, response: ProposeResponse) -> None:
         with self._changed:
-            for decision in decisions:
+            for decision in response.decisions:
                 self._decisions[decision.proposal_id].append(decision)
             self._changed.notify_all()
-        self.on_decisions(decisions)
+        self.on_decisions(response)
 
     def propose(self, *proposals: Proposal) -> None:
         """Propose in one go."""
@@ -60,7 +60,7 @@ class LocalClient:
         """
         held, go_on = threading.Event(), threading.Event()
 
-        def hold(_decisions: list[Decision]) -> None:
+        def hold(_response: ProposeResponse) -> None:
             self.on_decisions = _nothing
             held.set()
             assert go_on.wait(DEADLINE_SECONDS)
@@ -78,5 +78,5 @@ class LocalClient:
         self.connection.settled().result(DEADLINE_SECONDS)
 
 
-def _nothing(_decisions: list[Decision]) -> None:
+def _nothing(_response: ProposeResponse) -> None:
     """Do nothing more."""

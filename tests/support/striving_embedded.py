@@ -14,7 +14,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, Hello, Proposal
+from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, Hello, Proposal, ProposeResponse
 from clearway_service.engine import Engine
 from clearway_service.settings import ServiceSettings
 from support.proposals import COMPLETED, RUNNING, move, new_id, task_spec
@@ -41,8 +41,8 @@ class EmbeddedStriver:
         self._inbox: queue.SimpleQueue[Decision] = queue.SimpleQueue()
         self._connection = engine.connect(Hello(client_name=name), self._deliver)
 
-    def _deliver(self, decisions: list[Decision]) -> None:
-        for decision in decisions:
+    def _deliver(self, response: ProposeResponse) -> None:
+        for decision in response.decisions:
             self._inbox.put(decision)
 
     def work(self) -> None:

@@ -81,14 +81,16 @@ def _fill_state(rendered: state_pb2.State, state: State, run: FlowRunSpec | Task
 _batch_time = lru_cache(maxsize=16)(timestamp)
 
 
-def render_decision(answer: Answer, slot_retry_after: int) -> proposal_pb2.Decision:
-    """Return an answer.
+def fill_decision(decision: proposal_pb2.Decision, answer: Answer, slot_retry_after: int) -> None:
+    """Put an answer into ``decision``, which is empty.
 
     Args:
+        decision: Part of what is sent, so that nothing has to be copied.
         answer: What became of a proposal.
         slot_retry_after: When to try again, in microseconds, for one that has no place in the queue.
     """
-    decision = proposal_pb2.Decision(proposal_id=answer.proposal_id, run_id=answer.run.id)
+    decision.proposal_id = answer.proposal_id
+    decision.run_id = answer.run.id
     _fill_state(decision.state, answer.state, answer.run)
     match answer.decision:
         case Accept():
@@ -110,17 +112,14 @@ def render_decision(answer: Answer, slot_retry_after: int) -> proposal_pb2.Decis
                 decision.wait.retry_after.CopyFrom(duration(after))
         case _ as unreachable:
             assert_never(unreachable)
-    return decision
 
 
-def render_error(proposal_id: str, error: ClearwayError) -> proposal_pb2.Decision:
-    """Return the answer to a proposal that could not be decided about."""
-    return proposal_pb2.Decision(
-        proposal_id=proposal_id,
-        error=proposal_pb2.ProposalError(
-            reason=error_pb2.ErrorReason.ValueType(error.reason), field=error.field, message=error.message
-        ),
-    )
+def fill_error(decision: proposal_pb2.Decision, proposal_id: str, error: ClearwayError) -> None:
+    """Put the answer to a proposal that could not be decided about into ``decision``, which is empty."""
+    decision.proposal_id = proposal_id
+    decision.error.reason = error_pb2.ErrorReason.ValueType(error.reason)
+    decision.error.field = error.field
+    decision.error.message = error.message
 
 
 def refusal_error(

@@ -66,7 +66,9 @@ class StateHandlers(Handlers):
         match result:
             case Answer():
                 after = self._settings.slot_retry_after // timedelta(microseconds=1)
-                return render.render_decision(result, after)
+                decision = proposal_pb2.Decision()
+                render.fill_decision(decision, result, after)
+                return decision
             case Refusal():
                 raise render.refusal_error(
                     result, f"{proposal.kind.value}_run_id", "proposal_id", "session_id"

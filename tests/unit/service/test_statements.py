@@ -36,9 +36,9 @@ class Counted:
         request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="flow"))
         self.flow_run_id = asyncio.run(engine.orchestrator.CreateFlowRun(request)).flow_run.id
 
-    def _decided(self, decisions: list[proposal_pb2.Decision]) -> None:
-        assert all(decision.HasField("accept") for decision in decisions)
-        self._left -= len(decisions)
+    def _decided(self, response: proposal_pb2.ProposeResponse) -> None:
+        assert all(decision.HasField("accept") for decision in response.decisions)
+        self._left -= len(response.decisions)
         if not self._left:
             self._done.set()
 

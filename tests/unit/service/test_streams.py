@@ -16,7 +16,7 @@ import pytest
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
-from clearway.v1.proposal_pb2 import Decision, Hello, ProposeRequest
+from clearway.v1.proposal_pb2 import Hello, ProposeRequest, ProposeResponse
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.task_run_pb2 import GetTaskRunRequest
 from clearway_service import stream as streams
@@ -120,15 +120,15 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
     deliver = Stream._deliver
     delivered, unread, undecided, seen = [0], [0], [0], set()
 
-    def watch(stream: Stream, decisions: list[Decision]) -> None:
-        deliver(stream, decisions)
-        delivered.append(len(decisions))
-        unread.append(len(stream._outbox))
+    def watch(stream: Stream, response: ProposeResponse) -> None:
+        deliver(stream, response)
+        delivered.append(len(response.decisions))
+        unread.append(stream._unread)
         undecided.extend(connection.undecided() for connection in engine._connections)
         seen.add(stream)
 
     def held_back() -> bool:
-        return any(len(stream._outbox) > small_bounds and not stream._taken.is_set() for stream in seen)
+        return any(stream._unread > small_bounds and not stream._taken.is_set() for stream in seen)
 
     monkeypatch.setattr(Stream, "_deliver", watch)
     async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
