@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._decision_future import DecisionFuture
 from clearway._errors import exception_for
 from clearway._io_thread import get_io_thread
 from clearway._pending import PendingProposal, PendingProposals
@@ -62,7 +63,7 @@ class EmbeddedTransport:
 
     def propose(
         self, proposal: Proposal, on_wait: Callable[[Decision], None] | None = None
-    ) -> Future[Decision]:
+    ) -> DecisionFuture:
         """See ``Transport.propose``."""
         entry = self._pending.add(proposal, on_wait)
         self._send(entry)

@@ -18,6 +18,7 @@ from clearway.exceptions import ClientClosed, ForkedProcess
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from clearway._decision_future import DecisionFuture
     from clearway.v1.proposal_pb2 import Decision, Proposal
 
 _log = logging.getLogger("clearway.transport")
@@ -60,7 +61,7 @@ class GrpcTransport:
 
     def propose(
         self, proposal: Proposal, on_wait: Callable[[Decision], None] | None = None
-    ) -> Future[Decision]:
+    ) -> DecisionFuture:
         """See ``Transport.propose``."""
         entry = self._stream.pending.add(proposal, on_wait)
         if self._closed:  # looked at after adding: whoever closes fails what was added before

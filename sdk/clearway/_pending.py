@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Final
 
+from clearway._decision_future import DecisionFuture
 from clearway._errors import exception_for
 from clearway.v1 import error_pb2, state_pb2
 from clearway.v1.proposal_pb2 import Decision, Proposal
@@ -39,23 +39,19 @@ class PendingProposal:
 
     proposal: Proposal
     on_wait: Callable[[Decision], None] | None
-    future: Future[Decision] = field(default_factory=Future)
+    future: DecisionFuture = field(default_factory=DecisionFuture)
     stream: int = 0
     _refusals: int = 0
     _refused_since: float = 0.0
 
     def resolve(self, decision: Decision) -> None:
         """Hand over the final decision."""
-        try:
-            self.future.set_result(decision)
-        except InvalidStateError:  # cancelled at the same moment
+        if not self.future.resolve(decision):  # cancelled at the same moment
             _log.debug("nobody waits any more for the decision about %s", decision.run_id)
 
     def fail(self, error: Exception) -> None:
         """Hand over an exception."""
-        try:
-            self.future.set_exception(error)
-        except InvalidStateError:
+        if not self.future.fail(error):
             _log.debug("nobody waits any more for what failed: %s", error)
 
     def refused(self, patience: float) -> float | None:
@@ -107,8 +103,8 @@ class PendingProposals:
     def withdraw(self, proposal_id: str) -> PendingProposal | None:
         """Forget a proposal and cancel its future; return it if it was pending."""
         entry = self._entries.pop(proposal_id, None)
-        if entry is not None and entry.future.cancel():
-            entry.future.set_running_or_notify_cancel()
+        if entry is not None:
+            entry.future.cancel()
         return entry
 
     def settle(self, decisions: Iterable[Decision]) -> bool:

@@ -18,6 +18,7 @@ from clearway._version import VERSION
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from clearway._decision_future import DecisionFuture
     from clearway.v1.proposal_pb2 import Decision, Hello, Proposal
 
 
@@ -26,7 +27,7 @@ class Transport(Protocol):
 
     def propose(
         self, proposal: Proposal, on_wait: Callable[[Decision], None] | None = None
-    ) -> Future[Decision]:
+    ) -> DecisionFuture:
         """Send a proposal; return at once.
 
         Args:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import TypeVar
+
+from clearway._decision_future import Answered
 
 R = TypeVar("R")
 
@@ -19,13 +20,13 @@ def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], 
             raise
 
 
-async def settled(source: Future[R]) -> R:
+async def settled(source: Answered[R]) -> R:
     """Return what a future of the transport has. Unlike ``wrap_future``'s it is not cancelled with us."""
     await answered(source)
     return source.result()
 
 
-async def answered(source: Future[R]) -> None:
+async def answered(source: Answered[R]) -> None:
     """Wait until a future of the transport is done, whatever came of it."""
     if not source.done():
         loop = asyncio.get_running_loop()

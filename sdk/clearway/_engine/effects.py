@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from clearway._clock import get_clock
+from clearway._decision_future import Answered
 from clearway._engine.farewell import wait_told
 from clearway._interrupts import unshielded
 from clearway._transport import Transport
@@ -61,7 +62,7 @@ class Propose:
 class Answer:
     """Wait for the answer to a call that was made."""
 
-    future: ConcurrentFuture[Any]
+    future: Answered[Any]
 
     def block(self) -> Any:
         """Wait for the answer."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from _thread import allocate_lock
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from clearway._decision_future import Answered
 from clearway._interrupts import wait_for_lock
 from clearway._transport import hurry
 
@@ -26,8 +26,8 @@ class Farewell:
         said: What was said last.
     """
 
-    before: list[Future[Any]] = field(default_factory=list)
-    said: list[Future[Any]] = field(default_factory=list)
+    before: list[Answered[Any]] = field(default_factory=list)
+    said: list[Answered[Any]] = field(default_factory=list)
 
     def block(self) -> None:
         """Wait for it."""
@@ -57,7 +57,7 @@ class Farewell:
             _unanswered()
 
 
-def wait_told(future: Future[Any], timeout: float | None = None) -> bool:
+def wait_told(future: Answered[Any], timeout: float | None = None) -> bool:
     """Block until a future is done and those who were to be told have been; return whether it is in time.
 
     ``concurrent.futures.wait`` returns before the callbacks are called.

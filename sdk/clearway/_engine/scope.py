@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future as ConcurrentFuture
 from typing import TYPE_CHECKING, Any
 
+from clearway._decision_future import DecisionFuture
 from clearway._engine.attempts import Attempts
 from clearway._engine.farewell import wait_told
 from clearway._engine.origins import ResultOrigins
@@ -80,7 +80,7 @@ class FlowScope:
         self.root_flow_run_id = flow_run_id
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[TaskRun, None] = {}
-        self._unanswered: set[ConcurrentFuture[Decision]] = set()
+        self._unanswered: set[DecisionFuture] = set()
         self._not_completed: list[State[Any]] = []  # in the order of their ends
         self._total = 0
         self._attempts = attempts
@@ -171,7 +171,7 @@ class FlowScope:
         future = self.transport.propose(proposal)
         self._unanswered.add(future)
 
-        def answered(answer: ConcurrentFuture[Decision]) -> None:
+        def answered(answer: DecisionFuture) -> None:
             try:
                 decision = answer.result()
                 if on_decision is not None:
@@ -278,7 +278,7 @@ class FlowScope:
         if self.lost:
             raise LostRun(f"the flow run {self.flow_run_name!r} goes no further: {self.lost}")
 
-    def unanswered(self) -> list[ConcurrentFuture[Decision]]:
+    def unanswered(self) -> list[DecisionFuture]:
         """Return what was sent and is not answered yet."""
         return list(self._unanswered)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING
 
+from clearway._decision_future import DecisionFuture
 from clearway._engine.outcomes import end_message, task_state
 from clearway._engine.threads import get_threads
 from clearway.v1 import state_pb2
@@ -13,7 +13,6 @@ from clearway.v1 import state_pb2
 if TYPE_CHECKING:
     from clearway._engine.effects import Outcome
     from clearway._engine.task_run import TaskRun
-    from clearway.v1.proposal_pb2 import Decision
 
 
 def report(run: TaskRun, outcome: Outcome) -> None:
@@ -21,12 +20,12 @@ def report(run: TaskRun, outcome: Outcome) -> None:
 
     The run itself takes the answer when its code has ended at last.
     """
-    told: Future[Decision] = Future()
+    told = DecisionFuture()
     run.reported = told
     get_threads().submit(partial(_report, run, outcome, told))
 
 
-def _report(run: TaskRun, outcome: Outcome, told: Future[Decision]) -> None:
+def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
     try:
         state = task_state(outcome)
         message: state_pb2.State = end_message(state, run.name).function()
@@ -34,6 +33,6 @@ def _report(run: TaskRun, outcome: Outcome, told: Future[Decision]) -> None:
         condition = run.task.retry_condition_fn
         if condition is not None:
             message.details.no_retry = not run.ask_condition(state, condition).block()
-        told.set_result(run.scope.transport.propose(run.propose(message)).result())
+        told.resolve(run.scope.transport.propose(run.propose(message)).result())
     except BaseException as error:  # noqa: BLE001 - the run is to hear of it
-        told.set_exception(error)
+        told.fail(error)

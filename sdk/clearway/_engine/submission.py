@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future as ConcurrentFuture
 from contextvars import Context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clearway._clock import get_clock
+from clearway._decision_future import DecisionFuture
 from clearway._engine.bridge import call_soon
 from clearway._engine.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._engine.hooks import CallHooks
@@ -202,7 +202,7 @@ class Submission:
             self._has_permit = False
             self._gate.wait_at_service(self, for_slot=self._for_slot)
 
-    def _decided(self, future: ConcurrentFuture[Decision]) -> None:
+    def _decided(self, future: DecisionFuture) -> None:
         error = None if future.cancelled() else future.exception()
         if self._waits:
             self._waits = False

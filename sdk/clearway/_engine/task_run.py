@@ -25,8 +25,8 @@ from clearway.v1.task_run_pb2 import TaskRunSpec
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping
-    from concurrent.futures import Future as ConcurrentFuture
 
+    from clearway._decision_future import DecisionFuture
     from clearway._engine.hooks import CallHooks
     from clearway._engine.inputs import Found
     from clearway._engine.retry_condition import AskCondition
@@ -122,7 +122,7 @@ class TaskRun:
         self.phase = Phase.NEW
         self.waits_for_slots: tuple[str, ...] = ()
         self.stop: Callable[[], None] | None = None
-        self.reported: ConcurrentFuture[Decision] | None = None
+        self.reported: DecisionFuture | None = None
         self._parameters = parameters
         self.inputs = inputs_of(parameters, wait_for, scope.origins, mapped)
         self._number = scope.number_of(task.task_key)

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from clearway.v1 import state_pb2
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-    from clearway.v1.proposal_pb2 import Decision, Proposal
+    from clearway._decision_future import DecisionFuture
+    from clearway.v1.proposal_pb2 import Proposal
 
 
 class Activity:
@@ -62,7 +61,7 @@ class Activity:
         with self._change():
             self._proposed.discard(proposal_id)
 
-    def decided(self, proposal: Proposal, answer: Future[Decision]) -> None:
+    def decided(self, proposal: Proposal, answer: DecisionFuture) -> None:
         """Note the final decision about a proposal."""
         with self._change():
             self._proposed.discard(proposal.id)

@@ -13,6 +13,7 @@ from clearway._embedded import EmbeddedTransport
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from clearway._decision_future import DecisionFuture
     from clearway.testing._activity import Activity
     from clearway.v1.proposal_pb2 import Decision, Proposal
 
@@ -33,7 +34,7 @@ class WatchedTransport(EmbeddedTransport):
 
     def propose(
         self, proposal: Proposal, on_wait: Callable[[Decision], None] | None = None
-    ) -> Future[Decision]:
+    ) -> DecisionFuture:
         """See ``Transport.propose``."""
         self._activity.proposed(proposal)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
-from concurrent.futures import Future
 from datetime import timedelta
 
 import pytest
 
+from clearway._decision_future import DecisionFuture
 from clearway.testing._activity import Activity
 from clearway.testing._clock import Clock
 from clearway.v1.proposal_pb2 import Abort, Accept, Decision, Proposal
@@ -30,9 +30,9 @@ def clock(activity: Activity) -> Iterator[Clock]:
     clock.close()
 
 
-def told(proposal: Proposal, **answer: object) -> Future[Decision]:
-    future: Future[Decision] = Future()
-    future.set_result(Decision(proposal_id=proposal.id, run_id=proposal.task_run_id or "run", **answer))
+def told(proposal: Proposal, **answer: object) -> DecisionFuture:
+    future = DecisionFuture()
+    future.resolve(Decision(proposal_id=proposal.id, run_id=proposal.task_run_id or "run", **answer))
     return future
 
 
@@ -133,7 +133,7 @@ def test_the_code_of_a_flow_does_not_count(activity: Activity) -> None:
 def test_a_proposal_that_was_withdrawn_is_over(activity: Activity) -> None:
     proposal = start("flow")
     activity.proposed(proposal)
-    future: Future[Decision] = Future()
+    future = DecisionFuture()
     future.cancel()
     activity.decided(proposal, future)
     assert activity.is_still()
