@@ -22,6 +22,9 @@ from clearway_service.store.sqlite import begin, writer_engine
 
 logger = logging.getLogger(__name__)
 
+# The first one that updates rows from others, of August 2020.
+_OLDEST_SQLITE = (3, 33, 0)
+
 # Where Alembic keeps the revision, as it makes it.
 _version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 _version.primary_key.name = "alembic_version_pkc"
@@ -42,11 +45,18 @@ class Database:
         synchronous: ``normal``, or ``full`` where a commit has to outlive a power failure too.
 
     Raises:
-        StoreUnavailableError: The file cannot be opened, is no database, or is of a later version.
+        StoreUnavailableError: The file cannot be opened, is no database, or is of a later version; or this
+            Python's SQLite is too old.
     """
 
     def __init__(self, path: Path, synchronous: str = "normal") -> None:
         self.path = path
+        if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+            oldest = ".".join(map(str, _OLDEST_SQLITE))
+            raise StoreUnavailableError(
+                f"this Python has SQLite {sqlite3.sqlite_version}, and {oldest} or later is needed: "
+                "use a Python that was built with a later one"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._engine = writer_engine(path, synchronous)

@@ -1,4 +1,7 @@
-"""Statements of the hot path: built with Core, compiled once, executed through the driver with tuples."""
+"""Statements of the hot path: compiled once, executed through the driver with tuples.
+
+Those that write are for one row; ``bulk`` executes them for many.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     Table,
-    Text,
     and_,
     bindparam,
     delete,
@@ -16,13 +18,12 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 from sqlalchemy.sql.expression import ClauseElement
 
 from clearway_service.core.keys import MARK
-from clearway_service.store import schema
+from clearway_service.store import given_rows, schema
 from clearway_service.store.ancestors import select_ancestors
 from clearway_service.store.sqlite import DIALECT, json_rows, members
 
@@ -118,21 +119,6 @@ def render(statement: ClauseElement, parameters: Sequence[str]) -> str:
 def insert_rows(table: Table, columns: Sequence[str]) -> str:
     """Return the SQL that inserts one row into ``table``, given its ``columns`` in this order."""
     return render(insert(table).values({name: bindparam(name) for name in columns}), columns)
-
-
-def _insert_tag(tags: Table, runs: Table) -> str:
-    """Return the SQL that tags a run that was inserted before, given the tag and the run's id."""
-    run = select(bindparam("of_tag", type_=Text), runs.c.seq).where(runs.c.id == bindparam("run_id"))
-    return render(insert(tags).from_select(["tag", "run_seq"], run), ("of_tag", "run_id"))
-
-
-def _update_progress(table: Table) -> str:
-    statement = (
-        update(table)
-        .where(table.c.id == bindparam("run_id"))
-        .values({name: bindparam(name) for name in PROGRESS})
-    )
-    return render(statement, (*PROGRESS, "run_id"))
 
 
 def run_columns(table: Table) -> Iterable[Any]:
@@ -275,53 +261,21 @@ DELIVERIES = render(
 # Writes.
 INSERT_FLOW_RUN = insert_rows(schema.flow_run, (*FLOW_RUN, *PROGRESS))
 INSERT_TASK_RUN = insert_rows(schema.task_run, (*TASK_RUN, *PROGRESS))
-INSERT_FLOW_RUN_TAG = _insert_tag(schema.flow_run_tag, schema.flow_run)
-INSERT_TASK_RUN_TAG = _insert_tag(schema.task_run_tag, schema.task_run)
-UPDATE_FLOW_RUN = _update_progress(schema.flow_run)
-UPDATE_TASK_RUN = _update_progress(schema.task_run)
+INSERT_FLOW_RUN_TAG = given_rows.tag("flow_run_tag", "flow_run")
+INSERT_TASK_RUN_TAG = given_rows.tag("task_run_tag", "task_run")
+UPDATE_FLOW_RUN = given_rows.update("flow_run", "id", PROGRESS)
+UPDATE_TASK_RUN = given_rows.update("task_run", "id", PROGRESS)
 INSERT_STATE = insert_rows(schema.state, STATE)
 INSERT_ABORT = insert_rows(schema.abort, ("proposal_id", "kind", "run_id", "reason", "message", "state_id"))
 INSERT_SLOT = insert_rows(schema.slot, ("tag", "task_run_id", "taken"))
-DELETE_SLOT = render(
-    delete(schema.slot).where(
-        schema.slot.c.tag == bindparam("of_tag"), schema.slot.c.task_run_id == bindparam("run_id")
-    ),
-    ("of_tag", "run_id"),
-)
+DELETE_SLOT = given_rows.delete("slot", ("tag", "task_run_id"))
 INSERT_WAITER = insert_rows(schema.waiter, WAITER)
-DELETE_WAITER = render(delete(schema.waiter).where(schema.waiter.c.proposal_id == bindparam("id")), ("id",))
-DELETE_WAITER_TAGS = render(
-    delete(schema.waiter_tag).where(schema.waiter_tag.c.proposal_id == bindparam("id")), ("id",)
-)
-INSERT_WAITER_TAG = render(
-    upsert_into(schema.waiter_tag)
-    .from_select(
-        ["tag", "place", "proposal_id"],
-        select(bindparam("of_tag", type_=Text), schema.waiter.c.place, schema.waiter.c.proposal_id).where(
-            schema.waiter.c.proposal_id == bindparam("id")
-        ),
-    )
-    .on_conflict_do_nothing(),
-    ("of_tag", "id"),
-)
-PASS_WAITER = render(
-    update(schema.waiter)
-    .where(schema.waiter.c.proposal_id == bindparam("id"))
-    .values(passed=bindparam("passed")),
-    ("passed", "id"),
-)
-MOVE_WAITER = render(
-    update(schema.waiter)
-    .where(schema.waiter.c.proposal_id == bindparam("id"))
-    .values(blocking_tag=bindparam("blocking_tag")),
-    ("blocking_tag", "id"),
-)
-ADOPT_WAITER = render(
-    update(schema.waiter)
-    .where(schema.waiter.c.proposal_id == bindparam("id"))
-    .values(session_id=bindparam("session_id"), owner=bindparam("owner"), until=bindparam("until_")),
-    ("session_id", "owner", "until_", "id"),
-)
+DELETE_WAITER = given_rows.delete("waiter", ("proposal_id",))
+DELETE_WAITER_TAGS = given_rows.delete("waiter_tag", ("proposal_id",))
+INSERT_WAITER_TAG = given_rows.tag_waiter()
+PASS_WAITER = given_rows.update("waiter", "proposal_id", ("passed",))
+MOVE_WAITER = given_rows.update("waiter", "proposal_id", ("blocking_tag",))
+ADOPT_WAITER = given_rows.update("waiter", "proposal_id", ("session_id", "owner", "until"))
 INSERT_DELIVERY = insert_rows(schema.delivery, ("owner", "proposal_id"))
 DELETE_DELIVERIES = render(delete(schema.delivery).where(schema.delivery.c.owner == bindparam("of")), ("of",))
 
@@ -336,9 +290,4 @@ def _upsert_cache_entry() -> str:
 
 
 UPSERT_CACHE_ENTRY = _upsert_cache_entry()
-HIT_CACHE_ENTRY = render(
-    update(schema.cache_entry)
-    .where(schema.cache_entry.c.key == bindparam("of_key"))
-    .values(hits=schema.cache_entry.c.hits + bindparam("count"), last_hit=bindparam("now")),
-    ("count", "now", "of_key"),
-)
+HIT_CACHE_ENTRY = given_rows.update("cache_entry", "key", ("hits", "last_hit"), added="hits")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
-
 from clearway_service.core.changes import Changes, RecordedAbort
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry
 from clearway_service.store import statements
+from clearway_service.store.bulk import Cursor, execute_rows
 from clearway_service.store.rows import (
     Row,
     data_size,
@@ -20,40 +18,30 @@ from clearway_service.store.rows import (
 )
 
 
-class Cursor(Protocol):
-    """The driver's connection, as far as it is used here."""
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
-        """Run ``sql``."""
-
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Any:
-        """Run ``sql`` once for each of ``parameters``."""
-
-
 def write(cursor: Cursor, changes: Changes, now: int) -> None:
     """Write ``changes`` in the transaction of ``cursor``."""
     _write_runs(cursor, changes.runs)
-    _many(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
+    execute_rows(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
     # Freed before taken, so that a limit holds in between as well.
-    _many(cursor, statements.DELETE_SLOT, list(changes.slots_freed))
-    _many(cursor, statements.INSERT_SLOT, [(tag, run_id, now) for tag, run_id in changes.slots_taken])
+    execute_rows(cursor, statements.DELETE_SLOT, list(changes.slots_freed))
+    execute_rows(cursor, statements.INSERT_SLOT, [(tag, run_id, now) for tag, run_id in changes.slots_taken])
     _write_cache(cursor, changes, now)
-    _many(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
-    _many(cursor, statements.DELETE_WAITER, [(id_,) for id_ in changes.waiters_removed])
-    _many(cursor, statements.MOVE_WAITER, [(tag, id_) for id_, tag in changes.waiters_moved.items()])
+    execute_rows(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
+    execute_rows(cursor, statements.DELETE_WAITER, [(id_,) for id_ in changes.waiters_removed])
+    execute_rows(cursor, statements.MOVE_WAITER, [(tag, id_) for id_, tag in changes.waiters_moved.items()])
     adopted = [
         (waiter.proposal.session_id, waiter.owner, waiter.until, id_)
         for id_, waiter in changes.waiters_adopted.items()
     ]
-    _many(cursor, statements.ADOPT_WAITER, adopted)
+    execute_rows(cursor, statements.ADOPT_WAITER, adopted)
     added = [waiter_to(waiter, now) for waiter in changes.waiters_added.values()]
-    _many(cursor, statements.INSERT_WAITER, added)
+    execute_rows(cursor, statements.INSERT_WAITER, added)
     aging = [(tag, id_) for id_, tags in changes.waiters_aging.items() for tag in tags]
-    _many(cursor, statements.INSERT_WAITER_TAG, aging)
+    execute_rows(cursor, statements.INSERT_WAITER_TAG, aging)
     passed = [(count, id_) for id_, count in changes.waiters_passed.items()]
-    _many(cursor, statements.PASS_WAITER, passed)
-    _many(cursor, statements.DELETE_WAITER_TAGS, [(id_,) for id_ in changes.waiters_removed])
-    _many(cursor, statements.INSERT_DELIVERY, changes.deliveries)
+    execute_rows(cursor, statements.PASS_WAITER, passed)
+    execute_rows(cursor, statements.DELETE_WAITER_TAGS, [(id_,) for id_ in changes.waiters_removed])
+    execute_rows(cursor, statements.INSERT_DELIVERY, changes.deliveries)
 
 
 def _write_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
@@ -66,8 +54,8 @@ def _write_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
             updated_flows.append((*progress_to(entry.progress), entry.run.id))
         else:
             updated_tasks.append((*progress_to(entry.progress), entry.run.id))
-    _many(cursor, statements.UPDATE_FLOW_RUN, updated_flows)
-    _many(cursor, statements.UPDATE_TASK_RUN, updated_tasks)
+    execute_rows(cursor, statements.UPDATE_FLOW_RUN, updated_flows)
+    execute_rows(cursor, statements.UPDATE_TASK_RUN, updated_tasks)
     insert_runs(cursor, created)
 
 
@@ -83,19 +71,19 @@ def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
         else:
             flows.append(flow_run_to(entry.run, entry.progress))
             flow_tags += pairs
-    _many(cursor, statements.INSERT_FLOW_RUN, flows)
-    _many(cursor, statements.INSERT_TASK_RUN, tasks)
-    _many(cursor, statements.INSERT_FLOW_RUN_TAG, flow_tags)
-    _many(cursor, statements.INSERT_TASK_RUN_TAG, task_tags)
+    execute_rows(cursor, statements.INSERT_FLOW_RUN, flows)
+    execute_rows(cursor, statements.INSERT_TASK_RUN, tasks)
+    execute_rows(cursor, statements.INSERT_FLOW_RUN_TAG, flow_tags)
+    execute_rows(cursor, statements.INSERT_TASK_RUN_TAG, task_tags)
 
 
 def _write_cache(cursor: Cursor, changes: Changes, now: int) -> None:
     if changes.cache:
         data = {made.state.id: made.state.data for made in changes.states}
         entries = [(*entry, data_size(data[entry.state_id])) for entry in changes.cache]
-        _many(cursor, statements.UPSERT_CACHE_ENTRY, entries)
+        execute_rows(cursor, statements.UPSERT_CACHE_ENTRY, entries)
     hits = [(count, now, key) for key, count in changes.cache_hits.items()]
-    _many(cursor, statements.HIT_CACHE_ENTRY, hits)
+    execute_rows(cursor, statements.HIT_CACHE_ENTRY, hits)
 
 
 def _abort(entry: RecordedAbort) -> Row:
@@ -107,8 +95,3 @@ def _abort(entry: RecordedAbort) -> Row:
         entry.abort.message,
         entry.state.id,
     )
-
-
-def _many(cursor: Cursor, sql: str, rows: list[Any]) -> None:
-    if rows:
-        cursor.executemany(sql, rows)

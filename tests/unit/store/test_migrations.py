@@ -121,6 +121,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         Database(tmp_path / "file" / "store.db")
 
 
+def test_a_python_whose_sqlite_is_too_old_is_told_and_makes_no_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.31.1")
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 31, 1))
+    with pytest.raises(StoreUnavailableError, match=r"SQLite 3\.31\.1, and 3\.33\.0 or later"):
+        Database(path)
+    assert not path.exists()
+
+
 @pytest.mark.parametrize("table", ["flow_run", "task_run"])
 def test_a_file_of_the_first_revision_keeps_the_tags_of_its_runs(path: Path, table: str) -> None:
     populate(path, 50)

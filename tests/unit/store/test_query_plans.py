@@ -20,6 +20,7 @@ from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import cache, queries, runs, schema, sessions, statements
 from clearway_service.store.ancestors import select_ancestors, select_entangled, select_followers
+from clearway_service.store.bulk import of_rows
 from clearway_service.store.database import Database
 from clearway_service.store.limits import delete_limit, reset_limit, select_limits, set_limit
 from clearway_service.store.logs import LogRow, select_logs, write_logs
@@ -31,7 +32,7 @@ from clearway_service.store.unused_results import UnusedResult, drop_unused
 
 # Limits are set by people, so they are few; what else is scanned is made by the statement itself.
 GROWING = {table.name for table in schema.metadata.sorted_tables} - {"concurrency_limit"}
-MADE = re.compile(r"json_each|keys|wanted|own|chain|descent|waits|found|anon_\d+|CONSTANT ROW|\d+ C.*")
+MADE = re.compile(r"json_each|given|keys|wanted|own|chain|descent|waits|found|anon_\d+|CONSTANT ROW|\d+ C.*")
 # In these indexes are few at any time: what runs now.
 SMALL = ("INDEX ix_flow_run_running", "INDEX ix_task_run_running")
 
@@ -221,6 +222,12 @@ def test_a_hot_statement_scans_nothing_that_grows(writer: Connection, name: str)
     if name == "LAST_PLACE":  # the end of the queues, found at once from the table's own order
         assert plan(writer, HOT[name]) == ["SEARCH waiter"]
     assert scans(writer, HOT[name], nothing(HOT[name])) == []
+
+
+@pytest.mark.parametrize("name", sorted(name for name, sql in HOT.items() if "VALUES" in sql))
+def test_a_hot_statement_for_many_rows_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+    many = of_rows(HOT[name], 64)
+    assert scans(writer, many, nothing(many)) == []
 
 
 @pytest.mark.parametrize("name", sorted(READ))
