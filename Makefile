@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check conformance protos stubs stubs-tools bench lock clean
+.PHONY: help setup demo test check conformance protos statements stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,7 +29,7 @@ demo: $(STAMP) ## Verify every installed Python distribution, as an orchestrated
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
-check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs
+check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and statements
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,12 +37,16 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/released.binpb
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python service/generate.py --check
 
 conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
 	@PYTHONPATH=tests $(BIN)/python -m conformance $(if $(ADDRESS),--address $(ADDRESS))
 
 protos: $(STAMP) ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py
+
+statements: $(STAMP) ## Render the SQL that the service executes as it stands
+	@$(BIN)/python service/generate.py
 
 stubs: $(STAMP) ## Generate the stubs of other languages; CHECK=1 compares, ONLY=go picks
 	@$(BIN)/python protos/stubs.py $(if $(CHECK),--check) $(if $(ONLY),--only $(ONLY))

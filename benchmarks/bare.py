@@ -18,8 +18,7 @@ from benchmarks.work import proposals, unary_endings
 from clearway.v1 import proposal_pb2
 from clearway_service.clock import new_id
 from clearway_service.store import schema
-from clearway_service.store.database import migrate
-from clearway_service.store.sqlite import writer_engine
+from clearway_service.store.database import Database
 
 _STREAM = "/bare.Echo/Stream"
 _UNARY = "/bare.Echo/Unary"
@@ -66,11 +65,9 @@ class SqliteFile:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        engine = writer_engine(Path(self._folder.name) / "bare.db")
-        self._connection = engine.connect()
-        migrate(self._connection)
+        self._database = Database(Path(self._folder.name) / "bare.db")
         self._runs, self._states = Rows(schema.task_run), Rows(schema.state)
-        self._driver: sqlite3.Connection = self._connection.connection.driver_connection  # type: ignore[assignment]
+        self._driver: sqlite3.Connection = self._database.driver
 
     def commit(self, transitions: int, batch: int) -> float:
         """Commit the rows of ``transitions`` transitions, ``batch`` in a transaction; return the seconds."""

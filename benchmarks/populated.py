@@ -48,7 +48,7 @@ def populate(path: Path, task_runs: int) -> Populated:
     that few have. One run in a hundred has a cache entry, one in ten a line of log.
     """
     with closing(Database(path)) as database:
-        driver: Any = database.writer.connection.driver_connection
+        driver: Any = database.driver
         driver.execute("PRAGMA synchronous=OFF")
         driver.execute("PRAGMA wal_autocheckpoint=10000")
         found = _fill(driver, task_runs)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Integer, String, Table
 
-from clearway_service.store.statements import insert_rows
+from clearway_service.store.building import insert_rows
 
 
 class Rows:

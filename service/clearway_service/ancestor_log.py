@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from clearway_service.core.decisions import Wait
 from clearway_service.core.proposals import Answer
-from clearway_service.store.ancestors import Entangled
+from clearway_service.store.transaction import Entangled
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,6 @@ from clearway_service.handlers.sessions import parse_client
 from clearway_service.pipeline import MAX_PROPOSALS, Pipeline
 from clearway_service.processes import is_dead, this_process
 from clearway_service.settings import ServiceSettings
-from clearway_service.store.cache import sweep
 from clearway_service.store.database import Database
 from clearway_service.store.sessions import (
     Client,
@@ -33,6 +32,7 @@ from clearway_service.store.sessions import (
     resume_session,
     shorten_session,
 )
+from clearway_service.store.sweeping import sweep
 
 logger = logging.getLogger(__name__)
 

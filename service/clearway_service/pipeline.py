@@ -9,6 +9,7 @@ then answers: a decision that a client was told is durable. There is no timer an
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections import deque
@@ -17,20 +18,16 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from clearway_service.ancestor_log import AncestorLog
 from clearway_service.clock import Clock, new_id
 from clearway_service.core.batch import Batch
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
-from clearway_service.store import schema, statements
-from clearway_service.store.ancestors import Entangled
+from clearway_service.store import statements
 from clearway_service.store.database import Database
 from clearway_service.store.loading import load
 from clearway_service.store.sessions import remove_waiters
-from clearway_service.store.sqlite import one_of
-from clearway_service.store.transaction import Transaction
+from clearway_service.store.transaction import Entangled, Transaction
 from clearway_service.store.writing import write
 
 logger = logging.getLogger(__name__)
@@ -141,7 +138,7 @@ class Pipeline:
         """
 
         def command(transaction: Transaction) -> None:
-            remove_waiters(transaction, one_of(schema.waiter.c.proposal_id, proposal_ids))
+            remove_waiters(transaction, proposal_ids)
 
         unwanted = set(proposal_ids)
         with self._lock:
@@ -157,7 +154,7 @@ class Pipeline:
 
         def command(transaction: Transaction) -> None:
             mine = [id_ for id_, entry in self._waiting.items() if entry.reply == reply]
-            remove_waiters(transaction, one_of(schema.waiter.c.proposal_id, mine))
+            remove_waiters(transaction, mine)
 
         return self.run(command)
 
@@ -234,9 +231,9 @@ class Pipeline:
 
     def _transact(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> _Turn:
         turn = _Turn()
-        with self._database.turn(core=bool(ordered)):
+        with self._database.turn():
             now = self._clock()
-            transaction = Transaction(self._database.writer, now, new_id)
+            transaction = Transaction(self._database, now, new_id)
             for entry in ordered:
                 turn.returned.append(self._command(transaction, entry))
             if self._waiting:
@@ -270,11 +267,16 @@ class Pipeline:
     def _command(
         self, transaction: Transaction, entry: _Ordered
     ) -> tuple[Future[Any], Any, ClearwayError | None]:
+        driver = transaction.driver
+        driver.execute("SAVEPOINT command")
         try:
-            with transaction.connection.begin_nested():
-                return entry.future, entry.command(transaction), None
+            returned = entry.command(transaction)
         except ClearwayError as error:
+            driver.execute("ROLLBACK TO command")
+            driver.execute("RELEASE command")
             return entry.future, None, error
+        driver.execute("RELEASE command")
+        return entry.future, returned, None
 
     def _collect(self, transaction: Transaction) -> list[_Submitted]:
         """Return our proposals that another process has decided; proposed again, they are replayed."""
@@ -317,7 +319,7 @@ class Pipeline:
         if not isinstance(error, ClearwayError):
             logger.error("a transaction failed and was rolled back", exc_info=error)
             reason = getattr(error, "orig", None) or error
-            if isinstance(error, SQLAlchemyError) or type(error).__module__ == "sqlite3":
+            if isinstance(reason, sqlite3.Error):
                 error = StoreUnavailableError(f"the database did not take the transaction: {reason}")
             else:
                 error = StoreUnavailableError(f"the service failed: {type(error).__name__}: {error}")

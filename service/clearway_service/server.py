@@ -19,7 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from grpc_status import rpc_status
 
 from clearway.v1 import orchestrator_pb2
-from clearway_service import __version__
+from clearway_service import __version__, store
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError, ShuttingDownError
 from clearway_service.settings import ServiceSettings
@@ -175,6 +175,7 @@ async def serve(settings: ServiceSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = await asyncio.to_thread(Engine.open, settings)
+    await asyncio.to_thread(store.load_all)
     gc.collect()
     gc.freeze()  # modules and compiled statements stay, so no collection needs to look at them
     gc.set_threshold(_GC_THRESHOLD, 10, 10)

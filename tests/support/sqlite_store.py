@@ -15,6 +15,8 @@ from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import schema
+from clearway_service.store.building import select_runs
+from clearway_service.store.columns import RUN_STATE, STATE, WAITER
 from clearway_service.store.database import Database
 from clearway_service.store.limits import delete_limit, no_limit, reset_limit, set_limit
 from clearway_service.store.loading import load
@@ -30,7 +32,6 @@ from clearway_service.store.sessions import (
     renew_sessions,
     shorten_session,
 )
-from clearway_service.store.statements import RUN_STATE, STATE, WAITER, select_runs
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.writing import write
 from support.engines import (
@@ -78,7 +79,7 @@ class OpenedSqlite:
             case CreateRun(run) if not isinstance(run, FlowRunSpec):
                 create_task_run(run, _PENDING)(transaction)
             case Withdraw(proposal_ids):
-                remove_waiters(transaction, schema.waiter.c.proposal_id.in_(proposal_ids))
+                remove_waiters(transaction, proposal_ids)
             case _:
                 self._do_for_sessions(command)
         return transaction.woken_tags, transaction.ended_runs
@@ -127,14 +128,13 @@ class SqliteStore:
     @contextmanager
     def transaction(self, now: int, new_id: Ids) -> Iterator[OpenedSqlite]:
         """Enter a transaction, which is committed at its end."""
-        connection = self.database.writer
-        with connection.begin():
-            yield OpenedSqlite(Transaction(connection, now, new_id))
+        with self.database.turn():
+            yield OpenedSqlite(Transaction(self.database, now, new_id))
 
     def contents(self) -> dict[str, Any]:
         """Return all that the file holds, as ``contents`` returns it of a model."""
-        with self.database.writer.begin() as transaction:
-            rows = _Rows(transaction.connection)
+        with self.database.turn():
+            rows = _Rows(self.database.writer)
             runs = {RunKind.FLOW: schema.flow_run, RunKind.TASK: schema.task_run}
             found = {
                 kind: [tuple(row) for row in rows.of(select_runs(table))] for kind, table in runs.items()

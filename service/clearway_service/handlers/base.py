@@ -7,10 +7,9 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
-from sqlalchemy import Executable
 
 from clearway_service.clock import Clock
 from clearway_service.errors import InvalidArgumentError
@@ -18,6 +17,9 @@ from clearway_service.pipeline import Pipeline
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 from clearway_service.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)

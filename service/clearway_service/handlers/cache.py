@@ -7,17 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from clearway.v1 import cache_pb2
+from clearway_service import store
 from clearway_service.errors import InvalidArgumentError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers, bad_token, fitting, text_token, token_text
-from clearway_service.store import cache
-from clearway_service.store.cache import CacheFilter, EntryRow, StatsRow
 from clearway_service.store.rows import task_run_from
 
 # At most this many entries are removed in one transaction, between which others go on.
 _REMOVED = 1_000
-_NOTHING = CacheFilter()
 
 
 class CacheHandlers(Handlers):
@@ -28,7 +26,7 @@ class CacheHandlers(Handlers):
     ) -> cache_pb2.LookupCacheResponse:
         """Answer the live entry of a key, where there is one."""
         key = valid.required_text("key", request.key, valid.MAX_CACHE_KEY)
-        rows = await self._read(cache.select_entry(key, self._clock()))
+        rows = await self._read(store.cache.select_entry(key, self._clock()))
         if not rows:
             return cache_pb2.LookupCacheResponse()
         return cache_pb2.LookupCacheResponse(entry=_render(rows[0]))
@@ -39,11 +37,11 @@ class CacheHandlers(Handlers):
         """Answer a page of entries, the newest first."""
         now, size = self._clock(), valid.page_size(request.page_size)
         wanted = _parse(request.filter, now)
-        rows = await self._read(cache.select_page(wanted, now, _place(request.page_token), size + 1))
+        rows = await self._read(store.cache.select_page(wanted, now, _place(request.page_token), size + 1))
         entries = fitting(_listed(row) for row in rows[:size])
         token = ""
         if len(rows) > len(entries):
-            last = EntryRow(*rows[len(entries) - 1][: len(EntryRow._fields)])
+            last = _entry(rows[len(entries) - 1])
             token = text_token(f"{last.created} {last.key}")
         return cache_pb2.ListCacheEntriesResponse(entries=entries, next_page_token=token)
 
@@ -53,21 +51,22 @@ class CacheHandlers(Handlers):
         """Remove entries, or count those that would be."""
         now = self._clock()
         wanted = _parse(request.filter, now)
-        if wanted == _NOTHING and not request.all:
+        nothing = store.cache.CacheFilter()
+        if wanted == nothing and not request.all:
             raise valid.missing(
                 "filter", "something that says which entries; or set `all` to remove every one"
             )
-        if wanted != _NOTHING and request.all:
+        if wanted != nothing and request.all:
             raise InvalidArgumentError("filter and all are both set; set the one that is meant", "all")
         # Not what is written while this goes on: it would otherwise have no end.
         before = now + 1 if wanted.created_before is None else min(wanted.created_before, now + 1)
         wanted = replace(wanted, created_before=before)
         if request.dry_run:
-            counted = await self._read(cache.select_count(wanted, now))
+            counted = await self._read(store.cache.select_count(wanted, now))
             return cache_pb2.InvalidateCacheResponse(count=counted[0][0])
-        count = removed = await self._run(cache.invalidate(wanted, _REMOVED))
+        count = removed = await self._run(store.cache.invalidate(wanted, _REMOVED))
         while removed == _REMOVED:
-            removed = await self._run(cache.invalidate(wanted, _REMOVED))
+            removed = await self._run(store.cache.invalidate(wanted, _REMOVED))
             count += removed
         return cache_pb2.InvalidateCacheResponse(count=count)
 
@@ -77,21 +76,24 @@ class CacheHandlers(Handlers):
         """Say how much the cache holds and serves."""
         del request
         now = self._clock()
-        total = await self._read(cache.select_total(now))
-        tasks = await self._read(cache.select_stats(now))
-        computing, waiting = (await self._read(cache.select_in_flight()))[0]
+        total = await self._read(store.cache.select_total(now))
+        tasks = await self._read(store.cache.select_stats(now))
+        computing, waiting = (await self._read(store.cache.select_in_flight()))[0]
         return cache_pb2.GetCacheStatsResponse(
-            total=_stats(StatsRow("", "", *total[0])),
-            tasks=[_stats(StatsRow(*row)) for row in tasks],
+            total=_stats(store.cache.StatsRow("", "", *total[0])),
+            tasks=[_stats(store.cache.StatsRow(*row)) for row in tasks],
             computing=computing,
             waiting=waiting,
         )
 
 
+def _entry(row: Sequence[Any]) -> store.cache.EntryRow:
+    return store.cache.EntryRow(*row[: len(store.cache.EntryRow._fields)])
+
+
 def _render(row: Sequence[Any]) -> cache_pb2.CacheEntry:
-    width = len(EntryRow._fields)
-    entry = EntryRow(*row[:width])
-    run, progress = task_run_from(row[width:])
+    entry = _entry(row)
+    run, progress = task_run_from(row[len(entry) :])
     return cache_pb2.CacheEntry(
         key=entry.key,
         state=render.render_state(progress.state, run),
@@ -116,7 +118,7 @@ def _listed(row: Sequence[Any]) -> cache_pb2.CacheEntry:
     return entry
 
 
-def _stats(row: StatsRow) -> cache_pb2.CacheStats:
+def _stats(row: store.cache.StatsRow) -> cache_pb2.CacheStats:
     return cache_pb2.CacheStats(
         task_key=row.task_key,
         task_name=row.task_name,
@@ -140,7 +142,7 @@ def _place(token: str) -> tuple[int, str] | None:
     return int(created), key
 
 
-def _parse(wanted: cache_pb2.CacheFilter, now: int) -> CacheFilter:
+def _parse(wanted: cache_pb2.CacheFilter, now: int) -> store.cache.CacheFilter:
     before = (
         valid.timestamp("filter.created_before", wanted.created_before)
         if wanted.HasField("created_before")
@@ -150,7 +152,7 @@ def _parse(wanted: cache_pb2.CacheFilter, now: int) -> CacheFilter:
         # Written at least so long ago: a microsecond more than then is too late.
         then = now - valid.duration("filter.older_than", wanted.older_than) + 1
         before = then if before is None else min(before, then)
-    return CacheFilter(
+    return store.cache.CacheFilter(
         key=valid.key("filter.key", wanted.key, valid.MAX_CACHE_KEY),
         key_prefix=valid.key("filter.key_prefix", wanted.key_prefix, valid.MAX_CACHE_KEY),
         task=valid.key("filter.task", wanted.task, valid.MAX_NAME),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from clearway.v1 import explanation_pb2
+from clearway_service import store
 from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
@@ -12,12 +13,7 @@ from clearway_service.errors import RunNotFoundError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers
-from clearway_service.store import queries, schema
-from clearway_service.store.ancestors import select_ancestors
-from clearway_service.store.limits import LimitRow, select_limits
 from clearway_service.store.rows import task_run_from
-from clearway_service.store.slots import Holder, select_holders, select_place, select_runner
-from clearway_service.store.sqlite import json_values
 
 _SHOWN_HOLDERS = 3
 
@@ -30,7 +26,7 @@ class ExplanationHandlers(Handlers):
     ) -> explanation_pb2.ExplainTaskRunResponse:
         """Say what a task run waits for, and who holds that."""
         run_id = valid.required_id("id", request.id)
-        rows = await self._read(queries.select_run(RunKind.TASK, run_id))
+        rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
             raise RunNotFoundError(f"no task run has the id {run_id}", "id")
         spec, progress = task_run_from(rows[0])
@@ -38,11 +34,11 @@ class ExplanationHandlers(Handlers):
         if progress.state.scheduled_time is not None:
             answer.scheduled_time.CopyFrom(render.timestamp(progress.state.scheduled_time))
         awaited = ""
-        for row in await self._read(select_runner(spec.id)):
-            holder = Holder(*row)
+        for row in await self._read(store.slots.select_runner(spec.id)):
+            holder = store.slots.Holder(*row)
             answer.holder.CopyFrom(render.render_holder(holder))
             awaited = await self._name(holder.awaits)
-        place = await self._read(select_place(spec.id))
+        place = await self._read(store.slots.select_place(spec.id))
         blocking, since, before = place[0] if place else ("", None, 0)
         if since is not None:
             answer.waiting_since.CopyFrom(render.timestamp(since))
@@ -60,8 +56,8 @@ class ExplanationHandlers(Handlers):
         """Say which run computes the key that is waited for."""
         answer.cache_key = key_of(tag)
         answer.cache_position = before + 1
-        for row in (await self._read(select_holders([tag])))[:1]:
-            answer.leader.CopyFrom(render.render_holder(Holder(*row)))
+        for row in (await self._read(store.slots.select_holders([tag])))[:1]:
+            answer.leader.CopyFrom(render.render_holder(store.slots.Holder(*row)))
 
     async def _add_limits(
         self,
@@ -74,10 +70,10 @@ class ExplanationHandlers(Handlers):
         if not tags:
             return
         ended = StateType(answer.task_run.state.type) in TERMINAL
-        holders = [Holder(*row) for row in await self._read(select_holders(tags))]
-        rows = await self._read(select_limits().where(schema.concurrency_limit.c.tag.in_(tags)))
-        limits = [LimitRow(*row) for row in rows]
-        found = await self._read(select_ancestors(json_values([spec.id]))) if blocking else []
+        holders = [store.slots.Holder(*row) for row in await self._read(store.slots.select_holders(tags))]
+        rows = await self._read(store.limits.select_limits_of(tags))
+        limits = [store.limits.LimitRow(*row) for row in rows]
+        found = await self._read(store.ancestors.select_ancestors_of(spec.id)) if blocking else []
         ancestors = {run_id for _of, run_id, _name, _tag in found}
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
             mine = [holder for holder in holders if holder.tag == limit.tag]
@@ -97,14 +93,14 @@ class ExplanationHandlers(Handlers):
 
     async def _name(self, run_id: str) -> str:
         """Return a task run's name; empty for none."""
-        rows = await self._read(queries.select_run(RunKind.TASK, run_id)) if run_id else []
+        rows = await self._read(store.queries.select_run(RunKind.TASK, run_id)) if run_id else []
         return task_run_from(rows[0])[0].name if rows else ""
 
     async def _add_upstream(self, answer: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec) -> None:
         parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}
         if not parameters:
             return
-        for row in await self._read(queries.select_runs_by_id(RunKind.TASK, list(parameters))):
+        for row in await self._read(store.queries.select_runs_by_id(RunKind.TASK, list(parameters))):
             upstream, progress = task_run_from(row)
             if progress.state.type not in TERMINAL:
                 answer.upstream.add(

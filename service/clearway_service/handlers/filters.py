@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1 import flow_run_pb2, state_pb2, task_run_pb2
+from clearway_service import store
 from clearway_service.handlers import validation as valid
-from clearway_service.store.queries import RunFilter
 
 _MAX_NAMES = 100
 
 
-def parse_flow_run_filter(wanted: flow_run_pb2.FlowRunFilter) -> RunFilter:
+def parse_flow_run_filter(wanted: flow_run_pb2.FlowRunFilter) -> store.queries.RunFilter:
     """Return which flow runs are wanted."""
     return _parse(wanted, wanted.flow_names, "filter.flow_names")
 
 
-def parse_task_run_filter(wanted: task_run_pb2.TaskRunFilter) -> RunFilter:
+def parse_task_run_filter(wanted: task_run_pb2.TaskRunFilter) -> store.queries.RunFilter:
     """Return which task runs are wanted."""
     flow_run_id = valid.optional_id("filter.flow_run_id", wanted.flow_run_id)
     return _parse(wanted, wanted.task_keys, "filter.task_keys", flow_run_id)
@@ -29,10 +29,10 @@ def _parse(
     names: Sequence[str],
     names_field: str,
     flow_run_id: str = "",
-) -> RunFilter:
+) -> store.queries.RunFilter:
     valid.items(names_field, len(names), _MAX_NAMES)
     valid.items("filter.state_names", len(wanted.state_names), _MAX_NAMES)
-    return RunFilter(
+    return store.queries.RunFilter(
         names=tuple(names),
         name_contains=valid.text("filter.name_contains", wanted.name_contains, valid.MAX_NAME),
         tags=valid.tags("filter.tags", wanted.tags),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clearway.v1 import flow_run_pb2
+from clearway_service import store
 from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
@@ -11,7 +12,6 @@ from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
 from clearway_service.handlers.filters import parse_flow_run_filter
 from clearway_service.handlers.parsing import parse_flow_run_spec, parse_initial_state
-from clearway_service.store import queries
 from clearway_service.store.rows import flow_run_from
 from clearway_service.store.runs import create_flow_run
 
@@ -37,7 +37,7 @@ class FlowRunHandlers(Handlers):
     ) -> flow_run_pb2.GetFlowRunResponse:
         """Answer one flow run."""
         run_id = valid.required_id("id", request.id)
-        rows = await self._read(queries.select_run(RunKind.FLOW, run_id))
+        rows = await self._read(store.queries.select_run(RunKind.FLOW, run_id))
         if not rows:
             raise _not_found(run_id, "id")
         return flow_run_pb2.GetFlowRunResponse(flow_run=render.render_flow_run(*flow_run_from(rows[0])))
@@ -49,7 +49,7 @@ class FlowRunHandlers(Handlers):
         size = valid.page_size(request.page_size)
         wanted = parse_flow_run_filter(request.filter)
         before = token_number(request.page_token)
-        rows = await self._read(queries.select_run_page(RunKind.FLOW, wanted, before, size + 1))
+        rows = await self._read(store.queries.select_run_page(RunKind.FLOW, wanted, before, size + 1))
         runs = fitting(render.render_flow_run(*flow_run_from(row[1:])) for row in rows[:size])
         token = number_token(rows[len(runs) - 1][0]) if len(rows) > len(runs) else ""
         return flow_run_pb2.ListFlowRunsResponse(flow_runs=runs, next_page_token=token)
@@ -59,11 +59,11 @@ class FlowRunHandlers(Handlers):
     ) -> flow_run_pb2.ListFlowRunStatesResponse:
         """Answer a flow run's history."""
         run_id = valid.required_id("flow_run_id", request.flow_run_id)
-        runs = await self._read(queries.select_run(RunKind.FLOW, run_id))
+        runs = await self._read(store.queries.select_run(RunKind.FLOW, run_id))
         if not runs:
             raise _not_found(run_id, "flow_run_id")
         spec: FlowRunSpec = flow_run_from(runs[0])[0]
-        rows = await self._read(queries.select_history(RunKind.FLOW, run_id))
+        rows = await self._read(store.queries.select_history(RunKind.FLOW, run_id))
         states = [render.render_state(State(*row), spec) for row in rows]
         return flow_run_pb2.ListFlowRunStatesResponse(states=states)
 

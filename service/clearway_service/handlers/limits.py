@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-
-from sqlalchemy import ColumnElement
+from typing import TYPE_CHECKING
 
 from clearway.v1 import concurrency_limit_pb2
+from clearway_service import store
 from clearway_service.errors import LimitNotFoundError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers, text_token, token_text
-from clearway_service.store import schema
-from clearway_service.store.limits import (
-    LimitRow,
-    delete_limit,
-    no_limit,
-    reset_limit,
-    select_limits,
-    set_limit,
-)
-from clearway_service.store.slots import Holder, Waiting, select_holders, select_waiting
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
 
 MAX_LIMIT = 1_000_000
 
@@ -36,7 +29,7 @@ class LimitHandlers(Handlers):
         if not request.HasField("limit"):
             raise valid.missing("limit", f"from 0 to {MAX_LIMIT}")
         slots = valid.number("limit", request.limit, 0, MAX_LIMIT)
-        limit, holders, previous = await self._run(set_limit(tag, slots))
+        limit, holders, previous = await self._run(store.limits.set_limit(tag, slots))
         return concurrency_limit_pb2.CreateConcurrencyLimitResponse(
             concurrency_limit=render.render_limit(limit, holders), previous_limit=previous
         )
@@ -46,9 +39,9 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.GetConcurrencyLimitByTagResponse:
         """Answer the limit of a tag."""
         tag = valid.tag("tag", request.tag)
-        limit = await self._find(schema.concurrency_limit.c.tag == tag)
+        limit = await self._find(store.schema.concurrency_limit.c.tag == tag)
         if limit is None:
-            raise no_limit(tag)
+            raise store.limits.no_limit(tag)
         return concurrency_limit_pb2.GetConcurrencyLimitByTagResponse(concurrency_limit=limit)
 
     async def GetConcurrencyLimit(  # noqa: N802
@@ -56,19 +49,23 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.GetConcurrencyLimitResponse:
         """Answer a limit by its id."""
         id_ = valid.required_id("id", request.id)
-        limit = await self._find(schema.concurrency_limit.c.id == id_)
+        limit = await self._find(store.schema.concurrency_limit.c.id == id_)
         if limit is None:
             raise LimitNotFoundError(f"no concurrency limit has the id {id_}", "id")
         return concurrency_limit_pb2.GetConcurrencyLimitResponse(concurrency_limit=limit)
 
     async def _find(self, which: ColumnElement[bool]) -> concurrency_limit_pb2.ConcurrencyLimit | None:
         """Return a limit with its holders and the head of its queue."""
-        rows = await self._read(select_limits().where(which))
+        rows = await self._read(store.limits.select_limits().where(which))
         if not rows:
             return None
-        limit = LimitRow(*rows[0])
-        holders = [Holder(*row) for row in await self._read(select_holders([limit.tag]))]
-        waiters = [Waiting(*row) for row in await self._read(select_waiting(limit.tag))]
+        limit = store.limits.LimitRow(*rows[0])
+        holders = [
+            store.slots.Holder(*row) for row in await self._read(store.slots.select_holders([limit.tag]))
+        ]
+        waiters = [
+            store.slots.Waiting(*row) for row in await self._read(store.slots.select_waiting(limit.tag))
+        ]
         rendered = render.render_limit(limit, holders)
         rendered.holders.extend(render.render_holder(holder) for holder in holders)
         rendered.waiters.extend(
@@ -81,13 +78,18 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.ListConcurrencyLimitsResponse:
         """Answer a page of limits, sorted by tag."""
         size = valid.page_size(request.page_size)
-        tag = schema.concurrency_limit.c.tag
-        query = select_limits().where(tag > token_text(request.page_token)).order_by(tag).limit(size + 1)
+        tag = store.schema.concurrency_limit.c.tag
+        query = (
+            store.limits.select_limits()
+            .where(tag > token_text(request.page_token))
+            .order_by(tag)
+            .limit(size + 1)
+        )
         rows = await self._read(query)
-        limits = [LimitRow(*row) for row in rows[:size]]
+        limits = [store.limits.LimitRow(*row) for row in rows[:size]]
         holders = defaultdict(list)
-        for row in await self._read(select_holders([limit.tag for limit in limits])):
-            holders[row[0]].append(Holder(*row))
+        for row in await self._read(store.slots.select_holders([limit.tag for limit in limits])):
+            holders[row[0]].append(store.slots.Holder(*row))
         return concurrency_limit_pb2.ListConcurrencyLimitsResponse(
             concurrency_limits=[render.render_limit(limit, holders[limit.tag]) for limit in limits],
             next_page_token=text_token(limits[-1].tag) if len(rows) > size else "",
@@ -97,14 +99,14 @@ class LimitHandlers(Handlers):
         self, request: concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest
     ) -> concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse:
         """Remove the limit of a tag."""
-        await self._run(delete_limit(valid.tag("tag", request.tag)))
+        await self._run(store.limits.delete_limit(valid.tag("tag", request.tag)))
         return concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse()
 
     async def ResetConcurrencyLimitByTag(  # noqa: N802
         self, request: concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest
     ) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
         """Take back all slots of a tag by force."""
-        freed = await self._run(reset_limit(valid.tag("tag", request.tag)))
+        freed = await self._run(store.limits.reset_limit(valid.tag("tag", request.tag)))
         return concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse(
             freed=[render.render_holder(holder) for holder in freed]
         )

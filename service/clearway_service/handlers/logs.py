@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from clearway.v1 import log_pb2
+from clearway_service import store
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
-from clearway_service.store.logs import LogRow, select_logs, write_logs
+from clearway_service.store.logs import LogRow, write_logs
 
 MAX_LINES = 10_000
 MAX_LINE = 65_536
@@ -29,7 +30,7 @@ class LogHandlers(Handlers):
     ) -> log_pb2.ListLogsResponse:
         """Answer a page of log lines, the oldest first."""
         size = valid.page_size(request.page_size)
-        query = select_logs(
+        query = store.log_queries.select_logs(
             valid.optional_id("flow_run_id", request.flow_run_id),
             valid.optional_id("task_run_id", request.task_run_id),
             valid.number("min_level", request.min_level, 0, _MAX_LEVEL),

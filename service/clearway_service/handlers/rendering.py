@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -21,8 +21,10 @@ from clearway_service.errors import (
     RunNotFoundError,
     SessionExpiredError,
 )
-from clearway_service.store.limits import LimitRow
-from clearway_service.store.slots import Holder, Waiting
+
+if TYPE_CHECKING:
+    from clearway_service.store.limits import LimitRow
+    from clearway_service.store.slots import Holder, Waiting
 
 _MICROSECONDS = 1_000_000
 

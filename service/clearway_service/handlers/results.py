@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 
 from clearway.v1 import result_pb2
+from clearway_service import store
 from clearway_service.clock import Clock
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
@@ -16,7 +17,6 @@ from clearway_service.pipeline import Pipeline
 from clearway_service.result_files import SCHEME, ResultFiles
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
-from clearway_service.store.unused_results import UnusedResult, drop_unused, find_unused
 
 MAX_CHUNK = 4 * 1024 * 1024
 _DEFAULT_CHUNK = 1024 * 1024
@@ -72,7 +72,7 @@ class ResultHandlers(Handlers):
         # Half, as the clocks of states and of files differ.
         written_before = time.time() - _age(request) / 2 / 1_000_000
         unused = [result for result in await self._unused(request) if result.state_id in wanted]
-        dropped = await self._run(drop_unused(unused))
+        dropped = await self._run(store.unused_results.drop_unused(unused))
         own = {result.location for result in dropped if result.location.startswith(SCHEME)}
         for location in own:
             digest = location.removeprefix(SCHEME)
@@ -81,9 +81,9 @@ class ResultHandlers(Handlers):
 
     async def _unused(
         self, request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest
-    ) -> list[UnusedResult]:
+    ) -> list[store.unused_results.UnusedResult]:
         now = self._clock()
-        return await find_unused(self._database, now, now - _age(request))
+        return await store.unused_results.find_unused(self._database, now, now - _age(request))
 
     async def DownloadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DownloadResultRequest
@@ -105,7 +105,7 @@ def _age(request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedRes
     )
 
 
-def _render_unused(result: UnusedResult) -> result_pb2.UnusedResult:
+def _render_unused(result: store.unused_results.UnusedResult) -> result_pb2.UnusedResult:
     return result_pb2.UnusedResult(
         state_id=result.state_id,
         location=result.location,

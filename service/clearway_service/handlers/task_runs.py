@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clearway.v1 import task_run_pb2
+from clearway_service import store
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
@@ -11,7 +12,6 @@ from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
 from clearway_service.handlers.filters import parse_task_run_filter
 from clearway_service.handlers.parsing import parse_initial_state, parse_task_run_spec
-from clearway_service.store import queries
 from clearway_service.store.rows import task_run_from
 from clearway_service.store.runs import create_task_run
 
@@ -37,7 +37,7 @@ class TaskRunHandlers(Handlers):
     ) -> task_run_pb2.GetTaskRunResponse:
         """Answer one task run."""
         run_id = valid.required_id("id", request.id)
-        rows = await self._read(queries.select_run(RunKind.TASK, run_id))
+        rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
             raise _not_found(run_id, "id")
         return task_run_pb2.GetTaskRunResponse(task_run=render.render_task_run(*task_run_from(rows[0])))
@@ -49,7 +49,7 @@ class TaskRunHandlers(Handlers):
         size = valid.page_size(request.page_size)
         wanted = parse_task_run_filter(request.filter)
         before = token_number(request.page_token)
-        rows = await self._read(queries.select_run_page(RunKind.TASK, wanted, before, size + 1))
+        rows = await self._read(store.queries.select_run_page(RunKind.TASK, wanted, before, size + 1))
         runs = fitting(render.render_task_run(*task_run_from(row[1:])) for row in rows[:size])
         token = number_token(rows[len(runs) - 1][0]) if len(rows) > len(runs) else ""
         return task_run_pb2.ListTaskRunsResponse(task_runs=runs, next_page_token=token)
@@ -59,11 +59,11 @@ class TaskRunHandlers(Handlers):
     ) -> task_run_pb2.ListTaskRunStatesResponse:
         """Answer a task run's history."""
         run_id = valid.required_id("task_run_id", request.task_run_id)
-        runs = await self._read(queries.select_run(RunKind.TASK, run_id))
+        runs = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not runs:
             raise _not_found(run_id, "task_run_id")
         spec: TaskRunSpec = task_run_from(runs[0])[0]
-        rows = await self._read(queries.select_history(RunKind.TASK, run_id))
+        rows = await self._read(store.queries.select_history(RunKind.TASK, run_id))
         states = [render.render_state(State(*row), spec) for row in rows]
         return task_run_pb2.ListTaskRunStatesResponse(states=states)
 

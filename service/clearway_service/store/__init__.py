@@ -1,1 +1,48 @@
-"""The store: the only place with SQL. The database is the only authority; nothing in memory decides."""
+"""The store: a SQLite file, written by one thread's turns and read beside them.
+
+The only place with SQL. The database is the only authority; nothing in memory decides.
+
+What a flow needs are ``statements``, executed by the driver. What people and other programs ask for is built
+with SQLAlchemy, by modules that are loaded when they are first asked for as attributes: that takes longer
+than a short flow.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clearway_service.store import ancestors as ancestors
+    from clearway_service.store import building as building
+    from clearway_service.store import cache as cache
+    from clearway_service.store import limits as limits
+    from clearway_service.store import log_queries as log_queries
+    from clearway_service.store import queries as queries
+    from clearway_service.store import schema as schema
+    from clearway_service.store import slots as slots
+    from clearway_service.store import unused_results as unused_results
+
+_BUILT = (
+    "ancestors",
+    "building",
+    "cache",
+    "limits",
+    "log_queries",
+    "queries",
+    "schema",
+    "slots",
+    "unused_results",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _BUILT:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_all() -> None:
+    """Load what is built with SQLAlchemy now, in a process that will answer others."""
+    for name in _BUILT:
+        import_module(f"{__name__}.{name}")

@@ -6,15 +6,13 @@ awaited asks for a slot, and when the other one's client says that it waits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, func, literal_column, select
 
-from clearway_service.core.decisions import Ancestor
 from clearway_service.core.keys import MARK
 from clearway_service.store import schema
-from clearway_service.store.sqlite import json_values
+from clearway_service.store.building import json_values
 
 # How many runs may wait for one another between an ancestor and the run that it holds up.
 _LONGEST_CHAIN: ColumnElement[int] = literal_column("16")
@@ -28,14 +26,6 @@ _runs = _run.c.state_type == literal_column("3")
 _NEAR: ColumnElement[int] = literal_column("0")
 _STEP: ColumnElement[int] = literal_column("1")
 _awaits = _run.c.awaits != literal_column("''")
-
-
-class Entangled(NamedTuple):
-    """A run, and an ancestor that holds a slot of a full tag of it."""
-
-    run_id: str
-    run_name: str
-    ancestor: Ancestor
 
 
 def select_ancestors(run_ids: FromClause) -> Select[Any]:
@@ -59,15 +49,21 @@ def select_ancestors(run_ids: FromClause) -> Select[Any]:
     )
 
 
-def select_entangled(awaited: Sequence[str]) -> Select[Any]:
+def select_ancestors_of(run_id: str) -> Select[Any]:
+    """Return the query for who holds slots while its code waits for one run, as ``select_ancestors``."""
+    return select_ancestors(json_values([run_id]))
+
+
+def select_entangled(awaited: FromClause) -> Select[Any]:
     """Return the query for who waits for a slot of a full tag that an ancestor of it holds.
 
     Args:
-        awaited: Runs that are waited for; asked about are these and all for which their code waits.
+        awaited: Ids of runs that are waited for, a table with the column ``value``; asked about are these and
+            all for which their code waits.
 
     Each row is the waiting run's id and name, then the columns of ``Ancestor``.
     """
-    descent = _descent(json_values(awaited))
+    descent = _descent(awaited)
     waits = (
         select(_waiter.c.task_run_id.label("value"))
         .select_from(descent.join(_waiter, _waiter.c.task_run_id == descent.c.id))
@@ -89,13 +85,14 @@ def select_entangled(awaited: Sequence[str]) -> Select[Any]:
     )
 
 
-def select_followers(awaited: Sequence[str]) -> Select[Any]:
+def select_followers(awaited: FromClause) -> Select[Any]:
     """Return the query for the runs that wait for another one to compute their cache key.
 
     Args:
-        awaited: Runs that are waited for; asked about are these and all for which their code waits.
+        awaited: Ids of runs that are waited for, a table with the column ``value``; asked about are these and
+            all for which their code waits.
     """
-    descent = _descent(json_values(awaited))
+    descent = _descent(awaited)
     return (
         select(_waiter.c.task_run_id)
         .select_from(descent.join(_waiter, _waiter.c.task_run_id == descent.c.id))

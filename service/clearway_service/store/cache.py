@@ -11,7 +11,7 @@ from sqlalchemy.sql.expression import FromClause
 
 from clearway_service.core.keys import MARK
 from clearway_service.store import schema
-from clearway_service.store.statements import run_columns
+from clearway_service.store.building import run_columns
 from clearway_service.store.transaction import Transaction
 
 _entry = schema.cache_entry
@@ -148,16 +148,6 @@ def invalidate(wanted: CacheFilter, limit: int) -> Callable[[Transaction], int]:
     def command(transaction: Transaction) -> int:
         found = select(_entry.c.key).select_from(_joined()).where(*_conditions(wanted, transaction.now))
         return _delete(transaction, found.limit(limit))
-
-    return command
-
-
-def sweep(limit: int) -> Callable[[Transaction], int]:
-    """Return the command that removes at most ``limit`` expired entries, and answers how many it did."""
-
-    def command(transaction: Transaction) -> int:
-        expired = select(_entry.c.key).where(_has_expired(transaction.now)).order_by(_entry.c.expires)
-        return _delete(transaction, expired.limit(limit))
 
     return command
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,34 +10,27 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Executable, MetaData, String, Table, inspect, select
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
-
 from clearway_service.errors import StoreUnavailableError
-from clearway_service.store import migrations, schema
+from clearway_service.store import migrations, statements
 from clearway_service.store.checkpoints import Checkpointer
-from clearway_service.store.sqlite import begin, writer_engine
+from clearway_service.store.sqlite import Driver, begin, connect
+
+if TYPE_CHECKING:
+    from sqlalchemy import Executable
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 logger = logging.getLogger(__name__)
 
 # The first one that updates rows from others, of August 2020.
 _OLDEST_SQLITE = (3, 33, 0)
 
-# Where Alembic keeps the revision, as it makes it.
-_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
-_version.primary_key.name = "alembic_version_pkc"
-
-if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncEngine
-
 
 class Database:
     """One SQLite file.
 
     Attributes:
-        writer: The one connection that writes.
-        driver: The same, as the driver has it, for statements that are compiled already.
+        driver: The one connection that writes, as the driver has it.
 
     Args:
         path: The file; it and its folder are made where they do not exist.
@@ -59,30 +51,26 @@ class Database:
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = writer_engine(path, synchronous)
-            self.writer: Connection = self._engine.connect()
-            self.driver: Any = self.writer.connection.driver_connection
-            migrate(self.writer)
+            self.driver: Driver = connect(path, synchronous)
+            self._migrate()
             self._checkpointer = Checkpointer(path)
-        except (OSError, SQLAlchemyError) as error:
-            reason = getattr(error, "orig", None) or error
-            raise StoreUnavailableError(f"cannot open the database {path}: {reason}") from error
+        except (OSError, sqlite3.Error) as error:
+            raise StoreUnavailableError(f"cannot open the database {path}: {error}") from error
+
+    @cached_property
+    def writer(self) -> Connection:
+        """The same for plain Core, whose statements are part of the driver's transactions."""
+        from clearway_service.store.core_connection import connection_of  # noqa: PLC0415 - 0.2 s
+
+        return connection_of(self.driver)
 
     @contextmanager
-    def turn(self, *, core: bool) -> Iterator[None]:
+    def turn(self) -> Iterator[None]:
         """Hold a transaction that may write, committed in the end. Used by the writer's thread.
-
-        Args:
-            core: Whether statements of SQLAlchemy are executed in it. Without, the driver does it alone, in a
-                tenth of a millisecond less.
 
         Raises:
             StoreUnavailableError: The file stayed locked by others.
         """
-        if core:
-            with self.writer.begin():
-                yield
-            return
         begin(self.driver)
         try:
             yield
@@ -91,6 +79,29 @@ class Database:
             if self.driver.in_transaction:
                 self.driver.execute("ROLLBACK")
             raise
+
+    def _migrate(self) -> None:
+        """Bring the database to the schema of this version. Quick where it is there already, or nothing is.
+
+        Raises:
+            StoreUnavailableError: The database was written by a later version.
+        """
+        with self.turn():
+            rows = self.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            tables = {name for (name,) in rows}
+            if not tables:
+                # What Alembic makes of nothing is the same, but it takes longer to import than all else here.
+                for statement in statements.SCHEMA:
+                    self.driver.execute(statement)
+                self.driver.execute(statements.INSERT_VERSION, (migrations.HEAD,))
+            elif "alembic_version" not in tables or self._revision() != migrations.HEAD:
+                from clearway_service.store.core_connection import upgrade  # noqa: PLC0415 - see above
+
+                upgrade(self.writer)
+
+    def _revision(self) -> str | None:
+        row = self.driver.execute(statements.VERSION).fetchone()
+        return row[0] if row else None
 
     def data_version(self) -> int:
         """Return a number that changes when another connection commits to the file.
@@ -113,6 +124,8 @@ class Database:
         Raises:
             StoreUnavailableError: The database did not answer it.
         """
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - whoever made the query has loaded it
+
         try:
             async with self._reader.connect() as connection:
                 return [tuple(row) for row in await connection.execute(query)]
@@ -138,52 +151,7 @@ class Database:
     def close(self) -> None:
         """Close the connection that writes."""
         self._checkpointer.close()
-        self.writer.close()
-        self._engine.dispose()
-
-
-def migrate(connection: Connection) -> None:
-    """Bring the database to the schema of this version. Quick where it is there already, or nothing is.
-
-    Raises:
-        StoreUnavailableError: The database was written by a later version.
-    """
-    with connection.begin():
-        revision = _revision(connection)
-        if revision == migrations.HEAD:
-            return
-        if revision is None and not inspect(connection).get_table_names():
-            # What Alembic makes of nothing is the same, but it takes longer to import than all else here.
-            schema.metadata.create_all(connection, checkfirst=False)
-            _version.create(connection)
-            connection.execute(_version.insert().values(version_num=migrations.HEAD))
-        else:
-            upgrade(connection)
-
-
-def upgrade(connection: Connection) -> None:
-    """Run the migrations that the database has not seen yet, in the caller's transaction.
-
-    Raises:
-        StoreUnavailableError: The database was written by a later version.
-    """
-    from alembic import command  # noqa: PLC0415 - only where there is something to do
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.util import CommandError  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", os.fspath(Path(migrations.__file__).parent))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, migrations.HEAD)
-    except CommandError as error:
-        raise StoreUnavailableError(
-            f"the database has revision {_revision(connection)}, which this version does not know"
-        ) from error
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(_version.name):
-        return None
-    revision: str | None = connection.scalar(select(_version.c.version_num))
-    return revision
+        if "writer" in self.__dict__:
+            self.writer.close()
+            self.writer.engine.dispose()
+        self.driver.close()

@@ -50,6 +50,11 @@ def select_limits() -> Select[Any]:
     return select(_limit.c.id, _limit.c.tag, _limit.c.slots, _limit.c.created, _limit.c.updated, waiting)
 
 
+def select_limits_of(tags: list[str]) -> Select[Any]:
+    """Return the query for the limits of ``tags``, in the order of ``LimitRow``."""
+    return select_limits().where(_limit.c.tag.in_(tags))
+
+
 class SetLimit(NamedTuple):
     """What became of a limit that was set: as it is, who holds its slots, and what it was before."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from sqlalchemy import Select, insert, select
+from typing import NamedTuple
 
 from clearway_service.errors import RunNotFoundError
-from clearway_service.store import schema
+from clearway_service.store import statements
+from clearway_service.store.bulk import execute_rows
+from clearway_service.store.loading_parts import array
 from clearway_service.store.transaction import Transaction
 
 
@@ -28,37 +28,13 @@ def write_logs(rows: list[LogRow]) -> Callable[[Transaction], int]:
 
     def command(transaction: Transaction) -> int:
         ids = {row.flow_run_id for row in rows}
-        flow = schema.flow_run.c.id
-        if unknown := ids - set(transaction.connection.scalars(select(flow).where(flow.in_(ids)))):
+        found = {id_ for (id_,) in transaction.driver.execute(statements.FLOW_RUN_IDS, (array(ids),))}
+        if unknown := ids - found:
             raise RunNotFoundError(f"no flow run has the id {min(unknown)}", "logs.flow_run_id")
         values = [
-            row._asdict() | {"timestamp": transaction.now if row.timestamp is None else row.timestamp}
-            for row in rows
+            row if row.timestamp is not None else row._replace(timestamp=transaction.now) for row in rows
         ]
-        if values:
-            transaction.connection.execute(insert(schema.log), values)
+        execute_rows(transaction.driver, statements.INSERT_LOG, values)
         return len(values)
 
     return command
-
-
-def select_logs(flow_run_id: str, task_run_id: str, min_level: int, after: int, limit: int) -> Select[Any]:
-    """Return the query for log lines with an id above ``after``, the oldest first."""
-    log = schema.log
-    query = select(
-        log.c.id,
-        log.c.flow_run_id,
-        log.c.task_run_id,
-        log.c.logger,
-        log.c.level,
-        log.c.message,
-        log.c.timestamp,
-    )
-    query = query.where(log.c.id > after).order_by(log.c.id).limit(limit)
-    if flow_run_id:
-        query = query.where(log.c.flow_run_id == flow_run_id)
-    if task_run_id:
-        query = query.where(log.c.task_run_id == task_run_id, log.c.task_run_id != "")
-    if min_level:
-        query = query.where(log.c.level >= min_level)
-    return query

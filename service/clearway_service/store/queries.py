@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Select, Table, literal_column, select, tex
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import StateType
 from clearway_service.store import schema
-from clearway_service.store.sqlite import one_of
-from clearway_service.store.statements import RUN_STATE, run_columns, select_runs
+from clearway_service.store.building import one_of, run_columns, select_runs
+from clearway_service.store.columns import RUN_STATE
 
 
 @dataclass(frozen=True, slots=True)

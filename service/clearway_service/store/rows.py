@@ -12,7 +12,7 @@ from clearway.v1 import state_pb2
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, State, StateType
-from clearway_service.store.statements import FLOW_RUN, TASK_RUN
+from clearway_service.store.columns import FLOW_RUN, TASK_RUN
 
 Row = Sequence[Any]
 
@@ -84,7 +84,7 @@ def _progress_from(row: Row, created: int) -> Progress:
 
 
 def progress_to(progress: Progress) -> Row:
-    """Return a run's progress in the order of ``statements.PROGRESS``."""
+    """Return a run's progress in the order of ``columns.PROGRESS``."""
     state = progress.state
     return (
         state.id,
@@ -101,12 +101,12 @@ def progress_to(progress: Progress) -> Row:
 
 
 def flow_run_to(spec: FlowRunSpec, progress: Progress) -> Row:
-    """Return a new flow run's row, in the order of ``statements.FLOW_RUN`` and ``PROGRESS``."""
+    """Return a new flow run's row, in the order of ``columns.FLOW_RUN`` and ``PROGRESS``."""
     return (*spec[:5], tags_to(spec.tags), *spec[6:], progress.created, *progress_to(progress))
 
 
 def task_run_to(spec: TaskRunSpec, progress: Progress) -> Row:
-    """Return a new task run's row, in the order of ``statements.TASK_RUN`` and ``PROGRESS``."""
+    """Return a new task run's row, in the order of ``columns.TASK_RUN`` and ``PROGRESS``."""
     delays = json.dumps(spec.retry_delays) if spec.retry_delays else _NONE
     return (
         *spec[:6],
@@ -131,12 +131,12 @@ def data_size(data: bytes | None) -> int:
 
 
 def state_to(kind: RunKind, run_id: str, ordinal: int, state: State, answer: int, answer_message: str) -> Row:
-    """Return a state's row, in the order of ``statements.STATE``."""
+    """Return a state's row, in the order of ``columns.STATE``."""
     return (state.id, kind.value, run_id, ordinal, *state[1:], answer, answer_message)
 
 
 def waiter_from(row: Row) -> Waiter:
-    """Return the waiter of a row: its place, then ``statements.WAITER``."""
+    """Return the waiter of a row: its place, then ``columns.WAITER``."""
     (
         place,
         id_,
@@ -168,7 +168,7 @@ def waiter_from(row: Row) -> Waiter:
 
 
 def waiter_to(waiter: Waiter, now: int) -> Row:
-    """Return a new waiter's row, in the order of ``statements.WAITER``."""
+    """Return a new waiter's row, in the order of ``columns.WAITER``."""
     proposal = waiter.proposal
     state = proposal.state
     return (

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-
-from sqlalchemy import Table, select, update
 
 from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, begin
 from clearway_service.core.snapshot import RunEntry
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
-from clearway_service.store import schema, statements
-from clearway_service.store.ancestors import Entangled, select_entangled, select_followers
+from clearway_service.store import statements
+from clearway_service.store.bulk import execute_rows
+from clearway_service.store.loading_parts import array
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
-from clearway_service.store.transaction import Transaction
+from clearway_service.store.transaction import Entangled, Transaction
 from clearway_service.store.writing import insert_runs
-
-_task = schema.task_run
 
 CreatedFlowRun = tuple[FlowRunSpec, Progress, bool]
 CreatedTaskRun = tuple[TaskRunSpec, Progress, bool]
@@ -27,12 +25,11 @@ def create_flow_run(spec: FlowRunSpec, initial: ProposedState) -> Callable[[Tran
     """Return the command that creates a flow run, or finds the one with the same id."""
 
     def command(transaction: Transaction) -> CreatedFlowRun:
-        table = schema.flow_run
-        query = statements.select_runs(table).where(table.c.id == spec.id)
-        row = transaction.connection.execute(query).first()
+        ids = (array([spec.id]),)
+        row = transaction.driver.execute(statements.FLOW_RUNS_BY_ID, ids).fetchone()
         if row is not None:
-            return *flow_run_from(tuple(row)), False
-        if _is_taken(transaction, _task, spec.id):
+            return *flow_run_from(row), False
+        if _is_found(transaction, statements.TASK_RUN_IDS, spec.id):
             raise RunConflictError(
                 f"id {spec.id} is a task run's; make a new UUID for each run", "flow_run.id"
             )
@@ -47,31 +44,26 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
     """Return the command that creates a task run, or finds the one with the same keys."""
 
     def command(transaction: Transaction) -> CreatedTaskRun:
-        table = schema.task_run
-        same = (
-            (table.c.flow_run_id == spec.flow_run_id)
-            & (table.c.task_key == spec.task_key)
-            & (table.c.dynamic_key == spec.dynamic_key)
-        )
-        row = transaction.connection.execute(statements.select_runs(table).where(same)).first()
+        keys = (json.dumps([(spec.flow_run_id, spec.task_key, spec.dynamic_key)]),)
+        row = transaction.driver.execute(statements.TASK_RUNS_BY_KEY, keys).fetchone()
         if row is not None:
-            return *task_run_from(tuple(row)), False
-        flow = schema.flow_run
-        if _is_taken(transaction, table, spec.id) or _is_taken(transaction, flow, spec.id):
+            return *task_run_from(row), False
+        if any(
+            _is_found(transaction, ids, spec.id) for ids in (statements.TASK_RUN_IDS, statements.FLOW_RUN_IDS)
+        ):
             raise RunConflictError(
                 f"id {spec.id} is another run's; make a new UUID for each run", "task_run.id"
             )
-        if not _is_taken(transaction, flow, spec.flow_run_id):
+        if not _is_found(transaction, statements.FLOW_RUN_IDS, spec.flow_run_id):
             raise RunNotFoundError(f"no flow run has the id {spec.flow_run_id}", "task_run.flow_run_id")
         return spec, _insert(transaction, RunKind.TASK, spec, initial), True
 
     return command
 
 
-def _is_taken(transaction: Transaction, table: Table, run_id: str) -> bool:
-    """Return whether a run of a table has an id."""
-    query = select(table.c.id).where(table.c.id == run_id)
-    return transaction.connection.scalar(query) is not None
+def _is_found(transaction: Transaction, sql: str, run_id: str) -> bool:
+    """Return whether a statement for the runs with some ids finds one."""
+    return transaction.driver.execute(sql, (array([run_id]),)).fetchone() is not None
 
 
 def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
@@ -81,29 +73,31 @@ def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
     """
 
     def command(transaction: Transaction) -> None:
-        connection = transaction.connection
-        for task_run_id, awaited in awaits:
-            connection.execute(update(_task).where(_task.c.id == task_run_id).values(awaits=awaited))
+        driver = transaction.driver
+        # The last word of each run: a statement of many rows takes any.
+        rows = [(awaited, id_) for id_, awaited in dict(awaits).items()]
+        execute_rows(driver, statements.SET_AWAITS, rows)
         if begun := [awaited for _task_run_id, awaited in awaits if awaited]:
-            for run_id, name, *ancestor in connection.execute(select_entangled(begun)):
+            for run_id, name, *ancestor in driver.execute(statements.ENTANGLED, (array(begun),)):
                 transaction.entangled.append(Entangled(run_id, name, Ancestor(*ancestor)))
             # Whoever computes their key may wait for them by now.
-            transaction.woken_runs.update(connection.scalars(select_followers(begun)))
+            followers = driver.execute(statements.FOLLOWERS, (array(begun),))
+            transaction.woken_runs.update(run_id for (run_id,) in followers)
 
     return command
 
 
 def _adopt_child(transaction: Transaction, spec: FlowRunSpec) -> None:
-    parent, field = _task.c.id == spec.parent_task_run_id, "flow_run.parent_task_run_id"
-    tracks = transaction.connection.scalar(select(_task.c.tracks_subflow).where(parent))
-    if tracks is None:
+    parent, field = spec.parent_task_run_id, "flow_run.parent_task_run_id"
+    row = transaction.driver.execute(statements.TRACKS_SUBFLOW, (parent,)).fetchone()
+    if row is None:
         raise RunNotFoundError(f"no task run has the id {spec.parent_task_run_id}", field)
-    if not tracks:
+    if not row[0]:
         # It would follow the subflow into Running without a slot of its own.
         raise InvalidArgumentError(
             f"{field} is {spec.parent_task_run_id}; it must be a task run with tracks_subflow", field
         )
-    transaction.connection.execute(update(_task).where(parent).values(child_flow_run_id=spec.id))
+    transaction.driver.execute(statements.SET_CHILD, (spec.id, parent))
 
 
 def _insert(

@@ -306,3 +306,7 @@ log = Table(
         sqlite_where=text("task_run_id != ''"),
     ),
 )
+
+# Where Alembic keeps the revision, as it makes it.
+version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+version.primary_key.name = "alembic_version_pkc"

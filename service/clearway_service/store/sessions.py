@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-
-from sqlalchemy import ColumnElement, delete, func, insert, select, text, update
+from typing import NamedTuple
 
 from clearway_service.core.runs import RunKind
 from clearway_service.errors import SessionExpiredError
-from clearway_service.store import schema
+from clearway_service.store import statements
+from clearway_service.store.bulk import execute_rows
+from clearway_service.store.loading_parts import array
 from clearway_service.store.transaction import Transaction
-
-_session = schema.session
-_waiter = schema.waiter
 
 
 class Client(NamedTuple):
@@ -23,6 +20,16 @@ class Client(NamedTuple):
     name: str
     language: str
     version: str
+
+
+class _Open(NamedTuple):
+    """A session that has not ended, as ``statements.OPEN_SESSIONS`` has it."""
+
+    id: str
+    client_name: str
+    expires: int
+    lost: int | None
+    process: str
 
 
 def open_session(
@@ -38,17 +45,9 @@ def open_session(
     """
 
     def command(transaction: Transaction) -> None:
-        row = {
-            "id": session_id,
-            "client_name": client.name,
-            "language": client.language,
-            "version": client.version,
-            "opened": transaction.now,
-            "expires": transaction.now + lease,
-            "process": process,
-            "ended": False,
-        }
-        transaction.connection.execute(insert(_session).values(row))
+        opened, expires = transaction.now, transaction.now + lease
+        row = (session_id, *client, opened, expires, process, False)
+        transaction.driver.execute(statements.INSERT_SESSION, row)
 
     return command
 
@@ -68,10 +67,8 @@ def shorten_session(session_id: str, grace: int) -> Callable[[Transaction], None
 
     def command(transaction: Transaction) -> None:
         expires = transaction.now + grace
-        mine = (_session.c.id == session_id) & (_session.c.expires > expires)
-        transaction.connection.execute(
-            update(_session).where(mine).values(expires=expires, lost=transaction.now)
-        )
+        row = (expires, transaction.now, session_id, expires)
+        transaction.driver.execute(statements.SHORTEN_SESSION, row)
 
     return command
 
@@ -80,12 +77,9 @@ def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[st
     """Return the command that sets when sessions run out, and answers which of them are open."""
 
     def command(transaction: Transaction) -> set[str]:
-        connection, ids = transaction.connection, list(expires)
-        is_open = _session.c.id.in_(ids) & _session.c.ended.is_(False)
-        found = set(connection.scalars(select(_session.c.id).where(is_open)))
-        for session_id in found:
-            mine = _session.c.id == session_id
-            connection.execute(update(_session).where(mine).values(expires=expires[session_id], lost=None))
+        driver = transaction.driver
+        found = {id_ for id_, *_ in driver.execute(statements.SESSIONS_BY_ID, (array(expires),))}
+        execute_rows(driver, statements.RENEW_SESSION, [(expires[id_], None, id_) for id_ in found])
         return found
 
     return command
@@ -95,9 +89,8 @@ def reopen_session(session_id: str, lease: int) -> Callable[[Transaction], None]
     """Return the command that opens a session that has ended again, with nothing of what it had."""
 
     def command(transaction: Transaction) -> None:
-        mine = _session.c.id == session_id
-        statement = update(_session).where(mine).values(ended=False, expires=transaction.now + lease)
-        transaction.connection.execute(statement)
+        row = (transaction.now + lease, False, session_id)
+        transaction.driver.execute(statements.REOPEN_SESSION, row)
 
     return command
 
@@ -107,8 +100,7 @@ def extend_all_sessions(lease: int) -> Callable[[Transaction], None]:
 
     def command(transaction: Transaction) -> None:
         least = transaction.now + lease
-        statement = update(_session).where(_session.c.ended.is_(False), _session.c.expires < least)
-        transaction.connection.execute(statement.values(expires=least))
+        transaction.driver.execute(statements.EXTEND_SESSIONS, (least, least))
 
     return command
 
@@ -136,39 +128,45 @@ def expire_sessions(
     """
 
     def command(transaction: Transaction) -> int | None:
-        connection = transaction.connection
+        driver = transaction.driver
         messages = {}
         past = transaction.now if by is None else by
-        for row in connection.execute(select(_session).where(_session.c.ended.is_(False))):
-            if row.expires <= past:
-                messages[row.id] = _expired(row, lease)
-            elif row.process and is_dead(row.process):
+        for session in map(_Open._make, driver.execute(statements.OPEN_SESSIONS)):
+            if session.expires <= past:
+                messages[session.id] = _expired(session, lease)
+            elif session.process and is_dead(session.process):
                 found = _time(transaction.now)
-                messages[row.id] = f"lost its client {row.client_name}: its process was found dead at {found}"
+                messages[session.id] = (
+                    f"lost its client {session.client_name}: its process was found dead at {found}"
+                )
         if messages:
             _end(transaction, messages)
             # A process that died may have been about to answer those who waited for its slots.
-            waiting = select(_waiter.c.blocking_tag).where(_waiter.c.until.is_(None)).distinct()
-            transaction.woken_tags.update(connection.scalars(waiting))
-        remove_waiters(transaction, _waiter.c.until <= past)
-        is_open = _session.c.ended.is_(False)
-        earliest: int | None = connection.scalar(select(func.min(_session.c.expires)).where(is_open))
+            transaction.woken_tags.update(tag for (tag,) in driver.execute(statements.WAITED_TAGS))
+        remove_waiters(transaction, _ids(driver.execute(statements.LAPSED_WAITERS, (past,))))
+        earliest: int | None = driver.execute(statements.NEXT_EXPIRY).fetchone()[0]
         return earliest
 
     return command
 
 
-def remove_waiters(transaction: Transaction, which: ColumnElement[bool]) -> None:
-    """Take waiters out of the queues; the slots that were kept for them are for others then."""
-    connection, elders = transaction.connection, schema.waiter_tag
-    kept = elders.c.proposal_id.in_(select(_waiter.c.proposal_id).where(which))
-    transaction.woken_tags.update(connection.scalars(select(elders.c.tag).where(kept).distinct()))
-    transaction.left_queue.update(connection.scalars(select(_waiter.c.proposal_id).where(which)))
-    connection.execute(delete(elders).where(kept))
-    connection.execute(delete(_waiter).where(which))
+def remove_waiters(transaction: Transaction, proposal_ids: Iterable[str]) -> None:
+    """Take proposals out of the queues, where they wait; slots that were kept for them are free then."""
+    driver, asked = transaction.driver, list(proposal_ids)
+    found = _ids(driver.execute(statements.WAITER_IDS, (array(asked),))) if asked else []
+    if not found:
+        return
+    transaction.woken_tags.update(tag for (tag,) in driver.execute(statements.ELDER_TAGS, (array(found),)))
+    transaction.left_queue.update(found)
+    execute_rows(driver, statements.DELETE_WAITER_TAGS, [(id_,) for id_ in found])
+    execute_rows(driver, statements.DELETE_WAITER, [(id_,) for id_ in found])
 
 
-def _expired(row: Any, lease: int) -> str:
+def _ids(rows: Iterable[tuple[str]]) -> list[str]:
+    return [id_ for (id_,) in rows]
+
+
+def _expired(row: _Open, lease: int) -> str:
     if row.lost is not None:
         seconds = (row.expires - row.lost) / 1e6
         return (
@@ -184,20 +182,13 @@ def _time(microseconds: int) -> str:
 
 
 def _end(transaction: Transaction, messages: dict[str, str]) -> None:
-    connection, ids = transaction.connection, list(messages)
-    connection.execute(update(_session).where(_session.c.id.in_(ids)).values(ended=True))
-    # An engine has a session too: with it go those who asked it without a session of their own.
-    remove_waiters(
-        transaction,
-        _waiter.c.session_id.in_(ids)
-        | (_waiter.c.owner.in_(ids) & (_waiter.c.session_id == "") & _waiter.c.until.is_(None)),
-    )
-    connection.execute(delete(schema.delivery).where(schema.delivery.c.owner.in_(ids)))
-    for kind, table in ((RunKind.FLOW, schema.flow_run), (RunKind.TASK, schema.task_run)):
-        # The type as a literal, so that the index of Running runs serves.
-        running = table.c.session_id.in_(ids) & (table.c.state_type == text("3"))
-        query = (
-            select(table.c.id, table.c.session_id).where(running).order_by(table.c.session_id, table.c.seq)
-        )
-        for run_id, session_id in connection.execute(query):
+    driver, ids = transaction.driver, array(messages)
+    execute_rows(driver, statements.END_SESSION, [(True, id_) for id_ in messages])
+    remove_waiters(transaction, _ids(driver.execute(statements.WAITERS_OF_SESSIONS, (ids, ids))))
+    driver.executemany(statements.DELETE_DELIVERIES, [(id_,) for id_ in messages])
+    for kind, running in (
+        (RunKind.FLOW, statements.RUNNING_FLOW_RUNS),
+        (RunKind.TASK, statements.RUNNING_TASK_RUNS),
+    ):
+        for run_id, session_id in driver.execute(running, (ids,)):
             transaction.ended_runs[kind, run_id] = messages[session_id]

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy.engine import Connection
-
+from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import RunKind
-from clearway_service.store.ancestors import Entangled
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from clearway_service.store.database import Database
+    from clearway_service.store.sqlite import Driver
+
+
+class Entangled(NamedTuple):
+    """A run, and an ancestor that holds a slot of a full tag of it."""
+
+    run_id: str
+    run_name: str
+    ancestor: Ancestor
 
 
 @dataclass(slots=True)
@@ -17,7 +29,7 @@ class Transaction:
     """One turn's transaction, and what its commands ask of the batch that follows them.
 
     Attributes:
-        connection: For plain Core.
+        database: The database, in one of its turns.
         now: The service's clock, in microseconds since 1970.
         new_id: Makes time-ordered UUIDs.
         woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
@@ -27,7 +39,7 @@ class Transaction:
         left_queue: Proposals that were taken out of the queue without an answer.
     """
 
-    connection: Connection
+    database: Database
     now: int
     new_id: Callable[[], str]
     woken_tags: set[str] = field(default_factory=set)
@@ -37,6 +49,11 @@ class Transaction:
     left_queue: set[str] = field(default_factory=set)
 
     @property
-    def driver(self) -> Any:
-        """The driver's own connection, for statements that are compiled already."""
-        return self.connection.connection.driver_connection
+    def driver(self) -> Driver:
+        """The driver's connection, for ``statements``."""
+        return self.database.driver
+
+    @property
+    def connection(self) -> Connection:
+        """The same connection for plain Core, which is loaded where it is used."""
+        return self.database.writer

@@ -14,8 +14,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from clearway.v1 import state_pb2
 from clearway_service.store import schema
+from clearway_service.store.building import one_of
 from clearway_service.store.database import Database
-from clearway_service.store.sqlite import one_of
 from clearway_service.store.transaction import Transaction
 
 _ROWS = 5_000

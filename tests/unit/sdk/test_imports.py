@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,22 @@ def test_defining_flows_and_tasks_loads_no_service_no_wire_and_no_loop() -> None
     )
     heavy = {"asyncio", "grpc", "sqlalchemy", "alembic", "cloudpickle", "rich", "typer", "clearway_service"}
     assert not loaded & heavy
+
+
+def test_a_flow_that_runs_in_its_own_process_loads_neither_sqlalchemy_nor_grpc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLEARWAY_HOME", str(tmp_path))
+    program = (
+        "from clearway import flow, task\n"
+        "@task\ndef double(number): return 2 * number\n"
+        "@flow\ndef doubled(number: int): return double.submit(number).result() + double(number)\n"
+        "assert doubled(1) == 4"
+    )
+    for _home in ("new", "made before"):
+        loaded = loaded_after(program)
+        assert "clearway_service" in loaded
+        assert not loaded & {"sqlalchemy", "alembic", "aiosqlite", "grpc", "rich", "typer", "structlog"}
 
 
 def test_the_messages_alone_load_no_sdk() -> None:

@@ -26,7 +26,7 @@ def failing(service: Service) -> Iterator[list[int]]:
         failures[0] += 1
         return 1
 
-    driver: Any = service.engine._database.writer.connection.driver_connection
+    driver: Any = service.engine._database.driver
     driver.set_progress_handler(interrupt, 1)
     try:
         yield failures

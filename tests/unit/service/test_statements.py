@@ -27,7 +27,7 @@ class Counted:
     """An engine that tells which statements a batch of proposals took, rows of bulk statements aside."""
 
     def __init__(self, engine: Engine) -> None:
-        self._driver: Any = engine._database.writer.connection.driver_connection
+        self._driver: Any = engine._database.driver
         self._connection: Connection = engine.connect(
             proposal_pb2.Hello(client_name="counting"), self._decided
         )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.engine import Connection
 
 from clearway_service.store import checkpoints
 from clearway_service.store.checkpoints import Checkpointer, checkpoint
-from clearway_service.store.sqlite import writer_engine
+from clearway_service.store.sqlite import connect
 from support.waiting import wait_until
 
 ROWS = 100
@@ -25,23 +24,18 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def writer(path: Path) -> Iterator[Connection]:
-    engine = writer_engine(path)
-    with engine.connect() as connection:
-        with connection.begin():
-            connection.execute(text("CREATE TABLE numbers (number INTEGER)"))
+def writer(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connect(path)) as connection:
+        connection.execute("CREATE TABLE numbers (number INTEGER)")
         yield connection
-    engine.dispose()
 
 
-def commit(writer: Connection, rows: int) -> int:
+def commit(writer: sqlite3.Connection, rows: int) -> int:
     """Commit rows; return how many the connection has changed by now."""
-    with writer.begin():
-        for number in range(rows):
-            writer.execute(text("INSERT INTO numbers VALUES (:number)"), {"number": number})
-    driver = writer.connection.driver_connection
-    assert isinstance(driver, sqlite3.Connection)
-    return driver.total_changes
+    writer.execute("BEGIN")
+    writer.executemany("INSERT INTO numbers VALUES (?)", [(number,) for number in range(rows)])
+    writer.execute("COMMIT")
+    return writer.total_changes
 
 
 def rows_in_the_file_alone(path: Path, scratch: Path) -> int:
@@ -54,13 +48,17 @@ def rows_in_the_file_alone(path: Path, scratch: Path) -> int:
     return count
 
 
-def test_no_commit_of_the_writers_own_moves_the_log(writer: Connection, path: Path, tmp_path: Path) -> None:
+def test_no_commit_of_the_writers_own_moves_the_log(
+    writer: sqlite3.Connection, path: Path, tmp_path: Path
+) -> None:
     for _ in range(2):
         commit(writer, 20_000)  # more pages than SQLite would let the log have
     assert rows_in_the_file_alone(path, tmp_path / "alone.db") == 0
 
 
-def test_what_was_committed_gets_into_the_file(writer: Connection, path: Path, tmp_path: Path) -> None:
+def test_what_was_committed_gets_into_the_file(
+    writer: sqlite3.Connection, path: Path, tmp_path: Path
+) -> None:
     checkpointer = Checkpointer(path)
     checkpointer.committed(commit(writer, ROWS - 1))
     checkpointer.committed(commit(writer, 1))
@@ -69,7 +67,7 @@ def test_what_was_committed_gets_into_the_file(writer: Connection, path: Path, t
 
 
 def test_a_log_that_has_grown_long_is_begun_anew(
-    writer: Connection, path: Path, monkeypatch: pytest.MonkeyPatch
+    writer: sqlite3.Connection, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "_LONGEST_LOG_PAGES", 50)
     log = Path(f"{path}-wal")
@@ -85,7 +83,7 @@ def test_a_log_that_has_grown_long_is_begun_anew(
 
 
 def test_a_reader_that_needs_the_log_keeps_it_and_nobody_fails(
-    writer: Connection, path: Path, monkeypatch: pytest.MonkeyPatch
+    writer: sqlite3.Connection, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoints, "_LONGEST_LOG_PAGES", 0)
     reader = sqlite3.connect(path, isolation_level=None)

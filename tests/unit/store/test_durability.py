@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from clearway_service.settings import ServiceSettings, SettingError
 from clearway_service.store.database import Database
@@ -22,7 +21,7 @@ def test_the_connection_that_writes_waits_for_the_disk_where_it_is_told_to(
         {"CLEARWAY_HOME": str(tmp_path), "CLEARWAY_SYNCHRONOUS": synchronous.upper()}
     )
     with closing(Database(settings.database, settings.synchronous)) as database:
-        assert database.writer.scalar(text("PRAGMA synchronous")) == level
+        assert database.driver.execute("PRAGMA synchronous").fetchone() == (level,)
 
 
 @pytest.mark.parametrize(

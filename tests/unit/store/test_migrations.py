@@ -18,9 +18,10 @@ from benchmarks.populated import populate
 
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
-from clearway_service.store.database import Database, upgrade
+from clearway_service.store.core_connection import connection_of, upgrade
+from clearway_service.store.database import Database
 from clearway_service.store.schema import metadata
-from clearway_service.store.sqlite import writer_engine
+from clearway_service.store.sqlite import begin, connect
 
 
 @pytest.fixture
@@ -37,10 +38,10 @@ def objects(path: Path) -> list[tuple[str, str, str]]:
 
 def migrated(path: Path) -> Path:
     """Return a file that the migrations have brought to the head, one after the other."""
-    engine = writer_engine(path)
-    with closing(engine.connect()) as connection, connection.begin():
-        upgrade(connection)
-    engine.dispose()
+    with closing(connect(path)) as driver:
+        begin(driver)
+        upgrade(connection_of(driver))
+        driver.execute("COMMIT")
     return path
 
 
@@ -67,16 +68,16 @@ def test_the_migrations_find_nothing_to_do_in_a_new_file(path: Path) -> None:
     assert objects(migrated(path)) == before
 
 
-def test_a_new_file_is_made_without_alembic(path: Path) -> None:
+def test_a_new_file_is_made_without_loading_alembic_or_sqlalchemy(path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from clearway_service.store.database import Database, upgrade
+from clearway_service.store.database import Database
 Database(Path({str(path)!r})).close()
-print("alembic" in sys.modules)
+print(set(sys.modules).isdisjoint(["alembic", "sqlalchemy"]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "True"
 
 
 def test_the_head_is_that_of_the_scripts() -> None:
@@ -141,7 +142,7 @@ def test_a_file_of_the_first_revision_keeps_the_tags_of_its_runs(path: Path, tab
     assert len({tag for tag, _ in before}) == 2
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    with closing(Database(path)) as database, database.writer.begin():
+    with closing(Database(path)) as database, database.turn(), database.writer.begin():
         config.attributes["connection"] = database.writer
         downgrade(config, "0001")
     with closing(sqlite3.connect(path)) as connection:

@@ -14,25 +14,28 @@ from typing import Any
 import pytest
 from benchmarks.populated import populate
 from sqlalchemy import Select
-from sqlalchemy.engine import Connection
 
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
-from clearway_service.store import cache, queries, runs, schema, sessions, statements
-from clearway_service.store.ancestors import select_ancestors, select_entangled, select_followers
+from clearway_service.store import cache, queries, runs, schema, sessions, statements, sweeping
+from clearway_service.store.ancestors import select_ancestors_of
+from clearway_service.store.building import DIALECT
 from clearway_service.store.bulk import of_rows
 from clearway_service.store.database import Database
 from clearway_service.store.limits import delete_limit, reset_limit, select_limits, set_limit
-from clearway_service.store.logs import LogRow, select_logs, write_logs
+from clearway_service.store.log_queries import select_logs
+from clearway_service.store.logs import LogRow, write_logs
 from clearway_service.store.queries import RunFilter
 from clearway_service.store.slots import select_holders, select_place, select_runner, select_waiting
-from clearway_service.store.sqlite import DIALECT, json_values
 from clearway_service.store.transaction import Transaction
 from clearway_service.store.unused_results import UnusedResult, drop_unused
 
-# Limits are set by people, so they are few; what else is scanned is made by the statement itself.
+# Limits are set by people, so they are few, and there is one revision; what else is scanned is made by the
+# statement itself.
 GROWING = {table.name for table in schema.metadata.sorted_tables} - {"concurrency_limit"}
-MADE = re.compile(r"json_each|given|keys|wanted|own|chain|descent|waits|found|anon_\d+|CONSTANT ROW|\d+ C.*")
+MADE = re.compile(
+    r"json_each|given|keys|wanted|own|chain|descent|waits|found|alembic_version|anon_\d+|CONSTANT ROW|\d+ C.*"
+)
 # In these indexes are few at any time: what runs now.
 SMALL = ("INDEX ix_flow_run_running", "INDEX ix_task_run_running")
 
@@ -78,9 +81,7 @@ READ: dict[str, Select[Any]] = {
     "holders": select_holders(["disk", "net"]),
     "a queue": select_waiting("disk"),
     "a place": select_place("id"),
-    "ancestors": select_ancestors(json_values(["id"])),
-    "who is held up by an ancestor": select_entangled(["id"]),
-    "who waits for another's key": select_followers(["id"]),
+    "ancestors": select_ancestors_of("id"),
     "a flow run's log": select_logs("id", "", 0, 0, 100),
     "a flow run's log, later lines": select_logs("id", "", 30, 500, 100),
     "all logs": select_logs("", "", 0, 0, 100),
@@ -142,7 +143,7 @@ COMMANDS: dict[str, Any] = {
     "a limit is reset": reset_limit("disk"),
     "a limit is removed": delete_limit("disk"),
     "an entry is removed": cache.invalidate(cache.CacheFilter(key="key"), 10),
-    "expired entries are swept": cache.sweep(10),
+    "expired entries are swept": sweeping.sweep(10),
 }
 
 
@@ -155,20 +156,19 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def flow_run_id(path: Path) -> str:
-    with closing(Database(path)) as database, database.writer.begin():
+    with closing(Database(path)) as database:
         found: str = database.writer.scalar(schema.flow_run.select().with_only_columns(schema.flow_run.c.id))
         return found
 
 
 @pytest.fixture(scope="module")
-def writer(path: Path) -> Iterator[Connection]:
+def writer(path: Path) -> Iterator[Database]:
     with closing(Database(path)) as database:
-        yield database.writer
+        yield database
 
 
-def plan(connection: Connection, sql: str, parameters: Any = ()) -> list[str]:
-    driver: Any = connection.connection.driver_connection
-    return [row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+def plan(database: Database, sql: str, parameters: Any = ()) -> list[str]:
+    return [row[3] for row in database.driver.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
 
 
 def tables_of(sql: str) -> dict[str, str]:
@@ -177,11 +177,11 @@ def tables_of(sql: str) -> dict[str, str]:
     return {alias or table: table for table, alias in pairs}
 
 
-def scans(connection: Connection, sql: str, parameters: Any = ()) -> list[str]:
+def scans(database: Database, sql: str, parameters: Any = ()) -> list[str]:
     """Return the steps of a statement's plan that read a growing table, or an index, from end to end."""
     names = tables_of(sql)
     found = []
-    for step in plan(connection, sql, parameters):
+    for step in plan(database, sql, parameters):
         scanned = re.match(r"SCAN (.+?)(?: USING .*| VIRTUAL TABLE.*)?$", step)
         if scanned is None or step.endswith(SMALL):
             continue
@@ -199,16 +199,16 @@ def nothing(sql: str) -> list[None]:
     return [None] * sql.count("?")
 
 
-def asked_by(connection: Connection, command: Any) -> list[str]:
+def asked_by(database: Database, command: Any) -> list[str]:
     """Return the statements of a command, which is undone."""
     seen: list[str] = []
-    driver: Any = connection.connection.driver_connection
+    driver = database.driver
     driver.set_trace_callback(seen.append)
+    driver.execute("BEGIN")
     try:
-        with connection.begin() as transaction:
-            command(Transaction(connection, 1, lambda: "made"))
-            transaction.rollback()
+        command(Transaction(database, 1, lambda: "made"))
     finally:
+        driver.execute("ROLLBACK")
         driver.set_trace_callback(None)
     return [sql for sql in seen if re.match(r"(SELECT|UPDATE|DELETE|INSERT|WITH)\b", sql)]
 
@@ -218,20 +218,21 @@ def test_the_statements_of_the_hot_path_are_found() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(HOT))
-def test_a_hot_statement_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+def test_a_hot_statement_scans_nothing_that_grows(writer: Database, name: str) -> None:
     if name == "LAST_PLACE":  # the end of the queues, found at once from the table's own order
         assert plan(writer, HOT[name]) == ["SEARCH waiter"]
-    assert scans(writer, HOT[name], nothing(HOT[name])) == []
+    if name != "WAITED_TAGS":  # read once when a client is lost, see below
+        assert scans(writer, HOT[name], nothing(HOT[name])) == []
 
 
 @pytest.mark.parametrize("name", sorted(name for name, sql in HOT.items() if "VALUES" in sql))
-def test_a_hot_statement_for_many_rows_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+def test_a_hot_statement_for_many_rows_scans_nothing_that_grows(writer: Database, name: str) -> None:
     many = of_rows(HOT[name], 64)
     assert scans(writer, many, nothing(many)) == []
 
 
 @pytest.mark.parametrize("name", sorted(READ))
-def test_a_query_for_one_thing_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+def test_a_query_for_one_thing_scans_nothing_that_grows(writer: Database, name: str) -> None:
     assert scans(writer, rendered(READ[name])) == []
 
 
@@ -241,7 +242,7 @@ def test_a_query_for_one_thing_scans_nothing_that_grows(writer: Connection, name
     [(kind, name) for kind in RunKind for name in LISTED] + [(TASKS, name) for name in OF_A_FLOW_RUN],
 )
 def test_a_list_of_runs_reads_an_index_of_what_is_wanted(
-    writer: Connection, kind: RunKind, name: str, before: int | None
+    writer: Database, kind: RunKind, name: str, before: int | None
 ) -> None:
     sql = rendered(queries.select_run_page(kind, (LISTED | OF_A_FLOW_RUN)[name], before, 100))
     steps = scans(writer, sql)
@@ -255,13 +256,13 @@ def test_a_list_of_runs_reads_an_index_of_what_is_wanted(
 @pytest.mark.parametrize("before", [None, (5, "key")], ids=["first page", "later page"])
 @pytest.mark.parametrize("name", sorted(CACHED))
 def test_a_list_of_cache_entries_reads_an_index_of_what_is_wanted(
-    writer: Connection, name: str, before: tuple[int, str] | None
+    writer: Database, name: str, before: tuple[int, str] | None
 ) -> None:
     assert scans(writer, rendered(cache.select_page(CACHED[name], 1, before, 100))) == []
 
 
 @pytest.mark.parametrize("name", sorted(WALKED))
-def test_what_no_index_serves_is_read_in_order_until_the_page_is_full(writer: Connection, name: str) -> None:
+def test_what_no_index_serves_is_read_in_order_until_the_page_is_full(writer: Database, name: str) -> None:
     sql = rendered(WALKED[name][0])
     assert len(scans(writer, sql)) == 1, "it is served now: it belongs to those above"
     assert [step for step in plan(writer, sql) if "TEMP B-TREE" in step] == []
@@ -269,13 +270,13 @@ def test_what_no_index_serves_is_read_in_order_until_the_page_is_full(writer: Co
 
 
 @pytest.mark.parametrize("name", sorted(SUMMED))
-def test_a_sum_reads_each_entry_once(writer: Connection, name: str) -> None:
+def test_a_sum_reads_each_entry_once(writer: Database, name: str) -> None:
     (step,) = scans(writer, rendered(SUMMED[name]))
     assert step.startswith("SCAN cache_entry")
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))
-def test_what_a_command_does_scans_nothing_that_grows(writer: Connection, name: str) -> None:
+def test_what_a_command_does_scans_nothing_that_grows(writer: Database, name: str) -> None:
     def command(transaction: Transaction) -> None:
         if name in {"a limit is reset", "a limit is removed"}:
             set_limit("disk", 3)(transaction)
@@ -286,7 +287,7 @@ def test_what_a_command_does_scans_nothing_that_grows(writer: Connection, name: 
     assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}
 
 
-def test_when_a_client_is_lost_the_tags_that_are_waited_for_are_read_once(writer: Connection) -> None:
+def test_when_a_client_is_lost_the_tags_that_are_waited_for_are_read_once(writer: Database) -> None:
     def command(transaction: Transaction) -> None:
         sessions.open_session("lost", sessions.Client("n", "l", "v"), -1)(transaction)
         sessions.expire_sessions(1, lambda _process: False)(transaction)
@@ -296,7 +297,7 @@ def test_when_a_client_is_lost_the_tags_that_are_waited_for_are_read_once(writer
     assert found == ["SCAN waiter USING INDEX ix_waiter_blocking_tag"]
 
 
-def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Connection, flow_run_id: str) -> None:
+def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Database, flow_run_id: str) -> None:
     spec = TaskRunSpec(
         "new",
         flow_run_id,
@@ -318,7 +319,7 @@ def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Connection,
     assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}
 
 
-def test_dropping_results_reads_the_entries_since_no_entry_is_found_by_its_state(writer: Connection) -> None:
+def test_dropping_results_reads_the_entries_since_no_entry_is_found_by_its_state(writer: Database) -> None:
     asked = asked_by(writer, drop_unused([UnusedResult("id", "there", 1, "key", 1)]))
     steps = [step for sql in asked for step in scans(writer, sql)]
     assert steps

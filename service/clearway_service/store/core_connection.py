@@ -1,0 +1,46 @@
+"""Plain Core on the driver's connection, for what few processes do. Whoever imports this loads SQLAlchemy."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from clearway_service.errors import StoreUnavailableError
+from clearway_service.store import migrations, schema
+from clearway_service.store.sqlite import Driver
+
+
+def connection_of(driver: Driver) -> Connection:
+    """Return the connection of Core whose statements ``driver`` executes, in its transactions."""
+    return create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool).connect()
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the database has not seen yet, in the driver's transaction.
+
+    Raises:
+        StoreUnavailableError: The database was written by a later version, or did not take a migration.
+    """
+    from alembic import command  # noqa: PLC0415 - only where there is something to do
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", os.fspath(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    try:
+        # Alembic would begin and end transactions of its own outside of one.
+        with connection.begin():
+            command.upgrade(config, migrations.HEAD)
+    except CommandError as error:
+        revision = connection.scalar(select(schema.version.c.version_num))
+        raise StoreUnavailableError(
+            f"the database has revision {revision}, which this version does not know"
+        ) from error
+    except SQLAlchemyError as error:
+        raise StoreUnavailableError(str(getattr(error, "orig", None) or error)) from error
