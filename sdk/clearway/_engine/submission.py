@@ -83,6 +83,7 @@ class Submission:
         "_for_slot",
         "_gate",
         "_has_permit",
+        "_on_loop",
         "_steps",
         "_waits",
         "_worked",
@@ -101,6 +102,7 @@ class Submission:
         self._waits = False  # in the service's queue
         self._for_slot = True  # and not for a run that computes its cache key
         self._worked = False  # its code was run, and what follows needs no permit
+        self._on_loop = False  # what follows is done on the event loop, as far as it is light
         self._code: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -125,6 +127,9 @@ class Submission:
             effect = resume(reply)
             while isinstance(effect, (Admit, Work)):
                 if isinstance(effect, Work):  # after the code, and so not on the transport's thread
+                    if self._on_loop and not effect.light:
+                        get_threads().submit(partial(self._in_thread, partial(self._work, effect)))
+                        return
                     effect = self.steps.send(effect.block())
                 elif self._has_permit or self._enter():
                     effect = self.steps.send(None)
@@ -160,6 +165,9 @@ class Submission:
 
     def _go_on_in_thread(self) -> None:
         self._in_thread(partial(self._context.copy().run, self.advance, self.steps.send, None))
+
+    def _work(self, effect: Work) -> None:
+        self.advance(self.steps.send, effect.block())
 
     def _begin(self, effect: Effect) -> None:
         if isinstance(effect, Propose):
@@ -319,8 +327,13 @@ class Submission:
         finally:
             self._code = self.run.stop = None  # no cycles are left behind: see the tests
         self._worked = True
-        # Results are written by what follows, which must not hold up the loop.
-        get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
+        follow = partial(self._in_thread, partial(self.advance, self.steps.send, outcome))
+        if isinstance(outcome, Outcome) and outcome.error is None:
+            self._on_loop = True
+            follow()
+            self._on_loop = False
+        else:  # there is something to log, or more of the user's code
+            get_threads().submit(follow)
 
     def _stop(self) -> None:
         if self._code is not None:
