@@ -10,8 +10,12 @@ from collections.abc import Callable
 
 
 def variables(environment: dict[str, str]) -> dict[str, str]:
-    """Return this process's environment, without its settings of Clearway, and with ``environment``."""
+    """Return this process's environment, without its settings of Clearway, and with ``environment``.
+
+    Modules are compiled once, as those of installed packages are, also where this process is told not to.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEARWAY_")}
+    inherited.pop("PYTHONDONTWRITEBYTECODE", None)
     return inherited | environment
 
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._decision_future import DecisionFuture
@@ -163,6 +162,8 @@ def _settings(database: Path) -> ServiceSettings:
 
 def empty_database() -> bytes:
     """Return the bytes of a database file with the schema of this version, and nothing else."""
+    from tempfile import TemporaryDirectory  # noqa: PLC0415 - for tests, and it loads compression
+
     with TemporaryDirectory() as folder:
         path = Path(folder) / "empty.db"
         Database(path).close()

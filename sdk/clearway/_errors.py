@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
-from google.rpc.status_pb2 import Status
 
 from clearway.exceptions import (
     InvalidArgument,
@@ -90,6 +88,9 @@ def unreachable(address: str, why: str) -> ServerUnavailable:
 def _from_details(status: bytes | None, details: str) -> ServiceError | None:
     if not status:
         return None
+    from google.rpc.error_details_pb2 import BadRequest, ErrorInfo  # noqa: PLC0415 - most calls do not fail
+    from google.rpc.status_pb2 import Status  # noqa: PLC0415
+
     try:
         message = Status.FromString(status)
     except DecodeError:

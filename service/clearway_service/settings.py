@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -129,12 +128,22 @@ class ServiceSettings:
 def _read_profile(path: Path) -> dict[str, str]:
     """Return a profile's settings as the variables that they stand for; none where there is no profile."""
     try:
-        profile = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise SettingError(f"the profile {path} cannot be read: {error}") from error
+        raise _unreadable(path, error) from error
+    import tomllib  # noqa: PLC0415 - few have a profile
+
+    try:
+        profile = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _unreadable(path, error) from error
     return {f"CLEARWAY_{name.upper()}": str(value) for name, value in profile.items()}
+
+
+def _unreadable(path: Path, error: Exception) -> SettingError:
+    return SettingError(f"the profile {path} cannot be read: {error}")
 
 
 def _require(condition: bool, name: str, value: object, right: str) -> None:
