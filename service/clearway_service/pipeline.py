@@ -21,10 +21,13 @@ from typing import Any, NamedTuple
 from clearway_service.ancestor_log import AncestorLog
 from clearway_service.clock import Clock, new_id
 from clearway_service.core.batch import Batch
+from clearway_service.core.changes import Changes
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
+from clearway_service.core.snapshot import Snapshot
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
 from clearway_service.store import statements
 from clearway_service.store.database import Database
+from clearway_service.store.known import Known
 from clearway_service.store.loading import load
 from clearway_service.store.sessions import remove_waiters
 from clearway_service.store.transaction import Entangled, Transaction
@@ -99,6 +102,7 @@ class Pipeline:
         self._wake_again: set[str] = set()
         self._waiting: dict[str, _Submitted] = {}
         self._seen_version = -1
+        self._known = Known()
         self._ancestor_log = AncestorLog()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
@@ -218,6 +222,7 @@ class Pipeline:
         try:
             turn = self._transact(submitted, ordered)
         except Exception as error:  # noqa: BLE001 - whatever it is, its callers are told and the thread lives
+            self._known.forget()
             if len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
                 for entry in ordered:
                     self._do([], [entry])
@@ -231,9 +236,13 @@ class Pipeline:
 
     def _transact(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> _Turn:
         turn = _Turn()
+        decided: tuple[Snapshot, Changes] | None = None
         with self._database.turn():
             now = self._clock()
             transaction = Transaction(self._database, now, new_id)
+            self._known.begin(self._database.data_version())
+            if ordered:  # commands may change any row
+                self._known.forget()
             for entry in ordered:
                 turn.returned.append(self._command(transaction, entry))
             if self._waiting:
@@ -247,6 +256,7 @@ class Pipeline:
                     transaction.driver,
                     proposals,
                     now,
+                    self._known,
                     ended_runs=ended,
                     woken_tags=woken_tags,
                     woken_runs=woken_runs,
@@ -258,6 +268,9 @@ class Pipeline:
                 turn.woken = batch.wake(woken_tags, woken_runs)
                 turn.wake_again = batch.changes.wake_again
                 write(transaction.driver, batch.changes, now)
+                decided = snapshot, batch.changes
+        if decided is not None:
+            self._known.committed(*decided)
         turn.entangled = transaction.entangled
         for proposal_id in transaction.left_queue:
             self._waiting.pop(proposal_id, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Select, Table, delete, select
@@ -18,6 +18,7 @@ from clearway_service.store import schema
 from clearway_service.store.building import select_runs
 from clearway_service.store.columns import RUN_STATE, STATE, WAITER
 from clearway_service.store.database import Database
+from clearway_service.store.known import Known
 from clearway_service.store.limits import delete_limit, no_limit, reset_limit, set_limit
 from clearway_service.store.loading import load
 from clearway_service.store.rows import flow_run_from, task_run_from, waiter_from
@@ -62,9 +63,12 @@ class OpenedSqlite:
     """A SQLite file in a transaction."""
 
     transaction: Transaction
+    known: Known
+    decided: tuple[Snapshot, Changes] | None = None
 
     def do(self, command: Command) -> tuple[set[str], EndedRuns]:
         """Carry out a command, as the service does."""
+        self.known.forget()
         transaction = self.transaction
         transaction.woken_tags, transaction.ended_runs = set(), {}
         match command:
@@ -111,12 +115,20 @@ class OpenedSqlite:
     def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
         """Return the snapshot for a batch."""
         transaction = self.transaction
-        ended = list(ended_runs)
-        return load(transaction.driver, proposals, transaction.now, ended_runs=ended, woken_tags=woken_tags)
+        self._snapshot = load(
+            transaction.driver,
+            proposals,
+            transaction.now,
+            self.known,
+            ended_runs=list(ended_runs),
+            woken_tags=woken_tags,
+        )
+        return self._snapshot
 
     def write(self, changes: Changes) -> None:
         """Take what a batch changed."""
         write(self.transaction.driver, changes, self.transaction.now)
+        self.decided = self._snapshot, changes
 
 
 @dataclass
@@ -124,12 +136,17 @@ class SqliteStore:
     """A SQLite file whose turns come from engines."""
 
     database: Database
+    known: Known = field(default_factory=Known)
 
     @contextmanager
     def transaction(self, now: int, new_id: Ids) -> Iterator[OpenedSqlite]:
         """Enter a transaction, which is committed at its end."""
         with self.database.turn():
-            yield OpenedSqlite(Transaction(self.database, now, new_id))
+            self.known.begin(self.database.data_version())
+            opened = OpenedSqlite(Transaction(self.database, now, new_id), self.known)
+            yield opened
+        if opened.decided is not None:
+            self.known.committed(*opened.decided)
 
     def contents(self) -> dict[str, Any]:
         """Return all that the file holds, as ``contents`` returns it of a model."""

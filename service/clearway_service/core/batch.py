@@ -116,7 +116,7 @@ class Batch:
         existing = snapshot.task_runs_by_key.get((spec.flow_run_id, spec.task_key, spec.dynamic_key))
         if existing is not None:
             return snapshot.runs[existing]
-        if spec.id in snapshot.runs or spec.id in snapshot.flow_runs:  # flow runs and task runs share them
+        if any(spec.id in taken for taken in (snapshot.runs, snapshot.task_runs, snapshot.flow_runs)):
             return Refusal(proposal.id, Problem.RUN_CONFLICT, spec.id)
         if spec.flow_run_id not in snapshot.flow_runs:
             return Refusal(proposal.id, Problem.FLOW_RUN_NOT_FOUND, spec.flow_run_id)

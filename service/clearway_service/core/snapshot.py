@@ -73,6 +73,7 @@ class Snapshot:
         runs: By id.
         task_runs_by_key: Ids by flow run, task key and dynamic key.
         flow_runs: The ids, of those asked for, that are flow runs.
+        task_runs: The ids that new runs are to have and that task runs have already.
         recorded: Decisions that were made before, by proposal id.
         waiting: The proposals in the queues, by run id, of the runs that the batch is about, and of those
             that may have what they wait for from the cache.
@@ -89,6 +90,7 @@ class Snapshot:
     runs: dict[str, RunEntry] = field(default_factory=dict)
     task_runs_by_key: dict[RunKey, str] = field(default_factory=dict)
     flow_runs: set[str] = field(default_factory=set)
+    task_runs: set[str] = field(default_factory=set)
     recorded: dict[str, Recorded] = field(default_factory=dict)
     waiting: dict[str, list[Waiter]] = field(default_factory=dict)
     unloaded: set[str] = field(default_factory=set)

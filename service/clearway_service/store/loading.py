@@ -9,11 +9,12 @@ from clearway_service.core.changes import AnswerKind
 from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject
 from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.proposals import Proposal
-from clearway_service.core.runs import RunKind
+from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import ProposedState, State
 from clearway_service.store import statements
-from clearway_service.store.loading_parts import Cursor, add_task_runs, ids_array, load_cache
+from clearway_service.store.known import Known
+from clearway_service.store.loading_parts import Cursor, add_task_run, add_task_runs, ids_array, load_cache
 from clearway_service.store.queue_loading import QueueLoading
 from clearway_service.store.rows import flow_run_from
 
@@ -22,6 +23,7 @@ def load(
     cursor: Cursor,
     proposals: Sequence[Proposal],
     now: int,
+    known: Known,
     *,
     ended_runs: Sequence[tuple[RunKind, str]] = (),
     woken_tags: Iterable[str] = (),
@@ -33,19 +35,20 @@ def load(
         cursor: Inside a transaction that keeps others from writing.
         proposals: The batch.
         now: The service's clock; cache entries and sessions that have expired by then are left out.
+        known: What need not be read again.
         ended_runs: Runs that lose their session.
         woken_tags: Tags whose waiters are to be decided about again.
         woken_runs: Task runs whose waiting proposals are to be decided about again.
     """
     snapshot = Snapshot()
     touched = [*ended_runs, *((RunKind.TASK, run_id) for run_id in woken_runs)]
-    _load_runs(cursor, snapshot, proposals, touched)
+    _load_runs(cursor, snapshot, proposals, touched, known)
     _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
     woken = set(woken_tags)
     keys = {proposal.state.cache_key for proposal in proposals}
     load_cache(cursor, snapshot, keys.union(key_of(tag) for tag in woken if is_key_tag(tag)), now)
-    QueueLoading(cursor, snapshot, proposals, woken, now).load()
-    _load_sessions(cursor, snapshot, proposals, now)
+    QueueLoading(cursor, snapshot, proposals, woken, now, known).load()
+    _load_sessions(cursor, snapshot, proposals, now, known)
     return snapshot
 
 
@@ -54,11 +57,14 @@ def _load_runs(
     snapshot: Snapshot,
     proposals: Sequence[Proposal],
     touched: Sequence[tuple[RunKind, str]],
+    known: Known,
 ) -> None:
     created = [proposal.create for proposal in proposals if proposal.create is not None]
     flow_ids = {proposal.run_id for proposal in proposals if proposal.kind is RunKind.FLOW}
     flow_ids.update(run_id for kind, run_id in touched if kind is RunKind.FLOW)
-    task_ids = {proposal.run_id for proposal in proposals if proposal.kind is RunKind.TASK}
+    task_ids = {
+        proposal.run_id for proposal in proposals if proposal.kind is RunKind.TASK and proposal.create is None
+    }
     task_ids.update(run_id for kind, run_id in touched if kind is RunKind.TASK)
     if flow_ids:
         for row in cursor.execute(statements.FLOW_RUNS_BY_ID, (ids_array(flow_ids),)):
@@ -69,10 +75,23 @@ def _load_runs(
     if created:
         keys = json.dumps([(spec.flow_run_id, spec.task_key, spec.dynamic_key) for spec in created])
         add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_KEY, (keys,)))
-        named = ids_array({id_ for spec in created for id_ in (spec.flow_run_id, spec.id)})
-        snapshot.flow_runs = {row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (named,))}
-    if task_ids:
-        add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(task_ids),)))
+        _load_ids(cursor, snapshot, created, known)
+    for run_id in known.task_runs.keys() & task_ids:
+        entry = known.task_runs[run_id]
+        add_task_run(snapshot, RunEntry(entry.kind, entry.run, entry.progress))
+    unknown = task_ids - snapshot.runs.keys()
+    if unknown:
+        add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(unknown),)))
+
+
+def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], known: Known) -> None:
+    """Load which flow runs exist, and which ids of new runs are those of others: the two kinds share them."""
+    ids = {spec.id for spec in created}
+    flow_ids = {spec.flow_run_id for spec in created}
+    snapshot.flow_runs = known.flow_runs.keys() & flow_ids
+    asked = ids_array((ids | flow_ids) - snapshot.flow_runs)
+    snapshot.flow_runs.update(row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (asked,)))
+    snapshot.task_runs.update(row[0] for row in cursor.execute(statements.TASK_RUN_IDS, (ids_array(ids),)))
 
 
 def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) -> None:
@@ -91,14 +110,20 @@ def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) 
         snapshot.recorded[proposal_id] = Recorded(RunKind(kind), run_id, abort, State(*columns))
 
 
-def _load_sessions(cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], now: int) -> None:
+def _load_sessions(
+    cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], now: int, known: Known
+) -> None:
     sessions = {proposal.session_id for proposal in proposals}
     sessions.update(entry.progress.session_id for entry in snapshot.runs.values() if entry.progress)
     for limit in snapshot.limits.values():
         sessions.update(waiter.proposal.session_id for waiter in limit.queue)
     sessions.discard("")
-    if sessions:
-        for id_, client_name, expires in cursor.execute(statements.SESSIONS_BY_ID, (ids_array(sessions),)):
-            snapshot.open_sessions.add(id_)
-            if expires > now:
-                snapshot.holders[id_] = client_name
+    unknown = sessions - known.sessions.keys()
+    if unknown:
+        for id_, client_name, expires in cursor.execute(statements.SESSIONS_BY_ID, (ids_array(unknown),)):
+            known.sessions[id_] = client_name, expires
+    for id_ in known.sessions.keys() & sessions:
+        client_name, expires = known.sessions[id_]
+        snapshot.open_sessions.add(id_)
+        if expires > now:
+            snapshot.holders[id_] = client_name

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from clearway_service.core.runs import RunKind
+from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry, Snapshot
 from clearway_service.core.states import State
 from clearway_service.store import statements
@@ -36,8 +36,15 @@ def add_task_runs(snapshot: Snapshot, rows: Iterable[Row]) -> None:
     for row in rows:
         run, progress = task_run_from(row)
         if run.id not in snapshot.runs:
-            snapshot.runs[run.id] = RunEntry(RunKind.TASK, run, progress)
-            snapshot.task_runs_by_key[run.flow_run_id, run.task_key, run.dynamic_key] = run.id
+            add_task_run(snapshot, RunEntry(RunKind.TASK, run, progress))
+
+
+def add_task_run(snapshot: Snapshot, entry: RunEntry) -> None:
+    """Add a task run."""
+    run = entry.run
+    assert isinstance(run, TaskRunSpec)
+    snapshot.runs[run.id] = entry
+    snapshot.task_runs_by_key[run.flow_run_id, run.task_key, run.dynamic_key] = run.id
 
 
 def load_cache(cursor: Cursor, snapshot: Snapshot, keys: set[str], now: int) -> None:

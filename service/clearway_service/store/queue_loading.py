@@ -11,6 +11,7 @@ from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, Snapshot
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import statements
+from clearway_service.store.known import Known
 from clearway_service.store.loading_parts import Cursor, add_task_runs, array, ids_array, load_cache
 from clearway_service.store.rows import waiter_from
 
@@ -32,6 +33,7 @@ class QueueLoading:
         proposals: The batch.
         woken_tags: Tags whose waiters are to be decided about again.
         now: The service's clock.
+        known: What need not be read again.
     """
 
     def __init__(
@@ -41,16 +43,18 @@ class QueueLoading:
         proposals: Sequence[Proposal],
         woken_tags: set[str],
         now: int,
+        known: Known,
     ) -> None:
         self._cursor = cursor
         self._snapshot = snapshot
         self._proposals = proposals
         self._woken_tags = woken_tags
         self._now = now
+        self._known = known
 
     def load(self) -> None:
         """Load what the batch can need."""
-        waits = self._cursor.execute(statements.LAST_PLACE).fetchone()[0] is not None
+        waits = self._anybody_waits()
         if waits:
             self._load_waiting(statements.WAITERS_BY_ID, [proposal.id for proposal in self._proposals])
             self._load_served()
@@ -63,6 +67,12 @@ class QueueLoading:
             self._load_waiters_keys()
         self._load_slots()
         self._load_ancestors()
+
+    def _anybody_waits(self) -> bool:
+        known = self._known
+        if not known.nobody_waits:
+            known.nobody_waits = self._cursor.execute(statements.LAST_PLACE).fetchone()[0] is None
+        return not known.nobody_waits
 
     def _tags(self) -> set[str]:
         """Return the tags of the batch's runs, and those of the cache keys that they compute or ask for."""

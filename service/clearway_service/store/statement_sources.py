@@ -66,6 +66,7 @@ FLOW_RUNS_BY_ID = render(select_runs(schema.flow_run).where(members(schema.flow_
 TASK_RUNS_BY_ID = render(select_runs(schema.task_run).where(members(schema.task_run.c.id, "ids")), ("ids",))
 TASK_RUNS_BY_KEY = _task_runs_by_key()
 FLOW_RUN_IDS = render(select(schema.flow_run.c.id).where(members(schema.flow_run.c.id, "ids")), ("ids",))
+TASK_RUN_IDS = render(select(schema.task_run.c.id).where(members(schema.task_run.c.id, "ids")), ("ids",))
 STATES_BY_ID = render(
     select(*(schema.state.c[name] for name in STATE)).where(members(schema.state.c.id, "ids")), ("ids",)
 )

@@ -18,6 +18,11 @@ FROM flow_run
 WHERE flow_run.id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1)"""
 
+TASK_RUN_IDS = """SELECT task_run.id
+FROM task_run
+WHERE task_run.id IN (SELECT anon_1.value
+FROM json_each(?) AS anon_1)"""
+
 STATES_BY_ID = """SELECT state.id, state.kind, state.run_id, state.ordinal, state.type, state.name, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration, state.answer, state.answer_message
 FROM state
 WHERE state.id IN (SELECT anon_1.value

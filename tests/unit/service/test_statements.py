@@ -20,7 +20,7 @@ from clearway_service.engine import Engine
 from clearway_service.settings import ServiceSettings
 from support.waiting import DEADLINE_SECONDS
 
-_TRIES = 20
+_TRIES = 5
 
 
 class Counted:
@@ -65,20 +65,20 @@ class Counted:
         ]
 
     def statements(self, make: Callable[[], list[proposal_pb2.Proposal]]) -> list[str]:
-        """Return the kinds of statements of a batch that has its turn for itself.
+        """Return the kinds of statements of a batch that follows another one.
 
-        Leases are looked after in turns as well, now and then in that of a batch.
+        Leases are looked after in turns too: in that of a batch, or in one before it, after which more has to
+        be read.
         """
-        for _ in range(_TRIES):
-            kinds = [" ".join(sql.split()[:3]) for sql in self._turn(make())]
-            if not any(kind.startswith("SAVEPOINT") for kind in kinds):
-                # A bulk statement is seen once for each of its rows.
-                return [
-                    kind
-                    for index, kind in enumerate(kinds)
-                    if kind.startswith("SELECT") or kind not in kinds[:index]
-                ]
-        raise AssertionError("no batch had a turn for itself")
+        return min((self._kinds(make) for _ in range(_TRIES)), key=len)
+
+    def _kinds(self, make: Callable[[], list[proposal_pb2.Proposal]]) -> list[str]:
+        self._propose(self.starts(1))
+        kinds = [" ".join(sql.split()[:3]) for sql in self._turn(make())]
+        # A bulk statement is executed a few times for many rows.
+        return [
+            kind for index, kind in enumerate(kinds) if kind.startswith("SELECT") or kind not in kinds[:index]
+        ]
 
     def _turn(self, batch: list[proposal_pb2.Proposal]) -> list[str]:
         seen: list[str] = []
@@ -112,13 +112,13 @@ def test_starting_a_task_run_takes_a_handful_of_statements(counted: Counted) -> 
     kinds = [kind.split()[0] for kind in counted.statements(partial(counted.starts, 1))]
     assert kinds.count("BEGIN") == kinds.count("COMMIT") == 1
     assert kinds.count("INSERT") == 2
-    assert kinds.count("SELECT") <= 7
-    assert len(kinds) <= 11
+    assert kinds.count("SELECT") <= 5
+    assert len(kinds) <= 10
 
 
 def test_ending_a_task_run_takes_a_handful_of_statements(counted: Counted) -> None:
     kinds = [kind.split()[0] for kind in counted.statements(partial(counted.ends, 1))]
     assert kinds.count("BEGIN") == kinds.count("COMMIT") == 1
     assert kinds.count("INSERT") == kinds.count("UPDATE") == 1
-    assert kinds.count("SELECT") <= 5
-    assert len(kinds) <= 9
+    assert kinds.count("SELECT") <= 2
+    assert len(kinds) <= 7
