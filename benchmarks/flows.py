@@ -17,8 +17,6 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
-
 from clearway import flow, tags, task
 
 SHORT = "short-from-the-shell"
@@ -88,6 +86,8 @@ async def mapped_async(tasks: int) -> float:
 @flow
 def pending(tasks: int) -> None:
     """Print by how many bytes the process grew for each run of a map that waits for its turn."""
+    import psutil  # noqa: PLC0415 - the other flows are not to wait for it
+
     blocked = threading.Event()
 
     @task

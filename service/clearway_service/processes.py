@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 
-import psutil
+_ENDED = (b"Z", b"X")
 
 
 @cache
@@ -17,13 +18,17 @@ def _host() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
+        import psutil  # noqa: PLC0415 - Linux needs none
+
         boot, namespace = f"{psutil.boot_time():.0f}", socket.gethostname()
-    return f"{boot}/{namespace}"
+    # Earlier versions told the beginning in another way: theirs are as if of another host.
+    return f"1/{boot}/{namespace}"
 
 
 def this_process() -> str:
     """Return a name of this process that no other ever has: host, number, and when it began."""
-    return f"{_host()}/{os.getpid()}/{psutil.Process().create_time():.2f}"
+    number = os.getpid()
+    return f"{_host()}/{number}/{_beginning(number)}"
 
 
 def is_dead(name: str) -> bool:
@@ -31,13 +36,45 @@ def is_dead(name: str) -> bool:
 
     One of another machine, or of another process namespace, is never provably dead.
     """
-    host, number, started = name.rsplit("/", 2)
-    if host != _host():
-        return False
+    host, number, began = name.rsplit("/", 2)
+    return host == _host() and _beginning(int(number)) not in {began, None}
+
+
+def _beginning(number: int) -> str | None:
+    """Return when a living process began: empty where none lives, None where it cannot be seen.
+
+    On Linux in ticks since the boot: the time of day would be another one once the clock was set, and the
+    living be taken for dead.
+    """
+    if sys.platform != "linux":
+        return _asked_beginning(number)
     try:
-        process = psutil.Process(int(number))
-        return f"{process.create_time():.2f}" != started or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.AccessDenied:
+        status = Path(f"/proc/{number}/stat").read_bytes()
+    except OSError:
+        return None if _is_there(number) else ""
+    # After the program's name, which may hold anything.
+    state, *fields = status.rpartition(b")")[2].split()
+    return "" if state in _ENDED else fields[18].decode()
+
+
+def _is_there(number: int) -> bool:
+    """Return whether there is a process, perhaps of a user whose processes are hidden."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
         return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _asked_beginning(number: int) -> str | None:
+    import psutil  # noqa: PLC0415 - Linux needs none
+
+    try:
+        process = psutil.Process(number)
+        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return ""
+    except psutil.AccessDenied:
+        return None

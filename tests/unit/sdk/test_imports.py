@@ -42,7 +42,16 @@ def test_a_flow_that_runs_in_its_own_process_loads_neither_sqlalchemy_nor_grpc(
     for _home in ("new", "made before"):
         loaded = loaded_after(program)
         assert "clearway_service" in loaded
-        assert not loaded & {"sqlalchemy", "alembic", "aiosqlite", "grpc", "rich", "typer", "structlog"}
+        assert not loaded & {
+            "sqlalchemy",
+            "alembic",
+            "aiosqlite",
+            "grpc",
+            "rich",
+            "typer",
+            "structlog",
+            "psutil",
+        }
 
 
 def test_the_messages_alone_load_no_sdk() -> None:
