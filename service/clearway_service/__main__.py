@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from dataclasses import replace
@@ -11,6 +10,8 @@ from pathlib import Path
 
 # Before gRPC is loaded: it writes lines of its own where an address is in use, and we say so ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+import uvloop
 
 from clearway_service import __version__
 from clearway_service.errors import ClearwayError
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _USAGE
     configure()
     try:
-        asyncio.run(serve(settings))
+        uvloop.run(serve(settings))
     except (ClearwayError, OSError) as error:
         sys.stderr.write(f"Error: {error}\n")
         return _FAILURE
