@@ -29,7 +29,7 @@ def timestamp_to_proto(at: datetime) -> Timestamp:
 
 def timestamp_from_proto(message: Timestamp) -> datetime:
     """Return the time of a message, in UTC, to the microsecond."""
-    return _EPOCH + timedelta(seconds=message.seconds, microseconds=message.nanos // 1_000)
+    return _EPOCH + timedelta(0, message.seconds, message.nanos // 1_000)
 
 
 def duration_to_proto(length: timedelta) -> Duration:
@@ -110,7 +110,7 @@ def ended_state(message: state_pb2.State, data: Any) -> State[Any]:
 
 def _details_from_proto(message: state_pb2.StateDetails) -> StateDetails:
     return StateDetails(
-        optional_time(message, "scheduled_time"),
+        timestamp_from_proto(message.scheduled_time) if message.HasField("scheduled_time") else None,
         message.cache_key,
         duration_from_proto(message.cache_expiration) if message.HasField("cache_expiration") else None,
         message.flow_run_id,

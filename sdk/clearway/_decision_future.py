@@ -39,11 +39,13 @@ class DecisionFuture:
     which cost more than all the rest of a proposal.
     """
 
-    __slots__ = ("_callbacks", "_cancelled", "_decision", "_error", "_guard")
+    __slots__ = ("_callback", "_callbacks", "_cancelled", "_decision", "_done", "_error", "_guard")
 
     def __init__(self) -> None:
         self._guard = allocate_lock()
-        self._callbacks: list[Callable[[DecisionFuture], object]] | None = []  # None when it is done
+        self._done = False
+        self._callback: Callable[[DecisionFuture], object] | None = None  # most have but one
+        self._callbacks: tuple[Callable[[DecisionFuture], object], ...] = ()  # the others
         self._decision: Decision | None = None
         self._error: BaseException | None = None
         self._cancelled = False
@@ -64,13 +66,16 @@ class DecisionFuture:
 
     def _settle(self, decision: Decision | None, error: BaseException | None) -> bool:
         with self._guard:
-            callbacks = self._callbacks
-            if callbacks is None:
+            if self._done:
                 return False
             self._decision, self._error = decision, error
             self._cancelled = decision is None and error is None
-            self._callbacks = None
-        for callback in callbacks:
+            self._done = True
+            first, self._callback = self._callback, None
+            others, self._callbacks = self._callbacks, ()
+        if first is not None:
+            self._call(first)
+        for callback in others:
             self._call(callback)
         return True
 
@@ -78,7 +83,7 @@ class DecisionFuture:
 
     def done(self) -> bool:
         """Return whether there is anything to come no more."""
-        return self._callbacks is None
+        return self._done
 
     def cancelled(self) -> bool:
         """Return whether it was cancelled."""
@@ -110,7 +115,7 @@ class DecisionFuture:
         raise CancelledError
 
     def _wait(self, timeout: float | None) -> None:
-        if self._callbacks is None:
+        if self._done:
             return
         lock = allocate_lock()
         lock.acquire()
@@ -121,8 +126,11 @@ class DecisionFuture:
     def add_done_callback(self, fn: Callable[[DecisionFuture], object], /) -> None:
         """Call ``fn`` with this, by the thread that makes it done; at once where it is done already."""
         with self._guard:
-            if self._callbacks is not None:
-                self._callbacks.append(fn)
+            if not self._done:
+                if self._callback is None:
+                    self._callback = fn
+                else:
+                    self._callbacks = (*self._callbacks, fn)
                 return
         self._call(fn)
 

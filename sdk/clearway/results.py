@@ -176,15 +176,7 @@ class StoredResult:
 
     def to_proto(self) -> state_pb2.Data:
         """Return the protocol's message."""
-        from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
-
-        message = Data(encoding=self.encoding, size=self.size, sha256=self.sha256)
-        if self.inline is not None:
-            message.inline = self.inline
-        elif self.location:
-            message.location = self.location
-        if self.compression:
-            message.compression = self.compression
+        message = _data(self.encoding, self.location, self.inline, self.size, self.sha256, self.compression)
         if self.signature:
             message.signature = self.signature
         if self.error is not None:
@@ -280,9 +272,9 @@ class ResultStore:
         digest = digest_of(body)
         inline = body if len(body) <= self.settings.result_inline_bytes else None
         location = "" if inline is not None else self._place(digest, body)
-        result = StoredResult(encoding, location, inline, len(body), digest, compression)
-        message = result.to_proto()
+        message = _data(encoding, location, inline, len(body), digest, compression)
         if self.settings.result_signing_key:
+            result = StoredResult.from_proto(message)
             message.signature = _signature(result, self.settings.result_signing_key)
         return message
 
@@ -296,6 +288,21 @@ class ResultStore:
             self._written.clear()
         self._written[digest] = location
         return location
+
+
+def _data(
+    encoding: str, location: str, inline: bytes | None, size: int, sha256: str, compression: str
+) -> state_pb2.Data:
+    from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
+
+    message = Data(encoding=encoding, size=size, sha256=sha256)
+    if inline is not None:
+        message.inline = inline
+    elif location:
+        message.location = location
+    if compression:
+        message.compression = compression
+    return message
 
 
 def _signature(result: StoredResult, key: str) -> str:

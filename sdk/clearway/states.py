@@ -70,6 +70,8 @@ class StateDetails:
 
 NO_DETAILS = StateDetails()
 
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})  # read already
+
 
 @dataclass(frozen=True, slots=True)
 class State(Generic[R]):
@@ -117,6 +119,8 @@ class State(Generic[R]):
             BaseException: What the run's code raised; or FailedRun, CrashedRun or CancelledRun with the
                 state's message, where it has no exception.
         """
+        if self.type is StateType.COMPLETED and type(self.data) in _PLAIN:
+            return cast("R", self.data)
         from clearway._state_result import state_result  # noqa: PLC0415 - loads the readers
 
         try:

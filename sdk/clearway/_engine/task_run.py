@@ -188,27 +188,30 @@ class TaskRun:
         self._proposal_id = new_id()
         if self._created:
             return Proposal(id=self._proposal_id, task_run_id=self.run_id, state=state)
-        return Proposal(id=self._proposal_id, create_task_run=self._spec(), state=state)
+        proposal = Proposal(id=self._proposal_id, state=state)
+        self._specify(proposal.create_task_run)
+        return proposal
 
-    def _spec(self) -> TaskRunSpec:
+    def _specify(self, spec: TaskRunSpec) -> None:
+        """Set the fields of the run's spec in its place: to copy one that was made costs twice as much."""
         task = self.task
-        spec = TaskRunSpec(
-            id=self.run_id,
-            flow_run_id=self.scope.flow_run_id,
-            task_key=task.task_key,
-            dynamic_key=self._dynamic_key,
-            name=self.name,
-            task_version=task.version or "",
-            tags=self.tags,
-            retries=task.retries,
-            inputs=self.inputs.recorded() if self.inputs else None,
-        )
+        spec.id = self.run_id
+        spec.flow_run_id = self.scope.flow_run_id
+        spec.task_key = task.task_key
+        spec.dynamic_key = self._dynamic_key
+        spec.name = self.name
+        if task.version:
+            spec.task_version = task.version
+        if self.tags:
+            spec.tags.extend(self.tags)
+        if self.inputs:
+            spec.inputs.extend(self.inputs.recorded())
         if task.retries:
+            spec.retries = task.retries
             delays = task.retry_delay_seconds
             for seconds in delays if isinstance(delays, list) else [delays]:
                 spec.retry_delays.add().FromNanoseconds(int(seconds * 1e9))
             spec.retry_jitter_factor = task.retry_jitter_factor or 0.0
-        return spec
 
     # How the run goes on.
 
