@@ -13,7 +13,8 @@ from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.errors import ClearwayError
 from clearway_service.handlers.parsing import parse_proposal
 from clearway_service.handlers.rendering import fill_decision, fill_error, refusal_error
-from clearway_service.pipeline import Failure, Pipeline, Result
+from clearway_service.inbox import Failure, Result
+from clearway_service.pipeline import Pipeline
 from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
 

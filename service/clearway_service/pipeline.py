@@ -22,9 +22,10 @@ from clearway_service.ancestor_log import AncestorLog
 from clearway_service.clock import Clock, new_id
 from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
-from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
+from clearway_service.core.proposals import Answer, Problem, Proposal, Refusal
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
+from clearway_service.inbox import Failure, Inbox, Reply, Result, Submitted
 from clearway_service.store import statements
 from clearway_service.store.database import Database
 from clearway_service.store.known import Known
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 # At most this many proposals share a transaction, so that its first one is not kept waiting.
 MAX_BATCH = 1024
+_MAX_BATCH_WAITING = 64
 # At most this many may come in one message of a stream.
 MAX_PROPOSALS = 4096
 # While someone here waits for a slot, another process may free it: how often its commits are looked for.
@@ -45,25 +47,7 @@ _WATCH_SECONDS = 0.01
 _PAUSE_SECONDS = 0.05
 
 
-class Failure(NamedTuple):
-    """A proposal that met an error before it could be decided about; nothing was changed."""
-
-    proposal_id: str
-    error: ClearwayError
-
-
-Result = Outcome | Failure
-Reply = Callable[[list[Result]], None]
 Command = Callable[[Transaction], Any]
-
-
-class _Submitted(NamedTuple):
-    proposal: Proposal
-    reply: Reply
-
-    def hasty(self) -> _Submitted:
-        """Return the same, to be answered at once: it does not wait for a slot."""
-        return self._replace(proposal=self.proposal._replace(queues=False, keeps=0))
 
 
 class _Ordered(NamedTuple):
@@ -97,10 +81,10 @@ class Pipeline:
         self._clock = clock
         self._on_waiting = on_waiting
         self._lock = threading.Condition()
-        self._submitted: deque[_Submitted] = deque()
+        self._submitted = Inbox()
         self._ordered: deque[_Ordered] = deque()
         self._wake_again: set[str] = set()
-        self._waiting: dict[str, _Submitted] = {}
+        self._waiting: dict[str, Submitted] = {}
         self._seen_version = -1
         self._known = Known()
         self._ancestor_log = AncestorLog()
@@ -112,17 +96,16 @@ class Pipeline:
         """Queue proposals. Safe from any thread; returns at once.
 
         Args:
-            proposals: Decided in this order.
+            proposals: Decided in this order, after what the same client submitted before.
             reply: Called on the pipeline's thread with results, those of a batch together, after the commit.
                 A proposal that waits for a slot is answered with a queued wait, and again when it goes on.
         """
-        submitted = [_Submitted(proposal, reply) for proposal in proposals]
         with self._lock:
             if not self._closing:
-                self._submitted.extend(submitted)
+                self._submitted.add(proposals, reply)
                 self._lock.notify()
                 return
-        reply([Failure(entry.proposal.id, _closed()) for entry in submitted])
+        reply([Failure(proposal.id, _closed()) for proposal in proposals])
 
     def run(self, command: Command) -> Future[Any]:
         """Queue a command to run in a batch's transaction; after the commit, the future has its result."""
@@ -147,10 +130,7 @@ class Pipeline:
         unwanted = set(proposal_ids)
         with self._lock:
             # Commands go first in their turn, so they come too early for those.
-            if any(entry.proposal.id in unwanted for entry in self._submitted):
-                self._submitted = deque(
-                    entry.hasty() if entry.proposal.id in unwanted else entry for entry in self._submitted
-                )
+            self._submitted.hasten(unwanted)
         return self.run(command)
 
     def withdraw_all(self, reply: Reply) -> Future[Any]:
@@ -170,7 +150,7 @@ class Pipeline:
             with self._lock:
                 for entry in moved:
                     proposal = entry.proposal._replace(session_id=after)
-                    self._submitted.append(_Submitted(proposal, entry.reply))
+                    self._submitted.add([proposal], entry.reply)
 
         self.run(command)
 
@@ -191,7 +171,8 @@ class Pipeline:
             with self._lock:
                 ordered = list(self._ordered)
                 self._ordered.clear()
-                submitted = [self._submitted.popleft() for _ in range(min(MAX_BATCH, len(self._submitted)))]
+                # Where somebody waits for a slot, what frees one is not to wait for a long turn.
+                submitted = self._submitted.take(_MAX_BATCH_WAITING if self._waiting else MAX_BATCH)
             self._do(submitted, ordered)
         leftover = list(self._waiting.values())
         self._waiting.clear()
@@ -217,7 +198,7 @@ class Pipeline:
         self._seen_version = version
         return changed
 
-    def _do(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> None:
+    def _do(self, submitted: list[Submitted], ordered: list[_Ordered]) -> None:
         """Do one batch; where it fails, do its parts one by one, so that only the culprit fails."""
         try:
             turn = self._transact(submitted, ordered)
@@ -234,7 +215,7 @@ class Pipeline:
         self._tell(turn)
         self._database.committed()
 
-    def _transact(self, submitted: list[_Submitted], ordered: list[_Ordered]) -> _Turn:
+    def _transact(self, submitted: list[Submitted], ordered: list[_Ordered]) -> _Turn:
         turn = _Turn()
         decided: tuple[Snapshot, Changes] | None = None
         with self._database.turn():
@@ -291,7 +272,7 @@ class Pipeline:
         driver.execute("RELEASE command")
         return entry.future, returned, None
 
-    def _collect(self, transaction: Transaction) -> list[_Submitted]:
+    def _collect(self, transaction: Transaction) -> list[Submitted]:
         """Return our proposals that another process has decided; proposed again, they are replayed."""
         mine = (self.owner,)
         delivered = transaction.driver.execute(statements.DELIVERIES, mine).fetchall()
@@ -300,7 +281,7 @@ class Pipeline:
         transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
         return [self._waiting[id_] for (id_,) in delivered if id_ in self._waiting]
 
-    def _keep_waiting(self, submitted: list[_Submitted], turn: _Turn) -> None:
+    def _keep_waiting(self, submitted: list[Submitted], turn: _Turn) -> None:
         """Remember, after the commit, whom to answer later, and forget who has the last word."""
         self._wake_again = turn.wake_again
         nobody = not self._waiting
@@ -328,7 +309,7 @@ class Pipeline:
         for future, value, error in turn.returned:
             _resolve(future, value, error)
 
-    def _fail(self, submitted: list[_Submitted], ordered: list[_Ordered], error: Exception) -> None:
+    def _fail(self, submitted: list[Submitted], ordered: list[_Ordered], error: Exception) -> None:
         if not isinstance(error, ClearwayError):
             logger.error("a transaction failed and was rolled back", exc_info=error)
             reason = getattr(error, "orig", None) or error

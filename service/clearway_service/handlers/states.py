@@ -13,7 +13,7 @@ from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers
 from clearway_service.handlers.parsing import parse_state
-from clearway_service.pipeline import Failure, Result
+from clearway_service.inbox import Failure, Result
 
 _MICROSECONDS = 1_000_000
 
