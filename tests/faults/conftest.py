@@ -17,6 +17,14 @@ IMPATIENT = {
 
 
 @pytest.fixture
+def unforgiving_server(tmp_path: Path) -> Iterator[Server]:
+    """Run a server that soon gives up a stream that broke, and nobody else."""
+    grace = {"CLEARWAY_BROKEN_STREAM_GRACE_SECONDS": "0.3"}
+    with Server(tmp_path / "server.db", environment=grace) as running:
+        yield running
+
+
+@pytest.fixture
 def impatient_server(tmp_path: Path) -> Iterator[Server]:
     """Run a server with a short lease, and a shorter grace for streams that broke."""
     with Server(tmp_path / "server.db", environment=IMPATIENT) as running:

@@ -20,7 +20,7 @@ PROCESSES, RUNS = 4, 25
 def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Worker]]:
     """Start the processes on one file or with one server, all with the same key."""
     if request.param == "server":
-        monkeypatch.setenv("CLEARWAY_ADDRESS", request.getfixturevalue("impatient_server").address)
+        monkeypatch.setenv("CLEARWAY_ADDRESS", request.getfixturevalue("unforgiving_server").address)
     key = f"shared-{new_id()}"
     with ExitStack() as stack:
         yield [stack.enter_context(Worker("support.sharing", str(RUNS), key)) for _ in range(PROCESSES)]
@@ -40,15 +40,15 @@ def test_the_key_is_computed_once(workers: list[Worker]) -> None:
 
 @pytest.mark.parametrize("workers", ["server"], indirect=True)
 def test_a_server_that_is_killed_forgets_neither_who_leads_nor_who_waits(
-    workers: list[Worker], impatient_server: Server
+    workers: list[Worker], unforgiving_server: Server
 ) -> None:
     (leader,) = wait_until(lambda: leaders(workers), "a leader")
-    with closing(sqlite3.connect(impatient_server.database)) as database:
+    with closing(sqlite3.connect(unforgiving_server.database)) as database:
         # All of them: a process that has never reached the server does not wait for it to come.
         waiting = "SELECT count(DISTINCT session_id) FROM waiter"
         wait_until(lambda: database.execute(waiting).fetchone()[0] == PROCESSES, "those who wait")
-    impatient_server.kill()
-    impatient_server.start()
+    unforgiving_server.kill()
+    unforgiving_server.start()
     leader.tell("go")
     assert [worker.hear("results") for worker in workers] == [[leader.pid] * RUNS] * PROCESSES
     assert leaders(workers) == []

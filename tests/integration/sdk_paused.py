@@ -34,6 +34,7 @@ def until_cancelled(what: str) -> None:
 def scan() -> str:
     started.release()
     until_cancelled("the task in a thread")
+    told.set()
     return "counts no more"
 
 
@@ -66,6 +67,7 @@ def main_thread() -> None:
         say(f"refused: {error}")
     for future in (*futures, waits):
         say(f"state: {future.wait().name}")
+    told.wait()  # its thread would end with the process
 
 
 @task(tags=["narrow"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -21,8 +22,27 @@ def young_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
+# As clients of such a server should: a call that meets the end of its connection is made again.
+RETRYING = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "clearway.v1.Orchestrator"}],
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.05s",
+                    "maxBackoff": "1s",
+                    "backoffMultiplier": 2,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
+
+
 def test_a_stream_on_an_old_connection_is_cut_and_resumed(young_server: Server) -> None:
-    with Client(young_server.address) as client:
+    with Client(young_server.address, [("grpc.service_config", RETRYING)]) as client:
         stream = client.open()
         run = stream.decide(start(create_flow(client).id)).run_id
         assert stream.end().code == StatusCode.UNAVAILABLE

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -88,10 +88,11 @@ class Client:
 
     Args:
         address: ``host:port``.
+        more: More options of the channel.
     """
 
-    def __init__(self, address: str) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]
+    def __init__(self, address: str, more: Sequence[tuple[str, Any]] = ()) -> None:
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1), *more]
         self._channel = grpc.insecure_channel(address, options=options)
         self.channel = self._channel
         self.stub = OrchestratorStub(self._channel)
