@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from clearway._engine.drivers import drive, drive_async, named
 from clearway._engine.mapping import Mapped, mapped_upstreams
 from clearway._engine.run_inputs import as_list
 from clearway._engine.scope import FlowScope
-from clearway._engine.submission import submit, submit_to_loop
+from clearway._engine.submission import Submitter
 from clearway._engine.task_run import TaskRun
 from clearway._engine.task_steps import task_steps
 from clearway._interrupts import shielded
@@ -47,7 +47,7 @@ def call_task(
         elif scope.is_async:
             return named(_awaited(run, return_state=return_state), task.name)
         else:
-            future = submit_to_loop(run, copy_context())
+            future = Submitter(copy_context(), on_loop=True).submit(run)
             future.block()
             state = future.current_state()
     return state if return_state else _result(run, state)
@@ -80,16 +80,16 @@ def submit_task(
     """
     scope = _scope_for(task)
     run = TaskRun(task, scope, task.signature.bind(*arguments), _tags(task), wait_for)
-    context = copy_context()
+    submitter = Submitter(copy_context())
     if task.is_async and scope.is_async:
-        return named(_submitted(run, context, return_state=return_state), f"{task.name}.submit")
+        return named(_submitted(run, submitter, return_state=return_state), f"{task.name}.submit")
     with shielded():
-        future = _begun(run, context)
+        future = _begun(run, submitter)
     return _state(future) if return_state and future.block() else future
 
 
-async def _submitted(run: TaskRun, context: Context, *, return_state: bool) -> Any:
-    future = await _begun_async(run, context)
+async def _submitted(run: TaskRun, submitter: Submitter, *, return_state: bool) -> Any:
+    future = await _begun_async(run, submitter)
     return _state(future) if return_state and await future.wait_done() else future
 
 
@@ -112,8 +112,8 @@ def map_task(
         if isinstance(upstream, Future):
             upstream.block()
     with shielded():
-        context = copy_context()
-        futures = [_begun(run, context) for run in _each_run(task, scope, parameters, upstreams)]
+        submitter = Submitter(copy_context())
+        futures = [_begun(run, submitter) for run in _each_run(task, scope, parameters, upstreams)]
     return [_state(future) for future in futures if future.block()] if return_state else futures
 
 
@@ -128,8 +128,8 @@ async def _mapped_async(
     for upstream in mapped_upstreams(task.signature, parameters):
         if isinstance(upstream, Future):
             await upstream.wait_done()
-    context = copy_context()
-    futures = [await _begun_async(run, context) for run in _each_run(task, scope, parameters, upstreams)]
+    submitter = Submitter(copy_context())
+    futures = [await _begun_async(run, submitter) for run in _each_run(task, scope, parameters, upstreams)]
     return [_state(future) for future in futures if await future.wait_done()] if return_state else futures
 
 
@@ -142,22 +142,22 @@ def _each_run(
         yield TaskRun(task, scope, one, tags, upstreams, mapped=mapped.makers)
 
 
-def _begun(run: TaskRun, context: Context) -> Future[Any]:
+def _begun(run: TaskRun, submitter: Submitter) -> Future[Any]:
     """Let a run go on by itself; where the flow's runner is sequential, run it to its end."""
     if not run.scope.runner.sequential:
-        return submit(run, context)
+        return submitter.submit(run)
     if run.task.is_async:
-        submit_to_loop(run, context).block()
+        submitter.submit(run).block()
     else:
         with suppress(ClearwayError):  # it is in the future's state
             drive(task_steps(run))
     return run.future
 
 
-async def _begun_async(run: TaskRun, context: Context) -> Future[Any]:
+async def _begun_async(run: TaskRun, submitter: Submitter) -> Future[Any]:
     """Let a run of an async task go on by itself, as ``_begun``."""
     if not run.scope.runner.sequential:
-        return submit(run, context)
+        return submitter.submit(run)
     with suppress(ClearwayError):
         await drive_async(task_steps(run))
     return run.future

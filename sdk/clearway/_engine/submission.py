@@ -39,33 +39,58 @@ _log = logging.getLogger("clearway.engine")
 _BEGIN_SECONDS = 10.0  # that a task runner has to begin with a call, which do not count as the code's time
 
 
-def submit(run: TaskRun, context: Context) -> Future[Any]:
-    """Let a task run go on by itself, its code executed by the flow's task runner.
+class Submitter:
+    """Lets task runs go on by themselves: those of one map, say, which share it while they wait for permits.
 
-    Args:
-        run: The run, which is in no other hands.
-        context: What its code finds in context variables; may be shared with other runs.
-
-    Returns:
-        The run's future.
-
-    Raises:
-        Exception: The task runner could not be started.
+    A run that waits for one has no ``Submission`` yet, so that many that wait cost little.
     """
-    runner = run.scope.runner
-    executor = runner.executor() if runner.takes_async or not run.task.is_async else None
-    return _begun(run, context, executor)
 
+    __slots__ = ("_context", "_executor", "_on_loop", "_started")
 
-def submit_to_loop(run: TaskRun, context: Context) -> Future[Any]:
-    """Let a run of an async task go on by itself, its code executed on the event loop; as ``submit``."""
-    return _begun(run, context, None)
+    def __init__(self, context: Context, *, on_loop: bool = False) -> None:
+        """Make it.
 
+        Args:
+            context: What their code finds in context variables.
+            on_loop: Whether it is executed on the event loop, whatever the flow's task runner is.
+        """
+        self._context = context
+        self._on_loop = on_loop
+        self._executor: TaskExecutor | None = None
+        self._started = False
 
-def _begun(run: TaskRun, context: Context, executor: TaskExecutor | None) -> Future[Any]:
-    run.scope.enter(run)
-    Submission(run, context, executor).begin()
-    return run.future
+    def submit(self, run: TaskRun) -> Future[Any]:
+        """Let a task run go on by itself, its code executed by the flow's task runner.
+
+        Args:
+            run: The run, which is in no other hands.
+
+        Returns:
+            The run's future.
+
+        Raises:
+            Exception: The task runner could not be started.
+        """
+        if not self._started:
+            runner = run.scope.runner
+            if not self._on_loop and (runner.takes_async or not run.task.is_async):
+                self._executor = runner.executor()
+            self._started = True
+        run.scope.enter(run)
+        if run.inputs.unfinished():
+            self._submission(run).begin()
+        else:
+            run.submitter = self
+            if run.gate.enter(run):
+                self.go_on(run)
+        return run.future
+
+    def go_on(self, run: TaskRun) -> None:
+        """Let a run go on that waited for a permit, and has it."""
+        self._submission(run).go_on()
+
+    def _submission(self, run: TaskRun) -> Submission:
+        return Submission(run, self._context, self._executor)
 
 
 class Submission:
@@ -97,7 +122,7 @@ class Submission:
         self._steps: Steps | None = None
         self._context = context
         self._executor = executor
-        self._gate = run.scope.async_gate if run.task.is_async else run.scope.gate
+        self._gate = run.gate
         self._has_permit = False
         self._waits = False  # in the service's queue
         self._for_slot = True  # and not for a run that computes its cache key
@@ -106,9 +131,8 @@ class Submission:
         self._code: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Take the first steps, or wait for a permit: a run that only waits costs little memory."""
-        if self.run.inputs.unfinished() or self._enter():
-            self.advance(self.steps.send, None)
+        """Take the first steps: those of a run that has to wait for others."""
+        self.advance(self.steps.send, None)
 
     @property
     def steps(self) -> Steps:

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clearway._decision_future import DecisionFuture
+    from clearway._engine.admission import Gate
     from clearway._engine.hooks import CallHooks
     from clearway._engine.inputs import Found
     from clearway._engine.retry_condition import AskCondition
     from clearway._engine.scope import FlowScope
+    from clearway._engine.submission import Submitter
     from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
     from clearway.tasks import Task
@@ -71,6 +73,7 @@ class TaskRun:
         phase: How far it has come.
         refreshes_cache: Whether it is not served from the cache, and replaces what that has.
         repairs: How often it was begun anew because the result that it had was gone.
+        submitter: Lets it go on when it has a permit, where it was submitted.
         stop: Cancels its code, where that can be done.
         waits_for_slots: The tags for whose slots it was last told to wait.
         reported: The answer to its end, where that was proposed while its code still kept the thread.
@@ -98,6 +101,7 @@ class TaskRun:
         "scope",
         "settles_early",
         "stop",
+        "submitter",
         "tags",
         "task",
         "waits_for_slots",
@@ -121,6 +125,7 @@ class TaskRun:
         self.cache_key = ""
         self.phase = Phase.NEW
         self.waits_for_slots: tuple[str, ...] = ()
+        self.submitter: Submitter | None = None
         self.stop: Callable[[], None] | None = None
         self.reported: DecisionFuture | None = None
         self._parameters = parameters
@@ -180,6 +185,18 @@ class TaskRun:
         if make_key is not None:
             with unshielded(), task_run_entered(self.context()) as context:
                 self.cache_key = self.task.checked_cache_key(make_key(context, dict(self._parameters)))
+
+    # Waiting for a permit: see ``admission.Admitted``.
+
+    @property
+    def gate(self) -> Gate:
+        """Where the run asks for a permit, if it is submitted."""
+        return self.scope.async_gate if self.task.is_async else self.scope.gate
+
+    def go_on(self) -> None:
+        """Go on with a permit."""
+        assert self.submitter is not None
+        self.submitter.go_on(self)
 
     # What the run proposes.
 
