@@ -130,7 +130,7 @@ class Pipeline:
         unwanted = set(proposal_ids)
         with self._lock:
             # Commands go first in their turn, so they come too early for those.
-            self._submitted.hasten(unwanted)
+            self._submitted.disown(unwanted)
         return self.run(command)
 
     def withdraw_all(self, reply: Reply) -> Future[Any]:

@@ -146,7 +146,16 @@ class Batch:
         cached = snapshot.cache.get(proposed.cache_key) if proposed.cache_key else None
         flight = self._flight(run, proposed, waiter) if proposed.single_flight else None
         return Facts(
-            self._now, run, progress, proposed, proposal.session_id, holder, cached, limits, flight=flight
+            self._now,
+            run,
+            progress,
+            proposed,
+            proposal.session_id,
+            holder,
+            cached,
+            limits,
+            flight=flight,
+            unwanted=proposal.unwanted,
         )
 
     def _flight(

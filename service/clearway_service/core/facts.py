@@ -50,6 +50,7 @@ class Facts(NamedTuple):
             proposal. Drawn where the run's retries are spread at random.
         flight: Who computes the proposed cache key, as if that were a limit of one; None where the run does
             not wait for anybody who does.
+        unwanted: Whether nobody wants the run to go on any more.
     """
 
     now: int
@@ -62,3 +63,4 @@ class Facts(NamedTuple):
     limits: tuple[LimitFacts, ...] = ()
     draw: float = 0.0
     flight: LimitFacts | None = None
+    unwanted: bool = False

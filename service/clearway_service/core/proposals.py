@@ -23,6 +23,7 @@ class Proposal(NamedTuple):
         queues: Whether it waits in the queue when no slot is free.
         keeps: How long its place is kept, in microseconds, while its client is away between two tries;
             0 for not at all.
+        unwanted: Whether its client has withdrawn it before it was decided about; it then takes no slot.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Proposal(NamedTuple):
     session_id: str = ""
     queues: bool = False
     keeps: int = 0
+    unwanted: bool = False
 
 
 class Answer(NamedTuple):

@@ -65,20 +65,23 @@ def follow_leader(facts: Facts) -> Decision | None:
     a run that itself waits for a slot of somebody's.
     """
     flight = facts.flight
-    if flight is None or flight.held or flight.free:
+    if flight is None or flight.held or (flight.free and not facts.unwanted):
         return None
     message = "another run is computing the result of the same cache key"
     return Wait(None, message, cache_key=facts.proposed.cache_key)
 
 
 def secure_slots(facts: Facts) -> Decision | None:
-    """Entering Running needs a free slot on every tag that has a limit, all of them or none."""
+    """Entering Running needs a free slot on every tag that has a limit, all of them or none.
+
+    None is free for a run that nobody wants any more.
+    """
     if facts.proposed.type != StateType.RUNNING:
         return None
     wanted = [limit for limit in facts.limits if not limit.held]
     if closed := [limit.tag for limit in wanted if limit.limit == 0]:
         return Abort(AbortReason.LIMIT_ZERO, f"the concurrency limit of {_tags(closed)} is 0")
-    full = [limit for limit in wanted if not limit.free]
+    full = [limit for limit in wanted if facts.unwanted or not limit.free]
     if not full:
         return None
     tags = [limit.tag for limit in full]

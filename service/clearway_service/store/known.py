@@ -6,6 +6,7 @@ transaction; the commands of a turn, and a turn that failed, make its engine for
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TypeVar
 
 from clearway_service.core.changes import Changes
@@ -70,5 +71,5 @@ class Known:
 
 
 def _shorten(rows: dict[str, V]) -> None:
-    for _ in range(len(rows) - _MOST):
-        del rows[next(iter(rows))]
+    for key in list(islice(rows, max(0, len(rows) - _MOST))):
+        del rows[key]

@@ -57,17 +57,37 @@ def test_a_client_s_own_proposals_stay_in_their_order() -> None:
     assert taken(inbox) == ["i", "h"]
 
 
-def test_one_that_is_no_longer_wanted_does_not_join_a_queue() -> None:
+def test_who_came_first_has_a_share_of_each_turn_however_many_ends_there_are() -> None:
     inbox = Inbox()
-    inbox.add([begin("a"), begin("b")], one)
-    inbox.hasten({"b", "unknown"})
-    inbox.add([end("c")], other)
-    next_ones = [(entry.proposal.id, entry.proposal.queues) for entry in inbox.take(9)]
-    assert next_ones == [("b", False), ("c", False), ("a", True)]
-    inbox.add([end("d")], one)
-    inbox.add([begin("e")], other)
-    inbox.add([end("f")], one)
-    assert taken(inbox) == ["d", "f", "e"]
+    inbox.add([begin("a"), begin("b"), begin("c")], one)
+    inbox.add([end(f"end {number}") for number in range(20)], other)
+    assert taken(inbox, 8) == [*(f"end {number}" for number in range(6)), "a", "b"]
+    assert taken(inbox, 8)[-1] == "c"
+
+
+def test_one_that_is_withdrawn_keeps_its_turn_and_takes_no_slot(service: Service) -> None:
+    service.limit("disk", 2)
+    first, second, third = service.client("first"), service.client("second"), service.client("third")
+    wanted, unwanted = start(service.flow_id, tags=["disk"]), start(service.flow_id, tags=["disk"])
+    with third.engine_held(start(service.flow_id)):
+        second.propose(unwanted)
+        first.propose(wanted)
+        second.connection.withdraw([unwanted.id])
+    assert first.decisions(wanted.id)[0].HasField("accept")
+    assert second.decisions(unwanted.id)[0].HasField("wait")
+    assert service.names(unwanted.create_task_run.id) == ["Pending"]
+    assert first.decide(start(service.flow_id, tags=["disk"])).HasField("accept")
+
+
+def test_one_that_is_withdrawn_does_not_go_ahead_of_what_its_client_proposed_before(service: Service) -> None:
+    client, third = service.client("first"), service.client("third")
+    proposal = start(service.flow_id)
+    done = move(proposal.create_task_run.id, COMPLETED)
+    with third.engine_held(start(service.flow_id)):
+        client.propose(proposal)
+        client.propose(done)
+        client.connection.withdraw([done.id])
+    assert client.decisions(done.id)[0].HasField("accept")
 
 
 def test_a_slot_is_handed_on_before_those_who_came_since_have_joined_the_queue(service: Service) -> None:
