@@ -30,9 +30,12 @@ _HEAD = '''\
 
 def generate() -> str:
     """Return the text of the module."""
-    parts = [_HEAD]
+    rendered: dict[str, str] = {}
     for source in (statement_sources, command_sources):
-        parts += (f"{name} = {_literal(sql)}\n" for name, sql in _statements(source))
+        for name, sql in _statements(source):
+            if rendered.setdefault(name, sql) is not sql:
+                raise ValueError(f"{name} is written twice, the second time in {source.__name__}")
+    parts = [_HEAD, *(f"{name} = {_literal(sql)}\n" for name, sql in rendered.items())]
     tables = "".join(f"    {_literal(sql)},\n" for sql in _schema())
     parts.append(f"# Makes the schema in an empty file.\nSCHEMA = (\n{tables})\n")
     return "\n".join(parts)

@@ -11,13 +11,16 @@ from pathlib import Path
 # Before gRPC is loaded: it writes lines of its own where an address is in use, and we say so ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-import uvloop
-
 from clearway_service import __version__
 from clearway_service.errors import ClearwayError
 from clearway_service.logs import configure
 from clearway_service.server import serve
 from clearway_service.settings import ServiceSettings, SettingError
+
+try:
+    from uvloop import run
+except ImportError:  # there is none for Windows
+    from asyncio import run  # type: ignore[assignment]  # it takes fewer arguments
 
 _USAGE = 2
 _FAILURE = 1
@@ -38,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _USAGE
     configure()
     try:
-        uvloop.run(serve(settings))
+        run(serve(settings))
     except (ClearwayError, OSError) as error:
         sys.stderr.write(f"Error: {error}\n")
         return _FAILURE

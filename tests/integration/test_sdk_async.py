@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from clearway import AsyncTaskFuture, TaskFuture, TaskRunContext, flow, tags, task
+from clearway._engine.task_run import Phase, TaskRun
 from clearway.exceptions import Deadlock, UpstreamTaskError
 from integration.sdk_runs import history, last_flow_run, task_runs
 
@@ -346,3 +348,32 @@ async def test_a_large_result_of_an_async_task_is_kept() -> None:
 
     assert await making() == list(range(10_000))
     assert task_runs("making")["large-0"].state.result() == list(range(10_000))
+
+
+def test_a_ctrl_c_between_the_steps_of_an_async_task_is_raised_by_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    move = TaskRun.move
+    here = threading.current_thread()
+    pressed: list[Phase] = []
+
+    def interrupted(run: TaskRun, phase: Phase) -> None:
+        if phase is Phase.ENDING and threading.current_thread() is here and not pressed:
+            pressed.append(phase)
+            raise KeyboardInterrupt  # as the interpreter does between any two instructions
+        move(run, phase)
+
+    @task
+    async def quick() -> None: ...
+
+    @flow
+    async def main() -> None:
+        future = await quick.submit()
+        await future.wait()
+
+    monkeypatch.setattr(TaskRun, "move", interrupted)
+    loop = asyncio.new_event_loop()  # asyncio.run would make a cancellation of the first one
+    running: Any = main(return_state=True)
+    with closing(loop), pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(running)
+    assert pressed

@@ -27,7 +27,9 @@ class _Inbox:
     ) -> None:
         # Append first, then look: the loop clears the flag before it looks here.
         self._calls.append((function, args))
-        if not self._waking:
+        if loop.is_closed():
+            self._calls.clear()  # they may hold the loop
+        elif not self._waking:
             self._wake(loop)
 
     def _wake(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -63,6 +65,7 @@ def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], 
     except RuntimeError:
         if not loop.is_closed():
             raise
+        _inboxes.pop(loop, None)
 
 
 async def settled(source: Answered[R]) -> R:

@@ -351,13 +351,16 @@ class Submission:
         finally:
             self._code = self.run.stop = None  # no cycles are left behind: see the tests
         self._worked = True
-        follow = partial(self._in_thread, partial(self.advance, self.steps.send, outcome))
         if isinstance(outcome, Outcome) and outcome.error is None:
             self._on_loop = True
-            follow()
-            self._on_loop = False
+            try:  # a Ctrl-C may come right here, and is the loop's
+                self.advance(self.steps.send, outcome)
+            except Exception:  # noqa: BLE001 - as in a thread
+                self._log_flaw()
+            finally:
+                self._on_loop = False
         else:  # there is something to log, or more of the user's code
-            get_threads().submit(follow)
+            get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
     def _stop(self) -> None:
         if self._code is not None:
@@ -368,6 +371,9 @@ class Submission:
         try:
             work()
         except Exception:  # noqa: BLE001 - a flaw of ours, which must not end the thread for others
-            _log.exception("the task run %r came to an unexpected end", self.run.name)
+            self._log_flaw()
         except BaseException as error:  # noqa: BLE001 - the run's own state tells of it
             _log.debug("the task run %r was ended by %r", self.run.name, error)
+
+    def _log_flaw(self) -> None:
+        _log.exception("the task run %r came to an unexpected end", self.run.name)

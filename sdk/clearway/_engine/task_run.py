@@ -391,9 +391,10 @@ class TaskRun:
     def _ended(self, state: State[Any]) -> Phase:
         """Note the state that the run ended in, unless it has; return how far it had come."""
         with self.scope.guard:
-            before, self.phase = self.phase, Phase.ENDED
+            before = self.phase
             if before is not Phase.ENDED:
-                self._end = state
+                self._end = state  # first, since others look at the phase without the guard
+                self.phase = Phase.ENDED
         return before
 
     def _let_go(self, state: State[Any]) -> None:

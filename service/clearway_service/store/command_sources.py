@@ -30,7 +30,6 @@ VERSION = render(select(schema.version.c.version_num), ())
 INSERT_VERSION = insert_rows(schema.version, ("version_num",))
 
 # Runs.
-TASK_RUN_IDS = render(select(_task.c.id).where(members(_task.c.id, "ids")), ("ids",))
 TRACKS_SUBFLOW = render(select(_task.c.tracks_subflow).where(_task.c.id == bindparam("id")), ("id",))
 SET_CHILD = given_rows.update("task_run", "id", ("child_flow_run_id",))
 SET_AWAITS = given_rows.update("task_run", "id", ("awaits",))

@@ -52,9 +52,13 @@ class Database:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.driver: Driver = connect(path, synchronous)
-            self._migrate()
-            self._checkpointer = Checkpointer(path)
-        except (OSError, sqlite3.Error) as error:
+            try:
+                self._migrate()
+                self._checkpointer = Checkpointer(path)
+            except BaseException:
+                self.driver.close()
+                raise
+        except (OSError, sqlite3.Error, StoreUnavailableError) as error:
             raise StoreUnavailableError(f"cannot open the database {path}: {error}") from error
 
     @cached_property

@@ -9,6 +9,8 @@ from typing import Any
 
 from clearway_service.errors import StoreUnavailableError
 
+# How many statements stay prepared: each bulk statement is, for several numbers of rows.
+_PREPARED = 512
 # How long a transaction waits for those of other processes, and how long it sleeps between looks. SQLite's
 # own busy handler sleeps up to 100 ms at a time, which would make a hand-off that much slower.
 LOCK_TIMEOUT_SECONDS = 60.0
@@ -37,7 +39,12 @@ def connect(path: Path, synchronous: str = "normal") -> Driver:
         sqlite3.Error: The file cannot be opened, or is no database.
     """
     connection = sqlite3.connect(
-        path, timeout=LOCK_TIMEOUT_SECONDS, check_same_thread=False, isolation_level=None, factory=Driver
+        path,
+        timeout=LOCK_TIMEOUT_SECONDS,
+        check_same_thread=False,
+        isolation_level=None,
+        factory=Driver,
+        cached_statements=_PREPARED,
     )
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute(f"PRAGMA synchronous={synchronous}")

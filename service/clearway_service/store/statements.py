@@ -162,11 +162,6 @@ FROM alembic_version"""
 
 INSERT_VERSION = """INSERT INTO alembic_version (version_num) VALUES (?)"""
 
-TASK_RUN_IDS = """SELECT task_run.id
-FROM task_run
-WHERE task_run.id IN (SELECT anon_1.value
-FROM json_each(?) AS anon_1)"""
-
 TRACKS_SUBFLOW = """SELECT task_run.tracks_subflow
 FROM task_run
 WHERE task_run.id = ?"""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -66,3 +68,15 @@ def test_a_loop_that_is_closed_is_left_alone() -> None:
     loop.close()
     call_soon(loop, str)
     call_soon(loop, str)
+
+
+def test_a_loop_that_was_closed_with_calls_under_way_is_let_go_of_at_the_next_one() -> None:
+    loop = asyncio.new_event_loop()
+    waiter = loop.create_future()
+    call_soon(loop, set_once, waiter)  # the loop is closed before it comes to that
+    loop.close()
+    call_soon(loop, set_once, waiter)
+    gone = weakref.ref(loop)
+    del loop, waiter
+    gc.collect()
+    assert gone() is None
