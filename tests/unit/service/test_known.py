@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from clearway.v1.error_pb2 import ERROR_REASON_STORE_UNAVAILABLE
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL
 from clearway_service.clock import system_clock
-from support.proposals import CANCELLED, COMPLETED, FAILED, RUNNING, move, start
+from support.proposals import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, move, start
 
 if TYPE_CHECKING:
     from unit.service.conftest import Service
@@ -52,6 +53,17 @@ def test_what_was_decided_in_a_turn_that_failed_was_never_decided(service: Servi
         assert client.decide(move(run_id, FAILED)).error.reason == ERROR_REASON_STORE_UNAVAILABLE
     assert client.decide(move(run_id, COMPLETED)).HasField("accept")
     assert service.names(run_id) == ["Running", "Completed"]
+
+
+def test_what_a_call_has_changed_of_a_run_is_seen_by_the_next_turn(service: Service) -> None:
+    client = service.client()
+    proposal = start(service.flow_id, PENDING, tracks_subflow=True)
+    run_id = proposal.create_task_run.id
+    client.decide(proposal)
+    subflow = FlowRunSpec(flow_name="inner", parent_task_run_id=run_id)
+    child = service.call("CreateFlowRun", CreateFlowRunRequest(flow_run=subflow)).flow_run.id
+    answer = client.decide(move(run_id, RUNNING))
+    assert answer.state.details.child_flow_run_id == child
 
 
 def test_a_limit_that_another_program_has_filled_holds_for_the_next_proposal(service: Service) -> None:
