@@ -36,8 +36,6 @@ class Inbox:
     queue, so nobody loses a place to it.
     """
 
-    # Its user sees to it that one thread at a time uses it.
-
     def __init__(self) -> None:
         self._ends: deque[Submitted] = deque()
         self._others: deque[Submitted] = deque()

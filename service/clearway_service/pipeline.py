@@ -8,6 +8,7 @@ then answers: a decision that a client was told is durable. There is no timer an
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -80,7 +81,10 @@ class Pipeline:
         self._database = database
         self._clock = clock
         self._on_waiting = on_waiting
-        self._lock = threading.Condition()
+        # Many threads of tasks submit at once. A lock that they share would be waited for by all of them as
+        # soon as one of them loses the interpreter while it holds it; so each step of theirs is atomic.
+        self._arrivals: deque[tuple[Sequence[Proposal], Reply] | set[str]] = deque()
+        self._called = threading.Event()
         self._submitted = Inbox()
         self._ordered: deque[_Ordered] = deque()
         self._wake_again: set[str] = set()
@@ -88,7 +92,7 @@ class Pipeline:
         self._seen_version = -1
         self._known = Known()
         self._ancestor_log = AncestorLog()
-        self._closing = False
+        self._closing = self._closed = False
         self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
         self._thread.start()
 
@@ -100,22 +104,14 @@ class Pipeline:
             reply: Called on the pipeline's thread with results, those of a batch together, after the commit.
                 A proposal that waits for a slot is answered with a queued wait, and again when it goes on.
         """
-        with self._lock:
-            if not self._closing:
-                self._submitted.add(proposals, reply)
-                self._lock.notify()
-                return
-        reply([Failure(proposal.id, _closed()) for proposal in proposals])
+        self._arrivals.append((proposals, reply))
+        self._call()
 
     def run(self, command: Command) -> Future[Any]:
         """Queue a command to run in a batch's transaction; after the commit, the future has its result."""
         future: Future[Any] = Future()
-        with self._lock:
-            if not self._closing:
-                self._ordered.append(_Ordered(command, future))
-                self._lock.notify()
-                return future
-        future.set_exception(_closed())
+        self._ordered.append(_Ordered(command, future))
+        self._call()
         return future
 
     def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
@@ -127,10 +123,8 @@ class Pipeline:
         def command(transaction: Transaction) -> None:
             remove_waiters(transaction, proposal_ids)
 
-        unwanted = set(proposal_ids)
-        with self._lock:
-            # Commands go first in their turn, so they come too early for those.
-            self._submitted.disown(unwanted)
+        # Commands go first in their turn, so they come too early for those that are yet to be decided.
+        self._arrivals.append(set(proposal_ids))
         return self.run(command)
 
     def withdraw_all(self, reply: Reply) -> Future[Any]:
@@ -147,10 +141,9 @@ class Pipeline:
 
         def command(_transaction: Transaction) -> None:
             moved = [entry for entry in self._waiting.values() if entry.proposal.session_id == before]
-            with self._lock:
-                for entry in moved:
-                    proposal = entry.proposal._replace(session_id=after)
-                    self._submitted.add([proposal], entry.reply)
+            for entry in moved:
+                proposal = entry.proposal._replace(session_id=after)
+                self._submitted.add([proposal], entry.reply)
 
         self.run(command)
 
@@ -161,19 +154,27 @@ class Pipeline:
 
     def close(self) -> None:
         """Do all that was queued, then stop. Who still waits for a slot is told so."""
-        with self._lock:
-            self._closing = True
-            self._lock.notify()
+        self._closing = True
+        self._called.set()
         self._thread.join()
+
+    def _call(self) -> None:
+        """Wake the pipeline's thread for what was put before it. Safe from any thread."""
+        # Append first, then look; it is the other way round there.
+        if not self._called.is_set():
+            self._called.set()
+        if self._closed:
+            self._refuse()
 
     def _run(self) -> None:
         while self._await_work():
-            with self._lock:
-                ordered = list(self._ordered)
-                self._ordered.clear()
-                # Where somebody waits for a slot, what frees one is not to wait for a long turn.
-                submitted = self._submitted.take(_MAX_BATCH_WAITING if self._waiting else MAX_BATCH)
+            ordered = [self._ordered.popleft() for _ in range(len(self._ordered))]
+            self._take_in()  # after that, so that what was withdrawn is known when the command for it is done
+            # Where somebody waits for a slot, what frees one is not to wait for a long turn.
+            submitted = self._submitted.take(_MAX_BATCH_WAITING if self._waiting else MAX_BATCH)
             self._do(submitted, ordered)
+        self._closed = True
+        self._refuse()
         leftover = list(self._waiting.values())
         self._waiting.clear()
         for entry in leftover:
@@ -181,15 +182,38 @@ class Pipeline:
 
     def _await_work(self) -> bool:
         """Return when there is something to do; False when all is done and the pipeline closes."""
-        with self._lock:
-            while not (self._submitted or self._ordered or self._wake_again):
-                if self._closing:
-                    return False
-                if not self._waiting:
-                    self._lock.wait()
-                elif not self._lock.wait(_WATCH_SECONDS) and self._others_wrote():
-                    return True
-        return True
+        while True:
+            self._called.clear()
+            self._take_in()
+            if self._submitted or self._ordered or self._wake_again:
+                return True
+            if self._closing:
+                return False
+            if not self._waiting:
+                self._called.wait()
+            elif not self._called.wait(_WATCH_SECONDS) and self._others_wrote():
+                return True
+
+    def _take_in(self) -> None:
+        """Take what has arrived into the inbox, which is this thread's alone."""
+        for _ in range(len(self._arrivals)):
+            arrived = self._arrivals.popleft()
+            if isinstance(arrived, set):
+                self._submitted.disown(arrived)
+            else:
+                self._submitted.add(*arrived)
+
+    def _refuse(self) -> None:
+        """Answer what came too late, whichever thread finds it."""
+        with contextlib.suppress(IndexError):
+            while True:
+                arrived = self._arrivals.popleft()
+                if not isinstance(arrived, set):
+                    proposals, reply = arrived
+                    _reply(reply, [Failure(proposal.id, _closed()) for proposal in proposals])
+        with contextlib.suppress(IndexError):
+            while True:
+                _resolve(self._ordered.popleft().future, None, _closed())
 
     def _others_wrote(self) -> bool:
         """Return whether another process committed since the last look, and so may have answered for us."""
