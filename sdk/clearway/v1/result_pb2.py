@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63learway/v1/result.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"e\n\x13UploadResultRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05\x63hunk\x18\x05 \x01(\x0c\":\n\x14UploadResultResponse\x12\x10\n\x08received\x18\x01 \x01(\x03\x12\x10\n\x08location\x18\x02 \x01(\t\"L\n\x15\x44ownloadResultRequest\x12\x10\n\x08location\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x11\n\tmax_bytes\x18\x03 \x01(\x05\"5\n\x16\x44ownloadResultResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\x80\x01\n\x0cUnusedResult\x12\x10\n\x08state_id\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\x12\x11\n\tcache_key\x18\x04 \x01(\t\x12+\n\x07\x63reated\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"X\n\x18ListUnusedResultsRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05limit\x18\x02 \x01(\x05\"G\n\x19ListUnusedResultsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.clearway.v1.UnusedResult\"\\\n\x18\x44ropUnusedResultsRequest\x12\x11\n\tstate_ids\x18\x01 \x03(\t\x12-\n\nolder_than\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"G\n\x19\x44ropUnusedResultsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.clearway.v1.UnusedResultBr\n\x0eio.clearway.v1B\x0bResultProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63learway/v1/result.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"e\n\x13UploadResultRequest\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\x12\x0e\n\x06offset\x18\x04 \x01(\x03\x12\r\n\x05\x63hunk\x18\x05 \x01(\x0c\":\n\x14UploadResultResponse\x12\x10\n\x08received\x18\x01 \x01(\x03\x12\x10\n\x08location\x18\x02 \x01(\t\"L\n\x15\x44ownloadResultRequest\x12\x10\n\x08location\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x03\x12\x11\n\tmax_bytes\x18\x03 \x01(\x05\"5\n\x16\x44ownloadResultResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x0c\n\x04size\x18\x02 \x01(\x03\"\x90\x01\n\x0cUnusedResult\x12\x10\n\x08state_id\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x03\x12\x11\n\tcache_key\x18\x04 \x01(\t\x12+\n\x07\x63reated\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sha256\x18\x06 \x01(\t\"l\n\x18ListUnusedResultsRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"`\n\x19ListUnusedResultsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.clearway.v1.UnusedResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\\\n\x18\x44ropUnusedResultsRequest\x12\x11\n\tstate_ids\x18\x01 \x03(\t\x12-\n\nolder_than\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"G\n\x19\x44ropUnusedResultsResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.clearway.v1.UnusedResultBr\n\x0eio.clearway.v1B\x0bResultProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,13 +43,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADRESULTRESPONSE']._serialized_start=347
   _globals['_DOWNLOADRESULTRESPONSE']._serialized_end=400
   _globals['_UNUSEDRESULT']._serialized_start=403
-  _globals['_UNUSEDRESULT']._serialized_end=531
-  _globals['_LISTUNUSEDRESULTSREQUEST']._serialized_start=533
-  _globals['_LISTUNUSEDRESULTSREQUEST']._serialized_end=621
-  _globals['_LISTUNUSEDRESULTSRESPONSE']._serialized_start=623
-  _globals['_LISTUNUSEDRESULTSRESPONSE']._serialized_end=694
-  _globals['_DROPUNUSEDRESULTSREQUEST']._serialized_start=696
-  _globals['_DROPUNUSEDRESULTSREQUEST']._serialized_end=788
-  _globals['_DROPUNUSEDRESULTSRESPONSE']._serialized_start=790
-  _globals['_DROPUNUSEDRESULTSRESPONSE']._serialized_end=861
+  _globals['_UNUSEDRESULT']._serialized_end=547
+  _globals['_LISTUNUSEDRESULTSREQUEST']._serialized_start=549
+  _globals['_LISTUNUSEDRESULTSREQUEST']._serialized_end=657
+  _globals['_LISTUNUSEDRESULTSRESPONSE']._serialized_start=659
+  _globals['_LISTUNUSEDRESULTSRESPONSE']._serialized_end=755
+  _globals['_DROPUNUSEDRESULTSREQUEST']._serialized_start=757
+  _globals['_DROPUNUSEDRESULTSREQUEST']._serialized_end=849
+  _globals['_DROPUNUSEDRESULTSRESPONSE']._serialized_start=851
+  _globals['_DROPUNUSEDRESULTSRESPONSE']._serialized_end=922
 # @@protoc_insertion_point(module_scope)

@@ -161,6 +161,7 @@ class UnusedResult(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     CACHE_KEY_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
+    SHA256_FIELD_NUMBER: _builtins.int
     state_id: _builtins.str
     """state_id is the UUID of the state that has the result."""
     location: _builtins.str
@@ -169,6 +170,10 @@ class UnusedResult(_message.Message):
     """size is the number of bytes."""
     cache_key: _builtins.str
     """cache_key is the key of the entry that it was served by."""
+    sha256: _builtins.str
+    """sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
+    state was recorded by an earlier version that did not require one.
+    """
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """created is when the state was entered."""
@@ -181,10 +186,11 @@ class UnusedResult(_message.Message):
         size: _builtins.int = ...,
         cache_key: _builtins.str = ...,
         created: _timestamp_pb2.Timestamp | None = ...,
+        sha256: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "created", b"created", "location", b"location", "size", b"size", "state_id", b"state_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "created", b"created", "location", b"location", "sha256", b"sha256", "size", b"size", "state_id", b"state_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,8 +206,15 @@ class ListUnusedResultsRequest(_message.Message):
 
     OLDER_THAN_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """limit is how many results the answer has at most, the oldest first. From 1 to 10,000; 0 means 1,000."""
+    """limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
+    may hold fewer: it ends at about 2 MiB.
+    """
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the page before; empty asks for the first page. The other fields must be
+    those of the first page.
+    """
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
         """older_than is how old a state must be for its result to be answered; what younger states speak of is not. From
@@ -213,10 +226,11 @@ class ListUnusedResultsRequest(_message.Message):
         *,
         older_than: _duration_pb2.Duration | None = ...,
         limit: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "older_than", b"older_than"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "older_than", b"older_than", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -229,6 +243,9 @@ class ListUnusedResultsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last one."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnusedResult]:
         """results are the results, the oldest first; several states may speak of one location."""
@@ -237,10 +254,11 @@ class ListUnusedResultsResponse(_message.Message):
         self,
         *,
         results: _abc.Iterable[Global___UnusedResult] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
