@@ -24,6 +24,8 @@ _ENVIRONMENT = {
     "CLEARWAY_BROKEN_STREAM_GRACE_SECONDS": "0.5",
     # So that no call waits long.
     "CLEARWAY_MAX_SLOT_WAIT_SECONDS": "0.2",
+    # The place of a call that was told to come back is kept for twice this time.
+    "CLEARWAY_SLOT_RETRY_AFTER_SECONDS": "2",
     # So that nothing fills the disk.
     "CLEARWAY_MAX_RESULT_STORAGE_BYTES": str(256 * 1024 * 1024),
 }
@@ -111,12 +113,12 @@ class House:
         return _resident(self.server.pid, "VmHWM")
 
     def _look_at_log(self, last: str) -> None:
-        lines = list(self.server.log)
+        lines, odd = list(self.server.log), []
         for line in lines[self._lines_seen :]:
             try:
                 said = json.loads(line)
             except ValueError:
-                self._findings.add("a log line that is no JSON", f"{line[:300]}\n{last}")
+                odd.append(line)
                 continue
             if MARK in line:
                 self._findings.add("a log line with a payload", f"{line[:600]}\n{last}")
@@ -124,6 +126,9 @@ class House:
                 self._findings.add("a traceback in the log", f"{line[:1500]}\n{last}")
             elif said.get("level") in ("error", "critical"):
                 self._findings.add("an error in the log", f"{line[:600]}\n{last}")
+        if odd:
+            told = "\n".join([*odd[:12], "...", *odd[-12:]] if len(odd) > 24 else odd)
+            self._findings.add("log lines that are no JSON", f"{told}\n{last}")
         self._lines_seen = len(lines)
 
     def _look_at_files(self, last: str) -> None:

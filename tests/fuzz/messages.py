@@ -8,37 +8,25 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from clearway.v1.state_pb2 import State
+from fuzz.agreement import make_agree
 from fuzz.values import SURROGATE, Values
 
 _MOST_DEEP = 6
+_HONEST = 0.05
 _MANY = (64, 65, 1_001, 4_097, 10_001)
 _LENGTH_DELIMITED = 2
-# Without these hardly any message is taken.
-_MOSTLY = frozenset(
-    [
-        "id",
-        "flow_run_id",
-        "task_run_id",
-        "session_id",
-        "upload_id",
-        "state",
-        "type",
-        "task_run",
-        "flow_run",
-        "task_key",
-        "dynamic_key",
-        "flow_name",
-        "tag",
-        "limit",
-        "key",
-        "encoding",
-        "sha256",
-        "size",
-        "location",
-        "state_ids",
-        "filter",
-    ]
+# How often some fields are set: without those that are required, or with those that exclude others, hardly
+# any message is taken.
+_REQUIRED = (
+    "id flow_run_id task_run_id upload_id state type task_run flow_run task_key dynamic_key "
+    "flow_name tag limit key encoding sha256 size location state_ids filter parameter"
 )
+_SELDOM = (
+    "initial_state scheduled_time cache_expiration all error refresh_cache no_retry cache_single_flight "
+    "parent_task_run_id"
+)
+_SHARES = dict.fromkeys(_REQUIRED.split(), 0.98) | {"session_id": 0.4} | dict.fromkeys(_SELDOM.split(), 0.15)
 _LONE_SURROGATES = b"\xed\xa0\x80\xed\xbf\xbf"
 
 
@@ -56,9 +44,9 @@ class Maker:
     def encoded(self, type_: Descriptor) -> bytes:
         """Return a message of a type, honest or hostile, or something that only pretends to be one."""
         drawn = self._chance.random()
-        if drawn < 0.4:
+        if drawn < 0.5:
             return self.valid(type_, self._chance.choice([0.0, 0.0, 0.03]))
-        if drawn < 0.65:
+        if drawn < 0.7:
             return self.valid(type_, self._chance.choice([0.1, 0.4, 1.0]))
         if drawn < 0.85:
             return self._mutated(self.valid(type_, self._chance.choice([0.0, 0.3])))
@@ -84,6 +72,8 @@ class Maker:
             return message
         for field in self._chosen(type_):
             self._fill(message, field, hostility, depth)
+        if isinstance(message, State) and hostility < _HONEST:
+            make_agree(message, self._values.moment())
         if self._chance.random() < hostility / 4:
             message.MergeFromString(self._unknown_field())
         return message
@@ -97,7 +87,7 @@ class Maker:
             if oneof is not None and len(oneof.fields) > 1:
                 if picked[oneof.name] == field.name:
                     yield field
-            elif self._chance.random() < (0.95 if field.name in _MOSTLY else density):
+            elif self._chance.random() < _SHARES.get(field.name, density):
                 yield field
 
     def _fill(self, message: Message, field: FieldDescriptor, hostility: float, depth: int) -> None:

@@ -52,6 +52,9 @@ class Pool:
     def id(self, field: FieldDescriptor, chance: Random) -> str:
         """Return an id that fits a field; sometimes one that does not, and sometimes a new one."""
         drawn = chance.random()
+        if _makes(field):
+            # Mostly one that nothing has; empty lets the server make it.
+            drawn = 1.0 if drawn < 0.7 else chance.random()
         with self._lock:
             if drawn < 0.75 and (fitting := self._ids.get(_kind(field))):
                 return fitting[chance.randrange(len(fitting))]
@@ -70,6 +73,14 @@ class Pool:
         """Return the ids of a kind, such as ``flow_run``."""
         with self._lock:
             return list(self._ids[kind])
+
+
+def _makes(field: FieldDescriptor) -> bool:
+    """Return whether the field's id is one that a client makes."""
+    owner = field.containing_type.name
+    return field.name in ("proposal_id", "upload_id") or (
+        field.name == "id" and owner.endswith(("Spec", "Proposal"))
+    )
 
 
 def _kind(field: FieldDescriptor) -> str:

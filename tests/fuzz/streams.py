@@ -51,8 +51,8 @@ class Streamer:
         abrupt = self._chance.random() < 0.25
         try:
             if abrupt:
-                # After the first response, or before it.
-                if self._chance.random() < 0.5:
+                # After the first response, where there will be one, or before it.
+                if bodies and self._chance.random() < 0.5:
                     self._take(next(call), method, sent)
                 call.cancel()
             requests.put(None)

@@ -126,7 +126,8 @@ class Values:
         if field.type == FieldDescriptor.TYPE_STRING:
             return self._plausible_text(field)
         if field.type == FieldDescriptor.TYPE_ENUM:
-            return chance.choice(field.enum_type.values).number
+            # As often Running as anything else, so that runs get somewhere.
+            return chance.choice([*field.enum_type.values[1:], *field.enum_type.values[3:4] * 5]).number
         if field.cpp_type in _REAL:
             return chance.random()
         return chance.random() < 0.3 if field.cpp_type == _BOOL else chance.choice([0, 1, 2, 3, 10, 100])
@@ -181,7 +182,7 @@ class Values:
 
     def span(self) -> tuple[int, int]:
         """Return seconds and nanoseconds of a short time."""
-        return self.chance.choice([(0, 0), (0, 10_000_000), (1, 0), (60, 0)])
+        return self.chance.choice([(0, 0), (0, 1_000), (0, 10_000_000), (0, 100_000_000)])
 
     def moment(self) -> tuple[int, int]:
         """Return seconds since 1970 and nanoseconds, of about now."""
