@@ -14,6 +14,7 @@ from fuzz.aftermath import check_integrity, check_lists, check_slots
 from fuzz.calls import Caller, open_channel
 from fuzz.canary import Canary
 from fuzz.errand import Errand
+from fuzz.hoard import Hoard
 from fuzz.house import LEASE_SECONDS, House
 from fuzz.messages import Maker
 from fuzz.oracle import Findings, Oracle, Sent
@@ -90,8 +91,9 @@ def run_fuzz(folder: Path, messages: int, seed: int, *, errands: bool = True) ->
         oracle = Oracle(findings)
         shared = _Shared(house, oracle)
         with Canary(house.address, shared.pool, findings) as canary:
-            sent = _run_errands(shared, seed) if errands else 0
-            sent += _run_fuzzers(shared, messages - sent, seed)
+            sent = Hoard(house.address, shared.pool, findings).check()
+            sent += _run_errands(shared, seed) if errands else 0
+            sent += _run_fuzzers(shared, messages, seed)
             if not shared.stop.is_set():
                 canary.stop()
                 canary.check()
