@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from fuzz.calls import SERVICE, UNARY
+from fuzz.hoard import HOARD_TAG
 from fuzz.oracle import Findings
 from fuzz.pool import Pool
+from fuzz.values import TAGS
 
 _SECONDS = 60.0
 _MOST_PAGES = 20_000
@@ -70,10 +72,16 @@ def _requests(method: MethodDescriptor, pool: Pool) -> Iterator[Message]:
     """Yield requests for everything there is, and for some of the runs that are known."""
     make = GetMessageClass(method.input_type)
     yield make()
-    for field in method.input_type.fields:
-        if field.type == FieldDescriptor.TYPE_STRING and field.name in ("flow_run_id", "task_run_id"):
-            for id_ in pool.known(field.name.removesuffix("_id"))[:_SAMPLE]:
-                yield make(**{field.name: id_})
+    for name, values in _subjects(pool).items():
+        if name in method.input_type.fields_by_name:
+            for value in values:
+                yield make(**{name: value})
+
+
+def _subjects(pool: Pool) -> dict[str, list[str]]:
+    """Return, by the names of fields that say whose things are listed, some that there are or were."""
+    runs = {f"{kind}_id": pool.known(kind)[:_SAMPLE] for kind in ("flow_run", "task_run")}
+    return {**runs, "tag": [*TAGS, HOARD_TAG]}
 
 
 def _page_through(
@@ -81,7 +89,9 @@ def _page_through(
 ) -> int:
     call = channel.unary_unary(f"/{SERVICE.full_name}/{method.name}")
     asked, pages, tokens = request.SerializeToString(), 0, {""}
-    needs_id = any(name in method.input_type.fields_by_name for name in ("flow_run_id", "task_run_id"))
+    may_be_refused = any(
+        name in method.input_type.fields_by_name for name in ("flow_run_id", "task_run_id", "tag")
+    )
     if "page_size" in method.input_type.fields_by_name:
         request.page_size = 1_000  # type: ignore[attr-defined]
     while pages < _MOST_PAGES:
@@ -89,7 +99,7 @@ def _page_through(
             body = call(request.SerializeToString(), timeout=_SECONDS)
         except grpc.RpcError as error:
             refused = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
-            if not (needs_id and pages == 0 and error.code() in refused):  # type: ignore[attr-defined]
+            if not (may_be_refused and pages == 0 and error.code() in refused):  # type: ignore[attr-defined]
                 findings.add(f"{method.name}: page {pages + 1} cannot be had", f"{asked.hex()}: {error}")
             return pages
         pages += 1

@@ -25,7 +25,7 @@ from fuzz.values import MARK
 from support.client import Client, Stream
 from support.proposals import PENDING, RUNNING, create_flow, move, new_id, start, with_result
 
-_TAG = "hoard"
+HOARD_TAG = "hoard"
 _HOLDERS = 4_000
 _STATES = 80
 _SECONDS = 60.0
@@ -48,10 +48,10 @@ class Hoard:
     def check(self) -> int:
         """Make it and read it; return how many messages that took."""
         with Client(self._address) as client, grpc.insecure_channel(self._address) as channel:
-            flow, limit = create_flow(client).id, CreateConcurrencyLimitRequest(tag=_TAG, limit=_HOLDERS)
+            flow, limit = create_flow(client).id, CreateConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
             client.stub.CreateConcurrencyLimit(limit)
             stream = client.open("hoard")
-            runs = [start(flow, name=_LONG_NAME, tags=[_TAG]) for _ in range(_HOLDERS + 1)]
+            runs = [start(flow, name=_LONG_NAME, tags=[HOARD_TAG]) for _ in range(_HOLDERS + 1)]
             self._pool.others |= {flow, *(each.create_task_run.id for each in runs)}
             stream.propose(*runs)
             waits = [each.id for each in runs if stream.decision(each.id).wait.queued]
@@ -75,10 +75,10 @@ class Hoard:
         for method, request in (
             ("GetTaskRun", GetTaskRunRequest(id=large)),
             ("ListTaskRunStates", ListTaskRunStatesRequest(task_run_id=large)),
-            ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[_TAG]), page_size=1_000)),
-            ("GetConcurrencyLimitByTag", GetConcurrencyLimitByTagRequest(tag=_TAG)),
+            ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[HOARD_TAG]), page_size=1_000)),
+            ("GetConcurrencyLimitByTag", GetConcurrencyLimitByTagRequest(tag=HOARD_TAG)),
             ("ExplainTaskRun", ExplainTaskRunRequest(id=waiting)),
-            ("ResetConcurrencyLimitByTag", ResetConcurrencyLimitByTagRequest(tag=_TAG)),
+            ("ResetConcurrencyLimitByTag", ResetConcurrencyLimitByTagRequest(tag=HOARD_TAG)),
         ):
             try:
                 getattr(stub, method)(request, timeout=_SECONDS)
