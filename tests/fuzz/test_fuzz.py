@@ -19,7 +19,6 @@ SEED = int(os.environ.get("FUZZ_SEED", "3"))
 @pytest.mark.timeout(120 + MESSAGES // 50)
 def test_whatever_is_sent_the_server_stays_as_it_should_be(tmp_path: Path) -> None:
     verdict = run_fuzz(tmp_path, MESSAGES, SEED)
-    print(verdict.summary())
     again = f"repeat it with: PYTHONPATH=tests python -m fuzz --messages {MESSAGES} --seed {SEED}"
     assert not verdict.violations, f"{verdict.summary()}\n{again}"
     assert verdict.messages >= MESSAGES * 0.99

@@ -40,6 +40,7 @@ class Outcome:
         violations: What the checker found.
         deeds: How many of each kind were done.
         figures: What was counted in the evidence.
+        worlds: What it went over; their processes have ended, and their files are there.
     """
 
     seed: int
@@ -47,6 +48,7 @@ class Outcome:
     violations: list[Violation]
     deeds: Counter[str]
     figures: Counter[str]
+    worlds: list[World]
 
     def summary(self) -> str:
         """Return a few lines for people."""
@@ -89,7 +91,7 @@ def run_storm(folder: Path, seconds: float, seed: int, kinds: tuple[str, ...] = 
     for world, each in zip(worlds, evidence, strict=True):
         deeds += world.deeds
         figures += _figures(each)
-    return Outcome(seed, raged, violations, deeds, figures)
+    return Outcome(seed, raged, violations, deeds, figures, worlds)
 
 
 def _end(world: World) -> Evidence:
