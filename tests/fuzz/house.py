@@ -17,7 +17,7 @@ from fuzz.values import MARK
 from support.server import Server
 
 LEASE_SECONDS = 3
-_MOST_RESIDENT = 700 * 1024 * 1024
+_MOST_RESIDENT = 512 * 1024 * 1024
 _HEALTH_SECONDS = 20.0
 _ENVIRONMENT = {
     "CLEARWAY_LEASE_SECONDS": str(LEASE_SECONDS),
