@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ UNARY: list[MethodDescriptor] = [method for method in SERVICE.methods if not met
 STREAMS: list[MethodDescriptor] = [method for method in SERVICE.methods if method.client_streaming]
 
 _SECONDS = 30.0
+_ABRUPT = 0.05
+_PAUSES = (0.0, 0.0005, 0.001, 0.002, 0.005)
 # What makes something is called more often; what reads all states there are, less.
 _WEIGHTS = {
     "SetTaskRunState": 6.0,
@@ -47,14 +50,25 @@ class Caller:
 
     def __init__(self, channel: grpc.Channel, maker: Maker, oracle: Oracle, pool: Pool) -> None:
         self._maker, self._oracle, self._pool = maker, oracle, pool
-        self._calls: dict[str, Callable[..., Any]] = {
+        self._calls: dict[str, Any] = {
             method.name: channel.unary_unary(f"/{SERVICE.full_name}/{method.name}") for method in UNARY
         }
 
     def send_one(self, number: str, chance: Any, note: Callable[[Sent], None]) -> None:
         """Make a message for some RPC and send it."""
         method = chance.choices(UNARY, [_WEIGHTS.get(each.name, 1.0) for each in UNARY])[0]
-        self.send(Sent(number, method.name, self._maker.encoded(method.input_type)), note)
+        sent = Sent(number, method.name, self._maker.encoded(method.input_type))
+        if chance.random() < _ABRUPT:
+            self._break_off(sent, chance.choice(_PAUSES), note)
+        else:
+            self.send(sent, note)
+
+    def _break_off(self, sent: Sent, after: float, note: Callable[[Sent], None]) -> None:
+        """Send a message, and cancel the call before or while it is answered."""
+        note(sent)
+        call = self._calls[sent.method].future(sent.body, timeout=_SECONDS)
+        time.sleep(after)
+        call.cancel()
 
     def send(self, sent: Sent, note: Callable[[Sent], None]) -> bool:
         """Send a message; return whether the server took it."""
