@@ -184,6 +184,7 @@ class Engine:
         self._stop.set()
         self._stir.set()
         self._keeper.join()
+        self.orchestrator.close()
         self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
         self._pipeline.close()
         self._database.close()
