@@ -144,20 +144,24 @@ class ResultFolder:
 
     def keep(self, part: str, digest: str, root: int, uploads: int) -> int:
         """Give a complete upload the name of its result, durably; return the size of what it replaced."""
-        with _made(digest[:2], root) as folder:
+        is_new = _make(digest[:2], root)
+        with open_folder(digest[:2], root) as folder:
             replaced = 0
             with suppress(FileNotFoundError):
                 replaced = os.stat(digest, dir_fd=folder, follow_symlinks=False).st_size
             os.rename(part, digest, src_dir_fd=uploads, dst_dir_fd=folder)
             os.fsync(folder)
-        os.fsync(root)
+        if is_new:
+            os.fsync(root)
         return replaced
 
     @contextmanager
     def uploading(self) -> Iterator[tuple[int, int]]:
         """Yield the descriptors of the folder and of the one of uploads; they are made where needed."""
-        with self.opened(make=True) as root, _made(UPLOADS, root) as uploads:
-            yield root, uploads
+        with self.opened(make=True) as root:
+            _make(UPLOADS, root)
+            with open_folder(UPLOADS, root) as uploads:
+                yield root, uploads
 
     @contextmanager
     def _holding(self, digest: str) -> Iterator[int]:
@@ -225,12 +229,13 @@ def hash_of(descriptor: int) -> Hash:
         return file_digest(file, "sha256")
 
 
-@contextmanager
-def _made(name: str, parent: int) -> Iterator[int]:
-    with suppress(FileExistsError):
+def _make(name: str, parent: int) -> bool:
+    """Make a folder within another one; return False where it is there."""
+    try:
         os.mkdir(name, dir_fd=parent)
-    with open_folder(name, parent) as folder:
-        yield folder
+    except FileExistsError:
+        return False
+    return True
 
 
 def _irregular(name: str) -> IrregularFileError:

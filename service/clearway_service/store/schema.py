@@ -300,7 +300,8 @@ stored_result = Table(
     _number("referred"),
     # Why it is not deleted (result_references.Keep).
     _number("keep"),
-    Index("ix_stored_result_created", "created", "state_id"),
+    # Of what may be an orphan; the number as a literal, as queries for them have it.
+    Index("ix_stored_result_created", "created", "state_id", sqlite_where=text("keep < 2")),
     Index("ix_stored_result_referred", "name", "referred"),
     Index("ix_stored_result_keep", "name", "keep"),
     Index("ix_stored_result_state_id", "state_id"),

@@ -405,7 +405,7 @@ SCHEMA = (
     CONSTRAINT pk_stored_result PRIMARY KEY (name, location)
 )
  WITHOUT ROWID""",
-    """CREATE INDEX ix_stored_result_created ON stored_result (created, state_id)""",
+    """CREATE INDEX ix_stored_result_created ON stored_result (created, state_id) WHERE keep < 2""",
     """CREATE INDEX ix_stored_result_keep ON stored_result (name, keep)""",
     """CREATE INDEX ix_stored_result_referred ON stored_result (name, referred)""",
     """CREATE INDEX ix_stored_result_state_id ON stored_result (state_id)""",

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, delete, exists, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from clearway_service.core.locations import is_digest
@@ -20,11 +31,15 @@ from clearway_service.store.database import Database
 from clearway_service.store.result_references import Keep, Reference
 from clearway_service.store.transaction import Transaction
 
-# Rows looked at in one query: with locations and keys of the longest kind they are 3 MB.
+# Rows in memory at once: with locations and keys of the longest kind they are 3 MB.
 _ROWS = 256
+# Rows that one query looks at, so that it ends within some 50 ms where few of them are orphaned.
+_WALKED = 10_000
 
 _stored = schema.stored_result
 _same = schema.stored_result.alias("same")
+# The number as a literal, so that the index serves.
+_may_be_orphan = _stored.c.keep < literal_column(str(int(Keep.STATE)))
 _columns = tuple(_stored.c[name] for name in STORED_RESULT)
 
 Position = tuple[int, str]
@@ -72,14 +87,18 @@ async def find_unused(
         after: The position of the result to begin after; None for the oldest.
     """
     while True:
-        rows = await database.read(select_page(now, before, after))
-        for *columns, unused in rows:
-            result = _result(columns)
-            after = result.position
-            if unused:
+        positions = await database.read(select_position(before, after, _WALKED))
+        until = positions[0] if positions else None
+        rows = None
+        while rows is None or len(rows) == _ROWS:
+            rows = await database.read(select_page(now, before, after, until))
+            for row in rows:
+                result = _result(row)
+                after = result.position
                 yield result
-        if len(rows) < _ROWS:
+        if until is None:
             return
+        after = until[0], until[1]
 
 
 def drop_unused(state_ids: Collection[str], before: int) -> Callable[[Transaction], Dropped]:
@@ -124,12 +143,26 @@ def restore(results: Sequence[UnusedResult]) -> Callable[[Transaction], None]:
     return command
 
 
-def select_page(now: int, before: int, after: Position | None) -> Select[Any]:
-    """Return the query for the next rows, each with whether its result is orphaned."""
-    query = select(*_columns, _is_unused(now, before)).where(_stored.c.created < before)
+def select_position(before: int, after: Position | None, count: int) -> Select[Any]:
+    """Return the query for the position that is ``count`` rows further; no row where there are fewer."""
+    place = (_stored.c.created, _stored.c.state_id)
+    return select(*place).where(*_between(before, after)).order_by(*place).limit(1).offset(count - 1)
+
+
+def select_page(now: int, before: int, after: Position | None, until: Sequence[Any] | None) -> Select[Any]:
+    """Return the query for the next orphaned results, in order, up to the position ``until``."""
+    place = (_stored.c.created, _stored.c.state_id)
+    query = select(*_columns).where(*_between(before, after), _is_unused(now, before))
+    if until is not None:
+        query = query.where(tuple_(*place) <= tuple(until))
+    return query.order_by(*place).limit(_ROWS)
+
+
+def _between(before: int, after: Position | None) -> list[ColumnElement[bool]]:
+    conditions = [_stored.c.created < before, _may_be_orphan]
     if after is not None:
-        query = query.where(tuple_(_stored.c.created, _stored.c.state_id) > after)
-    return query.order_by(_stored.c.created, _stored.c.state_id).limit(_ROWS)
+        conditions.append(tuple_(_stored.c.created, _stored.c.state_id) > after)
+    return conditions
 
 
 def _is_unused(now: int, before: int) -> ColumnElement[bool]:
@@ -137,7 +170,7 @@ def _is_unused(now: int, before: int) -> ColumnElement[bool]:
     entry = schema.cache_entry
     of_name = _same.c.name == _stored.c.name
     return and_(
-        _stored.c.keep < int(Keep.STATE),
+        _may_be_orphan,
         ~exists().where(of_name, _same.c.keep > _stored.c.keep),
         ~exists().where(of_name, _same.c.referred >= before),
         # The first condition serves the partial index.

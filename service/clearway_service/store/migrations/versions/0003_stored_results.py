@@ -43,7 +43,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", "location", name=op.f("pk_stored_result")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_stored_result_created", "stored_result", ["created", "state_id"])
+    op.create_index(
+        "ix_stored_result_created",
+        "stored_result",
+        ["created", "state_id"],
+        sqlite_where=sa.text("keep < 2"),
+    )
     op.create_index("ix_stored_result_referred", "stored_result", ["name", "referred"])
     op.create_index("ix_stored_result_keep", "stored_result", ["name", "keep"])
     op.create_index("ix_stored_result_state_id", "stored_result", ["state_id"])
