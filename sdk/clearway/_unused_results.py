@@ -1,4 +1,4 @@
-"""Deleting results that only ended cache entries spoke of."""
+"""Deleting orphaned results: those that only ended cache entries referenced."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from clearway._convert import duration_to_proto, timestamp_from_proto
+from clearway._known_storages import configured_places, place_of, why_foreign
 from clearway._methods import DROP_UNUSED_RESULTS, LIST_UNUSED_RESULTS
+from clearway._result_places import digest_in
+from clearway._settings import get_settings
+from clearway._storage import Leftover, Storage
 from clearway._storages import storage_for
 from clearway._transport import connect
 from clearway.v1.result_pb2 import DropUnusedResultsRequest, ListUnusedResultsRequest
@@ -17,18 +21,20 @@ from clearway.v1.result_pb2 import UnusedResult as UnusedResultMessage
 
 _log = logging.getLogger("clearway.results")
 _PAGE = 1_000
+_UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
 
 
 @dataclass(frozen=True, slots=True)
 class UnusedResult:
-    """A result in a storage that nobody can be served any more.
+    """An orphaned result, which no run can be served any more, or a killed writer's unfinished file.
 
     Attributes:
-        location: Its path or URL.
-        size: Its bytes.
-        cache_key: The key of the cache entry that it was served by.
-        created: When its run completed.
+        location: Its path or URL. It came from a client of the service: show it, and open nothing by it.
+        size: Its bytes, as its state says.
+        cache_key: The key of the cache entry that it was served by; empty for an unfinished file.
+        created: When its run completed, or when the unfinished file was last written.
         problem: Why it could not be deleted; empty where it was, or was not to be.
+        left_alone: Why it is not this process's to delete; empty where it is. It stays listed.
     """
 
     location: str
@@ -36,6 +42,7 @@ class UnusedResult:
     cache_key: str
     created: datetime
     problem: str = ""
+    left_alone: str = ""
 
 
 def delete_unused_results(
@@ -43,9 +50,18 @@ def delete_unused_results(
 ) -> Iterator[UnusedResult]:
     """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
 
-    What a live entry, a younger state, or a run without a cache key speaks of as well is left alone; so is
-    what was written again in the younger half of ``older_than``, for a run that may be about to complete.
-    The runs keep their states; reading the result of one of them raises ``MissingResult`` from then on.
+    What a live entry, a younger state, or a run without a cache key references as well is left alone; so is
+    what was written again in the younger half of ``older_than``, for a run that may be about to complete. The
+    runs keep their states; reading the result of one of them raises ``MissingResult`` from then on.
+
+    A result is deleted by its SHA-256 within a storage that this process is configured with, and nowhere
+    else: the settings ``CLEARWAY_RESULT_STORAGE``, ``CLEARWAY_LOCAL_STORAGE_PATH`` and
+    ``CLEARWAY_RESULT_EXTRA_STORAGES``, the ``result_storage`` of this process's flows and tasks, and the
+    service's own. Links are not followed. What has another location is left alone, and yielded with the
+    reason.
+
+    Files that killed writers left unfinished in these storages are deleted as well, when they are older than
+    a day.
 
     Args:
         older_than: How old a state must be for its result to be deleted. From 0, which is for when no flow
@@ -53,43 +69,101 @@ def delete_unused_results(
         dry_run: Delete nothing.
 
     Yields:
-        What was deleted, or would be, the oldest first, each file once.
+        What was deleted, or would be, the oldest first, each file once; what could not be, with its
+        ``problem``; what was ``left_alone``. Unfinished files come last.
 
     Raises:
         InvalidArgument: ``older_than`` is negative.
         ServerUnavailable: The service cannot be reached.
     """
+    seen: set[tuple[str, bool]] = set()
+    for result in _orphans(older_than, dry_run=dry_run):
+        key = result.location, bool(result.left_alone)
+        if key not in seen:
+            seen.add(key)
+            yield result
+    yield from _unfinished(dry_run=dry_run)
+
+
+def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[UnusedResult]:
+    """Yield what becomes of all orphaned results; several states may have one of them."""
     age = duration_to_proto(older_than)
     transport = connect()
     limit = 10 * _PAGE if dry_run else _PAGE
     written_before = time.time() - older_than.total_seconds() / 2  # half, as clocks differ
-    seen: set[str] = set()
+    token = ""
     while True:
-        request = ListUnusedResultsRequest(older_than=age, limit=limit)
-        unused = list(LIST_UNUSED_RESULTS.start(transport, request).result().results)
-        if dry_run or not unused:
-            for result in unused:
-                if result.location not in seen:
-                    seen.add(result.location)
-                    yield _result(result)
-            return
-        ids = [result.state_id for result in unused]
-        dropping = DropUnusedResultsRequest(state_ids=ids, older_than=age)
-        dropped = DROP_UNUSED_RESULTS.start(transport, dropping).result().results
-        if not dropped:
-            return
+        request = ListUnusedResultsRequest(older_than=age, limit=limit, page_token=token)
+        page = LIST_UNUSED_RESULTS.start(transport, request).result()
+        deletable: dict[str, tuple[Storage, str]] = {}
+        for result in page.results:
+            storage, digest, refused = _examined(result)
+            if storage is None or refused is not None:
+                yield refused or _result(result)
+            elif dry_run:
+                yield _result(result)
+            else:
+                deletable[result.state_id] = storage, digest
+        dropped: list[UnusedResultMessage] = []
+        if deletable:
+            dropping = DropUnusedResultsRequest(state_ids=list(deletable), older_than=age)
+            dropped = list(DROP_UNUSED_RESULTS.start(transport, dropping).result().results)
         for result in dropped:
-            if result.location in seen:
-                continue
-            seen.add(result.location)
-            try:
-                if storage_for(result.location).delete(result.location, written_before):
-                    yield _result(result)
-            except OSError as error:
-                _log.warning("the unused result %s could not be deleted: %s", result.location, error)
-                yield _result(result, str(error))
+            if result.state_id in deletable:
+                yield from _deleted(result, *deletable[result.state_id], written_before)
+        # An earlier service has no tokens; it lists from the beginning what was not dropped.
+        before, token = token, page.next_page_token
+        again = dropped and len(page.results) >= limit if not token else token != before
+        if not again:
+            return
 
 
-def _result(message: UnusedResultMessage, problem: str = "") -> UnusedResult:
+def _examined(result: UnusedResultMessage) -> tuple[Storage | None, str, UnusedResult | None]:
+    """Return the storage and the SHA-256 by which a result is to be deleted, or why it is not."""
+    settings = get_settings()
+    digest = result.sha256 or digest_in(result.location)  # an earlier service has no SHA-256 for it
+    place = place_of(result.location, digest, settings)
+    if place is None:
+        return None, "", _result(result, left_alone=f"it {why_foreign(result.location, digest, settings)}")
+    storage = storage_for(place)
+    try:
+        storage.check_deletable(digest)
+    except OSError as error:
+        return None, "", _failed(result, error)
+    return storage, digest, None
+
+
+def _deleted(
+    result: UnusedResultMessage, storage: Storage, digest: str, written_before: float
+) -> Iterator[UnusedResult]:
+    try:
+        if storage.delete(digest, written_before):
+            yield _result(result)
+    except OSError as error:
+        yield _failed(result, error)
+
+
+def _unfinished(*, dry_run: bool) -> Iterator[UnusedResult]:
+    written_before = time.time() - _UNFINISHED_SECONDS
+    for place in configured_places(get_settings()):
+        try:
+            for leftover in storage_for(place).sweep(written_before, dry_run=dry_run):
+                yield _unfinished_file(leftover)
+        except OSError as error:
+            _log.warning("the storage %s could not be searched for unfinished files: %s", place, error)
+            yield UnusedResult(place, 0, "", datetime.now(UTC), problem=str(error))
+
+
+def _unfinished_file(leftover: Leftover) -> UnusedResult:
+    modified = datetime.fromtimestamp(leftover.modified or time.time(), UTC)
+    return UnusedResult(leftover.location, leftover.size, "", modified, leftover.problem)
+
+
+def _failed(message: UnusedResultMessage, error: OSError) -> UnusedResult:
+    _log.warning("the orphaned result %s could not be deleted: %s", message.location, error)
+    return _result(message, problem=error.strerror or str(error))
+
+
+def _result(message: UnusedResultMessage, *, problem: str = "", left_alone: str = "") -> UnusedResult:
     created = timestamp_from_proto(message.created)
-    return UnusedResult(message.location, message.size, message.cache_key, created, problem)
+    return UnusedResult(message.location, message.size, message.cache_key, created, problem, left_alone)

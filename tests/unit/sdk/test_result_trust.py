@@ -116,7 +116,7 @@ def test_a_signature_holds_for_one_result_only(monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_signature_is_what_the_protocol_says(monkeypatch: pytest.MonkeyPatch) -> None:
     data = store_with(monkeypatch, result_signing_key="k\u00e9y").store([1, 2])
-    text = f"json\n\n5\n{data.sha256}"
+    text = f"json\n\n5\n{data.sha256}\n"  # it is inline, and has no location
     assert data.signature == hmac.new("k\u00e9y".encode(), text.encode(), "sha256").hexdigest()
 
 
@@ -170,10 +170,10 @@ def test_a_storage_may_be_a_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     data = store.store("x" * 100)
     assert data.location.endswith(data.sha256)
     assert reference(data).load() == "x" * 100
-    assert not store._storage.delete(data.location, written_before=0.0)
+    assert not store._storage.delete(data.sha256, written_before=0.0)
     assert reference(data).load() == "x" * 100
-    assert store._storage.delete(data.location, written_before=LATER)
-    assert store._storage.delete(data.location, written_before=LATER)
+    assert store._storage.delete(data.sha256, written_before=LATER)
+    assert store._storage.delete(data.sha256, written_before=LATER)
     with pytest.raises(MissingResult, match="cannot be read"):
         reference(data).load()
     assert reference(store.store("x" * 100)).load() == "x" * 100  # it knows that it has to be written again
