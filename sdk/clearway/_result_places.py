@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from typing import Final
 
 SERVICE: Final = "service://"
 # fsspec would read these with the local file system too; a directory of ours follows no links.
 _LOCAL: Final = frozenset({"file", "local"})
+_NO_SEGMENTS: Final = frozenset({"", ".", ".."})
+_MAX_PLACE: Final = 1_900  # the service takes locations of 2,048 characters
+_EXPECTED: Final = 'a directory, a URL such as "s3://bucket/results", or "service://"'
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -22,24 +26,33 @@ def checked_place(value: object) -> str:
     Raises:
         ValueError: It is neither; the message says what it must be.
     """
-    expected = 'a directory, a URL such as "s3://bucket/results", or "service://"'
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ValueError(expected)
-    scheme, separator, rest = value.partition("://")
-    if not separator:
+    if not isinstance(value, str) or not value:
+        raise ValueError(_EXPECTED)
+    if len(value) > _MAX_PLACE or any(unicodedata.category(character) == "Cc" for character in value):
+        raise ValueError(f"{_EXPECTED}, of {_MAX_PLACE:,} characters at most, without control characters")
+    if "://" not in value:
         return _absolute(os.path.expanduser(value))  # noqa: PTH111 - pathlib keeps ".."
-    if not scheme.isascii() or not scheme[:1].isalpha() or any(c in " \t\n" for c in value):
-        raise ValueError(expected)
+    return _checked_url(value)
+
+
+def _checked_url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if not scheme.isascii() or not scheme[:1].isalpha() or any(c in " /\\" for c in scheme) or " " in rest:
+        raise ValueError(_EXPECTED)
     scheme = scheme.lower()
     if scheme in _LOCAL:
         if not rest.startswith("/"):  # another place in each process
             raise ValueError('a URL with an absolute path, such as "file:///srv/results"')
         return _absolute(rest)
     rest = rest.rstrip("/")
-    if scheme == "service" and rest:
-        raise ValueError('"service://", with nothing after it')
+    if scheme == "service":
+        if rest:
+            raise ValueError('"service://", with nothing after it')
+        return SERVICE
+    if not _NO_SEGMENTS.isdisjoint(rest.split("/")):
+        raise ValueError('a URL without empty, "." or ".." segments, such as "s3://bucket/results"')
     return f"{scheme}://{rest}"
 
 
@@ -57,7 +70,7 @@ def location_in(place: str, digest: str) -> str:
     """
     if place == SERVICE:
         return f"{SERVICE}{digest}"
-    return f"{place}{'' if place.endswith('/') else '/'}{digest[:2]}/{digest}"
+    return f"{place}/{digest[:2]}/{digest}"
 
 
 def is_digest(text: str) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from clearway._result_places import SERVICE, location_in
 from clearway._storage import Leftover, SizeMismatchError
 
-if TYPE_CHECKING:
-    from clearway._transport import Transport
-
 _CHUNK: Final = 1024 * 1024
+_DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 
 class ServiceStorage:
@@ -37,7 +36,7 @@ class ServiceStorage:
                 offset=offset,
                 chunk=body[offset : offset + _CHUNK],
             )
-            response = _answer(UPLOAD_RESULT.start(_transport(), request))
+            response = _response(UPLOAD_RESULT, request)
             if response.location:
                 return
             if response.received <= offset:
@@ -56,7 +55,7 @@ class ServiceStorage:
                 offset=len(body),
                 max_bytes=max(1, min(_CHUNK, size - len(body))),
             )
-            response = _answer(DOWNLOAD_RESULT.start(_transport(), request))
+            response = _response(DOWNLOAD_RESULT, request)
             if response.size != size:
                 raise SizeMismatchError(response.size)
             body += response.chunk
@@ -82,18 +81,21 @@ class ServiceStorage:
         yield from ()
 
 
-def _transport() -> Transport:
+def _response(method: Any, request: Any) -> Any:
+    """Return the response of a call, which is repeated a few times while the service is too busy for it.
+
+    A server that is away is waited for by the transport, for ``CLEARWAY_RECONNECT_TIMEOUT``.
+    """
     from clearway._transport import connect  # noqa: PLC0415 - what stores a result has loaded it
+    from clearway.exceptions import ResultNotFound, ServerUnavailable, ServiceError  # noqa: PLC0415
 
-    return connect()
-
-
-def _answer(future: Any) -> Any:
-    from clearway.exceptions import ResultNotFound, ServiceError  # noqa: PLC0415
-
-    try:
-        return future.result()
-    except ResultNotFound as error:
-        raise FileNotFoundError(str(error)) from error
-    except ServiceError as error:
-        raise OSError(str(error)) from error
+    for delay in (*_DELAYS, None):
+        try:
+            return method.start(connect(), request).result()
+        except ResultNotFound as error:
+            raise FileNotFoundError(str(error)) from error
+        except ServiceError as error:
+            if delay is None or not isinstance(error, ServerUnavailable):
+                raise OSError(str(error)) from error
+        time.sleep(delay)
+    raise AssertionError("unreachable")

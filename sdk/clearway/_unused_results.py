@@ -7,20 +7,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from google.protobuf.duration_pb2 import Duration
 
 from clearway._convert import duration_to_proto, timestamp_from_proto
 from clearway._known_storages import configured_places, place_of, why_foreign
 from clearway._methods import DROP_UNUSED_RESULTS, LIST_UNUSED_RESULTS
 from clearway._result_places import digest_in
+from clearway._service_storage import ServiceStorage
 from clearway._settings import get_settings
 from clearway._storage import Leftover, Storage
 from clearway._storages import storage_for
 from clearway._transport import connect
+from clearway.exceptions import ServerUnavailable
 from clearway.v1.result_pb2 import DropUnusedResultsRequest, ListUnusedResultsRequest
 from clearway.v1.result_pb2 import UnusedResult as UnusedResultMessage
 
 _log = logging.getLogger("clearway.results")
-_PAGE = 1_000
+_LIMIT = 10_000  # as many as one call may list, or drop
 _UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
 
 
@@ -43,6 +48,12 @@ class UnusedResult:
     created: datetime
     problem: str = ""
     left_alone: str = ""
+
+
+class _Deletable(NamedTuple):
+    message: UnusedResultMessage
+    storage: Storage
+    digest: str
 
 
 def delete_unused_results(
@@ -89,58 +100,72 @@ def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[UnusedResult]:
     """Yield what becomes of all orphaned results; several states may have one of them."""
     age = duration_to_proto(older_than)
     transport = connect()
-    limit = 10 * _PAGE if dry_run else _PAGE
     written_before = time.time() - older_than.total_seconds() / 2  # half, as clocks differ
     token = ""
     while True:
-        request = ListUnusedResultsRequest(older_than=age, limit=limit, page_token=token)
+        request = ListUnusedResultsRequest(older_than=age, limit=_LIMIT, page_token=token)
         page = LIST_UNUSED_RESULTS.start(transport, request).result()
-        deletable: dict[str, tuple[Storage, str]] = {}
+        deletable: list[_Deletable] = []
         for result in page.results:
-            storage, digest, refused = _examined(result)
-            if storage is None or refused is not None:
-                yield refused or _result(result)
+            found = _examined(result)
+            if isinstance(found, UnusedResult):
+                yield found
             elif dry_run:
                 yield _result(result)
             else:
-                deletable[result.state_id] = storage, digest
-        dropped: list[UnusedResultMessage] = []
-        if deletable:
-            dropping = DropUnusedResultsRequest(state_ids=list(deletable), older_than=age)
-            dropped = list(DROP_UNUSED_RESULTS.start(transport, dropping).result().results)
-        for result in dropped:
-            if result.state_id in deletable:
-                yield from _deleted(result, *deletable[result.state_id], written_before)
+                deletable.append(found)
+        # The service may fail to delete its own files; that keeps none of the others.
+        dropped = 0
+        for own in (True, False):
+            chosen = [it for it in deletable if isinstance(it.storage, ServiceStorage) is own]
+            try:
+                dropping = _drop(chosen, age)
+            except ServerUnavailable as error:
+                if not own:
+                    raise
+                yield from (_failed(it.message, error) for it in chosen)
+                continue
+            dropped += len(dropping)
+            for it in dropping:
+                yield from _deleted(it, written_before)
         # An earlier service has no tokens; it lists from the beginning what was not dropped.
         before, token = token, page.next_page_token
-        again = dropped and len(page.results) >= limit if not token else token != before
+        again = dropped and len(page.results) >= _LIMIT if not token else token != before
         if not again:
             return
 
 
-def _examined(result: UnusedResultMessage) -> tuple[Storage | None, str, UnusedResult | None]:
-    """Return the storage and the SHA-256 by which a result is to be deleted, or why it is not."""
+def _examined(message: UnusedResultMessage) -> _Deletable | UnusedResult:
+    """Return where a result is to be deleted, or why it is not."""
     settings = get_settings()
-    digest = result.sha256 or digest_in(result.location)  # an earlier service has no SHA-256 for it
-    place = place_of(result.location, digest, settings)
+    digest = message.sha256 or digest_in(message.location)  # an earlier service has no SHA-256 for it
+    place = place_of(message.location, digest, settings)
     if place is None:
-        return None, "", _result(result, left_alone=f"it {why_foreign(result.location, digest, settings)}")
+        return _result(message, left_alone=f"it {why_foreign(message.location, digest, settings)}")
     storage = storage_for(place)
     try:
         storage.check_deletable(digest)
     except OSError as error:
-        return None, "", _failed(result, error)
-    return storage, digest, None
+        return _failed(message, error)
+    return _Deletable(message, storage, digest)
 
 
-def _deleted(
-    result: UnusedResultMessage, storage: Storage, digest: str, written_before: float
-) -> Iterator[UnusedResult]:
+def _drop(chosen: list[_Deletable], age: Duration) -> list[_Deletable]:
+    """Have the service forget results; return those that it still took for orphaned."""
+    if not chosen:
+        return []
+    by_id = {it.message.state_id: it for it in chosen}
+    request = DropUnusedResultsRequest(state_ids=list(by_id), older_than=age)
+    response = DROP_UNUSED_RESULTS.start(connect(), request).result()
+    return [by_id[result.state_id] for result in response.results if result.state_id in by_id]
+
+
+def _deleted(it: _Deletable, written_before: float) -> Iterator[UnusedResult]:
     try:
-        if storage.delete(digest, written_before):
-            yield _result(result)
+        if it.storage.delete(it.digest, written_before):
+            yield _result(it.message)
     except OSError as error:
-        yield _failed(result, error)
+        yield _failed(it.message, error)
 
 
 def _unfinished(*, dry_run: bool) -> Iterator[UnusedResult]:

@@ -7,6 +7,7 @@ itself. ``docs/results.md`` says which to take, and whom to trust.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -40,6 +41,7 @@ _log = logging.getLogger("clearway.results")
 _REMEMBERED: Final = 100_000
 _MAX_WHY: Final = 2_000  # bytes
 _UNREAD: Final = object()
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def register_serializer(
@@ -170,11 +172,14 @@ class StoredResult:
                 self.location,
             ) from error
         except OSError as error:
-            raise UnreadableResult(
-                f"the result expected at {self.location} cannot be read at present: "
-                f"{error.strerror or error}; it may well be there, so it is not computed again",
-                self.location,
-            ) from error
+            raise self._unreadable(error.strerror or str(error)) from error
+
+    def _unreadable(self, why: str) -> UnreadableResult:
+        return UnreadableResult(
+            f"the result expected at {self.where} cannot be read at present: {why}; "
+            "it may well be there, so it is not computed again",
+            self.location,
+        )
 
     def _damaged(self) -> MissingResult:
         return MissingResult(
@@ -208,6 +213,9 @@ class StoredResult:
             most = get_settings().result_max_decompressed_bytes
             return serializers.decode(self.encoding, serializers.decompress(body, self.compression, most))
         except Exception as error:
+            # A module that a pickle needs is a file too.
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
+                raise self._unreadable(f"{type(error).__name__}: {error}") from error
             why = str(error) if type(error) is LookupError else f"{type(error).__name__}: {error}"
             raise MissingResult(
                 f"the {self.encoding} result in {self.where} cannot be loaded: {why}", self.location
