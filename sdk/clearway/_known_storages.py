@@ -57,7 +57,7 @@ def place_of(location: str, digest: str, settings: Settings) -> str | None:
     """
     if not is_digest(digest):
         return None
-    for place in configured_places(settings):
+    for place in _places(settings):
         if location_in(place, digest) == location:
             return place
     return None

@@ -25,7 +25,8 @@ from clearway.v1.result_pb2 import DropUnusedResultsRequest, ListUnusedResultsRe
 from clearway.v1.result_pb2 import UnusedResult as UnusedResultMessage
 
 _log = logging.getLogger("clearway.results")
-_LIMIT = 10_000  # as many as one call may list, or drop
+_LIMIT = 10_000  # as many as one call may list
+_DROPPED_AT_ONCE = 500
 _UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
 
 
@@ -114,15 +115,11 @@ def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[UnusedResult]:
                 yield _result(result)
             else:
                 deletable.append(found)
-        # The service may fail to delete its own files; that keeps none of the others.
         dropped = 0
-        for own in (True, False):
-            chosen = [it for it in deletable if isinstance(it.storage, ServiceStorage) is own]
+        for chosen in _batches(deletable):
             try:
                 dropping = _drop(chosen, age)
             except ServerUnavailable as error:
-                if not own:
-                    raise
                 yield from (_failed(it.message, error) for it in chosen)
                 continue
             dropped += len(dropping)
@@ -150,10 +147,16 @@ def _examined(message: UnusedResultMessage) -> _Deletable | UnusedResult:
     return _Deletable(message, storage, digest)
 
 
+def _batches(deletable: list[_Deletable]) -> Iterator[list[_Deletable]]:
+    """Yield what is dropped in one call. The service may fail to delete its own files: these come apart."""
+    for own in (True, False):
+        chosen = [it for it in deletable if isinstance(it.storage, ServiceStorage) is own]
+        for first in range(0, len(chosen), _DROPPED_AT_ONCE):
+            yield chosen[first : first + _DROPPED_AT_ONCE]
+
+
 def _drop(chosen: list[_Deletable], age: Duration) -> list[_Deletable]:
     """Have the service forget results; return those that it still took for orphaned."""
-    if not chosen:
-        return []
     by_id = {it.message.state_id: it for it in chosen}
     request = DropUnusedResultsRequest(state_ids=list(by_id), older_than=age)
     response = DROP_UNUSED_RESULTS.start(connect(), request).result()

@@ -176,7 +176,7 @@ class StoredResult:
 
     def _unreadable(self, why: str) -> UnreadableResult:
         return UnreadableResult(
-            f"the result expected at {self.where} cannot be read at present: {why}; "
+            f"the result in {self.where} cannot be read at present: {why}; "
             "it may well be there, so it is not computed again",
             self.location,
         )

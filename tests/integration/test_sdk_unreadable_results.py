@@ -32,7 +32,7 @@ def test_a_process_without_descriptors_does_not_compute_a_cached_result_again() 
     )
     computed, unreadable, *rest = done.stdout.splitlines()
     assert computed == "computed", done.stderr
-    assert unreadable.startswith("unreadable: the result expected at "), done.stderr
+    assert unreadable.startswith("unreadable: the result in "), done.stderr
     assert "Too many open files; it may well be there" in unreadable
     assert rest == ["Cached", "right"]
 
