@@ -134,9 +134,9 @@ def test_a_result_that_the_service_does_not_take_names_the_setting(tmp_path: Pat
 KILLED = """
 import sys
 from clearway import flow, task
-import clearway._storages as storages, os, signal
+import os, signal
 
-storages.os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # all is written but its name
+os.replace = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # all is written but its name
 
 @task(cache_key_fn=lambda *_: "killed")
 def make():

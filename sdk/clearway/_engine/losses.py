@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from clearway._methods import GET_FLOW_RUN
 from clearway._transport import when_runs_are_lost
+from clearway._unsigned import marked
 from clearway.exceptions import ClearwayError
 from clearway.v1 import state_pb2
 from clearway.v1.flow_run_pb2 import GetFlowRunRequest
@@ -66,7 +67,7 @@ def _why(run: FlowRun) -> str:
     except (ClearwayError, TimeoutError) as error:
         _log.debug("why the flow run %r is lost is not known: %s", run.name, error)
         return _UNKNOWN
-    return state.message if state.type == state_pb2.STATE_TYPE_CRASHED and state.message else _UNKNOWN
+    return marked(state.message) if state.type == state_pb2.STATE_TYPE_CRASHED and state.message else _UNKNOWN
 
 
 when_runs_are_lost(_on_loss)

@@ -157,7 +157,8 @@ class TaskRun:
         """Put the results of the inputs in their place.
 
         Raises:
-            MissingResult: A result cannot be read.
+            MissingResult: A result is gone, damaged or not trusted.
+            UnreadableResult: One cannot be read at present.
         """
         if self.inputs.to_resolve:
             self._parameters = self.inputs.resolved(self._parameters)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection, wait
 
+from clearway._known_storages import registered_places
 from clearway._worker import BEGUN, LOG, REPLY, START
 from clearway.exceptions import WorkerDied
 
@@ -51,7 +52,7 @@ class WorkerProcess:
             self._connection = Connection(ours.detach())
         self._death = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
         self._send(pickle.dumps((sys.path, sys.argv)))
-        self._send(START + pickle.dumps(_levels()))
+        self._send(START + pickle.dumps((_levels(), registered_places())))
 
     @property
     def pid(self) -> int:

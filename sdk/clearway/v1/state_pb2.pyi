@@ -150,8 +150,9 @@ class Data(_message.Message):
     """
     signature: _builtins.str
     """signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
-    not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal and `sha256`, joined by line feeds.
-    At most 64 characters; empty means unsigned.
+    not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal, `sha256` and `location`, joined by line
+    feeds; `location` is empty where the bytes are inline, and the text then ends with a line feed. At most 64
+    characters; empty means unsigned. `error` is not signed.
     """
     @_builtins.property
     def error(self) -> Global___RunError:
