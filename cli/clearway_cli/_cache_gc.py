@@ -50,7 +50,8 @@ def gc(
         verb = "Would delete" if dry_run else "Deleted"
         _output.write(f"{verb} {_counted(len(results) - len(kept))} of {size:,} bytes.\n")
     for result in kept:
-        _output.note(f"Error: {result.location} could not be deleted: {result.problem}")
+        problem = _output.name(result.problem)
+        _output.note(f"Error: {_output.name(result.location)} could not be deleted: {problem}")
     if kept:
         raise typer.Exit(_FAILED)
 
@@ -70,8 +71,8 @@ def _row(result: UnusedResult) -> list[Text]:
     return [
         Text(f"{result.size:,}"),
         Text(result.created.isoformat(sep=" ", timespec="seconds")),
-        Text(_output.plain(result.location)),
-        Text(_output.plain(result.cache_key)),
+        Text(_output.name(result.location)),
+        Text(_output.name(result.cache_key)),
     ]
 
 

@@ -32,7 +32,7 @@ def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
     _show_limits(answer.limits)
     for limit in answer.limits:
         if limit.blocks:
-            title = f"The slots of tag '{_output.plain(limit.tag)}' are held by"
+            title = f"The slots of tag '{_output.name(limit.tag)}' are held by"
             _slots.show_holders(title, limit.holders, now)
             if limit.taken > len(limit.holders) > 0:
                 _output.note(

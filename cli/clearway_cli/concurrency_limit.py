@@ -46,7 +46,7 @@ def create(
     """Set the limit of a tag; a limit that is there already is changed."""
     answer = _service.create_limit(tag, limit)
     previous = answer.previous_limit if answer.HasField("previous_limit") else None
-    named = f"on tag '{_output.plain(tag)}'"
+    named = f"on tag '{_output.name(tag)}'"
     if output is Format.JSON:
         _output.write_json(_limit_documents.created_limit(answer.concurrency_limit, previous))
     elif previous is None:
@@ -68,7 +68,7 @@ def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
     used = _slots.taken(found)
     _tables.show_facts(
         [
-            ("Tag", Text(_output.plain(found.tag))),
+            ("Tag", Text(_output.name(found.tag))),
             ("Limit", Text(str(found.limit))),
             ("Used", Text(f"{used}  ").append_text(_slots.bar(used, found.limit))),
             ("Waiting", Text(str(found.waiting))),
@@ -116,7 +116,7 @@ def reset(
     if output is Format.JSON:
         _output.write_json(_limit_documents.reset_limit(tag, freed, now, count))
         return
-    named = f"tag '{_output.plain(tag)}'"
+    named = f"tag '{_output.name(tag)}'"
     if not freed:
         _output.write(f"Freed no slot of {named}: none was held.\n")
         return
@@ -133,7 +133,7 @@ def delete(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
     if output is Format.JSON:
         _output.write_json(_limit_documents.deleted_limit(tag))
     else:
-        _output.write(f"Deleted concurrency limit on tag '{_output.plain(tag)}'.\n")
+        _output.write(f"Deleted concurrency limit on tag '{_output.name(tag)}'.\n")
 
 
 def _confirmed(tag: str) -> bool:
@@ -142,7 +142,7 @@ def _confirmed(tag: str) -> bool:
     Raises:
         typer.Exit: There is nobody to ask, or the answer is no.
     """
-    named = f"tag '{_output.plain(tag)}'"
+    named = f"tag '{_output.name(tag)}'"
     if not _asking.can_ask():
         _output.note(
             f"Error: the slots of {named} are freed by force only when that is confirmed, and here is no"
@@ -166,7 +166,7 @@ def _confirmed(tag: str) -> bool:
 def _row(limit: ConcurrencyLimit) -> list[Text]:
     used = _slots.taken(limit)
     return [
-        Text(_output.plain(limit.tag)),
+        Text(_output.name(limit.tag)),
         Text(f"{used}/{limit.limit}"),
         _slots.bar(used, limit.limit),
         Text(str(limit.waiting)),

@@ -16,6 +16,7 @@ from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import MAX_ANSWER_BYTES, Handlers
 from clearway_service.store.rows import task_run_from
+from clearway_service.texts import plain
 
 # How many are named in the summary.
 _SHOWN_HOLDERS = 3
@@ -166,22 +167,21 @@ class ExplanationHandlers(Handlers):
             case explanation_pb2.WAIT_CAUSE_LIMIT:
                 return "; ".join(_limit_summary(limit) for limit in answer.limits if limit.blocks)
             case explanation_pb2.WAIT_CAUSE_CACHE:
-                return f"{spec.name} waits for {_leader_summary(answer)}"
+                return f"{plain(spec.name)} waits for {_leader_summary(answer)}"
             case explanation_pb2.WAIT_CAUSE_SCHEDULE:
                 seconds = ((progress.state.scheduled_time or 0) - self._clock()) / 1e6
-                return f"{spec.name} is {progress.state.name}: it may begin in {seconds:.1f} s"
+                return f"{plain(spec.name)} is {plain(progress.state.name)}: it may begin in {seconds:.1f} s"
             case explanation_pb2.WAIT_CAUSE_UPSTREAM:
                 shown = answer.upstream[:_SHOWN_UPSTREAM]
-                runs = ", ".join(f"{run.task_run_name} ({run.state_name})" for run in shown)
-                return (
-                    f"{spec.name} waits for the results of {runs}{_more(answer.upstream_count - len(shown))}"
-                )
+                runs = ", ".join(f"{plain(run.task_run_name)} ({plain(run.state_name)})" for run in shown)
+                more = _more(answer.upstream_count - len(shown))
+                return f"{plain(spec.name)} waits for the results of {runs}{more}"
             case explanation_pb2.WAIT_CAUSE_CLIENT:
-                return f"{spec.name} is {progress.state.name}: {_client_summary(answer)}"
+                return f"{plain(spec.name)} is {plain(progress.state.name)}: {_client_summary(answer)}"
             case _:
                 ended = progress.state.message if progress.state.type in TERMINAL else ""
-                waits_for = f"its code waits for {awaited}" if awaited else "it waits for nothing"
-                return f"{spec.name} is {progress.state.name}: {ended or waits_for}"
+                waits_for = f"its code waits for {plain(awaited)}" if awaited else "it waits for nothing"
+                return f"{plain(spec.name)} is {plain(progress.state.name)}: {plain(ended) or waits_for}"
 
 
 def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
@@ -189,8 +189,9 @@ def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
     if not answer.HasField("leader"):
         return f"the result of its cache key, which another run has just stopped computing; {place}"
     leader = answer.leader
-    client = f" for {leader.client_name}" if leader.client_name else ""
-    return f"{leader.task_run_name} of {leader.flow_run_name}, which computes its cache key{client}; {place}"
+    client = f" for {plain(leader.client_name)}" if leader.client_name else ""
+    run = f"{plain(leader.task_run_name)} of {plain(leader.flow_run_name)}"
+    return f"{run}, which computes its cache key{client}; {place}"
 
 
 def _client_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
@@ -199,7 +200,7 @@ def _client_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
 
 
 def _closed_summary(limit: explanation_pb2.LimitExplanation) -> str:
-    return f"the limit of tag '{limit.tag}' is 0, and who would run under it is aborted"
+    return f"the limit of tag '{plain(limit.tag)}' is 0, and who would run under it is aborted"
 
 
 def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
@@ -207,15 +208,16 @@ def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
         return _closed_summary(limit)
     place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
     if limit.taken < limit.limit:
-        return f"tag '{limit.tag}': a free slot is kept for a run that has waited longer; {place}"
+        return f"tag '{plain(limit.tag)}': a free slot is kept for a run that has waited longer; {place}"
     if limit.HasField("ancestor"):
+        ancestor = plain(limit.ancestor.task_run_name)
         return (
-            f"tag '{limit.tag}': {_held(limit)} held by its own ancestor {limit.ancestor.task_run_name}, "
+            f"tag '{plain(limit.tag)}': {_held(limit)} held by its own ancestor {ancestor}, "
             f"whose code waits for this run while it holds the slot; {place}"
         )
-    names = [holder.task_run_name for holder in limit.holders[:_SHOWN_HOLDERS]]
+    names = [plain(holder.task_run_name) for holder in limit.holders[:_SHOWN_HOLDERS]]
     held = ", ".join(names) + _more(limit.taken - len(names))
-    return f"tag '{limit.tag}': {limit.taken} of {limit.limit} slots are taken, by {held}; {place}"
+    return f"tag '{plain(limit.tag)}': {limit.taken} of {limit.limit} slots are taken, by {held}; {place}"
 
 
 def _more(count: int) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearway_service.errors import StoreUnavailableError
+from clearway_service.errors import StoreUnavailableError, reason_of
 from clearway_service.store import migrations, statements
 from clearway_service.store.checkpoints import Checkpointer
 from clearway_service.store.sqlite import Driver, begin, connect
@@ -156,8 +156,7 @@ class Database:
                 yield connection
         except SQLAlchemyError as error:
             logger.exception("a query failed")
-            reason = getattr(error, "orig", None) or type(error).__name__
-            raise StoreUnavailableError(f"the database did not answer: {reason}") from error
+            raise StoreUnavailableError(f"the database did not answer: {reason_of(error)}") from error
 
     @cached_property
     def _reader(self) -> AsyncEngine:

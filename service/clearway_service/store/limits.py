@@ -12,6 +12,7 @@ from clearway_service.errors import LimitNotFoundError
 from clearway_service.store import schema
 from clearway_service.store.slots import SHOWN_SLOTS, Holder, select_holder_ids, select_holders
 from clearway_service.store.transaction import Transaction
+from clearway_service.texts import plain
 
 _limit = schema.concurrency_limit
 _slot = schema.slot
@@ -178,4 +179,4 @@ def reset_limit(
 
 def no_limit(tag: str) -> LimitNotFoundError:
     """Return the error that says that ``tag`` has no limit."""
-    return LimitNotFoundError(f"no concurrency limit is set on the tag '{tag}'", "tag")
+    return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag")
