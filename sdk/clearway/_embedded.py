@@ -99,7 +99,10 @@ class EmbeddedTransport:
                 session.settled().result(_CLOSE_TIMEOUT)
             except TimeoutError:
                 _log.warning("some of what was proposed was not answered before the connection was closed")
-            session.close()
+            try:
+                session.close()
+            except EngineError as error:
+                _log.debug("the session could not be ended, so its lease has to run out: %s", error)
         closing = get_io_thread().submit(self._engine.close_reader())
         if not get_io_thread().is_current():
             closing.result(_CLOSE_TIMEOUT)

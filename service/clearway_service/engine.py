@@ -14,7 +14,7 @@ from clearway.v1 import proposal_pb2
 from clearway_service import __version__
 from clearway_service.clock import Clock, new_id, system_clock
 from clearway_service.connection import Connection, Deliver
-from clearway_service.errors import ClearwayError
+from clearway_service.errors import ClearwayError, StoreUnavailableError
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.orchestrator import Orchestrator
 from clearway_service.handlers.rendering import duration
@@ -57,6 +57,7 @@ class Engine:
 
     Attributes:
         orchestrator: One coroutine for each unary RPC, from request to response.
+        health: Whether the database takes transactions.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -72,6 +73,7 @@ class Engine:
         self._database = Database(settings.database, settings.synchronous)
         self._stir = threading.Event()
         self._pipeline = Pipeline(self._database, clock, self._stir.set)
+        self.health = self._database.health
         self.orchestrator = Orchestrator(self._pipeline, self._database, settings, clock)
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -81,6 +83,7 @@ class Engine:
             self._pipeline.run(extend_all_sessions(self._lease)).result()
         own = Client("the engine", "python", __version__)
         self._pipeline.run(open_session(self._pipeline.owner, own, self._lease, this_process())).result()
+        self.health.subscribe(lambda _healthy: self._stir.set())
         self._keeper = threading.Thread(target=self._keep, name="clearway-leases", daemon=True)
         self._keeper.start()
 
@@ -183,6 +186,7 @@ class Engine:
             return
         self._stop.set()
         self._stir.set()
+        self._database.hurry()
         self._keeper.join()
         self.orchestrator.close()
         self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
@@ -210,11 +214,18 @@ class Engine:
         """Renew the leases of the clients that are here, and end those that have run out."""
         earliest: int | None = None
         looked = time.monotonic()
+        failed = False
         while not self._stop.is_set():
             late = time.monotonic() - looked > self._lease_seconds
             looked = time.monotonic()
             try:
+                if failed and self.settings.extend_leases:
+                    # While the database took nothing, no client could renew its lease.
+                    self._pipeline.run(extend_all_sessions(self._lease)).result()
                 earliest = self._look(late=late)
+                failed = False
+            except StoreUnavailableError:  # logged by the store's health, which also says when to try again
+                failed, earliest = True, None
             except ClearwayError:
                 logger.exception("leases could not be renewed; trying again")
             self._stir.wait(self._pause(earliest))

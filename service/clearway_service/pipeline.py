@@ -28,7 +28,7 @@ from clearway_service.core.snapshot import Snapshot
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
 from clearway_service.inbox import Failure, Inbox, Reply, Result, Submitted
 from clearway_service.store import statements
-from clearway_service.store.database import Database
+from clearway_service.store.database import LOOK_SECONDS, Database
 from clearway_service.store.known import Known
 from clearway_service.store.loading import load
 from clearway_service.store.sessions import remove_waiters
@@ -189,8 +189,9 @@ class Pipeline:
                 return True
             if self._closing:
                 return False
+            self._database.look()
             if not self._waiting:
-                self._called.wait()
+                self._called.wait(LOOK_SECONDS)
             elif not self._called.wait(_WATCH_SECONDS) and self._others_wrote():
                 return True
 

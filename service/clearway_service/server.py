@@ -14,7 +14,7 @@ from typing import Any
 import grpc.aio
 import structlog
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from clearway.v1 import orchestrator_pb2
@@ -22,6 +22,7 @@ from clearway_service import __version__, store
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError, ShuttingDownError
 from clearway_service.guard import Guard, abort
+from clearway_service.health_checks import HealthChecks
 from clearway_service.logs import log_unretrieved
 from clearway_service.settings import ServiceSettings
 from clearway_service.stream import Stream
@@ -131,7 +132,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
         ],
     )
     servicer = Servicer(engine)
-    checks = health.aio.HealthServicer()
+    checks = HealthChecks(("", SERVICE.full_name))
     server.add_registered_method_handlers(SERVICE.full_name, servicer.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -144,12 +145,12 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             "the address is in use, or is none of this machine"
         ) from error
     await server.start()
-    for name in ("", SERVICE.full_name):
-        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    unsubscribe = engine.health.subscribe(checks.report)
     try:
         yield port
     finally:
-        await checks.enter_graceful_shutdown()
+        unsubscribe()
+        checks.drain()
         try:
             async with asyncio.timeout(settings.shutdown_grace.total_seconds()):
                 await servicer.drain()
