@@ -7,6 +7,7 @@ import json
 from clearway.v1 import explanation_pb2
 from clearway_service import store
 from clearway_service.core.keys import is_key_tag, key_of
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
@@ -16,6 +17,8 @@ from clearway_service.handlers.base import Handlers
 from clearway_service.store.rows import task_run_from
 
 _SHOWN_HOLDERS = 3
+# The two clocks are not read at once, and time servers correct one of them all the time.
+_CLOCKS_DIFFER = 1_000_000
 
 
 class ExplanationHandlers(Handlers):
@@ -31,12 +34,12 @@ class ExplanationHandlers(Handlers):
             raise RunNotFoundError(f"no task run has the id {run_id}", "id")
         spec, progress = task_run_from(rows[0])
         answer = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
-        if progress.state.scheduled_time is not None:
-            answer.scheduled_time.CopyFrom(render.timestamp(progress.state.scheduled_time))
+        if (begins := _begins(progress, self._clock.read())) is not None:
+            answer.scheduled_time.CopyFrom(render.timestamp(begins))
         awaited = ""
         for row in await self._read(store.slots.select_runner(spec.id)):
             holder = store.slots.Holder(*row)
-            answer.holder.CopyFrom(render.render_holder(holder))
+            answer.holder.CopyFrom(render.render_holder(holder, self._clock.read()))
             awaited = await self._name(holder.awaits)
         place = await self._read(store.slots.select_place(spec.id))
         blocking, since, before = place[0] if place else ("", None, 0)
@@ -57,7 +60,8 @@ class ExplanationHandlers(Handlers):
         answer.cache_key = key_of(tag)
         answer.cache_position = before + 1
         for row in (await self._read(store.slots.select_holders([tag])))[:1]:
-            answer.leader.CopyFrom(render.render_holder(store.slots.Holder(*row)))
+            holder = store.slots.Holder(*row)
+            answer.leader.CopyFrom(render.render_holder(holder, self._clock.read()))
 
     async def _add_limits(
         self,
@@ -66,7 +70,7 @@ class ExplanationHandlers(Handlers):
         blocking: str,
         before: int,
     ) -> None:
-        tags = list(spec.limited_tags)
+        tags, moment = list(spec.limited_tags), self._clock.read()
         if not tags:
             return
         ended = StateType(answer.task_run.state.type) in TERMINAL
@@ -87,8 +91,8 @@ class ExplanationHandlers(Handlers):
                 taken=len(mine),
                 blocks=full or closed or limit.tag == blocking,
                 position=before + 1 if limit.tag == blocking else 0,
-                holders=[render.render_holder(holder) for holder in mine],
-                ancestor=None if ancestor is None else render.render_holder(ancestor),
+                holders=[render.render_holder(holder, moment) for holder in mine],
+                ancestor=None if ancestor is None else render.render_holder(ancestor, moment),
             )
 
     async def _name(self, run_id: str) -> str:
@@ -121,7 +125,7 @@ class ExplanationHandlers(Handlers):
             return explanation_pb2.WAIT_CAUSE_CACHE
         if answer.HasField("waiting_since"):
             return explanation_pb2.WAIT_CAUSE_LIMIT
-        if state.scheduled_time is not None and state.scheduled_time > self._clock():
+        if progress.wait_left(self._clock.read()):
             return explanation_pb2.WAIT_CAUSE_SCHEDULE
         if answer.upstream:
             return explanation_pb2.WAIT_CAUSE_UPSTREAM
@@ -140,7 +144,7 @@ class ExplanationHandlers(Handlers):
             case explanation_pb2.WAIT_CAUSE_CACHE:
                 return f"{spec.name} waits for {_leader_summary(answer)}"
             case explanation_pb2.WAIT_CAUSE_SCHEDULE:
-                seconds = ((progress.state.scheduled_time or 0) - self._clock()) / 1e6
+                seconds = progress.wait_left(self._clock.read()) / 1e6
                 return f"{spec.name} is {progress.state.name}: it may begin in {seconds:.1f} s"
             case explanation_pb2.WAIT_CAUSE_UPSTREAM:
                 runs = ", ".join(f"{run.task_run_name} ({run.state_name})" for run in answer.upstream)
@@ -151,6 +155,15 @@ class ExplanationHandlers(Handlers):
                 ended = progress.state.message if progress.state.type in TERMINAL else ""
                 waits_for = f"its code waits for {awaited}" if awaited else "it waits for nothing"
                 return f"{spec.name} is {progress.state.name}: {ended or waits_for}"
+
+
+def _begins(progress: Progress, moment: Moment) -> int | None:
+    """Return when a Scheduled run may begin; a delay's end by the wall clock as it is set now."""
+    begins = progress.state.scheduled_time
+    if progress.due is None or begins is None:
+        return begins
+    present = moment.wall_time(progress.due)
+    return begins if abs(present - begins) < _CLOCKS_DIFFER else present
 
 
 def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:

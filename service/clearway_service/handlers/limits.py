@@ -66,8 +66,8 @@ class LimitHandlers(Handlers):
         waiters = [
             store.slots.Waiting(*row) for row in await self._read(store.slots.select_waiting(limit.tag))
         ]
-        rendered = render.render_limit(limit, holders)
-        rendered.holders.extend(render.render_holder(holder) for holder in holders)
+        rendered, moment = render.render_limit(limit, holders), self._clock.read()
+        rendered.holders.extend(render.render_holder(holder, moment) for holder in holders)
         rendered.waiters.extend(
             render.render_waiter(waiter, position) for position, waiter in enumerate(waiters, start=1)
         )
@@ -107,6 +107,7 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
         """Take back all slots of a tag by force."""
         freed = await self._run(store.limits.reset_limit(valid.tag("tag", request.tag)))
+        moment = self._clock.read()
         return concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse(
-            freed=[render.render_holder(holder) for holder in freed]
+            freed=[render.render_holder(holder, moment) for holder in freed]
         )
