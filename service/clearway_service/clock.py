@@ -22,6 +22,9 @@ _SECOND = 1_000_000
 _COMPARE_EVERY = _SECOND
 _JUMP = _SECOND
 _SLEWED = 1_000
+# The wall clock is derived from the steady one while they agree this well: the times of one process are then
+# in order, and differ by the time that passed.
+_AGREE = _SECOND // 1_000
 # Two clocks that are read further apart than this, since the thread was put aside between them, tell nothing.
 _TOGETHER = _SECOND // 20
 
@@ -75,6 +78,7 @@ class Clock:
         self.anchor = 0
         self._wall = wall
         self._compared = compared or ticks
+        self._ahead = wall() - ticks()
         self._offset = wall() - self._compared()
         self._looked = ticks()
 
@@ -90,7 +94,7 @@ class Clock:
 
     def __call__(self) -> int:
         """Return the wall clock, in microseconds since 1970."""
-        return self._wall()
+        return self._now(self.ticks())
 
     def steady(self) -> int:
         """Return the steady clock, in microseconds."""
@@ -98,7 +102,14 @@ class Clock:
 
     def read(self) -> Moment:
         """Return both."""
-        return Moment(self._wall(), self.steady())
+        ticks = self.ticks()
+        return Moment(self._now(ticks), ticks + self.anchor)
+
+    def _now(self, ticks: int) -> int:
+        ahead = self._wall() - ticks
+        if abs(ahead - self._ahead) > _AGREE:
+            self._ahead = ahead
+        return ticks + self._ahead
 
     def notice(self) -> None:
         """Log a jump of the wall clock since the last call, one line for each; quick where there is none."""

@@ -53,6 +53,18 @@ def test_the_wall_clock_follows_a_jump_and_the_steady_clock_does_not(machine: Ma
     assert machine.clock.read().wall_time(before.steady) == machine.wall - 2 * SECOND
 
 
+def test_times_of_the_wall_clock_differ_by_the_time_that_passed(machine: Machine) -> None:
+    first = machine.clock.read()
+    for number in range(1, 100):
+        machine.run(SECOND)
+        machine.wall += (-1) ** number * 300  # the two clocks are not read at the same moment
+        read = machine.clock.read()
+        assert read.now - first.now == read.steady - first.steady
+        assert abs(read.now - machine.wall) <= 1_000
+    machine.run(SECOND, 1.01)
+    assert machine.clock() == machine.wall
+
+
 @pytest.mark.parametrize(
     ("jump", "said"),
     [
