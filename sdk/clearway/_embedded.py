@@ -17,7 +17,6 @@ from clearway._io_thread import get_io_thread
 from clearway._pending import PendingProposal, PendingProposals
 from clearway._transport import hello, runs_lost
 from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable, ServiceError
-from clearway_service.clock import system_clock
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError as EngineError
@@ -38,12 +37,13 @@ _CLOSE_TIMEOUT: Final = 5.0
 class EmbeddedTransport:
     """Proposals go to the engine from the caller's thread, and are answered on the engine's."""
 
-    def __init__(self, database: Path, clock: Callable[[], int] = system_clock) -> None:
+    def __init__(self, database: Path, clock: Callable[[], int] | None = None) -> None:
         """Open the engine on a SQLite file, which is made where it does not exist.
 
         Args:
             database: The file.
-            clock: Tells the time in microseconds since 1970; tests give one.
+            clock: Tells the time in microseconds since 1970, for leases and delays too; None for the
+                machine's clocks. Tests give one.
 
         Raises:
             ServerUnavailable: The file cannot be opened.

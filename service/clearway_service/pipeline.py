@@ -72,7 +72,7 @@ class Pipeline:
 
     Args:
         database: The database, whose writer is the pipeline's from now on.
-        clock: Tells the time of a batch, in microseconds since 1970.
+        clock: Tells the time of a batch.
         on_waiting: Called, on the pipeline's thread, when someone here begins to wait for a slot.
     """
 
@@ -168,6 +168,7 @@ class Pipeline:
 
     def _run(self) -> None:
         while self._await_work():
+            self._clock.notice()
             ordered = [self._ordered.popleft() for _ in range(len(self._ordered))]
             self._take_in()  # after that, so that what was withdrawn is known when the command for it is done
             # Where somebody waits for a slot, what frees one is not to wait for a long turn.
@@ -244,8 +245,8 @@ class Pipeline:
         turn = _Turn()
         decided: tuple[Snapshot, Changes] | None = None
         with self._database.turn():
-            now = self._clock()
-            transaction = Transaction(self._database, now, new_id)
+            moment = self._clock.read()
+            transaction = Transaction(self._database, moment, new_id)
             self._known.begin(self._database.data_version())
             if ordered:  # commands may change any row
                 self._known.forget()
@@ -261,19 +262,19 @@ class Pipeline:
                 snapshot = load(
                     transaction.driver,
                     proposals,
-                    now,
+                    moment,
                     self._known,
                     ended_runs=ended,
                     woken_tags=woken_tags,
                     woken_runs=woken_runs,
                 )
-                batch = Batch(snapshot, now, new_id, self.owner)
+                batch = Batch(snapshot, moment, new_id, self.owner)
                 for (_kind, run_id), message in transaction.ended_runs.items():
                     batch.crash(run_id, message)
                 turn.results = [(entry.reply, batch.propose(entry.proposal)) for entry in submitted]
                 turn.woken = batch.wake(woken_tags, woken_runs)
                 turn.wake_again = batch.changes.wake_again
-                write(transaction.driver, batch.changes, now)
+                write(transaction.driver, batch.changes, moment.now)
                 decided = snapshot, batch.changes
         if decided is not None:
             self._known.committed(*decided)

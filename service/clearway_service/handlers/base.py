@@ -35,7 +35,7 @@ class Handlers:
         pipeline: Runs what writes.
         database: Reads what decides nothing.
         settings: What the service was told.
-        clock: Tells the time in microseconds since 1970.
+        clock: The engine's two clocks.
     """
 
     def __init__(

@@ -26,7 +26,8 @@ class Known:
     Attributes:
         task_runs: Task runs that have not ended, by id; a turn is given copies.
         flow_runs: Ids of flow runs that exist.
-        sessions: The names of their clients and when they expire, of sessions that have not ended, by id.
+        sessions: The names of their clients and when they expire, on the steady clock, of sessions that have
+            not ended, by id.
         nobody_waits: Whether the queues for slots are known to be empty.
     """
 
