@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
+from clearway_service.budget import Budget, Caller
 from clearway_service.clock import Clock, new_id, system_clock
 from clearway_service.connection import Connection, Deliver
 from clearway_service.errors import ClearwayError
@@ -55,6 +56,7 @@ class Engine:
 
     Attributes:
         orchestrator: One coroutine for each unary RPC, from request to response.
+        budget: What clients of other processes may have under way.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -71,6 +73,7 @@ class Engine:
         self._stir = threading.Event()
         self._pipeline = Pipeline(self._database, clock, self._stir.set)
         self.orchestrator = Orchestrator(self._pipeline, self._database, settings, clock)
+        self.budget = Budget(settings.max_inflight_bytes, settings.max_client_bytes)
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._connections: dict[Connection, bool] = {}
@@ -97,6 +100,7 @@ class Engine:
         deliver: Deliver,
         on_expiry: Callable[[Connection], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
+        caller: Caller | None = None,
     ) -> Connection:
         """Begin a client's conversation.
 
@@ -109,6 +113,7 @@ class Engine:
                 engine does: its session is renewed without a word of it, and replaced where it has ended.
             on_replaced: For a client in this process, called when its session has ended and is replaced, on
                 one of the engine's threads: what was Running is Crashed. It must be quick and never raise.
+            caller: For a client of another process, what it has under way.
 
         Raises:
             SessionExpiredError: The session to resume is no longer alive.
@@ -138,6 +143,7 @@ class Engine:
             on_close=self._forget,
             on_loss=self._lose,
             on_expiry=on_expiry or replace,
+            caller=caller,
         )
         with self._lock:
             self._connections[connection] = on_expiry is None
