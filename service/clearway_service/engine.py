@@ -12,6 +12,7 @@ from typing import Any
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
+from clearway_service.budget import Budget, Caller
 from clearway_service.clock import Clock, Source, new_id
 from clearway_service.connection import Connection, Deliver
 from clearway_service.errors import ClearwayError, StoreUnavailableError
@@ -60,6 +61,7 @@ class Engine:
     Attributes:
         orchestrator: One coroutine for each unary RPC, from request to response.
         health: Whether the database takes transactions.
+        budget: What clients of other processes may have under way.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -75,6 +77,7 @@ class Engine:
         self._database = Database(settings.database, settings.synchronous)
         self._stir = threading.Event()
         self._pipeline = Pipeline(self._database, self._clock, self._stir.set)
+        self.budget = Budget(settings.max_inflight_bytes, settings.max_client_bytes)
         self.health = self._database.health
         self.orchestrator = Orchestrator(self._pipeline, self._database, settings, self._clock)
         self._lock = threading.Lock()
@@ -107,9 +110,10 @@ class Engine:
         deliver: Deliver,
         on_expiry: Callable[[Connection], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
+        caller: Caller | None = None,
     ) -> Connection:
         """Begin a client's conversation, and return when its session is durable. See ``begin``."""
-        return self.begin(hello, deliver, on_expiry, on_replaced).result()
+        return self.begin(hello, deliver, on_expiry, on_replaced, caller).result()
 
     def begin(
         self,
@@ -117,6 +121,7 @@ class Engine:
         deliver: Deliver,
         on_expiry: Callable[[Connection], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
+        caller: Caller | None = None,
     ) -> Future[Connection]:
         """Begin a client's conversation. Safe from any thread; returns at once.
 
@@ -129,6 +134,7 @@ class Engine:
                 engine does: its session is renewed without a word of it, and replaced where it has ended.
             on_replaced: For a client in this process, called when its session has ended and is replaced, on
                 one of the engine's threads: what was Running is Crashed. It must be quick and never raise.
+            caller: For a client of another process, what it has under way.
 
         Returns:
             The conversation, once its session is durable; or SessionExpiredError, where the session to
@@ -168,6 +174,7 @@ class Engine:
                 on_close=self._forget,
                 on_loss=self._lose,
                 on_expiry=on_expiry or replace,
+                caller=caller,
             )
             with self._lock:
                 self._connections[connection] = on_expiry is None

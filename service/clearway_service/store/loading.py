@@ -15,7 +15,14 @@ from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import ProposedState, State
 from clearway_service.store import statements
 from clearway_service.store.known import Known
-from clearway_service.store.loading_parts import Cursor, add_task_run, add_task_runs, ids_array, load_cache
+from clearway_service.store.loading_parts import (
+    Cursor,
+    Metered,
+    add_task_run,
+    add_task_runs,
+    ids_array,
+    load_cache,
+)
 from clearway_service.store.queue_loading import QueueLoading
 from clearway_service.store.rows import flow_run_from
 
@@ -29,6 +36,7 @@ def load(
     ended_runs: Sequence[tuple[RunKind, str]] = (),
     woken_tags: Iterable[str] = (),
     woken_runs: Iterable[str] = (),
+    most: int | None = None,
 ) -> Snapshot:
     """Return the snapshot for one batch.
 
@@ -40,8 +48,14 @@ def load(
         ended_runs: Runs that lose their session.
         woken_tags: Tags whose waiters are to be decided about again.
         woken_runs: Task runs whose waiting proposals are to be decided about again.
+        most: How many bytes of rows may be loaded, about; None for any.
+
+    Raises:
+        TooLargeError: The rows have more than ``most``.
     """
     snapshot = Snapshot()
+    if most is not None:
+        cursor = Metered(cursor, most)
     touched = [*ended_runs, *((RunKind.TASK, run_id) for run_id in woken_runs)]
     _load_runs(cursor, snapshot, proposals, touched, known)
     _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
