@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from benchmarks.backups import backups
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip, echo_unary, sleeps
 from benchmarks.cache import cache
 from benchmarks.fairness import fairness
@@ -63,6 +64,7 @@ def measurements(address: str, bare: str, folder: Path, part: int, stack: ExitSt
         *loads(part, ROWS),
         *fairness(part, ROWS),
         *growth(folder, _GROWN // part, stack),
+        *backups(folder, _GROWN // part, stack),
         *memory(embedded, server, part),
     ]
 

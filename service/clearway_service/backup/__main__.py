@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import signal
 import sys
@@ -19,6 +20,8 @@ from clearway_service.errors import ClearwayError
 from clearway_service.settings import ServiceSettings, SettingError
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
+# The server of the database goes first where both want the processor.
+_NICE = 10
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _save(given: argparse.Namespace) -> str:
     begun = time.monotonic()
+    os.nice(_NICE)
     database = _database(given)
     manifest, size = save(database, given.file.absolute(), with_results=not given.no_results)
     lost = len(manifest.missing_results) + len(manifest.damaged_results)

@@ -70,7 +70,9 @@ def copy_database(source: Path, target: Path) -> None:
                 f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
             ) from error
     with _opened(target, existing(target)) as connection:
+        # Nobody has it yet, and what is kept of it is written through to the disk later.
         connection.execute("PRAGMA journal_mode=MEMORY")
+        connection.execute("PRAGMA synchronous=OFF")
         # The processes go on with the original: whether they live says nothing about the copy's sessions.
         _run(connection, lambda: connection.execute("UPDATE session SET process = ''"))
 

@@ -100,42 +100,53 @@ class Database:
                 the disk is full or broken. Where the files were moved during the commit, the transaction may
                 turn out to be in the database once they are back.
         """
-        self._refuse(self._files.fault())
+        if self.health.fault:
+            self._refuse(self._files.fault())
         try:
-            with self._transaction(lambda: self._patience, lambda: self._refuse(self._files.fault())):
-                yield
-        except StoreUnavailableError as error:
-            self.health.failed(error.message)
+            begin(self.driver, self._get_patience)
+            yield
+            # So that hardly anything is committed to a file that has gone.
+            self._refuse(self._files.database_fault())
+            self.driver.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            self._note(error)
             raise
-        except Exception as error:
-            fault = fault_of(error)
-            if not fault:
-                raise
-            message = f"the database {self.path} did not take the transaction: {fault}"
-            self.health.failed(message)
-            raise StoreUnavailableError(message) from error
-        # What was committed to a file that is no longer at its path is not told.
+        # What was committed to a file that had gone by then is not told.
         self._refuse(self._files.fault())
         self.health.committed()
 
+    def _note(self, error: BaseException) -> None:
+        """Note what a transaction failed with, if that is the store's fault.
+
+        Raises:
+            StoreUnavailableError: It is, and ``error`` does not say so itself.
+        """
+        if isinstance(error, StoreUnavailableError):
+            self.health.failed(error.message)
+        elif isinstance(error, Exception) and (fault := fault_of(error)):
+            message = f"the database {self.path} did not take the transaction: {fault}"
+            self.health.failed(message)
+            raise StoreUnavailableError(message) from error
+
     @contextmanager
-    def _transaction(
-        self, patience: Callable[[], float], before_commit: Callable[[], None] = lambda: None
-    ) -> Iterator[None]:
-        begin(self.driver, patience)
+    def _transaction(self, patience: Callable[[], float] | None = None) -> Iterator[None]:
+        begin(self.driver, patience or self._get_patience)
         try:
             yield
-            before_commit()
             self.driver.execute("COMMIT")
         except BaseException:
-            if self.driver.in_transaction:
-                self._roll_back()
+            self._roll_back()
             raise
+
+    def _get_patience(self) -> float:
+        return self._patience
 
     def _roll_back(self) -> None:
         """Roll back, or leave it to the next transaction: what went wrong before is the error to report."""
         try:
-            self.driver.execute("ROLLBACK")
+            if self.driver.in_transaction:
+                self.driver.execute("ROLLBACK")
         except sqlite3.Error as error:
             logger.debug("a transaction could not be rolled back yet: %s", error)
 
@@ -177,7 +188,7 @@ class Database:
         Raises:
             StoreUnavailableError: The database was written by a later version.
         """
-        with self._transaction(lambda: self._patience):
+        with self._transaction():
             rows = self.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {name for (name,) in rows}
             if not tables:

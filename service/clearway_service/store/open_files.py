@@ -45,10 +45,20 @@ class OpenFiles:
         # SQLite keeps both beside the file itself, where the path is a link.
         real = os.path.realpath(path)
         self._log, self._memory = f"{real}-wal", f"{real}-shm"
-        self._identities = {each: _identity(each) for each in (self._path, self._log, self._memory)}
+        self._identities = tuple(_identity(each) for each in (self._path, self._log, self._memory))
 
     def fault(self) -> Fault | None:
         """Return what is wrong with the files; None where they are in their places. Takes microseconds."""
+        identities = self._identities
+        try:
+            if _identity(self._log) == identities[1] and _identity(self._memory) == identities[2]:
+                return self.database_fault()
+        except OSError:
+            pass
+        return self.database_fault() or self._fault_beside()
+
+    def database_fault(self) -> Fault | None:
+        """Return what is wrong with the database itself; None where it is in its place."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - see above
         except (FileNotFoundError, NotADirectoryError):
@@ -60,7 +70,7 @@ class OpenFiles:
             return Fault(
                 f"the database {self._path} cannot be reached: {error.strerror}; make it accessible again"
             )
-        if (found.st_dev, found.st_ino) != self._identities[self._path]:
+        if (found.st_dev, found.st_ino) != self._identities[0]:
             return Fault(
                 f"the database {self._path} was replaced by another file while it was in use; move the "
                 "former one back, or restart what uses it to work with the new one"
@@ -70,13 +80,12 @@ class OpenFiles:
                 f"the database {self._path} was emptied while it was in use; stop what uses it and restore a "
                 "backup"
             )
-        return self._fault_beside()
+        return None
 
     def _fault_beside(self) -> Fault | None:
-        states = [_state(each, self._identities[each]) for each in (self._log, self._memory)]
-        if states == ["", ""]:
+        log, memory = _state(self._log, self._identities[1]), _state(self._memory, self._identities[2])
+        if not (log or memory):
             return None
-        log, memory = states
         name, state = (self._log, log) if log else (self._memory, memory)
         return Fault(
             f"the file {name}, which is part of the database, was {state} while it was in use; restart all "
