@@ -17,7 +17,7 @@ from clearway.v1.task_run_pb2 import TaskInput
 from integration.cli_process import run
 from support.client import Client
 from support.limits import set_limit
-from support.proposals import COMPLETED, RUNNING, create_flow, create_task, new_id, start, with_key
+from support.proposals import COMPLETED, RUNNING, create_flow, create_task, start, with_key
 from support.server import Server
 
 ODD = "a\x1b[31mb\nc\u202e\u2028d\x9be"
@@ -103,15 +103,14 @@ def test_a_command_shows_odd_names_in_one_line_and_written_out(
 def test_results_to_delete_are_listed_with_their_names_written_out(shared_server: Server) -> None:
     with Client(shared_server.address) as client:
         flow_run = create_flow(client).id
-        for _ in range(2):
+        for digest in ("0" * 64, "1" * 64):
             done = create_task(client, flow_run).id
             for state in (RUNNING, COMPLETED):
                 keyed = with_key(state, f"{ODD}gc")
                 keyed.details.refresh_cache = state is RUNNING
                 if state is COMPLETED:
-                    keyed.data.CopyFrom(
-                        Data(encoding="json", location=f"/nowhere/{new_id()}", size=1, sha256="0" * 64)
-                    )
+                    location = f"/now\u202ehere/{digest[:2]}/{digest}"
+                    keyed.data.CopyFrom(Data(encoding="json", location=location, size=1, sha256=digest))
                 client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=done, state=keyed))
     listed = run("cache", "gc", "--older-than", "0s", "-n", CLEARWAY_ADDRESS=shared_server.address, **WIDE)
     printed = listed.stdout + listed.stderr

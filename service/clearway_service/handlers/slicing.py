@@ -94,5 +94,5 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
 
 def _malformed() -> InvalidArgumentError:
     return InvalidArgumentError(
-        "the message is no ProposeRequest; encode it as clearway/v1/proposal.proto says"
+        "the message is no valid clearway.v1.ProposeRequest; it must be one, encoded by protobuf"
     )

@@ -13,6 +13,13 @@ from clearway_service.errors import ShuttingDownError, StoreUnavailableError
 T = TypeVar("T")
 
 
+async def outcome(doing: Future[T]) -> T:
+    """Return what a future comes to. It is not cancelled with the caller, whose absence is no error then."""
+    wrapped = asyncio.wrap_future(doing)
+    wrapped.add_done_callback(_retrieve)
+    return await asyncio.shield(wrapped)
+
+
 class FilePool:
     """Runs work on files. Safe from any thread and any event loop.
 
@@ -65,7 +72,7 @@ class FilePool:
             StoreUnavailableError: Too much is queued.
             ShuttingDownError: The pool was closed.
         """
-        return await asyncio.shield(asyncio.wrap_future(self.submit(work, *args, size=size)))
+        return await outcome(self.submit(work, *args, size=size))
 
     def close(self) -> None:
         """Take no more work. What runs is done; what is queued is not."""
@@ -81,3 +88,8 @@ class FilePool:
         with self._lock:
             self._calls -= 1
             self._bytes -= size
+
+
+def _retrieve(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from concurrent.futures import Future
 
 from clearway_service.errors import ClearwayError
 from clearway_service.result_files.files import Received, ResultFiles, SlowStep
-from clearway_service.result_files.pool import FilePool
+from clearway_service.result_files.pool import FilePool, outcome
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +77,7 @@ class ResultStorage:
         if doing is None:
             doing = self._steps[step.key] = self._slow.submit(step.run)
             doing.add_done_callback(lambda _: self._steps.pop(step.key, None))
-        await asyncio.shield(asyncio.wrap_future(doing))
+        await outcome(doing)
 
     def _sweep(self) -> None:
         """Remove what was abandoned, at once and then now and then."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -177,3 +178,28 @@ class TestBounds:
         pool.close()
         with pytest.raises(ShuttingDownError):
             pool.submit(int)
+
+
+async def test_work_that_fails_after_its_caller_has_gone_is_no_error_of_anybody() -> None:
+    pool = FilePool("files", 1, 10, 0)
+    unhandled: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
+    go_on = threading.Event()
+
+    def fail() -> None:
+        assert go_on.wait(DEADLINE_SECONDS)
+        raise StoreUnavailableError("the disk is gone")
+
+    running = asyncio.create_task(pool.run(fail))
+    await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    del running
+    go_on.set()
+    with pytest.raises(StoreUnavailableError, match="the disk is gone"):
+        await pool.run(fail)  # the one thread is through with the first
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not unhandled
+    pool.close()

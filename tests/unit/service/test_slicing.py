@@ -65,7 +65,7 @@ def test_a_message_that_is_nothing_but_empty_items_is_refused_before_they_are_ma
 )
 def test_what_is_no_message_is_refused(tail: bytes) -> None:
     body = ProposeRequest(proposals=[start(new_id()) for _ in range(1_000)]).SerializeToString()
-    with pytest.raises(InvalidArgumentError, match="no ProposeRequest"):
+    with pytest.raises(InvalidArgumentError, match="no valid"):
         slices(body + tail, MOST)
-    with pytest.raises(InvalidArgumentError, match="no ProposeRequest"):
+    with pytest.raises(InvalidArgumentError, match="no valid"):
         parse(tail)
