@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -74,10 +74,15 @@ class Record:
         limit = self.figure(figure.bare).median
         return limit / figure.median if figure.more_is_better else figure.median / limit
 
-    def chosen(self, names: Iterable[str]) -> list[Figure]:
-        """Return the figures whose names have one of ``names`` in them."""
-        names = list(names)
-        return [figure for figure in self.figures if any(name in figure.name for name in names)]
+    def chosen(self, names: Collection[str]) -> list[Figure]:
+        """Return the figures with one of ``names``: the one called so, else all that contain it."""
+        every = {figure.name for figure in self.figures}
+        exact, partial = set(names) & every, set(names) - every
+        return [
+            figure
+            for figure in self.figures
+            if figure.name in exact or any(name in figure.name for name in partial)
+        ]
 
 
 def write(record: Record, path: Path) -> None:

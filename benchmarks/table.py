@@ -1,8 +1,8 @@
 """The figures as Markdown: ``python -m benchmarks.table FILE.json [DOCUMENT.md ...]``.
 
 Without a document the tables are printed. In a document they take the place of what stands between the lines
-``<!-- figures -->`` and ``<!-- /figures -->``. The first may choose rows by parts of their names, separated
-by semicolons: ``<!-- figures: map over; cached hit -->``.
+``<!-- figures -->`` and ``<!-- /figures -->``. The first may choose rows by their names, or by parts of them,
+separated by semicolons: ``<!-- figures: map over; cached hit -->``.
 """
 
 from __future__ import annotations

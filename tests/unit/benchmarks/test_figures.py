@@ -70,6 +70,13 @@ def test_a_document_that_cannot_be_filled_says_why(text: str, said: str) -> None
         fill(text, RECORD)
 
 
+def test_a_whole_name_chooses_its_own_row_and_a_part_of_names_all_that_have_it() -> None:
+    other = Figure("memory of a task", "bytes", (1.0,))
+    record = Record(RECORD.date, RECORD.machine, RECORD.rounds, (*RECORD.figures, other))
+    assert [figure.name for figure in record.chosen(["memory"])] == ["memory"]
+    assert [figure.name for figure in record.chosen(["mem"])] == ["memory", "memory of a task"]
+
+
 def test_the_picture_has_a_bar_for_each_shown_figure_and_its_length_grows_with_the_ratio() -> None:
     slow = Figure(SHOWN[1], "ms", (20.0,), BARE)
     record = Record(RECORD.date, RECORD.machine, RECORD.rounds, (*RECORD.figures, slow))
