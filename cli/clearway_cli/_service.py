@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from clearway import _methods
-from clearway._transport import connect
+from clearway._transport import rpcs as _methods
+from clearway._transport.current import connect
 from clearway.exceptions import LimitNotFound
 from clearway.v1 import (
     cache_pb2,

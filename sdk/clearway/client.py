@@ -14,15 +14,14 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
-from clearway import _cache_operations as cache_operations
-from clearway import _operations as operations
-from clearway._engine.farewell import wait_told
-from clearway._interrupts import shielded
-from clearway._transport import Transport, connect, current_transport
+from clearway._client import cache_operations, operations
+from clearway._execution.shutdown.interrupt_flush import wait_told
+from clearway._transport.current import Transport, connect, current_transport
+from clearway._waiting.sigint import shielded
 from clearway.context import FlowRunContext
 
 if TYPE_CHECKING:
-    from clearway._operations import Operation
+    from clearway._client.operations import Operation
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from clearway._clock import now
+from clearway._base.clock import now
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
-    from clearway._engine.scope import FlowScope
+    from clearway._execution.flow.attempt import FlowScope
     from clearway.flows import Flow
     from clearway.tasks import Task
 
@@ -211,7 +211,7 @@ def flow_run_entered(context: FlowRunContext, in_force: frozenset[str]) -> Itera
 
 
 def _look_after_prints() -> None:
-    from clearway._prints import replace_print  # noqa: PLC0415 - most runs leave print() alone
+    from clearway._execution.prints import replace_print  # noqa: PLC0415 - most runs leave print() alone
 
     replace_print()
 

@@ -7,9 +7,9 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from clearway._hooks import FlowHook, FlowHooks
-from clearway._keeping import ResultStorage, checked_keeping
-from clearway._options import (
+from clearway._base.tracebacks import folded
+from clearway._definition.hooks import FlowHook, FlowHooks
+from clearway._definition.options import (
     check_not_async_generator,
     checked_delay,
     checked_description,
@@ -20,14 +20,14 @@ from clearway._options import (
     checked_timeout,
     checked_version,
 )
-from clearway._run_names import RunName, checked_run_name
-from clearway._signature import CallSignature
-from clearway._tracebacks import folded
+from clearway._definition.policy import ResultStorage, checked_keeping
+from clearway._definition.run_names import RunName, checked_run_name
+from clearway._definition.signature import CallSignature
 from clearway.task_runners import checked_task_runner
 
 if TYPE_CHECKING:
-    from clearway._annotations import Upstream
-    from clearway._parameters import ParameterRules
+    from clearway._definition.annotations import Upstream
+    from clearway._definition.parameters import ParameterRules
     from clearway.states import State
     from clearway.task_runners import TaskRunner
 
@@ -191,7 +191,7 @@ class Flow(FlowHooks, Generic[P, R]):
 
     @functools.cached_property
     def _rules(self) -> ParameterRules:
-        from clearway._parameters import ParameterRules  # noqa: PLC0415 - loaded with the first run
+        from clearway._definition.parameters import ParameterRules  # noqa: PLC0415 - loaded with the first run
 
         return ParameterRules(self.fn, f"the flow {self.name!r}")
 
@@ -258,7 +258,7 @@ class Flow(FlowHooks, Generic[P, R]):
             ServerUnavailable: The service cannot be reached.
             Exception: What the function raised, as it raised it.
         """
-        from clearway._engine.flow_calls import call_flow  # noqa: PLC0415 - loaded with the first run
+        from clearway._execution.flow.calls import call_flow  # noqa: PLC0415 - loaded with the first run
 
         try:
             return call_flow(self, (args, kwargs), wait_for, return_state=return_state)

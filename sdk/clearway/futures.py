@@ -9,9 +9,9 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
-from clearway._awaiting import awaiting
-from clearway._interrupts import shielded, wait_for_lock
-from clearway._tracebacks import folded
+from clearway._base.tracebacks import folded
+from clearway._waiting.awaits import awaiting
+from clearway._waiting.sigint import shielded, wait_for_lock
 from clearway.exceptions import Deadlock
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Future(Generic[R]):
         """Wait until the run is done, or for ``timeout`` seconds. Returns whether it is done."""
         import asyncio  # noqa: PLC0415 - only async flows need it, and they have loaded it
 
-        from clearway._engine.bridge import call_soon, set_once  # noqa: PLC0415
+        from clearway._waiting.loop_calls import call_soon, set_once  # noqa: PLC0415
 
         if self._state is not None:
             return True

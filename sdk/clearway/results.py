@@ -14,15 +14,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway import _serializers as serializers
-from clearway._serializers import Serializer
-from clearway._settings import get_settings
-from clearway._storages import checked_place, digest_of, storage_for
+from clearway._base.settings import get_settings
+from clearway._results import serializers
+from clearway._results.serializers import Serializer
+from clearway._results.storages import checked_place, digest_of, storage_for
 from clearway.exceptions import MissingResult, UntrustedResult
 
 if TYPE_CHECKING:
-    from clearway._settings import Settings
-    from clearway._unused_results import UnusedResult, delete_unused_results
+    from clearway._base.settings import Settings
+    from clearway._results.unused import UnusedResult, delete_unused_results
     from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
@@ -353,7 +353,7 @@ def forget_store(directory: Path) -> None:
 
 def __getattr__(name: str) -> Any:
     if name in {"UnusedResult", "delete_unused_results"}:
-        from clearway import _unused_results  # noqa: PLC0415 - seldom wanted
+        from clearway._results import unused  # noqa: PLC0415 - seldom wanted
 
-        return getattr(_unused_results, name)
+        return getattr(unused, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from clearway._convert import duration_from_proto, optional_time, state_from_proto, timestamp_from_proto
-from clearway._slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
+from clearway._base.timestamps import (
+    duration_from_proto,
+    optional_time,
+    state_from_proto,
+    timestamp_from_proto,
+)
+from clearway._schemas.slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
 from clearway.run_errors import RunError
 from clearway.states import State
 from clearway.v1 import (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
-from clearway._clock import now
+from clearway._base.clock import now
 
 if TYPE_CHECKING:
     from clearway.run_errors import RunError
@@ -121,12 +121,12 @@ class State(Generic[R]):
         """
         if self.type is StateType.COMPLETED and type(self.data) in _PLAIN:
             return cast("R", self.data)
-        from clearway._state_result import state_result  # noqa: PLC0415 - loads the readers
+        from clearway._states.result import state_result  # noqa: PLC0415 - loads the readers
 
         try:
             return cast("R", state_result(self, raise_on_failure=raise_on_failure))
         except Exception as error:
-            from clearway._tracebacks import folded  # noqa: PLC0415 - as above
+            from clearway._base.tracebacks import folded  # noqa: PLC0415 - as above
 
             folded(error)
             raise
@@ -186,7 +186,7 @@ class State(Generic[R]):
             data: The stored result; by default the state's own reference, where its data is a
                 ``StoredResult``.
         """
-        from clearway._convert import state_to_proto  # noqa: PLC0415 - loads the messages
+        from clearway._base.timestamps import state_to_proto  # noqa: PLC0415 - loads the messages
 
         return state_to_proto(self, data)
 
@@ -198,7 +198,7 @@ class State(Generic[R]):
             message: The service's answer.
             data: The value or exception that this process has; None keeps a reference to the stored result.
         """
-        from clearway._convert import state_from_proto  # noqa: PLC0415 - as above
+        from clearway._base.timestamps import state_from_proto  # noqa: PLC0415 - as above
 
         return state_from_proto(message, data)
 

@@ -158,13 +158,13 @@ class ConcurrentTaskRunner:
         """How many threads the sync tasks of one flow run have at once."""
         if self._max_workers is not None:
             return self._max_workers
-        from clearway._settings import get_settings  # noqa: PLC0415 - not needed to define a flow
+        from clearway._base.settings import get_settings  # noqa: PLC0415 - not needed to define a flow
 
         return get_settings().max_threads
 
     def start(self) -> TaskExecutor:
         """Return what executes calls on this process's threads, which are started as they are needed."""
-        from clearway._engine.threads import ThreadExecutor  # noqa: PLC0415 - loaded with the first run
+        from clearway._execution.threads import ThreadExecutor  # noqa: PLC0415 - loaded with the first run
 
         return ThreadExecutor()
 
@@ -211,7 +211,7 @@ class ProcessPoolTaskRunner:
         Raises:
             NotImplementedError: This is not a POSIX system.
         """
-        from clearway._engine.process_pool import ProcessPool  # noqa: PLC0415 - few flows have one
+        from clearway._execution.workers.pool import ProcessPool  # noqa: PLC0415 - few flows have one
 
         return ProcessPool(self.max_workers)
 
@@ -229,7 +229,7 @@ def run_call(data: bytes) -> bytes:
     Returns:
         What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
     """
-    from clearway._engine.remote_code import run_call as run  # noqa: PLC0415 - for other processes only
+    from clearway._execution.workers.remote_code import run_call as run  # noqa: PLC0415 - for other processes only
 
     return run(data)
 

@@ -16,9 +16,9 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from clearway import exceptions
-from clearway._grpc_channel import GrpcChannel
-from clearway._io_thread import get_io_thread
-from clearway._transport import Transport, connect
+from clearway._base.io_thread import get_io_thread
+from clearway._transport.channel import GrpcChannel
+from clearway._transport.current import Transport, connect
 from clearway.v1 import error_pb2
 from clearway.v1.concurrency_limit_pb2 import (
     CreateConcurrencyLimitRequest,

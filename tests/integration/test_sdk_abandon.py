@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from clearway import FlowRunContext, flow
-from clearway._engine.effects import Steps
-from clearway._engine.flow_run import FlowRun
-from clearway._engine.flow_steps import flow_steps
-from clearway._transport import connect, disconnect
+from clearway._execution.effects import Steps
+from clearway._execution.flow.run import FlowRun
+from clearway._execution.flow.steps import flow_steps
+from clearway._transport.current import connect, disconnect
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clearway import AsyncTaskFuture, TaskFuture, TaskRunContext, flow, tags, task
-from clearway._engine.task_run import Phase, TaskRun
+from clearway._execution.task.run import Phase, TaskRun
 from clearway.exceptions import Deadlock, UpstreamTaskError
 from integration.sdk_runs import history, last_flow_run, task_runs
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clearway import flow, get_client, task
-from clearway._engine import losses
+from clearway._execution.shutdown import fencing
 from clearway.context import get_run_context
 from clearway.exceptions import LostRun
 from integration.sdk_runs import SECONDS, flow_history, history, last_flow_run, set_limit, slots, task_runs
@@ -122,7 +122,7 @@ def test_no_task_begins_from_the_moment_on_in_which_its_flow_run_is_lost() -> No
 
     @flow
     def fenced() -> str:
-        losses.fence(frozenset({get_run_context().flow_run_id}))
+        fencing.fence(frozenset({get_run_context().flow_run_id}))
         return follow.submit().wait().message
 
     assert fenced() == "its flow run lost its lease while this process was not heard of"

@@ -16,8 +16,8 @@ from clearway._display.screen import Screen
 from clearway._display.snapshot import Counts, Observer, Snapshot
 
 if TYPE_CHECKING:
-    from clearway._engine.flow_run import FlowRun
-    from clearway._engine.scope import FlowScope
+    from clearway._execution.flow.attempt import FlowScope
+    from clearway._execution.flow.run import FlowRun
 
 _log = logging.getLogger("clearway.display")
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clearway._engine.task_run import Phase, TaskRun
+from clearway._execution.task.run import Phase, TaskRun
 
 if TYPE_CHECKING:
-    from clearway._engine.scope import FlowScope
+    from clearway._execution.flow.attempt import FlowScope
 
 
 @dataclass(slots=True)

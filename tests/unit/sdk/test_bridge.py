@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clearway._engine.bridge import call_soon, set_once
+from clearway._waiting.loop_calls import call_soon, set_once
 
 
 def call_many(loop: asyncio.AbstractEventLoop, *calls: Any) -> None:

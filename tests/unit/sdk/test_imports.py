@@ -62,7 +62,7 @@ def test_the_messages_alone_load_no_sdk() -> None:
 
 def test_the_client_of_a_server_loads_no_service() -> None:
     loaded = loaded_after(
-        "import clearway._engine.flow_calls, clearway._engine.calls, clearway._grpc_transport"
+        "import clearway._execution.flow.calls, clearway._execution.task.calls, clearway._transport.server"
     )
     assert not loaded & {"sqlalchemy", "alembic", "clearway_service", "rich", "typer"}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from clearway._interrupts import shielded, unshielded, wait_for_lock, watched
+from clearway._waiting.sigint import shielded, unshielded, wait_for_lock, watched
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from clearway import _methods
-from clearway._methods import Method
+from clearway._transport import rpcs as _methods
+from clearway._transport.rpcs import Method
 from clearway.v1 import orchestrator_pb2
 
 SERVICE = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"]

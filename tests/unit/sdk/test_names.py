@@ -4,9 +4,9 @@ import re
 import uuid
 from importlib.metadata import version
 
-from clearway._ids import new_id
-from clearway._names import _WORDS, run_name
-from clearway._version import VERSION
+from clearway._base.ids import new_id
+from clearway._base.version import VERSION
+from clearway._execution.flow.names import _WORDS, run_name
 
 
 def test_a_name_is_two_plain_words() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from clearway import task
-from clearway._engine.origins import ResultOrigins
-from clearway._engine.run_inputs import RunInputs
+from clearway._execution.inputs.provenance import ResultOrigins
+from clearway._execution.inputs.run_inputs import RunInputs
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clearway._pending import PendingProposal, PendingProposals
+from clearway._transport.pending import PendingProposal, PendingProposals
 from clearway.exceptions import ClientClosed, InvalidArgument, ServerUnavailable
 from clearway.v1 import error_pb2
 from clearway.v1.proposal_pb2 import Accept, Decision, Proposal, ProposalError, Wait

@@ -8,8 +8,9 @@ from types import ModuleType
 
 import pytest
 
-from clearway import _portable, flow, task
-from clearway._portable_errors import pack, unpack
+from clearway import flow, task
+from clearway._execution.workers import pickling as _portable
+from clearway._execution.workers.errors import pack, unpack
 
 
 @pytest.fixture

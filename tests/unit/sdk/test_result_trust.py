@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clearway import results
-from clearway._settings import Settings, forget_settings, get_settings
+from clearway._base.settings import Settings, forget_settings, get_settings
 from clearway.exceptions import InvalidSetting, MissingResult, UntrustedResult
 from clearway.results import ResultStore, StoredResult, get_store, register_serializer
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from clearway import _cloudpickle, states
-from clearway._convert import (
+from clearway import states
+from clearway._base import lazy_cloudpickle as _cloudpickle
+from clearway._base.timestamps import (
     duration_from_proto,
     duration_to_proto,
     timestamp_from_proto,

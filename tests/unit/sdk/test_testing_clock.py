@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from clearway._decision_future import DecisionFuture
+from clearway._transport.decision_future import DecisionFuture
 from clearway.testing._activity import Activity
 from clearway.testing._clock import Clock
 from clearway.v1.proposal_pb2 import Abort, Accept, Decision, Proposal

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from clearway._engine.watchdog import Watchdog
+from clearway._execution.deadlines.timer import Watchdog
 
 SECONDS = 30.0
 

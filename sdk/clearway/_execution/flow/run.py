@@ -1,0 +1,385 @@
+"""One run of a flow: what it was called with, and the messages about it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from clearway._base.clock import now
+from clearway._base.ids import new_id
+from clearway._base.settings import get_settings
+from clearway._base.timestamps import timestamp_from_proto
+from clearway._definition.annotations import unmapped
+from clearway._definition.policy import Keeping
+from clearway._definition.run_names import make_run_name
+from clearway._definition.signature import parameters_to_json
+from clearway._display import progress
+from clearway._execution.effects import Execute
+from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.names import run_name
+from clearway._execution.flow.replay import Attempts
+from clearway._execution.flow.runner import StartedRunner
+from clearway._execution.inputs.provenance import NO_ORIGINS
+from clearway._execution.inputs.run_inputs import RunInputs
+from clearway._execution.outcomes import interruption
+from clearway._execution.returned import as_data
+from clearway._execution.shutdown.fencing import unwatch, watch
+from clearway._execution.shutdown.interrupt_flush import Farewell
+from clearway._transport.current import Transport
+from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
+from clearway._waiting.sigint import unshielded
+from clearway.context import FlowRunContext, current_tags, flow_run_entered, note_cancelled
+from clearway.exceptions import LostRun
+from clearway.states import Cancelled, Crashed, State, StateDetails, StateType
+from clearway.v1 import state_pb2
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse, FlowRunSpec
+from clearway.v1.proposal_pb2 import Proposal
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse, TaskRunSpec
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from clearway._execution.hooks import CallHooks
+    from clearway.flows import Flow
+    from clearway.logging import RunLogger
+
+_NAMES_SHOWN: Final = 10
+
+
+class FlowRun:
+    """One run of a flow.
+
+    Attributes:
+        flow: The flow.
+        transport: The way to the service, to be set before the first step.
+        parent: What the runs of the flow that called it share; None at the top.
+        inputs: What it was given from upstream.
+        run_id: Its UUID.
+        name: Its name, for people.
+        attempt: Which attempt it is at, from 1.
+        over: Whether it has ended, and only its hooks are left to be called.
+        abandoned_as: The state that ``abandon`` has ended it in.
+        wrong_parameters: Why its function cannot be called; None where it can.
+        stop: Cancels its code, where that is async and under way.
+    """
+
+    transport: Transport
+    abandoned_as: State[Any]
+    stop: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        flow: Flow[..., Any],
+        parent: FlowScope | None,
+        parameters: dict[str, Any],
+        wait_for: Iterable[Any] | None,
+    ) -> None:
+        self.flow = flow
+        self.parent = parent
+        self.inputs = RunInputs(parameters, wait_for, NO_ORIGINS if parent is None else parent.origins)
+        self.run_id = new_id()
+        self.name = run_name()
+        self.attempt = 0
+        self.over = False
+        self.wrong_parameters: Exception | None = None
+        self._parameters = parameters
+        self._tags = current_tags()
+        self._tracked_by = ""
+        self._number = 0 if parent is None else parent.number_of(self._task_key)
+        self._attempts = Attempts() if flow.retries else None
+        self._calls: list[Future[Any]] = []
+        self._runner = StartedRunner(flow.task_runner)
+        self._scope: FlowScope | None = None
+        self._scheduled_start_time = now()
+        self._root_id = self.run_id if parent is None else parent.root_flow_run_id
+
+    def take_inputs(self) -> None:
+        """Put the results of the inputs in their place, and make the parameters what annotations want.
+
+        Raises:
+            MissingResult: A result cannot be read.
+        """
+        self._parameters = self.inputs.resolved(self._parameters, keep_unmapped=True)
+        if self._parameters and self.flow.should_validate_parameters:
+            try:
+                with unshielded():
+                    self._parameters = _validated(self.flow, self._parameters)
+            except Exception as error:  # noqa: BLE001 - validators are a user's code too
+                self.wrong_parameters = error
+
+    def take_name(self) -> None:
+        """Name the run as its flow wants it.
+
+        Raises:
+            Exception: What it wants cannot be made, or the user's ``flow_run_name`` raised something.
+        """
+        made_by = self.flow.flow_run_name
+        if made_by is not None and self.wrong_parameters is None:
+            scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None, self._runner)
+            with unshielded(), flow_run_entered(self._context(scope), self._tags):
+                owner = f"the flow {self.flow.name!r}"
+                self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
+
+    # What the service is told.
+
+    @property
+    def _task_key(self) -> str:
+        return f"flow:{self.flow.name}"
+
+    def create_tracking_run(self, attempt: int) -> Future[CreateTaskRunResponse]:
+        """Create the run that stands for this one in its parent.
+
+        Args:
+            attempt: Which attempt of the parent the run is looked for under, from 1.
+        """
+        assert self.parent is not None
+        dynamic_key = f"{self._number}-{attempt}" if attempt > 1 else str(self._number)
+        self._tracked_by = self.parent.run_id(self._task_key, dynamic_key)
+        spec = TaskRunSpec(
+            id=self._tracked_by,
+            flow_run_id=self.parent.flow_run_id,
+            task_key=self._task_key,
+            dynamic_key=dynamic_key,
+            name=f"{self.flow.name}-{dynamic_key}",
+            task_version=self.flow.version or "",
+            tags=self._tags,
+            inputs=self.inputs.recorded(),
+            tracks_subflow=True,
+        )
+        future = CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
+        self._calls.append(future)
+        return future
+
+    def tracked_by(self, task_run_id: str) -> None:
+        """Note the run that stands for this one in its parent."""
+        self._tracked_by = task_run_id
+
+    def create(self) -> Future[CreateFlowRunResponse]:
+        """Create the run."""
+        spec = FlowRunSpec(
+            id=self.run_id,
+            flow_name=self.flow.name,
+            name=self.name,
+            flow_version=self.flow.version or "",
+            parameters_json=parameters_to_json(self._parameters),
+            tags=self._tags,
+            retries=self.flow.retries,
+            parent_task_run_id=self._tracked_by,
+        )
+        if self.flow.retries and self.flow.retry_delay_seconds:
+            spec.retry_delay.FromNanoseconds(int(self.flow.retry_delay_seconds * 1e9))
+        future = CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
+        self._calls.append(future)
+        return future
+
+    def created(self, response: CreateFlowRunResponse) -> None:
+        """Note what the service knows of the run that was created."""
+        if response.flow_run.HasField("expected_start_time"):
+            self._scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
+
+    def propose(self, state: state_pb2.State) -> Proposal:
+        """Return a proposal of ``state``."""
+        return Proposal(id=new_id(), flow_run_id=self.run_id, state=state)
+
+    # Running the code.
+
+    def begin(self) -> FlowScope:
+        """Begin another attempt."""
+        self.attempt += 1
+        self._scope = FlowScope(
+            self.transport,
+            self.run_id,
+            self.name,
+            self.attempt,
+            self._running_loop(),
+            self._attempts,
+            self._runner,
+        )
+        watch(self)
+        progress.begin(self, self._scope)
+        self._scope.log_prints = self._log_prints()
+        self._scope.keeping = self.keeping
+        self._scope.root_flow_run_id = self._root_id
+        return self._scope
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is done with its results, and with those of its tasks that do not say otherwise."""
+        own = self.flow.keeping
+        return own if self.parent is None else own.within(self.parent.keeping)
+
+    def _log_prints(self) -> bool:
+        if self.flow.log_prints is not None:
+            return self.flow.log_prints
+        return get_settings().logging_log_prints if self.parent is None else self.parent.log_prints
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop | None:
+        if not self.flow.is_async:
+            return None
+        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+
+        return asyncio.get_running_loop()
+
+    def execution(self) -> Execute:
+        """Return the user's code, to be run as the present attempt."""
+        call = self._call_async if self.flow.is_async else self._call
+        seconds = self.flow.timeout_seconds
+        if seconds is None:
+            return Execute(call)
+        from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most flows may take their time
+
+        return TimedExecute(call, seconds, "Flow")
+
+    def _call(self) -> Any:
+        with flow_run_entered(self._context(self._scope), self._tags):
+            return as_data(self.flow.signature.call(self._parameters))
+
+    async def _call_async(self) -> Any:
+        from clearway._execution.deadlines.cancel_scope import stoppable  # noqa: PLC0415 - sync flows need no asyncio
+
+        with flow_run_entered(self._context(self._scope), self._tags), stoppable(self):
+            return as_data(await self.flow.signature.call(self._parameters))
+
+    def _context(self, scope: FlowScope | None) -> FlowRunContext:
+        assert scope is not None
+        return FlowRunContext(
+            self.flow,
+            self.run_id,
+            self.name,
+            self._parameters,
+            max(self.attempt, 1),
+            now(),
+            scope,
+            self._tags,
+            self._scheduled_start_time,
+            None if self.parent is None else self.parent.flow_run_id,
+            self._root_id,
+            log_prints=scope.log_prints,
+        )
+
+    def call_hooks(self, state: State[Any]) -> CallHooks:
+        """Return the calls of the flow's hooks for a state that the run has entered."""
+        from clearway._execution.hooks import CallHooks  # noqa: PLC0415 - most flows have none
+        from clearway._transport.rpcs import GET_FLOW_RUN  # noqa: PLC0415
+        from clearway.schemas import FlowRun as KnownRun  # noqa: PLC0415
+        from clearway.v1.flow_run_pb2 import GetFlowRunRequest  # noqa: PLC0415
+
+        scope = self._scope
+        return CallHooks(
+            self.flow,
+            state,
+            lambda: GET_FLOW_RUN.start(self.transport, GetFlowRunRequest(id=self.run_id)),
+            lambda answer, state: replace(KnownRun.from_proto(answer.flow_run), state=state),
+            lambda: nullcontext() if scope is None else flow_run_entered(self._context(scope), self._tags),
+            scope,
+            self.log,
+        )
+
+    # When it ends, and when it does so before its time.
+
+    def keep_result(self, result: Any) -> None:
+        """Keep a result that was not written for the parent's next attempt."""
+        if self.parent is not None:
+            self.parent.keep(self._tracked_by, result)
+
+    def tell_parent(self, state: State[Any]) -> None:
+        """Let the flow that called this one know how it ended."""
+        if self.parent is not None:
+            self.parent.ended(state)
+            self.parent.origins.note_subflow(self.run_id, self._tracked_by)
+            if state.is_completed():
+                self.parent.origins.note(state.data, self._tracked_by)
+
+    def rest(self) -> None:
+        """Note that the attempt, if there was one, has ended."""
+        if self._scope is not None:
+            unwatch(self)
+            progress.end_attempt(self, self._scope)
+            self._scope.close()
+            self._scope = None
+
+    def close(self) -> None:
+        """Let go of all that the run has, however it ended."""
+        self.rest()
+        self._runner.stop()
+
+    def fence(self, run_ids: frozenset[str]) -> None:
+        """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
+        if self._scope is not None and self.run_id in run_ids:
+            self._scope.fenced = True
+
+    def lose(self, run_ids: frozenset[str], why: str) -> None:
+        """Stop what the service has ended: the flow's own code, or that of task runs.
+
+        Args:
+            run_ids: The flow runs and task runs that are Crashed at the service.
+            why: What the service says of it.
+        """
+        scope = self._scope
+        if scope is None:
+            return
+        names = scope.lose(run_ids, why)
+        if scope.lost:
+            note_cancelled(self.run_id)
+            if self.stop is not None:
+                self.stop()
+            names.insert(0, f"the flow {self.name!r}")
+        if names:
+            shown = ", ".join(names[:_NAMES_SHOWN])
+            more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+            self.log().warning("the service has ended runs of this process, which %s: %s%s", why, shown, more)
+
+    def lost_state(self) -> State[Any]:
+        """Return the state of the run where ``lose`` has ended it."""
+        assert self._scope is not None
+        why = self._scope.lost
+        error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
+        return State(StateType.CRASHED, "", why, error, details=StateDetails(flow_run_id=self.run_id))
+
+    def abandon(self, cause: BaseException) -> Farewell:
+        """End the run wherever it is, with all its task runs.
+
+        Returns:
+            What may be waited for.
+        """
+        message = interruption(cause)
+        state = Cancelled(message=message) if self._scope is None else Crashed(message=message)
+        self.abandoned_as = state
+        farewell = Farewell(before=[call for call in self._calls if not call.done()])
+        if self._scope is not None:
+            self._scope.interrupt(cause)
+            farewell.said.extend(self._scope.unanswered())
+            self.log().error("%s; its runs are ended", message)
+
+        def say(_: object) -> None:
+            proposals = [self.propose(state.to_proto())]
+            if self._tracked_by:  # where there is no flow run yet whose state it would follow
+                proposals.append(Proposal(id=new_id(), task_run_id=self._tracked_by, state=state.to_proto()))
+            farewell.said.extend(map(self.transport.propose, proposals))
+
+        if farewell.before:  # it may be the creation of the run
+            farewell.before[-1].add_done_callback(say)
+        else:
+            say(None)
+        return farewell
+
+    def log(self) -> RunLogger:
+        """Return the run's logger."""
+        from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
+
+        return run_logger(self.run_id, "", self.name)
+
+
+def _validated(flow: Flow[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return arguments as annotations want them; what is ``unmapped`` is checked within, and stays so."""
+    kept = {name for name, value in parameters.items() if isinstance(value, unmapped)}
+    if not kept:
+        return flow.validate_parameters(parameters)
+    bare = {name: value.value if name in kept else value for name, value in parameters.items()}
+    return {
+        name: unmapped(value) if name in kept else value
+        for name, value in flow.validate_parameters(bare).items()
+    }

@@ -1,0 +1,81 @@
+"""The code of one submitted task run, as task runners are given it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from clearway._execution.effects import Outcome
+
+if TYPE_CHECKING:
+    from clearway._execution.deadlines.timer import Watch
+    from clearway._execution.effects import Execute
+    from clearway._execution.task.submission import Submission
+
+
+class SubmittedCall:
+    """One execution of a task run's code; see ``clearway.task_runners.TaskCall``.
+
+    Attributes:
+        name: The task run's name.
+        task_run_id: The task run's UUID.
+        watch: What ends the call when its time is over, where there is a limit and it runs elsewhere.
+    """
+
+    __slots__ = ("_effect", "_submission", "name", "task_run_id", "watch")
+
+    def __init__(self, submission: Submission, effect: Execute) -> None:
+        self.name = submission.run.name
+        self.task_run_id = submission.run.run_id
+        self._submission: Submission | None = submission
+        self._effect = effect
+        self.watch: Watch | None = None
+
+    def run(self) -> None:
+        """Execute the code in this thread."""
+        submission = self.take()
+        if submission is not None:
+            submission.execute_here(self._effect)
+
+    def to_bytes(self) -> bytes:
+        """Return the call as bytes."""
+        submission = self._submission
+        if submission is None:
+            raise RuntimeError(f"the call of the task run {self.name!r} has ended already")
+        return submission.portable_call()
+
+    def finish(self, reply: bytes) -> None:
+        """Take what ``run_call`` returned."""
+        submission = self.take()
+        if submission is not None:
+            submission.executed(partial(_read, reply))
+
+    def fail(self, error: BaseException) -> None:
+        """End the call with an exception."""
+        submission = self.take()
+        if submission is not None:
+            submission.executed(partial(_failed, error))
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody waits for the call any more."""
+        return self._submission is None
+
+    def take(self) -> Submission | None:
+        """Return the submission that waits for the call, once."""
+        submission, self._submission = self._submission, None
+        if self.watch is not None:
+            self.watch.cancel()
+        return submission
+
+
+def _read(reply: bytes) -> Outcome:
+    from clearway._execution.workers.remote_call import read_reply  # noqa: PLC0415 - few flows use other processes
+
+    return read_reply(reply)
+
+
+def _failed(error: BaseException) -> Outcome:
+    if isinstance(error, Exception):
+        return Outcome(error=error)
+    raise error

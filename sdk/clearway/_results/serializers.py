@@ -1,0 +1,161 @@
+"""How results become bytes and are read again: encodings, each with its name, and compression.
+
+JSON is used where JSON holds a value exactly, bytes are kept as they are, and everything else is pickled with
+cloudpickle. Reading JSON or bytes runs no code; reading a pickle does, so it can be refused by the setting
+``CLEARWAY_RESULT_SERIALIZERS``.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clearway._base import lazy_cloudpickle as _cloudpickle
+from clearway._results.json_values import dump_json, is_exact_json
+
+JSON: Final = "json"
+BYTES: Final = "bytes"
+CLOUDPICKLE: Final = "cloudpickle"
+BUILT_IN: Final = (JSON, BYTES, CLOUDPICKLE)
+GZIP: Final = "gzip"
+NO_COMPRESSION: Final = "none"
+COMPRESSIONS: Final = (NO_COMPRESSION, GZIP)
+# A text of this many bytes gains nothing by compression.
+_WORTH_COMPRESSING: Final = 512
+_MAX_NAME: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Serializer:
+    """A way to keep values of certain types.
+
+    Attributes:
+        name: The encoding's name, as it stands in a result.
+        takes: The types whose values it keeps; subclasses count.
+        dumps: Makes bytes of a value.
+        loads: Makes the value of bytes.
+    """
+
+    name: str
+    takes: tuple[type, ...]
+    dumps: Callable[[Any], bytes]
+    loads: Callable[[bytes], Any]
+
+
+_custom: dict[str, Serializer] = {}
+_guard = threading.Lock()
+
+
+def add_serializer(serializer: Serializer) -> None:
+    """Use a serializer from now on; see ``results.register_serializer``."""
+    name = serializer.name
+    if not 1 <= len(name) <= _MAX_NAME or name in BUILT_IN:
+        raise ValueError(
+            f"the serializer's name is {name!r}; it must have 1 to {_MAX_NAME} characters "
+            f"and be none of {', '.join(BUILT_IN)}"
+        )
+    with _guard:
+        _custom[name] = serializer
+
+
+def encode(value: Any, allowed: frozenset[str]) -> tuple[str, bytes]:
+    """Return a value's encoding and its bytes.
+
+    Args:
+        value: The value.
+        allowed: The names of the serializers that may be used.
+
+    Raises:
+        TypeError: None of them can hold the value.
+    """
+    for serializer in _custom.values():
+        if isinstance(value, serializer.takes):
+            return serializer.name, serializer.dumps(value)
+    if JSON in allowed and is_exact_json(value):
+        return JSON, dump_json(value).encode("ascii")
+    if type(value) is bytes and BYTES in allowed:
+        return BYTES, value
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    if CLOUDPICKLE not in allowed:
+        raise TypeError(
+            f"the result, a {kind}, cannot be kept: it would have to be pickled, and the setting "
+            f"CLEARWAY_RESULT_SERIALIZERS allows {', '.join(sorted(allowed))} only"
+        )
+    try:
+        return CLOUDPICKLE, _cloudpickle.dumps(value)
+    except Exception as error:
+        raise TypeError(
+            f"the result, a {kind}, cannot be kept: neither JSON nor cloudpickle can hold it ({error}); "
+            "return something that can be pickled, such as plain data"
+        ) from error
+
+
+def encode_exception(error: BaseException, allowed: frozenset[str]) -> bytes | None:
+    """Return an exception as a pickle; None where it may not be pickled, or cannot be read back."""
+    if CLOUDPICKLE not in allowed:
+        return None
+    try:
+        body = _cloudpickle.dumps(error)
+        read_back = _cloudpickle.loads(body)
+    except Exception:  # noqa: BLE001 - a user's class may raise whatever it likes here
+        return None
+    # Many an exception's __init__ wants other arguments than it kept.
+    return body if type(read_back) is type(error) else None
+
+
+def decode(encoding: str, body: bytes) -> Any:
+    """Return the value of bytes.
+
+    Raises:
+        LookupError: Nobody here knows the encoding.
+        Exception: What the bytes' own classes raise.
+    """
+    if encoding == JSON:
+        return json.loads(body)
+    if encoding == BYTES:
+        return body
+    if encoding == CLOUDPICKLE:
+        return _cloudpickle.loads(body)
+    serializer = _custom.get(encoding)
+    if serializer is None:
+        known = ", ".join((*BUILT_IN, *_custom))
+        raise LookupError(
+            f"it has the encoding {encoding!r}, which is not known here; known are {known}, and what "
+            "clearway.results.register_serializer() adds"
+        )
+    return serializer.loads(body)
+
+
+def may_read(encoding: str, allowed: frozenset[str]) -> bool:
+    """Return whether results of an encoding may be read; those added here by the user always may."""
+    return encoding in allowed or encoding not in BUILT_IN
+
+
+def compress(body: bytes, compression: str) -> tuple[str, bytes]:
+    """Return bytes compressed, and how; as they are where that would gain nothing."""
+    if compression == GZIP and len(body) >= _WORTH_COMPRESSING:
+        import gzip  # noqa: PLC0415 - off by default
+
+        smaller = gzip.compress(body, compresslevel=6, mtime=0)
+        if len(smaller) < len(body):
+            return GZIP, smaller
+    return "", body
+
+
+def decompress(body: bytes, compression: str) -> bytes:
+    """Return bytes as they were before ``compress``.
+
+    Raises:
+        LookupError: Nobody here knows the compression.
+        OSError: The bytes are not what they should be.
+    """
+    if not compression:
+        return body
+    if compression != GZIP:
+        raise LookupError(f"it is compressed by {compression!r}, which is not known here; known is {GZIP}")
+    import gzip  # noqa: PLC0415 - as above
+
+    return gzip.decompress(body)
