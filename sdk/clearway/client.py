@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overlo
 
 from clearway._client import cache_operations, operations
 from clearway._execution.shutdown.interrupt_flush import wait_told
-from clearway._transport.current import Transport, connect, current_transport
+from clearway._transport.current import connect, current_transport
+from clearway._transport.protocol import Transport
 from clearway._waiting.sigint import shielded
 from clearway.context import FlowRunContext
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._base.encodings import CLOUDPICKLE
+from clearway._base.locations import checked_place
 from clearway._base.settings import get_settings
 from clearway._results import serializers
 from clearway._results.serializers import Serializer
-from clearway._results.storages import checked_place, digest_of, storage_for
+from clearway._results.storages import digest_of, storage_for
 from clearway.exceptions import MissingResult, UntrustedResult
 
 if TYPE_CHECKING:
@@ -246,7 +248,7 @@ class ResultStore:
         report = RunError.from_exception(error)
         body = serializers.encode_exception(error, self.settings.result_serializers) if pickled else None
         try:
-            data = Data() if body is None else self._keep(serializers.CLOUDPICKLE, body)
+            data = Data() if body is None else self._keep(CLOUDPICKLE, body)
         except OSError as failure:
             _log.warning("the exception %s is kept in its portable form only: %s", report.type_name, failure)
             data = Data()

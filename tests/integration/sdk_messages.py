@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearway._base.ids import new_id
-from clearway._transport.current import Transport
+from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import (
     CREATE_CONCURRENCY_LIMIT,
     CREATE_FLOW_RUN,

@@ -18,7 +18,8 @@ from grpc import StatusCode
 from clearway import exceptions
 from clearway._base.io_thread import get_io_thread
 from clearway._transport.channel import GrpcChannel
-from clearway._transport.current import Transport, connect
+from clearway._transport.current import connect
+from clearway._transport.protocol import Transport
 from clearway.v1 import error_pb2
 from clearway.v1.concurrency_limit_pb2 import (
     CreateConcurrencyLimitRequest,

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from clearway._base.ids import new_id
-from clearway._transport.current import Transport, connect, disconnect
+from clearway._transport.current import connect, disconnect
+from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import GET_FLOW_RUN, GET_SERVER_INFO
 from clearway._transport.server import GrpcTransport
 from clearway.exceptions import ClientClosed, InvalidArgument, RunNotFound, ServerUnavailable

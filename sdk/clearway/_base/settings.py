@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from clearway._results.serializers import BUILT_IN, COMPRESSIONS
-from clearway._results.storages import checked_place
-from clearway.exceptions import InvalidSetting
+from clearway._base.encodings import BUILT_IN, COMPRESSIONS
+from clearway._base.errors import InvalidSetting
+from clearway._base.locations import checked_place
 
 PROFILE = "profile.toml"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from clearway._base.errors import ClearwayError
 from clearway._base.settings import get_settings
-from clearway.exceptions import ClearwayError
 
 _SDK: Final = str(Path(__file__).parent.parent) + "/"
 _DEPTH: Final = 100

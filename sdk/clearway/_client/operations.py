@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from google.protobuf.message import Message
 
-from clearway._base.timestamps import state_from_proto, timestamp_to_proto
+from clearway._base.timestamps import timestamp_to_proto
 from clearway.exceptions import InvalidArgument
 from clearway.schemas import (
     CacheEntry,
@@ -183,7 +183,7 @@ def read_flow_run_states(flow_run_id: str) -> Operation[list[State[Any]]]:
         RunNotFound: There is no such run.
     """
     response = yield Call("ListFlowRunStates", flow_run_pb2.ListFlowRunStatesRequest(flow_run_id=flow_run_id))
-    return [state_from_proto(message) for message in response.states]
+    return [State.from_proto(message) for message in response.states]
 
 
 def read_task_run(task_run_id: str) -> Operation[TaskRun]:
@@ -236,7 +236,7 @@ def read_task_run_states(task_run_id: str) -> Operation[list[State[Any]]]:
         RunNotFound: There is no such run.
     """
     response = yield Call("ListTaskRunStates", task_run_pb2.ListTaskRunStatesRequest(task_run_id=task_run_id))
-    return [state_from_proto(message) for message in response.states]
+    return [State.from_proto(message) for message in response.states]
 
 
 def explain_task_run(task_run_id: str) -> Operation[TaskRunExplanation]:

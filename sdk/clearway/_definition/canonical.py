@@ -21,7 +21,7 @@ from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
 
-from clearway._base import lazy_cloudpickle as _cloudpickle
+from clearway._base import lazy_cloudpickle
 
 _MAX_DEPTH: Final = 100
 _MAX_INT: Final = 2**53 - 1
@@ -194,7 +194,7 @@ def _array(value: Any) -> list[Any] | None:
 
 
 def _pickled(value: Any) -> dict[str, str]:
-    return {"$pickle": sha256(_cloudpickle.dumps(value)).hexdigest()}
+    return {"$pickle": sha256(lazy_cloudpickle.dumps(value)).hexdigest()}
 
 
 def _type_name(kind: type) -> str:

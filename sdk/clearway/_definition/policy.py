@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple, TypeAlias
 
+from clearway._base.locations import checked_place
 from clearway._definition.options import checked_choice
 
 ResultStorage: TypeAlias = str | os.PathLike[str]
@@ -46,8 +47,6 @@ def checked_keeping(owner: str, persist: object, storage: object) -> Keeping:
 def _checked_storage(owner: str, storage: object) -> str | None:
     if storage is None:
         return None
-    from clearway._results.storages import checked_place  # noqa: PLC0415 - few tasks have a storage of their own
-
     try:
         return checked_place(storage)
     except ValueError as error:

@@ -11,7 +11,8 @@ from typing import Final
 
 from clearway._base.io_thread import get_io_thread
 from clearway._logging.buffer import LOGGER, LogBuffer, timestamp
-from clearway._transport.current import Transport, before_disconnect, current_transport
+from clearway._transport.current import before_disconnect, current_transport
+from clearway._transport.protocol import Transport
 from clearway.exceptions import ClearwayError, ClientClosed, ServerUnavailable
 from clearway.v1.log_pb2 import Log, WriteLogsRequest
 

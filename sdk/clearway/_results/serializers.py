@@ -13,16 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from clearway._base import lazy_cloudpickle as _cloudpickle
+from clearway._base import lazy_cloudpickle
+from clearway._base.encodings import BUILT_IN, BYTES, CLOUDPICKLE, GZIP, JSON
 from clearway._results.json_values import dump_json, is_exact_json
 
-JSON: Final = "json"
-BYTES: Final = "bytes"
-CLOUDPICKLE: Final = "cloudpickle"
-BUILT_IN: Final = (JSON, BYTES, CLOUDPICKLE)
-GZIP: Final = "gzip"
-NO_COMPRESSION: Final = "none"
-COMPRESSIONS: Final = (NO_COMPRESSION, GZIP)
 # A text of this many bytes gains nothing by compression.
 _WORTH_COMPRESSING: Final = 512
 _MAX_NAME: Final = 64
@@ -85,7 +79,7 @@ def encode(value: Any, allowed: frozenset[str]) -> tuple[str, bytes]:
             f"CLEARWAY_RESULT_SERIALIZERS allows {', '.join(sorted(allowed))} only"
         )
     try:
-        return CLOUDPICKLE, _cloudpickle.dumps(value)
+        return CLOUDPICKLE, lazy_cloudpickle.dumps(value)
     except Exception as error:
         raise TypeError(
             f"the result, a {kind}, cannot be kept: neither JSON nor cloudpickle can hold it ({error}); "
@@ -98,8 +92,8 @@ def encode_exception(error: BaseException, allowed: frozenset[str]) -> bytes | N
     if CLOUDPICKLE not in allowed:
         return None
     try:
-        body = _cloudpickle.dumps(error)
-        read_back = _cloudpickle.loads(body)
+        body = lazy_cloudpickle.dumps(error)
+        read_back = lazy_cloudpickle.loads(body)
     except Exception:  # noqa: BLE001 - a user's class may raise whatever it likes here
         return None
     # Many an exception's __init__ wants other arguments than it kept.
@@ -118,7 +112,7 @@ def decode(encoding: str, body: bytes) -> Any:
     if encoding == BYTES:
         return body
     if encoding == CLOUDPICKLE:
-        return _cloudpickle.loads(body)
+        return lazy_cloudpickle.loads(body)
     serializer = _custom.get(encoding)
     if serializer is None:
         known = ", ".join((*BUILT_IN, *_custom))

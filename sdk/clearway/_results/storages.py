@@ -8,11 +8,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from clearway._base.locations import FILE
+
 if TYPE_CHECKING:
-    from clearway._transport.current import Transport
+    from clearway._transport.protocol import Transport
 
 SERVICE: Final = "service://"
-_FILE: Final = "file://"
 _CHUNK: Final = 1024 * 1024
 # What is put there is seen whole or not at all, so it needs no other name first.
 _WHOLE_PUTS: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
@@ -227,8 +228,8 @@ def storage_for(place: str) -> Storage:
     """Return the storage of a setting: a directory's absolute path, or a URL."""
     if place.startswith(SERVICE):
         return ServiceStorage()
-    if place.startswith(_FILE):
-        return DirectoryStorage(place.removeprefix(_FILE))
+    if place.startswith(FILE):
+        return DirectoryStorage(place.removeprefix(FILE))
     if "://" in place:
         return UrlStorage(place)
     return DirectoryStorage(place)
@@ -237,27 +238,6 @@ def storage_for(place: str) -> Storage:
 def digest_of(body: bytes) -> str:
     """Return the name of bytes: their SHA-256, hexadecimal."""
     return sha256(body).hexdigest()
-
-
-def checked_place(value: object) -> str:
-    """Return a result storage as it is kept: a URL, or an absolute path.
-
-    Raises:
-        ValueError: It is neither; the message says what it must be.
-    """
-    expected = 'a directory, a URL such as "s3://bucket/results", or "service://"'
-    if isinstance(value, os.PathLike):
-        value = os.fspath(value)
-    if not isinstance(value, str) or not value:
-        raise ValueError(expected)
-    scheme, separator, _ = value.partition("://")
-    if not separator:
-        return os.path.abspath(os.path.expanduser(value))  # noqa: PTH100, PTH111 - pathlib keeps ".."
-    if value.startswith(_FILE) and not value.startswith(f"{_FILE}/"):  # another place in each process
-        raise ValueError('a URL with an absolute path, such as "file:///srv/results"')
-    if not scheme.isascii() or not scheme[:1].isalpha() or any(c in " \t\n" for c in value):
-        raise ValueError(expected)
-    return value
 
 
 def _system(location: str) -> tuple[Any, str]:

@@ -6,7 +6,8 @@ import enum
 from dataclasses import dataclass
 from datetime import datetime
 
-from clearway._base.timestamps import optional_time, state_type, timestamp_from_proto
+from clearway._base.timestamps import optional_time, timestamp_from_proto
+from clearway._states.messages import state_type
 from clearway.states import StateType
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 

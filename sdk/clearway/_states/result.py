@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._states.record import StateRecord, StateType
 from clearway.exceptions import (
     CancelledRun,
     CrashedRun,
@@ -14,7 +15,6 @@ from clearway.exceptions import (
     UnfinishedRun,
 )
 from clearway.results import StoredResult
-from clearway.states import State, StateType
 
 if TYPE_CHECKING:
     from clearway.run_errors import RunError
@@ -29,7 +29,7 @@ _FAILURES: Final[dict[StateType, type[RunFailure]]] = {
 _NOTE: Final = "Where the run raised it:\n"
 
 
-def state_result(state: State[Any], *, raise_on_failure: bool) -> Any:
+def state_result(state: StateRecord, *, raise_on_failure: bool) -> Any:
     """Return what a run ended with, or raise it; see ``State.result``."""
     if state.type is StateType.COMPLETED:
         return _value(state)
@@ -39,24 +39,34 @@ def state_result(state: State[Any], *, raise_on_failure: bool) -> Any:
     return failure
 
 
-def _value(state: State[Any]) -> Any:
+def error_of(state: StateRecord) -> RunError | None:
+    """Return the exception that a run ended with; see ``State.error``."""
+    data = state.data
+    if isinstance(data, BaseException):
+        from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
+
+        return RunError.from_exception(data)
+    return data.error if isinstance(data, StoredResult) else None
+
+
+def _value(state: StateRecord) -> Any:
     data = state.data
     return data.load() if isinstance(data, StoredResult) else data
 
 
-def _exception(state: State[Any]) -> BaseException:
+def _exception(state: StateRecord) -> BaseException:
     """Return a run's own exception, or that of the states that it returned, or one of ours."""
     if isinstance(state.data, BaseException):  # also why a run never began, such as UpstreamTaskError
         return state.data
     try:
         value = _value(state)
     except MissingResult as missing:
-        report = state.error
+        report = error_of(state)
         if report is None:
             raise
         return _reported(state, report, missing)
     if isinstance(value, BaseException):
-        return _remembering(value, state.error)
+        return _remembering(value, error_of(state))
     if state.type not in _FAILURES:
         return UnfinishedRun(f"the run is {state.name} and has not ended, so it has no result yet")
     for inner in _states_in(value):
@@ -66,7 +76,7 @@ def _exception(state: State[Any]) -> BaseException:
     return _FAILURES[state.type](message)
 
 
-def _reported(state: State[Any], report: RunError, missing: MissingResult) -> RunFailure:
+def _reported(state: StateRecord, report: RunError, missing: MissingResult) -> RunFailure:
     """Return one of our exceptions in place of one that cannot be had here."""
     failure = _FAILURES.get(state.type, FailedRun)(
         f"{report.title} (the exception itself is not to be had here: {missing})"
@@ -84,11 +94,11 @@ def _remembering(error: BaseException, report: RunError | None) -> BaseException
     return error
 
 
-def _states_in(value: Any) -> Iterator[State[Any]]:
+def _states_in(value: Any) -> Iterator[StateRecord]:
     """Yield the states that a flow returned, by itself or in a list, tuple, set or dictionary."""
-    if isinstance(value, State):
+    if isinstance(value, StateRecord):
         yield value
     elif isinstance(value, dict):
-        yield from (item for item in value.values() if isinstance(item, State))
+        yield from (item for item in value.values() if isinstance(item, StateRecord))
     elif isinstance(value, list | tuple | set | frozenset):
-        yield from (item for item in value if isinstance(item, State))
+        yield from (item for item in value if isinstance(item, StateRecord))

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._base.io_thread import get_io_thread
-from clearway._transport.current import hello, runs_lost
 from clearway._transport.decision_future import DecisionFuture
 from clearway._transport.errors import exception_for
+from clearway._transport.lost_runs import runs_lost
 from clearway._transport.pending import PendingProposal, PendingProposals
+from clearway._transport.protocol import hello
 from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable, ServiceError
 from clearway_service.clock import system_clock
 from clearway_service.connection import Connection

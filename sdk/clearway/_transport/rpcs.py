@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from clearway._transport.current import Transport
+from clearway._transport.protocol import Transport
 from clearway.v1 import (
     cache_pb2,
     concurrency_limit_pb2,

@@ -18,11 +18,12 @@ from typing import Final
 
 from clearway._base.io_thread import IoThread
 from clearway._transport.channel import FIRST_RETRY_DELAY, MAX_RETRY_DELAY, GrpcChannel
-from clearway._transport.current import hello, runs_lost
 from clearway._transport.errors import unreachable
 from clearway._transport.fork_safe_grpc import grpc
+from clearway._transport.lost_runs import runs_lost
 from clearway._transport.outbox import Outbox
 from clearway._transport.pending import PendingProposal, PendingProposals
+from clearway._transport.protocol import hello
 from clearway.exceptions import ServerUnavailable, ServiceError, SessionExpired
 from clearway.v1.proposal_pb2 import ProposeRequest, ProposeResponse, Welcome
 

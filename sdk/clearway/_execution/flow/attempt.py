@@ -11,8 +11,8 @@ from clearway._definition.policy import AS_USUAL
 from clearway._execution.flow.replay import Attempts
 from clearway._execution.inputs.provenance import ResultOrigins
 from clearway._execution.shutdown.interrupt_flush import wait_told
-from clearway._transport.current import Transport
 from clearway._transport.decision_future import DecisionFuture
+from clearway._transport.protocol import Transport
 from clearway.exceptions import ClearwayError, LostRun
 from clearway.states import State
 from clearway.v1.proposal_pb2 import Decision, Proposal

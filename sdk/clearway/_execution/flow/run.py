@@ -27,7 +27,7 @@ from clearway._execution.outcomes import interruption
 from clearway._execution.returned import as_data
 from clearway._execution.shutdown.fencing import unwatch, watch
 from clearway._execution.shutdown.interrupt_flush import Farewell
-from clearway._transport.current import Transport
+from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
 from clearway._waiting.sigint import unshielded
 from clearway.context import FlowRunContext, current_tags, flow_run_entered, note_cancelled

@@ -10,7 +10,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from clearway._transport.current import when_runs_are_lost
+from clearway._transport.lost_runs import when_runs_are_lost
 from clearway._transport.rpcs import GET_FLOW_RUN
 from clearway.exceptions import ClearwayError
 from clearway.v1 import state_pb2

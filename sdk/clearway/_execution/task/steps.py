@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, cast
 
-from clearway._base.timestamps import duration_from_proto, ended_state
+from clearway._base.timestamps import duration_from_proto
 from clearway._execution.effects import ADMIT, Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._execution.outcomes import end_message, failed_state, lost_result, task_state
 from clearway._execution.task.run import Phase, RunInterrupted, TaskRun
+from clearway._states.messages import fields_from_proto
 from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTaskError
 from clearway.results import MEMORY
 from clearway.states import Pending, State, StateType
@@ -138,7 +139,7 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     else:
         decision = yield from _ask(run, message)
     if decision.WhichOneof("answer") == "accept":
-        ended = ended_state(decision.state, end.data)
+        ended: State[Any] = State(*fields_from_proto(decision.state, end.data))
         yield from _tell(run, ended)
         if ended.type is not StateType.SCHEDULED:
             return ended
