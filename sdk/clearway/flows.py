@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from clearway._base.tracebacks import folded
-from clearway._definition.hooks import FlowHook, FlowHooks
+from clearway._definition.base import FlowDefinition
+from clearway._definition.hooks import FlowHook
 from clearway._definition.options import (
     check_not_async_generator,
     checked_delay,
@@ -26,7 +27,7 @@ from clearway._definition.signature import CallSignature
 from clearway.task_runners import checked_task_runner
 
 if TYPE_CHECKING:
-    from clearway._definition.annotations import Upstream
+    from clearway._calls.upstream import Upstream
     from clearway._definition.parameters import ParameterRules
     from clearway.states import State
     from clearway.task_runners import TaskRunner
@@ -44,7 +45,7 @@ _ATTRIBUTES: Final = {
 }  # where it is not the option's name
 
 
-class Flow(FlowHooks, Generic[P, R]):
+class Flow(FlowDefinition, Generic[P, R]):
     """A function whose calls are orchestrated runs. Made by ``@flow``.
 
     Attributes:
@@ -66,6 +67,8 @@ class Flow(FlowHooks, Generic[P, R]):
         task_runner: Where the code of its submitted task runs is executed.
         is_async: Whether the function is a coroutine function.
     """
+
+    fn: Callable[P, R]
 
     def __init__(
         self,
@@ -188,6 +191,10 @@ class Flow(FlowHooks, Generic[P, R]):
             ParameterTypeError: An argument is not what its annotation says, and cannot be made so.
         """
         return self._rules.applied(parameters)
+
+    def stand_in(self, fn: Callable[..., Any]) -> Flow[..., Any]:
+        """Return a flow of another function that has the names of this one, and no other options."""
+        return Flow(fn, name=self.name, description=self.description, version=self.version)
 
     @functools.cached_property
     def _rules(self) -> ParameterRules:

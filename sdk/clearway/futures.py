@@ -177,11 +177,11 @@ class Future(Generic[R]):
 
     def _was_read(self, result: Any) -> None:
         """Let the flow know where a result comes from that was read, as of a cached run."""
-        from clearway.context import FlowRunContext  # noqa: PLC0415 - most results are in memory
+        from clearway.context import current_attempt  # noqa: PLC0415 - most results are in memory
 
-        context = FlowRunContext.get()
-        if context is not None:
-            context.scope.origins.note(result, self.task_run_id)
+        attempt = current_attempt()
+        if attempt is not None:
+            attempt.note_result(result, self.task_run_id)
 
     def _late(self, timeout: float | None) -> TimeoutError:
         return TimeoutError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, o
 from clearway._base.texts import encodable
 from clearway._calls.bound import Binding, BoundTask, unwrapped
 from clearway._calls.task_calls import TaskCalls
-from clearway._definition.hooks import TaskHook, TaskHooks
+from clearway._definition.hooks import TaskHook
 from clearway._definition.options import (
     check_not_async_generator,
     checked_choice,
@@ -54,7 +54,7 @@ _MAX_KEY = 1_024
 _KEEP: Final[Any] = object()
 
 
-class Task(TaskCalls[P, R], TaskHooks):
+class Task(TaskCalls[P, R]):
     """A function whose calls, within a flow, are orchestrated runs. Made by ``@task``.
 
     Attributes:
@@ -84,6 +84,8 @@ class Task(TaskCalls[P, R], TaskHooks):
         task_key: Identifies the task: a hash of its name, its function's qualified name and its tags.
         is_async: Whether the function is a coroutine function.
     """
+
+    cache_key_fn: CacheKeyFn | None
 
     def __init__(
         self,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from clearway import FlowRunContext, flow
+from clearway import flow
 from clearway._execution.effects import Steps
+from clearway._execution.flow.attempt import FlowScope
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.steps import flow_steps
 from clearway._transport.current import connect, disconnect
@@ -27,8 +28,7 @@ def failing() -> None:
 
 def begin(flow_: Any) -> Steps:
     """Return the steps of a run of a flow, called where the test is."""
-    context = FlowRunContext.get()
-    run = FlowRun(flow_, None if context is None else context.scope, {}, None)
+    run = FlowRun(flow_, FlowScope.current(), {}, None)
     run.transport = connect()
     return flow_steps(run)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from clearway import flow, get_client, task
+from clearway._execution.flow.attempt import FlowScope
 from clearway._execution.shutdown import fencing
 from clearway.context import get_run_context
 from clearway.exceptions import LostRun
@@ -149,7 +150,7 @@ def test_who_waits_for_a_run_that_is_given_up_is_told_when_the_service_is() -> N
         held = hold.submit()
         holds.wait(SECONDS)
         waits = follow.submit()
-        scope = get_run_context().scope
+        scope = FlowScope.current()
 
         def look() -> None:
             scope.await_answers()

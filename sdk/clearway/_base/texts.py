@@ -1,4 +1,4 @@
-"""Texts of users on their way into the protocol, whose strings are UTF-8."""
+"""Texts of users on their way into the protocol, whose strings are UTF-8 and of limited length."""
 
 from __future__ import annotations
 
@@ -8,3 +8,8 @@ def encodable(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text, or its beginning where it is longer than ``length``."""
+    return text if len(text) <= length else f"{text[:length]}..."

@@ -8,7 +8,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clearway.tasks import Task
+    from clearway._calls.task_calls import TaskCalls
 
 
 class Binding(enum.Enum):
@@ -35,7 +35,7 @@ class BoundTask:
     parameters is a key of the instance too.
     """
 
-    def __init__(self, task: Task[..., Any], owner: object) -> None:
+    def __init__(self, task: TaskCalls[..., Any], owner: object) -> None:
         self._bound = task
         self._owner = owner
 

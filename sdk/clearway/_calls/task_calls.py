@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from clearway._base.tracebacks import folded
+from clearway._definition.base import TaskDefinition
 
 if TYPE_CHECKING:
-    from clearway._definition.annotations import Upstream
+    from clearway._calls.upstream import Upstream
     from clearway.futures import AsyncTaskFuture, TaskFuture
     from clearway.states import State
-    from clearway.tasks import Task
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
@@ -20,8 +20,10 @@ T = TypeVar("T")
 # function would match the overloads for coroutine functions, which come before those for all others.
 
 
-class TaskCalls(Generic[P, R]):
+class TaskCalls(TaskDefinition, Generic[P, R]):
     """The calls of a task, and their types."""
+
+    fn: Callable[P, R]
 
     @overload  # what returns a state made by hand, whose call returns the result that is in it
     def __call__(  # type: ignore[overload-overlap]  # with the last one, for who gives wait_for
@@ -101,7 +103,7 @@ class TaskCalls(Generic[P, R]):
         from clearway._execution.task.calls import call_task  # noqa: PLC0415 - what runs tasks is loaded with the first run
 
         try:
-            return call_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+            return call_task(self, (args, kwargs), wait_for, return_state=return_state)
         except Exception as error:
             folded(error)
             raise
@@ -189,7 +191,7 @@ class TaskCalls(Generic[P, R]):
         from clearway._execution.task.calls import submit_task  # noqa: PLC0415 - as above
 
         try:
-            return submit_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+            return submit_task(self, (args, kwargs), wait_for, return_state=return_state)
         except Exception as error:
             folded(error)
             raise
@@ -280,11 +282,11 @@ class TaskCalls(Generic[P, R]):
         from clearway._execution.task.calls import map_task  # noqa: PLC0415 - as above
 
         try:
-            return map_task(self._task, (args, kwargs), wait_for, return_state=return_state)
+            return map_task(self, (args, kwargs), wait_for, return_state=return_state)
         except Exception as error:
             folded(error)
             raise
 
-    @property
-    def _task(self) -> Task[..., Any]:
-        return cast("Task[..., Any]", self)
+    def with_options(self, *args: Any, **options: Any) -> TaskCalls[..., Any]:
+        """Return a task of the same function with other options; see ``Task.with_options``."""
+        raise NotImplementedError

@@ -3,11 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
-
-if TYPE_CHECKING:
-    from clearway.futures import Future
-    from clearway.states import State
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -74,7 +70,3 @@ class quote(Annotation[T]):
     def unquote(self) -> T:
         """Return the argument itself."""
         return self.value
-
-
-Upstream: TypeAlias = "Future[Any] | State[Any] | allow_failure[Any]"
-"""What ``wait_for`` names, as type checkers see it; results that tasks made are taken too."""

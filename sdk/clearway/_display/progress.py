@@ -10,13 +10,12 @@ from clearway._base.settings import get_settings
 
 if TYPE_CHECKING:
     from clearway._display.painter import Painter
-    from clearway._execution.flow.attempt import FlowScope
-    from clearway._execution.flow.run import FlowRun
+    from clearway._display.subjects import DrawnAttempt, DrawnFlowRun
 
 _painter: Painter | None = None
 
 
-def begin(run: FlowRun, scope: FlowScope) -> None:
+def begin(run: DrawnFlowRun, scope: DrawnAttempt) -> None:
     """Note that an attempt of a flow run begins."""
     global _painter  # noqa: PLW0603 - one terminal, one painter
     if run.parent is None and _painter is None and _wanted():
@@ -28,13 +27,13 @@ def begin(run: FlowRun, scope: FlowScope) -> None:
         _painter.begin(run, scope)
 
 
-def end_attempt(run: FlowRun, scope: FlowScope) -> None:
+def end_attempt(run: DrawnFlowRun, scope: DrawnAttempt) -> None:
     """Note that an attempt of a flow run has ended."""
     if _painter is not None:
         _painter.end_attempt(run, scope)
 
 
-def finish(run: FlowRun, ended_as: str) -> None:
+def finish(run: DrawnFlowRun, ended_as: str) -> None:
     """Note that a flow run has ended."""
     if _painter is not None and run.parent is None:
         _painter.finish(run, ended_as)

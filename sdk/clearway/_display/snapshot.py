@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from clearway._execution.task.run import Phase, TaskRun
+from clearway._states.phase import Phase
 
 if TYPE_CHECKING:
-    from clearway._execution.flow.attempt import FlowScope
+    from clearway._display.subjects import DrawnAttempt, DrawnTaskRun
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Counts:
         )
 
     @staticmethod
-    def of(scope: FlowScope) -> Counts:
+    def of(scope: DrawnAttempt) -> Counts:
         """Return the counts of one attempt of a flow run."""
         failed = scope.failures
         return Counts(scope.total - failed, scope.cached, failed, scope.retries)
@@ -71,12 +71,12 @@ class Observer:
     """Looks at task runs now and then, and so knows for how long each has been running."""
 
     def __init__(self) -> None:
-        self._since: dict[TaskRun, float] = {}
+        self._since: dict[DrawnTaskRun, float] = {}
 
-    def look(self, snapshot: Snapshot, scopes: Iterable[FlowScope]) -> None:
+    def look(self, snapshot: Snapshot, scopes: Iterable[DrawnAttempt]) -> None:
         """Fill in what runs and what waits."""
         now = time.monotonic()
-        since: dict[TaskRun, float] = {}
+        since: dict[DrawnTaskRun, float] = {}
         for scope in scopes:
             for run in scope.open_runs():
                 phase = run.phase
@@ -92,15 +92,15 @@ class Observer:
         snapshot.retrying.sort(key=lambda item: item[1])
 
 
-def _why(run: TaskRun, phase: Phase) -> str:
+def _why(run: DrawnTaskRun, phase: Phase) -> str:
     if phase is Phase.PROPOSED:
         tags = run.waits_for_slots
         if not tags:
             return "for the service"
         return f"for a slot of {' and '.join(repr(tag) for tag in tags)}"
-    return "for an upstream run" if run.inputs and run.inputs.unfinished() else "for a thread"
+    return "for an upstream run" if run.waits_for() else "for a thread"
 
 
-def _rest_of(run: TaskRun) -> float:
+def _rest_of(run: DrawnTaskRun) -> float:
     at = run.state_now().details.scheduled_time
     return 0.0 if at is None else max(0.0, (at - datetime.now(UTC)).total_seconds())

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from clearway._base.clock import get_clock
-from clearway._execution.shutdown.interrupt_flush import wait_told
 from clearway._transport.decision_future import Answered
 from clearway._transport.protocol import Transport
-from clearway._waiting.sigint import unshielded
+from clearway._waiting.sigint import unshielded, wait_told
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.proposal_pb2 import Decision, Proposal

@@ -9,14 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clearway._execution.shutdown.interrupt_flush import wait_told
-from clearway._waiting.sigint import unshielded
+from clearway._waiting.sigint import unshielded, wait_told
 from clearway.exceptions import ClearwayError
 from clearway.states import State
 
 if TYPE_CHECKING:
     from clearway._definition.hooks import Hooked
-    from clearway._execution.flow.attempt import FlowScope
+    from clearway._execution.loops import LoopThread
     from clearway.logging import RunLogger
 
 
@@ -33,7 +32,7 @@ class CallHooks:
         ask: Asks the service about the run.
         read: Makes the run of the answer.
         entered: Makes the run the one that the hooks belong to.
-        scope: Beside which async hooks run where this blocks; None where the flow run never began.
+        loop_thread: Returns the loop for async hooks where this blocks; None where the flow run never began.
         log: Returns the run's logger.
     """
 
@@ -42,7 +41,7 @@ class CallHooks:
     ask: Callable[[], ConcurrentFuture[Any]]
     read: Callable[[Any, State[Any]], Any]
     entered: Callable[[], AbstractContextManager[Any]]
-    scope: FlowScope | None
+    loop_thread: Callable[[], LoopThread] | None
     log: Callable[[], RunLogger]
 
     def block(self) -> Any:
@@ -109,8 +108,8 @@ class CallHooks:
 
     def _block_on(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run an async hook on a loop beside the flow, since the flow's own may stand still meanwhile."""
-        if self.scope is not None:
-            done = self.scope.loop_thread().submit(coroutine)
+        if self.loop_thread is not None:
+            done = self.loop_thread().submit(coroutine)
             wait_told(done)
         else:
             from clearway._execution.loops import LoopThread  # noqa: PLC0415 - loads asyncio

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from clearway._base.settings import get_settings
+from clearway._base.texts import shortened
 from clearway._definition.policy import AS_USUAL, Keeping
 from clearway._execution.effects import Outcome, Work
 from clearway._execution.inputs.found import replace_upstreams
@@ -42,11 +43,6 @@ def describe(error: BaseException) -> str:
     except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
         text = f"(its __str__ raised {type(broken).__name__})"
     return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__, _MAX_MESSAGE)
-
-
-def shortened(text: str, length: int) -> str:
-    """Return a text, or its beginning where it is longer than ``length``."""
-    return text if len(text) <= length else f"{text[:length]}..."
 
 
 def interruption(cause: BaseException) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clearway.task_runners import TaskCall
+    from clearway._definition.task_runner import TaskCall
 
 _IDLE_SECONDS = 10.0
 

@@ -15,12 +15,16 @@ import math
 import signal
 import threading
 import time
-from _thread import LockType
+from _thread import LockType, allocate_lock
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from clearway._waiting.deadlines import limits, raise_overdue, seconds_left
+
+if TYPE_CHECKING:
+    from clearway._transport.decision_future import Answered
 
 _NUDGE = getattr(signal, "SIGURG", None)  # ignored by default, so one that comes too late does no harm
 
@@ -162,3 +166,14 @@ def _acquire_in_time(lock: LockType, timeout: float | None) -> bool:
         raise_overdue()
         if time.monotonic() >= until:
             return False
+
+
+def wait_told(future: Answered[Any], timeout: float | None = None) -> bool:
+    """Block until a future is done and those who were to be told have been; return whether it is in time.
+
+    ``concurrent.futures.wait`` returns before the callbacks are called.
+    """
+    lock = allocate_lock()
+    lock.acquire()
+    future.add_done_callback(lambda _: lock.release())
+    return wait_for_lock(lock, timeout)

@@ -4,28 +4,54 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clearway._base.ids import new_id
 from clearway._definition.policy import AS_USUAL
+from clearway._display.subjects import DrawnTaskRun
 from clearway._execution.flow.replay import Attempts
 from clearway._execution.inputs.provenance import ResultOrigins
-from clearway._execution.shutdown.interrupt_flush import wait_told
 from clearway._transport.decision_future import DecisionFuture
 from clearway._transport.protocol import Transport
+from clearway._waiting.sigint import wait_told
+from clearway.context import current_attempt
 from clearway.exceptions import ClearwayError, LostRun
+from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.proposal_pb2 import Decision, Proposal
 
 if TYPE_CHECKING:
     import asyncio
 
+    from clearway._definition.base import TaskDefinition
     from clearway._execution.flow.runner import StartedRunner
     from clearway._execution.loops import LoopThread
-    from clearway._execution.task.run import TaskRun
-    from clearway.tasks import Task
 
 _CLOSE_SECONDS = 10.0
+
+
+class OpenRun(DrawnTaskRun, Protocol):
+    """A task run that has not ended, as far as the flow run that it belongs to has to do with it.
+
+    Attributes:
+        run_id: Its UUID.
+        future: What others wait for it by.
+    """
+
+    run_id: str
+    future: Future[Any]
+
+    def interrupt(self, cause: BaseException) -> None:
+        """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
+        ...
+
+    def lose(self, why: str) -> bool:
+        """End the run, which is Crashed at the service; return whether its code was told to stop."""
+        ...
+
+    def abandon(self, why: str) -> None:
+        """End the run because its flow run goes no further, unless its end was proposed."""
+        ...
 
 
 class FlowScope:
@@ -69,7 +95,7 @@ class FlowScope:
         self.loop = loop
         self.runner = runner
         self.gate, self.async_gate = runner.gates()
-        self.portable: dict[str | Task[..., Any], bytes] = {}
+        self.portable: dict[str | TaskDefinition, bytes] = {}
         self.guard = threading.Lock()
         self.origins = ResultOrigins()
         self.lost = ""
@@ -79,13 +105,20 @@ class FlowScope:
         self.keeping = AS_USUAL
         self.root_flow_run_id = flow_run_id
         self._runs_of: dict[str, int] = {}  # by task key
-        self._open: dict[TaskRun, None] = {}
+        self._open: dict[OpenRun, None] = {}
         self._unanswered: set[DecisionFuture] = set()
         self._not_completed: list[State[Any]] = []  # in the order of their ends
         self._total = 0
         self._attempts = attempts
         self._loop_thread: LoopThread | None = None
         self._refused: ClearwayError | None = None
+
+    @staticmethod
+    def current() -> FlowScope | None:
+        """Return the attempt of the flow run that the caller is in; None outside, and in a worker process."""
+        attempt = current_attempt()
+        assert attempt is None or isinstance(attempt, FlowScope)
+        return attempt
 
     @property
     def is_async(self) -> bool:
@@ -112,11 +145,15 @@ class FlowScope:
         """Return the state that the service has of a run, with its result if an earlier attempt kept it."""
         return state if self._attempts is None else self._attempts.with_result(state)
 
-    def enter(self, run: TaskRun) -> None:
+    def note_result(self, result: Any, task_run_id: str) -> None:
+        """Note which task run a result is of that was read, as of a cached run."""
+        self.origins.note(result, task_run_id)
+
+    def enter(self, run: OpenRun) -> None:
         """Take a run that begins."""
         self._open[run] = None
 
-    def leave(self, run: TaskRun, state: State[Any]) -> None:
+    def leave(self, run: OpenRun, state: State[Any]) -> None:
         """Let a run go that has ended, or that goes no further."""
         self._open.pop(run, None)
         self.ended(state)
@@ -135,7 +172,7 @@ class FlowScope:
         with self.guard:
             self.retries += 1
 
-    def open_runs(self) -> list[TaskRun]:
+    def open_runs(self) -> list[OpenRun]:
         """Return the task runs that have not ended."""
         return list(self._open)
 

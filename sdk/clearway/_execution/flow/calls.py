@@ -10,20 +10,19 @@ from clearway._base.tracebacks import folded
 from clearway._execution.flow.attempt import FlowScope
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.steps import flow_steps
-from clearway._execution.shutdown.interrupt_flush import wait_told
 from clearway._execution.trampoline import drive, drive_async, named
 from clearway._transport.current import connect
-from clearway._waiting.sigint import shielded, watched
-from clearway.context import FlowRunContext, TaskRunContext
+from clearway._waiting.sigint import shielded, wait_told, watched
+from clearway.context import TaskRunContext
 from clearway.exceptions import NestedTask
 from clearway.states import State
 
 if TYPE_CHECKING:
-    from clearway.flows import Flow
+    from clearway._definition.base import FlowDefinition
 
 
 def call_flow(
-    flow: Flow[..., Any],
+    flow: FlowDefinition,
     arguments: tuple[tuple[Any, ...], Mapping[str, Any]],
     wait_for: Iterable[Any] | None,
     *,
@@ -41,8 +40,7 @@ def call_flow(
             "call the flow from a flow"
         )
     parameters = flow.signature.bind(*arguments)
-    context = FlowRunContext.get()
-    parent = None if context is None else context.scope
+    parent = FlowScope.current()
     if parent is not None:
         parent.check_lost()
     run = FlowRun(flow, parent, parameters, wait_for)

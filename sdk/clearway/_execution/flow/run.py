@@ -17,6 +17,7 @@ from clearway._definition.run_names import make_run_name
 from clearway._definition.signature import parameters_to_json
 from clearway._display import progress
 from clearway._execution.effects import Execute
+from clearway._execution.entering import in_flow_run
 from clearway._execution.flow.attempt import FlowScope
 from clearway._execution.flow.names import run_name
 from clearway._execution.flow.replay import Attempts
@@ -30,7 +31,7 @@ from clearway._execution.shutdown.interrupt_flush import Farewell
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
 from clearway._waiting.sigint import unshielded
-from clearway.context import FlowRunContext, current_tags, flow_run_entered, note_cancelled
+from clearway.context import FlowRunContext, current_tags, note_cancelled
 from clearway.exceptions import LostRun
 from clearway.states import Cancelled, Crashed, State, StateDetails, StateType
 from clearway.v1 import state_pb2
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable
 
+    from clearway._definition.base import FlowDefinition
     from clearway._execution.hooks import CallHooks
-    from clearway.flows import Flow
     from clearway.logging import RunLogger
 
 _NAMES_SHOWN: Final = 10
@@ -72,7 +73,7 @@ class FlowRun:
 
     def __init__(
         self,
-        flow: Flow[..., Any],
+        flow: FlowDefinition,
         parent: FlowScope | None,
         parameters: dict[str, Any],
         wait_for: Iterable[Any] | None,
@@ -119,7 +120,7 @@ class FlowRun:
         made_by = self.flow.flow_run_name
         if made_by is not None and self.wrong_parameters is None:
             scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None, self._runner)
-            with unshielded(), flow_run_entered(self._context(scope), self._tags):
+            with unshielded(), in_flow_run(self._context(scope), self._tags, scope):
                 owner = f"the flow {self.flow.name!r}"
                 self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
 
@@ -234,13 +235,13 @@ class FlowRun:
         return TimedExecute(call, seconds, "Flow")
 
     def _call(self) -> Any:
-        with flow_run_entered(self._context(self._scope), self._tags):
+        with in_flow_run(self._context(self._scope), self._tags, self._scope):
             return as_data(self.flow.signature.call(self._parameters))
 
     async def _call_async(self) -> Any:
         from clearway._execution.deadlines.cancel_scope import stoppable  # noqa: PLC0415 - sync flows need no asyncio
 
-        with flow_run_entered(self._context(self._scope), self._tags), stoppable(self):
+        with in_flow_run(self._context(self._scope), self._tags, self._scope), stoppable(self):
             return as_data(await self.flow.signature.call(self._parameters))
 
     def _context(self, scope: FlowScope | None) -> FlowRunContext:
@@ -252,7 +253,6 @@ class FlowRun:
             self._parameters,
             max(self.attempt, 1),
             now(),
-            scope,
             self._tags,
             self._scheduled_start_time,
             None if self.parent is None else self.parent.flow_run_id,
@@ -273,8 +273,8 @@ class FlowRun:
             state,
             lambda: GET_FLOW_RUN.start(self.transport, GetFlowRunRequest(id=self.run_id)),
             lambda answer, state: replace(KnownRun.from_proto(answer.flow_run), state=state),
-            lambda: nullcontext() if scope is None else flow_run_entered(self._context(scope), self._tags),
-            scope,
+            lambda: nullcontext() if scope is None else in_flow_run(self._context(scope), self._tags, scope),
+            None if scope is None else scope.loop_thread,
             self.log,
         )
 
@@ -373,7 +373,7 @@ class FlowRun:
         return run_logger(self.run_id, "", self.name)
 
 
-def _validated(flow: Flow[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
+def _validated(flow: FlowDefinition, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return arguments as annotations want them; what is ``unmapped`` is checked within, and stays so."""
     kept = {name for name, value in parameters.items() if isinstance(value, unmapped)}
     if not kept:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from clearway._definition.task_runner import LimitsCoroutines, TaskConcurrencyType
 from clearway._execution.admission import Gate
-from clearway.task_runners import TaskConcurrencyType, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
-    from clearway.task_runners import TaskExecutor, TaskRunner
+    from clearway._definition.task_runner import TaskExecutor, TaskRunner
 
 _ASYNC_AT_ONCE = (
     1_000  # coroutines of one flow run; each costs some kilobytes, and is useful only while it waits
@@ -35,7 +35,7 @@ class StartedRunner:
         """Return the permits of sync and of async task runs of one attempt, which may be the same."""
         runner = self._runner
         gate = Gate(runner.max_workers)
-        if self.takes_async or isinstance(runner, ThreadPoolTaskRunner):
+        if self.takes_async or isinstance(runner, LimitsCoroutines):
             return gate, gate
         return gate, Gate(_ASYNC_AT_ONCE)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from clearway._base.texts import shortened
 from clearway._definition.annotations import Annotation
 from clearway._execution.inputs.found import ATOMS, Found, Upstream, maker_of, replace_upstreams
 from clearway._execution.inputs.provenance import NO_ORIGINS, ResultOrigins
-from clearway._execution.outcomes import shortened
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.task_run_pb2 import TaskInput

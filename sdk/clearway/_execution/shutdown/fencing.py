@@ -8,31 +8,52 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from clearway._transport.lost_runs import when_runs_are_lost
+from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import GET_FLOW_RUN
 from clearway.exceptions import ClearwayError
 from clearway.v1 import state_pb2
 from clearway.v1.flow_run_pb2 import GetFlowRunRequest
-
-if TYPE_CHECKING:
-    from clearway._execution.flow.run import FlowRun
 
 _log = logging.getLogger("clearway.engine")
 
 _ASK_SECONDS: Final = 2.0
 _UNKNOWN: Final = "lost their lease while this process was not heard of"
 
-_live: dict[str, FlowRun] = {}
+
+class LiveRun(Protocol):
+    """A flow run of this process that is under way.
+
+    Attributes:
+        run_id: Its UUID.
+        name: Its name, for people.
+        transport: The way to the service.
+    """
+
+    run_id: str
+    name: str
+    transport: Transport
+
+    def fence(self, run_ids: frozenset[str]) -> None:
+        """Let no task of the run begin any more, if it is one of those that the service has ended."""
+        ...
+
+    def lose(self, run_ids: frozenset[str], why: str) -> None:
+        """Stop what the service has ended: the flow's own code, or that of task runs."""
+        ...
 
 
-def watch(run: FlowRun) -> None:
+_live: dict[str, LiveRun] = {}
+
+
+def watch(run: LiveRun) -> None:
     """Have a flow run told what is lost of it."""
     _live[run.run_id] = run
 
 
-def unwatch(run: FlowRun) -> None:
+def unwatch(run: LiveRun) -> None:
     """Have a flow run told no more."""
     _live.pop(run.run_id, None)
 
@@ -58,7 +79,7 @@ def _tell(run_ids: frozenset[str]) -> None:
             _log.exception("the flow run %r could not be told what it has lost", run.name)
 
 
-def _why(run: FlowRun) -> str:
+def _why(run: LiveRun) -> str:
     """Return what the service says of the end of a session, or something general where it does not answer."""
     try:
         asked = GET_FLOW_RUN.start(run.transport, GetFlowRunRequest(id=run.run_id), _ASK_SECONDS)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from _thread import allocate_lock
 from dataclasses import dataclass, field
 from typing import Any
 
 from clearway._transport.current import hurry
 from clearway._transport.decision_future import Answered
-from clearway._waiting.sigint import wait_for_lock
+from clearway._waiting.sigint import wait_told
 
 _SECONDS = 10.0  # the service may be what is gone
 
@@ -55,17 +54,6 @@ class Farewell:
                         await answered(future)
         except TimeoutError:
             _unanswered()
-
-
-def wait_told(future: Answered[Any], timeout: float | None = None) -> bool:
-    """Block until a future is done and those who were to be told have been; return whether it is in time.
-
-    ``concurrent.futures.wait`` returns before the callbacks are called.
-    """
-    lock = allocate_lock()
-    lock.acquire()
-    future.add_done_callback(lambda _: lock.release())
-    return wait_for_lock(lock, timeout)
 
 
 def _unanswered() -> None:

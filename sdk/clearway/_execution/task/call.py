@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from clearway._execution.effects import Outcome
 
 if TYPE_CHECKING:
     from clearway._execution.deadlines.timer import Watch
     from clearway._execution.effects import Execute
-    from clearway._execution.task.submission import Submission
+    from clearway._execution.task.run import TaskRun
+
+
+class CodeOwner(Protocol):
+    """The submission of the task run whose code it is."""
+
+    def execute_here(self, effect: Execute) -> None:
+        """Run the code in this thread, and take the steps that follow."""
+        ...
+
+    def portable_call(self) -> bytes:
+        """Return the code to be run as bytes."""
+        ...
+
+    def executed(self, ended: Callable[[], Outcome]) -> None:
+        """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""
+        ...
 
 
 class SubmittedCall:
@@ -24,10 +41,10 @@ class SubmittedCall:
 
     __slots__ = ("_effect", "_submission", "name", "task_run_id", "watch")
 
-    def __init__(self, submission: Submission, effect: Execute) -> None:
-        self.name = submission.run.name
-        self.task_run_id = submission.run.run_id
-        self._submission: Submission | None = submission
+    def __init__(self, submission: CodeOwner, run: TaskRun, effect: Execute) -> None:
+        self.name = run.name
+        self.task_run_id = run.run_id
+        self._submission: CodeOwner | None = submission
         self._effect = effect
         self.watch: Watch | None = None
 
@@ -61,7 +78,7 @@ class SubmittedCall:
         """Whether nobody waits for the call any more."""
         return self._submission is None
 
-    def take(self) -> Submission | None:
+    def take(self) -> CodeOwner | None:
         """Return the submission that waits for the call, once."""
         submission, self._submission = self._submission, None
         if self.watch is not None:

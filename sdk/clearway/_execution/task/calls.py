@@ -17,19 +17,19 @@ from clearway._execution.task.steps import task_steps
 from clearway._execution.task.submission import Submitter
 from clearway._execution.trampoline import drive, drive_async, named
 from clearway._waiting.sigint import shielded
-from clearway.context import FlowRunContext, TaskRunContext, current_tags
+from clearway.context import TaskRunContext, current_tags
 from clearway.exceptions import ClearwayError, MissingContext, NestedTask
 from clearway.futures import Future
 from clearway.states import State
 
 if TYPE_CHECKING:
-    from clearway.tasks import Task
+    from clearway._definition.base import TaskDefinition
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
 def call_task(
-    task: Task[..., Any], arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
+    task: TaskDefinition, arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
 ) -> Any:
     """Run a task in the flow run that the caller is in.
 
@@ -70,7 +70,7 @@ def _result(run: TaskRun, state: State[Any]) -> Any:
 
 
 def submit_task(
-    task: Task[..., Any], arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
+    task: TaskDefinition, arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
 ) -> Any:
     """Submit a task in the flow run that the caller is in.
 
@@ -94,7 +94,7 @@ async def _submitted(run: TaskRun, submitter: Submitter, *, return_state: bool) 
 
 
 def map_task(
-    task: Task[..., Any], arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
+    task: TaskDefinition, arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
 ) -> Any:
     """Submit a task for each element of what it is mapped over, in the flow run that the caller is in.
 
@@ -118,7 +118,7 @@ def map_task(
 
 
 async def _mapped_async(
-    task: Task[..., Any],
+    task: TaskDefinition,
     scope: FlowScope,
     parameters: dict[str, Any],
     upstreams: list[Any] | None,
@@ -134,7 +134,7 @@ async def _mapped_async(
 
 
 def _each_run(
-    task: Task[..., Any], scope: FlowScope, parameters: dict[str, Any], upstreams: list[Any] | None
+    task: TaskDefinition, scope: FlowScope, parameters: dict[str, Any], upstreams: list[Any] | None
 ) -> Iterator[TaskRun]:
     tags = _tags(task)
     mapped = Mapped(task.signature, parameters, scope.origins)
@@ -167,14 +167,14 @@ def _state(future: Future[Any]) -> State[Any]:
     return future.current_state()
 
 
-def _scope_for(task: Task[..., Any]) -> FlowScope:
+def _scope_for(task: TaskDefinition) -> FlowScope:
     if TaskRunContext.get() is not None:
         raise NestedTask(
             f"the task {task.name!r} was called from within a task, which cannot have task runs of its own; "
             f"call its function instead: {_fn(task)}"
         )
-    context = FlowRunContext.get()
-    if context is None:
+    scope = FlowScope.current()
+    if scope is None:
         message = (
             f"the task {task.name!r} was called outside a flow; call it within a function decorated with "
             f"@flow, or call its function without orchestration: {_fn(task)}"
@@ -185,14 +185,14 @@ def _scope_for(task: Task[..., Any]) -> FlowScope:
                 "contextvars.copy_context().run and the task"
             )
         raise MissingContext(message)
-    context.scope.check_lost()
-    return context.scope
+    scope.check_lost()
+    return scope
 
 
-def _fn(task: Task[..., Any]) -> str:
+def _fn(task: TaskDefinition) -> str:
     return f"{getattr(task.fn, '__name__', 'my_task')}.fn(...)"
 
 
-def _tags(task: Task[..., Any]) -> frozenset[str]:
+def _tags(task: TaskDefinition) -> frozenset[str]:
     in_force = current_tags()
     return task.tags | in_force if in_force else task.tags

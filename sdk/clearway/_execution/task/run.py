@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clearway._base.ids import new_id
 from clearway._definition.run_names import make_run_name
-from clearway._execution.effects import Execute
+from clearway._execution.entering import in_task_run
 from clearway._execution.inputs.run_inputs import NO_INPUTS, NOTHING_MAPPED, inputs_of
 from clearway._execution.outcomes import describe, interruption
 from clearway._execution.returned import as_data
+from clearway._states.phase import Phase
 from clearway._waiting.sigint import unshielded
-from clearway.context import TaskRunContext, note_cancelled, task_run_entered
+from clearway.context import TaskRunContext, note_cancelled
 from clearway.exceptions import LostRun
 from clearway.futures import AsyncTaskFuture, Future, TaskFuture
 from clearway.states import Cancelled, Crashed, Pending, Running, State, StateDetails
@@ -26,31 +25,27 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Mapping
 
+    from clearway._definition.base import TaskDefinition
     from clearway._execution.admission import Gate
     from clearway._execution.flow.attempt import FlowScope
     from clearway._execution.hooks import CallHooks
     from clearway._execution.inputs.found import Found
     from clearway._execution.task.retry_condition import AskCondition
-    from clearway._execution.task.submission import Submitter
     from clearway._transport.decision_future import DecisionFuture
     from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
-    from clearway.tasks import Task
 
 
 _MAX_REPAIRS = 10
 _FENCED = "its flow run lost its lease while this process was not heard of"
 
 
-class Phase(enum.Enum):
-    """How far a run has come, as this process knows it."""
+class Submitter(Protocol):
+    """What lets a submitted task run go on when it has a permit."""
 
-    NEW = enum.auto()  # the service was not asked yet
-    PROPOSED = enum.auto()  # asked to start, and not answered finally
-    RUNNING = enum.auto()
-    RESTING = enum.auto()  # told to come back later
-    ENDING = enum.auto()  # its end was proposed
-    ENDED = enum.auto()
+    def go_on(self, run: TaskRun) -> None:
+        """Let a run go on that waited for a permit, and has it."""
+        ...
 
 
 class RunInterrupted(Exception):  # noqa: N818 - what happened; nobody outside sees it
@@ -109,7 +104,7 @@ class TaskRun:
 
     def __init__(
         self,
-        task: Task[..., Any],
+        task: TaskDefinition,
         scope: FlowScope,
         parameters: dict[str, Any],
         tags: frozenset[str],
@@ -170,7 +165,7 @@ class TaskRun:
         """
         made_by = self.task.task_run_name
         if made_by is not None:
-            with unshielded(), task_run_entered(self.context()):
+            with unshielded(), in_task_run(self.context()):
                 owner = f"the task {self.task.name!r}"
                 self.name = make_run_name("task_run_name", owner, made_by, self._parameters)
             self.future.name = self.name
@@ -183,7 +178,7 @@ class TaskRun:
         """
         make_key = self.task.cache_key_fn
         if make_key is not None:
-            with unshielded(), task_run_entered(self.context()) as context:
+            with unshielded(), in_task_run(self.context()) as context:
                 self.cache_key = self.task.checked_cache_key(make_key(context, dict(self._parameters)))
 
     # Waiting for a permit: see ``admission.Admitted``.
@@ -296,8 +291,8 @@ class TaskRun:
         self._resting = state
         self.scope.note_retry()
 
-    def execution(self) -> Execute:
-        """Return the user's code, to be run as this run's next attempt.
+    def begin_code(self) -> Callable[[], Any]:
+        """Return what calls the user's code, to be called as this run's next attempt.
 
         Raises:
             RunInterrupted: It was interrupted meanwhile, or the service has ended its flow run.
@@ -306,14 +301,7 @@ class TaskRun:
             self.abandon(_FENCED)
         self.move(Phase.RUNNING)
         self._run_count += 1
-        call = self._call_async if self.task.is_async else self._call
-        seconds = self.task.timeout_seconds
-        if seconds is None:
-            return Execute(call)
-        from clearway._execution.deadlines.overrun import report  # noqa: PLC0415 - most tasks may take their time
-        from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415
-
-        return TimedExecute(call, seconds, "Task", partial(report, self))
+        return self._call_async if self.task.is_async else self._call
 
     @property
     def may_run_again(self) -> bool:
@@ -321,11 +309,11 @@ class TaskRun:
         return self._run_count <= self.task.retries
 
     def _call(self) -> Any:
-        with task_run_entered(self.context()):
+        with in_task_run(self.context()):
             return as_data(self.task.signature.call(self._parameters))
 
     async def _call_async(self) -> Any:
-        with task_run_entered(self.context()):
+        with in_task_run(self.context()):
             if self.stop is not None:  # submitted: its asyncio task is nobody else's
                 return as_data(await self.task.signature.call(self._parameters))
             from clearway._execution.deadlines.cancel_scope import stoppable  # noqa: PLC0415 - sync flows need no asyncio
@@ -370,8 +358,8 @@ class TaskRun:
             state,
             lambda: GET_TASK_RUN.start(self.scope.transport, GetTaskRunRequest(id=self.run_id)),
             lambda answer, state: replace(KnownRun.from_proto(answer.task_run), state=state),
-            lambda: task_run_entered(self.context()),
-            self.scope,
+            lambda: in_task_run(self.context()),
+            self.scope.loop_thread,
             self.log,
         )
 

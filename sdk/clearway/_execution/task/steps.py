@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any, cast
 
 from clearway._base.timestamps import duration_from_proto
-from clearway._execution.effects import ADMIT, Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._execution.effects import (
+    ADMIT,
+    Answer,
+    Effect,
+    Execute,
+    Outcome,
+    Propose,
+    Sleep,
+    Steps,
+    WaitFor,
+)
 from clearway._execution.outcomes import end_message, failed_state, lost_result, task_state
-from clearway._execution.task.run import Phase, RunInterrupted, TaskRun
+from clearway._execution.task.run import RunInterrupted, TaskRun
 from clearway._states.messages import fields_from_proto
+from clearway._states.phase import Phase
 from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTaskError
 from clearway.results import MEMORY
 from clearway.states import Pending, State, StateType
@@ -54,13 +66,25 @@ def _whole(run: TaskRun) -> Steps:
     while state is None:
         state = yield from _start(run)
         if state is None:
-            outcome: Outcome = yield run.execution()
+            outcome: Outcome = yield _execution(run)
             if outcome.error is not None and not outcome.timed_out and run.phase is not Phase.ENDED:
                 run.log().error("its code raised an exception", exc_info=outcome.error)
             state = yield from _end(run, task_state(outcome, may_run_again=run.may_run_again))
             if state is None:
                 yield ADMIT
     return state
+
+
+def _execution(run: TaskRun) -> Execute:
+    """Return the user's code, to be run as the run's next attempt; raises as ``TaskRun.begin_code``."""
+    call = run.begin_code()
+    seconds = run.task.timeout_seconds
+    if seconds is None:
+        return Execute(call)
+    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
+    from clearway._execution.task.overrun import report  # noqa: PLC0415
+
+    return TimedExecute(call, seconds, "Task", partial(report, run))
 
 
 def _prepare(run: TaskRun) -> _Part:

@@ -20,9 +20,10 @@ from clearway._execution.deadlines.timer import get_watchdog
 from clearway._execution.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._execution.hooks import CallHooks
 from clearway._execution.task.call import SubmittedCall
-from clearway._execution.task.run import Phase, TaskRun
+from clearway._execution.task.run import TaskRun
 from clearway._execution.task.steps import task_steps
 from clearway._execution.threads import ThreadExecutor, get_threads
+from clearway._states.phase import Phase
 from clearway._transport.decision_future import DecisionFuture
 from clearway._waiting.loop_calls import call_soon
 from clearway.exceptions import ClearwayError
@@ -32,7 +33,7 @@ from clearway.v1.proposal_pb2 import Decision
 if TYPE_CHECKING:
     import asyncio
 
-    from clearway.task_runners import TaskExecutor
+    from clearway._definition.task_runner import TaskExecutor
 
 _log = logging.getLogger("clearway.engine")
 
@@ -266,7 +267,7 @@ class Submission:
         if self._executor is None:
             call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
         else:
-            call = SubmittedCall(self, effect)
+            call = SubmittedCall(self, self.run, effect)
             if type(self._executor) is ThreadExecutor:
                 self._executor.execute(call)
             else:

@@ -14,12 +14,8 @@ import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
-from typing import Final
 
-START: Final = b"S"
-BEGUN: Final = b"B"
-REPLY: Final = b"R"
-LOG: Final = b"L"
+from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
 
 
 def main(connection: Connection) -> None:

@@ -15,20 +15,19 @@ from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 
-from clearway.flows import Flow
-from clearway.tasks import Task
+from clearway._definition.base import Definition
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # is untyped
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, (Task, Flow)):
+        if isinstance(obj, Definition):
             names = _names_of(obj.fn)
             if names is not None and _find(*names) is obj:
                 return imported, names
         elif type(obj) is FunctionType:
             names = _names_of(obj)
             found = None if names is None else _find(*names)
-            if names is not None and isinstance(found, (Task, Flow)) and found.fn is obj:
+            if names is not None and isinstance(found, Definition) and found.fn is obj:
                 return imported_fn, names
         return super().reducer_override(obj)
 
@@ -63,7 +62,7 @@ def imported_fn(module: str, name: str) -> Any:
     return imported(module, name).fn
 
 
-def can_be_imported(made: Task[..., Any] | Flow[..., Any]) -> bool:
+def can_be_imported(made: Definition) -> bool:
     """Return whether a task or flow is found by its function's names."""
     names = _names_of(made.fn)
     return names is not None and _find(*names) is made

@@ -12,7 +12,7 @@ from clearway._execution.workers.process import NotBegun, WorkerProcess
 from clearway.exceptions import WorkerDied
 
 if TYPE_CHECKING:
-    from clearway.task_runners import TaskCall
+    from clearway._definition.task_runner import TaskCall
 
 _log = logging.getLogger("clearway.engine")
 

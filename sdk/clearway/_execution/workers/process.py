@@ -11,7 +11,7 @@ import subprocess
 import sys
 from multiprocessing.connection import Connection, wait
 
-from clearway._execution.workers.main import BEGUN, LOG, REPLY, START
+from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
 from clearway.exceptions import WorkerDied
 
 _log = logging.getLogger("clearway.engine")

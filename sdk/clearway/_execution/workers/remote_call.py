@@ -15,14 +15,14 @@ from clearway.context import flow_run_in, tags_in
 from clearway.exceptions import NotPicklable
 
 if TYPE_CHECKING:
+    from clearway._definition.base import TaskDefinition
     from clearway.context import FlowRunContext, TaskRunContext
-    from clearway.tasks import Task
 
 _FLOW_RUN = "flow run"
 _MAX_PARAMETER = 16_384  # bytes of a flow's argument that goes along with each call of its tasks
 
 
-def dump_call(run: TaskRunContext, context: Context, kept: dict[str | Task[..., Any], bytes]) -> bytes:
+def dump_call(run: TaskRunContext, context: Context, kept: dict[str | TaskDefinition, bytes]) -> bytes:
     """Return what ``clearway.task_runners.run_call`` takes.
 
     Args:
@@ -56,7 +56,7 @@ def _dump_task(run: TaskRunContext) -> bytes:
         ) from error
 
 
-def _code_of(task: Task[..., Any]) -> Task[..., Any]:
+def _code_of(task: TaskDefinition) -> TaskDefinition:
     """Return a task without what is called in the flow's process only, and need not be pickled."""
     code = copy.copy(task)
     code.hooks = {}
@@ -91,13 +91,11 @@ def _kind(value: object) -> str:
 
 def _light(flow_run: FlowRunContext) -> FlowRunContext:
     """Return a flow run's context without what is large, or belongs to this process."""
-    from clearway.flows import Flow  # noqa: PLC0415 - loaded, since one runs
-
     flow = flow_run.flow
     if not _portable.can_be_imported(flow):
-        flow = Flow(_elsewhere, name=flow.name, description=flow.description, version=flow.version)
+        flow = flow.stand_in(_elsewhere)
     parameters = {name: value for name, value in flow_run.parameters.items() if _is_small(value)}
-    return replace(flow_run, flow=flow, parameters=parameters, scope=None)  # type: ignore[arg-type]
+    return replace(flow_run, flow=flow, parameters=parameters)
 
 
 def _is_small(value: Any) -> bool:

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clearway._execution.effects import Execute, Outcome
+from clearway._execution.entering import in_flow_run, in_task_run
 from clearway._execution.returned import as_data
 from clearway._execution.workers import pickling as _portable
 from clearway._execution.workers.errors import pack
-from clearway.context import flow_run_entered, task_run_entered
 from clearway.exceptions import NotPicklable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clearway._definition.base import TaskDefinition
     from clearway.context import TaskRunContext
-    from clearway.tasks import Task
 
 _MAX_KEPT = 256
 
@@ -52,7 +52,7 @@ def _run(data: bytes) -> Outcome:
     task, flow_run = _load(of_task), _load(of_flow_run)
     alone, parameters, in_force = _portable.loads(body)
     context: TaskRunContext = replace(alone, task=task, parameters=parameters)
-    with flow_run_entered(flow_run, in_force), task_run_entered(context):
+    with in_flow_run(flow_run, in_force), in_task_run(context):
         if not task.is_async:
             return _code(task, lambda: as_data(task.signature.call(parameters))).block()
 
@@ -62,7 +62,7 @@ def _run(data: bytes) -> Outcome:
         return _awaited(_code(task, call))
 
 
-def _code(task: Task[..., Any], call: Callable[[], Any]) -> Execute:
+def _code(task: TaskDefinition, call: Callable[[], Any]) -> Execute:
     if task.timeout_seconds is None:
         return Execute(call)
     from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
