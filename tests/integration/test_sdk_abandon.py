@@ -8,7 +8,7 @@ import pytest
 
 from clearway import flow
 from clearway._execution.effects import Steps
-from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.steps import flow_steps
 from clearway._transport.current import connect, disconnect
@@ -28,7 +28,7 @@ def failing() -> None:
 
 def begin(flow_: Any) -> Steps:
     """Return the steps of a run of a flow, called where the test is."""
-    run = FlowRun(flow_, FlowScope.current(), {}, None)
+    run = FlowRun(flow_, FlowAttempt.current(), {}, None)
     run.transport = connect()
     return flow_steps(run)
 
@@ -38,9 +38,9 @@ def interrupt_at(steps: Steps, number: int) -> None:
     effect = steps.send(None)
     for _ in range(number):
         effect = steps.send(effect.block())
-    farewell = steps.throw(KeyboardInterrupt())
+    flush = steps.throw(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        steps.send(farewell.block())
+        steps.send(flush.block())
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -58,9 +58,9 @@ def test_a_run_that_awaits_its_retry_is_cancelled() -> None:
     effect = steps.send(None)
     while type(effect).__name__ != "Sleep":
         effect = steps.send(effect.block())
-    farewell = steps.throw(KeyboardInterrupt())
+    flush = steps.throw(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        steps.send(farewell.block())
+        steps.send(flush.block())
     assert last_flow_run("failing").state.name == "Cancelled"
 
 

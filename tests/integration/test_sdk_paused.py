@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from clearway import flow, get_client, task
-from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.shutdown import fencing
 from clearway.context import get_run_context
 from clearway.exceptions import LostRun
@@ -150,16 +150,16 @@ def test_who_waits_for_a_run_that_is_given_up_is_told_when_the_service_is() -> N
         held = hold.submit()
         holds.wait(SECONDS)
         waits = follow.submit()
-        scope = FlowScope.current()
+        attempt = FlowAttempt.current()
 
         def look() -> None:
-            scope.await_answers()
+            attempt.await_answers()
             ends.append(history(waits.task_run_id)[-1])
 
         with get_client() as client:
             wait_until(lambda: client.read_concurrency_limit_by_tag("narrow").waiting, "who waits")
         waits.when_done(look)
-        scope.lose(frozenset({scope.flow_run_id}), "the test says so")
+        attempt.lose(frozenset({attempt.flow_run_id}), "the test says so")
         release.set()
         held.wait()
 

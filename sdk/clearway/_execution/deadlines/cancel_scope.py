@@ -23,7 +23,7 @@ class Run(Protocol):
     stop: Callable[[], None] | None
 
 
-class stoppable:  # noqa: N801 - used as a function; a class since it stands in the way of every async task run
+class cancel_scope:  # noqa: N801 - used as a function; a class since it stands in the way of every async task run
     """Let ``run.stop`` cancel the code in the block, as ``asyncio.timeout`` would; ``Stopped`` is raised."""
 
     __slots__ = ("_cancelling", "_left", "_loop", "_run", "_stopped", "_task")

@@ -16,7 +16,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 
 from clearway._base.settings import get_settings
-from clearway._execution.deadlines.timer import Watch, get_watchdog
+from clearway._execution.deadlines.timer import TimerCall, get_timer
 from clearway._execution.effects import Execute, Outcome
 from clearway._waiting.deadlines import Limit, TimeIsUp, put_under, release_from
 from clearway._waiting.sigint import can_be_nudged, nudge, watched
@@ -33,14 +33,14 @@ class TimedExecute(Execute):
     Attributes:
         seconds: How long.
         kind: ``Task`` or ``Flow``.
-        on_stuck: Told, on a thread that must not be held up, how the run ends whose sync code was not to be
+        on_overrun: Told, on a thread that must not be held up, how the run ends whose sync code was not to be
             interrupted; None lets that code take its time.
         leaves_behind: Whether the run goes on elsewhere then, so that nothing comes of the code any more.
     """
 
     seconds: float
     kind: str
-    on_stuck: Callable[[Outcome], None] | None = None
+    on_overrun: Callable[[Outcome], None] | None = None
     leaves_behind: bool = False
 
     def block(self) -> Outcome:
@@ -83,13 +83,13 @@ class _TimedCode:
         self._nudged = self._in_main and can_be_nudged()
         self._by_exception = not self._nudged and effect.kind == "Task"
         self._guard = threading.Lock()
-        self._watch: Watch | None = None
-        self._ended = self._stuck = False
+        self._timer_call: TimerCall | None = None
+        self._ended = self._overrun = False
 
     def run(self) -> Outcome:
         with watched() if self._in_main else nullcontext():
             outcome = self._limited()
-        if self._stuck and self._effect.leaves_behind:
+        if self._overrun and self._effect.leaves_behind:
             raise LeftBehind
         return self._effect.timed_out() if self._limit.expired else outcome
 
@@ -110,7 +110,7 @@ class _TimedCode:
     def _begin(self) -> None:
         if not self._by_exception:
             put_under(self._limit)
-        self._watch = get_watchdog().watch(self._effect.seconds, self._expire)
+        self._timer_call = get_timer().call_later(self._effect.seconds, self._expire)
 
     def _close(self) -> None:
         """Let nothing be raised any more because of this limit."""
@@ -123,10 +123,10 @@ class _TimedCode:
         release_from(self._limit)
         with self._guard:
             self._limit.over = self._ended = True
-            if self._watch is not None:
-                self._watch.cancel()
+            if self._timer_call is not None:
+                self._timer_call.cancel()
 
-    # By the watchdog's thread.
+    # By the timer's thread.
 
     def _expire(self) -> None:
         with self._guard:
@@ -137,18 +137,18 @@ class _TimedCode:
                 _raise_in(self._thread, TimeIsUp)
             elif self._nudged:
                 nudge()
-            if self._effect.on_stuck is not None:
-                self._watch = get_watchdog().watch(get_settings().timeout_grace, self._give_up)
+            if self._effect.on_overrun is not None:
+                self._timer_call = get_timer().call_later(get_settings().timeout_grace, self._give_up)
 
     def _give_up(self) -> None:
         with self._guard:
-            on_stuck = self._effect.on_stuck
-            if self._ended or on_stuck is None:
+            on_overrun = self._effect.on_overrun
+            if self._ended or on_overrun is None:
                 return
-            self._stuck = True
+            self._overrun = True
             grace = get_settings().timeout_grace
             more = f", and its code could not be interrupted for {grace:g} s more: it may still run"
-            on_stuck(self._effect.timed_out(more))
+            on_overrun(self._effect.timed_out(more))
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:

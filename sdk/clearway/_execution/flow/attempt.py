@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from clearway._base.ids import new_id
 from clearway._definition.policy import AS_USUAL
 from clearway._display.subjects import DrawnTaskRun
-from clearway._execution.flow.replay import Attempts
-from clearway._execution.inputs.provenance import ResultOrigins
+from clearway._execution.flow.replay import Replay
+from clearway._execution.inputs.provenance import Provenance
 from clearway._transport.decision_future import DecisionFuture
 from clearway._transport.protocol import Transport
 from clearway._waiting.sigint import wait_told
@@ -54,19 +54,19 @@ class OpenRun(DrawnTaskRun, Protocol):
         ...
 
 
-class FlowScope:
+class FlowAttempt:
     """The task runs of one attempt of a flow run: who is under way, how they ended, what is unanswered.
 
     Attributes:
         transport: The way to the service.
         flow_run_id: The flow run's UUID.
         flow_run_name: The flow run's name.
-        attempt: Which attempt this is, from 1.
+        number: Which attempt this is, from 1.
         loop: The event loop that the flow runs on; None for a sync flow.
         runner: What executes the code of submitted task runs.
         gate: The permits of submitted sync task runs.
         async_gate: The permits of submitted async task runs.
-        origins: Which of the runs made which result.
+        provenance: Which of the runs made which result.
         portable: What the calls have in common that go to other processes; see ``remote_call``.
         guard: Held for a moment by whoever changes what several threads change.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
@@ -83,21 +83,21 @@ class FlowScope:
         transport: Transport,
         flow_run_id: str,
         flow_run_name: str,
-        attempt: int,
+        number: int,
         loop: asyncio.AbstractEventLoop | None,
-        attempts: Attempts | None,
+        replay: Replay | None,
         runner: StartedRunner,
     ) -> None:
         self.transport = transport
         self.flow_run_id = flow_run_id
         self.flow_run_name = flow_run_name
-        self.attempt = attempt
+        self.number = number
         self.loop = loop
         self.runner = runner
         self.gate, self.async_gate = runner.gates()
         self.portable: dict[str | TaskDefinition, bytes] = {}
         self.guard = threading.Lock()
-        self.origins = ResultOrigins()
+        self.provenance = Provenance()
         self.lost = ""
         self.fenced = False
         self.cached = self.retries = 0
@@ -109,15 +109,15 @@ class FlowScope:
         self._unanswered: set[DecisionFuture] = set()
         self._not_completed: list[State[Any]] = []  # in the order of their ends
         self._total = 0
-        self._attempts = attempts
+        self._replay = replay
         self._loop_thread: LoopThread | None = None
         self._refused: ClearwayError | None = None
 
     @staticmethod
-    def current() -> FlowScope | None:
+    def current() -> FlowAttempt | None:
         """Return the attempt of the flow run that the caller is in; None outside, and in a worker process."""
         attempt = current_attempt()
-        assert attempt is None or isinstance(attempt, FlowScope)
+        assert attempt is None or isinstance(attempt, FlowAttempt)
         return attempt
 
     @property
@@ -134,20 +134,20 @@ class FlowScope:
 
     def run_id(self, task_key: str, dynamic_key: str) -> str:
         """Return the id of a run: that of an earlier attempt with the same keys, or a new one."""
-        return new_id() if self._attempts is None else self._attempts.run_id(task_key, dynamic_key)
+        return new_id() if self._replay is None else self._replay.run_id(task_key, dynamic_key)
 
     def keep(self, task_run_id: str, result: Any) -> None:
         """Keep a result that was not written, as long as another attempt may ask for it."""
-        if self._attempts is not None:
-            self._attempts.keep(task_run_id, result)
+        if self._replay is not None:
+            self._replay.keep(task_run_id, result)
 
     def completed_before(self, state: State[Any]) -> State[Any]:
         """Return the state that the service has of a run, with its result if an earlier attempt kept it."""
-        return state if self._attempts is None else self._attempts.with_result(state)
+        return state if self._replay is None else self._replay.with_result(state)
 
     def note_result(self, result: Any, task_run_id: str) -> None:
         """Note which task run a result is of that was read, as of a cached run."""
-        self.origins.note(result, task_run_id)
+        self.provenance.note(result, task_run_id)
 
     def enter(self, run: OpenRun) -> None:
         """Take a run that begins."""

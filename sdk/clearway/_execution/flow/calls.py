@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from clearway._base.tracebacks import folded
-from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.steps import flow_steps
 from clearway._execution.trampoline import drive, drive_async, named
@@ -40,7 +40,7 @@ def call_flow(
             "call the flow from a flow"
         )
     parameters = flow.signature.bind(*arguments)
-    parent = FlowScope.current()
+    parent = FlowAttempt.current()
     if parent is not None:
         parent.check_lost()
     run = FlowRun(flow, parent, parameters, wait_for)
@@ -65,7 +65,7 @@ async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
         raise
 
 
-def _beside(parent: FlowScope, run: FlowRun) -> State[Any]:
+def _beside(parent: FlowAttempt, run: FlowRun) -> State[Any]:
     """Run an async subflow of a sync flow on the event loop beside it."""
     future = parent.loop_thread().submit(drive_async(flow_steps(run)))
     try:

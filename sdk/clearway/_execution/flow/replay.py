@@ -9,7 +9,7 @@ from clearway.results import MEMORY, StoredResult
 from clearway.states import State
 
 
-class Attempts:
+class Replay:
     """The runs that the attempts of a flow run had, and their results where the service has none."""
 
     __slots__ = ("_ids", "_results")

@@ -18,16 +18,16 @@ from clearway._definition.signature import parameters_to_json
 from clearway._display import progress
 from clearway._execution.effects import Execute
 from clearway._execution.entering import in_flow_run
-from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.names import run_name
-from clearway._execution.flow.replay import Attempts
+from clearway._execution.flow.replay import Replay
 from clearway._execution.flow.runner import StartedRunner
-from clearway._execution.inputs.provenance import NO_ORIGINS
+from clearway._execution.inputs.provenance import NO_PROVENANCE
 from clearway._execution.inputs.run_inputs import RunInputs
 from clearway._execution.outcomes import interruption
 from clearway._execution.returned import as_data
 from clearway._execution.shutdown.fencing import unwatch, watch
-from clearway._execution.shutdown.interrupt_flush import Farewell
+from clearway._execution.shutdown.interrupt_flush import InterruptFlush
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
 from clearway._waiting.sigint import unshielded
@@ -60,7 +60,7 @@ class FlowRun:
         inputs: What it was given from upstream.
         run_id: Its UUID.
         name: Its name, for people.
-        attempt: Which attempt it is at, from 1.
+        attempt_number: Which attempt it is at, from 1.
         over: Whether it has ended, and only its hooks are left to be called.
         abandoned_as: The state that ``abandon`` has ended it in.
         wrong_parameters: Why its function cannot be called; None where it can.
@@ -74,26 +74,26 @@ class FlowRun:
     def __init__(
         self,
         flow: FlowDefinition,
-        parent: FlowScope | None,
+        parent: FlowAttempt | None,
         parameters: dict[str, Any],
         wait_for: Iterable[Any] | None,
     ) -> None:
         self.flow = flow
         self.parent = parent
-        self.inputs = RunInputs(parameters, wait_for, NO_ORIGINS if parent is None else parent.origins)
+        self.inputs = RunInputs(parameters, wait_for, NO_PROVENANCE if parent is None else parent.provenance)
         self.run_id = new_id()
         self.name = run_name()
-        self.attempt = 0
+        self.attempt_number = 0
         self.over = False
         self.wrong_parameters: Exception | None = None
         self._parameters = parameters
         self._tags = current_tags()
         self._tracked_by = ""
         self._number = 0 if parent is None else parent.number_of(self._task_key)
-        self._attempts = Attempts() if flow.retries else None
+        self._replay = Replay() if flow.retries else None
         self._calls: list[Future[Any]] = []
         self._runner = StartedRunner(flow.task_runner)
-        self._scope: FlowScope | None = None
+        self._attempt: FlowAttempt | None = None
         self._scheduled_start_time = now()
         self._root_id = self.run_id if parent is None else parent.root_flow_run_id
 
@@ -119,8 +119,8 @@ class FlowRun:
         """
         made_by = self.flow.flow_run_name
         if made_by is not None and self.wrong_parameters is None:
-            scope = FlowScope(self.transport, self.run_id, self.name, 1, None, None, self._runner)
-            with unshielded(), in_flow_run(self._context(scope), self._tags, scope):
+            attempt = FlowAttempt(self.transport, self.run_id, self.name, 1, None, None, self._runner)
+            with unshielded(), in_flow_run(self._context(attempt), self._tags, attempt):
                 owner = f"the flow {self.flow.name!r}"
                 self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
 
@@ -130,14 +130,14 @@ class FlowRun:
     def _task_key(self) -> str:
         return f"flow:{self.flow.name}"
 
-    def create_tracking_run(self, attempt: int) -> Future[CreateTaskRunResponse]:
+    def create_tracking_run(self, number: int) -> Future[CreateTaskRunResponse]:
         """Create the run that stands for this one in its parent.
 
         Args:
-            attempt: Which attempt of the parent the run is looked for under, from 1.
+            number: Which attempt of the parent the run is looked for under, from 1.
         """
         assert self.parent is not None
-        dynamic_key = f"{self._number}-{attempt}" if attempt > 1 else str(self._number)
+        dynamic_key = f"{self._number}-{number}" if number > 1 else str(self._number)
         self._tracked_by = self.parent.run_id(self._task_key, dynamic_key)
         spec = TaskRunSpec(
             id=self._tracked_by,
@@ -187,24 +187,24 @@ class FlowRun:
 
     # Running the code.
 
-    def begin(self) -> FlowScope:
+    def begin(self) -> FlowAttempt:
         """Begin another attempt."""
-        self.attempt += 1
-        self._scope = FlowScope(
+        self.attempt_number += 1
+        self._attempt = FlowAttempt(
             self.transport,
             self.run_id,
             self.name,
-            self.attempt,
+            self.attempt_number,
             self._running_loop(),
-            self._attempts,
+            self._replay,
             self._runner,
         )
         watch(self)
-        progress.begin(self, self._scope)
-        self._scope.log_prints = self._log_prints()
-        self._scope.keeping = self.keeping
-        self._scope.root_flow_run_id = self._root_id
-        return self._scope
+        progress.begin(self, self._attempt)
+        self._attempt.log_prints = self._log_prints()
+        self._attempt.keeping = self.keeping
+        self._attempt.root_flow_run_id = self._root_id
+        return self._attempt
 
     @property
     def keeping(self) -> Keeping:
@@ -235,29 +235,29 @@ class FlowRun:
         return TimedExecute(call, seconds, "Flow")
 
     def _call(self) -> Any:
-        with in_flow_run(self._context(self._scope), self._tags, self._scope):
+        with in_flow_run(self._context(self._attempt), self._tags, self._attempt):
             return as_data(self.flow.signature.call(self._parameters))
 
     async def _call_async(self) -> Any:
-        from clearway._execution.deadlines.cancel_scope import stoppable  # noqa: PLC0415 - sync flows need no asyncio
+        from clearway._execution.deadlines.cancel_scope import cancel_scope  # noqa: PLC0415 - sync flows need no asyncio
 
-        with in_flow_run(self._context(self._scope), self._tags, self._scope), stoppable(self):
+        with in_flow_run(self._context(self._attempt), self._tags, self._attempt), cancel_scope(self):
             return as_data(await self.flow.signature.call(self._parameters))
 
-    def _context(self, scope: FlowScope | None) -> FlowRunContext:
-        assert scope is not None
+    def _context(self, attempt: FlowAttempt | None) -> FlowRunContext:
+        assert attempt is not None
         return FlowRunContext(
             self.flow,
             self.run_id,
             self.name,
             self._parameters,
-            max(self.attempt, 1),
+            max(self.attempt_number, 1),
             now(),
             self._tags,
             self._scheduled_start_time,
             None if self.parent is None else self.parent.flow_run_id,
             self._root_id,
-            log_prints=scope.log_prints,
+            log_prints=attempt.log_prints,
         )
 
     def call_hooks(self, state: State[Any]) -> CallHooks:
@@ -267,14 +267,16 @@ class FlowRun:
         from clearway.schemas import FlowRun as KnownRun  # noqa: PLC0415
         from clearway.v1.flow_run_pb2 import GetFlowRunRequest  # noqa: PLC0415
 
-        scope = self._scope
+        attempt = self._attempt
         return CallHooks(
             self.flow,
             state,
             lambda: GET_FLOW_RUN.start(self.transport, GetFlowRunRequest(id=self.run_id)),
             lambda answer, state: replace(KnownRun.from_proto(answer.flow_run), state=state),
-            lambda: nullcontext() if scope is None else in_flow_run(self._context(scope), self._tags, scope),
-            None if scope is None else scope.loop_thread,
+            lambda: (
+                nullcontext() if attempt is None else in_flow_run(self._context(attempt), self._tags, attempt)
+            ),
+            None if attempt is None else attempt.loop_thread,
             self.log,
         )
 
@@ -289,17 +291,17 @@ class FlowRun:
         """Let the flow that called this one know how it ended."""
         if self.parent is not None:
             self.parent.ended(state)
-            self.parent.origins.note_subflow(self.run_id, self._tracked_by)
+            self.parent.provenance.note_subflow(self.run_id, self._tracked_by)
             if state.is_completed():
-                self.parent.origins.note(state.data, self._tracked_by)
+                self.parent.provenance.note(state.data, self._tracked_by)
 
     def rest(self) -> None:
         """Note that the attempt, if there was one, has ended."""
-        if self._scope is not None:
+        if self._attempt is not None:
             unwatch(self)
-            progress.end_attempt(self, self._scope)
-            self._scope.close()
-            self._scope = None
+            progress.end_attempt(self, self._attempt)
+            self._attempt.close()
+            self._attempt = None
 
     def close(self) -> None:
         """Let go of all that the run has, however it ended."""
@@ -308,8 +310,8 @@ class FlowRun:
 
     def fence(self, run_ids: frozenset[str]) -> None:
         """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
-        if self._scope is not None and self.run_id in run_ids:
-            self._scope.fenced = True
+        if self._attempt is not None and self.run_id in run_ids:
+            self._attempt.fenced = True
 
     def lose(self, run_ids: frozenset[str], why: str) -> None:
         """Stop what the service has ended: the flow's own code, or that of task runs.
@@ -318,11 +320,11 @@ class FlowRun:
             run_ids: The flow runs and task runs that are Crashed at the service.
             why: What the service says of it.
         """
-        scope = self._scope
-        if scope is None:
+        attempt = self._attempt
+        if attempt is None:
             return
-        names = scope.lose(run_ids, why)
-        if scope.lost:
+        names = attempt.lose(run_ids, why)
+        if attempt.lost:
             note_cancelled(self.run_id)
             if self.stop is not None:
                 self.stop()
@@ -334,37 +336,37 @@ class FlowRun:
 
     def lost_state(self) -> State[Any]:
         """Return the state of the run where ``lose`` has ended it."""
-        assert self._scope is not None
-        why = self._scope.lost
+        assert self._attempt is not None
+        why = self._attempt.lost
         error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
         return State(StateType.CRASHED, "", why, error, details=StateDetails(flow_run_id=self.run_id))
 
-    def abandon(self, cause: BaseException) -> Farewell:
+    def abandon(self, cause: BaseException) -> InterruptFlush:
         """End the run wherever it is, with all its task runs.
 
         Returns:
             What may be waited for.
         """
         message = interruption(cause)
-        state = Cancelled(message=message) if self._scope is None else Crashed(message=message)
+        state = Cancelled(message=message) if self._attempt is None else Crashed(message=message)
         self.abandoned_as = state
-        farewell = Farewell(before=[call for call in self._calls if not call.done()])
-        if self._scope is not None:
-            self._scope.interrupt(cause)
-            farewell.said.extend(self._scope.unanswered())
+        flush = InterruptFlush(before=[call for call in self._calls if not call.done()])
+        if self._attempt is not None:
+            self._attempt.interrupt(cause)
+            flush.said.extend(self._attempt.unanswered())
             self.log().error("%s; its runs are ended", message)
 
         def say(_: object) -> None:
             proposals = [self.propose(state.to_proto())]
             if self._tracked_by:  # where there is no flow run yet whose state it would follow
                 proposals.append(Proposal(id=new_id(), task_run_id=self._tracked_by, state=state.to_proto()))
-            farewell.said.extend(map(self.transport.propose, proposals))
+            flush.said.extend(map(self.transport.propose, proposals))
 
-        if farewell.before:  # it may be the creation of the run
-            farewell.before[-1].add_done_callback(say)
+        if flush.before:  # it may be the creation of the run
+            flush.before[-1].add_done_callback(say)
         else:
             say(None)
-        return farewell
+        return flush
 
     def log(self) -> RunLogger:
         """Return the run's logger."""

@@ -10,7 +10,7 @@ from typing import Any
 from clearway._base.timestamps import duration_from_proto
 from clearway._display import progress
 from clearway._execution.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
-from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.outcomes import end_message, failed_state, flow_state
 from clearway.exceptions import ClearwayError, UpstreamTaskError
@@ -25,15 +25,15 @@ from clearway.v1.proposal_pb2 import Decision
 class Drain:
     """Wait until all task runs of an attempt have ended, and all that was sent is answered."""
 
-    scope: FlowScope
+    attempt: FlowAttempt
 
     def block(self) -> None:
         """Wait for it."""
-        self.scope.drain()
+        self.attempt.drain()
 
     async def wait(self) -> None:
         """Wait for it."""
-        await self.scope.drain_async()
+        await self.attempt.drain_async()
 
 
 def flow_steps(run: FlowRun) -> Steps:
@@ -87,8 +87,8 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
         The state of the subflow that an earlier attempt of the parent completed; None where it has to be run.
     """
     assert run.parent is not None
-    for attempt in range(1, run.parent.attempt + 1):
-        response = yield Answer(run.create_tracking_run(attempt))
+    for number in range(1, run.parent.number + 1):
+        response = yield Answer(run.create_tracking_run(number))
         tracking = response.task_run
         state = State.from_proto(tracking.state)
         if state.is_completed():
@@ -109,9 +109,9 @@ def _live(run: FlowRun) -> Steps:
         decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
         if decision.WhichOneof("answer") != "accept":
             return State.from_proto(decision.state)
-        scope = run.begin()
+        attempt = run.begin()
         yield from _tell(run, State.from_proto(decision.state))
-        state = yield from _attempt(run, scope)
+        state = yield from _attempt(run, attempt)
         run.over = state.is_final()
         yield from _tell(run, state)
         run.rest()
@@ -122,22 +122,24 @@ def _live(run: FlowRun) -> Steps:
         yield Sleep(delay)
 
 
-def _attempt(run: FlowRun, scope: FlowScope) -> Steps:
+def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
     """Run the code once; the state that is returned is Scheduled where it is to run again."""
     log = run.log()
-    log.info("flow %r began%s", run.flow.name, f", attempt {run.attempt}" if run.attempt > 1 else "")
+    log.info(
+        "flow %r began%s", run.flow.name, f", attempt {run.attempt_number}" if run.attempt_number > 1 else ""
+    )
     outcome: Outcome = yield run.execution()
     if outcome.timed_out and outcome.error is not None:
-        scope.interrupt(outcome.error)
+        attempt.interrupt(outcome.error)
     try:
-        yield Drain(scope)
+        yield Drain(attempt)
     except ClearwayError as error:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
-    if scope.lost:
+    if attempt.lost:
         return run.lost_state()
-    if outcome.error is not None and not outcome.timed_out and not scope.knows(outcome.error):
+    if outcome.error is not None and not outcome.timed_out and not attempt.knows(outcome.error):
         log.error("its code raised an exception", exc_info=outcome.error)
-    return (yield from _end(run, flow_state(outcome, scope.not_completed(), scope.total)))
+    return (yield from _end(run, flow_state(outcome, attempt.not_completed(), attempt.total)))
 
 
 def _end(run: FlowRun, end: State[Any]) -> Steps:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any, TypeAlias
 
 from clearway._definition.annotations import Annotation, allow_failure, quote, unmapped
-from clearway._execution.inputs.provenance import NO_ORIGINS, ResultOrigins
+from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
 from clearway.futures import Future
 from clearway.states import State
 
@@ -32,15 +32,15 @@ class Found:
         annotated: Whether there is an annotation, such as ``quote``, that has to be taken off.
     """
 
-    __slots__ = ("_origins", "annotated", "makers", "may_fail", "upstreams")
+    __slots__ = ("_provenance", "annotated", "makers", "may_fail", "upstreams")
 
-    def __init__(self, value: object = None, origins: ResultOrigins = NO_ORIGINS) -> None:
-        """Look through ``value``, an argument; ``origins`` has which task runs made which objects."""
+    def __init__(self, value: object = None, provenance: Provenance = NO_PROVENANCE) -> None:
+        """Look through ``value``, an argument; ``provenance`` has which task runs made which objects."""
         self.upstreams: list[Upstream] = []
         self.may_fail: list[Upstream] = []
         self.makers: list[str] = []
         self.annotated = False
-        self._origins = origins
+        self._provenance = provenance
         if type(value) not in ATOMS:
             self._look(value, self.upstreams, set())
 
@@ -61,8 +61,8 @@ class Found:
             if not isinstance(value, quote):
                 self._look(value.value, self.may_fail if isinstance(value, allow_failure) else into, path)
             return
-        if self._origins:
-            maker = self._origins.of(value)
+        if self._provenance:
+            maker = self._provenance.of(value)
             if maker:
                 self.makers.append(maker)
         children = _children(value)
@@ -75,13 +75,13 @@ class Found:
         path.discard(id(value))
 
 
-def maker_of(value: object, origins: ResultOrigins) -> str:
+def maker_of(value: object, provenance: Provenance) -> str:
     """Return the task run that a future or state is of, or that made an object; empty where not known."""
     if isinstance(value, Future):
         return value.task_run_id
     if isinstance(value, State):
-        return value.details.task_run_id or origins.of_subflow(value.details.flow_run_id)
-    return origins.of(value)
+        return value.details.task_run_id or provenance.of_subflow(value.details.flow_run_id)
+    return provenance.of(value)
 
 
 def _children(value: object) -> Collection[object] | None:

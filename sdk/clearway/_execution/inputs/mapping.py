@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from clearway._definition.annotations import Annotation, allow_failure, quote, unmapped
 from clearway._definition.signature import CallSignature
 from clearway._execution.inputs.found import Found, Upstream, maker_of
-from clearway._execution.inputs.provenance import NO_ORIGINS, ResultOrigins
+from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
 from clearway._waiting.sigint import unshielded
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
 from clearway.futures import Future
@@ -47,14 +47,14 @@ class Mapped:
     """
 
     def __init__(
-        self, signature: CallSignature, parameters: dict[str, Any], origins: ResultOrigins = NO_ORIGINS
+        self, signature: CallSignature, parameters: dict[str, Any], provenance: Provenance = NO_PROVENANCE
     ) -> None:
         """Tell what is mapped over from what every run is given whole.
 
         Args:
             signature: The signature of the mapped function.
             parameters: What ``map`` was given, by parameter; futures and states in it are done.
-            origins: Which task runs made which objects.
+            provenance: Which task runs made which objects.
 
         Raises:
             NothingToMap: There is no iterable among them.
@@ -63,7 +63,7 @@ class Mapped:
         """
         self.makers: dict[str, Found] = {}
         self._signature = signature
-        self._origins = origins
+        self._provenance = provenance
         self._whole: dict[Place, Any] = {}
         self._mapped: dict[Place, Sequence[Any] | deque[Any]] = {}
         self._order: list[Place] = []
@@ -95,7 +95,7 @@ class Mapped:
         if inner is not given and value is inner:
             values = deque(given.rewrap(one) for one in values)
         self._mapped[place] = values
-        maker = maker_of(inner, self._origins)
+        maker = maker_of(inner, self._provenance)
         if maker:
             self.makers.setdefault(place.parameter, Found()).makers.append(maker)
 

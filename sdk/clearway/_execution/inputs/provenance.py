@@ -29,7 +29,7 @@ _UNTRACKED: Final = frozenset(
 )  # fmt: skip
 
 
-class ResultOrigins:
+class Provenance:
     """The makers of the results of one attempt of a flow run, as far as they can be told.
 
     All threads may use it without a lock: nothing is done to a dictionary but single steps, and who comes
@@ -134,4 +134,4 @@ def _references(entry: tuple[Any, str]) -> int:
 
 _NOBODY_ELSE: Final = _references(([], ""))  # what counting itself adds differs between Python versions
 
-NO_ORIGINS: Final = ResultOrigins()
+NO_PROVENANCE: Final = Provenance()

@@ -8,7 +8,7 @@ from typing import Any
 from clearway._base.texts import shortened
 from clearway._definition.annotations import Annotation
 from clearway._execution.inputs.found import ATOMS, Found, Upstream, maker_of, replace_upstreams
-from clearway._execution.inputs.provenance import NO_ORIGINS, ResultOrigins
+from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.task_run_pb2 import TaskInput
@@ -23,13 +23,13 @@ NOTHING_MAPPED: Mapping[str, Found] = {}
 class RunInputs:
     """What each parameter holds from upstream, if anything, and ``wait_for`` under that name."""
 
-    __slots__ = ("_by_parameter", "_origins")
+    __slots__ = ("_by_parameter", "_provenance")
 
     def __init__(
         self,
         parameters: Mapping[str, Any],
         wait_for: Any,
-        origins: ResultOrigins = NO_ORIGINS,
+        provenance: Provenance = NO_PROVENANCE,
         mapped: Mapping[str, Found] = NOTHING_MAPPED,
     ) -> None:
         """Look through the arguments of a call.
@@ -37,21 +37,21 @@ class RunInputs:
         Args:
             parameters: The arguments by parameter.
             wait_for: What else has to complete first.
-            origins: Which task runs made which objects.
+            provenance: Which task runs made which objects.
             mapped: The makers of what the parameters are elements of.
         """
-        self._origins = origins
+        self._provenance = provenance
         self._by_parameter: dict[str, Found] = {
             name: found
             for name, value in parameters.items()
-            if type(value) not in ATOMS and (found := Found(value, origins))
+            if type(value) not in ATOMS and (found := Found(value, provenance))
         }
         for name, whole in mapped.items():
             found = self._by_parameter.setdefault(name, whole)
             if found is not whole:
                 found.makers.extend(whole.makers)
         if wait_for is not None:
-            found = Found(as_list(wait_for), origins)
+            found = Found(as_list(wait_for), provenance)
             if found:
                 self._by_parameter["wait_for"] = found
 
@@ -104,7 +104,7 @@ class RunInputs:
         left = _MAX_RECORDED
         for parameter, found in self._by_parameter.items():
             upstreams = (*found.upstreams, *found.may_fail)
-            makers = (*(maker_of(upstream, self._origins) for upstream in upstreams), *found.makers)
+            makers = (*(maker_of(upstream, self._provenance) for upstream in upstreams), *found.makers)
             ids = list(dict.fromkeys(filter(None, makers)))[:left]
             left -= len(ids)
             if ids:
@@ -116,10 +116,10 @@ NO_INPUTS = RunInputs({}, None)
 
 
 def inputs_of(
-    parameters: Mapping[str, Any], wait_for: Any, origins: ResultOrigins, mapped: Mapping[str, Found]
+    parameters: Mapping[str, Any], wait_for: Any, provenance: Provenance, mapped: Mapping[str, Found]
 ) -> RunInputs:
     """Return what a task run was given from upstream; the many that were given nothing share one."""
-    inputs = RunInputs(parameters, wait_for, origins, mapped)
+    inputs = RunInputs(parameters, wait_for, provenance, mapped)
     return inputs or NO_INPUTS
 
 

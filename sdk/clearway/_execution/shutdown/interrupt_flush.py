@@ -17,7 +17,7 @@ _log = logging.getLogger("clearway.engine")
 
 
 @dataclass(slots=True)
-class Farewell:
+class InterruptFlush:
     """Wait, not for long, until what was said last is answered.
 
     Attributes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from clearway._execution.effects import Outcome
 
 if TYPE_CHECKING:
-    from clearway._execution.deadlines.timer import Watch
+    from clearway._execution.deadlines.timer import TimerCall
     from clearway._execution.effects import Execute
     from clearway._execution.task.run import TaskRun
 
@@ -36,17 +36,17 @@ class SubmittedCall:
     Attributes:
         name: The task run's name.
         task_run_id: The task run's UUID.
-        watch: What ends the call when its time is over, where there is a limit and it runs elsewhere.
+        timer_call: What ends the call when its time is over, where there is a limit and it runs elsewhere.
     """
 
-    __slots__ = ("_effect", "_submission", "name", "task_run_id", "watch")
+    __slots__ = ("_effect", "_submission", "name", "task_run_id", "timer_call")
 
     def __init__(self, submission: CodeOwner, run: TaskRun, effect: Execute) -> None:
         self.name = run.name
         self.task_run_id = run.run_id
         self._submission: CodeOwner | None = submission
         self._effect = effect
-        self.watch: Watch | None = None
+        self.timer_call: TimerCall | None = None
 
     def run(self) -> None:
         """Execute the code in this thread."""
@@ -81,8 +81,8 @@ class SubmittedCall:
     def take(self) -> CodeOwner | None:
         """Return the submission that waits for the call, once."""
         submission, self._submission = self._submission, None
-        if self.watch is not None:
-            self.watch.cancel()
+        if self.timer_call is not None:
+            self.timer_call.cancel()
         return submission
 
 

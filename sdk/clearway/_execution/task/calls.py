@@ -9,7 +9,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from clearway._base.tracebacks import folded
-from clearway._execution.flow.attempt import FlowScope
+from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.inputs.mapping import Mapped, mapped_upstreams
 from clearway._execution.inputs.run_inputs import as_list
 from clearway._execution.task.run import TaskRun
@@ -38,13 +38,13 @@ def call_task(
         that.
     """
     with shielded():
-        scope = _scope_for(task)
+        attempt = _attempt_for(task)
         parameters = task.signature.bind(*arguments)
         early = not return_state
-        run = TaskRun(task, scope, parameters, _tags(task), wait_for, settles_early=early)
+        run = TaskRun(task, attempt, parameters, _tags(task), wait_for, settles_early=early)
         if not task.is_async:
             state = drive(task_steps(run))
-        elif scope.is_async:
+        elif attempt.is_async:
             return named(_awaited(run, return_state=return_state), task.name)
         else:
             future = Submitter(copy_context(), on_loop=True).submit(run)
@@ -65,7 +65,7 @@ async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
 def _result(run: TaskRun, state: State[Any]) -> Any:
     result = state.result()
     if result is not state.data:  # it was read, as of a cached run
-        run.scope.origins.note(result, run.run_id)
+        run.flow_attempt.provenance.note(result, run.run_id)
     return result
 
 
@@ -78,10 +78,10 @@ def submit_task(
         Its future, or with ``return_state`` the state that it ends in; of an async task in an async flow, a
         coroutine of that.
     """
-    scope = _scope_for(task)
-    run = TaskRun(task, scope, task.signature.bind(*arguments), _tags(task), wait_for)
+    attempt = _attempt_for(task)
+    run = TaskRun(task, attempt, task.signature.bind(*arguments), _tags(task), wait_for)
     submitter = Submitter(copy_context())
-    if task.is_async and scope.is_async:
+    if task.is_async and attempt.is_async:
         return named(_submitted(run, submitter, return_state=return_state), f"{task.name}.submit")
     with shielded():
         future = _begun(run, submitter)
@@ -102,24 +102,24 @@ def map_task(
         The futures, or with ``return_state`` the states that the runs end in; of an async task in an async
         flow, a coroutine of that.
     """
-    scope = _scope_for(task)
+    attempt = _attempt_for(task)
     parameters = task.signature.bind(*arguments, defaults=False)
     upstreams = None if wait_for is None else as_list(wait_for)
-    if task.is_async and scope.is_async:
-        mapping = _mapped_async(task, scope, parameters, upstreams, return_state=return_state)
+    if task.is_async and attempt.is_async:
+        mapping = _mapped_async(task, attempt, parameters, upstreams, return_state=return_state)
         return named(mapping, f"{task.name}.map")
     for upstream in mapped_upstreams(task.signature, parameters):
         if isinstance(upstream, Future):
             upstream.block()
     with shielded():
         submitter = Submitter(copy_context())
-        futures = [_begun(run, submitter) for run in _each_run(task, scope, parameters, upstreams)]
+        futures = [_begun(run, submitter) for run in _each_run(task, attempt, parameters, upstreams)]
     return [_state(future) for future in futures if future.block()] if return_state else futures
 
 
 async def _mapped_async(
     task: TaskDefinition,
-    scope: FlowScope,
+    attempt: FlowAttempt,
     parameters: dict[str, Any],
     upstreams: list[Any] | None,
     *,
@@ -129,22 +129,22 @@ async def _mapped_async(
         if isinstance(upstream, Future):
             await upstream.wait_done()
     submitter = Submitter(copy_context())
-    futures = [await _begun_async(run, submitter) for run in _each_run(task, scope, parameters, upstreams)]
+    futures = [await _begun_async(run, submitter) for run in _each_run(task, attempt, parameters, upstreams)]
     return [_state(future) for future in futures if await future.wait_done()] if return_state else futures
 
 
 def _each_run(
-    task: TaskDefinition, scope: FlowScope, parameters: dict[str, Any], upstreams: list[Any] | None
+    task: TaskDefinition, attempt: FlowAttempt, parameters: dict[str, Any], upstreams: list[Any] | None
 ) -> Iterator[TaskRun]:
     tags = _tags(task)
-    mapped = Mapped(task.signature, parameters, scope.origins)
+    mapped = Mapped(task.signature, parameters, attempt.provenance)
     for one in mapped:
-        yield TaskRun(task, scope, one, tags, upstreams, mapped=mapped.makers)
+        yield TaskRun(task, attempt, one, tags, upstreams, mapped=mapped.makers)
 
 
 def _begun(run: TaskRun, submitter: Submitter) -> Future[Any]:
     """Let a run go on by itself; where the flow's runner is sequential, run it to its end."""
-    if not run.scope.runner.sequential:
+    if not run.flow_attempt.runner.sequential:
         return submitter.submit(run)
     if run.task.is_async:
         submitter.submit(run).block()
@@ -156,7 +156,7 @@ def _begun(run: TaskRun, submitter: Submitter) -> Future[Any]:
 
 async def _begun_async(run: TaskRun, submitter: Submitter) -> Future[Any]:
     """Let a run of an async task go on by itself, as ``_begun``."""
-    if not run.scope.runner.sequential:
+    if not run.flow_attempt.runner.sequential:
         return submitter.submit(run)
     with suppress(ClearwayError):
         await drive_async(task_steps(run))
@@ -167,14 +167,14 @@ def _state(future: Future[Any]) -> State[Any]:
     return future.current_state()
 
 
-def _scope_for(task: TaskDefinition) -> FlowScope:
+def _attempt_for(task: TaskDefinition) -> FlowAttempt:
     if TaskRunContext.get() is not None:
         raise NestedTask(
             f"the task {task.name!r} was called from within a task, which cannot have task runs of its own; "
             f"call its function instead: {_fn(task)}"
         )
-    scope = FlowScope.current()
-    if scope is None:
+    attempt = FlowAttempt.current()
+    if attempt is None:
         message = (
             f"the task {task.name!r} was called outside a flow; call it within a function decorated with "
             f"@flow, or call its function without orchestration: {_fn(task)}"
@@ -185,8 +185,8 @@ def _scope_for(task: TaskDefinition) -> FlowScope:
                 "contextvars.copy_context().run and the task"
             )
         raise MissingContext(message)
-    scope.check_lost()
-    return scope
+    attempt.check_lost()
+    return attempt
 
 
 def _fn(task: TaskDefinition) -> str:

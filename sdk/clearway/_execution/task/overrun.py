@@ -33,6 +33,6 @@ def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
         condition = run.task.retry_condition_fn
         if condition is not None:
             message.details.no_retry = not run.ask_condition(state, condition).block()
-        told.resolve(run.scope.transport.propose(run.propose(message)).result())
+        told.resolve(run.flow_attempt.transport.propose(run.propose(message)).result())
     except BaseException as error:  # noqa: BLE001 - the run is to hear of it
         told.fail(error)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from clearway._definition.base import TaskDefinition
     from clearway._execution.admission import Gate
-    from clearway._execution.flow.attempt import FlowScope
+    from clearway._execution.flow.attempt import FlowAttempt
     from clearway._execution.hooks import CallHooks
     from clearway._execution.inputs.found import Found
     from clearway._execution.task.retry_condition import AskCondition
@@ -57,7 +57,7 @@ class TaskRun:
 
     Attributes:
         task: The task.
-        scope: What it shares with the other runs of its flow run.
+        flow_attempt: What it shares with the other runs of its flow run.
         tags: Its tags: the task's, and those that were in force when it was called.
         inputs: What it was given from upstream.
         run_id: Its UUID. The service may mean another, where it knows the run from elsewhere.
@@ -85,6 +85,7 @@ class TaskRun:
         "_resting",
         "_run_count",
         "cache_key",
+        "flow_attempt",
         "future",
         "inputs",
         "name",
@@ -93,7 +94,6 @@ class TaskRun:
         "repairs",
         "reported",
         "run_id",
-        "scope",
         "settles_early",
         "stop",
         "submitter",
@@ -105,7 +105,7 @@ class TaskRun:
     def __init__(
         self,
         task: TaskDefinition,
-        scope: FlowScope,
+        flow_attempt: FlowAttempt,
         parameters: dict[str, Any],
         tags: frozenset[str],
         wait_for: Iterable[Any] | None,
@@ -114,7 +114,7 @@ class TaskRun:
         mapped: Mapping[str, Found] = NOTHING_MAPPED,
     ) -> None:
         self.task = task
-        self.scope = scope
+        self.flow_attempt = flow_attempt
         self.tags = tags
         self.settles_early = settles_early and not task.hooks
         self.cache_key = ""
@@ -124,8 +124,8 @@ class TaskRun:
         self.stop: Callable[[], None] | None = None
         self.reported: DecisionFuture | None = None
         self._parameters = parameters
-        self.inputs = inputs_of(parameters, wait_for, scope.origins, mapped)
-        self._number = scope.number_of(task.task_key)
+        self.inputs = inputs_of(parameters, wait_for, flow_attempt.provenance, mapped)
+        self._number = flow_attempt.number_of(task.task_key)
         self._dynamic_key = str(self._number)
         self._attempt = 1
         self._created = False
@@ -136,8 +136,8 @@ class TaskRun:
         self.repairs = 0
         self.refreshes_cache = task.cache_key_fn is not None and task.refreshes_cache()
         self.name = f"{task.name}-{self._dynamic_key}"
-        self.run_id = scope.run_id(task.task_key, self._dynamic_key)
-        kind = AsyncTaskFuture if task.is_async and scope.is_async else TaskFuture
+        self.run_id = flow_attempt.run_id(task.task_key, self._dynamic_key)
+        kind = AsyncTaskFuture if task.is_async and flow_attempt.is_async else TaskFuture
         self.future: Future[Any] = kind(self.run_id, self.name, self)
 
     # What the run was given.
@@ -186,7 +186,7 @@ class TaskRun:
     @property
     def gate(self) -> Gate:
         """Where the run asks for a permit, if it is submitted."""
-        return self.scope.async_gate if self.task.is_async else self.scope.gate
+        return self.flow_attempt.async_gate if self.task.is_async else self.flow_attempt.gate
 
     def go_on(self) -> None:
         """Go on with a permit."""
@@ -208,7 +208,7 @@ class TaskRun:
         """Set the fields of the run's spec in its place: to copy one that was made costs twice as much."""
         task = self.task
         spec.id = self.run_id
-        spec.flow_run_id = self.scope.flow_run_id
+        spec.flow_run_id = self.flow_attempt.flow_run_id
         spec.task_key = task.task_key
         spec.dynamic_key = self._dynamic_key
         spec.name = self.name
@@ -233,7 +233,7 @@ class TaskRun:
         Raises:
             RunInterrupted: It was interrupted meanwhile, and goes no further.
         """
-        with self.scope.guard:
+        with self.flow_attempt.guard:
             if self.phase is Phase.ENDED:
                 raise RunInterrupted
             self.phase = phase
@@ -255,14 +255,14 @@ class TaskRun:
             Whether there was another key to take: one for each attempt of the flow after the first, and none
             for a run that this attempt has started.
         """
-        if self._run_count or self._attempt == self.scope.attempt:
+        if self._run_count or self._attempt == self.flow_attempt.number:
             return False
         self._attempt += 1
         self._dynamic_key = f"{self._number}-{self._attempt}"
         if self.task.task_run_name is None:
             self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
         self._created = False
-        self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
+        self._now_is(self.flow_attempt.run_id(self.task.task_key, self._dynamic_key))
         return True
 
     def take_repair_key(self) -> bool:
@@ -279,7 +279,7 @@ class TaskRun:
         if self.task.task_run_name is None:
             self.name = self.future.name = f"{self.task.name}-{self._dynamic_key}"
         self._created = False
-        self._now_is(self.scope.run_id(self.task.task_key, self._dynamic_key))
+        self._now_is(self.flow_attempt.run_id(self.task.task_key, self._dynamic_key))
         return True
 
     def _now_is(self, run_id: str) -> None:
@@ -289,7 +289,7 @@ class TaskRun:
         """Note that the run waits for a time to come."""
         self.move(Phase.RESTING)
         self._resting = state
-        self.scope.note_retry()
+        self.flow_attempt.note_retry()
 
     def begin_code(self) -> Callable[[], Any]:
         """Return what calls the user's code, to be called as this run's next attempt.
@@ -297,7 +297,7 @@ class TaskRun:
         Raises:
             RunInterrupted: It was interrupted meanwhile, or the service has ended its flow run.
         """
-        if self.scope.fenced:
+        if self.flow_attempt.fenced:
             self.abandon(_FENCED)
         self.move(Phase.RUNNING)
         self._run_count += 1
@@ -316,9 +316,9 @@ class TaskRun:
         with in_task_run(self.context()):
             if self.stop is not None:  # submitted: its asyncio task is nobody else's
                 return as_data(await self.task.signature.call(self._parameters))
-            from clearway._execution.deadlines.cancel_scope import stoppable  # noqa: PLC0415 - sync flows need no asyncio
+            from clearway._execution.deadlines.cancel_scope import cancel_scope  # noqa: PLC0415 - sync flows need no asyncio
 
-            with stoppable(self):
+            with cancel_scope(self):
                 return as_data(await self.task.signature.call(self._parameters))
 
     def context(self) -> TaskRunContext:
@@ -327,12 +327,12 @@ class TaskRun:
         return TaskRunContext(
             self.task,
             self.run_id,
-            self.scope.flow_run_id,
+            self.flow_attempt.flow_run_id,
             self.name,
             max(self._run_count, 1),
             self._parameters,
             tags=self.tags,
-            log_prints=self.scope.log_prints if log_prints is None else log_prints,
+            log_prints=self.flow_attempt.log_prints if log_prints is None else log_prints,
         )
 
     def call_hooks(self, state: State[Any]) -> CallHooks:
@@ -356,10 +356,10 @@ class TaskRun:
         return (
             self.task,
             state,
-            lambda: GET_TASK_RUN.start(self.scope.transport, GetTaskRunRequest(id=self.run_id)),
+            lambda: GET_TASK_RUN.start(self.flow_attempt.transport, GetTaskRunRequest(id=self.run_id)),
             lambda answer, state: replace(KnownRun.from_proto(answer.task_run), state=state),
             lambda: in_task_run(self.context()),
-            self.scope.loop_thread,
+            self.flow_attempt.loop_thread,
             self.log,
         )
 
@@ -378,7 +378,7 @@ class TaskRun:
 
     def _ended(self, state: State[Any]) -> Phase:
         """Note the state that the run ended in, unless it has; return how far it had come."""
-        with self.scope.guard:
+        with self.flow_attempt.guard:
             before = self.phase
             if before is not Phase.ENDED:
                 self._end = state  # first, since others look at the phase without the guard
@@ -390,27 +390,27 @@ class TaskRun:
         self._parameters = {}
         self.inputs = NO_INPUTS
         if state.data is not None and state.is_completed():
-            self.scope.origins.note(state.data, self.run_id)
-        self.scope.leave(self, state)
+            self.flow_attempt.provenance.note(state.data, self.run_id)
+        self.flow_attempt.leave(self, state)
         self.future.settle(state)
 
     def own_state(self, state: State[Any]) -> State[Any]:
         """Return a state that the service has not given as one of this run's."""
-        details = StateDetails(flow_run_id=self.scope.flow_run_id, task_run_id=self.run_id)
+        details = StateDetails(flow_run_id=self.flow_attempt.flow_run_id, task_run_id=self.run_id)
         return State(state.type, state.name, state.message, state.data, details=details)
 
     def check_end(self, decision: Decision) -> None:
         """Look at the answer to an end that was taken as decided."""
         if decision.WhichOneof("answer") != "accept":
             state = State.from_proto(decision.state)
-            self.scope.ended_otherwise(state)
+            self.flow_attempt.ended_otherwise(state)
             self.log().warning("completed, but the service has it as %s", state)
 
     def log(self) -> RunLogger:
         """Return the run's logger."""
         from clearway.logging import run_logger  # noqa: PLC0415 - most runs say nothing
 
-        return run_logger(self.scope.flow_run_id, self.run_id, self.name)
+        return run_logger(self.flow_attempt.flow_run_id, self.run_id, self.name)
 
     def interrupt(self, cause: BaseException) -> None:
         """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
@@ -451,7 +451,7 @@ class TaskRun:
             if stop is not None:
                 stop()
             if before is Phase.PROPOSED:
-                self.scope.transport.withdraw(self._proposal_id)
+                self.flow_attempt.transport.withdraw(self._proposal_id)
             if before is not Phase.NEW:
                 self.say_ended()
         finally:  # last: a flow whose runs have all ended must find what was said, and wait for its answer
@@ -462,7 +462,7 @@ class TaskRun:
         state = self.end
         if isinstance(state.data, LostRun):  # as the service has said
             return
-        self.scope.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto()))
+        self.flow_attempt.send_last(Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto()))
 
     # What the future asks: see ``futures.Source``.
 
@@ -476,8 +476,8 @@ class TaskRun:
         return self.own_state(Pending())
 
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
-        here = self.task.is_async and not self.scope.runner.takes_async
-        return self.scope.event_loop() if here else None
+        here = self.task.is_async and not self.flow_attempt.runner.takes_async
+        return self.flow_attempt.event_loop() if here else None
 
     def waits_for(self) -> list[Future[Any]]:
         return self.inputs.unfinished()

@@ -38,7 +38,7 @@ def task_steps(run: TaskRun) -> Steps:
         ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
         BaseException: What interrupted the run.
     """
-    run.scope.enter(run)
+    run.flow_attempt.enter(run)
     try:
         state = yield from _whole(run)
     except RunInterrupted:  # by another thread, which cannot know what was proposed in that moment
@@ -126,7 +126,7 @@ def _start(run: TaskRun) -> _Part:
             if run.task.hooks:
                 yield from _tell(run, State.from_proto(decision.state))
             return None
-        state = run.scope.completed_before(State.from_proto(decision.state))
+        state = run.flow_attempt.completed_before(State.from_proto(decision.state))
         if answer == "abort" and not state.is_final():
             return state.with_data(Aborted(_aborted(run, decision), decision.abort.reason))
         if state.type is not StateType.SCHEDULED:
@@ -155,7 +155,7 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     end, message = yield from _message(run, end)
     run.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
-        run.scope.send(run.propose(message), run.check_end)
+        run.flow_attempt.send(run.propose(message), run.check_end)
         return end
     if run.reported is not None:
         decision: Decision = yield Answer(run.reported)
@@ -181,7 +181,7 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
 def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.State]]:
     """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
     made: state_pb2.State | UnkeptResult = yield end_message(
-        end, run.name, run.task.keeping.within(run.scope.keeping)
+        end, run.name, run.task.keeping.within(run.flow_attempt.keeping)
     )
     if isinstance(made, UnkeptResult):
         end = failed_state("Task", made)
@@ -189,7 +189,7 @@ def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[Stat
     message = cast("state_pb2.State", made)
     if end.is_completed():
         if message.data.encoding == MEMORY:
-            run.scope.keep(run.run_id, end.data)
+            run.flow_attempt.keep(run.run_id, end.data)
         elif run.cache_key:
             message.details.cache_key = run.cache_key
             if run.task.cache_expiration is not None:
@@ -223,7 +223,7 @@ def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
 def _ask(run: TaskRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
     """Propose a state until the answer is not to come back later."""
     while True:
-        decision: Decision = yield Propose(run.scope.transport, run.propose(state), run.note_wait)
+        decision: Decision = yield Propose(run.flow_attempt.transport, run.propose(state), run.note_wait)
         run.heard(decision)
         if decision.WhichOneof("answer") != "wait":
             return decision

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from clearway._base.clock import get_clock
 from clearway._base.settings import get_settings
 from clearway._execution.deadlines.timeouts import LeftBehind, TimedExecute
-from clearway._execution.deadlines.timer import get_watchdog
+from clearway._execution.deadlines.timer import get_timer
 from clearway._execution.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._execution.hooks import CallHooks
 from clearway._execution.task.call import SubmittedCall
@@ -73,11 +73,11 @@ class Submitter:
             Exception: The task runner could not be started.
         """
         if not self._started:
-            runner = run.scope.runner
+            runner = run.flow_attempt.runner
             if not self._on_loop and (runner.takes_async or not run.task.is_async):
                 self._executor = runner.executor()
             self._started = True
-        run.scope.enter(run)
+        run.flow_attempt.enter(run)
         if run.inputs.unfinished():
             self._submission(run).begin()
         else:
@@ -259,13 +259,13 @@ class Submission:
 
     def _call_hooks(self, effect: CallHooks) -> None:
         if self.run.task.is_async:
-            call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
+            call_soon(self.run.flow_attempt.event_loop(), self._execute_on_loop, effect)
         else:
             get_threads().submit(partial(self.execute_here, effect))
 
     def _execute(self, effect: Execute) -> None:
         if self._executor is None:
-            call_soon(self.run.scope.event_loop(), self._execute_on_loop, effect)
+            call_soon(self.run.flow_attempt.event_loop(), self._execute_on_loop, effect)
         else:
             call = SubmittedCall(self, self.run, effect)
             if type(self._executor) is ThreadExecutor:
@@ -280,7 +280,7 @@ class Submission:
         if isinstance(effect, TimedExecute):
             seconds = effect.seconds + get_settings().timeout_grace + _BEGIN_SECONDS
             end = partial(get_threads().submit, partial(self._end_overdue, call, effect))
-            call.watch = get_watchdog().watch(seconds, end)
+            call.timer_call = get_timer().call_later(seconds, end)
         try:
             self._executor.execute(call)
             # It may have been ended meanwhile, when nobody could stop it yet; or be done by now.
@@ -300,7 +300,7 @@ class Submission:
         """Return the code to be run as bytes."""
         from clearway._execution.workers.remote_call import dump_call  # noqa: PLC0415 - few flows use other processes
 
-        return dump_call(self.run.context(), self._context, self.run.scope.portable)
+        return dump_call(self.run.context(), self._context, self.run.flow_attempt.portable)
 
     def executed(self, ended: Callable[[], Outcome]) -> None:
         """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""
@@ -321,7 +321,7 @@ class Submission:
     def execute_here(self, effect: Execute | CallHooks) -> None:
         """Run the code in this thread, and take the steps that follow."""
         if isinstance(effect, TimedExecute):
-            effect.on_stuck, effect.leaves_behind = self._leave_behind, True
+            effect.on_overrun, effect.leaves_behind = self._leave_behind, True
         try:
             outcome = self._context.copy().run(effect.block)
         except LeftBehind:
