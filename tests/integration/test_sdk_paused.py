@@ -159,7 +159,7 @@ def test_who_waits_for_a_run_that_is_given_up_is_told_when_the_service_is() -> N
         with get_client() as client:
             wait_until(lambda: client.read_concurrency_limit_by_tag("narrow").waiting, "who waits")
         waits.when_done(look)
-        attempt.lose(frozenset({attempt.flow_run_id}), "the test says so")
+        attempt.lose(frozenset({attempt.facts.flow_run_id}), "the test says so")
         release.set()
         held.wait()
 

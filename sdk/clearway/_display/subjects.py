@@ -13,14 +13,20 @@ class DrawnTaskRun(Protocol):
     """A task run.
 
     Attributes:
-        name: Its name, for people.
-        phase: How far it has come.
         waits_for_slots: The tags for whose slots it was last told to wait.
     """
 
-    name: str
-    phase: Phase
     waits_for_slots: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        ...
+
+    @property
+    def phase(self) -> Phase:
+        """How far it has come."""
+        ...
 
     def waits_for(self) -> Collection[Any]:
         """Return the runs that must be done before this one can begin."""

@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Admitted(Protocol):
     """A run that asks for a permit."""
 
-    tags: frozenset[str]
+    @property
+    def tags(self) -> frozenset[str]:
+        """Its tags: of the runs with the same ones only so many wait at the service at once."""
+        ...
 
     def go_on(self) -> None:
         """Go on with a permit; called by the thread that gave one back. Must be quick."""
@@ -132,3 +135,20 @@ class Gate:
         if not held_back:
             del self._held_back[tags]
         return run
+
+
+class Gates(NamedTuple):
+    """The permits of the task runs of one attempt of a flow run; both may be the same.
+
+    Attributes:
+        for_sync: Those of sync task runs.
+        for_async: Those of async ones.
+    """
+
+    for_sync: Gate
+    for_async: Gate
+
+    def close(self) -> None:
+        """Let nobody in any more."""
+        self.for_sync.close()
+        self.for_async.close()

@@ -44,7 +44,7 @@ def call_flow(
     if parent is not None:
         parent.check_lost()
     run = FlowRun(flow, parent, parameters, wait_for)
-    if flow.is_async and (parent is None or parent.is_async):
+    if flow.is_async and (parent is None or parent.loops.is_async):
         return named(_awaited(run, return_state=return_state), flow.name)
     with watched() if parent is None else nullcontext(), shielded():
         run.transport = connect()
@@ -67,7 +67,7 @@ async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
 
 def _beside(parent: FlowAttempt, run: FlowRun) -> State[Any]:
     """Run an async subflow of a sync flow on the event loop beside it."""
-    future = parent.loop_thread().submit(drive_async(flow_steps(run)))
+    future = parent.loops.beside().submit(drive_async(flow_steps(run)))
     try:
         wait_told(future)
         return future.result()

@@ -14,18 +14,19 @@ from clearway._base.timestamps import timestamp_from_proto
 from clearway._definition.annotations import unmapped
 from clearway._definition.policy import Keeping
 from clearway._definition.run_names import make_run_name
-from clearway._definition.signature import parameters_to_json
 from clearway._display import progress
 from clearway._execution.effects import Execute
 from clearway._execution.entering import in_flow_run
-from clearway._execution.flow.attempt import FlowAttempt
+from clearway._execution.flow.attempt import AttemptFacts, FlowAttempt
 from clearway._execution.flow.names import run_name
 from clearway._execution.flow.replay import Replay
 from clearway._execution.flow.runner import StartedRunner
+from clearway._execution.flow.specs import flow_run_spec, tracking_spec
 from clearway._execution.inputs.provenance import NO_PROVENANCE
 from clearway._execution.inputs.run_inputs import RunInputs
 from clearway._execution.outcomes import interruption
 from clearway._execution.returned import as_data
+from clearway._execution.run_key import RunKey
 from clearway._execution.shutdown.fencing import unwatch, watch
 from clearway._execution.shutdown.interrupt_flush import InterruptFlush
 from clearway._transport.protocol import Transport
@@ -35,9 +36,9 @@ from clearway.context import FlowRunContext, current_tags, note_cancelled
 from clearway.exceptions import LostRun
 from clearway.states import Cancelled, Crashed, State, StateDetails, StateType
 from clearway.v1 import state_pb2
-from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse, FlowRunSpec
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse
 from clearway.v1.proposal_pb2 import Proposal
-from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse, TaskRunSpec
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse
 
 if TYPE_CHECKING:
     import asyncio
@@ -89,13 +90,14 @@ class FlowRun:
         self._parameters = parameters
         self._tags = current_tags()
         self._tracked_by = ""
-        self._number = 0 if parent is None else parent.number_of(self._task_key)
+        task_key = f"flow:{flow.name}"
+        self._key = RunKey(task_key, 0 if parent is None else parent.ledger.number_of(task_key))
         self._replay = Replay() if flow.retries else None
         self._calls: list[Future[Any]] = []
         self._runner = StartedRunner(flow.task_runner)
         self._attempt: FlowAttempt | None = None
         self._scheduled_start_time = now()
-        self._root_id = self.run_id if parent is None else parent.root_flow_run_id
+        self._root_id = self.run_id if parent is None else parent.facts.root_flow_run_id
 
     def take_inputs(self) -> None:
         """Put the results of the inputs in their place, and make the parameters what annotations want.
@@ -119,16 +121,13 @@ class FlowRun:
         """
         made_by = self.flow.flow_run_name
         if made_by is not None and self.wrong_parameters is None:
-            attempt = FlowAttempt(self.transport, self.run_id, self.name, 1, None, None, self._runner)
+            facts = AttemptFacts(self.run_id, self.name, self.run_id)
+            attempt = FlowAttempt(self.transport, facts, None, None, self._runner)
             with unshielded(), in_flow_run(self._context(attempt), self._tags, attempt):
                 owner = f"the flow {self.flow.name!r}"
                 self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
 
     # What the service is told.
-
-    @property
-    def _task_key(self) -> str:
-        return f"flow:{self.flow.name}"
 
     def create_tracking_run(self, number: int) -> Future[CreateTaskRunResponse]:
         """Create the run that stands for this one in its parent.
@@ -137,19 +136,10 @@ class FlowRun:
             number: Which attempt of the parent the run is looked for under, from 1.
         """
         assert self.parent is not None
-        dynamic_key = f"{self._number}-{number}" if number > 1 else str(self._number)
-        self._tracked_by = self.parent.run_id(self._task_key, dynamic_key)
-        spec = TaskRunSpec(
-            id=self._tracked_by,
-            flow_run_id=self.parent.flow_run_id,
-            task_key=self._task_key,
-            dynamic_key=dynamic_key,
-            name=f"{self.flow.name}-{dynamic_key}",
-            task_version=self.flow.version or "",
-            tags=self._tags,
-            inputs=self.inputs.recorded(),
-            tracks_subflow=True,
-        )
+        key = self._key.in_attempt(number)
+        parent_id = self.parent.facts.flow_run_id
+        self._tracked_by = self.parent.run_id(key.task_key, key.dynamic_key)
+        spec = tracking_spec(self.flow, key, self._tracked_by, parent_id, self._tags, self.inputs)
         future = CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
         self._calls.append(future)
         return future
@@ -160,18 +150,9 @@ class FlowRun:
 
     def create(self) -> Future[CreateFlowRunResponse]:
         """Create the run."""
-        spec = FlowRunSpec(
-            id=self.run_id,
-            flow_name=self.flow.name,
-            name=self.name,
-            flow_version=self.flow.version or "",
-            parameters_json=parameters_to_json(self._parameters),
-            tags=self._tags,
-            retries=self.flow.retries,
-            parent_task_run_id=self._tracked_by,
+        spec = flow_run_spec(
+            self.flow, self.run_id, self.name, self._parameters, self._tags, self._tracked_by
         )
-        if self.flow.retries and self.flow.retry_delay_seconds:
-            spec.retry_delay.FromNanoseconds(int(self.flow.retry_delay_seconds * 1e9))
         future = CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
         self._calls.append(future)
         return future
@@ -190,32 +171,24 @@ class FlowRun:
     def begin(self) -> FlowAttempt:
         """Begin another attempt."""
         self.attempt_number += 1
-        self._attempt = FlowAttempt(
-            self.transport,
-            self.run_id,
-            self.name,
-            self.attempt_number,
-            self._running_loop(),
-            self._replay,
-            self._runner,
+        facts = AttemptFacts(
+            self.run_id, self.name, self._root_id, self.attempt_number, self.keeping, self._log_prints()
         )
+        self._attempt = FlowAttempt(self.transport, facts, self._running_loop(), self._replay, self._runner)
         watch(self)
-        progress.begin(self, self._attempt)
-        self._attempt.log_prints = self._log_prints()
-        self._attempt.keeping = self.keeping
-        self._attempt.root_flow_run_id = self._root_id
+        progress.begin(self, self._attempt.ledger)
         return self._attempt
 
     @property
     def keeping(self) -> Keeping:
         """What is done with its results, and with those of its tasks that do not say otherwise."""
         own = self.flow.keeping
-        return own if self.parent is None else own.within(self.parent.keeping)
+        return own if self.parent is None else own.within(self.parent.facts.keeping)
 
     def _log_prints(self) -> bool:
         if self.flow.log_prints is not None:
             return self.flow.log_prints
-        return get_settings().logging_log_prints if self.parent is None else self.parent.log_prints
+        return get_settings().logging_log_prints if self.parent is None else self.parent.facts.log_prints
 
     def _running_loop(self) -> asyncio.AbstractEventLoop | None:
         if not self.flow.is_async:
@@ -255,9 +228,9 @@ class FlowRun:
             now(),
             self._tags,
             self._scheduled_start_time,
-            None if self.parent is None else self.parent.flow_run_id,
+            None if self.parent is None else self.parent.facts.flow_run_id,
             self._root_id,
-            log_prints=attempt.log_prints,
+            log_prints=attempt.facts.log_prints,
         )
 
     def call_hooks(self, state: State[Any]) -> CallHooks:
@@ -276,7 +249,7 @@ class FlowRun:
             lambda: (
                 nullcontext() if attempt is None else in_flow_run(self._context(attempt), self._tags, attempt)
             ),
-            None if attempt is None else attempt.loop_thread,
+            None if attempt is None else attempt.loops.beside,
             self.log,
         )
 
@@ -290,7 +263,7 @@ class FlowRun:
     def tell_parent(self, state: State[Any]) -> None:
         """Let the flow that called this one know how it ended."""
         if self.parent is not None:
-            self.parent.ended(state)
+            self.parent.ledger.ended(state)
             self.parent.provenance.note_subflow(self.run_id, self._tracked_by)
             if state.is_completed():
                 self.parent.provenance.note(state.data, self._tracked_by)
@@ -299,7 +272,7 @@ class FlowRun:
         """Note that the attempt, if there was one, has ended."""
         if self._attempt is not None:
             unwatch(self)
-            progress.end_attempt(self, self._attempt)
+            progress.end_attempt(self, self._attempt.ledger)
             self._attempt.close()
             self._attempt = None
 
@@ -311,7 +284,7 @@ class FlowRun:
     def fence(self, run_ids: frozenset[str]) -> None:
         """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
         if self._attempt is not None and self.run_id in run_ids:
-            self._attempt.fenced = True
+            self._attempt.fence()
 
     def lose(self, run_ids: frozenset[str], why: str) -> None:
         """Stop what the service has ended: the flow's own code, or that of task runs.
@@ -353,7 +326,7 @@ class FlowRun:
         flush = InterruptFlush(before=[call for call in self._calls if not call.done()])
         if self._attempt is not None:
             self._attempt.interrupt(cause)
-            flush.said.extend(self._attempt.unanswered())
+            flush.said.extend(self._attempt.sent.unanswered())
             self.log().error("%s; its runs are ended", message)
 
         def say(_: object) -> None:

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from clearway._definition.task_runner import LimitsCoroutines, TaskConcurrencyType
-from clearway._execution.admission import Gate
+from clearway._execution.admission import Gate, Gates
 
 if TYPE_CHECKING:
     from clearway._definition.task_runner import TaskExecutor, TaskRunner
@@ -31,13 +31,13 @@ class StartedRunner:
         self.sequential = runner.concurrency_type is TaskConcurrencyType.SEQUENTIAL
         self.takes_async = runner.concurrency_type is TaskConcurrencyType.PARALLEL
 
-    def gates(self) -> tuple[Gate, Gate]:
+    def gates(self) -> Gates:
         """Return the permits of sync and of async task runs of one attempt, which may be the same."""
         runner = self._runner
         gate = Gate(runner.max_workers)
         if self.takes_async or isinstance(runner, LimitsCoroutines):
-            return gate, gate
-        return gate, Gate(_ASYNC_AT_ONCE)
+            return Gates(gate, gate)
+        return Gates(gate, Gate(_ASYNC_AT_ONCE))
 
     def executor(self) -> TaskExecutor:
         """Return what executes calls, started when asked for the first time."""

@@ -87,7 +87,7 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
         The state of the subflow that an earlier attempt of the parent completed; None where it has to be run.
     """
     assert run.parent is not None
-    for number in range(1, run.parent.number + 1):
+    for number in range(1, run.parent.facts.number + 1):
         response = yield Answer(run.create_tracking_run(number))
         tracking = response.task_run
         state = State.from_proto(tracking.state)
@@ -137,9 +137,9 @@ def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
     if attempt.lost:
         return run.lost_state()
-    if outcome.error is not None and not outcome.timed_out and not attempt.knows(outcome.error):
+    if outcome.error is not None and not outcome.timed_out and not attempt.ledger.knows(outcome.error):
         log.error("its code raised an exception", exc_info=outcome.error)
-    return (yield from _end(run, flow_state(outcome, attempt.not_completed(), attempt.total)))
+    return (yield from _end(run, flow_state(outcome, attempt.ledger.not_completed(), attempt.ledger.total)))
 
 
 def _end(run: FlowRun, end: State[Any]) -> Steps:

@@ -44,7 +44,7 @@ def call_task(
         run = TaskRun(task, attempt, parameters, _tags(task), wait_for, settles_early=early)
         if not task.is_async:
             state = drive(task_steps(run))
-        elif attempt.is_async:
+        elif attempt.loops.is_async:
             return named(_awaited(run, return_state=return_state), task.name)
         else:
             future = Submitter(copy_context(), on_loop=True).submit(run)
@@ -81,7 +81,7 @@ def submit_task(
     attempt = _attempt_for(task)
     run = TaskRun(task, attempt, task.signature.bind(*arguments), _tags(task), wait_for)
     submitter = Submitter(copy_context())
-    if task.is_async and attempt.is_async:
+    if task.is_async and attempt.loops.is_async:
         return named(_submitted(run, submitter, return_state=return_state), f"{task.name}.submit")
     with shielded():
         future = _begun(run, submitter)
@@ -105,7 +105,7 @@ def map_task(
     attempt = _attempt_for(task)
     parameters = task.signature.bind(*arguments, defaults=False)
     upstreams = None if wait_for is None else as_list(wait_for)
-    if task.is_async and attempt.is_async:
+    if task.is_async and attempt.loops.is_async:
         mapping = _mapped_async(task, attempt, parameters, upstreams, return_state=return_state)
         return named(mapping, f"{task.name}.map")
     for upstream in mapped_upstreams(task.signature, parameters):

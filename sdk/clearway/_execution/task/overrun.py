@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from clearway._execution.outcomes import end_message, task_state
+from clearway._execution.task.user_code import ask_condition
 from clearway._execution.threads import get_threads
 from clearway._transport.decision_future import DecisionFuture
 from clearway.v1 import state_pb2
@@ -32,7 +33,7 @@ def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
         run.log().warning("%s", message.message)
         condition = run.task.retry_condition_fn
         if condition is not None:
-            message.details.no_retry = not run.ask_condition(state, condition).block()
+            message.details.no_retry = not ask_condition(run, state, condition).block()
         told.resolve(run.flow_attempt.transport.propose(run.propose(message)).result())
     except BaseException as error:  # noqa: BLE001 - the run is to hear of it
         told.fail(error)

@@ -19,7 +19,15 @@ from clearway._execution.effects import (
     WaitFor,
 )
 from clearway._execution.outcomes import end_message, failed_state, lost_result, task_state
-from clearway._execution.task.run import RunInterrupted, TaskRun
+from clearway._execution.task.lifecycle import RunInterrupted
+from clearway._execution.task.run import TaskRun
+from clearway._execution.task.user_code import (
+    ask_condition,
+    begin_code,
+    call_hooks,
+    take_cache_key,
+    take_name,
+)
 from clearway._states.messages import fields_from_proto
 from clearway._states.phase import Phase
 from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTaskError
@@ -38,7 +46,7 @@ def task_steps(run: TaskRun) -> Steps:
         ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
         BaseException: What interrupted the run.
     """
-    run.flow_attempt.enter(run)
+    run.flow_attempt.ledger.enter(run)
     try:
         state = yield from _whole(run)
     except RunInterrupted:  # by another thread, which cannot know what was proposed in that moment
@@ -55,11 +63,11 @@ def task_steps(run: TaskRun) -> Steps:
 
 
 def _whole(run: TaskRun) -> Steps:
-    unfinished = run.inputs.unfinished()
+    unfinished = run.given.inputs.unfinished()
     if unfinished:
         yield WaitFor(unfinished)
     yield ADMIT
-    failure = run.inputs.failure()
+    failure = run.given.inputs.failure()
     if failure:
         return (yield from _not_ready(run, failure))
     state = yield from _prepare(run)
@@ -76,8 +84,8 @@ def _whole(run: TaskRun) -> Steps:
 
 
 def _execution(run: TaskRun) -> Execute:
-    """Return the user's code, to be run as the run's next attempt; raises as ``TaskRun.begin_code``."""
-    call = run.begin_code()
+    """Return the user's code, to be run as the run's next attempt; raises as ``begin_code``."""
+    call = begin_code(run)
     seconds = run.task.timeout_seconds
     if seconds is None:
         return Execute(call)
@@ -91,11 +99,11 @@ def _prepare(run: TaskRun) -> _Part:
     """Prepare the user's code. Returns None, or the state of a run that failed at it."""
     where = "reading its inputs"
     try:
-        run.prepare()
+        run.given.resolve()
         where = "its task_run_name"
-        run.take_name()
+        take_name(run)
         where = "its cache_key_fn"
-        run.take_cache_key()
+        take_cache_key(run)
     except Exception as error:  # noqa: BLE001 - a user's
         return (yield from _end(run, failed_state("Task", error, f" in {where}")))
     return None
@@ -114,11 +122,11 @@ def _not_ready(run: TaskRun, why: str) -> Steps:
 def _start(run: TaskRun) -> _Part:
     """Propose Running. Returns None when the run's code is to run, or the state that it has instead."""
     while True:
-        run.move(Phase.PROPOSED)
+        run.life.move(Phase.PROPOSED)
         message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
-        if run.cache_key:
-            message.details.cache_key = run.cache_key
-            message.details.refresh_cache = run.refreshes_cache or run.repairs > 0
+        if run.given.cache_key:
+            message.details.cache_key = run.given.cache_key
+            message.details.refresh_cache = run.given.refreshes_cache or run.identity.repairs > 0
             message.details.cache_single_flight = run.task.cache_single_flight
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
@@ -153,9 +161,9 @@ def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool
 def _end(run: TaskRun, end: State[Any]) -> _Part:
     """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
     end, message = yield from _message(run, end)
-    run.move(Phase.ENDING)
+    run.life.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
-        run.flow_attempt.send(run.propose(message), run.check_end)
+        run.flow_attempt.sent.send(run.propose(message), run.check_end)
         return end
     if run.reported is not None:
         decision: Decision = yield Answer(run.reported)
@@ -181,7 +189,7 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
 def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.State]]:
     """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
     made: state_pb2.State | UnkeptResult = yield end_message(
-        end, run.name, run.task.keeping.within(run.flow_attempt.keeping)
+        end, run.name, run.task.keeping.within(run.flow_attempt.facts.keeping)
     )
     if isinstance(made, UnkeptResult):
         end = failed_state("Task", made)
@@ -190,14 +198,14 @@ def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[Stat
     if end.is_completed():
         if message.data.encoding == MEMORY:
             run.flow_attempt.keep(run.run_id, end.data)
-        elif run.cache_key:
-            message.details.cache_key = run.cache_key
+        elif run.given.cache_key:
+            message.details.cache_key = run.given.cache_key
             if run.task.cache_expiration is not None:
                 message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
     elif end.is_failed() and run.phase is Phase.RUNNING and run.reported is None:
         condition = run.task.retry_condition_fn
         if condition is not None:
-            message.details.no_retry = not (yield run.ask_condition(end, condition))
+            message.details.no_retry = not (yield ask_condition(run, end, condition))
     return end, message
 
 
@@ -206,7 +214,7 @@ def _tell(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
     if not run.task.hooks_for(state):
         return
     try:
-        yield run.call_hooks(state)
+        yield call_hooks(run, state)
     except BaseException:  # an interrupt of the hooks takes nothing back
         if state.is_final():
             run.settle(state)

@@ -20,8 +20,10 @@ from clearway._execution.deadlines.timer import get_timer
 from clearway._execution.effects import Admit, Effect, Execute, Outcome, Propose, Sleep, Steps, WaitFor, Work
 from clearway._execution.hooks import CallHooks
 from clearway._execution.task.call import SubmittedCall
+from clearway._execution.task.permit import Permit
 from clearway._execution.task.run import TaskRun
 from clearway._execution.task.steps import task_steps
+from clearway._execution.task.user_code import context_of, needs_thread
 from clearway._execution.threads import ThreadExecutor, get_threads
 from clearway._states.phase import Phase
 from clearway._transport.decision_future import DecisionFuture
@@ -77,8 +79,8 @@ class Submitter:
             if not self._on_loop and (runner.takes_async or not run.task.is_async):
                 self._executor = runner.executor()
             self._started = True
-        run.flow_attempt.enter(run)
-        if run.inputs.unfinished():
+        run.flow_attempt.ledger.enter(run)
+        if run.given.inputs.unfinished():
             self._submission(run).begin()
         else:
             run.submitter = self
@@ -106,13 +108,9 @@ class Submission:
         "_code",
         "_context",
         "_executor",
-        "_for_slot",
-        "_gate",
-        "_has_permit",
         "_on_loop",
+        "_permit",
         "_steps",
-        "_waits",
-        "_worked",
         "run",
         "tags",
     )
@@ -123,11 +121,7 @@ class Submission:
         self._steps: Steps | None = None
         self._context = context
         self._executor = executor
-        self._gate = run.gate
-        self._has_permit = False
-        self._waits = False  # in the service's queue
-        self._for_slot = True  # and not for a run that computes its cache key
-        self._worked = False  # its code was run, and what follows needs no permit
+        self._permit = Permit(run.gate)
         self._on_loop = False  # what follows is done on the event loop, as far as it is light
         self._code: asyncio.Task[None] | None = None
 
@@ -145,7 +139,7 @@ class Submission:
     def advance(self, resume: Callable[[Any], Effect], reply: Any) -> None:
         """Take steps until something has to be waited for."""
         if self.run.phase is Phase.ENDED:  # interrupted meanwhile
-            self._give_permit_back()
+            self._permit.give_back()
             self.steps.close()
             return
         try:
@@ -156,25 +150,23 @@ class Submission:
                         get_threads().submit(partial(self._in_thread, partial(self._work, effect)))
                         return
                     effect = self.steps.send(effect.block())
-                elif self._has_permit or self._enter():
+                elif self._permit.is_held or self._enter():
                     effect = self.steps.send(None)
                 else:
                     return
         except StopIteration:
-            self._give_permit_back()
+            self._permit.give_back()
         except ClearwayError:  # it is in the future's state
-            self._give_permit_back()
+            self._permit.give_back()
         except BaseException:
-            self._give_permit_back()
+            self._permit.give_back()
             raise
         else:
             self._begin(effect)
 
     def _enter(self) -> bool:
         """Return whether the run has a permit and goes on in this thread."""
-        if not self._gate.enter(self):
-            return False
-        return self._permitted()
+        return self._permit.ask(self) and self._permitted()
 
     def go_on(self) -> None:
         """Go on with a permit."""
@@ -182,8 +174,8 @@ class Submission:
             self.advance(self.steps.send, None)
 
     def _permitted(self) -> bool:
-        self._has_permit = True
-        if self.run.phase is Phase.NEW and self.run.needs_work:
+        self._permit.hold()
+        if self.run.phase is Phase.NEW and needs_thread(self.run):
             get_threads().submit(self._go_on_in_thread)
             return False
         return True
@@ -200,7 +192,7 @@ class Submission:
         elif isinstance(effect, Execute):
             self._execute(effect)
         elif isinstance(effect, Sleep):
-            self._give_permit_back()
+            self._permit.give_back()
             get_clock().call_later(effect.seconds, self.advance, self.steps.send, None)
         elif isinstance(effect, CallHooks):
             self._call_hooks(effect)
@@ -220,8 +212,7 @@ class Submission:
 
     def _propose(self, effect: Propose) -> None:
         future = effect.transport.propose(effect.proposal, self._queued)
-        if self._worked:
-            self._give_permit_back()
+        self._permit.proposed()
         if self.run.phase is Phase.ENDED:
             effect.transport.withdraw(effect.proposal.id)
             self.run.say_ended()
@@ -229,43 +220,30 @@ class Submission:
 
     def _queued(self, decision: Decision) -> None:
         self.run.note_wait(decision)
-        if not self._waits:
-            self._waits = True
-            self._for_slot = not decision.wait.cache_key
-            self._has_permit = False
-            self._gate.wait_at_service(self, for_slot=self._for_slot)
+        self._permit.queued(self, for_slot=not decision.wait.cache_key)
 
     def _decided(self, future: DecisionFuture) -> None:
         error = None if future.cancelled() else future.exception()
-        if self._waits:
-            self._waits = False
-            accepted = not future.cancelled() and error is None and future.result().HasField("accept")
-            self._has_permit = accepted
-            self._gate.granted(self, keep=accepted, for_slot=self._for_slot)
+        accepted = not future.cancelled() and error is None and future.result().HasField("accept")
+        self._permit.decided(self, accepted=accepted)
         if future.cancelled():  # withdrawn, since the run was interrupted
-            self._give_permit_back()
+            self._permit.give_back()
         elif error is not None:
             self.advance(self.steps.throw, error)
         else:
             self.advance(self.steps.send, future.result())
 
-    def _give_permit_back(self) -> None:
-        self._worked = False
-        if self._has_permit:
-            self._has_permit = False
-            self._gate.leave()
-
     # Running the code.
 
     def _call_hooks(self, effect: CallHooks) -> None:
         if self.run.task.is_async:
-            call_soon(self.run.flow_attempt.event_loop(), self._execute_on_loop, effect)
+            call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
         else:
             get_threads().submit(partial(self.execute_here, effect))
 
     def _execute(self, effect: Execute) -> None:
         if self._executor is None:
-            call_soon(self.run.flow_attempt.event_loop(), self._execute_on_loop, effect)
+            call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
         else:
             call = SubmittedCall(self, self.run, effect)
             if type(self._executor) is ThreadExecutor:
@@ -300,7 +278,7 @@ class Submission:
         """Return the code to be run as bytes."""
         from clearway._execution.workers.remote_call import dump_call  # noqa: PLC0415 - few flows use other processes
 
-        return dump_call(self.run.context(), self._context, self.run.flow_attempt.portable)
+        return dump_call(context_of(self.run), self._context, self.run.flow_attempt.portable)
 
     def executed(self, ended: Callable[[], Outcome]) -> None:
         """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""
@@ -315,7 +293,7 @@ class Submission:
         except BaseException as error:  # noqa: BLE001 - SystemExit, say
             self.advance(self.steps.throw, error)
             return
-        self._worked = True
+        self._permit.spend()
         self.advance(self.steps.send, outcome)
 
     def execute_here(self, effect: Execute | CallHooks) -> None:
@@ -329,12 +307,12 @@ class Submission:
         except BaseException as error:  # noqa: BLE001 - SystemExit, say: it ends the run, not this thread
             self._in_thread(partial(self.advance, self.steps.throw, error))
         else:
-            self._worked = True
+            self._permit.spend()
             self._in_thread(partial(self.advance, self.steps.send, outcome))
 
     def _leave_behind(self, outcome: Outcome) -> None:
         """Go on without the code, which is in a call that nothing interrupts."""
-        self._worked = True
+        self._permit.spend()
         get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
     def _execute_on_loop(self, effect: Execute | CallHooks) -> None:
@@ -351,7 +329,7 @@ class Submission:
             raise
         finally:
             self._code = self.run.stop = None  # no cycles are left behind: see the tests
-        self._worked = True
+        self._permit.spend()
         if isinstance(outcome, Outcome) and outcome.error is None:
             self._on_loop = True
             try:  # a Ctrl-C may come right here, and is the loop's
