@@ -13,6 +13,7 @@ there is no timer.
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 from typing import Final
 
@@ -37,6 +38,14 @@ _PINGS: Final = 3
 Stream = grpc.aio.StreamStreamCall[bytes, bytes]
 
 
+class _Stage(enum.Enum):
+    """Where the stream is, between the first proposal and the end."""
+
+    AWAY = enum.auto()  # there is none: not needed yet, or lost, and to be opened again after a delay
+    OPENING = enum.auto()  # being opened, up to the service's welcome
+    OPEN = enum.auto()
+
+
 class ProposalStream:
     """Sends proposals and hands out decisions, on as many streams in turn as that takes."""
 
@@ -57,8 +66,7 @@ class ProposalStream:
         self._writer_waits: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._session = ""
-        self._connected = False
-        self._conversing = False
+        self._stage = _Stage.AWAY
         self._progress = False
         self._closing = False
         self._ping = 0
@@ -103,7 +111,7 @@ class ProposalStream:
         if self._task is None:
             return
         # A first stream that is only just being opened is waited for: what it is opened for is not yet said.
-        if self._connected or (self._conversing and not self._session):
+        if self._stage is _Stage.OPEN or (self._stage is _Stage.OPENING and not self._session):
             self._on_wake()
         else:
             self._task.cancel()
@@ -136,9 +144,9 @@ class ProposalStream:
         lost_since: float | None = None
         delay = FIRST_RETRY_DELAY
         while not self._closing:
-            self._conversing = True
+            self._stage = _Stage.OPENING
             failure = await self._converse()
-            self._conversing = False
+            self._stage = _Stage.AWAY
             if self._closing:
                 return
             if self._progress:
@@ -183,7 +191,7 @@ class ProposalStream:
             try:
                 await self._read(stream)
             finally:
-                self._connected = False
+                self._stage = _Stage.AWAY
                 for helper in tasks:
                     helper.cancel()
                 await asyncio.wait(tasks)
@@ -220,7 +228,7 @@ class ProposalStream:
         self._channel.reached = True
         self._session = welcome.session_id
         self._progress = not self._outbox.begin_stream()
-        self._connected = True
+        self._stage = _Stage.OPEN
 
     async def _keep_alive(self, stream: Stream, lease: float) -> None:
         """Renew the session's lease, and take a stream for lost on which nothing came for a whole lease."""

@@ -7,6 +7,7 @@ for something of ours, or leave our code for theirs (see ``sigint``).
 
 from __future__ import annotations
 
+import enum
 import threading
 import time
 
@@ -23,23 +24,51 @@ class TimeIsUp(BaseException):
         self.limit = limit
 
 
+class _Stage(enum.Enum):
+    """What has become of a limit."""
+
+    COUNTING = enum.auto()
+    EXPIRED = enum.auto()
+    TOLD = enum.auto()  # expired, and the code was told
+
+
 class Limit:
     """How long a piece of code may take.
 
     Attributes:
         message: What is said when it has taken longer.
         deadline: By ``time.monotonic``.
-        expired: Whether that is over, set by who watches it.
-        raised: Whether the code was told so, which is done once.
         over: Whether the code has ended, and is to be told nothing any more.
     """
 
-    __slots__ = ("deadline", "expired", "message", "over", "raised")
+    __slots__ = ("_stage", "deadline", "message", "over")
 
     def __init__(self, seconds: float, message: str) -> None:
         self.message = message
         self.deadline = time.monotonic() + seconds
-        self.expired = self.raised = self.over = False
+        self.over = False
+        self._stage = _Stage.COUNTING
+
+    def expire(self) -> None:
+        """Note that the deadline has passed; done once, by who watches the time."""
+        self._stage = _Stage.EXPIRED
+
+    @property
+    def expired(self) -> bool:
+        """Whether the deadline has passed."""
+        return self._stage is not _Stage.COUNTING
+
+    @property
+    def is_to_be_told(self) -> bool:
+        """Whether the code has yet to be told anything."""
+        return self._stage is not _Stage.TOLD
+
+    def take_word(self) -> bool:
+        """Return whether the code is to be told now that its time is over, which is done once."""
+        if self._stage is not _Stage.EXPIRED or self.over:
+            return False
+        self._stage = _Stage.TOLD
+        return True
 
 
 limits: dict[int, list[Limit]] = {}
@@ -63,14 +92,13 @@ def release_from(limit: Limit) -> None:
 def raise_overdue() -> None:
     """Raise ``TimeIsUp`` where this thread is under a limit that has expired, once for each limit."""
     for limit in limits.get(threading.get_ident(), ()):
-        if limit.expired and not limit.raised and not limit.over:
-            limit.raised = True
+        if limit.take_word():
             raise TimeIsUp(limit)
 
 
 def seconds_left() -> float | None:
     """Return for how long this thread may wait until it has to look again; None where it has no limit."""
-    mine = [limit.deadline for limit in limits.get(threading.get_ident(), ()) if not limit.raised]
+    mine = [limit.deadline for limit in limits.get(threading.get_ident(), ()) if limit.is_to_be_told]
     return max(min(mine) - time.monotonic(), _LOOK_AGAIN) if mine else None
 
 

@@ -10,6 +10,7 @@ Code in a call that nothing interrupts is given some seconds of grace. After tha
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
@@ -72,6 +73,28 @@ class TimedExecute(Execute):
         return Outcome(error=TimeoutError(self.message + more), timed_out=True)
 
 
+class _Way(enum.Enum):
+    """How code learns that its time is over."""
+
+    SIGNAL = enum.auto()  # in the main thread, also in most blocking calls
+    EXCEPTION = enum.auto()  # raised by the interpreter, before the thread's next instruction
+    LOOK = enum.auto()  # where it next calls or waits for something of ours
+
+
+class _Stage(enum.Enum):
+    """How far code under a limit has come."""
+
+    RUNNING = enum.auto()
+    ENDED = enum.auto()
+    OVERRUN = enum.auto()  # it was not to be interrupted, and the run goes on without it
+
+
+def _way(effect: TimedExecute, *, in_main: bool) -> _Way:
+    if in_main and can_be_nudged():
+        return _Way.SIGNAL
+    return _Way.EXCEPTION if effect.kind == "Task" else _Way.LOOK
+
+
 class _TimedCode:
     """One call of sync code that is under a limit."""
 
@@ -80,16 +103,15 @@ class _TimedCode:
         self._limit = Limit(effect.seconds, effect.message)
         self._thread = threading.get_ident()
         self._in_main = threading.current_thread() is threading.main_thread()
-        self._nudged = self._in_main and can_be_nudged()
-        self._by_exception = not self._nudged and effect.kind == "Task"
+        self._way = _way(effect, in_main=self._in_main)
         self._guard = threading.Lock()
         self._timer_call: TimerCall | None = None
-        self._ended = self._overrun = False
+        self._stage = _Stage.RUNNING
 
     def run(self) -> Outcome:
         with watched() if self._in_main else nullcontext():
             outcome = self._limited()
-        if self._overrun and self._effect.leaves_behind:
+        if self._stage is _Stage.OVERRUN and self._effect.leaves_behind:
             raise LeftBehind
         return self._effect.timed_out() if self._limit.expired else outcome
 
@@ -101,14 +123,14 @@ class _TimedCode:
             finally:
                 self._close()
         except TimeIsUp as up:
-            if up.limit is not (None if self._by_exception else self._limit):
+            if up.limit is not (None if self._way is _Way.EXCEPTION else self._limit):
                 raise
             return Outcome()
         finally:
             self._end()
 
     def _begin(self) -> None:
-        if not self._by_exception:
+        if self._way is not _Way.EXCEPTION:
             put_under(self._limit)
         self._timer_call = get_timer().call_later(self._effect.seconds, self._expire)
 
@@ -116,13 +138,15 @@ class _TimedCode:
         """Let nothing be raised any more because of this limit."""
         with self._guard:
             self._limit.over = True
-        if self._limit.expired and self._by_exception:
+        if self._limit.expired and self._way is _Way.EXCEPTION:
             _raise_in(self._thread, None)  # it may be under way still
 
     def _end(self) -> None:
         release_from(self._limit)
         with self._guard:
-            self._limit.over = self._ended = True
+            self._limit.over = True
+            if self._stage is _Stage.RUNNING:
+                self._stage = _Stage.ENDED
             if self._timer_call is not None:
                 self._timer_call.cancel()
 
@@ -132,10 +156,10 @@ class _TimedCode:
         with self._guard:
             if self._limit.over:
                 return
-            self._limit.expired = True
-            if self._by_exception:
+            self._limit.expire()
+            if self._way is _Way.EXCEPTION:
                 _raise_in(self._thread, TimeIsUp)
-            elif self._nudged:
+            elif self._way is _Way.SIGNAL:
                 nudge()
             if self._effect.on_overrun is not None:
                 self._timer_call = get_timer().call_later(get_settings().timeout_grace, self._give_up)
@@ -143,9 +167,9 @@ class _TimedCode:
     def _give_up(self) -> None:
         with self._guard:
             on_overrun = self._effect.on_overrun
-            if self._ended or on_overrun is None:
+            if self._stage is not _Stage.RUNNING or on_overrun is None:
                 return
-            self._overrun = True
+            self._stage = _Stage.OVERRUN
             grace = get_settings().timeout_grace
             more = f", and its code could not be interrupted for {grace:g} s more: it may still run"
             on_overrun(self._effect.timed_out(more))
