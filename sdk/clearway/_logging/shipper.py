@@ -9,6 +9,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from typing import Final
 
+from clearway._base.backoff import Backoff
 from clearway._base.io_thread import get_io_thread
 from clearway._logging.buffer import LOGGER, LogBuffer, timestamp
 from clearway._transport.current import before_disconnect, current_transport
@@ -19,7 +20,7 @@ from clearway.v1.log_pb2 import Log, WriteLogsRequest
 _log = logging.getLogger(LOGGER)
 
 _DELAY: Final = 0.25
-_DELAY_WHILE_AWAY: Final = 5.0
+_AWAY: Final = Backoff(first=0.5, longest=5.0)
 _MAX_LINES: Final = 1_000
 _MAX_BYTES: Final = 2 * 1024 * 1024
 _MAX_MESSAGE: Final = 65_536
@@ -43,6 +44,7 @@ class LogShipper:
         self._scheduled = False
         self._under_way = 0
         self._connection = 0
+        self._failures = 0  # to reach the service, in a row
         self._sending = asyncio.Lock()
         before_disconnect(self._last_flush)
 
@@ -104,10 +106,11 @@ class LogShipper:
                 self._under_way = len(batch)
                 rest = await _send(transport, batch)
                 self._under_way = 0
+                self._failures = self._failures + 1 if rest else 0
                 if rest:
                     if connection == self._connection:  # otherwise they have been given up
                         self._buffer.put_back(rest)
-                    await asyncio.sleep(_DELAY_WHILE_AWAY)
+                    await asyncio.sleep(_AWAY.delay(self._failures))
 
 
 async def _send(transport: Transport, batch: list[Log]) -> list[Log]:

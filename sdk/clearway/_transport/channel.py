@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from clearway._base.backoff import Backoff
 from clearway._transport.errors import exception_from_status
 from clearway._transport.fork_safe_grpc import grpc
 from clearway.exceptions import ServerUnavailable, ServiceError
@@ -34,8 +35,7 @@ _LOOPBACK: Final = ("localhost:", "127.", "[::1]:")
 _NOT_REPEATED: Final = frozenset({"DeleteConcurrencyLimitByTag"})
 """A repeated delete of what the first one deleted would be an error; all other calls may be repeated."""
 
-FIRST_RETRY_DELAY: Final = 0.05
-MAX_RETRY_DELAY: Final = 1.0
+RECONNECT: Final = Backoff(first=0.05, longest=1.0)
 
 
 class GrpcChannel:
@@ -79,7 +79,7 @@ class GrpcChannel:
         loop = asyncio.get_running_loop()
         deadline = None if seconds is None else loop.time() + seconds
         give_up: float | None = None
-        delay = FIRST_RETRY_DELAY
+        failures = 0
         while True:
             remaining = None if deadline is None else deadline - loop.time()
             try:
@@ -88,13 +88,14 @@ class GrpcChannel:
                 failure = self.exception_from(error)
                 give_up = give_up or loop.time() + self._patience
                 until = give_up if deadline is None else min(give_up, deadline)
+                failures += 1
+                delay = RECONNECT.delay(failures)
                 if not self._worth_repeating(method, failure) or loop.time() + delay > until:
                     raise failure from None
             else:
                 self.reached = True
                 return response
             await asyncio.sleep(delay)
-            delay = min(MAX_RETRY_DELAY, 2 * delay)
 
     def exception_from(self, error: grpc.aio.AioRpcError) -> ServiceError:
         """Return the SDK's exception for a failed call."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from clearway._base.backoff import Backoff
 from clearway._transport.decision_future import DecisionFuture
 from clearway._transport.errors import exception_for
 from clearway.v1 import error_pb2, state_pb2
@@ -22,8 +24,7 @@ _TRY_AGAIN: Final = frozenset(
     }
 )
 _RUNNING: Final = state_pb2.STATE_TYPE_RUNNING
-_FIRST_DELAY: Final = 0.05
-_MAX_DELAY: Final = 2.0
+_REFUSED: Final = Backoff(first=0.05, longest=2.0)
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +55,7 @@ class PendingProposal:
         if not self.future.fail(error):
             _log.debug("nobody waits any more for what failed: %s", error)
 
-    def refused(self, patience: float) -> float | None:
+    def refused(self, patience: float, draw: Callable[[], float]) -> float | None:
         """Note that the service could not take the proposal now.
 
         Returns:
@@ -65,7 +66,7 @@ class PendingProposal:
         if now - self._refused_since > patience:
             return None
         self._refusals += 1
-        return min(_MAX_DELAY, _FIRST_DELAY * 2.0 ** (self._refusals - 1))
+        return _REFUSED.delay(self._refusals, draw)
 
 
 class PendingProposals:
@@ -74,17 +75,24 @@ class PendingProposals:
     # Each method touches the dictionary in single steps, which are atomic; who takes an entry out resolves
     # it.
 
-    def __init__(self, patience: float, send_again: Callable[[float, PendingProposal], None]) -> None:
+    def __init__(
+        self,
+        patience: float,
+        send_again: Callable[[float, PendingProposal], None],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
         """Make an empty collection.
 
         Args:
             patience: For how many seconds the service may refuse a proposal that it could take later.
             send_again: Called with a delay in seconds and the proposal that is to be sent again after it.
+            draw: Returns a number in [0, 1] by which delays are spread; tests give one.
         """
         self._entries: dict[str, PendingProposal] = {}
         self._running: set[str] = set()
         self._patience = patience
         self._send_again = send_again
+        self._draw = draw
 
     def add(self, proposal: Proposal, on_wait: Callable[[Decision], None] | None) -> PendingProposal:
         """Take up a proposal, which must then be sent."""
@@ -162,7 +170,7 @@ class PendingProposals:
             return
         error = decision.error
         if error.reason in _TRY_AGAIN:
-            delay = entry.refused(self._patience)
+            delay = entry.refused(self._patience, self._draw)
             if delay is not None:
                 self._send_again(delay, entry)
                 return

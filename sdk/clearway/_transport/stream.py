@@ -17,8 +17,9 @@ import enum
 import logging
 from typing import Final
 
+from clearway._base.backoff import Backoff
 from clearway._base.io_thread import IoThread
-from clearway._transport.channel import FIRST_RETRY_DELAY, MAX_RETRY_DELAY, GrpcChannel
+from clearway._transport.channel import RECONNECT, GrpcChannel
 from clearway._transport.errors import unreachable
 from clearway._transport.fork_safe_grpc import grpc
 from clearway._transport.lost_runs import runs_lost
@@ -30,7 +31,8 @@ from clearway.v1.proposal_pb2 import ProposeRequest, ProposeResponse, Welcome
 
 _log = logging.getLogger("clearway.transport")
 
-_MAX_IDLE_DELAY: Final = 5.0
+# Of a server that has been away for so long that what was pending has failed.
+_RECONNECT_IDLE: Final = Backoff(first=RECONNECT.first, longest=5.0)
 _WELCOME_TIMEOUT: Final = 10.0
 _GOODBYE_TIMEOUT: Final = 5.0
 _PINGS: Final = 3
@@ -142,7 +144,7 @@ class ProposalStream:
         """Keep a stream open, for as long as there is a session."""
         loop = asyncio.get_running_loop()
         lost_since: float | None = None
-        delay = FIRST_RETRY_DELAY
+        failures = 0
         while not self._closing:
             self._stage = _Stage.OPENING
             failure = await self._converse()
@@ -150,7 +152,7 @@ class ProposalStream:
             if self._closing:
                 return
             if self._progress:
-                lost_since, delay = None, FIRST_RETRY_DELAY
+                lost_since, failures = None, 0
             lost_since = lost_since or loop.time()
             expired = bool(self._session) and isinstance(failure, SessionExpired)
             given_up = loop.time() - lost_since >= self._patience
@@ -164,8 +166,8 @@ class ProposalStream:
                 if not self._session:
                     return
             _log.debug("the stream to %s was lost: %s", self._channel.address, failure)
-            await asyncio.sleep(delay)
-            delay = min(2 * delay, _MAX_IDLE_DELAY if given_up else MAX_RETRY_DELAY)
+            failures += 1
+            await asyncio.sleep((_RECONNECT_IDLE if given_up else RECONNECT).delay(failures))
 
     def _may_pass(self, failure: ServiceError) -> bool:
         """Return whether a new stream may do better. A server that was never reached is not waited for."""
