@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check conformance protos statements stubs stubs-tools bench lock clean
+.PHONY: help setup demo test check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -41,6 +41,12 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and state
 
 conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
 	@PYTHONPATH=tests $(BIN)/python -m conformance $(if $(ADDRESS),--address $(ADDRESS))
+
+storm: $(STAMP) ## Kill, stop and cut servers and clients, and check; STORM="--seconds 600 --seed 7"
+	@PYTHONPATH=tests $(BIN)/python -m faults.storm $(STORM)
+
+fuzz: $(STAMP) ## Send hostile messages to a server; FUZZ="--messages 100000 --seed 3"
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
 
 protos: $(STAMP) ## Generate the Python stubs from protos/
 	@$(BIN)/python protos/generate.py

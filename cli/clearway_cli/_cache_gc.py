@@ -1,5 +1,6 @@
-"""``clearway cache gc``: delete results that only ended cache entries spoke of."""
+"""``clearway cache gc``: delete orphaned results, those that only ended cache entries referenced."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -35,24 +36,54 @@ def gc(
 ) -> None:
     """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
 
-    What a live entry, a younger run, or a run without a cache key speaks of as well is left alone. Results
+    What a live entry, a younger run, or a run without a cache key references as well is left alone. Results
     that are kept in the service's database are not touched.
+
+    Only results in storages that this command is configured with are deleted (CLEARWAY_RESULT_STORAGE,
+    CLEARWAY_LOCAL_STORAGE_PATH, CLEARWAY_RESULT_EXTRA_STORAGES, and the service's own); others are left alone
+    and listed, which is no failure. Files that killed writers left unfinished there are deleted after a day.
+
+    Exits with 1 where something could not be deleted.
     """
     results = list(delete_unused_results(older_than, dry_run=dry_run))
-    kept = [result for result in results if result.problem]
+    failed = [result for result in results if result.problem]
+    left_alone = [result for result in results if result.left_alone]
     if output is Format.JSON:
         _output.write_json([_document(result, dry_run=dry_run) for result in results])
     elif not results:
         _output.note("No result to delete.")
     else:
-        _tables.show(_COLUMNS, [_row(result) for result in results if not result.problem])
-        size = sum(result.size for result in results if not result.problem)
-        verb = "Would delete" if dry_run else "Deleted"
-        _output.write(f"{verb} {_counted(len(results) - len(kept))} of {size:,} bytes.\n")
-    for result in kept:
-        _output.note(f"Error: {result.location} could not be deleted: {result.problem}")
-    if kept:
+        _show(results, left_alone, dry_run=dry_run)
+    for result in failed:
+        _output.note(
+            f"Error: {_output.plain(result.location)} could not be deleted: {_output.plain(result.problem)}"
+        )
+    if failed:
         raise typer.Exit(_FAILED)
+
+
+def _show(results: Sequence[UnusedResult], left_alone: Sequence[UnusedResult], *, dry_run: bool) -> None:
+    deleted = [result for result in results if not (result.problem or result.left_alone)]
+    if deleted or not left_alone:
+        _tables.show(_COLUMNS, [_row(result) for result in deleted])
+    verb = "Would delete" if dry_run else "Deleted"
+    _output.write(f"{verb} {_counted(len(deleted))} of {_bytes(deleted)} bytes.\n")
+    if left_alone:
+        _output.write(f"\nLeft alone {_counted(len(left_alone))} of {_bytes(left_alone)} bytes:\n")
+        for reason, of in _by_reason(left_alone).items():
+            _output.write(f"\n{_output.plain(reason)}\n")
+            _tables.show(_COLUMNS, [_row(result) for result in of])
+
+
+def _by_reason(left_alone: Sequence[UnusedResult]) -> dict[str, list[UnusedResult]]:
+    found: dict[str, list[UnusedResult]] = {}
+    for result in left_alone:
+        found.setdefault(result.left_alone, []).append(result)
+    return found
+
+
+def _bytes(results: Sequence[UnusedResult]) -> str:
+    return f"{sum(result.size for result in results):,}"
 
 
 def _document(result: UnusedResult, *, dry_run: bool) -> dict[str, object]:
@@ -61,8 +92,9 @@ def _document(result: UnusedResult, *, dry_run: bool) -> dict[str, object]:
         "size": result.size,
         "cache_key": result.cache_key,
         "created": result.created.isoformat().replace("+00:00", "Z"),
-        "deleted": not dry_run and not result.problem,
+        "deleted": not (dry_run or result.problem or result.left_alone),
         "problem": result.problem or None,
+        "left_alone": result.left_alone or None,
     }
 
 

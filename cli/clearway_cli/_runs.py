@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
+from clearway._base.unsigned import marks_unsigned
 from clearway.run_errors import RunError
 from clearway.v1.flow_run_pb2 import FlowRun
 from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, Data, State
@@ -90,7 +91,8 @@ def show_history(states: Sequence[State]) -> None:
 def show_error(state: State) -> None:
     """Write the exception that a run ended with, if any, with where it was raised and what caused it."""
     if state.data.HasField("error"):
-        _output.write(f"\n{_output.plain(str(RunError.from_proto(state.data.error)))}\n")
+        error = RunError.from_proto(state.data.error, unsigned=marks_unsigned())
+        _output.write(f"\n{_output.plain(str(error))}\n")
 
 
 def _moment(run: FlowRun | TaskRun, field: _MomentField, now: Timestamp) -> Text:

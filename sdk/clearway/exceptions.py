@@ -12,7 +12,8 @@
     ├── Deadlock                    (RuntimeError)     waiting here would never end
     ├── NotPicklable                (TypeError)        something cannot be sent to, or from, a worker process
     ├── MissingResult               (LookupError)      a result is gone, or is not what was written
-    │   └── UntrustedResult                            a setting forbids to read it
+    │   └── UntrustedResult                            reading it is refused: by a setting, or by where it is
+    ├── UnreadableResult            (OSError)          a result cannot be read at present, and may be there
     ├── UnkeptResult                (RuntimeError)     a result that must be kept cannot be
     ├── RunFailure                                     a run has no result, and no exception of its own
     │   ├── FailedRun
@@ -104,7 +105,28 @@ class MissingResult(ClearwayError, LookupError):
 
 
 class UntrustedResult(MissingResult):
-    """A setting forbids to read a result: its encoding is refused, or it is not signed. Nothing was read."""
+    """Reading a result is refused; nothing was read, and nothing that a location names was opened.
+
+    Its encoding is one that ``CLEARWAY_RESULT_SERIALIZERS`` does not allow; or it is not signed with
+    ``CLEARWAY_RESULT_SIGNING_KEY``; or its location is not that of a result in one of the storages that this
+    process is configured with; or what is there is a link or another thing than a file.
+    """
+
+
+class UnreadableResult(ClearwayError, OSError):
+    """A result cannot be read at present, and may well be there; the cache is left as it is.
+
+    The process has no file descriptor left, it may not read the file, the disk fails, or the service or
+    another storage cannot be reached. Read the result again once that is mended. ``__cause__`` is the error
+    itself.
+
+    Attributes:
+        location: Where the result is expected.
+    """
+
+    def __init__(self, message: str, location: str = "") -> None:
+        super().__init__(message)
+        self.location = location
 
 
 class UnkeptResult(ClearwayError, RuntimeError):

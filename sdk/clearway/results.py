@@ -7,6 +7,7 @@ itself. ``docs/results.md`` says which to take, and whom to trust.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -15,12 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._base.encodings import CLOUDPICKLE
-from clearway._base.locations import checked_place
+from clearway._base.locations import checked_place, is_digest
 from clearway._base.settings import get_settings
+from clearway._base.unsigned import marked, marks_unsigned
 from clearway._results import serializers
+from clearway._results.folders import UnsafePathError
+from clearway._results.known_storages import forget_place, place_of, register_place, why_foreign
 from clearway._results.serializers import Serializer
+from clearway._results.storage import SizeMismatchError
 from clearway._results.storages import digest_of, storage_for
-from clearway.exceptions import MissingResult, UntrustedResult
+from clearway.exceptions import MissingResult, UnreadableResult, UntrustedResult
 
 if TYPE_CHECKING:
     from clearway._base.settings import Settings
@@ -37,6 +42,7 @@ _log = logging.getLogger("clearway.results")
 _REMEMBERED: Final = 100_000
 _MAX_WHY: Final = 2_000  # bytes
 _UNREAD: Final = object()
+_EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 
 
 def register_serializer(
@@ -70,7 +76,8 @@ class StoredResult:
 
     Attributes:
         encoding: How the bytes were made.
-        location: The path or URL of the bytes; empty where they are in ``inline``.
+        location: The path or URL of the bytes; empty where they are in ``inline``. It is read only where it
+            is that of a result with this SHA-256 in a storage that this process is configured with.
         inline: The bytes themselves; None where they are at ``location``.
         size: Their number.
         sha256: Their SHA-256, hexadecimal; empty where it was not computed.
@@ -94,7 +101,8 @@ class StoredResult:
 
         Raises:
             MissingResult: The bytes are gone, damaged, or cannot be understood.
-            UntrustedResult: A setting forbids to read them; nothing was read.
+            UntrustedResult: Reading them is refused; nothing was read.
+            UnreadableResult: They cannot be read at present.
         """
         if self._value[0] is _UNREAD:
             self._value[0] = self._decoded(self._read(get_settings()))
@@ -119,32 +127,66 @@ class StoredResult:
 
     def signed_text(self) -> str:
         """Return what a signature is of; see ``Data.signature`` in the protocol."""
-        return f"{self.encoding}\n{self.compression}\n{self.size}\n{self.sha256}"
+        return f"{self.encoding}\n{self.compression}\n{self.size}\n{self.sha256}\n{self.location}"
 
     def _read(self, settings: Settings) -> bytes:
         if self.encoding == MEMORY:
-            why = (self.inline or b"").decode("utf-8", "replace")
+            why = marked((self.inline or b"").decode("utf-8", "replace"))
             raise MissingResult(f"the result is in the memory of the process that ran the run only: {why}")
         self._refuse_untrusted(settings)
+        if self.size < 0:
+            raise MissingResult(
+                f"the result in {self.where} is damaged: it is said to have {self.size:,} bytes",
+                self.location,
+            )
         if self.inline is not None:
             body = self.inline
         elif not self.location:
             raise MissingResult("the exception could not be pickled where it was raised")
         else:
-            try:
-                body = storage_for(self.location).read(self.location)
-            except OSError as error:
-                raise MissingResult(
-                    f"the result expected at {self.location} cannot be read: {error.strerror or error}; "
-                    "was the storage removed, or is it on another machine?",
-                    self.location,
-                ) from error
+            body = self._fetched(settings)
         if self.sha256 and (len(body) != self.size or digest_of(body) != self.sha256):
-            raise MissingResult(
-                f"the result in {self.where} is damaged: it is not the {self.size} bytes that were written",
+            raise self._damaged()
+        return body
+
+    def _fetched(self, settings: Settings) -> bytes:
+        """Return the bytes that the storage has by their SHA-256; the location itself is never opened."""
+        place = place_of(self.location, self.sha256, settings)
+        if place is None:
+            raise UntrustedResult(
+                f"the result expected at {self.location} is not read: it "
+                f"{why_foreign(self.location, self.sha256, settings)}",
                 self.location,
             )
-        return body
+        try:
+            return storage_for(place).read(self.sha256, self.size)
+        except SizeMismatchError as error:
+            raise self._damaged() from error
+        except UnsafePathError as error:
+            raise UntrustedResult(
+                f"the result expected at {self.location} is not read: {error}", self.location
+            ) from error
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MissingResult(
+                f"the result expected at {self.location} cannot be read: {error.strerror or error}; "
+                "was the storage removed, or is it on another machine?",
+                self.location,
+            ) from error
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from error
+
+    def _unreadable(self, why: str) -> UnreadableResult:
+        return UnreadableResult(
+            f"the result in {self.where} cannot be read at present: {why}; "
+            "it may well be there, so it is not computed again",
+            self.location,
+        )
+
+    def _damaged(self) -> MissingResult:
+        return MissingResult(
+            f"the result in {self.where} is damaged: it is not the {self.size} bytes that were written",
+            self.location,
+        )
 
     def _refuse_untrusted(self, settings: Settings) -> None:
         if not serializers.may_read(self.encoding, settings.result_serializers):
@@ -158,7 +200,7 @@ class StoredResult:
             why = ""
             if not self.signature:
                 why = "is not signed"
-            elif not self.sha256 or not _same(_signature(self, settings.result_signing_key), self.signature):
+            elif not _is_signed(self, settings.result_signing_key):
                 why = "has a signature that was made with another key, or for another result"
             if why:
                 raise UntrustedResult(
@@ -169,8 +211,12 @@ class StoredResult:
 
     def _decoded(self, body: bytes) -> Any:
         try:
-            return serializers.decode(self.encoding, serializers.decompress(body, self.compression))
+            most = get_settings().result_max_decompressed_bytes
+            return serializers.decode(self.encoding, serializers.decompress(body, self.compression, most))
         except Exception as error:
+            # A module that a pickle needs is a file too.
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
+                raise self._unreadable(f"{type(error).__name__}: {error}") from error
             why = str(error) if type(error) is LookupError else f"{type(error).__name__}: {error}"
             raise MissingResult(
                 f"the {self.encoding} result in {self.where} cannot be loaded: {why}", self.location
@@ -193,7 +239,7 @@ class StoredResult:
         if message.HasField("error"):
             from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
 
-            error = RunError.from_proto(message.error)
+            error = RunError.from_proto(message.error, unsigned=marks_unsigned())
         return StoredResult(
             message.encoding,
             message.location,
@@ -210,14 +256,15 @@ class ResultStore:
     """Keeps results: within the state where they are small, in a storage otherwise. Safe for many threads.
 
     Args:
-        place: The storage: a directory's absolute path, or a URL.
+        place: The storage, as ``checked_place`` returns it.
         settings: What this process was told about results.
     """
 
     def __init__(self, place: str, settings: Settings) -> None:
         self.settings = settings
         self._storage = storage_for(place)
-        self._written: dict[str, str] = {}
+        register_place(place)  # what this process writes it reads as well
+        self._written: set[str] = set()
 
     def store(self, value: Any) -> state_pb2.Data:
         """Keep a value, unless this process has kept an equal one.
@@ -260,17 +307,18 @@ class ResultStore:
 
         Raises:
             MissingResult: The bytes are gone, damaged, or cannot be understood.
-            UntrustedResult: A setting forbids to read them.
+            UntrustedResult: Reading them is refused.
+            UnreadableResult: They cannot be read at present.
         """
         result = data if isinstance(data, StoredResult) else StoredResult.from_proto(data)
         return result.load()
 
     def forget(self, result: StoredResult) -> None:
         """Forget that a result was written, as it is not there: storing it again repairs it."""
-        self._written.pop(result.sha256, None)
+        self._written.discard(result.sha256)
 
     def _keep(self, encoding: str, encoded: bytes) -> state_pb2.Data:
-        compression, body = serializers.compress(encoded, self.settings.result_compression)
+        compression, body = self._compressed(encoded)
         digest = digest_of(body)
         inline = body if len(body) <= self.settings.result_inline_bytes else None
         location = "" if inline is not None else self._place(digest, body)
@@ -280,16 +328,20 @@ class ResultStore:
             message.signature = _signature(result, self.settings.result_signing_key)
         return message
 
+    def _compressed(self, encoded: bytes) -> tuple[str, bytes]:
+        settings = self.settings
+        return serializers.compress(
+            encoded, settings.result_compression, settings.result_max_decompressed_bytes
+        )
+
     def _place(self, digest: str, body: bytes) -> str:
-        location = self._written.get(digest)
         # It may have been deleted since, by `clearway cache gc` in another process.
-        if location is not None and self._storage.holds(location):
-            return location
-        location = self._storage.write(digest, body)
-        if len(self._written) >= _REMEMBERED:
-            self._written.clear()
-        self._written[digest] = location
-        return location
+        if digest not in self._written or not self._storage.holds(digest, len(body)):
+            self._storage.write(digest, body)
+            if len(self._written) >= _REMEMBERED:
+                self._written.clear()
+            self._written.add(digest)
+        return self._storage.location(digest)
 
 
 def _data(
@@ -313,10 +365,15 @@ def _signature(result: StoredResult, key: str) -> str:
     return hmac.new(key.encode(), result.signed_text().encode(), "sha256").hexdigest()
 
 
-def _same(one: str, other: str) -> bool:
+def _is_signed(result: StoredResult, key: str) -> bool:
     import hmac  # noqa: PLC0415 - as above
 
-    return hmac.compare_digest(one, other)
+    # With a line feed in one of these, one signed text could be read as that of another result. In the
+    # location, which comes last, it could not.
+    if "\n" in result.encoding or "\n" in result.compression or not is_digest(result.sha256):
+        return False
+    # As bytes: texts are compared only where they are ASCII.
+    return hmac.compare_digest(_signature(result, key).encode(), result.signature.encode("utf-8", "replace"))
 
 
 _stores: dict[str, ResultStore] = {}
@@ -351,6 +408,7 @@ def forget_damaged(result: StoredResult) -> None:
 def forget_store(directory: Path) -> None:
     """Forget what was written in a directory, since it is gone. For tests."""
     _stores.pop(str(directory), None)
+    forget_place(str(directory))
 
 
 def __getattr__(name: str) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from clearway._base.texts import encodable
+from clearway._base.texts import UNSIGNED, encodable
 from clearway._base.tracebacks import folded
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ class RunError:
             cut in the middle where it is longer than 16,384 characters. Empty where it was never raised.
         cause: What it was raised from, or while handling what; None where there was nothing. At most 8 deep.
         members: The exceptions of an exception group; 16 at most.
+        unsigned: True where it came through the service to a process that has
+            ``CLEARWAY_RESULT_SIGNING_KEY``: no signature covers it, so another client of the service may have
+            made it up. Its texts then begin with ``[unsigned]``. Errors are compared without it.
     """
 
     type: str
@@ -40,6 +43,7 @@ class RunError:
     stack_trace: str = ""
     cause: RunError | None = None
     members: tuple[RunError, ...] = ()
+    unsigned: bool = field(default=False, compare=False)
 
     @property
     def type_name(self) -> str:
@@ -48,8 +52,9 @@ class RunError:
 
     @property
     def title(self) -> str:
-        """The exception as the last line of a traceback has it."""
-        return f"{self.type_name}: {self.message}" if self.message else self.type_name
+        """The exception as the last line of a traceback has it, after ``[unsigned]`` where it is that."""
+        title = f"{self.type_name}: {self.message}" if self.message else self.type_name
+        return f"{UNSIGNED}{title}" if self.unsigned else title
 
     def __str__(self) -> str:
         """Return the exception with its stack trace, and then what caused it."""
@@ -68,14 +73,20 @@ class RunError:
         )
 
     @staticmethod
-    def from_proto(message: state_pb2.RunError) -> RunError:
-        """Return the error in a message."""
+    def from_proto(message: state_pb2.RunError, *, unsigned: bool = False) -> RunError:
+        """Return the error in a message.
+
+        Args:
+            message: The message.
+            unsigned: Whether to mark its texts as covered by no signature; see the attribute.
+        """
         return RunError(
             message.type,
             message.message,
             message.stack_trace,
-            RunError.from_proto(message.cause) if message.HasField("cause") else None,
-            tuple(RunError.from_proto(member) for member in message.members),
+            RunError.from_proto(message.cause, unsigned=unsigned) if message.HasField("cause") else None,
+            tuple(RunError.from_proto(member, unsigned=unsigned) for member in message.members),
+            unsigned,
         )
 
     @staticmethod

@@ -72,7 +72,8 @@ class State(StateRecord, Generic[R]):
 
         Raises:
             UnfinishedRun: The run has not ended.
-            MissingResult: The result cannot be read.
+            MissingResult: The result is gone, damaged or not trusted.
+            UnreadableResult: It cannot be read at present.
             BaseException: What the run's code raised; or FailedRun, CrashedRun or CancelledRun with the
                 state's message, where it has no exception.
         """

@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from datetime import timedelta
+from typing import Any
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
@@ -98,7 +100,17 @@ class Engine:
         on_expiry: Callable[[Connection], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
     ) -> Connection:
-        """Begin a client's conversation.
+        """Begin a client's conversation, and return when its session is durable. See ``begin``."""
+        return self.begin(hello, deliver, on_expiry, on_replaced).result()
+
+    def begin(
+        self,
+        hello: proposal_pb2.Hello,
+        deliver: Deliver,
+        on_expiry: Callable[[Connection], None] | None = None,
+        on_replaced: Callable[[], None] | None = None,
+    ) -> Future[Connection]:
+        """Begin a client's conversation. Safe from any thread; returns at once.
 
         Args:
             hello: Who the client is, and the session to resume, if any.
@@ -110,8 +122,11 @@ class Engine:
             on_replaced: For a client in this process, called when its session has ended and is replaced, on
                 one of the engine's threads: what was Running is Crashed. It must be quick and never raise.
 
+        Returns:
+            The conversation, once its session is durable; or SessionExpiredError, where the session to
+            resume is no longer alive.
+
         Raises:
-            SessionExpiredError: The session to resume is no longer alive.
             InvalidArgumentError: A field of the hello is not allowed.
         """
         client = parse_client("hello.", hello.client_name, hello.language, hello.version)
@@ -126,22 +141,32 @@ class Engine:
 
         session_id = valid.optional_id("hello.resume_session_id", hello.resume_session_id)
         if session_id:
-            self._pipeline.run(resume_session(session_id, self._lease, "hello.resume_session_id")).result()
+            opening = self._pipeline.run(resume_session(session_id, self._lease, "hello.resume_session_id"))
         else:
             session_id = new_id()
-            self._pipeline.run(open_session(session_id, client, self._lease, process)).result()
-        connection = Connection(
-            self._pipeline,
-            self._welcome(session_id),
-            deliver,
-            self._retry_after,
-            on_close=self._forget,
-            on_loss=self._lose,
-            on_expiry=on_expiry or replace,
-        )
-        with self._lock:
-            self._connections[connection] = on_expiry is None
-        return connection
+            opening = self._pipeline.run(open_session(session_id, client, self._lease, process))
+        begun: Future[Connection] = Future()
+        begun.set_running_or_notify_cancel()
+
+        def admit(opened: Future[Any]) -> None:
+            if (error := opened.exception()) is not None:
+                begun.set_exception(error)
+                return
+            connection = Connection(
+                self._pipeline,
+                self._welcome(session_id),
+                deliver,
+                self._retry_after,
+                on_close=self._forget,
+                on_loss=self._lose,
+                on_expiry=on_expiry or replace,
+            )
+            with self._lock:
+                self._connections[connection] = on_expiry is None
+            begun.set_result(connection)
+
+        opening.add_done_callback(admit)
+        return begun
 
     def _welcome(self, session_id: str) -> proposal_pb2.Welcome:
         return proposal_pb2.Welcome(
@@ -159,6 +184,7 @@ class Engine:
         self._stop.set()
         self._stir.set()
         self._keeper.join()
+        self.orchestrator.close()
         self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
         self._pipeline.close()
         self._database.close()

@@ -119,11 +119,10 @@ class Stream:
 
     async def _connect(self, hello: proposal_pb2.Hello) -> Connection:
         """Begin the conversation; where the call ends meanwhile, the session is left to its lease."""
-        connecting = asyncio.create_task(
-            asyncio.to_thread(self._engine.connect, hello, self._deliver, self._on_expiry)
-        )
+        # Without a thread, which could be one that is busy with something else.
+        connecting = self._engine.begin(hello, self._deliver, self._on_expiry)
         try:
-            return await asyncio.shield(connecting)
+            return await asyncio.wrap_future(connecting)
         except asyncio.CancelledError:
             connecting.add_done_callback(_lose)
             raise
@@ -256,8 +255,8 @@ def _messages(response: proposal_pb2.ProposeResponse) -> Iterator[_Message]:
     yield from _messages(proposal_pb2.ProposeResponse(decisions=response.decisions[half:]))
 
 
-def _lose(connecting: asyncio.Task[Connection]) -> None:
-    if not connecting.cancelled() and connecting.exception() is None:
+def _lose(connecting: Future[Connection]) -> None:
+    if connecting.exception() is None:
         connecting.result().lose()
 
 

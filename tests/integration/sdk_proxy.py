@@ -1,10 +1,12 @@
-"""A TCP proxy before a server, which can cut its connections, hold them up, and go away."""
+"""A TCP proxy before a server, which can cut, half-close, slow down, stall and refuse its connections."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 import threading
+import time
+import weakref
 from types import TracebackType
 from typing import Self
 
@@ -20,6 +22,8 @@ class Proxy:
     Attributes:
         address: The proxy's own ``host:port``, kept while it is away.
         connections: How many connections were made through it so far.
+        away: Whether it refuses connections.
+        lag_seconds: How long each piece of data is kept before it is passed on. From 0, the default.
     """
 
     def __init__(self, target: str) -> None:
@@ -27,9 +31,12 @@ class Proxy:
         self._target = (host, int(port))
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._to_server: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._flowing = threading.Event()
         self._flowing.set()
         self.connections = 0
+        self.away = False
+        self.lag_seconds = 0.0
         self._listener = self._listen(0)
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
@@ -42,8 +49,17 @@ class Proxy:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
+    def half_close(self, *, to_server: bool) -> None:
+        """Close one direction of all connections: their receivers see the end, and may still send."""
+        with self._lock:
+            ends = [end for end in self._open if (end in self._to_server) is to_server]
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_WR)
+
     def go_away(self) -> None:
         """Reset all connections and refuse new ones."""
+        self.away = True
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -51,6 +67,7 @@ class Proxy:
 
     def come_back(self) -> None:
         """Listen again on the same port."""
+        self.away = False
         self._listener = self._listen(int(self.address.rpartition(":")[2]))
 
     def hold(self) -> None:
@@ -80,6 +97,7 @@ class Proxy:
             self.connections += 1
             with self._lock:
                 self._open |= {client, server}
+                self._to_server.add(server)
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
@@ -87,6 +105,8 @@ class Proxy:
         try:
             while data := source.recv(_CHUNK):
                 self._flowing.wait()
+                if self.lag_seconds:
+                    time.sleep(self.lag_seconds)
                 sink.sendall(data)
         except OSError:
             pass

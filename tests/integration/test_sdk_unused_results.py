@@ -69,28 +69,30 @@ def test_the_result_of_a_replaced_entry_is_deleted(storage: str, monkeypatch: py
         monkeypatch.setenv("CLEARWAY_RESULT_STORAGE", storage)
         forget_settings()
     cached = Cached()
+    first = cached.value = f"first in {storage}"  # equal bytes elsewhere would be in use by another test
     before = cached.run()
     assert mine(cached, dry_run=True) == []
     cached.value = f"second in {storage}"
     after = cached.run(refresh_cache=True)
     assert [*delete_unused_results(dry_run=True)] == []  # both are younger than a day
     assert mine(cached, dry_run=True) == [before.location]
-    assert StoredResult.from_proto(before.to_proto()).load() == "first" * 20_000
+    assert StoredResult.from_proto(before.to_proto()).load() == first * 20_000
     assert mine(cached) == [before.location]
     with pytest.raises(MissingResult, match=before.location):
         StoredResult.from_proto(before.to_proto()).load()
     assert mine(cached) == []
     assert cached.run().location == after.location  # still served
-    cached.value = "first"
+    cached.value = first
     again = cached.run(refresh_cache=True)
     assert again.location == before.location
-    assert StoredResult.from_proto(again.to_proto()).load() == "first" * 20_000  # it was written again
+    assert StoredResult.from_proto(again.to_proto()).load() == first * 20_000  # it was written again
     with pytest.raises(InvalidArgument, match="older_than"):
         list(delete_unused_results(timedelta(seconds=-1)))
 
 
 def test_what_anything_else_speaks_of_stays() -> None:
     cached, other = Cached(), Cached()
+    cached.value = other.value = "shared"
     location = cached.run().location
     assert other.run().location == location  # the same bytes under another key
 

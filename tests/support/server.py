@@ -42,6 +42,11 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the process has been started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start the process, and return when it listens."""
         command = [sys.executable, "-m", "clearway_service", "--port", self.address.rpartition(":")[2]]
@@ -66,6 +71,11 @@ class Server:
                     self.address = event["address"]
                     listening.set()
         listening.set()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the process a signal that does not end it."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self) -> int:
         """Ask the process to stop, as an operator would; return its exit code."""

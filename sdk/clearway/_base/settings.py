@@ -22,6 +22,7 @@ _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _DISPLAYS = ("auto", "always", "never")
 _MAX_PORT = 65_535
 _MAX_INLINE = 65_536
+_MAX_DECOMPRESSED = 2**50
 _MAX_THREADS = 10_000
 
 
@@ -35,9 +36,13 @@ class Settings:
         local_storage_path: The directory in which results are kept that no other storage was asked for.
         result_storage: Where results are kept that are too large to travel within their state: a directory's
             path, or a URL. By default ``local_storage_path``.
+        result_extra_storages: Further storages that results are read from, and deleted in by ``clearway cache
+            gc``: those that other programs write to.
         result_inline_bytes: Up to how many bytes a result travels within its state. From 0 to 65,536.
         result_serializers: The serializers that may be used, to write results and to read them.
         result_compression: How results are compressed: ``none`` or ``gzip``.
+        result_max_decompressed_bytes: How many bytes a compressed result may have once it is decompressed.
+            From 1 to 2**50 (1 PiB).
         result_signing_key: The key by which results are signed and checked; empty for neither.
         database: The embedded engine's SQLite file.
         logging_level: The least level of log lines of runs that are shown and sent.
@@ -56,9 +61,11 @@ class Settings:
     address: str | None
     local_storage_path: Path
     result_storage: str
+    result_extra_storages: tuple[str, ...]
     result_inline_bytes: int
     result_serializers: frozenset[str]
     result_compression: str
+    result_max_decompressed_bytes: int
     result_signing_key: str = field(repr=False)
     database: Path
     logging_level: int
@@ -110,14 +117,7 @@ def _flag(value: object) -> bool:
 
 
 def _threads(value: object) -> int:
-    expected = f"a whole number from 1 to {_MAX_THREADS:,}"
-    try:
-        number = int(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError(expected) from None
-    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= _MAX_THREADS:
-        raise ValueError(expected)
-    return number
+    return _whole_number(value, 1, _MAX_THREADS)
 
 
 def _seconds(value: object) -> float:
@@ -135,13 +135,30 @@ def _place(value: object) -> str:
     return "" if value == "" else checked_place(value)
 
 
+def _places(value: object) -> tuple[str, ...]:
+    places = value.split(",") if isinstance(value, str) else value
+    if not isinstance(places, list) or not all(isinstance(place, str) for place in places):
+        raise ValueError(
+            'directories and URLs with commas between them, such as "/srv/results,s3://bucket/results"'
+        )
+    return tuple(checked_place(place.strip()) for place in places if place.strip())
+
+
 def _inline_bytes(value: object) -> int:
-    expected = f"a whole number from 0 to {_MAX_INLINE:,}"
+    return _whole_number(value, 0, _MAX_INLINE)
+
+
+def _decompressed_bytes(value: object) -> int:
+    return _whole_number(value, 1, _MAX_DECOMPRESSED)
+
+
+def _whole_number(value: object, least: int, most: int) -> int:
+    expected = f"a whole number from {least:,} to {most:,}"
     try:
         number = int(value) if isinstance(value, str) else value
     except ValueError:
         raise ValueError(expected) from None
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= _MAX_INLINE:
+    if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
         raise ValueError(expected)
     return number
 
@@ -187,9 +204,11 @@ _DEFAULTS: dict[str, Callable[[Path], object]] = {
     "address": lambda _: "",
     "local_storage_path": lambda home: str(home / "storage"),
     "result_storage": lambda _: "",
+    "result_extra_storages": lambda _: "",
     "result_inline_bytes": lambda _: 65_536,
     "result_serializers": lambda _: ",".join(BUILT_IN),
     "result_compression": lambda _: "none",
+    "result_max_decompressed_bytes": lambda _: 2**30,
     "result_signing_key": lambda _: "",
     "database": lambda home: str(home / "clearway.db"),
     "logging_level": lambda _: "INFO",
@@ -207,9 +226,11 @@ _READERS: dict[str, Callable[[object], Any]] = {
     "address": _address,
     "local_storage_path": _path,
     "result_storage": _place,
+    "result_extra_storages": _places,
     "result_inline_bytes": _inline_bytes,
     "result_serializers": _serializers,
     "result_compression": _compression,
+    "result_max_decompressed_bytes": _decompressed_bytes,
     "result_signing_key": _key,
     "database": _path,
     "logging_level": _level,

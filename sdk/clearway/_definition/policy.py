@@ -47,7 +47,11 @@ def checked_keeping(owner: str, persist: object, storage: object) -> Keeping:
 def _checked_storage(owner: str, storage: object) -> str | None:
     if storage is None:
         return None
+    from clearway._results.known_storages import register_place  # noqa: PLC0415 - few tasks have a storage of their own
+
     try:
-        return checked_place(storage)
+        place = checked_place(storage)
     except ValueError as error:
         raise ValueError(f"result_storage of {owner} is {storage!r}; it must be {error}") from None
+    register_place(place)  # its results are read too, also before it has run
+    return place

@@ -12,7 +12,7 @@ from clearway._base.texts import shortened
 from clearway._definition.policy import AS_USUAL, Keeping
 from clearway._execution.effects import Outcome, Work
 from clearway._execution.inputs.found import replace_upstreams
-from clearway.exceptions import FailedRun, MissingResult, UnkeptResult, WorkerDied
+from clearway.exceptions import FailedRun, MissingResult, UnkeptResult, UnreadableResult, WorkerDied
 from clearway.futures import Future
 from clearway.results import StoredResult, forget_damaged, get_store, in_memory
 from clearway.states import Completed, Crashed, Failed, State
@@ -156,7 +156,11 @@ def end_message(state: State[Any], run_name: str, keeping: Keeping = AS_USUAL) -
 
 
 def lost_result(state: State[Any]) -> Work:
-    """Return the work of reading a completed run's result; why it cannot be read comes of it, or nothing."""
+    """Return the work of reading a completed run's result; why it is lost comes of it, or nothing.
+
+    A result that cannot be read at present is not lost: reading it raises ``UnreadableResult`` where its
+    value is wanted, and the cache is left as it is.
+    """
     return Work(partial(_lost_result, state.data), light=_is_inline(state.data))
 
 
@@ -171,6 +175,8 @@ def _lost_result(data: Any) -> str:
     except MissingResult as error:
         forget_damaged(data)
         return str(error)
+    except UnreadableResult as error:
+        _log.warning("%s", error)
     return ""
 
 

@@ -7,6 +7,7 @@ cloudpickle. Reading JSON or bytes runs no code; reading a pickle does, so it ca
 
 from __future__ import annotations
 
+import io
 import json
 import threading
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from clearway._results.json_values import dump_json, is_exact_json
 # A text of this many bytes gains nothing by compression.
 _WORTH_COMPRESSING: Final = 512
 _MAX_NAME: Final = 64
+_PIECE: Final = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,9 @@ _guard = threading.Lock()
 def add_serializer(serializer: Serializer) -> None:
     """Use a serializer from now on; see ``results.register_serializer``."""
     name = serializer.name
-    if not 1 <= len(name) <= _MAX_NAME or name in BUILT_IN:
+    if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name in BUILT_IN:
         raise ValueError(
-            f"the serializer's name is {name!r}; it must have 1 to {_MAX_NAME} characters "
+            f"the serializer's name is {name!r}; it must have 1 to {_MAX_NAME} printable characters "
             f"and be none of {', '.join(BUILT_IN)}"
         )
     with _guard:
@@ -128,9 +130,15 @@ def may_read(encoding: str, allowed: frozenset[str]) -> bool:
     return encoding in allowed or encoding not in BUILT_IN
 
 
-def compress(body: bytes, compression: str) -> tuple[str, bytes]:
-    """Return bytes compressed, and how; as they are where that would gain nothing."""
-    if compression == GZIP and len(body) >= _WORTH_COMPRESSING:
+def compress(body: bytes, compression: str, max_bytes: int) -> tuple[str, bytes]:
+    """Return bytes compressed, and how; as they are where that would gain nothing.
+
+    Args:
+        body: The bytes.
+        compression: How they are compressed.
+        max_bytes: How many are decompressed at most: more are not compressed, as they could not be read.
+    """
+    if compression == GZIP and _WORTH_COMPRESSING <= len(body) <= max_bytes:
         import gzip  # noqa: PLC0415 - off by default
 
         smaller = gzip.compress(body, compresslevel=6, mtime=0)
@@ -139,11 +147,16 @@ def compress(body: bytes, compression: str) -> tuple[str, bytes]:
     return "", body
 
 
-def decompress(body: bytes, compression: str) -> bytes:
+def decompress(body: bytes, compression: str, max_bytes: int) -> bytes:
     """Return bytes as they were before ``compress``.
 
+    Args:
+        body: The compressed bytes.
+        compression: How they were compressed.
+        max_bytes: How many may come of them. No more are made, whatever the compressed bytes say.
+
     Raises:
-        LookupError: Nobody here knows the compression.
+        LookupError: The compression is not known, or more than ``max_bytes`` would come of it.
         OSError: The bytes are not what they should be.
     """
     if not compression:
@@ -152,4 +165,13 @@ def decompress(body: bytes, compression: str) -> bytes:
         raise LookupError(f"it is compressed by {compression!r}, which is not known here; known is {GZIP}")
     import gzip  # noqa: PLC0415 - as above
 
-    return gzip.decompress(body)
+    whole = io.BytesIO()
+    with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+        while piece := file.read(_PIECE):
+            if whole.tell() + len(piece) > max_bytes:
+                raise LookupError(
+                    f"more than {max_bytes:,} bytes would come of decompressing it, and the setting "
+                    "CLEARWAY_RESULT_MAX_DECOMPRESSED_BYTES allows no more"
+                )
+            whole.write(piece)
+    return whole.getvalue()

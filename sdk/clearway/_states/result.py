@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._base.unsigned import marked
 from clearway._states.record import StateRecord, StateType
 from clearway.exceptions import (
     CancelledRun,
@@ -13,6 +14,7 @@ from clearway.exceptions import (
     MissingResult,
     RunFailure,
     UnfinishedRun,
+    UnreadableResult,
 )
 from clearway.results import StoredResult
 
@@ -27,6 +29,7 @@ _FAILURES: Final[dict[StateType, type[RunFailure]]] = {
 
 
 _NOTE: Final = "Where the run raised it:\n"
+_UNSIGNED_NOTE: Final = "Where the run raised it, in a text that no signature covers:\n"
 
 
 def state_result(state: StateRecord, *, raise_on_failure: bool) -> Any:
@@ -60,7 +63,7 @@ def _exception(state: StateRecord) -> BaseException:
         return state.data
     try:
         value = _value(state)
-    except MissingResult as missing:
+    except (MissingResult, UnreadableResult) as missing:
         report = error_of(state)
         if report is None:
             raise
@@ -72,26 +75,31 @@ def _exception(state: StateRecord) -> BaseException:
     for inner in _states_in(value):
         if inner.type in _FAILURES:
             return _exception(inner)
-    message = state.message or (value if isinstance(value, str) else "") or f"the run ended as {state.name}"
+    message = marked(state.message) or (value if isinstance(value, str) else "")
+    message = message or f"the run ended as {marked(state.name)}"
     return _FAILURES[state.type](message)
 
 
-def _reported(state: StateRecord, report: RunError, missing: MissingResult) -> RunFailure:
+def _reported(state: StateRecord, report: RunError, missing: MissingResult | UnreadableResult) -> RunFailure:
     """Return one of our exceptions in place of one that cannot be had here."""
     failure = _FAILURES.get(state.type, FailedRun)(
         f"{report.title} (the exception itself is not to be had here: {missing})"
     )
     failure.error = report
     failure.__cause__ = missing
-    failure.add_note(_NOTE + str(report))
+    failure.add_note(_note(report))
     return failure
 
 
 def _remembering(error: BaseException, report: RunError | None) -> BaseException:
     """Return an exception that was read, with a note of its traceback, which is not pickled with it."""
     if report is not None and error.__traceback__ is None and not getattr(error, "__notes__", None):
-        error.add_note(_NOTE + str(report))
+        error.add_note(_note(report))
     return error
+
+
+def _note(report: RunError) -> str:
+    return f"{_UNSIGNED_NOTE if report.unsigned else _NOTE}{report}"
 
 
 def _states_in(value: Any) -> Iterator[StateRecord]:

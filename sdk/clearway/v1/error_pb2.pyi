@@ -58,17 +58,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
     """
     ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 9
-    """ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
-    client may try again, after the delay of the `google.rpc.RetryInfo`. Example: the disk is full. Status
-    UNAVAILABLE.
+    """ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction, or the result storage cannot be
+    used at the moment; nothing was changed, and the client may try again, after the delay of the
+    `google.rpc.RetryInfo`. Examples: the disk is full; the server has run out of file descriptors; more
+    uploads are queued than the result storage takes. Status UNAVAILABLE.
     """
     ERROR_REASON_RESULT_NOT_FOUND: _ErrorReason.ValueType  # 10
-    """ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
-    deleted as garbage. Status NOT_FOUND.
+    """ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. It is never returned for a file
+    that is there and cannot be read. Example: a result that was deleted as garbage. Status NOT_FOUND.
     """
     ERROR_REASON_STORAGE_FULL: _ErrorReason.ValueType  # 11
-    """ERROR_REASON_STORAGE_FULL: the service's own storage takes no more. Example: a disk that is full. Status
-    RESOURCE_EXHAUSTED.
+    """ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
+    discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -112,16 +113,17 @@ ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 8
 `google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
 """
 ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 9
-"""ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
-client may try again, after the delay of the `google.rpc.RetryInfo`. Example: the disk is full. Status
-UNAVAILABLE.
+"""ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction, or the result storage cannot be
+used at the moment; nothing was changed, and the client may try again, after the delay of the
+`google.rpc.RetryInfo`. Examples: the disk is full; the server has run out of file descriptors; more
+uploads are queued than the result storage takes. Status UNAVAILABLE.
 """
 ERROR_REASON_RESULT_NOT_FOUND: ErrorReason.ValueType  # 10
-"""ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
-deleted as garbage. Status NOT_FOUND.
+"""ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. It is never returned for a file
+that is there and cannot be read. Example: a result that was deleted as garbage. Status NOT_FOUND.
 """
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 11
-"""ERROR_REASON_STORAGE_FULL: the service's own storage takes no more. Example: a disk that is full. Status
-RESOURCE_EXHAUSTED.
+"""ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
+discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -23,7 +23,10 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class UploadResultRequest(_message.Message):
     """UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
-    order; a piece that was sent before may be sent again. With the last one the result is checked and kept.
+    order, one at a time; a piece that was sent before may be sent again, and what was received of it is not
+    written twice. With the last one the result is checked and kept. An upload without a piece for an hour is
+    discarded; sooner, after 10 s, where more than 1,024 are unfinished. Error reason:
+    `ERROR_REASON_STORE_UNAVAILABLE`, where too much is queued, or the files cannot be used at the moment.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -36,10 +39,12 @@ class UploadResultRequest(_message.Message):
     upload_id: _builtins.str
     """upload_id is a UUID that the client makes for one upload; required."""
     sha256: _builtins.str
-    """sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage."""
+    """sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage. The
+    same in each piece of an upload.
+    """
     size: _builtins.int
     """size is the number of bytes of the whole result. From 0 to the server's limit, `max_result_bytes` of
-    `GetServerInfo`.
+    `GetServerInfo`; the same in each piece of an upload.
     """
     offset: _builtins.int
     """offset is where in the result the piece begins, in bytes. From 0 to what was received so far."""
@@ -152,7 +157,7 @@ Global___DownloadResultResponse: _TypeAlias = DownloadResultResponse  # noqa: Y0
 
 @_typing.final
 class UnusedResult(_message.Message):
-    """UnusedResult is a result outside the database that only ended cache entries spoke of."""
+    """UnusedResult is an orphaned result: outside the database, and referred to by ended cache entries only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -163,16 +168,17 @@ class UnusedResult(_message.Message):
     CREATED_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     state_id: _builtins.str
-    """state_id is the UUID of the state that has the result."""
+    """state_id is the UUID of the first state that has the result."""
     location: _builtins.str
-    """location says where the bytes are: a path, or a URL."""
+    """location is the state's `Data.location`. It is shown to people; delete a result by its `sha256`."""
     size: _builtins.int
     """size is the number of bytes."""
     cache_key: _builtins.str
     """cache_key is the key of the entry that it was served by."""
     sha256: _builtins.str
     """sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
-    state was recorded by an earlier version that did not require one.
+    state was recorded by an earlier version that did not require one. A result of an earlier version whose
+    `location` does not end with its SHA-256 is listed for people to look at, and never dropped.
     """
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
@@ -199,7 +205,7 @@ Global___UnusedResult: _TypeAlias = UnusedResult  # noqa: Y015
 @_typing.final
 class ListUnusedResultsRequest(_message.Message):
     """ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
-    replaced or have expired, and that no other state speaks of.
+    replaced or have expired, and whose SHA-256 no other state refers to, at whatever location.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -217,8 +223,8 @@ class ListUnusedResultsRequest(_message.Message):
     """
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than is how old a state must be for its result to be answered; what younger states speak of is not. From
-        0; unset means one day.
+        """older_than is how old the states that refer to a result must be for it to be returned. From 0; unset means
+        one day.
         """
 
     def __init__(
@@ -238,7 +244,7 @@ Global___ListUnusedResultsRequest: _TypeAlias = ListUnusedResultsRequest  # noqa
 
 @_typing.final
 class ListUnusedResultsResponse(_message.Message):
-    """ListUnusedResultsResponse answers what may be deleted."""
+    """ListUnusedResultsResponse returns what may be deleted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -248,7 +254,7 @@ class ListUnusedResultsResponse(_message.Message):
     """next_page_token asks for the next page; empty on the last one."""
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnusedResult]:
-        """results are the results, the oldest first; several states may speak of one location."""
+        """results are the results, the oldest first; each location once, with the first state that referred to it."""
 
     def __init__(
         self,
@@ -267,7 +273,8 @@ Global___ListUnusedResultsResponse: _TypeAlias = ListUnusedResultsResponse  # no
 @_typing.final
 class DropUnusedResultsRequest(_message.Message):
     """DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
-    the service.
+    the service, by their SHA-256. Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of its files could not be
+    deleted; their results remain listed.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -276,7 +283,9 @@ class DropUnusedResultsRequest(_message.Message):
     OLDER_THAN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def state_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now are left alone. 1 to 10,000."""
+        """state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
+        whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
+        """
 
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:

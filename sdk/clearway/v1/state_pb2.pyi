@@ -132,19 +132,27 @@ class Data(_message.Message):
     inline: _builtins.bytes
     """inline holds the bytes themselves; at most 65,536 of them."""
     location: _builtins.str
-    """location says where the bytes are: a path, or a URL. 1 to 2,048 characters."""
+    """location is where the client kept the bytes, a hint for readers: either `service://` and `sha256`, for the
+    service's own storage, or `ROOT/XX/sha256`, where XX are the first two digits of `sha256` and ROOT is an
+    absolute path or a URL without empty, `.` or `..` segments. 1 to 2,048 characters without control
+    characters; needs `sha256`. Nothing is opened or deleted by it: a result is found by its SHA-256 in the
+    storage that the reader has configured.
+    """
     size: _builtins.int
     """size is the number of bytes as they are kept. From 0."""
     sha256: _builtins.str
-    """sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept; empty where it was not computed."""
+    """sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept. 64 characters; required with
+    `location`, optional with `inline`.
+    """
     compression: _builtins.str
     """compression tells how the encoded bytes were compressed before they were kept: `gzip`, or a name of the
     client's. At most 64 characters; empty means not at all.
     """
     signature: _builtins.str
     """signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
-    not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal and `sha256`, joined by line feeds.
-    At most 64 characters; empty means unsigned.
+    not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal, `sha256` and `location`, joined by line
+    feeds; `location` is empty where the bytes are inline, and the text then ends with a line feed. At most 64
+    characters; empty means unsigned. `error` is not signed.
     """
     @_builtins.property
     def error(self) -> Global___RunError:

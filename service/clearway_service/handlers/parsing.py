@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import NoReturn
 
 from clearway.v1 import flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
 from clearway_service.clock import new_id
+from clearway_service.core.locations import RIGHT, is_digest, is_location_of
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
@@ -27,7 +27,6 @@ MAX_PARAMETERS = 524_288
 MAX_INPUTS = 1_000
 MAX_RETRY_DELAYS = 50
 MAX_JITTER_FACTOR = 100
-_SHA256 = re.compile("[0-9a-f]{64}")
 _STATE_TYPES = "one of " + ", ".join(f"STATE_TYPE_{type_.name}" for type_ in StateType)
 _KNOWN_TYPES = frozenset(int(type_) for type_ in StateType)
 _INITIAL = (StateType.SCHEDULED, StateType.PENDING)
@@ -106,17 +105,26 @@ def _parse_data(data: state_pb2.Data, field: str) -> bytes:
                 f"{field}.inline",
             )
     elif body == "location":
-        valid.required_text(f"{field}.location", data.location, MAX_LOCATION)
+        _check_location(data, field)
     if data.size < 0:
         raise valid.invalid(f"{field}.size", data.size, "0 or more")
-    if data.sha256 and not _SHA256.fullmatch(data.sha256):
+    if data.sha256 and not is_digest(data.sha256):
         raise valid.invalid(f"{field}.sha256", data.sha256, "64 lower-case hexadecimal digits, or empty")
     valid.text(f"{field}.compression", data.compression, MAX_ENCODING)
-    if data.signature and not _SHA256.fullmatch(data.signature):
+    if data.signature and not is_digest(data.signature):
         raise valid.invalid(
             f"{field}.signature", data.signature, "64 lower-case hexadecimal digits, or empty"
         )
     return data.SerializeToString()
+
+
+def _check_location(data: state_pb2.Data, field: str) -> None:
+    """Refuse a location that is not the place of the result's SHA-256, so that none is ever stored."""
+    location = valid.required_text(f"{field}.location", data.location, MAX_LOCATION)
+    if not data.sha256:
+        raise valid.missing(f"{field}.sha256", "64 lower-case hexadecimal digits where location is set")
+    if is_digest(data.sha256) and not is_location_of(location, data.sha256):
+        raise valid.invalid(f"{field}.location", location, RIGHT)
 
 
 def _check_error(error: state_pb2.RunError, field: str) -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
+from contextlib import aclosing
 from datetime import timedelta
 
 from clearway.v1 import result_pb2
 from clearway_service import store
 from clearway_service.clock import Clock
+from clearway_service.core.locations import SERVICE_SCHEME, is_digest
+from clearway_service.errors import ClearwayError, StoreUnavailableError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
+from clearway_service.handlers.base import MAX_ANSWER_BYTES, Handlers, bad_token, text_token, token_text
 from clearway_service.pipeline import Pipeline
-from clearway_service.result_files import SCHEME, ResultFiles
+from clearway_service.result_files.files import ResultFiles
+from clearway_service.result_files.storage import ResultStorage
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 
@@ -23,8 +26,12 @@ _DEFAULT_CHUNK = 1024 * 1024
 _MAX_OFFSET = 2**62
 _MAX_UNUSED = 10_000
 _DEFAULT_UNUSED = 1_000
+# The bytes that a repeated message has before it, at most.
+_FRAME = 6
+# As many are dropped in one transaction, so that decisions are made in between.
+_DROPPED_AT_ONCE = 500
 _DEFAULT_AGE = timedelta(days=1) // timedelta(microseconds=1)
-_SHA256 = re.compile("[0-9a-f]{64}")
+_TOKEN = re.compile(r"(\d{1,18}) (\d{1,18}) (\d{1,18}) (.{1,36})", re.ASCII)
 
 
 class ResultHandlers(Handlers):
@@ -35,31 +42,50 @@ class ResultHandlers(Handlers):
     ) -> None:
         super().__init__(pipeline, database, settings, clock)
         folder = settings.database.with_name(f"{settings.database.name}-results")
-        self._files = ResultFiles(folder, settings.max_result_bytes, settings.max_result_storage_bytes)
+        files = ResultFiles(folder, settings.max_result_bytes, settings.max_result_storage_bytes)
+        self._results = ResultStorage(files)
+
+    def close(self) -> None:
+        """Take no more calls about results."""
+        self._results.close()
 
     async def UploadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.UploadResultRequest
     ) -> result_pb2.UploadResultResponse:
         """Keep a piece of a result."""
         upload_id = valid.required_id("upload_id", request.upload_id)
-        if not _SHA256.fullmatch(request.sha256):
+        if not is_digest(request.sha256):
             raise valid.invalid("sha256", request.sha256, "64 lower-case hexadecimal digits")
         valid.number("size", request.size, 0, _MAX_OFFSET)  # how much is taken, the storage says
         valid.number("offset", request.offset, 0, _MAX_OFFSET)
         if len(request.chunk) > MAX_CHUNK:
             raise valid.invalid("chunk", f"{len(request.chunk):,} bytes", f"of {MAX_CHUNK:,} bytes at most")
-        received, location = await asyncio.to_thread(
-            self._files.write, upload_id, request.sha256, request.size, request.offset, request.chunk
+        received, location = await self._results.upload(
+            upload_id, request.sha256, request.size, request.offset, request.chunk
         )
         return result_pb2.UploadResultResponse(received=received, location=location)
 
     async def ListUnusedResults(  # noqa: N802 - the RPC's name
         self, request: result_pb2.ListUnusedResultsRequest
     ) -> result_pb2.ListUnusedResultsResponse:
-        """Answer the results that only ended cache entries spoke of."""
+        """Return a page of orphaned results, at most about 2 MiB of them."""
         limit = valid.number("limit", request.limit, 0, _MAX_UNUSED) or _DEFAULT_UNUSED
-        unused = await self._unused(request)
-        return result_pb2.ListUnusedResultsResponse(results=map(_render_unused, unused[:limit]))
+        now, age = self._clock(), _age(request)
+        # All pages are about the same time.
+        before, after = _token_position(request.page_token, age) or (now - age, None)
+        response = result_pb2.ListUnusedResultsResponse()
+        rest = MAX_ANSWER_BYTES
+        found = store.unused_results.find_unused(self._database, now, before, after)
+        async with aclosing(found):
+            async for result in found:
+                rendered = _render_unused(result)
+                rest -= rendered.ByteSize() + _FRAME
+                if response.results and (rest < 0 or len(response.results) == limit):
+                    response.next_page_token = _position_token(age, before, after)
+                    break
+                response.results.append(rendered)
+                after = result.position
+        return response
 
     async def DropUnusedResults(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DropUnusedResultsRequest
@@ -68,33 +94,54 @@ class ResultHandlers(Handlers):
         if not request.state_ids:
             raise valid.missing("state_ids", f"1 to {_MAX_UNUSED:,} ids of ListUnusedResults")
         valid.items("state_ids", len(request.state_ids), _MAX_UNUSED)
-        wanted = {valid.required_id("state_ids", id_) for id_ in request.state_ids}
+        wanted = list(dict.fromkeys(valid.required_id("state_ids", id_) for id_ in request.state_ids))
+        age = _age(request)
         # Half, as the clocks of states and of files differ.
-        written_before = time.time() - _age(request) / 2 / 1_000_000
-        unused = [result for result in await self._unused(request) if result.state_id in wanted]
-        dropped = await self._run(store.unused_results.drop_unused(unused))
-        own = {result.location for result in dropped if result.location.startswith(SCHEME)}
-        for location in own:
-            digest = location.removeprefix(SCHEME)
-            await asyncio.to_thread(self._files.delete, digest, written_before)
-        return result_pb2.DropUnusedResultsResponse(results=map(_render_unused, dropped))
+        written_before = time.time() - age / 2 / 1_000_000
+        response = result_pb2.DropUnusedResultsResponse()
+        for first in range(0, len(wanted), _DROPPED_AT_ONCE):
+            some = wanted[first : first + _DROPPED_AT_ONCE]
+            dropped = await self._run(store.unused_results.drop_unused(some, self._clock() - age))
+            left = await self._delete(dropped, written_before)
+            response.results.extend(
+                _render_unused(result) for result in dropped.results if result.digest not in left
+            )
+        return response
 
-    async def _unused(
-        self, request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest
-    ) -> list[store.unused_results.UnusedResult]:
-        now = self._clock()
-        return await store.unused_results.find_unused(self._database, now, now - _age(request))
+    async def _delete(self, dropped: store.unused_results.Dropped, written_before: float) -> set[str]:
+        """Delete the files of dropped results; return those written too late, which are listed again.
+
+        Raises:
+            StoreUnavailableError: Some could not be deleted; these are listed again too.
+        """
+        left: set[str] = set()
+        failed: dict[str, ClearwayError] = {}
+        for digest in dropped.orphaned:
+            try:
+                if not await self._results.delete(digest, written_before):
+                    left.add(digest)
+            except StoreUnavailableError as error:
+                failed[digest] = error
+        if again := [
+            result for result in dropped.results if result.digest in left or result.digest in failed
+        ]:
+            await self._run(store.unused_results.restore(again))
+        if failed:
+            why = next(iter(failed.values())).message
+            raise StoreUnavailableError(f"{len(failed):,} results could not be deleted: {why}")
+        return left
 
     async def DownloadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DownloadResultRequest
     ) -> result_pb2.DownloadResultResponse:
-        """Answer a piece of a result."""
-        location = request.location
-        if not (location.startswith(SCHEME) and _SHA256.fullmatch(location.removeprefix(SCHEME))):
-            raise valid.invalid("location", location, f"{SCHEME} and 64 lower-case hexadecimal digits")
+        """Return a piece of a result."""
+        digest = request.location.removeprefix(SERVICE_SCHEME)
+        if not (request.location.startswith(SERVICE_SCHEME) and is_digest(digest)):
+            right = f"{SERVICE_SCHEME} and 64 lower-case hexadecimal digits"
+            raise valid.invalid("location", request.location, right)
         offset = valid.number("offset", request.offset, 0, _MAX_OFFSET)
         length = valid.number("max_bytes", request.max_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
-        chunk, size = await asyncio.to_thread(self._files.read, location, offset, length)
+        chunk, size = await self._results.download(digest, offset, length)
         return result_pb2.DownloadResultResponse(chunk=chunk, size=size)
 
 
@@ -105,11 +152,35 @@ def _age(request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedRes
     )
 
 
+def _position_token(age: int, before: int, after: store.unused_results.Position | None) -> str:
+    assert after is not None
+    return text_token(f"{age} {before} {after[0]} {after[1]}")
+
+
+def _token_position(token: str, age: int) -> tuple[int, store.unused_results.Position] | None:
+    """Return the time that a page token is about, and its position; None for the first page.
+
+    Raises:
+        InvalidArgumentError: It is no token of ``_position_token``, or of another age.
+    """
+    text = token_text(token)
+    if not text:
+        return None
+    found = _TOKEN.fullmatch(text)
+    if found is None:
+        raise bad_token(token)
+    if int(found[1]) != age:
+        raise valid.invalid("page_token", token, "of a page with the same older_than")
+    return int(found[2]), (int(found[3]), found[4])
+
+
 def _render_unused(result: store.unused_results.UnusedResult) -> result_pb2.UnusedResult:
+    reference = result.reference
     return result_pb2.UnusedResult(
-        state_id=result.state_id,
-        location=result.location,
-        size=result.size,
-        cache_key=result.cache_key,
-        created=render.timestamp(result.created),
+        state_id=reference.state_id,
+        location=reference.location,
+        size=reference.size,
+        cache_key=reference.cache_key,
+        created=render.timestamp(reference.created),
+        sha256=result.digest,
     )

@@ -78,3 +78,4 @@ WAITER = (
 )
 SESSION = ("id", "client_name", "language", "version", "opened", "expires", "process", "ended")
 LOG = ("flow_run_id", "task_run_id", "logger", "level", "message", "timestamp")
+STORED_RESULT = ("name", "location", "state_id", "size", "cache_key", "created", "referred", "keep")

@@ -6,9 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from clearway.v1 import state_pb2
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, State, StateType
@@ -117,17 +114,6 @@ def task_run_to(spec: TaskRunSpec, progress: Progress) -> Row:
         progress.created,
         *progress_to(progress),
     )
-
-
-def data_size(data: bytes | None) -> int:
-    """Return the number of bytes of a result, as its state's data says; 0 where it does not."""
-    if data is None:
-        return 0
-    try:
-        message = state_pb2.Data.FromString(data)
-    except DecodeError:
-        return 0
-    return message.size or len(message.inline)
 
 
 def state_to(kind: RunKind, run_id: str, ordinal: int, state: State, answer: int, answer_message: str) -> Row:

@@ -15,7 +15,7 @@ from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
 from clearway_service.store.transaction import Entangled, Transaction
-from clearway_service.store.writing import insert_runs
+from clearway_service.store.writing import insert_runs, refer_to_results
 
 CreatedFlowRun = tuple[FlowRunSpec, Progress, bool]
 CreatedTaskRun = tuple[TaskRunSpec, Progress, bool]
@@ -118,5 +118,6 @@ def _insert(
     transaction.driver.execute(
         statements.INSERT_STATE, state_to(kind, spec.id, progress.ordinal, state, 0, "")
     )
+    refer_to_results(transaction.driver, [state])
     insert_runs(transaction.driver, [RunEntry(kind, spec, progress, created=True)])
     return progress

@@ -276,15 +276,35 @@ cache_entry = Table(
     _number("size"),
     Column("hits", BigInteger, nullable=False, server_default=text("0")),
     _number("last_hit", nullable=True),
+    # The name of its result in stored_result; empty where that is in the state itself.
+    Column("result", Text, nullable=False, server_default=""),
     Index("ix_cache_entry_created", "created", "key"),
     Index("ix_cache_entry_expires", "expires", sqlite_where=text("expires IS NOT NULL")),
+    Index("ix_cache_entry_result", "result", sqlite_where=text("result != ''")),
 )
 
-# States whose results were deleted, since nothing spoke of them but ended cache entries.
-dropped_result = Table(
-    "dropped_result",
+# The results that are kept outside of the database, so that orphans are found without reading the histories.
+# A row goes when its result is dropped. Its name is the SHA-256; the location, where a state of an earlier
+# version has none.
+stored_result = Table(
+    "stored_result",
     metadata,
-    Column("state_id", String(36), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    # Of the first state that referred to it.
+    _id("state_id"),
+    _number("size"),
+    _text("cache_key"),
+    _number("created"),
+    # When the last state that refers to it was entered.
+    _number("referred"),
+    # Why it is not deleted (result_references.Keep).
+    _number("keep"),
+    # Of what may be an orphan; the number as a literal, as queries for them have it.
+    Index("ix_stored_result_created", "created", "state_id", sqlite_where=text("keep < 2")),
+    Index("ix_stored_result_referred", "name", "referred"),
+    Index("ix_stored_result_keep", "name", "keep"),
+    Index("ix_stored_result_state_id", "state_id"),
     sqlite_with_rowid=False,
 )
 

@@ -30,7 +30,15 @@ from clearway_service.store.building import (
     run_columns,
     select_runs,
 )
-from clearway_service.store.columns import FLOW_RUN, PROGRESS, RUN_STATE, STATE, TASK_RUN, WAITER
+from clearway_service.store.columns import (
+    FLOW_RUN,
+    PROGRESS,
+    RUN_STATE,
+    STATE,
+    STORED_RESULT,
+    TASK_RUN,
+    WAITER,
+)
 
 
 def _task_runs_by_key() -> str:
@@ -181,7 +189,7 @@ DELETE_DELIVERIES = render(delete(schema.delivery).where(schema.delivery.c.owner
 
 
 def _upsert_cache_entry() -> str:
-    columns = ("key", "state_id", "task_run_id", "created", "expires", "size")
+    columns = ("key", "state_id", "task_run_id", "created", "expires", "size", "result")
     statement = upsert_into(schema.cache_entry).values({name: bindparam(name) for name in columns})
     replaced = {name: statement.excluded[name] for name in columns[1:]}
     # Hits are those of the entry as it is.
@@ -189,5 +197,15 @@ def _upsert_cache_entry() -> str:
     return render(statement.on_conflict_do_update(index_elements=["key"], set_=replaced), columns)
 
 
+def _refer_to_result() -> str:
+    table = schema.stored_result
+    statement = upsert_into(table).values({name: bindparam(name) for name in STORED_RESULT})
+    latest = {name: func.max(table.c[name], statement.excluded[name]) for name in ("referred", "keep")}
+    return render(
+        statement.on_conflict_do_update(index_elements=["name", "location"], set_=latest), STORED_RESULT
+    )
+
+
 UPSERT_CACHE_ENTRY = _upsert_cache_entry()
+REFER_TO_RESULT = _refer_to_result()
 HIT_CACHE_ENTRY = given_rows.update("cache_entry", "key", ("hits", "last_hit"), added="hits")

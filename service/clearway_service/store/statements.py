@@ -153,7 +153,9 @@ INSERT_DELIVERY = """INSERT INTO delivery (owner, proposal_id) VALUES (?, ?)"""
 
 DELETE_DELIVERIES = """DELETE FROM delivery WHERE delivery.owner = ?"""
 
-UPSERT_CACHE_ENTRY = """INSERT INTO cache_entry ("key", state_id, task_run_id, created, expires, size) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT ("key") DO UPDATE SET state_id = excluded.state_id, task_run_id = excluded.task_run_id, created = excluded.created, expires = excluded.expires, size = excluded.size, hits = 0, last_hit = NULL"""
+UPSERT_CACHE_ENTRY = """INSERT INTO cache_entry ("key", state_id, task_run_id, created, expires, size, result) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT ("key") DO UPDATE SET state_id = excluded.state_id, task_run_id = excluded.task_run_id, created = excluded.created, expires = excluded.expires, size = excluded.size, hits = 0, last_hit = NULL, result = excluded.result"""
+
+REFER_TO_RESULT = """INSERT INTO stored_result (name, location, state_id, size, cache_key, created, referred, keep) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name, location) DO UPDATE SET referred = max(stored_result.referred, excluded.referred), keep = max(stored_result.keep, excluded.keep)"""
 
 HIT_CACHE_ENTRY = """UPDATE cache_entry SET hits = cache_entry.hits + given.column1, last_hit = given.column2 FROM (VALUES (?, ?, ?)) AS given WHERE cache_entry.key = given.column3"""
 
@@ -284,10 +286,12 @@ SCHEMA = (
     size BIGINT NOT NULL,
     hits BIGINT DEFAULT 0 NOT NULL,
     last_hit BIGINT,
+    result TEXT DEFAULT '' NOT NULL,
     CONSTRAINT pk_cache_entry PRIMARY KEY ("key")
 )""",
     """CREATE INDEX ix_cache_entry_created ON cache_entry (created, "key")""",
     """CREATE INDEX ix_cache_entry_expires ON cache_entry (expires) WHERE expires IS NOT NULL""",
+    """CREATE INDEX ix_cache_entry_result ON cache_entry (result) WHERE result != ''""",
     """CREATE TABLE concurrency_limit (
     tag TEXT NOT NULL,
     id VARCHAR(36) NOT NULL,
@@ -301,11 +305,6 @@ SCHEMA = (
     owner VARCHAR(36) NOT NULL,
     proposal_id VARCHAR(36) NOT NULL,
     CONSTRAINT pk_delivery PRIMARY KEY (owner, proposal_id)
-)
- WITHOUT ROWID""",
-    """CREATE TABLE dropped_result (
-    state_id VARCHAR(36) NOT NULL,
-    CONSTRAINT pk_dropped_result PRIMARY KEY (state_id)
 )
  WITHOUT ROWID""",
     """CREATE TABLE flow_run (
@@ -394,6 +393,22 @@ SCHEMA = (
 )
  WITHOUT ROWID""",
     """CREATE INDEX ix_state_run_id ON state (run_id, ordinal)""",
+    """CREATE TABLE stored_result (
+    name TEXT NOT NULL,
+    location TEXT NOT NULL,
+    state_id VARCHAR(36) NOT NULL,
+    size BIGINT NOT NULL,
+    cache_key TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    referred BIGINT NOT NULL,
+    keep BIGINT NOT NULL,
+    CONSTRAINT pk_stored_result PRIMARY KEY (name, location)
+)
+ WITHOUT ROWID""",
+    """CREATE INDEX ix_stored_result_created ON stored_result (created, state_id) WHERE keep < 2""",
+    """CREATE INDEX ix_stored_result_keep ON stored_result (name, keep)""",
+    """CREATE INDEX ix_stored_result_referred ON stored_result (name, referred)""",
+    """CREATE INDEX ix_stored_result_state_id ON stored_result (state_id)""",
     """CREATE TABLE task_run (
     seq INTEGER NOT NULL,
     id VARCHAR(36) NOT NULL,

@@ -1,93 +1,187 @@
-"""Results that only ended cache entries spoke of.
+"""Orphaned results: stored ones that only ended cache entries refer to.
 
-They are found by reading all states once, some at a time and beside the writer, so nothing has to be kept in
-step for the sake of a search that is seldom made.
+Whether a result is in use is a matter of its SHA-256, never of the location that a client sent: several
+locations may be spellings of one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, select
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.sqlite import insert
 
-from clearway.v1 import state_pb2
+from clearway_service.core.locations import is_digest
 from clearway_service.store import schema
 from clearway_service.store.building import one_of
+from clearway_service.store.columns import STORED_RESULT
 from clearway_service.store.database import Database
+from clearway_service.store.result_references import Keep, Reference
 from clearway_service.store.transaction import Transaction
 
-_ROWS = 5_000
+# Rows in memory at once: with locations and keys of the longest kind they are 3 MB.
+_ROWS = 256
+# Rows that one query looks at, so that it ends within some 50 ms where few of them are orphaned.
+_WALKED = 10_000
+
+_stored = schema.stored_result
+_same = schema.stored_result.alias("same")
+# The number as a literal, so that the index serves.
+_may_be_orphan = _stored.c.keep < literal_column(str(int(Keep.STATE)))
+_columns = tuple(_stored.c[name] for name in STORED_RESULT)
+
+Position = tuple[int, str]
+"""The time and the state of a result, after which others follow in a list."""
 
 
 class UnusedResult(NamedTuple):
-    """A result that nobody can be served any more.
+    """A stored result that no run can be served any more.
 
     Attributes:
-        state_id: The state that has it.
-        location: Where it is.
-        size: Its bytes.
-        cache_key: The key of the entry that it was served by.
-        created: When the state was entered, in microseconds since 1970.
+        reference: The row.
+        digest: Its SHA-256; empty where that is not known.
     """
 
-    state_id: str
-    location: str
-    size: int
-    cache_key: str
-    created: int
+    reference: Reference
+    digest: str
+
+    @property
+    def position(self) -> Position:
+        """Its place in a list."""
+        return self.reference.created, self.reference.state_id
 
 
-async def find_unused(database: Database, now: int, before: int) -> list[UnusedResult]:
-    """Return the results of cached runs that no live entry, and no other state, speaks of; the oldest first.
+class Dropped(NamedTuple):
+    """What was dropped.
+
+    Attributes:
+        results: The results.
+        orphaned: Their SHA-256 values, but those that another row still has.
+    """
+
+    results: list[UnusedResult]
+    orphaned: set[str]
+
+
+async def find_unused(
+    database: Database, now: int, before: int, after: Position | None
+) -> AsyncGenerator[UnusedResult]:
+    """Yield orphaned results, the oldest first. At most a few hundred rows are in memory at once.
 
     Args:
         database: Where to look.
         now: The service's clock, by which entries have expired.
-        before: Only of states before this time; what later states speak of is in use.
+        before: Only what was last referred to before this time, in microseconds since 1970.
+        after: The position of the result to begin after; None for the oldest.
     """
-    entry = schema.cache_entry
-    live_query = select(entry.c.state_id).where(entry.c.expires.is_(None) | (entry.c.expires > now))
-    live = {row[0] for row in await database.read(live_query)}
-    dropped = {row[0] for row in await database.read(select(schema.dropped_result.c.state_id))}
-    found: list[UnusedResult] = []
-    used: set[str] = set()
-    last = ""
-    state = schema.state
-    columns = select(state.c.id, state.c.data, state.c.cache_key, state.c.timestamp)
     while True:
-        query = columns.where(state.c.id > last, state.c.data.is_not(None)).order_by(state.c.id).limit(_ROWS)
-        rows = await database.read(query)
-        for state_id, body, cache_key, timestamp in rows:
-            data = state_pb2.Data.FromString(body)
-            if not data.location or state_id in dropped:
-                continue
-            if cache_key and timestamp < before and state_id not in live:
-                found.append(UnusedResult(state_id, data.location, data.size, cache_key, timestamp))
-            else:
-                used.add(data.location)
-        if len(rows) < _ROWS:
-            unused = [result for result in found if result.location not in used]
-            return sorted(unused, key=lambda result: (result.created, result.state_id))
-        last = rows[-1][0]
+        positions = await database.read(select_position(before, after, _WALKED))
+        until = positions[0] if positions else None
+        rows = None
+        while rows is None or len(rows) == _ROWS:
+            rows = await database.read(select_page(now, before, after, until))
+            for row in rows:
+                result = _result(row)
+                after = result.position
+                yield result
+        if until is None:
+            return
+        after = until[0], until[1]
 
 
-def drop_unused(results: list[UnusedResult]) -> Callable[[Transaction], list[UnusedResult]]:
-    """Return the command that forgets results; those that a live entry speaks of by now are left alone."""
+def drop_unused(state_ids: Collection[str], before: int) -> Callable[[Transaction], Dropped]:
+    """Return the command that forgets orphaned results, so that they can be deleted.
 
-    def command(transaction: Transaction) -> list[UnusedResult]:
+    What is in use by now is left alone, and so is what has a location other than that of its SHA-256.
+
+    Args:
+        state_ids: As they were listed.
+        before: As for ``find_unused``.
+    """
+
+    def command(transaction: Transaction) -> Dropped:
         connection = transaction.connection
-        entry = schema.cache_entry
-        ids = [result.state_id for result in results]
-        connection.execute(
-            delete(entry).where(entry.c.expires <= transaction.now, one_of(entry.c.state_id, ids))
+        query = select(*_columns).where(
+            one_of(_stored.c.state_id, state_ids),
+            _stored.c.keep == int(Keep.NOTHING),
+            _is_unused(transaction.now, before),
         )
-        live = set(connection.scalars(select(entry.c.state_id).where(one_of(entry.c.state_id, ids))))
-        dropped = [result for result in results if result.state_id not in live]
+        dropped = [_result(row) for row in connection.execute(query)]
+        # All are found before the first one goes: a row that is kept keeps the others of its name.
+        gone = delete(_stored).where(
+            _stored.c.name == bindparam("of_name"), _stored.c.location == bindparam("of_location")
+        )
         if dropped:
-            statement = insert(schema.dropped_result).on_conflict_do_nothing()
-            connection.execute(statement, [{"state_id": result.state_id} for result in dropped])
-        return dropped
+            keys = [result.reference[:2] for result in dropped]
+            connection.execute(gone, [{"of_name": name, "of_location": place} for name, place in keys])
+        names = {result.digest for result in dropped}
+        left = select(_stored.c.name).distinct().where(one_of(_stored.c.name, names))
+        return Dropped(dropped, names - set(connection.scalars(left)))
 
     return command
+
+
+def restore(results: Sequence[UnusedResult]) -> Callable[[Transaction], None]:
+    """Return the command that lists results again whose files could not be deleted."""
+
+    def command(transaction: Transaction) -> None:
+        statement = insert(_stored).on_conflict_do_nothing()
+        transaction.connection.execute(statement, [result.reference._asdict() for result in results])
+
+    return command
+
+
+def select_position(before: int, after: Position | None, count: int) -> Select[Any]:
+    """Return the query for the position that is ``count`` rows further; no row where there are fewer."""
+    place = (_stored.c.created, _stored.c.state_id)
+    return select(*place).where(*_between(before, after)).order_by(*place).limit(1).offset(count - 1)
+
+
+def select_page(now: int, before: int, after: Position | None, until: Sequence[Any] | None) -> Select[Any]:
+    """Return the query for the next orphaned results, in order, up to the position ``until``."""
+    place = (_stored.c.created, _stored.c.state_id)
+    query = select(*_columns).where(*_between(before, after), _is_unused(now, before))
+    if until is not None:
+        query = query.where(tuple_(*place) <= tuple(until))
+    return query.order_by(*place).limit(_ROWS)
+
+
+def _between(before: int, after: Position | None) -> list[ColumnElement[bool]]:
+    conditions = [_stored.c.created < before, _may_be_orphan]
+    if after is not None:
+        conditions.append(tuple_(_stored.c.created, _stored.c.state_id) > after)
+    return conditions
+
+
+def _is_unused(now: int, before: int) -> ColumnElement[bool]:
+    """Return "only ended cache entries refer to the result", each part of which is one look into an index."""
+    entry = schema.cache_entry
+    of_name = _same.c.name == _stored.c.name
+    return and_(
+        _may_be_orphan,
+        ~exists().where(of_name, _same.c.keep > _stored.c.keep),
+        ~exists().where(of_name, _same.c.referred >= before),
+        # The first condition serves the partial index.
+        ~exists().where(
+            entry.c.result != "",
+            entry.c.result == _stored.c.name,
+            or_(entry.c.expires.is_(None), entry.c.expires > now),
+        ),
+    )
+
+
+def _result(row: Sequence[Any]) -> UnusedResult:
+    reference = Reference(*row)
+    return UnusedResult(reference, reference.name if is_digest(reference.name) else "")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from clearway_service.core.changes import Changes, RecordedAbort
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry
+from clearway_service.core.states import State
 from clearway_service.store import statements
 from clearway_service.store.bulk import Cursor, execute_rows
+from clearway_service.store.result_references import data_facts, references_to
 from clearway_service.store.rows import (
     Row,
-    data_size,
     flow_run_to,
     progress_to,
     state_to,
@@ -22,6 +25,7 @@ def write(cursor: Cursor, changes: Changes, now: int) -> None:
     """Write ``changes`` in the transaction of ``cursor``."""
     _write_runs(cursor, changes.runs)
     execute_rows(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
+    refer_to_results(cursor, [made.state for made in changes.states])
     # Freed before taken, so that a limit holds in between as well.
     execute_rows(cursor, statements.DELETE_SLOT, list(changes.slots_freed))
     execute_rows(cursor, statements.INSERT_SLOT, [(tag, run_id, now) for tag, run_id in changes.slots_taken])
@@ -77,10 +81,17 @@ def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
     execute_rows(cursor, statements.INSERT_TASK_RUN_TAG, task_tags)
 
 
+def refer_to_results(cursor: Cursor, states: Iterable[State]) -> None:
+    """Note the results outside of the database that new states refer to."""
+    for reference in references_to(states):
+        # One by one: of several rows with one name, a single statement would keep the first only.
+        cursor.execute(statements.REFER_TO_RESULT, reference)
+
+
 def _write_cache(cursor: Cursor, changes: Changes, now: int) -> None:
     if changes.cache:
         data = {made.state.id: made.state.data for made in changes.states}
-        entries = [(*entry, data_size(data[entry.state_id])) for entry in changes.cache]
+        entries = [(*entry, *data_facts(data[entry.state_id])) for entry in changes.cache]
         execute_rows(cursor, statements.UPSERT_CACHE_ENTRY, entries)
     hits = [(count, now, key) for key, count in changes.cache_hits.items()]
     execute_rows(cursor, statements.HIT_CACHE_ENTRY, hits)

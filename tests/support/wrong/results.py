@@ -10,6 +10,7 @@ from clearway.v1.result_pb2 import (
     ListUnusedResultsRequest,
     UploadResultRequest,
 )
+from clearway_service.handlers.base import text_token
 from support.wrong.cases import UNKNOWN, WRONG_DURATIONS, WRONG_IDS, Case, wrong
 
 DIGEST = "0" * 64
@@ -77,6 +78,17 @@ CASES = [
         "limit",
         lambda _, limit: ListUnusedResultsRequest(limit=limit),
         [(-1, "-1"), (10_001, "10001")],
+    ),
+    *wrong(
+        "ListUnusedResults",
+        "page_token",
+        lambda _, token: ListUnusedResultsRequest(page_token=token),
+        [
+            ("?", "'?'"),
+            ("Zm9v", "'Zm9v'"),
+            (text_token("1 2 3 x\n"), "the next_page_token"),
+            (text_token(f"1 2 3 {UNKNOWN}"), "of a page with the same older_than"),
+        ],
     ),
     *wrong(
         "ListUnusedResults",

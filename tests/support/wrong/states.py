@@ -22,6 +22,9 @@ from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskRunSpec
 from support.proposals import COMPLETED, PENDING, RUNNING
 from support.wrong.cases import BAD_TIMES, WRONG_DURATIONS, Build, Case, say_time, wrong
 
+DIGEST = "ab" * 32
+TAIL = f"ab/{DIGEST}"
+
 
 def _state(type_: Any = STATE_TYPE_PENDING, **more: Any) -> State:
     return State(type=type_, **more)
@@ -33,6 +36,10 @@ def _detailed(type_: Any = STATE_TYPE_PENDING, **details: Any) -> State:
 
 def _carrying(**data: Any) -> State:
     return _state(data=Data(**({"encoding": "json", "inline": b"1"} | data)))
+
+
+def _located(location: str, **more: Any) -> State:
+    return _state(data=Data(**({"encoding": "json", "location": location, "sha256": DIGEST} | more)))
 
 
 def _failing(**error: Any) -> State:
@@ -66,6 +73,16 @@ WRONG_STATES: list[tuple[State, str, str]] = [
     (_carrying(inline=b"x" * 65_537), "data.inline", "65537"),
     (_state(data=Data(encoding="json", location="")), "data.location", "not set"),
     (_state(data=Data(encoding="json", location="l" * 2_049)), "data.location", "2049"),
+    (_located(f"/srv/{TAIL}", sha256=""), "data.sha256", "not set"),
+    (_located(f"/srv/{TAIL}", sha256="abc"), "data.sha256", "'abc'"),
+    (_located("/home/me/.ssh/id_rsa"), "data.location", "id_rsa"),
+    (_located("https://example.com/delete"), "data.location", "https://example.com/delete"),
+    (_located("service:///home/me/.clearway/clearway.db"), "data.location", "clearway.db"),
+    (_located("service://../../clearway.db"), "data.location", "../../clearway.db"),
+    (_located(f"service://./{DIGEST}"), "data.location", "service://./"),
+    (_located(f"/srv/../etc/{TAIL}"), "data.location", "/srv/../etc"),
+    (_located(f"/srv\n/{TAIL}"), "data.location", r"/srv\n/"),
+    (_located(f"/srv/{'f' * 2_048}/{TAIL}"), "data.location", "at most 2048"),
     (_carrying(error=RunError()), "data.error.type", "not set"),
     (_state(data=Data(error=RunError(type="t" * 256))), "data.error.type", "256"),
     (_failing(message="m" * 4_097), "data.error.message", "4097"),

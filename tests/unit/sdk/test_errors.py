@@ -88,6 +88,8 @@ def test_a_server_of_another_kind_is_recognised() -> None:
     [
         exceptions.InvalidArgument("m", 1, "f"),
         exceptions.MissingResult("m", "/x"),
+        exceptions.UntrustedResult("m", "/x"),
+        exceptions.UnreadableResult("m", "/x"),
         exceptions.Aborted("m", 2),
         exceptions.UpstreamTaskError("m"),
     ],

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import gzip
 import hmac
+import tracemalloc
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import fsspec  # type: ignore[import-untyped]
 import pytest
 
-from clearway import results
+from clearway import results, task
 from clearway._base.settings import Settings, forget_settings, get_settings
-from clearway.exceptions import InvalidSetting, MissingResult, UntrustedResult
+from clearway._results.known_storages import forget_place, register_place
+from clearway.exceptions import InvalidSetting, MissingResult, UnreadableResult, UntrustedResult
 from clearway.results import ResultStore, StoredResult, get_store, register_serializer
 
 
@@ -116,8 +121,62 @@ def test_a_signature_holds_for_one_result_only(monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_signature_is_what_the_protocol_says(monkeypatch: pytest.MonkeyPatch) -> None:
     data = store_with(monkeypatch, result_signing_key="k\u00e9y").store([1, 2])
-    text = f"json\n\n5\n{data.sha256}"
+    text = f"json\n\n5\n{data.sha256}\n"  # it is inline, and has no location
     assert data.signature == hmac.new("k\u00e9y".encode(), text.encode(), "sha256").hexdigest()
+
+
+def test_the_location_is_signed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store = store_with(
+        monkeypatch,
+        result_signing_key="ours",
+        result_inline_bytes="0",
+        result_extra_storages=str(tmp_path / "other"),
+    )
+    result = reference(store.store([1, 2]))
+    moved = Path(result.location.replace(str(get_settings().result_storage), str(tmp_path / "other")))
+    moved.parent.mkdir(parents=True)
+    Path(result.location).rename(moved)
+    with pytest.raises(UntrustedResult, match="made with another key, or for another result"):
+        dataclasses.replace(result, location=str(moved)).load()
+    assert result.signed_text().endswith(f"\n{result.location}")
+
+
+def test_a_signature_of_an_earlier_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = store_with(monkeypatch, result_signing_key="ours").store([1, 2])
+    text = f"json\n\n5\n{data.sha256}"
+    data.signature = hmac.new(b"ours", text.encode(), "sha256").hexdigest()
+    with pytest.raises(UntrustedResult, match="made with another key, or for another result"):
+        reference(data).load()
+
+
+@pytest.mark.parametrize(
+    "signature", ["\xe9" * 64, "\N{SNOWMAN}", "\ud800", "zz", " ", "\0", "a" * 64, "A" * 10**6]
+)
+def test_a_malformed_signature_is_an_untrusted_result(
+    monkeypatch: pytest.MonkeyPatch, signature: str
+) -> None:
+    result = reference(store_with(monkeypatch, result_signing_key="ours").store([1, 2]))
+    with pytest.raises(UntrustedResult, match="has a signature that was made with another key"):
+        dataclasses.replace(result, signature=signature).load()
+
+
+def test_a_signature_in_capitals_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = reference(store_with(monkeypatch, result_signing_key="ours").store([1, 2]))
+    with pytest.raises(UntrustedResult):
+        dataclasses.replace(result, signature=result.signature.upper()).load()
+
+
+def test_no_signed_text_is_that_of_two_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line feed within a field must not move what follows into the next one."""
+    result = reference(store_with(monkeypatch, result_signing_key="ours").store([1, 2]))
+    shifted = dataclasses.replace(result, encoding="json\n", compression="5", size=5)
+    text = f"json\n\n5\n5\n{result.sha256}\n"
+    assert shifted.signed_text() == text
+    signature = hmac.new(b"ours", text.encode(), "sha256").hexdigest()
+    with pytest.raises(UntrustedResult):
+        dataclasses.replace(shifted, signature=signature).load()
+    with pytest.raises(ValueError, match="printable"):
+        register_serializer("two\nlines", Celsius, str.encode, bytes.decode)
 
 
 def test_the_key_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,6 +199,48 @@ def test_an_unknown_compression_is_a_missing_result() -> None:
         StoredResult("json", inline=b"1", size=1, compression="brotli").load()
 
 
+@pytest.mark.parametrize("multiple_members", [False, True])
+def test_a_gzip_bomb_takes_no_more_memory_than_the_setting(
+    monkeypatch: pytest.MonkeyPatch, multiple_members: bool
+) -> None:
+    monkeypatch.setenv("CLEARWAY_RESULT_MAX_DECOMPRESSED_BYTES", "1000000")
+    forget_settings()
+    part = 64 * 2**20 // (64 if multiple_members else 1)
+    bomb = gzip.compress(b"0" * part) * (64 if multiple_members else 1)
+    result = StoredResult("bytes", inline=bomb, size=len(bomb), compression="gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(MissingResult, match=r"1,000,000 bytes.*CLEARWAY_RESULT_MAX_DECOMPRESSED_BYTES"):
+            result.load()
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_could_not_be_decompressed_again_is_not_compressed(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_with(monkeypatch, result_compression="gzip", result_max_decompressed_bytes="10000")
+    exact, larger = store.store(b"x" * 10_000), store.store(b"x" * 10_001)
+    assert (exact.compression, larger.compression) == ("gzip", "")
+    assert reference(exact).load() == b"x" * 10_000
+    assert reference(larger).load() == b"x" * 10_001
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"no gzip", gzip.compress(b"[1]")[:-4], gzip.compress(b"[1]") + b"x"],
+    ids=["empty", "no gzip", "cut off", "followed by more"],
+)
+def test_what_is_no_gzip_is_a_missing_result(damage: bytes) -> None:
+    with pytest.raises(MissingResult, match="cannot be loaded"):
+        StoredResult("json", inline=damage, size=len(damage), compression="gzip").load()
+
+
+@pytest.mark.parametrize("size", [-1, -(2**63)])
+def test_a_negative_size_is_refused(size: int) -> None:
+    with pytest.raises(MissingResult, match="is damaged: it is said to have -"):
+        StoredResult("json", inline=b"1", size=size).load()
+
+
 class Celsius:
     def __init__(self, degrees: float) -> None:
         self.degrees = degrees
@@ -160,6 +261,22 @@ def test_a_serializer_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
         register_serializer("json", Celsius, str.encode, bytes.decode)
 
 
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.EMFILE, "Too many open files"), OSError(errno.ENFILE, "x"), MemoryError()]
+)
+def test_what_lacks_descriptors_or_memory_while_it_is_decoded_is_not_missing(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    def loads(_: bytes) -> Celsius:
+        raise failure
+
+    monkeypatch.setattr(results.serializers, "_custom", {})
+    register_serializer("celsius", Celsius, lambda _: b"21", loads)
+    with pytest.raises(UnreadableResult, match="cannot be read at present") as caught:
+        reference(store_with(monkeypatch).store(Celsius(21))).load()
+    assert caught.value.__cause__ is failure
+
+
 LATER = 1e11  # seconds since 1970, in the year 5138
 
 
@@ -170,10 +287,10 @@ def test_a_storage_may_be_a_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
     data = store.store("x" * 100)
     assert data.location.endswith(data.sha256)
     assert reference(data).load() == "x" * 100
-    assert not store._storage.delete(data.location, written_before=0.0)
+    assert not store._storage.delete(data.sha256, written_before=0.0)
     assert reference(data).load() == "x" * 100
-    assert store._storage.delete(data.location, written_before=LATER)
-    assert store._storage.delete(data.location, written_before=LATER)
+    assert store._storage.delete(data.sha256, written_before=LATER)
+    assert store._storage.delete(data.sha256, written_before=LATER)
     with pytest.raises(MissingResult, match="cannot be read"):
         reference(data).load()
     assert reference(store.store("x" * 100)).load() == "x" * 100  # it knows that it has to be written again
@@ -186,3 +303,84 @@ def test_a_storage_of_one_task_may_differ(tmp_path: Path) -> None:
         get_store("not a scheme://x")
     with pytest.raises(ValueError, match="a URL with an absolute path"):
         get_store("file://results")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> StoredResult:
+    """Return a result that is in no storage of this process, though it is where its location says."""
+    place = tmp_path / "elsewhere"
+    result = reference(get_store(place).store("x" * 100_000))
+    forget_place(str(place))
+    return result
+
+
+def test_a_result_outside_the_configured_storages_is_refused(elsewhere: StoredResult, home: Path) -> None:
+    with pytest.raises(UntrustedResult) as caught:
+        elsewhere.load()
+    told = str(caught.value)
+    assert told.startswith(f"the result expected at {elsewhere.location} is not read: it is in none of")
+    assert f"({home / 'storage'}, service://" in told
+    assert "CLEARWAY_RESULT_EXTRA_STORAGES" in told
+    assert caught.value.location == elsewhere.location
+
+
+def test_a_storage_is_added_by_a_setting(elsewhere: StoredResult, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "CLEARWAY_RESULT_EXTRA_STORAGES", f"s3://bucket/x, {Path(elsewhere.location).parents[1]}/ ,"
+    )
+    forget_settings()
+    assert elsewhere.load() == "x" * 100_000
+
+
+def test_a_storage_is_added_by_defining_a_task_or_flow(elsewhere: StoredResult) -> None:
+    @task(result_storage=Path(elsewhere.location).parents[1])
+    def work() -> None: ...
+
+    assert elsewhere.load() == "x" * 100_000
+
+
+def test_results_stay_readable_where_the_storage_of_new_ones_is_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    result = reference(store_with(monkeypatch).store("x" * 100_000))
+    store_with(monkeypatch, result_storage="memory://new")
+    assert result.load() == "x" * 100_000
+
+
+def test_a_wrong_list_of_storages_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        InvalidSetting, match=r"CLEARWAY_RESULT_EXTRA_STORAGES is 's3://a//b'; it must be a URL"
+    ):
+        store_with(monkeypatch, result_extra_storages="s3://a//b")
+
+
+@pytest.mark.parametrize("sha256", ["", "../../etc", "0" * 64])
+def test_a_location_counts_for_nothing_without_its_digest(elsewhere: StoredResult, sha256: str) -> None:
+    register_place(str(Path(elsewhere.location).parents[1]))
+    with pytest.raises(UntrustedResult):
+        dataclasses.replace(elsewhere, sha256=sha256).load()
+
+
+def test_a_url_that_a_state_names_is_not_opened() -> None:
+    """The scheme says that it would raise, if anything looked at it."""
+    result = StoredResult("json", f"nosuch://x/{'0' * 2}/{'0' * 64}", size=1, sha256="0" * 64)
+    with pytest.raises(UntrustedResult, match="is in none of the storages"):
+        result.load()
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/victims/aa", b"[1]")
+    with pytest.raises(UntrustedResult):
+        StoredResult("json", "memory://victims/aa", size=3, sha256=sha256(b"[1]").hexdigest()).load()
+
+
+def test_a_url_s_size_is_looked_at_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = store_with(monkeypatch, result_storage="memory://sized", result_inline_bytes="0")
+    result = reference(store.store("x" * 100))
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(result.location.removeprefix("memory:/"), b"x" * 5_000_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MissingResult, match="is damaged: it is not the 102 bytes"):
+            result.load()
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

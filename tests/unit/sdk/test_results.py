@@ -131,11 +131,11 @@ def test_what_was_stored_again_meanwhile_is_not_deleted(store: ResultStore) -> N
     for again in (lambda: store.store("x"), lambda: storage.write(data.sha256, b'"x"')):
         os.utime(location, (1_000, 1_000))
         again()
-        assert not storage.delete(location, written_before=2_000)
+        assert not storage.delete(data.sha256, written_before=2_000)
     os.utime(location, (1_000, 1_000))
-    assert storage.delete(location, written_before=2_000)
+    assert storage.delete(data.sha256, written_before=2_000)
     assert not Path(location).exists()
-    assert storage.delete(location, written_before=2_000)  # it is not there
+    assert storage.delete(data.sha256, written_before=2_000)  # it is not there
 
 
 def test_a_result_that_was_deleted_meanwhile_is_written_again(store: ResultStore) -> None:

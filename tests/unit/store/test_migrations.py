@@ -16,10 +16,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from benchmarks.populated import populate
 
+from clearway.v1.state_pb2 import Data, RunError
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
 from clearway_service.store.core_connection import connection_of, upgrade
 from clearway_service.store.database import Database
+from clearway_service.store.result_references import Keep
 from clearway_service.store.schema import metadata
 from clearway_service.store.sqlite import begin, connect
 
@@ -150,3 +152,58 @@ def test_a_file_of_the_first_revision_keeps_the_tags_of_its_runs(path: Path, tab
     Database(path).close()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute(new).fetchall() == before
+
+
+def test_a_file_of_the_second_revision_keeps_its_references_to_results(path: Path) -> None:
+    digest, other = "ab" * 32, "cd" * 32
+    place = f"/srv/ab/{digest}"
+    states = {
+        "1": (Data(encoding="json", location=place, sha256=digest, size=3), "ended", 10),
+        "2": (Data(encoding="json", location=place, sha256=digest, size=3), "ended", 30),
+        "3": (Data(encoding="json", location=f"service://{other}", sha256=other, size=4), "live", 40),
+        "4": (Data(encoding="json", location=f"service://{other}"), "", 50),
+        "5": (Data(encoding="json", location="service:///etc/passwd"), "ended", 60),
+        "6": (Data(encoding="json", inline=b"service://", size=10), "inline", 70),
+        "7": (Data(encoding="json", location=f"/srv/cd/{other}", sha256=other), "dropped", 80),
+        "8": (Data(error=RunError(type="E")), "", 90),
+    }
+    with closing(Database(path)) as database, database.turn(), database.writer.begin():
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = database.writer
+        downgrade(config, "0002")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for id_, (data, key, entered) in states.items():
+            row = (
+                id_,
+                "task",
+                "run",
+                int(id_),
+                4,
+                "",
+                entered,
+                "",
+                data.SerializeToString(),
+                None,
+                key,
+                None,
+                1,
+                "",
+            )
+            connection.execute(f"INSERT INTO state VALUES ({', '.join('?' * len(row))})", row)
+        connection.execute("INSERT INTO dropped_result VALUES ('7')")
+        for key, state_id in (("live", "3"), ("inline", "6")):
+            connection.execute(
+                "INSERT INTO cache_entry VALUES (?, ?, 'run', 1, NULL, 4, 0, NULL)", (key, state_id)
+            )
+    Database(path).close()
+    columns = "name, location, state_id, size, cache_key, created, referred, keep"
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(f"SELECT {columns} FROM stored_result ORDER BY state_id").fetchall()
+        entries = connection.execute("SELECT key, result FROM cache_entry ORDER BY key").fetchall()
+    assert found == [
+        (digest, place, "1", 3, "ended", 10, 30, Keep.NOTHING),
+        (other, f"service://{other}", "3", 4, "live", 40, 50, Keep.STATE),
+        ("service:///etc/passwd", "service:///etc/passwd", "5", 0, "ended", 60, 60, Keep.ODD_LOCATION),
+    ]
+    assert entries == [("inline", ""), ("live", other)]

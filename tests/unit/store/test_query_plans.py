@@ -17,7 +17,16 @@ from sqlalchemy import Select
 
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
-from clearway_service.store import cache, queries, runs, schema, sessions, statements, sweeping
+from clearway_service.store import (
+    cache,
+    queries,
+    runs,
+    schema,
+    sessions,
+    statements,
+    sweeping,
+    unused_results,
+)
 from clearway_service.store.ancestors import select_ancestors_of
 from clearway_service.store.building import DIALECT
 from clearway_service.store.bulk import of_rows
@@ -26,9 +35,9 @@ from clearway_service.store.limits import delete_limit, reset_limit, select_limi
 from clearway_service.store.log_queries import select_logs
 from clearway_service.store.logs import LogRow, write_logs
 from clearway_service.store.queries import RunFilter
+from clearway_service.store.result_references import Reference
 from clearway_service.store.slots import select_holders, select_place, select_runner, select_waiting
 from clearway_service.store.transaction import Transaction
-from clearway_service.store.unused_results import UnusedResult, drop_unused
 
 # Limits are set by people, so they are few, and there is one revision; what else is scanned is made by the
 # statement itself.
@@ -319,8 +328,27 @@ def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Database, f
     assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}
 
 
-def test_dropping_results_reads_the_entries_since_no_entry_is_found_by_its_state(writer: Database) -> None:
-    asked = asked_by(writer, drop_unused([UnusedResult("id", "there", 1, "key", 1)]))
-    steps = [step for sql in asked for step in scans(writer, sql)]
-    assert steps
-    assert all(step.startswith("SCAN cache_entry") for step in steps)
+@pytest.mark.parametrize("after", [None, (1, "id")], ids=["first page", "later page"])
+def test_orphaned_results_are_listed_by_index(writer: Database, after: tuple[int, str] | None) -> None:
+    for query in (
+        unused_results.select_position(2, after, 100),
+        unused_results.select_page(1, 2, after, None),
+        unused_results.select_page(1, 2, after, (2, "id")),
+    ):
+        sql = rendered(query)
+        assert scans(writer, sql) == []
+        assert not [step for step in plan(writer, sql) if "TEMP B-TREE" in step]
+
+
+def test_orphaned_results_are_dropped_by_index(writer: Database) -> None:
+    reference = Reference("0" * 64, "there", "id", 1, "key", 1, 1, 0)
+    listed = [unused_results.UnusedResult(reference, "0" * 64)]
+    asked = asked_by(writer, unused_results.restore(listed))
+
+    def drop(transaction: Transaction) -> None:
+        unused_results.restore(listed)(transaction)
+        assert unused_results.drop_unused(["id"], 2)(transaction).orphaned == {"0" * 64}
+
+    asked += asked_by(writer, drop)
+    assert len(asked) == 5
+    assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}

@@ -103,7 +103,8 @@ class FlowRun:
         """Put the results of the inputs in their place, and make the parameters what annotations want.
 
         Raises:
-            MissingResult: A result cannot be read.
+            MissingResult: A result is gone, damaged or not trusted.
+            UnreadableResult: One cannot be read at present.
         """
         self._parameters = self.inputs.resolved(self._parameters, keep_unmapped=True)
         if self._parameters and self.flow.should_validate_parameters:

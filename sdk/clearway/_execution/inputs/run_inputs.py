@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from clearway._base.texts import shortened
+from clearway._base.unsigned import marked
 from clearway._definition.annotations import Annotation
 from clearway._execution.inputs.found import ATOMS, Found, Upstream, maker_of, replace_upstreams
 from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
@@ -89,7 +90,8 @@ class RunInputs:
             keep_unmapped: Leave ``unmapped`` on, which other annotations are not.
 
         Raises:
-            MissingResult: A result cannot be read.
+            MissingResult: A result is gone, damaged or not trusted.
+            UnreadableResult: One cannot be read at present.
         """
         return {
             name: replace_upstreams(value, _result_of, keep_unmapped=keep_unmapped)
@@ -143,8 +145,8 @@ def _state_of(upstream: Upstream) -> State[Any]:
 def _ended(state: State[Any]) -> str:
     """Return how a run ended that did not complete; of one that never began, where that came from."""
     if state.is_pending() and state.name == "NotReady" and state.message:
-        return f"{_NOT_READY}{shortened(state.message.rpartition(_NOT_READY)[2], _MAX_STATE)}"
-    return f" did not complete: it is {shortened(str(state), _MAX_STATE)}"
+        return f"{_NOT_READY}{marked(shortened(state.message.rpartition(_NOT_READY)[2], _MAX_STATE))}"
+    return f" did not complete: it is {marked(shortened(str(state), _MAX_STATE))}"
 
 
 def _result_of(upstream: Upstream) -> Any:

@@ -10,6 +10,7 @@ import logging
 from functools import partial
 from typing import Final, Protocol
 
+from clearway._base.unsigned import marked
 from clearway._transport.lost_runs import when_runs_are_lost
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import GET_FLOW_RUN
@@ -87,7 +88,7 @@ def _why(run: LiveRun) -> str:
     except (ClearwayError, TimeoutError) as error:
         _log.debug("why the flow run %r is lost is not known: %s", run.name, error)
         return _UNKNOWN
-    return state.message if state.type == state_pb2.STATE_TYPE_CRASHED and state.message else _UNKNOWN
+    return marked(state.message) if state.type == state_pb2.STATE_TYPE_CRASHED and state.message else _UNKNOWN
 
 
 when_runs_are_lost(_on_loss)

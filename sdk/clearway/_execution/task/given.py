@@ -36,7 +36,8 @@ class Given:
         """Put the results of the inputs in their place.
 
         Raises:
-            MissingResult: A result cannot be read.
+            MissingResult: A result is gone, damaged or not trusted.
+            UnreadableResult: One cannot be read at present.
         """
         if self.inputs.to_resolve:
             self.parameters = self.inputs.resolved(self.parameters)

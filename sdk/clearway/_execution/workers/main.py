@@ -16,13 +16,19 @@ import threading
 from multiprocessing.connection import Connection
 
 from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
+from clearway._results.known_storages import register_place
 
 
 def main(connection: Connection) -> None:
     """Do what comes on the connection, until it is closed."""
     # Ctrl-C reaches every process of a terminal; what it means is decided by the flow's.
     signal.signal(signal.SIGINT, lambda *_: None)
-    levels = pickle.loads(connection.recv_bytes()[len(START) :])  # noqa: S301 - of the process that started this
+    started = connection.recv_bytes()[len(START) :]
+    levels, places = pickle.loads(started)  # noqa: S301 - of the process that started this
+    for (
+        place
+    ) in places:  # states among the arguments may have results in a storage that the flow's process named
+        register_place(place)
     sending = threading.Lock()
     _forward_logs(connection, sending, levels)
     calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()

@@ -12,6 +12,7 @@ import sys
 from multiprocessing.connection import Connection, wait
 
 from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
+from clearway._results.known_storages import registered_places
 from clearway.exceptions import WorkerDied
 
 _log = logging.getLogger("clearway.engine")
@@ -51,7 +52,7 @@ class WorkerProcess:
             self._connection = Connection(ours.detach())
         self._death = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
         self._send(pickle.dumps((sys.path, sys.argv)))
-        self._send(START + pickle.dumps(_levels()))
+        self._send(START + pickle.dumps((_levels(), registered_places())))
 
     @property
     def pid(self) -> int:

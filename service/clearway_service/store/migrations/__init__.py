@@ -1,3 +1,3 @@
 """Migrations: Alembic brings a database to the schema."""
 
-HEAD = "0002"
+HEAD = "0003"

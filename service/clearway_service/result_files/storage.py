@@ -1,0 +1,91 @@
+"""The storage of results as the RPCs use it: on threads of its own, so that nothing else waits for a file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from concurrent.futures import Future
+
+from clearway_service.errors import ClearwayError
+from clearway_service.result_files.files import Received, ResultFiles, SlowStep
+from clearway_service.result_files.pool import FilePool
+
+logger = logging.getLogger(__name__)
+
+_THREADS = 4
+_MOST_CALLS = 256
+# Sixteen pieces of the largest kind, or 64 of the SDK's.
+_MOST_BYTES = 64 * 1024 * 1024
+# How often abandoned uploads are looked for, and the bytes of all files are counted.
+SWEEP_SECONDS = 300.0
+
+
+class ResultStorage:
+    """Keeps results without blocking the event loop that asks for it; there may be several.
+
+    Args:
+        files: Keeps them, and blocks.
+    """
+
+    def __init__(self, files: ResultFiles) -> None:
+        self._files = files
+        self._pool = FilePool("clearway-files", _THREADS, _MOST_CALLS, _MOST_BYTES)
+        # Whole files are read by one thread of their own, which pieces need not wait for.
+        self._slow = FilePool("clearway-hashes", 1, _MOST_CALLS, 0)
+        self._steps: dict[str, Future[None]] = {}
+        self._stop = threading.Event()
+        threading.Thread(target=self._sweep, name="clearway-uploads", daemon=True).start()
+
+    async def upload(self, upload_id: str, digest: str, size: int, offset: int, chunk: bytes) -> Received:
+        """Keep a piece of a result. See ``ResultFiles.write``.
+
+        Raises:
+            ClearwayError: As ``ResultFiles.write`` does; StoreUnavailableError also where too much is queued.
+        """
+        while True:
+            piece = (upload_id, digest, size, offset, chunk)
+            answer = await self._pool.run(self._files.write, *piece, size=len(chunk))
+            if isinstance(answer, Received):
+                return answer
+            await self._do(answer)
+
+    async def download(self, digest: str, offset: int, length: int) -> tuple[bytes, int]:
+        """Return a piece of a result, and the size of the whole. See ``ResultFiles.read``.
+
+        Raises:
+            ClearwayError: As ``ResultFiles.read`` does; StoreUnavailableError also where too much is queued.
+        """
+        return await self._pool.run(self._files.read, digest, offset, length, size=length)
+
+    async def delete(self, digest: str, written_before: float) -> bool:
+        """Delete a result. See ``ResultFiles.delete``.
+
+        Raises:
+            StoreUnavailableError: It cannot be deleted at the moment, or too much is queued.
+        """
+        return await self._pool.run(self._files.delete, digest, written_before)
+
+    def close(self) -> None:
+        """Stop; what runs is done."""
+        self._stop.set()
+        self._pool.close()
+        self._slow.close()
+
+    async def _do(self, step: SlowStep) -> None:
+        """Return when a slow step is done, once for all who need it."""
+        doing = self._steps.get(step.key)
+        if doing is None:
+            doing = self._steps[step.key] = self._slow.submit(step.run)
+            doing.add_done_callback(lambda _: self._steps.pop(step.key, None))
+        await asyncio.shield(asyncio.wrap_future(doing))
+
+    def _sweep(self) -> None:
+        """Remove what was abandoned, at once and then now and then."""
+        while True:
+            try:
+                self._files.sweep()
+            except ClearwayError as error:
+                logger.warning("abandoned uploads could not be removed: %s", error.message)
+            if self._stop.wait(SWEEP_SECONDS):
+                return

@@ -1,0 +1,250 @@
+"""Uploads: results of which not all pieces have come, each a file of its own in a folder of their own.
+
+What is known of an upload is in memory, so that a piece costs the same however many others there are. Files
+that an earlier process left are taken over when the folder is first used. Another process on the same folder
+has uploads of its own, and removes those of this one only when they are as old as abandoned ones.
+"""
+# ruff: noqa: PTH208 - pathlib knows no descriptors of folders
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from clearway_service.errors import InvalidArgumentError, StoreUnavailableError
+from clearway_service.result_files.folder import (
+    UPLOADS,
+    Hash,
+    IrregularFileError,
+    ResultFolder,
+    open_file,
+    open_folder,
+)
+from clearway_service.result_files.room import Room
+
+# Each is a file, which may be as large as a result. Few clients have more than one at a time.
+MOST_UPLOADS = 1_024
+# The pieces of an upload follow each other within seconds. Where there are too many uploads, one that has
+# paused for this long makes room for another.
+IDLE_SECONDS = 10.0
+# An SDK tries for a minute to go on with its upload.
+ABANDONED_SECONDS = 3_600.0
+_PART = ".part"
+_NAME = re.compile(r"([0-9a-f-]{36})-([0-9a-f]{64})\.part")
+
+
+class Upload:
+    """A result of which not all pieces have come. Its fields are for who holds its lock.
+
+    Attributes:
+        id: The client's.
+        digest: The SHA-256 that the whole is to have.
+        size: The bytes that the whole is to have; None where an earlier process took the first piece.
+        received: The bytes that have come.
+        hashed: Their hash; None where an earlier process took them.
+        touched: When the last piece came, by the clock of ``Uploads``, in seconds.
+        lock: Held while a piece is written.
+    """
+
+    __slots__ = ("digest", "hashed", "id", "lock", "received", "size", "touched")
+
+    def __init__(self, upload_id: str, digest: str, size: int | None, received: int, touched: float) -> None:
+        self.id = upload_id
+        self.digest = digest
+        self.size = size
+        self.received = received
+        self.hashed: Hash | None = None
+        self.touched = touched
+        self.lock = threading.Lock()
+
+    @property
+    def file(self) -> str:
+        """The name of its file. It has the hash, so that two contents never mix under one id."""
+        return f"{self.id}-{self.digest}{_PART}"
+
+
+class Uploads:
+    """The uploads of one folder. Its methods block, and raise ``OSError`` as the system does.
+
+    Args:
+        folder: Where they are.
+        room: Is told what is removed.
+        clock: Tells the time in seconds, from any beginning.
+        most: How many there may be.
+    """
+
+    def __init__(
+        self, folder: ResultFolder, room: Room, clock: Callable[[], float], most: int = MOST_UPLOADS
+    ) -> None:
+        self._folder = folder
+        self._room = room
+        self._clock = clock
+        self._most = most
+        self._lock = threading.Lock()
+        # The one that has paused for longest is the first.
+        self._uploads: OrderedDict[str, Upload] = OrderedDict()
+        self._loaded = False
+
+    @contextmanager
+    def held(self, upload_id: str, digest: str, size: int, offset: int) -> Iterator[Upload]:
+        """Hold the upload that a piece belongs to; the first piece begins one.
+
+        Raises:
+            InvalidArgumentError: The first piece said otherwise, or did not come.
+            StoreUnavailableError: Another piece is being written, or there are too many uploads.
+        """
+        evicted = None
+        with self._lock:
+            self._load()
+            upload = self._uploads.get(upload_id)
+            if upload is None:
+                if offset:
+                    raise wrong_offset(offset, 0)
+                evicted = self._make_room()
+                upload = self._uploads[upload_id] = Upload(upload_id, digest, size, 0, self._clock())
+            if not upload.lock.acquire(blocking=False):
+                raise StoreUnavailableError(
+                    f"another piece of upload {upload_id} is being written; send one after the other"
+                )
+            upload.touched = self._clock()
+            self._uploads.move_to_end(upload_id)
+        try:
+            if evicted is not None:
+                self._unlink(evicted)
+            _check_same(upload, digest, size)
+            yield upload
+        finally:
+            upload.lock.release()
+
+    @contextmanager
+    def opened(self, upload: Upload, folder: int) -> Iterator[int | None]:
+        """Yield the descriptor of the file of an upload that is held; None where the file was lost.
+
+        Args:
+            upload: The upload; where nothing of it was received, its file is made.
+            folder: The descriptor of the folder of uploads.
+        """
+        with ExitStack() as stack:
+            file: int | None = None
+            if not upload.received:
+                with suppress(FileNotFoundError):  # a link that somebody put there, or of an earlier attempt
+                    os.unlink(upload.file, dir_fd=folder)
+                file = stack.enter_context(open_file(upload.file, folder, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+            else:
+                with suppress(FileNotFoundError, IrregularFileError):
+                    file = stack.enter_context(open_file(upload.file, folder, os.O_RDWR))
+                if file is not None and os.fstat(file).st_size < upload.received:
+                    file = None
+            yield file
+
+    def end(self, upload: Upload) -> None:
+        """Forget an upload that is held: its file has another name by now, or is to go."""
+        with self._lock:
+            if self._uploads.get(upload.id) is upload:
+                del self._uploads[upload.id]
+
+    def discard(self, upload: Upload) -> None:
+        """Forget an upload that is held, and remove its file."""
+        self.end(upload)
+        self._unlink(upload)
+
+    def sweep(self) -> None:
+        """Remove uploads that were abandoned, and such files of other processes and earlier versions."""
+        with self._lock:
+            self._load()
+            abandoned = [
+                upload
+                for upload in self._uploads.values()
+                if self._clock() - upload.touched > ABANDONED_SECONDS and upload.lock.acquire(blocking=False)
+            ]
+            for upload in abandoned:
+                del self._uploads[upload.id]
+            known = {upload.file for upload in self._uploads.values()}
+        for upload in abandoned:
+            self._unlink(upload)
+            upload.lock.release()
+        with suppress(FileNotFoundError), self._folder.opened() as root:
+            _sweep(root, set())  # where earlier versions had them
+            with open_folder(UPLOADS, root) as folder:
+                _sweep(folder, known)
+
+    def _make_room(self) -> Upload | None:
+        """Take out the upload that has paused for longest, where there are too many, and return it.
+
+        Raises:
+            StoreUnavailableError: None has paused for long enough.
+        """
+        if len(self._uploads) < self._most:
+            return None
+        oldest = next(iter(self._uploads.values()))
+        if self._clock() - oldest.touched < IDLE_SECONDS or not oldest.lock.acquire(blocking=False):
+            raise StoreUnavailableError(
+                f"{len(self._uploads):,} results are being uploaded, as many as the service takes at once; "
+                "try again when some of them have ended"
+            )
+        oldest.lock.release()  # nobody finds it any more
+        return self._uploads.pop(oldest.id)
+
+    def _unlink(self, upload: Upload) -> None:
+        with suppress(FileNotFoundError), self._folder.opened() as root, open_folder(UPLOADS, root) as folder:
+            os.unlink(upload.file, dir_fd=folder)
+            self._room.add(-upload.received)
+
+    def _load(self) -> None:
+        """Take over, once, what an earlier process left, so that it counts and can be resumed."""
+        if self._loaded:
+            return
+        now, ticks = time.time(), self._clock()
+        found: list[tuple[float, str, str, int]] = []
+        with suppress(FileNotFoundError), self._folder.opened() as root, open_folder(UPLOADS, root) as folder:
+            for name in os.listdir(folder):
+                entry = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(entry.st_mode) and (parts := _NAME.fullmatch(name)):
+                    found.append((entry.st_mtime, parts[1], parts[2], entry.st_size))
+        for written, upload_id, digest, size in sorted(found)[-self._most :]:
+            paused = max(0.0, now - written)
+            self._uploads[upload_id] = Upload(upload_id, digest, None, size, ticks - paused)
+        self._loaded = True
+
+
+def wrong_offset(offset: int, received: int) -> InvalidArgumentError:
+    """Return the error for a piece that leaves out what comes before it."""
+    return InvalidArgumentError(
+        f"offset is {offset:,}, and {received:,} bytes were received; resume from there", "offset"
+    )
+
+
+def _check_same(upload: Upload, digest: str, size: int) -> None:
+    """Check that a piece says the same of the whole as the first one did."""
+    if upload.digest != digest:
+        raise InvalidArgumentError(
+            f"sha256 is {digest}, and upload {upload.id} began with {upload.digest}; "
+            "give each upload an id of its own",
+            "sha256",
+        )
+    if upload.size is None:
+        upload.size = size
+    if upload.size != size:
+        raise InvalidArgumentError(
+            f"size is {size:,}, and upload {upload.id} began with {upload.size:,}; "
+            "say the same size with each piece",
+            "size",
+        )
+
+
+def _sweep(folder: int, known: set[str]) -> None:
+    """Remove the old files of uploads in a folder but those in ``known``. A link goes, not its target."""
+    oldest = time.time() - ABANDONED_SECONDS
+    for name in os.listdir(folder):
+        if not name.endswith(_PART) or name in known:
+            continue
+        with suppress(FileNotFoundError):
+            entry = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if entry.st_mtime < oldest and not stat.S_ISDIR(entry.st_mode):
+                os.unlink(name, dir_fd=folder)

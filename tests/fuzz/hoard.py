@@ -1,0 +1,107 @@
+"""The hoard: a history and a limit with more in them than fits one message, and all that reads them."""
+
+from __future__ import annotations
+
+import grpc
+
+from clearway.v1.concurrency_limit_pb2 import (
+    CreateConcurrencyLimitRequest,
+    GetConcurrencyLimitByTagRequest,
+    ResetConcurrencyLimitByTagRequest,
+)
+from clearway.v1.explanation_pb2 import ExplainTaskRunRequest
+from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
+from clearway.v1.proposal_pb2 import Hello, Proposal, ProposeRequest
+from clearway.v1.state_pb2 import State
+from clearway.v1.task_run_pb2 import (
+    GetTaskRunRequest,
+    ListTaskRunsRequest,
+    ListTaskRunStatesRequest,
+    TaskRunFilter,
+)
+from fuzz.oracle import Findings
+from fuzz.pool import Pool
+from fuzz.values import MARK
+from support.client import Client, Stream
+from support.proposals import PENDING, RUNNING, create_flow, move, new_id, start, with_result
+
+HOARD_TAG = "hoard"
+_HOLDERS = 4_000
+_STATES = 80
+_SECONDS = 60.0
+_LONG_NAME = "\U0001d54f" * 250  # four bytes each
+_LARGE = with_result(State(type=PENDING.type, message=f"{MARK} " + "x" * 16_000), b"y" * 60_000)
+
+
+class Hoard:
+    """Makes what is large, and reads it with a client that takes messages as large as is the default.
+
+    Args:
+        address: The server's.
+        pool: Is told which ids are not for the fuzzers.
+        findings: Where violations go.
+    """
+
+    def __init__(self, address: str, pool: Pool, findings: Findings) -> None:
+        self._address, self._pool, self._findings = address, pool, findings
+
+    def check(self) -> int:
+        """Make it and read it; return how many messages that took."""
+        with Client(self._address) as client, grpc.insecure_channel(self._address) as channel:
+            flow, limit = create_flow(client).id, CreateConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
+            client.stub.CreateConcurrencyLimit(limit)
+            stream = client.open("hoard")
+            runs = [start(flow, name=_LONG_NAME, tags=[HOARD_TAG]) for _ in range(_HOLDERS + 1)]
+            self._pool.others |= {flow, *(each.create_task_run.id for each in runs)}
+            stream.propose(*runs)
+            waits = [each.id for each in runs if stream.decision(each.id).wait.queued]
+            assert len(waits) == 1, f"{len(waits)} of {len(runs)} wait"
+            large = self._write_history(stream, flow)
+            waiting = next(each.create_task_run.id for each in runs if each.id == waits[0])
+            self._read(OrchestratorStub(channel), large, waiting)
+            count = self._replay(channel, runs)
+            stream.say_goodbye()
+        return len(runs) + _STATES + count
+
+    def _write_history(self, stream: Stream, flow: str) -> str:
+        first = start(flow, PENDING)
+        run = first.create_task_run.id
+        self._pool.others.add(run)
+        for proposal in (first, *(move(run, _LARGE) for _ in range(_STATES))):
+            assert stream.decide(proposal).HasField("accept")
+        return run
+
+    def _read(self, stub: OrchestratorStub, large: str, waiting: str) -> None:
+        for method, request in (
+            ("GetTaskRun", GetTaskRunRequest(id=large)),
+            ("ListTaskRunStates", ListTaskRunStatesRequest(task_run_id=large)),
+            ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[HOARD_TAG]), page_size=1_000)),
+            ("GetConcurrencyLimitByTag", GetConcurrencyLimitByTagRequest(tag=HOARD_TAG)),
+            ("ExplainTaskRun", ExplainTaskRunRequest(id=waiting)),
+            ("ResetConcurrencyLimitByTag", ResetConcurrencyLimitByTagRequest(tag=HOARD_TAG)),
+        ):
+            try:
+                getattr(stub, method)(request, timeout=_SECONDS)
+            except grpc.RpcError as error:
+                what = f"{error.code().name}: {error.details()}"  # type: ignore[attr-defined]
+                self._findings.add(
+                    f"{method}: what is large cannot be read", f"{what[:300]} (see fuzz.hoard)"
+                )
+
+    def _replay(self, channel: grpc.Channel, runs: list[Proposal]) -> int:
+        """Propose all of it again, on a stream of a client that takes messages as large as is the default."""
+        hello = ProposeRequest(hello=Hello(client_name="hoard"))
+        again = ProposeRequest(proposals=[*runs[:-1], *(_again(each) for each in runs[-1:])])
+        answered = 0
+        try:
+            for response in OrchestratorStub(channel).Propose(iter([hello, again]), timeout=_SECONDS):
+                answered += len(response.decisions)
+        except grpc.RpcError as error:
+            what = f"{error.code().name}: {error.details()}"  # type: ignore[attr-defined]
+            self._findings.add("Propose: what is large cannot be replayed", f"{what[:300]} (see fuzz.hoard)")
+        return answered
+
+
+def _again(proposal: Proposal) -> Proposal:
+    """Return a proposal of a state for the same run, under a new id: the run may wait in another stream."""
+    return Proposal(id=new_id(), task_run_id=proposal.create_task_run.id, state=RUNNING)

@@ -1,0 +1,189 @@
+"""Values for fields: what a client may say, and what no honest one would."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Sequence
+from hashlib import sha256
+from random import Random
+
+from google.protobuf.descriptor import FieldDescriptor
+
+from fuzz.pool import Pool
+
+MARK = "MARK7f3a91"
+"""Part of most strings that are sent; no log line may have it."""
+
+SURROGATE = "\ue0f0\ue0f1"
+"""Stands for two lone surrogates, which take as many bytes; ``messages`` puts them in."""
+
+KEYS = [f"fuzz key {number}" for number in range(12)]
+TAGS = [f"fuzz-{number}" for number in range(6)]
+PAYLOADS = [f"{MARK} result {number}".encode() for number in range(8)]
+DIGESTS = [sha256(payload).hexdigest() for payload in PAYLOADS]
+
+_BOOL = FieldDescriptor.CPPTYPE_BOOL
+_REAL = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
+_INTEGERS = [
+    0,
+    1,
+    -1,
+    2,
+    63,
+    64,
+    65,
+    255,
+    256,
+    1_000,
+    1_001,
+    4_096,
+    10_000,
+    10_001,
+    65_536,
+    2**31 - 1,
+    -(2**31),
+]
+_LONG = [2**32, 2**53, 2**62, 2**63 - 1, -(2**63), 253_402_300_800, 10**15, -(10**15)]
+_FLOATS = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    0.5,
+    100.0,
+    101.0,
+    1e308,
+    -1e308,
+    5e-324,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+]
+_TEXTS = [
+    "",
+    "\0",
+    "a\0b",
+    "\x1b[2J\x1b]0;title\x07",
+    "line\r\nline\n",
+    "\x7f\x80\x9f",
+    "\x1f" + KEYS[0],
+    "\u202edlrow\u2066\u2069",
+    "\u200b\ufeff",
+    "\U0010ffff\ufffe",
+    "e\u0301" * 30,
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    SURROGATE,
+    "' OR 1=1 --",
+    "%s%n%x{0.__class__}${HOME}$(id)",
+    "NaN",
+    "*",
+    "%",
+    "_",
+    "\\",
+    "x" * 255,
+    "x" * 256,
+    "é" * 1_024,
+    "x" * 1_025,
+    "x" * 2_049,
+    "x" * 16_385,
+    "x" * 70_000,
+]
+_JSON = [
+    '{"a": 1}',
+    "[1]",
+    "null",
+    '{"a": NaN}',
+    '{"a": 1e999999}',
+    '{"a": ' + "9" * 5_000 + "}",
+    "[" * 50_000,
+    '{"a":' * 2_000 + "1" + "}" * 2_000,
+    '{"a": "\\ud800"}',
+    '{"a": "\\u0000"}',
+    '{"' + MARK + '": 1, "' + MARK + '": 2}',
+    "{" + " " * 524_288 + "}",
+]
+
+
+class Values:
+    """Draws values.
+
+    Args:
+        chance: Where it draws from.
+        pool: What the server has made so far.
+        paths: Paths and locations that the server must leave alone.
+    """
+
+    def __init__(self, chance: Random, pool: Pool, paths: Sequence[str]) -> None:
+        self.chance = chance
+        self._pool, self._paths = pool, list(paths)
+
+    def plausible(self, field: FieldDescriptor) -> object:
+        """Return what an honest client might put into a field that is no message."""
+        chance = self.chance
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return chance.choice([*PAYLOADS, b"", chance.randbytes(chance.choice([1, 100, 4_000]))])
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return self._plausible_text(field)
+        if field.type == FieldDescriptor.TYPE_ENUM:
+            # As often Running as anything else, so that runs get somewhere.
+            return chance.choice([*field.enum_type.values[1:], *field.enum_type.values[3:4] * 5]).number
+        if field.cpp_type in _REAL:
+            return chance.random()
+        return chance.random() < 0.3 if field.cpp_type == _BOOL else chance.choice([0, 1, 2, 3, 10, 100])
+
+    def _plausible_text(self, field: FieldDescriptor) -> str:
+        chance, name = self.chance, field.name
+        if name == "id" or name.endswith(("_id", "_ids")) or name == "withdrawals":
+            return self._pool.id(field, chance)
+        choices = {
+            "page_token": ["", "", self._pool.token(chance)],
+            "sha256": DIGESTS,
+            "location": [*[f"service://{digest}" for digest in DIGESTS], *chance.choices(self._paths, k=4)],
+            "signature": ["", DIGESTS[0]],
+            "parameters_json": ["", "{}", '{"a": 1}'],
+        }
+        if name in choices:
+            return chance.choice(choices[name])
+        if "key" in name or name.startswith("tag"):
+            return chance.choice(KEYS if "key" in name else TAGS)
+        return f"{MARK} {name} {chance.randrange(20)}"
+
+    def hostile(self, field: FieldDescriptor) -> object:
+        """Return what no honest client would put into a field that is no message."""
+        chance = self.chance
+        if field.type == FieldDescriptor.TYPE_BYTES:
+            return chance.randbytes(chance.choice([0, 1, 65_536, 65_537, 300_000]))
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return self.hostile_text()
+        if field.cpp_type in _REAL:
+            return chance.choice([*_FLOATS, struct.unpack("<d", chance.randbytes(8))[0]])
+        numbers: dict[int, list[int]] = {
+            FieldDescriptor.CPPTYPE_ENUM: [0, -1, 99, 2**31 - 1, -(2**31)],
+            FieldDescriptor.CPPTYPE_BOOL: [0, 1],
+            FieldDescriptor.CPPTYPE_INT32: _INTEGERS,
+            FieldDescriptor.CPPTYPE_INT64: [*_INTEGERS, *_LONG],
+        }
+        # What is left is unsigned.
+        return chance.choice(numbers.get(field.cpp_type, [0, 1, 2**31, 2**32 - 1]))
+
+    def hostile_text(self) -> str:
+        """Return a trap: a string that is too long, of odd characters, a path, or something parsed."""
+        chance = self.chance
+        drawn = chance.random()
+        if drawn < 0.2:
+            return chance.choice(self._paths)
+        if drawn < 0.25:
+            return chance.choice(_JSON)
+        if drawn < 0.26:
+            return MARK + "x" * 1_000_000
+        text = chance.choice(_TEXTS)
+        return f"{MARK}{text}" if chance.random() < 0.5 else text
+
+    def span(self) -> tuple[int, int]:
+        """Return seconds and nanoseconds of a short time."""
+        return self.chance.choice([(0, 0), (0, 1_000), (0, 10_000_000), (0, 100_000_000)])
+
+    def moment(self) -> tuple[int, int]:
+        """Return seconds since 1970 and nanoseconds, of about now."""
+        return int(time.time()) + self.chance.choice([-86_400, -1, 0, 0, 1, 3_600]), 0
