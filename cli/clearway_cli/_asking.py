@@ -2,6 +2,8 @@
 
 import sys
 
+from clearway._base.texts import plain
+
 
 def can_ask() -> bool:
     """Return whether somebody is there who sees a question and can answer it."""
@@ -10,7 +12,7 @@ def can_ask() -> bool:
 
 def confirmed(question: str) -> bool:
     """Ask a question on stderr, and return whether the answer is yes; anything else is a no."""
-    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.write(f"{plain(question)} [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
     if not answer:  # Ctrl-D, which leaves the cursor behind the question

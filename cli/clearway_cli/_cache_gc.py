@@ -55,9 +55,8 @@ def gc(
     else:
         _show(results, left_alone, dry_run=dry_run)
     for result in failed:
-        _output.note(
-            f"Error: {_output.plain(result.location)} could not be deleted: {_output.plain(result.problem)}"
-        )
+        problem = _output.name(result.problem)
+        _output.note(f"Error: {_output.name(result.location)} could not be deleted: {problem}")
     if failed:
         raise typer.Exit(_FAILED)
 
@@ -71,7 +70,7 @@ def _show(results: Sequence[UnusedResult], left_alone: Sequence[UnusedResult], *
     if left_alone:
         _output.write(f"\nLeft alone {_counted(len(left_alone))} of {_bytes(left_alone)} bytes:\n")
         for reason, of in _by_reason(left_alone).items():
-            _output.write(f"\n{_output.plain(reason)}\n")
+            _output.write(f"\n{_output.name(reason)}\n")
             _tables.show(_COLUMNS, [_row(result) for result in of])
 
 
@@ -102,8 +101,8 @@ def _row(result: UnusedResult) -> list[Text]:
     return [
         Text(f"{result.size:,}"),
         Text(result.created.isoformat(sep=" ", timespec="seconds")),
-        Text(_output.plain(result.location)),
-        Text(_output.plain(result.cache_key)),
+        Text(_output.name(result.location)),
+        Text(_output.name(result.cache_key)),
     ]
 
 

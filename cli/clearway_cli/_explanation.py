@@ -25,11 +25,20 @@ def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
     if answer.HasField("leader"):
         _slots.show_holders("Its cache key is computed by", [answer.leader], now)
     _show_upstream(answer.upstream)
+    if answer.upstream_count > len(answer.upstream):
+        _output.note(
+            f"These are the first {len(answer.upstream)} of the {answer.upstream_count} it waits for."
+        )
     _show_limits(answer.limits)
     for limit in answer.limits:
         if limit.blocks:
-            title = f"The slots of tag '{_output.plain(limit.tag)}' are held by"
+            title = f"The slots of tag '{_output.name(limit.tag)}' are held by"
             _slots.show_holders(title, limit.holders, now)
+            if limit.taken > len(limit.holders) > 0:
+                _output.note(
+                    f"These are the first {len(limit.holders)} of {limit.taken}; all are shown by "
+                    f"`clearway concurrency-limit inspect`."
+                )
 
 
 def _facts(answer: ExplainTaskRunResponse, now: Timestamp) -> list[tuple[str, Text]]:

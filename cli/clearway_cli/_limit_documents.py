@@ -4,14 +4,14 @@ The same holds as in ``_documents``. How long something lasts, or what is left o
 service's clock, which need not be that of this machine.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway.v1.state_pb2 import State
-from clearway_cli import _documents, _states, _times
+from clearway_cli import _documents, _slots, _states, _times
 from clearway_cli._documents import TaskRunDocument
 
 _CAUSE = "WAIT_CAUSE_"
@@ -48,7 +48,10 @@ class WaiterDocument(TypedDict):
 
 
 class LimitDocument(TypedDict):
-    """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one."""
+    """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one, ``taken`` of them.
+
+    In a list of limits, ``active_slots`` has the first 10,000.
+    """
 
     id: str
     tag: str
@@ -57,6 +60,7 @@ class LimitDocument(TypedDict):
     waiting: int
     created: str | None
     updated: str | None
+    taken: int
 
 
 class LimitDetailsDocument(LimitDocument):
@@ -80,10 +84,11 @@ class DeletedLimitDocument(TypedDict):
 
 
 class ResetLimitDocument(TypedDict):
-    """The tag whose slots were taken back, and who held them."""
+    """The tag whose slots were taken back, and who held them: the first where they are very many."""
 
     tag: str
     freed: list[HolderDocument]
+    freed_count: int
 
 
 class LimitExplanationDocument(TypedDict):
@@ -115,7 +120,8 @@ class ExplanationDocument(TypedDict):
     """Why a task run is where it is.
 
     ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, where the service knows one that this
-    version does not, UNKNOWN.
+    version does not, UNKNOWN. ``upstream`` has the first 100 of the ``upstream_count`` runs it waits for,
+    and a limit's ``holders`` the first 100 of those ``taken``.
     """
 
     task_run: TaskRunDocument
@@ -130,6 +136,7 @@ class ExplanationDocument(TypedDict):
     cache_key: str | None
     leader: HolderDocument | None
     cache_position: int | None
+    upstream_count: int
 
 
 def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
@@ -142,6 +149,7 @@ def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
         "waiting": message.waiting,
         "created": _times.iso_or_none(message, "created"),
         "updated": _times.iso_or_none(message, "updated"),
+        "taken": _slots.taken(message),
     }
 
 
@@ -167,10 +175,11 @@ def deleted_limit(tag: str) -> DeletedLimitDocument:
 
 
 def reset_limit(
-    tag: str, freed: Iterable[concurrency_limit_pb2.SlotHolder], now: Timestamp
+    tag: str, freed: Sequence[concurrency_limit_pb2.SlotHolder], now: Timestamp, count: int = 0
 ) -> ResetLimitDocument:
-    """Return the document of a limit whose slots were taken back."""
-    return {"tag": tag, "freed": [_holder(each, now) for each in freed]}
+    """Return the document of a limit whose slots were taken back: ``count``, or as many as ``freed``."""
+    found = [_holder(each, now) for each in freed]
+    return {"tag": tag, "freed": found, "freed_count": max(count, len(found))}
 
 
 def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp) -> ExplanationDocument:
@@ -189,6 +198,7 @@ def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp)
         "cache_key": message.cache_key or None,
         "leader": _holder(message.leader, now) if message.HasField("leader") else None,
         "cache_position": message.cache_position or None,
+        "upstream_count": max(message.upstream_count, len(message.upstream)),
     }
 
 

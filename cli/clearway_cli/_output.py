@@ -4,12 +4,13 @@ import json
 import os
 import shutil
 import sys
-import unicodedata
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+
+from clearway._base import texts
 
 # Where nobody looks (a pipe, a file) lines are as long as they are, so that `grep` finds what it looks for.
 _UNBOUNDED = 10_000
@@ -58,7 +59,7 @@ def show(*parts: RenderableType, least_width: int = 0) -> None:
 
 def note(text: str) -> None:
     """Write a remark to stderr, so that it is never taken for a part of the answer."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{plain(text)}\n")
 
 
 def width() -> int:
@@ -72,10 +73,10 @@ def draws() -> bool:
 
 
 def plain(text: str) -> str:
-    r"""Return a text without what could steer a terminal: control characters are written as ``\x1b``."""
-    return "".join(
-        character
-        if character == "\n" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-        else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    r"""Return a message with what could steer a terminal, but for line feeds, written as ``\x1b``."""
+    return texts.plain(text, "\n")
+
+
+def name(text: str) -> str:
+    r"""Return a name, or what else belongs into one line, with its line feeds written as ``\n`` too."""
+    return texts.plain(text)

@@ -21,13 +21,13 @@ _HISTORY = (Column("TIME"), Column("AFTER"), Column("STATE"), Column("MESSAGE", 
 
 
 def text(value: str) -> Text:
-    """Return a text that came from a client, harmless to the terminal."""
-    return Text(_output.plain(value))
+    """Return a name that came from a client, harmless to the terminal and in one line."""
+    return Text(_output.name(value))
 
 
 def state_text(state: State) -> Text:
     """Return a state's name in the colour of its type."""
-    return Text(_output.plain(state.name), style=_states.style(state))
+    return Text(_output.name(state.name), style=_states.style(state))
 
 
 def age_text(run: FlowRun | TaskRun, now: Timestamp) -> Text:
@@ -80,7 +80,7 @@ def show_history(states: Sequence[State]) -> None:
             Text(_times.local_clock(state.timestamp)),
             Text(f"+{_times.span(max(0.0, _times.seconds_between(start, state.timestamp)))}"),
             state_text(state),
-            text(state.message),
+            Text(_output.plain(state.message)),
         ]
         for state in states
     ]

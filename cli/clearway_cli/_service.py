@@ -50,13 +50,36 @@ def read_now() -> Timestamp:
 
 
 def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return the limit of a tag, with its holders and waiters."""
+    """Return the limit of a tag, with the first of its holders and waiters."""
     request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
     return _ask(rpcs.GET_CONCURRENCY_LIMIT_BY_TAG, request).concurrency_limit
 
 
 def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return the limit of a tag or, where no tag with a limit is called so, that with the id."""
+    """Return the limit of a tag or, where no tag with a limit is called so, that with the id.
+
+    It has all who hold its slots, of whom the service's answer has the first.
+    """
+    found = _find_limit(tag_or_id)
+    if found.taken <= len(found.holders):
+        return found
+
+    def page(size: int, token: str) -> tuple[Sequence[concurrency_limit_pb2.SlotHolder], str]:
+        request = concurrency_limit_pb2.ListSlotHoldersRequest(
+            tag=found.tag, page_size=size, page_token=token
+        )
+        answer = _ask(rpcs.LIST_SLOT_HOLDERS, request)
+        return answer.holders, answer.next_page_token
+
+    holders = _pages(page, None).items
+    del found.holders[:], found.active_slots[:]
+    found.holders.extend(holders)
+    found.active_slots.extend(holder.task_run_id for holder in holders)
+    found.taken = len(holders)
+    return found
+
+
+def _find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     try:
         return read_limit(tag_or_id)
     except LimitNotFound:
@@ -66,10 +89,10 @@ def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     return _ask(rpcs.GET_CONCURRENCY_LIMIT, request).concurrency_limit
 
 
-def reset_limit(tag: str) -> Sequence[concurrency_limit_pb2.SlotHolder]:
-    """Take back all slots of a tag by force; return who held them."""
+def reset_limit(tag: str) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
+    """Take back all slots of a tag by force; return who held them, the first where they are very many."""
     request = concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest(tag=tag)
-    return _ask(rpcs.RESET_CONCURRENCY_LIMIT_BY_TAG, request).freed
+    return _ask(rpcs.RESET_CONCURRENCY_LIMIT_BY_TAG, request)
 
 
 def delete_limit(tag: str) -> None:
@@ -97,8 +120,13 @@ def read_flow_run(run_id: str) -> flow_run_pb2.FlowRun:
 
 def read_flow_run_states(run_id: str) -> Sequence[state_pb2.State]:
     """Return all states that a flow run was in, the present one last."""
-    request = flow_run_pb2.ListFlowRunStatesRequest(flow_run_id=run_id)
-    return _ask(rpcs.LIST_FLOW_RUN_STATES, request).states
+
+    def page(size: int, token: str) -> tuple[Sequence[state_pb2.State], str]:
+        request = flow_run_pb2.ListFlowRunStatesRequest(flow_run_id=run_id, page_size=size, page_token=token)
+        answer = _ask(rpcs.LIST_FLOW_RUN_STATES, request)
+        return answer.states, answer.next_page_token
+
+    return _pages(page, None).items
 
 
 def list_flow_runs(picked: flow_run_pb2.FlowRunFilter, limit: int) -> Listed[flow_run_pb2.FlowRun]:
@@ -120,8 +148,13 @@ def read_task_run(run_id: str) -> task_run_pb2.TaskRun:
 
 def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
     """Return all states that a task run was in, the present one last."""
-    request = task_run_pb2.ListTaskRunStatesRequest(task_run_id=run_id)
-    return _ask(rpcs.LIST_TASK_RUN_STATES, request).states
+
+    def page(size: int, token: str) -> tuple[Sequence[state_pb2.State], str]:
+        request = task_run_pb2.ListTaskRunStatesRequest(task_run_id=run_id, page_size=size, page_token=token)
+        answer = _ask(rpcs.LIST_TASK_RUN_STATES, request)
+        return answer.states, answer.next_page_token
+
+    return _pages(page, None).items
 
 
 def explain_task_run(run_id: str) -> explanation_pb2.ExplainTaskRunResponse:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
-from clearway.v1.concurrency_limit_pb2 import SlotHolder, SlotWaiter
+from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit, SlotHolder, SlotWaiter
 from clearway_cli import _output, _runs, _tables, _times
 from clearway_cli._tables import Column
 
@@ -42,6 +42,11 @@ def show_waiters(title: str, waiters: Sequence[SlotWaiter], now: Timestamp) -> N
     if waiters:
         _show_title(title)
         _tables.show(_WAITERS, [_waiter_row(waiter, now) for waiter in waiters])
+
+
+def taken(limit: ConcurrencyLimit) -> int:
+    """Return how many runs hold a slot; a service of before says it by their ids alone."""
+    return max(limit.taken, len(limit.active_slots))
 
 
 def bar(used: int, limit: int) -> Text:

@@ -60,7 +60,7 @@ def get(key: KeyArgument, output: FormatOption = Format.TABLE) -> None:
     """Show the live entry of a key; there being none is a failure."""
     found = _service.lookup_cache(key)
     if found is None:
-        _output.note(f"Error: the cache has no live entry of the key '{_output.plain(key)}'.")
+        _output.note(f"Error: the cache has no live entry of the key '{_output.name(key)}'.")
         raise typer.Exit(1)
     if output is Format.JSON:
         _output.write_json(_cache_documents.entry(found))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit
+from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit, ResetConcurrencyLimitByTagResponse
 from clearway_cli import _asking, _limit_documents, _output, _service, _slots, _tables, _times
 from clearway_cli._options import TagArgument, TagOrIdArgument, whole_number
 from clearway_cli._output import Format, FormatOption
@@ -46,7 +46,7 @@ def create(
     """Set the limit of a tag; a limit that is there already is changed."""
     answer = _service.create_limit(tag, limit)
     previous = answer.previous_limit if answer.HasField("previous_limit") else None
-    named = f"on tag '{_output.plain(tag)}'"
+    named = f"on tag '{_output.name(tag)}'"
     if output is Format.JSON:
         _output.write_json(_limit_documents.created_limit(answer.concurrency_limit, previous))
     elif previous is None:
@@ -65,10 +65,10 @@ def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
     if output is Format.JSON:
         _output.write_json(_limit_documents.limit_details(found, now))
         return
-    used = len(found.active_slots)
+    used = _slots.taken(found)
     _tables.show_facts(
         [
-            ("Tag", Text(_output.plain(found.tag))),
+            ("Tag", Text(_output.name(found.tag))),
             ("Limit", Text(str(found.limit))),
             ("Used", Text(f"{used}  ").append_text(_slots.bar(used, found.limit))),
             ("Waiting", Text(str(found.waiting))),
@@ -110,17 +110,20 @@ def reset(
     The task runs that hold them go on, and are no longer counted: so for a while more may run than the limit
     says.
     """
-    freed = _service.reset_limit(tag) if yes or _confirmed(tag) else ()
+    answer = _service.reset_limit(tag) if yes or _confirmed(tag) else ResetConcurrencyLimitByTagResponse()
+    freed, count = answer.freed, max(answer.freed_count, len(answer.freed))
     now = _service.read_now()
     if output is Format.JSON:
-        _output.write_json(_limit_documents.reset_limit(tag, freed, now))
+        _output.write_json(_limit_documents.reset_limit(tag, freed, now, count))
         return
-    named = f"tag '{_output.plain(tag)}'"
+    named = f"tag '{_output.name(tag)}'"
     if not freed:
         _output.write(f"Freed no slot of {named}: none was held.\n")
         return
-    _output.write(f"Freed {_slots.counted(len(freed))} of {named}.\n")
+    _output.write(f"Freed {_slots.counted(count)} of {named}.\n")
     _slots.show_holders("Who held them, and goes on without being counted", freed, now)
+    if count > len(freed):
+        _output.note(f"These are the first {len(freed)} of the {count} that held one.")
 
 
 @app.command()
@@ -130,7 +133,7 @@ def delete(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
     if output is Format.JSON:
         _output.write_json(_limit_documents.deleted_limit(tag))
     else:
-        _output.write(f"Deleted concurrency limit on tag '{_output.plain(tag)}'.\n")
+        _output.write(f"Deleted concurrency limit on tag '{_output.name(tag)}'.\n")
 
 
 def _confirmed(tag: str) -> bool:
@@ -139,7 +142,7 @@ def _confirmed(tag: str) -> bool:
     Raises:
         typer.Exit: There is nobody to ask, or the answer is no.
     """
-    named = f"tag '{_output.plain(tag)}'"
+    named = f"tag '{_output.name(tag)}'"
     if not _asking.can_ask():
         _output.note(
             f"Error: the slots of {named} are freed by force only when that is confirmed, and here is no"
@@ -147,7 +150,7 @@ def _confirmed(tag: str) -> bool:
         )
         raise typer.Exit(2)
     found = _service.read_limit(tag)
-    held = len(found.active_slots)
+    held = _slots.taken(found)
     if not held:
         return False
     _output.note(
@@ -161,9 +164,9 @@ def _confirmed(tag: str) -> bool:
 
 
 def _row(limit: ConcurrencyLimit) -> list[Text]:
-    used = len(limit.active_slots)
+    used = _slots.taken(limit)
     return [
-        Text(_output.plain(limit.tag)),
+        Text(_output.name(limit.tag)),
         Text(f"{used}/{limit.limit}"),
         _slots.bar(used, limit.limit),
         Text(str(limit.waiting)),

@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from clearway._base.texts import plain
 from clearway.exceptions import ClearwayError, InvalidArgument
 
 # Loading a group loads the messages of the protocol and the tables: only the one that is asked for is loaded.
@@ -87,5 +88,5 @@ def run() -> NoReturn:
 
 
 def _fail(error: Exception, code: int) -> NoReturn:
-    sys.stderr.write(f"Error: {error}\n")
+    sys.stderr.write(f"Error: {plain(str(error), chr(10))}\n")
     sys.exit(code)

@@ -111,7 +111,9 @@ def _row(run: TaskRun, now: Timestamp) -> list[Text]:
 
 def _facts(run: TaskRun) -> list[tuple[str, Text]]:
     task = f"{run.task_key}, version {run.task_version}" if run.task_version else run.task_key
-    given = "\n".join(f"{each.parameter}: {', '.join(each.task_run_ids)}" for each in run.inputs)
+    given = "\n".join(
+        f"{_output.name(each.parameter)}: {', '.join(each.task_run_ids)}" for each in run.inputs
+    )
     facts = [
         ("Task run", _runs.text(run.name)),
         ("Id", Text(run.id)),
@@ -120,7 +122,7 @@ def _facts(run: TaskRun) -> list[tuple[str, Text]]:
         ("Dynamic key", _runs.text(run.dynamic_key)),
         ("State", _runs.state_text(run.state)),
         ("Subflow run", Text(run.state.details.child_flow_run_id)),
-        ("Inputs", _runs.text(given)),
+        ("Inputs", Text(given)),
         *_runs.common_facts(run, _times.now()),
     ]
     return [(name, value) for name, value in facts if value.plain]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clearway._base.settings import get_settings
+from clearway._base.texts import plain
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 FLOW_RUN_LOGGER: Final = "clearway.flow_run"
 TASK_RUN_LOGGER: Final = "clearway.task_run"
+_OURS: Final = ("clearway.", "clearway_service")
+_KEPT: Final = "\n\t"
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -82,13 +86,29 @@ def flush_logs() -> Future[None]:
     return nothing_to_do
 
 
+class _TerminalFormatter(logging.Formatter):
+    """Formats lines for a terminal, which no text in them is to steer.
+
+    What a run logs may have several lines, and so may a traceback; what Clearway says of names has one.
+    """
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        ours = record.name.startswith(_OURS) and record.name not in (FLOW_RUN_LOGGER, TASK_RUN_LOGGER)
+        record.message = plain(record.message, "" if ours else _KEPT)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        # The record is shown elsewhere too, so it stays as it was.
+        return plain(super().format(copy.copy(record)), _KEPT)
+
+
 class _TerminalHandler(logging.StreamHandler[TextIO]):
     """Shows lines on stderr, unless the user's own program has set up logging."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(
-            logging.Formatter(
+            _TerminalFormatter(
                 "%(asctime)s.%(msecs)03d | %(levelname)-7s | %(run_title)s - %(message)s", "%H:%M:%S"
             )
         )
@@ -102,7 +122,7 @@ class _TerminalHandler(logging.StreamHandler[TextIO]):
             return False
         _name_run(record)
         if not hasattr(record, "run_title"):
-            record.run_title = record.name
+            record.run_title = plain(record.name)
         return _once(record, "clearway_shown") and bool(super().filter(record))
 
 

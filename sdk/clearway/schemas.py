@@ -118,7 +118,7 @@ class TaskRun:
         retry_delays: How long it waits before its first retry, its second and so on; the last holds for those
             after it.
         retry_jitter_factor: How far these are spread at random; 0 for not at all.
-        task_inputs: The upstream runs by parameter, as UUIDs.
+        task_inputs: The upstream runs by parameter, as UUIDs; the first 10,000.
         tracks_subflow: Whether it stands for a subflow in its parent.
         state: The state it is in.
         run_count: How many times it entered Running.
@@ -183,12 +183,15 @@ class ConcurrencyLimit:
         id: The limit's UUID.
         tag: The tag that it is on.
         concurrency_limit: How many; 0 aborts all that would run.
-        active_slots: The task runs that hold a slot, in the order in which they took it.
+        active_slots: The task runs that hold a slot, in the order in which they took it. In a list of limits
+            the first 10,000.
         waiting: How many runs wait for a slot.
         created: When the limit was first set.
         updated: When it was last changed.
         holders: Who holds the slots, in the same order. Empty in a list of limits.
-        waiters: Who stands in the queue, the first 100, the next one first. Empty in a list of limits.
+        waiters: Who stands in the queue, the first 100, the next one first; ``read_slot_waiters`` has all.
+            Empty in a list of limits.
+        taken: How many runs hold a slot.
     """
 
     id: str
@@ -200,6 +203,7 @@ class ConcurrencyLimit:
     updated: datetime
     holders: tuple[SlotHolder, ...] = ()
     waiters: tuple[SlotWaiter, ...] = ()
+    taken: int = 0
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.ConcurrencyLimit) -> ConcurrencyLimit:
@@ -214,6 +218,7 @@ class ConcurrencyLimit:
             updated=timestamp_from_proto(message.updated),
             holders=tuple(SlotHolder.from_proto(holder) for holder in message.holders),
             waiters=tuple(SlotWaiter.from_proto(waiter) for waiter in message.waiters),
+            taken=max(message.taken, len(message.active_slots)),  # a service of before has no `taken`
         )
 
 
@@ -228,11 +233,12 @@ class TaskRunExplanation:
         limits: The limits on its tags, with their holders, those that block it first.
         waiting_since: When it joined a queue; None where it is in none.
         scheduled_time: When it may begin; None where it was not scheduled.
-        upstream: The runs it waits for, which have not ended.
+        upstream: The runs it waits for, which have not ended; the first 100.
         holder: Who runs it, where it is Running under a session.
         cache_key: The key that another run is computing, where it waits for that; empty otherwise.
         leader: That run; None where it waits for none.
         cache_position: Its place among those who wait for that, from 1; 0 where it does not.
+        upstream_count: How many runs it waits for.
     """
 
     task_run: TaskRun
@@ -246,6 +252,7 @@ class TaskRunExplanation:
     cache_key: str
     leader: SlotHolder | None
     cache_position: int
+    upstream_count: int = 0
 
     @staticmethod
     def from_proto(message: explanation_pb2.ExplainTaskRunResponse) -> TaskRunExplanation:
@@ -262,6 +269,7 @@ class TaskRunExplanation:
             cache_key=message.cache_key,
             leader=SlotHolder.from_proto(message.leader) if message.HasField("leader") else None,
             cache_position=message.cache_position,
+            upstream_count=max(message.upstream_count, len(message.upstream)),
         )
 
 

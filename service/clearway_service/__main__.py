@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from dataclasses import replace
@@ -14,8 +15,10 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 from clearway_service import __version__
 from clearway_service.errors import ClearwayError
 from clearway_service.logs import configure
+from clearway_service.native_lines import relay
 from clearway_service.server import serve
 from clearway_service.settings import ServiceSettings, SettingError
+from clearway_service.texts import plain
 
 try:
     from uvloop import run
@@ -34,18 +37,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--database", type=Path, help="the SQLite file (default ~/.clearway/clearway.db)")
     parser.add_argument("--version", action="version", version=__version__)
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
+    configure()
     try:
         settings = replace(ServiceSettings.from_environment(), **given)
     except SettingError as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return _USAGE
-    configure()
+        return _fail(error, _USAGE)
+    if not sys.stderr.isatty() and os.environ["GRPC_VERBOSITY"].upper() != "NONE":
+        relay()
+        configure()
     try:
         run(serve(settings))
     except (ClearwayError, OSError) as error:
-        sys.stderr.write(f"Error: {error}\n")
-        return _FAILURE
+        return _fail(error, _FAILURE)
     return 0
+
+
+def _fail(error: Exception, code: int) -> int:
+    """Say why the server does not run: as a line of the log or, at a terminal, to a person."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"Error: {plain(str(error))}\n")
+    else:
+        logging.getLogger("clearway_service").critical("the server does not run: %s", error)
+    return code
 
 
 if __name__ == "__main__":

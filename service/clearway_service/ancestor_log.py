@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from clearway_service.core.decisions import Wait
 from clearway_service.core.proposals import Answer
 from clearway_service.store.transaction import Entangled
+from clearway_service.texts import plain
 
 logger = logging.getLogger(__name__)
 
@@ -40,9 +41,9 @@ class AncestorLog:
         logger.warning(
             "task run %s (%s) waits for a slot of tag '%s' that is held by its own ancestor %s (%s), "
             "whose code waits for it",
-            name,
+            plain(name),
             run_id,
-            ancestor.tag,
-            ancestor.name,
+            plain(ancestor.tag),
+            plain(ancestor.name),
             ancestor.run_id,
         )

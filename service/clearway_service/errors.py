@@ -38,6 +38,20 @@ class ClearwayError(Exception):
         self.field = field
 
 
+def reason_of(error: BaseException) -> str:
+    """Return what may be told of an error that is not ours, to clients and in the log.
+
+    That is what SQLite said, and of the system's errors the number and its meaning. Of others it is only the
+    kind, since their texts quote the values that they met.
+    """
+    error = getattr(error, "orig", None) or error
+    if getattr(error, "sqlite_errorname", None):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"[Errno {error.errno}] {error.strerror}"
+    return type(error).__name__
+
+
 class InvalidArgumentError(ClearwayError):
     """A field's value is not allowed."""
 

@@ -25,7 +25,7 @@ from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
 from clearway_service.core.proposals import Answer, Problem, Proposal, Refusal
 from clearway_service.core.snapshot import Snapshot
-from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError
+from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
 from clearway_service.inbox import Failure, Inbox, Reply, Result, Submitted
 from clearway_service.store import statements
 from clearway_service.store.database import Database
@@ -336,11 +336,11 @@ class Pipeline:
     def _fail(self, submitted: list[Submitted], ordered: list[_Ordered], error: Exception) -> None:
         if not isinstance(error, ClearwayError):
             logger.error("a transaction failed and was rolled back", exc_info=error)
-            reason = getattr(error, "orig", None) or error
-            if isinstance(reason, sqlite3.Error):
+            if isinstance(getattr(error, "orig", None) or error, sqlite3.Error):
+                reason = reason_of(error)
                 error = StoreUnavailableError(f"the database did not take the transaction: {reason}")
             else:
-                error = StoreUnavailableError(f"the service failed: {type(error).__name__}: {error}")
+                error = StoreUnavailableError(f"the service failed ({reason_of(error)}); its log says where")
         for one in submitted:
             _reply(one.reply, [Failure(one.proposal.id, error)])
         for entry in ordered:

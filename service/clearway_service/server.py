@@ -9,21 +9,21 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc.aio
 import structlog
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from grpc_status import rpc_status
 
 from clearway.v1 import orchestrator_pb2
 from clearway_service import __version__, store
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError, ShuttingDownError
+from clearway_service.guard import Guard, abort
+from clearway_service.logs import log_unretrieved
 from clearway_service.settings import ServiceSettings
-from clearway_service.status import status_of
 from clearway_service.stream import Stream
 
 SERVICE = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"]
@@ -67,13 +67,13 @@ class Servicer:
         """Converse on one stream."""
         del request_iterator
         if self._draining:
-            await _abort(context, _going_down())
+            await abort(context, _going_down())
         stream = Stream(self._engine, context)
         self._streams.add(stream)
         try:
             await stream.serve()
         except ClearwayError as error:
-            await _abort(context, error)
+            await abort(context, error)
         finally:
             self._streams.discard(stream)
 
@@ -88,15 +88,9 @@ def _unary(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awa
         try:
             return await handler(request)
         except ClearwayError as error:
-            await _abort(context, error)
+            await abort(context, error)
 
     return call
-
-
-async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: ClearwayError) -> NoReturn:
-    status = rpc_status.to_status(status_of(error))
-    await context.abort(status.code, status.details, status.trailing_metadata)
-    raise AssertionError("abort raises")
 
 
 def _going_down() -> ShuttingDownError:
@@ -120,6 +114,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
     settings = engine.settings
     server = grpc.aio.server(
         migration_thread_pool=ThreadPoolExecutor(max_workers=2),
+        interceptors=[Guard()],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -172,6 +167,7 @@ async def serve(settings: ServiceSettings) -> None:
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(log_unretrieved)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     engine = await asyncio.to_thread(Engine.open, settings)

@@ -10,11 +10,13 @@ import pytest
 from clearway.v1.proposal_pb2 import Proposal
 from support.client import Client, EndedError, Stream
 from support.database import history_gaps, rows, slots_of_the_dead
-from support.proposals import COMPLETED, RUNNING, create_flow, move, new_id, start
+from support.payloads import PAYLOAD
+from support.proposals import COMPLETED, RUNNING, create_flow, move, new_id, start, with_result
 from support.server import Server
 from support.waiting import wait_until
 
 PROPOSALS = 600
+DONE = with_result(COMPLETED, PAYLOAD.encode())  # what the server's log must not have in it
 
 
 def resume(client: Client, session_id: str) -> Stream | None:
@@ -32,7 +34,7 @@ def test_what_was_told_before_the_kill_is_in_the_history(seed: int, tmp_path: Pa
         proposals: list[Proposal] = []
         for _ in range(PROPOSALS // 2):
             started = start(flow)
-            proposals += [started, move(started.create_task_run.id, COMPLETED)]
+            proposals += [started, move(started.create_task_run.id, DONE)]
         stream = client.open()
         enough = chance.randrange(1, PROPOSALS)
         rest = list(proposals)

@@ -48,7 +48,7 @@ def test_services_are_listed_and_described_with_their_comments(server: Server) -
     assert "string task_key = 3;" in ask(server, "describe clearway.v1.TaskRunSpec").stdout
 
 
-def test_every_unary_rpc_is_called_with_json(server: Server) -> None:
+def test_every_unary_rpc_is_called_with_json(server: Server) -> None:  # noqa: PLR0915 - one call a line
     called = set()
 
     def ok(rpc: str, **request: Any) -> dict[str, Any]:
@@ -87,7 +87,9 @@ def test_every_unary_rpc_is_called_with_json(server: Server) -> None:
     assert ok("GetConcurrencyLimit", id=limit)["concurrency_limit"]["active_slots"] == [task]
     assert ok("GetConcurrencyLimitByTag", tag="database")["concurrency_limit"]["limit"] == 1
     assert [each["tag"] for each in ok("ListConcurrencyLimits")["concurrency_limits"]] == ["database"]
-    ok("ResetConcurrencyLimitByTag", tag="database")
+    assert [each["task_run_id"] for each in ok("ListSlotHolders", tag="database")["holders"]] == [task]
+    assert ok("ListSlotWaiters", tag="database") == {}
+    assert ok("ResetConcurrencyLimitByTag", tag="database")["freed_count"] == 1
     assert "active_slots" not in ok("GetConcurrencyLimitByTag", tag="database")["concurrency_limit"]
     data = {"encoding": "json", "inline": "NDI=", "size": 2}
     ended = running | {"type": "STATE_TYPE_COMPLETED", "data": data}

@@ -12,11 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.payloads import assert_json_lines, assert_no_payload
+
 _START_SECONDS = 30
 
 
 class Server:
     """A server process. As a context manager it is started, and in the end killed.
+
+    Its log must then be JSON, and have nothing of ``PAYLOAD``, whatever clients did with that.
 
     Args:
         database: Its SQLite file.
@@ -102,3 +106,6 @@ class Server:
     ) -> None:
         if self._process is not None and self._process.poll() is None:
             self.kill()
+        if error is None:
+            assert_json_lines(self.log)
+            assert_no_payload(self.log)

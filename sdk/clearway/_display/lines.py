@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clearway._base.texts import plain
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -30,21 +32,21 @@ def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> l
 
     frames = _FRAMES if unicode else _PLAIN_FRAMES
     head = Text(frames[frame % len(frames)] + " ", style="cyan")
-    head.append(printable(snapshot.title), style="bold").append(f"  {span(snapshot.seconds)}")
+    head.append(plain(snapshot.title), style="bold").append(f"  {span(snapshot.seconds)}")
     gap = "  "
     for count, what, style in _facts(snapshot):
         head.append(gap).append(f"{count:,} {what}", style=style)
         gap = " · " if unicode else ", "
     lines = [head]
     if snapshot.running:
-        shown = [f"{printable(name)} {_passed(seconds)}" for name, seconds in snapshot.running[:_NAMES]]
+        shown = [f"{plain(name)} {_passed(seconds)}" for name, seconds in snapshot.running[:_NAMES]]
         lines.append(_line("running", shown, len(snapshot.running)))
     if snapshot.waiting:
         reasons = snapshot.waiting.most_common()
-        shown = [f"{count:,} {printable(why)}" for why, count in reasons[:_REASONS]]
+        shown = [f"{count:,} {plain(why)}" for why, count in reasons[:_REASONS]]
         lines.append(_line("waiting", shown, len(reasons)))
     if snapshot.retrying:
-        shown = [f"{printable(name)} in {span(seconds)}" for name, seconds in snapshot.retrying[:_NAMES]]
+        shown = [f"{plain(name)} in {span(seconds)}" for name, seconds in snapshot.retrying[:_NAMES]]
         lines.append(_line("retry", shown, len(snapshot.retrying)))
     return lines
 
@@ -60,7 +62,7 @@ def summary_line(title: str, ended_as: str, seconds: float, ended: Counts) -> st
     ):
         if count:
             facts.append(f"{count:,} {what}")
-    return f"Flow run {printable(title)!r} {ended_as} in {span(seconds)}: {', '.join(facts)}"
+    return f"Flow run {title!r} {ended_as} in {span(seconds)}: {', '.join(facts)}"
 
 
 def span(seconds: float) -> str:
@@ -70,11 +72,6 @@ def span(seconds: float) -> str:
     if seconds < _HOUR:
         return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
     return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
-
-
-def printable(text: str) -> str:
-    """Return a text without what could steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[int, str, str]]:

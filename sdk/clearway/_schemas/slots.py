@@ -125,7 +125,7 @@ class LimitExplanation:
         taken: How many hold a slot.
         blocks: Whether the run waits for a slot of this tag.
         position: The run's place in this tag's queue, from 1; None where it stands in another, or in none.
-        holders: Who holds the slots, in the order in which they took them.
+        holders: Who holds the slots, in the order in which they took them; the first 100 at most.
         ancestor: The holder whose own code waits for the run, itself or through others; None where there is
             none.
     """

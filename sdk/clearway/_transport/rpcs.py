@@ -95,6 +95,16 @@ RESET_CONCURRENCY_LIMIT_BY_TAG: Final = Method(
     concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest,
     concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse,
 )
+LIST_SLOT_HOLDERS: Final = Method(
+    "ListSlotHolders",
+    concurrency_limit_pb2.ListSlotHoldersRequest,
+    concurrency_limit_pb2.ListSlotHoldersResponse,
+)
+LIST_SLOT_WAITERS: Final = Method(
+    "ListSlotWaiters",
+    concurrency_limit_pb2.ListSlotWaitersRequest,
+    concurrency_limit_pb2.ListSlotWaitersResponse,
+)
 EXPLAIN_TASK_RUN: Final = Method(
     "ExplainTaskRun", explanation_pb2.ExplainTaskRunRequest, explanation_pb2.ExplainTaskRunResponse
 )

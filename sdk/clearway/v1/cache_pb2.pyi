@@ -173,8 +173,9 @@ class ListCacheEntriesRequest(_message.Message):
     page_size: _builtins.int
     """page_size is how many entries an answer has at most. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page.
-    Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+    or it is not such a token.
     """
     @_builtins.property
     def filter(self) -> Global___CacheFilter:
@@ -306,17 +307,22 @@ class GetCacheStatsResponse(_message.Message):
     TASKS_FIELD_NUMBER: _builtins.int
     COMPUTING_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
+    TASK_COUNT_FIELD_NUMBER: _builtins.int
     computing: _builtins.int
     """computing is how many keys are being computed."""
     waiting: _builtins.int
     """waiting is how many runs wait for one of these."""
+    task_count: _builtins.int
+    """task_count is how many tasks have entries, of which `tasks` has the first."""
     @_builtins.property
     def total(self) -> Global___CacheStats:
         """total is of all entries; it has no task."""
 
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheStats]:
-        """tasks are the same by task, those with the most entries first; at most 1,000."""
+        """tasks are the same by task, those with the most entries first; at most 1,000, and fewer where their names are
+        long.
+        """
 
     def __init__(
         self,
@@ -325,10 +331,11 @@ class GetCacheStatsResponse(_message.Message):
         tasks: _abc.Iterable[Global___CacheStats] | None = ...,
         computing: _builtins.int = ...,
         waiting: _builtins.int = ...,
+        task_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["computing", b"computing", "tasks", b"tasks", "total", b"total", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computing", b"computing", "task_count", b"task_count", "tasks", b"tasks", "total", b"total", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

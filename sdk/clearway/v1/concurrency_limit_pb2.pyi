@@ -34,6 +34,7 @@ class ConcurrencyLimit(_message.Message):
     UPDATED_FIELD_NUMBER: _builtins.int
     HOLDERS_FIELD_NUMBER: _builtins.int
     WAITERS_FIELD_NUMBER: _builtins.int
+    TAKEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the limit's UUID."""
     tag: _builtins.str
@@ -42,9 +43,13 @@ class ConcurrencyLimit(_message.Message):
     """limit is how many runs may be Running at once. From 0, which aborts all that would run."""
     waiting: _builtins.int
     """waiting is how many proposals wait for a slot."""
+    taken: _builtins.int
+    """taken is how many task runs hold a slot."""
     @_builtins.property
     def active_slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it."""
+        """active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it; the first
+        10,000. `taken` is how many there are, and `ListSlotHolders` has all.
+        """
 
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
@@ -56,11 +61,15 @@ class ConcurrencyLimit(_message.Message):
 
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
-        """holders are who holds the slots, in the order in which they took them; set where one limit is asked for."""
+        """holders are who holds the slots, in the order in which they took them; the first 1,000, and fewer where they are
+        large. Set where one limit is asked for. `ListSlotHolders` has all.
+        """
 
     @_builtins.property
     def waiters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotWaiter]:
-        """waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for."""
+        """waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for.
+        `waiting` is how many there are, and `ListSlotWaiters` has all.
+        """
 
     def __init__(
         self,
@@ -74,10 +83,11 @@ class ConcurrencyLimit(_message.Message):
         updated: _timestamp_pb2.Timestamp | None = ...,
         holders: _abc.Iterable[Global___SlotHolder] | None = ...,
         waiters: _abc.Iterable[Global___SlotWaiter] | None = ...,
+        taken: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "updated", b"updated"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_slots", b"active_slots", "created", b"created", "holders", b"holders", "id", b"id", "limit", b"limit", "tag", b"tag", "updated", b"updated", "waiters", b"waiters", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_slots", b"active_slots", "created", b"created", "holders", b"holders", "id", b"id", "limit", b"limit", "tag", b"tag", "taken", b"taken", "updated", b"updated", "waiters", b"waiters", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,10 +318,11 @@ class ListConcurrencyLimitsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is how many limits an answer has at most. From 1 to 1,000; 0 means 100."""
+    """page_size is how many limits a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page.
-    Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+    or it is not such a token.
     """
     def __init__(
         self,
@@ -471,19 +482,145 @@ class ResetConcurrencyLimitByTagResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FREED_FIELD_NUMBER: _builtins.int
+    FREED_COUNT_FIELD_NUMBER: _builtins.int
+    freed_count: _builtins.int
+    """freed_count is how many runs held a slot. Where it is more than `freed` has, the others are found with
+    `ListSlotHolders` before the reset only.
+    """
     @_builtins.property
     def freed(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
-        """freed are the runs that held a slot."""
+        """freed are the runs that held a slot, those that took it first; as many as fit in about 2 MiB."""
 
     def __init__(
         self,
         *,
         freed: _abc.Iterable[Global___SlotHolder] | None = ...,
+        freed_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freed", b"freed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["freed", b"freed", "freed_count", b"freed_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ResetConcurrencyLimitByTagResponse: _TypeAlias = ResetConcurrencyLimitByTagResponse  # noqa: Y015
+
+@_typing.final
+class ListSlotHoldersRequest(_message.Message):
+    """ListSlotHoldersRequest asks for all that hold a slot of a tag, those that took it first, in pages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
+    page_size: _builtins.int
+    """page_size is how many holders a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
+    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlotHoldersRequest: _TypeAlias = ListSlotHoldersRequest  # noqa: Y015
+
+@_typing.final
+class ListSlotHoldersResponse(_message.Message):
+    """ListSlotHoldersResponse is a page of the holders of a tag's slots."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last."""
+    @_builtins.property
+    def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
+        """holders are the holders, in the order in which they took their slots."""
+
+    def __init__(
+        self,
+        *,
+        holders: _abc.Iterable[Global___SlotHolder] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["holders", b"holders", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlotHoldersResponse: _TypeAlias = ListSlotHoldersResponse  # noqa: Y015
+
+@_typing.final
+class ListSlotWaitersRequest(_message.Message):
+    """ListSlotWaitersRequest asks for all that wait for a slot of a tag, the next one first, in pages."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
+    page_size: _builtins.int
+    """page_size is how many waiters a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
+    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlotWaitersRequest: _TypeAlias = ListSlotWaitersRequest  # noqa: Y015
+
+@_typing.final
+class ListSlotWaitersResponse(_message.Message):
+    """ListSlotWaitersResponse is a page of a tag's queue."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last."""
+    @_builtins.property
+    def waiters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotWaiter]:
+        """waiters are the waiters, the next one first, each with its place at the time of the call."""
+
+    def __init__(
+        self,
+        *,
+        waiters: _abc.Iterable[Global___SlotWaiter] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "waiters", b"waiters"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSlotWaitersResponse: _TypeAlias = ListSlotWaitersResponse  # noqa: Y015

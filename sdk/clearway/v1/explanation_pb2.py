@@ -28,7 +28,7 @@ from clearway.v1 import task_run_pb2 as clearway_dot_v1_dot_task__run__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63learway/v1/explanation.proto\x12\x0b\x63learway.v1\x1a#clearway/v1/concurrency_limit.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1a\x63learway/v1/task_run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x15\x45xplainTaskRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xb7\x03\n\x16\x45xplainTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12%\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x16.clearway.v1.WaitCause\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12-\n\x06limits\x18\x04 \x03(\x0b\x32\x1d.clearway.v1.LimitExplanation\x12\x31\n\rwaiting_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0escheduled_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x08upstream\x18\x07 \x03(\x0b\x32\x18.clearway.v1.UpstreamRun\x12\'\n\x06holder\x18\x08 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x11\n\tcache_key\x18\t \x01(\t\x12\'\n\x06leader\x18\n \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x16\n\x0e\x63\x61\x63he_position\x18\x0b \x01(\x05\"\xb4\x01\n\x10LimitExplanation\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\r\n\x05taken\x18\x03 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x04 \x01(\x08\x12\x10\n\x08position\x18\x05 \x01(\x05\x12(\n\x07holders\x18\x06 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12)\n\x08\x61ncestor\x18\x07 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\"\x8c\x01\n\x0bUpstreamRun\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x11\n\tparameter\x18\x03 \x01(\t\x12*\n\nstate_type\x18\x04 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x12\n\nstate_name\x18\x05 \x01(\t*\xb4\x01\n\tWaitCause\x12\x1a\n\x16WAIT_CAUSE_UNSPECIFIED\x10\x00\x12\x16\n\x12WAIT_CAUSE_NOTHING\x10\x01\x12\x14\n\x10WAIT_CAUSE_LIMIT\x10\x02\x12\x17\n\x13WAIT_CAUSE_SCHEDULE\x10\x03\x12\x17\n\x13WAIT_CAUSE_UPSTREAM\x10\x04\x12\x15\n\x11WAIT_CAUSE_CLIENT\x10\x05\x12\x14\n\x10WAIT_CAUSE_CACHE\x10\x06\x42w\n\x0eio.clearway.v1B\x10\x45xplanationProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63learway/v1/explanation.proto\x12\x0b\x63learway.v1\x1a#clearway/v1/concurrency_limit.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1a\x63learway/v1/task_run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x15\x45xplainTaskRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xcf\x03\n\x16\x45xplainTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12%\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x16.clearway.v1.WaitCause\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12-\n\x06limits\x18\x04 \x03(\x0b\x32\x1d.clearway.v1.LimitExplanation\x12\x31\n\rwaiting_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0escheduled_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x08upstream\x18\x07 \x03(\x0b\x32\x18.clearway.v1.UpstreamRun\x12\'\n\x06holder\x18\x08 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x11\n\tcache_key\x18\t \x01(\t\x12\'\n\x06leader\x18\n \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x16\n\x0e\x63\x61\x63he_position\x18\x0b \x01(\x05\x12\x16\n\x0eupstream_count\x18\x0c \x01(\x05\"\xb4\x01\n\x10LimitExplanation\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\r\n\x05taken\x18\x03 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x04 \x01(\x08\x12\x10\n\x08position\x18\x05 \x01(\x05\x12(\n\x07holders\x18\x06 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12)\n\x08\x61ncestor\x18\x07 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\"\x8c\x01\n\x0bUpstreamRun\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x11\n\tparameter\x18\x03 \x01(\t\x12*\n\nstate_type\x18\x04 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x12\n\nstate_name\x18\x05 \x01(\t*\xb4\x01\n\tWaitCause\x12\x1a\n\x16WAIT_CAUSE_UNSPECIFIED\x10\x00\x12\x16\n\x12WAIT_CAUSE_NOTHING\x10\x01\x12\x14\n\x10WAIT_CAUSE_LIMIT\x10\x02\x12\x17\n\x13WAIT_CAUSE_SCHEDULE\x10\x03\x12\x17\n\x13WAIT_CAUSE_UPSTREAM\x10\x04\x12\x15\n\x11WAIT_CAUSE_CLIENT\x10\x05\x12\x14\n\x10WAIT_CAUSE_CACHE\x10\x06\x42w\n\x0eio.clearway.v1B\x10\x45xplanationProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +36,14 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.explanation_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\020ExplanationProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_WAITCAUSE']._serialized_start=975
-  _globals['_WAITCAUSE']._serialized_end=1155
+  _globals['_WAITCAUSE']._serialized_start=999
+  _globals['_WAITCAUSE']._serialized_end=1179
   _globals['_EXPLAINTASKRUNREQUEST']._serialized_start=169
   _globals['_EXPLAINTASKRUNREQUEST']._serialized_end=204
   _globals['_EXPLAINTASKRUNRESPONSE']._serialized_start=207
-  _globals['_EXPLAINTASKRUNRESPONSE']._serialized_end=646
-  _globals['_LIMITEXPLANATION']._serialized_start=649
-  _globals['_LIMITEXPLANATION']._serialized_end=829
-  _globals['_UPSTREAMRUN']._serialized_start=832
-  _globals['_UPSTREAMRUN']._serialized_end=972
+  _globals['_EXPLAINTASKRUNRESPONSE']._serialized_end=670
+  _globals['_LIMITEXPLANATION']._serialized_start=673
+  _globals['_LIMITEXPLANATION']._serialized_end=853
+  _globals['_UPSTREAMRUN']._serialized_start=856
+  _globals['_UPSTREAMRUN']._serialized_end=996
 # @@protoc_insertion_point(module_scope)

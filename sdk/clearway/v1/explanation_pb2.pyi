@@ -102,6 +102,7 @@ class ExplainTaskRunResponse(_message.Message):
     CACHE_KEY_FIELD_NUMBER: _builtins.int
     LEADER_FIELD_NUMBER: _builtins.int
     CACHE_POSITION_FIELD_NUMBER: _builtins.int
+    UPSTREAM_COUNT_FIELD_NUMBER: _builtins.int
     cause: Global___WaitCause.ValueType
     """cause is what it waits for, for programs."""
     summary: _builtins.str
@@ -110,6 +111,8 @@ class ExplainTaskRunResponse(_message.Message):
     """cache_key is the key whose computation by another run it waits for; empty where it does not."""
     cache_position: _builtins.int
     """cache_position is its place among those who wait for that, from 1; 0 where it does not."""
+    upstream_count: _builtins.int
+    """upstream_count is how many runs it waits for, of which `upstream` has the first."""
     @_builtins.property
     def task_run(self) -> _task_run_pb2.TaskRun:
         """task_run is the run."""
@@ -128,7 +131,7 @@ class ExplainTaskRunResponse(_message.Message):
 
     @_builtins.property
     def upstream(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamRun]:
-        """upstream are the runs it waits for, which have not ended."""
+        """upstream are the runs it waits for, which have not ended; the first 100."""
 
     @_builtins.property
     def holder(self) -> _concurrency_limit_pb2.SlotHolder:
@@ -152,10 +155,11 @@ class ExplainTaskRunResponse(_message.Message):
         cache_key: _builtins.str = ...,
         leader: _concurrency_limit_pb2.SlotHolder | None = ...,
         cache_position: _builtins.int = ...,
+        upstream_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "leader", b"leader", "scheduled_time", b"scheduled_time", "task_run", b"task_run", "waiting_since", b"waiting_since"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "cache_position", b"cache_position", "cause", b"cause", "holder", b"holder", "leader", b"leader", "limits", b"limits", "scheduled_time", b"scheduled_time", "summary", b"summary", "task_run", b"task_run", "upstream", b"upstream", "waiting_since", b"waiting_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "cache_position", b"cache_position", "cause", b"cause", "holder", b"holder", "leader", b"leader", "limits", b"limits", "scheduled_time", b"scheduled_time", "summary", b"summary", "task_run", b"task_run", "upstream", b"upstream", "upstream_count", b"upstream_count", "waiting_since", b"waiting_since"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,7 +192,9 @@ class LimitExplanation(_message.Message):
     """position is the run's place in this tag's queue, from 1; 0 where it stands in another, or in none."""
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[_concurrency_limit_pb2.SlotHolder]:
-        """holders are who holds the slots, in the order in which they took them."""
+        """holders are who holds the slots, in the order in which they took them; the first 100, and fewer where they are
+        large. `taken` is how many there are, and `ListSlotHolders` has all.
+        """
 
     @_builtins.property
     def ancestor(self) -> _concurrency_limit_pb2.SlotHolder:

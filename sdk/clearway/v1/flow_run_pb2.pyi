@@ -355,8 +355,9 @@ class ListFlowRunsRequest(_message.Message):
     page_size: _builtins.int
     """page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page.
-    Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+    or it is not such a token.
     """
     @_builtins.property
     def filter(self) -> Global___FlowRunFilter:
@@ -407,21 +408,33 @@ Global___ListFlowRunsResponse: _TypeAlias = ListFlowRunsResponse  # noqa: Y015
 
 @_typing.final
 class ListFlowRunStatesRequest(_message.Message):
-    """ListFlowRunStatesRequest asks for a flow run's history."""
+    """ListFlowRunStatesRequest asks for a flow run's history, the oldest state first, in pages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     flow_run_id: _builtins.str
     """flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
+    page_size: _builtins.int
+    """page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
+    as fit in about 2 MiB.
+    """
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
+    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """
     def __init__(
         self,
         *,
         flow_run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_run_id", b"flow_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_run_id", b"flow_run_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -429,23 +442,27 @@ Global___ListFlowRunStatesRequest: _TypeAlias = ListFlowRunStatesRequest  # noqa
 
 @_typing.final
 class ListFlowRunStatesResponse(_message.Message):
-    """ListFlowRunStatesResponse answers a flow run's history."""
+    """ListFlowRunStatesResponse is a page of a flow run's history."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[_state_pb2.State]:
-        """states are all states the run was in, in order, the present one last."""
+        """states are the states the run was in, in order; the present one is the last of the last page."""
 
     def __init__(
         self,
         *,
         states: _abc.Iterable[_state_pb2.State] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -135,8 +135,9 @@ class ListLogsRequest(_message.Message):
     page_size: _builtins.int
     """page_size is how many lines an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page.
-    Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+    or it is not such a token.
     """
     def __init__(
         self,

@@ -130,6 +130,16 @@ class OrchestratorStub(object):
                 request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagResponse.FromString,
                 _registered_method=True)
+        self.ListSlotHolders = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListSlotHolders',
+                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotHoldersRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotHoldersResponse.FromString,
+                _registered_method=True)
+        self.ListSlotWaiters = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListSlotWaiters',
+                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersResponse.FromString,
+                _registered_method=True)
         self.ExplainTaskRun = channel.unary_unary(
                 '/clearway.v1.Orchestrator/ExplainTaskRun',
                 request_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
@@ -257,7 +267,7 @@ class OrchestratorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListFlowRunStates(self, request, context):
-        """ListFlowRunStates answers a flow run's history.
+        """ListFlowRunStates returns a flow run's history, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -286,7 +296,7 @@ class OrchestratorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskRunStates(self, request, context):
-        """ListTaskRunStates answers a task run's history.
+        """ListTaskRunStates returns a task run's history, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -329,6 +339,20 @@ class OrchestratorServicer(object):
 
     def ResetConcurrencyLimitByTag(self, request, context):
         """ResetConcurrencyLimitByTag takes back all slots of a tag by force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSlotHolders(self, request, context):
+        """ListSlotHolders returns all that hold a slot of a tag, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSlotWaiters(self, request, context):
+        """ListSlotWaiters returns all that wait for a slot of a tag, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -526,6 +550,16 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     servicer.ResetConcurrencyLimitByTag,
                     request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagResponse.SerializeToString,
+            ),
+            'ListSlotHolders': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlotHolders,
+                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotHoldersRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotHoldersResponse.SerializeToString,
+            ),
+            'ListSlotWaiters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSlotWaiters,
+                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersResponse.SerializeToString,
             ),
             'ExplainTaskRun': grpc.unary_unary_rpc_method_handler(
                     servicer.ExplainTaskRun,
@@ -1064,6 +1098,60 @@ class Orchestrator(object):
             '/clearway.v1.Orchestrator/ResetConcurrencyLimitByTag',
             clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagRequest.SerializeToString,
             clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlotHolders(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/ListSlotHolders',
+            clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotHoldersRequest.SerializeToString,
+            clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotHoldersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSlotWaiters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/ListSlotWaiters',
+            clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersRequest.SerializeToString,
+            clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersResponse.FromString,
             options,
             channel_credentials,
             insecure,

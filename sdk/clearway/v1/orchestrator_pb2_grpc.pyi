@@ -60,7 +60,7 @@ class OrchestratorStub:
     ListFlowRuns: _grpc.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunsRequest, _flow_run_pb2.ListFlowRunsResponse]
     """ListFlowRuns answers flow runs, the newest first, in pages."""
     ListFlowRunStates: _grpc.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunStatesRequest, _flow_run_pb2.ListFlowRunStatesResponse]
-    """ListFlowRunStates answers a flow run's history."""
+    """ListFlowRunStates returns a flow run's history, in pages."""
     CreateTaskRun: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.CreateTaskRunRequest, _task_run_pb2.CreateTaskRunResponse]
     """CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
     the run that is there.
@@ -70,7 +70,7 @@ class OrchestratorStub:
     ListTaskRuns: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunsRequest, _task_run_pb2.ListTaskRunsResponse]
     """ListTaskRuns answers task runs, the newest first, in pages."""
     ListTaskRunStates: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunStatesRequest, _task_run_pb2.ListTaskRunStatesResponse]
-    """ListTaskRunStates answers a task run's history."""
+    """ListTaskRunStates returns a task run's history, in pages."""
     CreateConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.CreateConcurrencyLimitRequest, _concurrency_limit_pb2.CreateConcurrencyLimitResponse]
     """CreateConcurrencyLimit sets the limit of a tag, whether it had one or not."""
     GetConcurrencyLimitByTag: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.GetConcurrencyLimitByTagResponse]
@@ -83,6 +83,10 @@ class OrchestratorStub:
     """GetConcurrencyLimit answers a limit by its id."""
     ResetConcurrencyLimitByTag: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse]
     """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
+    ListSlotHolders: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotHoldersRequest, _concurrency_limit_pb2.ListSlotHoldersResponse]
+    """ListSlotHolders returns all that hold a slot of a tag, in pages."""
+    ListSlotWaiters: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotWaitersRequest, _concurrency_limit_pb2.ListSlotWaitersResponse]
+    """ListSlotWaiters returns all that wait for a slot of a tag, in pages."""
     ExplainTaskRun: _grpc.UnaryUnaryMultiCallable[_explanation_pb2.ExplainTaskRunRequest, _explanation_pb2.ExplainTaskRunResponse]
     """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
     OpenSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.OpenSessionRequest, _session_pb2.OpenSessionResponse]
@@ -137,7 +141,7 @@ class OrchestratorAsyncStub(OrchestratorStub):
     ListFlowRuns: _aio.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunsRequest, _flow_run_pb2.ListFlowRunsResponse]  # type: ignore[assignment]
     """ListFlowRuns answers flow runs, the newest first, in pages."""
     ListFlowRunStates: _aio.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunStatesRequest, _flow_run_pb2.ListFlowRunStatesResponse]  # type: ignore[assignment]
-    """ListFlowRunStates answers a flow run's history."""
+    """ListFlowRunStates returns a flow run's history, in pages."""
     CreateTaskRun: _aio.UnaryUnaryMultiCallable[_task_run_pb2.CreateTaskRunRequest, _task_run_pb2.CreateTaskRunResponse]  # type: ignore[assignment]
     """CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
     the run that is there.
@@ -147,7 +151,7 @@ class OrchestratorAsyncStub(OrchestratorStub):
     ListTaskRuns: _aio.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunsRequest, _task_run_pb2.ListTaskRunsResponse]  # type: ignore[assignment]
     """ListTaskRuns answers task runs, the newest first, in pages."""
     ListTaskRunStates: _aio.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunStatesRequest, _task_run_pb2.ListTaskRunStatesResponse]  # type: ignore[assignment]
-    """ListTaskRunStates answers a task run's history."""
+    """ListTaskRunStates returns a task run's history, in pages."""
     CreateConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.CreateConcurrencyLimitRequest, _concurrency_limit_pb2.CreateConcurrencyLimitResponse]  # type: ignore[assignment]
     """CreateConcurrencyLimit sets the limit of a tag, whether it had one or not."""
     GetConcurrencyLimitByTag: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.GetConcurrencyLimitByTagResponse]  # type: ignore[assignment]
@@ -160,6 +164,10 @@ class OrchestratorAsyncStub(OrchestratorStub):
     """GetConcurrencyLimit answers a limit by its id."""
     ResetConcurrencyLimitByTag: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse]  # type: ignore[assignment]
     """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
+    ListSlotHolders: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotHoldersRequest, _concurrency_limit_pb2.ListSlotHoldersResponse]  # type: ignore[assignment]
+    """ListSlotHolders returns all that hold a slot of a tag, in pages."""
+    ListSlotWaiters: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotWaitersRequest, _concurrency_limit_pb2.ListSlotWaitersResponse]  # type: ignore[assignment]
+    """ListSlotWaiters returns all that wait for a slot of a tag, in pages."""
     ExplainTaskRun: _aio.UnaryUnaryMultiCallable[_explanation_pb2.ExplainTaskRunRequest, _explanation_pb2.ExplainTaskRunResponse]  # type: ignore[assignment]
     """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
     OpenSession: _aio.UnaryUnaryMultiCallable[_session_pb2.OpenSessionRequest, _session_pb2.OpenSessionResponse]  # type: ignore[assignment]
@@ -253,7 +261,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _flow_run_pb2.ListFlowRunStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flow_run_pb2.ListFlowRunStatesResponse, _abc.Awaitable[_flow_run_pb2.ListFlowRunStatesResponse]]:
-        """ListFlowRunStates answers a flow run's history."""
+        """ListFlowRunStates returns a flow run's history, in pages."""
 
     @_abc_1.abstractmethod
     def CreateTaskRun(
@@ -287,7 +295,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _task_run_pb2.ListTaskRunStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_run_pb2.ListTaskRunStatesResponse, _abc.Awaitable[_task_run_pb2.ListTaskRunStatesResponse]]:
-        """ListTaskRunStates answers a task run's history."""
+        """ListTaskRunStates returns a task run's history, in pages."""
 
     @_abc_1.abstractmethod
     def CreateConcurrencyLimit(
@@ -336,6 +344,22 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse, _abc.Awaitable[_concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse]]:
         """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
+
+    @_abc_1.abstractmethod
+    def ListSlotHolders(
+        self,
+        request: _concurrency_limit_pb2.ListSlotHoldersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_concurrency_limit_pb2.ListSlotHoldersResponse, _abc.Awaitable[_concurrency_limit_pb2.ListSlotHoldersResponse]]:
+        """ListSlotHolders returns all that hold a slot of a tag, in pages."""
+
+    @_abc_1.abstractmethod
+    def ListSlotWaiters(
+        self,
+        request: _concurrency_limit_pb2.ListSlotWaitersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_concurrency_limit_pb2.ListSlotWaitersResponse, _abc.Awaitable[_concurrency_limit_pb2.ListSlotWaitersResponse]]:
+        """ListSlotWaiters returns all that wait for a slot of a tag, in pages."""
 
     @_abc_1.abstractmethod
     def ExplainTaskRun(

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/task_run.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"4\n\tTaskInput\x12\x11\n\tparameter\x18\x01 \x01(\t\x12\x14\n\x0ctask_run_ids\x18\x02 \x03(\t\"\xa6\x02\n\x0bTaskRunSpec\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x10\n\x08task_key\x18\x03 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0ctask_version\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12/\n\x0cretry_delays\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInput\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\x12\x1b\n\x13retry_jitter_factor\x18\x0c \x01(\x01\"\xcf\x04\n\x07TaskRun\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x10\n\x08task_key\x18\x03 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0ctask_version\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12/\n\x0cretry_delays\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInput\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\x12!\n\x05state\x18\x0c \x01(\x0b\x32\x12.clearway.v1.State\x12\x11\n\trun_count\x18\r \x01(\x05\x12+\n\x07\x63reated\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x65xpected_start_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0etotal_run_time\x18\x12 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13retry_jitter_factor\x18\x13 \x01(\x01\"\x85\x02\n\rTaskRunFilter\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x11\n\ttask_keys\x18\x02 \x03(\t\x12\x15\n\rname_contains\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12+\n\x0bstate_types\x18\x05 \x03(\x0e\x32\x16.clearway.v1.StateType\x12\x13\n\x0bstate_names\x18\x06 \x03(\t\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x14\x43reateTaskRunRequest\x12*\n\x08task_run\x18\x01 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpec\x12)\n\rinitial_state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\"P\n\x15\x43reateTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x1f\n\x11GetTaskRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x12GetTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\"h\n\x13ListTaskRunsRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.clearway.v1.TaskRunFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListTaskRunsResponse\x12\'\n\ttask_runs\x18\x01 \x03(\x0b\x32\x14.clearway.v1.TaskRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x18ListTaskRunStatesRequest\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\"?\n\x19ListTaskRunStatesResponse\x12\"\n\x06states\x18\x01 \x03(\x0b\x32\x12.clearway.v1.StateBs\n\x0eio.clearway.v1B\x0cTaskRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/task_run.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"4\n\tTaskInput\x12\x11\n\tparameter\x18\x01 \x01(\t\x12\x14\n\x0ctask_run_ids\x18\x02 \x03(\t\"\xa6\x02\n\x0bTaskRunSpec\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x10\n\x08task_key\x18\x03 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0ctask_version\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12/\n\x0cretry_delays\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInput\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\x12\x1b\n\x13retry_jitter_factor\x18\x0c \x01(\x01\"\xe4\x04\n\x07TaskRun\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x10\n\x08task_key\x18\x03 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0ctask_version\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12/\n\x0cretry_delays\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInput\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\x12!\n\x05state\x18\x0c \x01(\x0b\x32\x12.clearway.v1.State\x12\x11\n\trun_count\x18\r \x01(\x05\x12+\n\x07\x63reated\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x65xpected_start_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0etotal_run_time\x18\x12 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13retry_jitter_factor\x18\x13 \x01(\x01\x12\x13\n\x0binput_count\x18\x14 \x01(\x05\"\x85\x02\n\rTaskRunFilter\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x11\n\ttask_keys\x18\x02 \x03(\t\x12\x15\n\rname_contains\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12+\n\x0bstate_types\x18\x05 \x03(\x0e\x32\x16.clearway.v1.StateType\x12\x13\n\x0bstate_names\x18\x06 \x03(\t\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x14\x43reateTaskRunRequest\x12*\n\x08task_run\x18\x01 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpec\x12)\n\rinitial_state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\"P\n\x15\x43reateTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x1f\n\x11GetTaskRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x12GetTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\"h\n\x13ListTaskRunsRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.clearway.v1.TaskRunFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListTaskRunsResponse\x12\'\n\ttask_runs\x18\x01 \x03(\x0b\x32\x14.clearway.v1.TaskRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x18ListTaskRunStatesRequest\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x19ListTaskRunStatesResponse\x12\"\n\x06states\x18\x01 \x03(\x0b\x32\x12.clearway.v1.State\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBs\n\x0eio.clearway.v1B\x0cTaskRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,23 +40,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TASKRUNSPEC']._serialized_start=188
   _globals['_TASKRUNSPEC']._serialized_end=482
   _globals['_TASKRUN']._serialized_start=485
-  _globals['_TASKRUN']._serialized_end=1076
-  _globals['_TASKRUNFILTER']._serialized_start=1079
-  _globals['_TASKRUNFILTER']._serialized_end=1340
-  _globals['_CREATETASKRUNREQUEST']._serialized_start=1342
-  _globals['_CREATETASKRUNREQUEST']._serialized_end=1451
-  _globals['_CREATETASKRUNRESPONSE']._serialized_start=1453
-  _globals['_CREATETASKRUNRESPONSE']._serialized_end=1533
-  _globals['_GETTASKRUNREQUEST']._serialized_start=1535
-  _globals['_GETTASKRUNREQUEST']._serialized_end=1566
-  _globals['_GETTASKRUNRESPONSE']._serialized_start=1568
-  _globals['_GETTASKRUNRESPONSE']._serialized_end=1628
-  _globals['_LISTTASKRUNSREQUEST']._serialized_start=1630
-  _globals['_LISTTASKRUNSREQUEST']._serialized_end=1734
-  _globals['_LISTTASKRUNSRESPONSE']._serialized_start=1736
-  _globals['_LISTTASKRUNSRESPONSE']._serialized_end=1824
-  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_start=1826
-  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_end=1873
-  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_start=1875
-  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_end=1938
+  _globals['_TASKRUN']._serialized_end=1097
+  _globals['_TASKRUNFILTER']._serialized_start=1100
+  _globals['_TASKRUNFILTER']._serialized_end=1361
+  _globals['_CREATETASKRUNREQUEST']._serialized_start=1363
+  _globals['_CREATETASKRUNREQUEST']._serialized_end=1472
+  _globals['_CREATETASKRUNRESPONSE']._serialized_start=1474
+  _globals['_CREATETASKRUNRESPONSE']._serialized_end=1554
+  _globals['_GETTASKRUNREQUEST']._serialized_start=1556
+  _globals['_GETTASKRUNREQUEST']._serialized_end=1587
+  _globals['_GETTASKRUNRESPONSE']._serialized_start=1589
+  _globals['_GETTASKRUNRESPONSE']._serialized_end=1649
+  _globals['_LISTTASKRUNSREQUEST']._serialized_start=1651
+  _globals['_LISTTASKRUNSREQUEST']._serialized_end=1755
+  _globals['_LISTTASKRUNSRESPONSE']._serialized_start=1757
+  _globals['_LISTTASKRUNSRESPONSE']._serialized_end=1845
+  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_start=1847
+  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_end=1933
+  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_start=1935
+  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_end=2023
 # @@protoc_insertion_point(module_scope)

@@ -107,7 +107,7 @@ class TaskRunSpec(_message.Message):
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]:
-        """inputs names the upstream runs, by parameter. At most 1,000 parameters."""
+        """inputs names the upstream runs, by parameter. At most 1,000 parameters and 50,000 runs."""
 
     def __init__(
         self,
@@ -158,6 +158,7 @@ class TaskRun(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     TOTAL_RUN_TIME_FIELD_NUMBER: _builtins.int
     RETRY_JITTER_FACTOR_FIELD_NUMBER: _builtins.int
+    INPUT_COUNT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the run's UUID."""
     flow_run_id: _builtins.str
@@ -178,6 +179,8 @@ class TaskRun(_message.Message):
     """run_count is how many times the run entered Running. From 0."""
     retry_jitter_factor: _builtins.float
     """retry_jitter_factor says how far the delays are spread at random; 0 for not at all."""
+    input_count: _builtins.int
+    """input_count is how many upstream runs there are, of which `inputs` names the first."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """tags group runs, and limits hold by them; sorted."""
@@ -190,7 +193,7 @@ class TaskRun(_message.Message):
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]:
-        """inputs names the upstream runs, by parameter."""
+        """inputs names the upstream runs, by parameter; the first 10,000 runs."""
 
     @_builtins.property
     def state(self) -> _state_pb2.State:
@@ -238,10 +241,11 @@ class TaskRun(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         total_run_time: _duration_pb2.Duration | None = ...,
         retry_jitter_factor: _builtins.float = ...,
+        input_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "dynamic_key", b"dynamic_key", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delays", b"retry_delays", "retry_jitter_factor", b"retry_jitter_factor", "run_count", b"run_count", "start_time", b"start_time", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "total_run_time", b"total_run_time", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "dynamic_key", b"dynamic_key", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "flow_run_id", b"flow_run_id", "id", b"id", "input_count", b"input_count", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delays", b"retry_delays", "retry_jitter_factor", b"retry_jitter_factor", "run_count", b"run_count", "start_time", b"start_time", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "total_run_time", b"total_run_time", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -425,8 +429,9 @@ class ListTaskRunsRequest(_message.Message):
     page_size: _builtins.int
     """page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page.
-    Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+    or it is not such a token.
     """
     @_builtins.property
     def filter(self) -> Global___TaskRunFilter:
@@ -477,21 +482,33 @@ Global___ListTaskRunsResponse: _TypeAlias = ListTaskRunsResponse  # noqa: Y015
 
 @_typing.final
 class ListTaskRunStatesRequest(_message.Message):
-    """ListTaskRunStatesRequest asks for a task run's history."""
+    """ListTaskRunStatesRequest asks for a task run's history, the oldest state first, in pages."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     task_run_id: _builtins.str
     """task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
+    page_size: _builtins.int
+    """page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
+    as fit in about 2 MiB.
+    """
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
+    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """
     def __init__(
         self,
         *,
         task_run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_run_id", b"task_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "task_run_id", b"task_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -499,23 +516,27 @@ Global___ListTaskRunStatesRequest: _TypeAlias = ListTaskRunStatesRequest  # noqa
 
 @_typing.final
 class ListTaskRunStatesResponse(_message.Message):
-    """ListTaskRunStatesResponse answers a task run's history."""
+    """ListTaskRunStatesResponse is a page of a task run's history."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[_state_pb2.State]:
-        """states are all states the run was in, in order, the present one last."""
+        """states are the states the run was in, in order; the present one is the last of the last page."""
 
     def __init__(
         self,
         *,
         states: _abc.Iterable[_state_pb2.State] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["states", b"states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "states", b"states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

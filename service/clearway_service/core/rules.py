@@ -8,6 +8,7 @@ from clearway_service.core.decisions import Abort, AbortReason, Accept, Ancestor
 from clearway_service.core.facts import Facts
 from clearway_service.core.retries import retry_delay
 from clearway_service.core.states import AWAITING_RETRY, CACHED, TERMINAL, ProposedState, StateType
+from clearway_service.texts import plain
 
 Rule = Callable[[Facts], Decision | None]
 
@@ -18,14 +19,14 @@ def keep_terminal(facts: Facts) -> Decision | None:
     """A terminal run never leaves its state."""
     if facts.progress is None or facts.progress.state.type not in TERMINAL:
         return None
-    return Abort(AbortReason.TERMINAL, f"the run has ended: it is {facts.progress.state.name}")
+    return Abort(AbortReason.TERMINAL, f"the run has ended: it is {plain(facts.progress.state.name)}")
 
 
 def keep_one_holder(facts: Facts) -> Decision | None:
     """A run that another live session runs is not run twice."""
     if facts.proposed.type != StateType.RUNNING or not facts.holder:
         return None
-    return Abort(AbortReason.HELD, f"the run is Running elsewhere: {facts.holder} holds it")
+    return Abort(AbortReason.HELD, f"the run is Running elsewhere: {plain(facts.holder)} holds it")
 
 
 def await_scheduled_time(facts: Facts) -> Decision | None:
@@ -37,7 +38,7 @@ def await_scheduled_time(facts: Facts) -> Decision | None:
     begins = facts.progress.state.scheduled_time
     if begins is None or begins <= facts.now:
         return None
-    return Wait(begins - facts.now, f"the run is {facts.progress.state.name} for a later time")
+    return Wait(begins - facts.now, f"the run is {plain(facts.progress.state.name)} for a later time")
 
 
 def use_cache(facts: Facts) -> Decision | None:
@@ -137,13 +138,13 @@ def decide(policy: tuple[Rule, ...], facts: Facts) -> Decision:
 
 
 def _tags(tags: list[str]) -> str:
-    return ("tag " if len(tags) == 1 else "tags ") + ", ".join(f"'{tag}'" for tag in tags)
+    return ("tag " if len(tags) == 1 else "tags ") + ", ".join(f"'{plain(tag)}'" for tag in tags)
 
 
 def _entangled(ancestors: tuple[Ancestor, ...]) -> str:
     """Return what a wait says of the ancestors that hold slots; nothing where none does."""
     told = "".join(
-        f"; a slot of tag '{each.tag}' is held by its own ancestor {each.name}"
+        f"; a slot of tag '{plain(each.tag)}' is held by its own ancestor {plain(each.name)}"
         for each in ancestors[:_NAMED_ANCESTORS]
     )
     more = len(ancestors) - _NAMED_ANCESTORS

@@ -1,18 +1,16 @@
-"""What all handlers share: running commands, reading queries, page tokens."""
+"""What all handlers share: running commands, reading queries, and pages that end at a bound in bytes."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
 from clearway_service.clock import Clock
-from clearway_service.errors import InvalidArgumentError
+from clearway_service.handlers.pages import Page
 from clearway_service.pipeline import Pipeline
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
@@ -26,9 +24,8 @@ M = TypeVar("M", bound=Message)
 
 # A client takes messages of 4 MiB if nothing else is said; answers stay well below it.
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
-
-# As many digits as the database's numbers surely have.
-_NUMBER = re.compile("[0-9]{1,18}")
+# What an item of a list costs beside its own bytes: its field's tag and its length.
+FRAMING_BYTES = 6
 
 
 class Handlers:
@@ -56,58 +53,70 @@ class Handlers:
     async def _read(self, query: Executable) -> list[tuple[Any, ...]]:
         return await self._database.read(query)
 
+    async def _read_fitting(
+        self,
+        query: Executable,
+        render: Callable[[tuple[Any, ...]], M],
+        limit: int,
+        budget: int = MAX_ANSWER_BYTES,
+    ) -> Fitting[M]:
+        """Return what the first rows of a query are rendered to, as much as fits.
 
-def fitting(items: Iterable[M]) -> list[M]:
-    """Return the first of ``items``, as many as an answer can hold; one at least where there is any."""
-    fit: list[M] = []
-    rest = MAX_ANSWER_BYTES
-    for item in items:
-        rest -= item.ByteSize()
-        if fit and rest < 0:
-            break
-        fit.append(item)
-    return fit
+        Rows are fetched a few at a time, and no more of them than are used.
+
+        Args:
+            query: Its rows are read in order. It has at least one row more than ``limit`` where there is one.
+            render: Makes a message of a row.
+            limit: How many messages at most.
+            budget: How many bytes the messages have at most; one message is returned in any case.
+        """
+        found = Fitting[M]([], None, more=False)
+        left = budget
+
+        def take(row: tuple[Any, ...]) -> bool:
+            nonlocal left
+            if len(found.items) < limit:
+                item = render(row)
+                left -= item.ByteSize() + FRAMING_BYTES
+                if left >= 0 or not found.items:
+                    found.items.append(item)
+                    found.last = row
+                    return True
+            found.more = True
+            return False
+
+        await self._database.read_while(query, take)
+        return found
+
+    async def _read_list(
+        self,
+        query: Executable,
+        page: Page,
+        render: Callable[[tuple[Any, ...]], M],
+        place: Callable[[tuple[Any, ...]], object],
+    ) -> tuple[list[M], str]:
+        """Return the items of a page, and the token of the next one; empty on the last.
+
+        Args:
+            query: Its rows are those that follow the page before, one more than the page's size.
+            page: The page.
+            render: Makes an item of a row.
+            place: Returns where in the list a row is.
+        """
+        found = await self._read_fitting(query, render, page.size)
+        return found.items, page.token(place(found.last)) if found.more and found.last else ""
 
 
-def number_token(number: int) -> str:
-    """Return the page token for "after ``number``"."""
-    return text_token(str(number))
+@dataclass(slots=True)
+class Fitting(Generic[M]):
+    """The first items of a query, as many as fit.
 
-
-def text_token(text: str) -> str:
-    """Return the page token for "after ``text``"."""
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def token_number(token: str) -> int | None:
-    """Return the number of a token of ``number_token``; None for the first page.
-
-    Raises:
-        InvalidArgumentError: It is no such token.
+    Attributes:
+        items: The items.
+        last: The row of the last one; None where there is none.
+        more: Whether the query has more rows.
     """
-    text = token_text(token)
-    if not text:
-        return None
-    if not _NUMBER.fullmatch(text):
-        raise bad_token(token)
-    return int(text)
 
-
-def token_text(token: str) -> str:
-    """Return the text of a token of ``text_token``; empty for the first page.
-
-    Raises:
-        InvalidArgumentError: It is no such token.
-    """
-    try:
-        return base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
-        raise bad_token(token) from None
-
-
-def bad_token(token: str) -> InvalidArgumentError:
-    """Return the error that says that a page token is none."""
-    return InvalidArgumentError(
-        f"page_token is {token[:80]!r}; it must be the next_page_token of the page before, or empty",
-        "page_token",
-    )
+    items: list[M]
+    last: tuple[Any, ...] | None
+    more: bool

@@ -11,11 +11,14 @@ from clearway_service import store
 from clearway_service.errors import InvalidArgumentError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers, bad_token, fitting, text_token, token_text
+from clearway_service.handlers.base import Handlers
+from clearway_service.handlers.pages import Page, pair
 from clearway_service.store.rows import task_run_from
 
 # At most this many entries are removed in one transaction, between which others go on.
 _REMOVED = 1_000
+# Of so many tasks at most the sums are told.
+_MOST_TASKS = 1_000
 
 
 class CacheHandlers(Handlers):
@@ -35,14 +38,9 @@ class CacheHandlers(Handlers):
         self, request: cache_pb2.ListCacheEntriesRequest
     ) -> cache_pb2.ListCacheEntriesResponse:
         """Answer a page of entries, the newest first."""
-        now, size = self._clock(), valid.page_size(request.page_size)
-        wanted = _parse(request.filter, now)
-        rows = await self._read(store.cache.select_page(wanted, now, _place(request.page_token), size + 1))
-        entries = fitting(_listed(row) for row in rows[:size])
-        token = ""
-        if len(rows) > len(entries):
-            last = _entry(rows[len(entries) - 1])
-            token = text_token(f"{last.created} {last.key}")
+        now, page = self._clock(), Page.of(request)
+        query = store.cache.select_page(_parse(request.filter, now), now, page.after_pair, page.size + 1)
+        entries, token = await self._read_list(query, page, _listed, _place)
         return cache_pb2.ListCacheEntriesResponse(entries=entries, next_page_token=token)
 
     async def InvalidateCache(  # noqa: N802
@@ -77,11 +75,15 @@ class CacheHandlers(Handlers):
         del request
         now = self._clock()
         total = await self._read(store.cache.select_total(now))
-        tasks = await self._read(store.cache.select_stats(now))
+        tasks = await self._read_fitting(
+            store.cache.select_stats(now), lambda row: _stats(store.cache.StatsRow(*row)), _MOST_TASKS
+        )
+        task_count = (await self._read(store.cache.select_task_count()))[0][0]
         computing, waiting = (await self._read(store.cache.select_in_flight()))[0]
         return cache_pb2.GetCacheStatsResponse(
             total=_stats(store.cache.StatsRow("", "", *total[0])),
-            tasks=[_stats(store.cache.StatsRow(*row)) for row in tasks],
+            tasks=tasks.items,
+            task_count=task_count,
             computing=computing,
             waiting=waiting,
         )
@@ -131,15 +133,9 @@ def _stats(row: store.cache.StatsRow) -> cache_pb2.CacheStats:
     )
 
 
-def _place(token: str) -> tuple[int, str] | None:
-    """Return the time and key that a page token is of; None for the first page."""
-    text = token_text(token)
-    if not text:
-        return None
-    created, _, key = text.partition(" ")
-    if not created.isdecimal() or not created.isascii() or len(created) > 18 or not key:  # noqa: PLR2004
-        raise bad_token(token)
-    return int(created), key
+def _place(row: Sequence[Any]) -> str:
+    entry = _entry(row)
+    return pair(entry.created, entry.key)
 
 
 def _parse(wanted: cache_pb2.CacheFilter, now: int) -> store.cache.CacheFilter:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
-from clearway.v1 import explanation_pb2
+from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway_service import store
 from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
@@ -12,10 +14,20 @@ from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
+from clearway_service.handlers.base import MAX_ANSWER_BYTES, Handlers
 from clearway_service.store.rows import task_run_from
+from clearway_service.texts import plain
 
+# How many are named in the summary.
 _SHOWN_HOLDERS = 3
+_SHOWN_UPSTREAM = 10
+# How many an answer has of those who hold the slots of one limit, and of the runs that are waited for.
+_MOST_HOLDERS = 100
+_MOST_UPSTREAM = 100
+# How many of those whose code waits for the run are looked at.
+_MOST_ANCESTORS = 1_000
+# How much of an answer the holders of all limits may fill, those of the blocking one first.
+_HOLDER_BYTES = MAX_ANSWER_BYTES // 4
 
 
 class ExplanationHandlers(Handlers):
@@ -56,7 +68,7 @@ class ExplanationHandlers(Handlers):
         """Say which run computes the key that is waited for."""
         answer.cache_key = key_of(tag)
         answer.cache_position = before + 1
-        for row in (await self._read(store.slots.select_holders([tag])))[:1]:
+        for row in await self._read(store.slots.select_holders(tag, 1)):
             answer.leader.CopyFrom(render.render_holder(store.slots.Holder(*row)))
 
     async def _add_limits(
@@ -70,26 +82,39 @@ class ExplanationHandlers(Handlers):
         if not tags:
             return
         ended = StateType(answer.task_run.state.type) in TERMINAL
-        holders = [store.slots.Holder(*row) for row in await self._read(store.slots.select_holders(tags))]
-        rows = await self._read(store.limits.select_limits_of(tags))
-        limits = [store.limits.LimitRow(*row) for row in rows]
-        found = await self._read(store.ancestors.select_ancestors_of(spec.id)) if blocking else []
-        ancestors = {run_id for _of, run_id, _name, _tag in found}
+        limits = [
+            store.limits.LimitRow(*row) for row in await self._read(store.limits.select_limits_of(tags))
+        ]
+        held = {tag for (tag,) in await self._read(store.slots.select_tags_held(spec.id))}
+        ancestors = await self._ancestors(spec.id) if blocking else []
+        left = _HOLDER_BYTES
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
-            mine = [holder for holder in holders if holder.tag == limit.tag]
-            held = any(holder.task_run_id == spec.id for holder in mine)
-            closed = not limit.slots and not held and not ended
-            full = bool(blocking) and not is_key_tag(blocking) and not held and len(mine) >= limit.slots
-            ancestor = next((holder for holder in mine if full and holder.task_run_id in ancestors), None)
+            holds = limit.tag in held
+            closed = not limit.slots and not holds and not ended
+            full = bool(blocking) and not is_key_tag(blocking) and not holds and limit.taken >= limit.slots
+            holders = await self._read_fitting(
+                store.slots.select_holders(limit.tag, _MOST_HOLDERS), _render_holder, _MOST_HOLDERS, left
+            )
+            left = max(0, left - sum(holder.ByteSize() for holder in holders.items))
             answer.limits.add(
                 tag=limit.tag,
                 limit=limit.slots,
-                taken=len(mine),
+                taken=limit.taken,
                 blocks=full or closed or limit.tag == blocking,
                 position=before + 1 if limit.tag == blocking else 0,
-                holders=[render.render_holder(holder) for holder in mine],
-                ancestor=None if ancestor is None else render.render_holder(ancestor),
+                holders=holders.items,
+                ancestor=await self._ancestor(limit.tag, ancestors) if full else None,
             )
+
+    async def _ancestors(self, run_id: str) -> list[str]:
+        """Return the nearest runs that hold slots while their code waits for a run."""
+        query = store.ancestors.select_ancestors_of(run_id).limit(_MOST_ANCESTORS)
+        return list({id_: None for _of, id_, _name, _tag in await self._read(query)})
+
+    async def _ancestor(self, tag: str, ancestors: list[str]) -> concurrency_limit_pb2.SlotHolder | None:
+        """Return the one of ``ancestors`` that has held a slot of ``tag`` for the longest, if any does."""
+        rows = await self._read(store.slots.select_holders(tag, 1, among=ancestors)) if ancestors else []
+        return _render_holder(rows[0]) if rows else None
 
     async def _name(self, run_id: str) -> str:
         """Return a task run's name; empty for none."""
@@ -100,16 +125,20 @@ class ExplanationHandlers(Handlers):
         parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}
         if not parameters:
             return
-        for row in await self._read(store.queries.select_runs_by_id(RunKind.TASK, list(parameters))):
-            upstream, progress = task_run_from(row)
-            if progress.state.type not in TERMINAL:
-                answer.upstream.add(
-                    task_run_id=upstream.id,
-                    task_run_name=upstream.name,
-                    parameter=parameters[upstream.id],
-                    state_type=progress.state.type,
-                    state_name=progress.state.name,
-                )
+        ids = list(parameters)
+        for run_id, name, state_type, state_name in await self._read(
+            store.queries.select_unfinished(ids, _MOST_UPSTREAM)
+        ):
+            answer.upstream.add(
+                task_run_id=run_id,
+                task_run_name=name,
+                parameter=parameters[run_id],
+                state_type=state_type,
+                state_name=state_name,
+            )
+        answer.upstream_count = len(answer.upstream)
+        if answer.upstream_count == _MOST_UPSTREAM:
+            answer.upstream_count = (await self._read(store.queries.count_unfinished(ids)))[0][0]
 
     def _cause(
         self, answer: explanation_pb2.ExplainTaskRunResponse, progress: Progress
@@ -138,19 +167,21 @@ class ExplanationHandlers(Handlers):
             case explanation_pb2.WAIT_CAUSE_LIMIT:
                 return "; ".join(_limit_summary(limit) for limit in answer.limits if limit.blocks)
             case explanation_pb2.WAIT_CAUSE_CACHE:
-                return f"{spec.name} waits for {_leader_summary(answer)}"
+                return f"{plain(spec.name)} waits for {_leader_summary(answer)}"
             case explanation_pb2.WAIT_CAUSE_SCHEDULE:
                 seconds = ((progress.state.scheduled_time or 0) - self._clock()) / 1e6
-                return f"{spec.name} is {progress.state.name}: it may begin in {seconds:.1f} s"
+                return f"{plain(spec.name)} is {plain(progress.state.name)}: it may begin in {seconds:.1f} s"
             case explanation_pb2.WAIT_CAUSE_UPSTREAM:
-                runs = ", ".join(f"{run.task_run_name} ({run.state_name})" for run in answer.upstream)
-                return f"{spec.name} waits for the results of {runs}"
+                shown = answer.upstream[:_SHOWN_UPSTREAM]
+                runs = ", ".join(f"{plain(run.task_run_name)} ({plain(run.state_name)})" for run in shown)
+                more = _more(answer.upstream_count - len(shown))
+                return f"{plain(spec.name)} waits for the results of {runs}{more}"
             case explanation_pb2.WAIT_CAUSE_CLIENT:
-                return f"{spec.name} is {progress.state.name}: {_client_summary(answer)}"
+                return f"{plain(spec.name)} is {plain(progress.state.name)}: {_client_summary(answer)}"
             case _:
                 ended = progress.state.message if progress.state.type in TERMINAL else ""
-                waits_for = f"its code waits for {awaited}" if awaited else "it waits for nothing"
-                return f"{spec.name} is {progress.state.name}: {ended or waits_for}"
+                waits_for = f"its code waits for {plain(awaited)}" if awaited else "it waits for nothing"
+                return f"{plain(spec.name)} is {plain(progress.state.name)}: {plain(ended) or waits_for}"
 
 
 def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
@@ -158,8 +189,9 @@ def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
     if not answer.HasField("leader"):
         return f"the result of its cache key, which another run has just stopped computing; {place}"
     leader = answer.leader
-    client = f" for {leader.client_name}" if leader.client_name else ""
-    return f"{leader.task_run_name} of {leader.flow_run_name}, which computes its cache key{client}; {place}"
+    client = f" for {plain(leader.client_name)}" if leader.client_name else ""
+    run = f"{plain(leader.task_run_name)} of {plain(leader.flow_run_name)}"
+    return f"{run}, which computes its cache key{client}; {place}"
 
 
 def _client_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
@@ -168,7 +200,7 @@ def _client_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
 
 
 def _closed_summary(limit: explanation_pb2.LimitExplanation) -> str:
-    return f"the limit of tag '{limit.tag}' is 0, and who would run under it is aborted"
+    return f"the limit of tag '{plain(limit.tag)}' is 0, and who would run under it is aborted"
 
 
 def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
@@ -176,16 +208,24 @@ def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
         return _closed_summary(limit)
     place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
     if limit.taken < limit.limit:
-        return f"tag '{limit.tag}': a free slot is kept for a run that has waited longer; {place}"
+        return f"tag '{plain(limit.tag)}': a free slot is kept for a run that has waited longer; {place}"
     if limit.HasField("ancestor"):
+        ancestor = plain(limit.ancestor.task_run_name)
         return (
-            f"tag '{limit.tag}': {_held(limit)} held by its own ancestor {limit.ancestor.task_run_name}, "
+            f"tag '{plain(limit.tag)}': {_held(limit)} held by its own ancestor {ancestor}, "
             f"whose code waits for this run while it holds the slot; {place}"
         )
-    names = [holder.task_run_name for holder in limit.holders[:_SHOWN_HOLDERS]]
-    more = limit.taken - len(names)
-    held = ", ".join(names) + (f" and {more} more" if more > 0 else "")
-    return f"tag '{limit.tag}': {limit.taken} of {limit.limit} slots are taken, by {held}; {place}"
+    names = [plain(holder.task_run_name) for holder in limit.holders[:_SHOWN_HOLDERS]]
+    held = ", ".join(names) + _more(limit.taken - len(names))
+    return f"tag '{plain(limit.tag)}': {limit.taken} of {limit.limit} slots are taken, by {held}; {place}"
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
+
+
+def _render_holder(row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
+    return render.render_holder(store.slots.Holder(*row))
 
 
 def _held(limit: explanation_pb2.LimitExplanation) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from clearway.v1 import flow_run_pb2
 from clearway_service import store
 from clearway_service.core.runs import FlowRunSpec, RunKind
@@ -9,8 +11,9 @@ from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
+from clearway_service.handlers.base import Handlers
 from clearway_service.handlers.filters import parse_flow_run_filter
+from clearway_service.handlers.pages import Page
 from clearway_service.handlers.parsing import parse_flow_run_spec, parse_initial_state
 from clearway_service.store.rows import flow_run_from
 from clearway_service.store.runs import create_flow_run
@@ -46,26 +49,29 @@ class FlowRunHandlers(Handlers):
         self, request: flow_run_pb2.ListFlowRunsRequest
     ) -> flow_run_pb2.ListFlowRunsResponse:
         """Answer a page of flow runs, the newest first."""
-        size = valid.page_size(request.page_size)
+        page = Page.of(request)
         wanted = parse_flow_run_filter(request.filter)
-        before = token_number(request.page_token)
-        rows = await self._read(store.queries.select_run_page(RunKind.FLOW, wanted, before, size + 1))
-        runs = fitting(render.render_flow_run(*flow_run_from(row[1:])) for row in rows[:size])
-        token = number_token(rows[len(runs) - 1][0]) if len(rows) > len(runs) else ""
+        query = store.queries.select_run_page(RunKind.FLOW, wanted, page.after_number, page.size + 1)
+        runs, token = await self._read_list(
+            query, page, lambda row: render.render_flow_run(*flow_run_from(row[1:])), itemgetter(0)
+        )
         return flow_run_pb2.ListFlowRunsResponse(flow_runs=runs, next_page_token=token)
 
     async def ListFlowRunStates(  # noqa: N802
         self, request: flow_run_pb2.ListFlowRunStatesRequest
     ) -> flow_run_pb2.ListFlowRunStatesResponse:
-        """Answer a flow run's history."""
+        """Return a page of a flow run's history."""
+        page = Page.of(request, 0)
         run_id = valid.required_id("flow_run_id", request.flow_run_id)
         runs = await self._read(store.queries.select_run(RunKind.FLOW, run_id))
         if not runs:
             raise _not_found(run_id, "flow_run_id")
         spec: FlowRunSpec = flow_run_from(runs[0])[0]
-        rows = await self._read(store.queries.select_history(RunKind.FLOW, run_id))
-        states = [render.render_state(State(*row), spec) for row in rows]
-        return flow_run_pb2.ListFlowRunStatesResponse(states=states)
+        query = store.queries.select_history(RunKind.FLOW, run_id, page.after_number, page.size + 1)
+        states, token = await self._read_list(
+            query, page, lambda row: render.render_state(State(*row[1:]), spec), itemgetter(0)
+        )
+        return flow_run_pb2.ListFlowRunStatesResponse(states=states, next_page_token=token)
 
 
 def _not_found(run_id: str, field: str) -> RunNotFoundError:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Any
+
 from clearway.v1 import log_pb2
 from clearway_service import store
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
+from clearway_service.handlers.base import Handlers
+from clearway_service.handlers.pages import Page
 from clearway_service.store.logs import LogRow, write_logs
 
 MAX_LINES = 10_000
@@ -29,29 +33,29 @@ class LogHandlers(Handlers):
         self, request: log_pb2.ListLogsRequest
     ) -> log_pb2.ListLogsResponse:
         """Answer a page of log lines, the oldest first."""
-        size = valid.page_size(request.page_size)
+        page = Page.of(request)
         query = store.log_queries.select_logs(
             valid.optional_id("flow_run_id", request.flow_run_id),
             valid.optional_id("task_run_id", request.task_run_id),
             valid.number("min_level", request.min_level, 0, _MAX_LEVEL),
-            token_number(request.page_token) or 0,
-            size + 1,
+            page.after_number or 0,
+            page.size + 1,
         )
-        rows = await self._read(query)
-        lines = fitting(
-            log_pb2.Log(
-                id=id_,
-                flow_run_id=flow_run_id,
-                task_run_id=task_run_id,
-                logger=logger,
-                level=level,
-                message=message,
-                timestamp=render.timestamp(timestamp),
-            )
-            for id_, flow_run_id, task_run_id, logger, level, message, timestamp in rows[:size]
-        )
-        token = number_token(lines[-1].id) if len(rows) > len(lines) else ""
+        lines, token = await self._read_list(query, page, _render, itemgetter(0))
         return log_pb2.ListLogsResponse(logs=lines, next_page_token=token)
+
+
+def _render(row: tuple[Any, ...]) -> log_pb2.Log:
+    id_, flow_run_id, task_run_id, logger, level, message, timestamp = row
+    return log_pb2.Log(
+        id=id_,
+        flow_run_id=flow_run_id,
+        task_run_id=task_run_id,
+        logger=logger,
+        level=level,
+        message=message,
+        timestamp=render.timestamp(timestamp),
+    )
 
 
 def _row(line: log_pb2.Log, field: str) -> LogRow:

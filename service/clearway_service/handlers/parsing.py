@@ -25,6 +25,7 @@ MAX_STACK_TRACE = 16_384
 MAX_ENCODING = 64
 MAX_PARAMETERS = 524_288
 MAX_INPUTS = 1_000
+MAX_INPUT_RUNS = 50_000
 MAX_RETRY_DELAYS = 50
 MAX_JITTER_FACTOR = 100
 _STATE_TYPES = "one of " + ", ".join(f"STATE_TYPE_{type_.name}" for type_ in StateType)
@@ -190,6 +191,9 @@ def _parse_jitter(factor: float, field: str) -> float:
 
 def _parse_inputs(spec: task_run_pb2.TaskRunSpec, field: str) -> str:
     valid.items(field, len(spec.inputs), MAX_INPUTS)
+    valid.items(
+        f"{field}.task_run_ids", sum(len(entry.task_run_ids) for entry in spec.inputs), MAX_INPUT_RUNS
+    )
     return json.dumps(
         [
             (

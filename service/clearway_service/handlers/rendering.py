@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from clearway_service.store.slots import Holder, Waiting
 
 _MICROSECONDS = 1_000_000
+# Of the upstream runs of a task run, so many are named: some 400 kB.
+_SHOWN_INPUTS = 10_000
 
 
 def timestamp(microseconds: int) -> Timestamp:
@@ -183,6 +185,7 @@ def render_flow_run(spec: FlowRunSpec, progress: Progress) -> flow_run_pb2.FlowR
 
 def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskRun:
     """Return a task run."""
+    inputs, input_count = _render_inputs(spec.inputs_json)
     return task_run_pb2.TaskRun(
         id=spec.id,
         flow_run_id=spec.flow_run_id,
@@ -194,10 +197,8 @@ def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskR
         retries=spec.retries,
         retry_delays=[duration(delay) for delay in spec.retry_delays],
         retry_jitter_factor=spec.retry_jitter_factor,
-        inputs=[
-            task_run_pb2.TaskInput(parameter=parameter, task_run_ids=ids)
-            for parameter, ids in json.loads(spec.inputs_json)
-        ],
+        inputs=inputs,
+        input_count=input_count,
         tracks_subflow=spec.tracks_subflow,
         state=render_state(progress.state, spec),
         run_count=progress.run_count,
@@ -209,14 +210,26 @@ def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskR
     )
 
 
-def render_limit(limit: LimitRow, holders: list[Holder]) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return a limit and the task runs that hold its slots."""
+def _render_inputs(inputs_json: str) -> tuple[list[task_run_pb2.TaskInput], int]:
+    """Return the inputs of a task run, as many as a message holds, and how many runs they name in all."""
+    inputs, count = [], 0
+    for parameter, ids in json.loads(inputs_json):
+        shown = ids[: max(0, _SHOWN_INPUTS - count)]
+        if shown or not ids:
+            inputs.append(task_run_pb2.TaskInput(parameter=parameter, task_run_ids=shown))
+        count += len(ids)
+    return inputs, count
+
+
+def render_limit(limit: LimitRow, active_slots: list[str]) -> concurrency_limit_pb2.ConcurrencyLimit:
+    """Return a limit and the first task runs that hold its slots."""
     return concurrency_limit_pb2.ConcurrencyLimit(
         id=limit.id,
         tag=limit.tag,
         limit=limit.slots,
-        active_slots=[holder.task_run_id for holder in holders],
+        active_slots=active_slots,
         waiting=limit.waiting,
+        taken=limit.taken,
         created=timestamp(limit.created),
         updated=timestamp(limit.updated),
     )

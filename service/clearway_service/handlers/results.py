@@ -14,7 +14,8 @@ from clearway_service.core.locations import SERVICE_SCHEME, is_digest
 from clearway_service.errors import ClearwayError, StoreUnavailableError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import MAX_ANSWER_BYTES, Handlers, bad_token, text_token, token_text
+from clearway_service.handlers.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
+from clearway_service.handlers.pages import Page
 from clearway_service.pipeline import Pipeline
 from clearway_service.result_files.files import ResultFiles
 from clearway_service.result_files.storage import ResultStorage
@@ -26,12 +27,10 @@ _DEFAULT_CHUNK = 1024 * 1024
 _MAX_OFFSET = 2**62
 _MAX_UNUSED = 10_000
 _DEFAULT_UNUSED = 1_000
-# The bytes that a repeated message has before it, at most.
-_FRAME = 6
 # As many are dropped in one transaction, so that decisions are made in between.
 _DROPPED_AT_ONCE = 500
 _DEFAULT_AGE = timedelta(days=1) // timedelta(microseconds=1)
-_TOKEN = re.compile(r"(\d{1,18}) (\d{1,18}) (\d{1,18}) (.{1,36})", re.ASCII)
+_PLACE = re.compile(r"(\d{1,18}) (\d{1,18}) (.{1,36})", re.ASCII)
 
 
 class ResultHandlers(Handlers):
@@ -69,19 +68,19 @@ class ResultHandlers(Handlers):
         self, request: result_pb2.ListUnusedResultsRequest
     ) -> result_pb2.ListUnusedResultsResponse:
         """Return a page of orphaned results, at most about 2 MiB of them."""
-        limit = valid.number("limit", request.limit, 0, _MAX_UNUSED) or _DEFAULT_UNUSED
-        now, age = self._clock(), _age(request)
+        page = Page.of(request, _DEFAULT_UNUSED, _MAX_UNUSED, "limit")
+        now = self._clock()
         # All pages are about the same time.
-        before, after = _token_position(request.page_token, age) or (now - age, None)
+        before, after = _place(page) or (now - _age(request), None)
         response = result_pb2.ListUnusedResultsResponse()
         rest = MAX_ANSWER_BYTES
         found = store.unused_results.find_unused(self._database, now, before, after)
         async with aclosing(found):
             async for result in found:
                 rendered = _render_unused(result)
-                rest -= rendered.ByteSize() + _FRAME
-                if response.results and (rest < 0 or len(response.results) == limit):
-                    response.next_page_token = _position_token(age, before, after)
+                rest -= rendered.ByteSize() + FRAMING_BYTES
+                if after is not None and (rest < 0 or len(response.results) == page.size):
+                    response.next_page_token = page.token(f"{before} {after[0]} {after[1]}")
                     break
                 response.results.append(rendered)
                 after = result.position
@@ -152,26 +151,18 @@ def _age(request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedRes
     )
 
 
-def _position_token(age: int, before: int, after: store.unused_results.Position | None) -> str:
-    assert after is not None
-    return text_token(f"{age} {before} {after[0]} {after[1]}")
-
-
-def _token_position(token: str, age: int) -> tuple[int, store.unused_results.Position] | None:
-    """Return the time that a page token is about, and its position; None for the first page.
+def _place(page: Page) -> tuple[int, store.unused_results.Position] | None:
+    """Return the time that a page is about, and where the page before ended; None for the first page.
 
     Raises:
-        InvalidArgumentError: It is no token of ``_position_token``, or of another age.
+        InvalidArgumentError: Its token has no such place.
     """
-    text = token_text(token)
-    if not text:
+    if not page.after:
         return None
-    found = _TOKEN.fullmatch(text)
+    found = _PLACE.fullmatch(page.after)
     if found is None:
-        raise bad_token(token)
-    if int(found[1]) != age:
-        raise valid.invalid("page_token", token, "of a page with the same older_than")
-    return int(found[2]), (int(found[3]), found[4])
+        raise page.bad_token()
+    return int(found[1]), (int(found[2]), found[3])
 
 
 def _render_unused(result: store.unused_results.UnusedResult) -> result_pb2.UnusedResult:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from clearway.v1 import task_run_pb2
 from clearway_service import store
 from clearway_service.core.runs import RunKind, TaskRunSpec
@@ -9,8 +11,9 @@ from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
 from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers, fitting, number_token, token_number
+from clearway_service.handlers.base import Handlers
 from clearway_service.handlers.filters import parse_task_run_filter
+from clearway_service.handlers.pages import Page
 from clearway_service.handlers.parsing import parse_initial_state, parse_task_run_spec
 from clearway_service.store.rows import task_run_from
 from clearway_service.store.runs import create_task_run
@@ -46,26 +49,29 @@ class TaskRunHandlers(Handlers):
         self, request: task_run_pb2.ListTaskRunsRequest
     ) -> task_run_pb2.ListTaskRunsResponse:
         """Answer a page of task runs, the newest first."""
-        size = valid.page_size(request.page_size)
+        page = Page.of(request)
         wanted = parse_task_run_filter(request.filter)
-        before = token_number(request.page_token)
-        rows = await self._read(store.queries.select_run_page(RunKind.TASK, wanted, before, size + 1))
-        runs = fitting(render.render_task_run(*task_run_from(row[1:])) for row in rows[:size])
-        token = number_token(rows[len(runs) - 1][0]) if len(rows) > len(runs) else ""
+        query = store.queries.select_run_page(RunKind.TASK, wanted, page.after_number, page.size + 1)
+        runs, token = await self._read_list(
+            query, page, lambda row: render.render_task_run(*task_run_from(row[1:])), itemgetter(0)
+        )
         return task_run_pb2.ListTaskRunsResponse(task_runs=runs, next_page_token=token)
 
     async def ListTaskRunStates(  # noqa: N802
         self, request: task_run_pb2.ListTaskRunStatesRequest
     ) -> task_run_pb2.ListTaskRunStatesResponse:
-        """Answer a task run's history."""
+        """Return a page of a task run's history."""
+        page = Page.of(request, 0)
         run_id = valid.required_id("task_run_id", request.task_run_id)
         runs = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not runs:
             raise _not_found(run_id, "task_run_id")
         spec: TaskRunSpec = task_run_from(runs[0])[0]
-        rows = await self._read(store.queries.select_history(RunKind.TASK, run_id))
-        states = [render.render_state(State(*row), spec) for row in rows]
-        return task_run_pb2.ListTaskRunStatesResponse(states=states)
+        query = store.queries.select_history(RunKind.TASK, run_id, page.after_number, page.size + 1)
+        states, token = await self._read_list(
+            query, page, lambda row: render.render_state(State(*row[1:]), spec), itemgetter(0)
+        )
+        return task_run_pb2.ListTaskRunStatesResponse(states=states, next_page_token=token)
 
 
 def _not_found(run_id: str, field: str) -> RunNotFoundError:

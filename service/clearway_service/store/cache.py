@@ -21,7 +21,6 @@ _waiter = schema.waiter
 
 # No key has a character after this one.
 _LAST = "\U0010ffff"
-_MOST_TASKS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,12 @@ def select_stats(now: int) -> Select[Any]:
         .select_from(_joined())
         .group_by(_run.c.task_key)
         .order_by(entries.desc(), _run.c.task_key)
-        .limit(_MOST_TASKS)
     )
+
+
+def select_task_count() -> Select[Any]:
+    """Return the query for how many tasks have entries."""
+    return select(func.count(_run.c.task_key.distinct())).select_from(_joined())
 
 
 def select_total(now: int) -> Select[Any]:

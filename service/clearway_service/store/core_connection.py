@@ -17,7 +17,9 @@ from clearway_service.store.sqlite import Driver
 
 def connection_of(driver: Driver) -> Connection:
     """Return the connection of Core whose statements ``driver`` executes, in its transactions."""
-    return create_engine("sqlite://", creator=lambda: driver, poolclass=StaticPool).connect()
+    return create_engine(
+        "sqlite://", creator=lambda: driver, poolclass=StaticPool, hide_parameters=True
+    ).connect()
 
 
 def upgrade(connection: Connection) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clearway_service.errors import StoreUnavailableError
+from clearway_service.errors import StoreUnavailableError, reason_of
 from clearway_service.store import migrations, statements
 from clearway_service.store.checkpoints import Checkpointer
 from clearway_service.store.sqlite import Driver, begin, connect
@@ -18,12 +18,14 @@ from clearway_service.store.sqlite import Driver, begin, connect
 if TYPE_CHECKING:
     from sqlalchemy import Executable
     from sqlalchemy.engine import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 logger = logging.getLogger(__name__)
 
 # The first one that updates rows from others, of August 2020.
 _OLDEST_SQLITE = (3, 33, 0)
+# How many rows of a list are fetched at once. A row may have 2 MB, and each fetch costs a hop to a thread.
+_FETCHED_ROWS = 8
 
 
 class Database:
@@ -128,15 +130,33 @@ class Database:
         Raises:
             StoreUnavailableError: The database did not answer it.
         """
+        async with self._reading() as connection:
+            return [tuple(row) for row in await connection.execute(query)]
+
+    async def read_while(self, query: Executable, take: Callable[[tuple[Any, ...]], bool]) -> None:
+        """Hand the rows of a query that decides nothing to ``take``, in order, until it returns False.
+
+        Rows are fetched a few at a time, so that those which are not wanted are never read.
+
+        Raises:
+            StoreUnavailableError: The database did not answer it.
+        """
+        async with self._reading() as connection, connection.stream(query) as rows:
+            while fetched := await rows.fetchmany(_FETCHED_ROWS):
+                for row in fetched:
+                    if not take(tuple(row)):
+                        return
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - whoever made the query has loaded it
 
         try:
             async with self._reader.connect() as connection:
-                return [tuple(row) for row in await connection.execute(query)]
+                yield connection
         except SQLAlchemyError as error:
             logger.exception("a query failed")
-            reason = getattr(error, "orig", None) or error
-            raise StoreUnavailableError(f"the database did not answer: {reason}") from error
+            raise StoreUnavailableError(f"the database did not answer: {reason_of(error)}") from error
 
     @cached_property
     def _reader(self) -> AsyncEngine:
@@ -144,7 +164,10 @@ class Database:
         from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
         return create_async_engine(
-            f"sqlite+aiosqlite:///{self.path}", connect_args={"timeout": 30}, pool_size=4
+            f"sqlite+aiosqlite:///{self.path}",
+            connect_args={"timeout": 30},
+            pool_size=4,
+            hide_parameters=True,  # errors are logged, and parameters are what clients sent
         )
 
     async def close_reader(self) -> None:

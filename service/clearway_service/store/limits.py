@@ -10,8 +10,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert_into
 
 from clearway_service.errors import LimitNotFoundError
 from clearway_service.store import schema
-from clearway_service.store.slots import Holder, select_holders
+from clearway_service.store.slots import SHOWN_SLOTS, Holder, select_holder_ids, select_holders
 from clearway_service.store.transaction import Transaction
+from clearway_service.texts import plain
 
 _limit = schema.concurrency_limit
 _slot = schema.slot
@@ -29,6 +30,7 @@ class LimitRow(NamedTuple):
         created: When the limit was first set.
         updated: When it was last changed.
         waiting: How many proposals stand in its queue.
+        taken: How many runs hold a slot.
     """
 
     id: str
@@ -37,6 +39,7 @@ class LimitRow(NamedTuple):
     created: int
     updated: int
     waiting: int
+    taken: int
 
 
 def select_limits() -> Select[Any]:
@@ -47,7 +50,9 @@ def select_limits() -> Select[Any]:
         .where(schema.waiter.c.blocking_tag == _limit.c.tag, schema.waiter.c.until.is_(None))
         .scalar_subquery()
     )
-    return select(_limit.c.id, _limit.c.tag, _limit.c.slots, _limit.c.created, _limit.c.updated, waiting)
+    taken = select(func.count()).select_from(_slot).where(_slot.c.tag == _limit.c.tag).scalar_subquery()
+    own = (_limit.c.id, _limit.c.tag, _limit.c.slots, _limit.c.created, _limit.c.updated)
+    return select(*own, waiting, taken)
 
 
 def select_limits_of(tags: list[str]) -> Select[Any]:
@@ -56,11 +61,18 @@ def select_limits_of(tags: list[str]) -> Select[Any]:
 
 
 class SetLimit(NamedTuple):
-    """What became of a limit that was set: as it is, who holds its slots, and what it was before."""
+    """What became of a limit that was set: as it is, the first who hold its slots, and what it was before."""
 
     limit: LimitRow
-    holders: list[Holder]
+    active_slots: list[str]
     previous: int | None
+
+
+class ResetLimit(NamedTuple):
+    """Whose slots were taken back, the first of them, and how many there were."""
+
+    freed: list[Holder]
+    total: int
 
 
 def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
@@ -83,8 +95,8 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
             connection.execute(update(_limit).where(_limit.c.tag == tag).values(slots=slots, updated=now))
         transaction.woken_tags.add(tag)
         found = LimitRow(*tuple(connection.execute(select_limits().where(_limit.c.tag == tag)).one()))
-        holders = [Holder(*tuple(row)) for row in connection.execute(select_holders([tag]))]
-        return SetLimit(found, holders, previous)
+        active_slots = [run_id for _tag, run_id in connection.execute(select_holder_ids([tag]))]
+        return SetLimit(found, active_slots, previous)
 
     return command
 
@@ -132,24 +144,39 @@ def delete_limit(tag: str) -> Callable[[Transaction], None]:
     return command
 
 
-def reset_limit(tag: str) -> Callable[[Transaction], list[Holder]]:
+def reset_limit(
+    tag: str, weigh: Callable[[Holder], int] = lambda _holder: 0, budget: int = 0
+) -> Callable[[Transaction], ResetLimit]:
     """Return the command that takes back all slots of ``tag``, and answers who held them.
 
     Their runs go on and are no longer counted; the waiters go.
+
+    Args:
+        tag: The tag.
+        weigh: Returns what a holder weighs.
+        budget: How much the holders that are returned may weigh together; the others are only counted.
     """
 
-    def command(transaction: Transaction) -> list[Holder]:
+    def command(transaction: Transaction) -> ResetLimit:
         connection = transaction.connection
         if connection.scalar(select(_limit.c.slots).where(_limit.c.tag == tag)) is None:
             raise no_limit(tag)
-        freed = [Holder(*tuple(row)) for row in connection.execute(select_holders([tag]))]
-        connection.execute(delete(_slot).where(_slot.c.tag == tag))
+        freed: list[Holder] = []
+        left = budget
+        with connection.execute(select_holders(tag, SHOWN_SLOTS)) as rows:
+            for row in rows:
+                holder = Holder(*tuple(row))
+                left -= weigh(holder)
+                if left < 0:
+                    break
+                freed.append(holder)
+        total = connection.execute(delete(_slot).where(_slot.c.tag == tag)).rowcount
         transaction.woken_tags.add(tag)
-        return freed
+        return ResetLimit(freed, total)
 
     return command
 
 
 def no_limit(tag: str) -> LimitNotFoundError:
     """Return the error that says that ``tag`` has no limit."""
-    return LimitNotFoundError(f"no concurrency limit is set on the tag '{tag}'", "tag")
+    return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag")

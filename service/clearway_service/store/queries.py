@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, literal_column, select, text, union_all
+from sqlalchemy import ColumnElement, Select, Table, func, literal_column, select, text, union_all
 
 from clearway_service.core.runs import RunKind
-from clearway_service.core.states import StateType
+from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.store import schema
 from clearway_service.store.building import one_of, run_columns, select_runs
 from clearway_service.store.columns import RUN_STATE
+
+_ENDED = sorted(int(type_) for type_ in TERMINAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +48,6 @@ def select_run(kind: RunKind, run_id: str) -> Select[Any]:
     return query
 
 
-def select_runs_by_id(kind: RunKind, run_ids: list[str]) -> Select[Any]:
-    """Return the query for runs with their states, in the order of creation."""
-    table = _table(kind)
-    query: Select[Any] = select_runs(table).where(one_of(table.c.id, run_ids)).order_by(table.c.seq)
-    return query
-
-
 def select_run_page(kind: RunKind, wanted: RunFilter, before: int | None, limit: int) -> Select[Any]:
     """Return the query for a page of runs, the newest first.
 
@@ -73,14 +68,42 @@ def select_run_page(kind: RunKind, wanted: RunFilter, before: int | None, limit:
     return query.where(table.c.seq.in_(numbers)).order_by(table.c.seq.desc())
 
 
-def select_history(kind: RunKind, run_id: str) -> Select[Any]:
-    """Return the query for a run's states, in order."""
+def select_history(kind: RunKind, run_id: str, after: int | None, limit: int) -> Select[Any]:
+    """Return the query for a page of a run's states, in order: each row is a state's ordinal, then the state.
+
+    Args:
+        kind: Whose history.
+        run_id: The run.
+        after: Only states with a larger ordinal than this; None for the first page.
+        limit: How many at most.
+    """
     state = schema.state
-    return (
-        select(*(state.c[name] for name in RUN_STATE))
-        .where(state.c.run_id == run_id, state.c.kind == kind.value)
-        .order_by(state.c.ordinal)
+    query = select(state.c.ordinal, *(state.c[name] for name in RUN_STATE)).where(
+        state.c.run_id == run_id, state.c.kind == kind.value
     )
+    if after is not None:
+        query = query.where(state.c.ordinal > after)
+    return query.order_by(state.c.ordinal).limit(limit)
+
+
+def select_unfinished(run_ids: list[str], limit: int) -> Select[Any]:
+    """Return the query for the task runs of ``run_ids`` that have not ended, in the order of creation.
+
+    Each row is a run's id and name, and the type and the name of its state.
+    """
+    run = schema.task_run
+    return (
+        select(run.c.id, run.c.name, run.c.state_type, run.c.state_name)
+        .where(one_of(run.c.id, run_ids), run.c.state_type.not_in(_ENDED))
+        .order_by(run.c.seq)
+        .limit(limit)
+    )
+
+
+def count_unfinished(run_ids: list[str]) -> Select[Any]:
+    """Return the query for how many of the task runs of ``run_ids`` have not ended."""
+    run = schema.task_run
+    return select(func.count()).where(one_of(run.c.id, run_ids), run.c.state_type.not_in(_ENDED))
 
 
 def _table(kind: RunKind) -> Table:

@@ -12,6 +12,7 @@ from clearway_service.store import statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
 from clearway_service.store.transaction import Transaction
+from clearway_service.texts import plain
 
 
 class Client(NamedTuple):
@@ -137,7 +138,7 @@ def expire_sessions(
             elif session.process and is_dead(session.process):
                 found = _time(transaction.now)
                 messages[session.id] = (
-                    f"lost its client {session.client_name}: its process was found dead at {found}"
+                    f"lost its client {plain(session.client_name)}: its process was found dead at {found}"
                 )
         if messages:
             _end(transaction, messages)
@@ -170,11 +171,11 @@ def _expired(row: _Open, lease: int) -> str:
     if row.lost is not None:
         seconds = (row.expires - row.lost) / 1e6
         return (
-            f"lost its client {row.client_name}: its stream broke at {_time(row.lost)}, "
+            f"lost its client {plain(row.client_name)}: its stream broke at {_time(row.lost)}, "
             f"and it did not come back within {seconds:g} s"
         )
     heard = _time(row.expires - lease)
-    return f"lost its client {row.client_name}: nothing was heard of it after {heard}"
+    return f"lost its client {plain(row.client_name)}: nothing was heard of it after {heard}"
 
 
 def _time(microseconds: int) -> str:

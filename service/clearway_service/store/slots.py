@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, literal, select
+from sqlalchemy import Select, and_, func, literal, or_, select
 from sqlalchemy.sql.expression import FromClause
 
 from clearway_service.store import schema
+from clearway_service.store.building import one_of
 
-# How much of a queue is shown.
+# How much of a queue is shown with its limit, and of those who hold its slots.
 SHOWN_WAITERS = 100
+SHOWN_HOLDERS = 1_000
+SHOWN_SLOTS = 10_000
 
 _run = schema.task_run
 _flow = schema.flow_run
@@ -52,36 +56,80 @@ class Waiting(NamedTuple):
     proposal_id: str
 
 
-def select_holders(tags: list[str]) -> Select[Any]:
-    """Return the query for who holds slots of ``tags``, as ``Holder``, the longest first."""
-    joined = _with_run(_slot, _slot.c.task_run_id).outerjoin(
+def select_holders(
+    tag: str, limit: int, after: tuple[int, str] | None = None, among: Collection[str] | None = None
+) -> Select[Any]:
+    """Return the query for who holds slots of ``tag``, as ``Holder``, the longest first.
+
+    Args:
+        tag: The tag.
+        limit: How many at most.
+        after: Only those after the one that took its slot then and has this id; None for the first page.
+        among: Only these runs; None for all.
+    """
+    # The slots first, so that runs are joined, and sorted, for the page only.
+    slots = select(_slot.c.tag, _slot.c.task_run_id, _slot.c.taken).where(_slot.c.tag == tag)
+    if after is not None:
+        since, run_id = after
+        slots = slots.where(
+            or_(_slot.c.taken > since, and_(_slot.c.taken == since, _slot.c.task_run_id > run_id))
+        )
+    if among is not None:
+        slots = slots.where(one_of(_slot.c.task_run_id, among))
+    found = slots.order_by(_slot.c.taken, _slot.c.task_run_id).limit(limit).subquery("found")
+    joined = _with_run(found, found.c.task_run_id).outerjoin(
         _session, and_(_session.c.id == _run.c.session_id, _run.c.session_id != "")
     )
     return (
         select(
-            _slot.c.tag,
+            found.c.tag,
             _run.c.id,
             _run.c.name,
             _run.c.flow_run_id,
             _flow.c.name,
             _flow.c.flow_name,
-            _slot.c.taken,
+            found.c.taken,
             _session.c.client_name,
             _session.c.expires,
             _run.c.awaits,
         )
         .select_from(joined)
-        .where(_slot.c.tag.in_(tags))
-        .order_by(_slot.c.taken, _slot.c.task_run_id)
+        .order_by(found.c.taken, found.c.task_run_id)
     )
 
 
-def select_waiting(tag: str) -> Select[Any]:
-    """Return the query for the head of a tag's queue, as ``Waiting``, the next one first."""
+def select_holder_ids(tags: list[str]) -> Select[Any]:
+    """Return the query for the ids of who holds slots of ``tags``: rows of tag and id, sorted by tag.
+
+    Of each tag they are the first ``SHOWN_SLOTS``, the longest first.
+    """
+    place = func.row_number().over(partition_by=_slot.c.tag, order_by=(_slot.c.taken, _slot.c.task_run_id))
+    ranked = select(_slot.c.tag, _slot.c.task_run_id, place.label("place")).where(one_of(_slot.c.tag, tags))
+    found = ranked.subquery("found")
+    return (
+        select(found.c.tag, found.c.task_run_id)
+        .where(found.c.place <= SHOWN_SLOTS)
+        .order_by(found.c.tag, found.c.place)
+    )
+
+
+def select_tags_held(task_run_id: str) -> Select[Any]:
+    """Return the query for the tags of the slots that a run holds."""
+    return select(_slot.c.tag).where(_slot.c.task_run_id == task_run_id)
+
+
+def select_waiting(tag: str, limit: int, after: int | None = None) -> Select[Any]:
+    """Return the query for a tag's queue, as ``Waiting``, the next one first.
+
+    Args:
+        tag: The tag.
+        limit: How many at most.
+        after: Only those whose place is larger than this; None for the head of the queue.
+    """
     joined = _with_run(_waiter, _waiter.c.task_run_id).outerjoin(
         _session, and_(_session.c.id == _waiter.c.session_id, _waiter.c.session_id != "")
     )
-    return (
+    query = (
         select(
             _waiter.c.blocking_tag,
             _run.c.id,
@@ -96,8 +144,16 @@ def select_waiting(tag: str) -> Select[Any]:
         )
         .select_from(joined)
         .where(_waiter.c.blocking_tag == tag, _waiter.c.until.is_(None))
-        .order_by(_waiter.c.place)
-        .limit(SHOWN_WAITERS)
+    )
+    if after is not None:
+        query = query.where(_waiter.c.place > after)
+    return query.order_by(_waiter.c.place).limit(limit)
+
+
+def count_waiting(tag: str, up_to: int) -> Select[Any]:
+    """Return the query for how many in a tag's queue have the place ``up_to`` or one before it."""
+    return select(func.count()).where(
+        _waiter.c.blocking_tag == tag, _waiter.c.until.is_(None), _waiter.c.place <= up_to
     )
 
 

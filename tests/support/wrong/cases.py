@@ -70,7 +70,7 @@ def missing(method: str, field: str, request: Message) -> list[Case]:
 
 def not_found(method: str, field: str, build: Build, said: str = UNKNOWN) -> list[Case]:
     """Return the case of a name that nothing has."""
-    reason = "LIMIT_NOT_FOUND" if "Limit" in method else "RUN_NOT_FOUND"
+    reason = "LIMIT_NOT_FOUND" if "Limit" in method or "Slot" in method else "RUN_NOT_FOUND"
     return [Case(method, _bind(build, said), field, said, StatusCode.NOT_FOUND, reason)]
 
 

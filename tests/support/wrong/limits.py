@@ -6,6 +6,8 @@ from clearway.v1.concurrency_limit_pb2 import (
     CreateConcurrencyLimitRequest,
     DeleteConcurrencyLimitByTagRequest,
     GetConcurrencyLimitByTagRequest,
+    ListSlotHoldersRequest,
+    ListSlotWaitersRequest,
     ResetConcurrencyLimitByTagRequest,
 )
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunFilter, FlowRunSpec, ListFlowRunsRequest
@@ -20,6 +22,8 @@ _BY_TAG: list[tuple[str, Build]] = [
     ("GetConcurrencyLimitByTag", lambda _, tag: GetConcurrencyLimitByTagRequest(tag=tag)),
     ("DeleteConcurrencyLimitByTag", lambda _, tag: DeleteConcurrencyLimitByTagRequest(tag=tag)),
     ("ResetConcurrencyLimitByTag", lambda _, tag: ResetConcurrencyLimitByTagRequest(tag=tag)),
+    ("ListSlotHolders", lambda _, tag: ListSlotHoldersRequest(tag=tag)),
+    ("ListSlotWaiters", lambda _, tag: ListSlotWaitersRequest(tag=tag)),
 ]
 _TAGGED: list[tuple[str, str, Build]] = [
     (

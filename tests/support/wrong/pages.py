@@ -14,11 +14,15 @@ from clearway.v1.cache_pb2 import (
     ListCacheEntriesRequest,
     LookupCacheRequest,
 )
-from clearway.v1.concurrency_limit_pb2 import ListConcurrencyLimitsRequest
-from clearway.v1.flow_run_pb2 import FlowRunFilter, ListFlowRunsRequest
+from clearway.v1.concurrency_limit_pb2 import (
+    ListConcurrencyLimitsRequest,
+    ListSlotHoldersRequest,
+    ListSlotWaitersRequest,
+)
+from clearway.v1.flow_run_pb2 import FlowRunFilter, ListFlowRunsRequest, ListFlowRunStatesRequest
 from clearway.v1.log_pb2 import ListLogsRequest
 from clearway.v1.state_pb2 import STATE_TYPE_PENDING
-from clearway.v1.task_run_pb2 import ListTaskRunsRequest, TaskRunFilter
+from clearway.v1.task_run_pb2 import ListTaskRunsRequest, ListTaskRunStatesRequest, TaskRunFilter
 from support.wrong.cases import WRONG_TIMES, Build, Case, missing, said_as, too_long, wrong
 
 
@@ -46,6 +50,22 @@ _NUMBERED: list[tuple[str, Callable[..., Message]]] = [
     ("ListTaskRuns", ListTaskRunsRequest),
     ("ListLogs", ListLogsRequest),
 ]
+
+
+_OF_SOMETHING: list[tuple[str, Callable[..., Message]]] = [
+    ("ListFlowRunStates", lambda world, **page: ListFlowRunStatesRequest(flow_run_id=world.flow, **page)),
+    ("ListTaskRunStates", lambda world, **page: ListTaskRunStatesRequest(task_run_id=world.task, **page)),
+    ("ListSlotHolders", lambda _, **page: ListSlotHoldersRequest(tag="limited", **page)),
+    ("ListSlotWaiters", lambda _, **page: ListSlotWaitersRequest(tag="limited", **page)),
+]
+
+
+def _token_of(build: Callable[..., Message]) -> Build:
+    return lambda world, token: build(world, page_token=token)
+
+
+def _size_of(build: Callable[..., Message]) -> Build:
+    return lambda world, size: build(world, page_size=size)
 
 
 def _pages(method: str, make: Callable[..., Message], tokens: tuple[str, ...]) -> list[Case]:
@@ -87,6 +107,9 @@ CASES: list[Case] = []
 for _method, _make in _NUMBERED:
     CASES += _pages(_method, _make, _BAD_TOKENS + _BAD_NUMBERS)
 CASES += _pages("ListConcurrencyLimits", ListConcurrencyLimitsRequest, _BAD_TOKENS)
+for _method, _build in _OF_SOMETHING:
+    CASES += wrong(_method, "page_token", _token_of(_build), said_as(_BAD_TOKENS + _BAD_NUMBERS, _say_token))
+    CASES += wrong(_method, "page_size", _size_of(_build), _BAD_SIZES)
 CASES += _filters(
     "ListFlowRuns", lambda **given: ListFlowRunsRequest(filter=FlowRunFilter(**given)), "flow_names"
 )

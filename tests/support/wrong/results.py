@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from google.protobuf.duration_pb2 import Duration
 from grpc import StatusCode
 
 from clearway.v1.result_pb2 import (
@@ -10,11 +11,13 @@ from clearway.v1.result_pb2 import (
     ListUnusedResultsRequest,
     UploadResultRequest,
 )
-from clearway_service.handlers.base import text_token
+from clearway_service.handlers.pages import Page
 from support.wrong.cases import UNKNOWN, WRONG_DURATIONS, WRONG_IDS, Case, wrong
 
 DIGEST = "0" * 64
 _NO_DIGESTS = [("", "is ''"), ("0" * 63, "64 lower-case"), ("A" * 64, "64 lower-case"), (DIGEST + "0", "64")]
+_FIRST = Page.of(ListUnusedResultsRequest(), most=10_000, size_field="limit")
+_OTHER = Page.of(ListUnusedResultsRequest(older_than=Duration(seconds=1)), most=10_000, size_field="limit")
 
 CASES = [
     *wrong(
@@ -86,8 +89,9 @@ CASES = [
         [
             ("?", "'?'"),
             ("Zm9v", "'Zm9v'"),
-            (text_token("1 2 3 x\n"), "the next_page_token"),
-            (text_token(f"1 2 3 {UNKNOWN}"), "of a page with the same older_than"),
+            (_FIRST.token("1 2 x\n"), "the next_page_token"),
+            (_FIRST.token(f"1 {UNKNOWN}"), "the next_page_token"),
+            (_OTHER.token(f"1 2 {UNKNOWN}"), "of a request with other fields"),
         ],
     ),
     *wrong(

@@ -63,6 +63,7 @@ LIMIT_DOCUMENT = {
     "waiting": 2,
     "created": NOON_TEXT,
     "updated": NOON_TEXT,
+    "taken": 1,
 }
 
 
@@ -89,6 +90,7 @@ def test_slots_that_were_taken_back() -> None:
             HOLDER_DOCUMENT,
             {**HOLDER_DOCUMENT, "client_name": None, "lease_expires": None, "lease_left_seconds": None},
         ],
+        "freed_count": 2,
     }
 
 
@@ -144,6 +146,7 @@ def test_why_a_run_waits() -> None:
         "cache_key": None,
         "leader": None,
         "cache_position": None,
+        "upstream_count": 1,
     }
 
 

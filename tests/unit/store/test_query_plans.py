@@ -36,14 +36,23 @@ from clearway_service.store.log_queries import select_logs
 from clearway_service.store.logs import LogRow, write_logs
 from clearway_service.store.queries import RunFilter
 from clearway_service.store.result_references import Reference
-from clearway_service.store.slots import select_holders, select_place, select_runner, select_waiting
+from clearway_service.store.slots import (
+    count_waiting,
+    select_holder_ids,
+    select_holders,
+    select_place,
+    select_runner,
+    select_tags_held,
+    select_waiting,
+)
 from clearway_service.store.transaction import Transaction
 
 # Limits are set by people, so they are few, and there is one revision; what else is scanned is made by the
 # statement itself.
 GROWING = {table.name for table in schema.metadata.sorted_tables} - {"concurrency_limit"}
 MADE = re.compile(
-    r"json_each|given|keys|wanted|own|chain|descent|waits|found|alembic_version|anon_\d+|CONSTANT ROW|\d+ C.*"
+    r"json_each|given|keys|wanted|own|chain|descent|waits|found|alembic_version|anon_\d+|\(subquery-\d+\)|"
+    r"CONSTANT ROW|\d+ C.*"
 )
 # In these indexes are few at any time: what runs now.
 SMALL = ("INDEX ix_flow_run_running", "INDEX ix_task_run_running")
@@ -80,15 +89,23 @@ OF_A_FLOW_RUN: dict[str, RunFilter] = {
 
 READ: dict[str, Select[Any]] = {
     "a run": queries.select_run(TASKS, "id"),
-    "runs by id": queries.select_runs_by_id(TASKS, ["a", "b"]),
-    "a history": queries.select_history(TASKS, "id"),
+    "unfinished runs": queries.select_unfinished(["a", "b"], 100),
+    "how many are unfinished": queries.count_unfinished(["a", "b"]),
+    "a history": queries.select_history(TASKS, "id", None, 100),
+    "a later page of a history": queries.select_history(TASKS, "id", 5, 100),
     "who runs a run": select_runner("id"),
     "a cache entry": cache.select_entry("key", 1),
     "keys that are computed": cache.select_in_flight(),
     "a limit": select_limits().where(schema.concurrency_limit.c.tag == "disk"),
     "all limits": select_limits(),
-    "holders": select_holders(["disk", "net"]),
-    "a queue": select_waiting("disk"),
+    "holders": select_holders("disk", 100),
+    "later holders": select_holders("disk", 100, (5, "id")),
+    "some holders": select_holders("disk", 1, among=["a", "b"]),
+    "ids of holders": select_holder_ids(["disk", "net"]),
+    "tags that a run holds": select_tags_held("id"),
+    "a queue": select_waiting("disk", 100),
+    "a later part of a queue": select_waiting("disk", 100, 5),
+    "how many stand before": count_waiting("disk", 5),
     "a place": select_place("id"),
     "ancestors": select_ancestors_of("id"),
     "a flow run's log": select_logs("id", "", 0, 0, 100),
@@ -134,6 +151,7 @@ WALKED: dict[str, tuple[Select[Any], str]] = {
 SUMMED: dict[str, Select[Any]] = {
     "entries by task": cache.select_stats(1),
     "entries": cache.select_total(1),
+    "tasks with entries": cache.select_task_count(),
     "entries that would be removed": cache.select_count(cache.CacheFilter(), 1),
 }
 

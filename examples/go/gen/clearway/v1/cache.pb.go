@@ -293,8 +293,9 @@ type ListCacheEntriesRequest struct {
 	Filter *CacheFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// page_size is how many entries an answer has at most. From 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page.
-	// Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+	// or it is not such a token.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -559,12 +560,15 @@ type GetCacheStatsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// total is of all entries; it has no task.
 	Total *CacheStats `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
-	// tasks are the same by task, those with the most entries first; at most 1,000.
+	// tasks are the same by task, those with the most entries first; at most 1,000, and fewer where their names are
+	// long.
 	Tasks []*CacheStats `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	// computing is how many keys are being computed.
 	Computing int64 `protobuf:"varint,3,opt,name=computing,proto3" json:"computing,omitempty"`
 	// waiting is how many runs wait for one of these.
-	Waiting       int64 `protobuf:"varint,4,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	Waiting int64 `protobuf:"varint,4,opt,name=waiting,proto3" json:"waiting,omitempty"`
+	// task_count is how many tasks have entries, of which `tasks` has the first.
+	TaskCount     int64 `protobuf:"varint,5,opt,name=task_count,json=taskCount,proto3" json:"task_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -623,6 +627,13 @@ func (x *GetCacheStatsResponse) GetComputing() int64 {
 func (x *GetCacheStatsResponse) GetWaiting() int64 {
 	if x != nil {
 		return x.Waiting
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetTaskCount() int64 {
+	if x != nil {
+		return x.TaskCount
 	}
 	return 0
 }
@@ -876,12 +887,14 @@ const file_clearway_v1_cache_proto_rawDesc = "" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"/\n" +
 	"\x17InvalidateCacheResponse\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\x03R\x05count\"\x16\n" +
-	"\x14GetCacheStatsRequest\"\xad\x01\n" +
+	"\x14GetCacheStatsRequest\"\xcc\x01\n" +
 	"\x15GetCacheStatsResponse\x12-\n" +
 	"\x05total\x18\x01 \x01(\v2\x17.clearway.v1.CacheStatsR\x05total\x12-\n" +
 	"\x05tasks\x18\x02 \x03(\v2\x17.clearway.v1.CacheStatsR\x05tasks\x12\x1c\n" +
 	"\tcomputing\x18\x03 \x01(\x03R\tcomputing\x12\x18\n" +
-	"\awaiting\x18\x04 \x01(\x03R\awaiting\"\x88\x02\n" +
+	"\awaiting\x18\x04 \x01(\x03R\awaiting\x12\x1d\n" +
+	"\n" +
+	"task_count\x18\x05 \x01(\x03R\ttaskCount\"\x88\x02\n" +
 	"\n" +
 	"CacheStats\x12\x19\n" +
 	"\btask_key\x18\x01 \x01(\tR\ataskKey\x12\x1b\n" +

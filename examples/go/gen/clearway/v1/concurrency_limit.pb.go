@@ -31,7 +31,8 @@ type ConcurrencyLimit struct {
 	Tag string `protobuf:"bytes,2,opt,name=tag,proto3" json:"tag,omitempty"`
 	// limit is how many runs may be Running at once. From 0, which aborts all that would run.
 	Limit int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
-	// active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it.
+	// active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it; the first
+	// 10,000. `taken` is how many there are, and `ListSlotHolders` has all.
 	ActiveSlots []string `protobuf:"bytes,4,rep,name=active_slots,json=activeSlots,proto3" json:"active_slots,omitempty"`
 	// waiting is how many proposals wait for a slot.
 	Waiting int32 `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`
@@ -39,10 +40,14 @@ type ConcurrencyLimit struct {
 	Created *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created,proto3" json:"created,omitempty"`
 	// updated is when the limit was last changed.
 	Updated *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated,proto3" json:"updated,omitempty"`
-	// holders are who holds the slots, in the order in which they took them; set where one limit is asked for.
+	// holders are who holds the slots, in the order in which they took them; the first 1,000, and fewer where they are
+	// large. Set where one limit is asked for. `ListSlotHolders` has all.
 	Holders []*SlotHolder `protobuf:"bytes,8,rep,name=holders,proto3" json:"holders,omitempty"`
 	// waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for.
-	Waiters       []*SlotWaiter `protobuf:"bytes,9,rep,name=waiters,proto3" json:"waiters,omitempty"`
+	// `waiting` is how many there are, and `ListSlotWaiters` has all.
+	Waiters []*SlotWaiter `protobuf:"bytes,9,rep,name=waiters,proto3" json:"waiters,omitempty"`
+	// taken is how many task runs hold a slot.
+	Taken         int32 `protobuf:"varint,10,opt,name=taken,proto3" json:"taken,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -138,6 +143,13 @@ func (x *ConcurrencyLimit) GetWaiters() []*SlotWaiter {
 		return x.Waiters
 	}
 	return nil
+}
+
+func (x *ConcurrencyLimit) GetTaken() int32 {
+	if x != nil {
+		return x.Taken
+	}
+	return 0
 }
 
 // SlotHolder is a task run that holds a slot.
@@ -573,10 +585,11 @@ func (x *GetConcurrencyLimitByTagResponse) GetConcurrencyLimit() *ConcurrencyLim
 // ListConcurrencyLimitsRequest asks for all limits, sorted by tag.
 type ListConcurrencyLimitsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// page_size is how many limits an answer has at most. From 1 to 1,000; 0 means 100.
+	// page_size is how many limits a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page.
-	// Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+	// or it is not such a token.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -906,8 +919,11 @@ func (x *ResetConcurrencyLimitByTagRequest) GetTag() string {
 // ResetConcurrencyLimitByTagResponse says whose slots were taken back.
 type ResetConcurrencyLimitByTagResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// freed are the runs that held a slot.
-	Freed         []*SlotHolder `protobuf:"bytes,1,rep,name=freed,proto3" json:"freed,omitempty"`
+	// freed are the runs that held a slot, those that took it first; as many as fit in about 2 MiB.
+	Freed []*SlotHolder `protobuf:"bytes,1,rep,name=freed,proto3" json:"freed,omitempty"`
+	// freed_count is how many runs held a slot. Where it is more than `freed` has, the others are found with
+	// `ListSlotHolders` before the reset only.
+	FreedCount    int32 `protobuf:"varint,2,opt,name=freed_count,json=freedCount,proto3" json:"freed_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -949,11 +965,258 @@ func (x *ResetConcurrencyLimitByTagResponse) GetFreed() []*SlotHolder {
 	return nil
 }
 
+func (x *ResetConcurrencyLimitByTagResponse) GetFreedCount() int32 {
+	if x != nil {
+		return x.FreedCount
+	}
+	return 0
+}
+
+// ListSlotHoldersRequest asks for all that hold a slot of a tag, those that took it first, in pages.
+type ListSlotHoldersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+	Tag string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// page_size is how many holders a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
+	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSlotHoldersRequest) Reset() {
+	*x = ListSlotHoldersRequest{}
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSlotHoldersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSlotHoldersRequest) ProtoMessage() {}
+
+func (x *ListSlotHoldersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSlotHoldersRequest.ProtoReflect.Descriptor instead.
+func (*ListSlotHoldersRequest) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ListSlotHoldersRequest) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *ListSlotHoldersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSlotHoldersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListSlotHoldersResponse is a page of the holders of a tag's slots.
+type ListSlotHoldersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// holders are the holders, in the order in which they took their slots.
+	Holders []*SlotHolder `protobuf:"bytes,1,rep,name=holders,proto3" json:"holders,omitempty"`
+	// next_page_token asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSlotHoldersResponse) Reset() {
+	*x = ListSlotHoldersResponse{}
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSlotHoldersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSlotHoldersResponse) ProtoMessage() {}
+
+func (x *ListSlotHoldersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSlotHoldersResponse.ProtoReflect.Descriptor instead.
+func (*ListSlotHoldersResponse) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ListSlotHoldersResponse) GetHolders() []*SlotHolder {
+	if x != nil {
+		return x.Holders
+	}
+	return nil
+}
+
+func (x *ListSlotHoldersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// ListSlotWaitersRequest asks for all that wait for a slot of a tag, the next one first, in pages.
+type ListSlotWaitersRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+	Tag string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// page_size is how many waiters a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
+	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSlotWaitersRequest) Reset() {
+	*x = ListSlotWaitersRequest{}
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSlotWaitersRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSlotWaitersRequest) ProtoMessage() {}
+
+func (x *ListSlotWaitersRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSlotWaitersRequest.ProtoReflect.Descriptor instead.
+func (*ListSlotWaitersRequest) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *ListSlotWaitersRequest) GetTag() string {
+	if x != nil {
+		return x.Tag
+	}
+	return ""
+}
+
+func (x *ListSlotWaitersRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListSlotWaitersRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListSlotWaitersResponse is a page of a tag's queue.
+type ListSlotWaitersResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// waiters are the waiters, the next one first, each with its place at the time of the call.
+	Waiters []*SlotWaiter `protobuf:"bytes,1,rep,name=waiters,proto3" json:"waiters,omitempty"`
+	// next_page_token asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListSlotWaitersResponse) Reset() {
+	*x = ListSlotWaitersResponse{}
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListSlotWaitersResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListSlotWaitersResponse) ProtoMessage() {}
+
+func (x *ListSlotWaitersResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListSlotWaitersResponse.ProtoReflect.Descriptor instead.
+func (*ListSlotWaitersResponse) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ListSlotWaitersResponse) GetWaiters() []*SlotWaiter {
+	if x != nil {
+		return x.Waiters
+	}
+	return nil
+}
+
+func (x *ListSlotWaitersResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_clearway_v1_concurrency_limit_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"\n" +
-	"#clearway/v1/concurrency_limit.proto\x12\vclearway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x02\n" +
+	"#clearway/v1/concurrency_limit.proto\x12\vclearway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x02\n" +
 	"\x10ConcurrencyLimit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x14\n" +
@@ -963,7 +1226,9 @@ const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"\acreated\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
 	"\aupdated\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aupdated\x121\n" +
 	"\aholders\x18\b \x03(\v2\x17.clearway.v1.SlotHolderR\aholders\x121\n" +
-	"\awaiters\x18\t \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\"\xc5\x02\n" +
+	"\awaiters\x18\t \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\x12\x14\n" +
+	"\x05taken\x18\n" +
+	" \x01(\x05R\x05taken\"\xc5\x02\n" +
 	"\n" +
 	"SlotHolder\x12\x1e\n" +
 	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\"\n" +
@@ -1015,9 +1280,27 @@ const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"\x1bGetConcurrencyLimitResponse\x12J\n" +
 	"\x11concurrency_limit\x18\x01 \x01(\v2\x1d.clearway.v1.ConcurrencyLimitR\x10concurrencyLimit\"5\n" +
 	"!ResetConcurrencyLimitByTagRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\"S\n" +
+	"\x03tag\x18\x01 \x01(\tR\x03tag\"t\n" +
 	"\"ResetConcurrencyLimitByTagResponse\x12-\n" +
-	"\x05freed\x18\x01 \x03(\v2\x17.clearway.v1.SlotHolderR\x05freedB|\n" +
+	"\x05freed\x18\x01 \x03(\v2\x17.clearway.v1.SlotHolderR\x05freed\x12\x1f\n" +
+	"\vfreed_count\x18\x02 \x01(\x05R\n" +
+	"freedCount\"f\n" +
+	"\x16ListSlotHoldersRequest\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
+	"\x17ListSlotHoldersResponse\x121\n" +
+	"\aholders\x18\x01 \x03(\v2\x17.clearway.v1.SlotHolderR\aholders\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
+	"\x16ListSlotWaitersRequest\x12\x10\n" +
+	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
+	"\x17ListSlotWaitersResponse\x121\n" +
+	"\awaiters\x18\x01 \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenB|\n" +
 	"\x0eio.clearway.v1B\x15ConcurrencyLimitProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
@@ -1032,7 +1315,7 @@ func file_clearway_v1_concurrency_limit_proto_rawDescGZIP() []byte {
 	return file_clearway_v1_concurrency_limit_proto_rawDescData
 }
 
-var file_clearway_v1_concurrency_limit_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_clearway_v1_concurrency_limit_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_clearway_v1_concurrency_limit_proto_goTypes = []any{
 	(*ConcurrencyLimit)(nil),                    // 0: clearway.v1.ConcurrencyLimit
 	(*SlotHolder)(nil),                          // 1: clearway.v1.SlotHolder
@@ -1049,26 +1332,32 @@ var file_clearway_v1_concurrency_limit_proto_goTypes = []any{
 	(*GetConcurrencyLimitResponse)(nil),         // 12: clearway.v1.GetConcurrencyLimitResponse
 	(*ResetConcurrencyLimitByTagRequest)(nil),   // 13: clearway.v1.ResetConcurrencyLimitByTagRequest
 	(*ResetConcurrencyLimitByTagResponse)(nil),  // 14: clearway.v1.ResetConcurrencyLimitByTagResponse
-	(*timestamppb.Timestamp)(nil),               // 15: google.protobuf.Timestamp
+	(*ListSlotHoldersRequest)(nil),              // 15: clearway.v1.ListSlotHoldersRequest
+	(*ListSlotHoldersResponse)(nil),             // 16: clearway.v1.ListSlotHoldersResponse
+	(*ListSlotWaitersRequest)(nil),              // 17: clearway.v1.ListSlotWaitersRequest
+	(*ListSlotWaitersResponse)(nil),             // 18: clearway.v1.ListSlotWaitersResponse
+	(*timestamppb.Timestamp)(nil),               // 19: google.protobuf.Timestamp
 }
 var file_clearway_v1_concurrency_limit_proto_depIdxs = []int32{
-	15, // 0: clearway.v1.ConcurrencyLimit.created:type_name -> google.protobuf.Timestamp
-	15, // 1: clearway.v1.ConcurrencyLimit.updated:type_name -> google.protobuf.Timestamp
+	19, // 0: clearway.v1.ConcurrencyLimit.created:type_name -> google.protobuf.Timestamp
+	19, // 1: clearway.v1.ConcurrencyLimit.updated:type_name -> google.protobuf.Timestamp
 	1,  // 2: clearway.v1.ConcurrencyLimit.holders:type_name -> clearway.v1.SlotHolder
 	2,  // 3: clearway.v1.ConcurrencyLimit.waiters:type_name -> clearway.v1.SlotWaiter
-	15, // 4: clearway.v1.SlotHolder.since:type_name -> google.protobuf.Timestamp
-	15, // 5: clearway.v1.SlotHolder.lease_expires:type_name -> google.protobuf.Timestamp
-	15, // 6: clearway.v1.SlotWaiter.since:type_name -> google.protobuf.Timestamp
+	19, // 4: clearway.v1.SlotHolder.since:type_name -> google.protobuf.Timestamp
+	19, // 5: clearway.v1.SlotHolder.lease_expires:type_name -> google.protobuf.Timestamp
+	19, // 6: clearway.v1.SlotWaiter.since:type_name -> google.protobuf.Timestamp
 	0,  // 7: clearway.v1.CreateConcurrencyLimitResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
 	0,  // 8: clearway.v1.GetConcurrencyLimitByTagResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
 	0,  // 9: clearway.v1.ListConcurrencyLimitsResponse.concurrency_limits:type_name -> clearway.v1.ConcurrencyLimit
 	0,  // 10: clearway.v1.GetConcurrencyLimitResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
 	1,  // 11: clearway.v1.ResetConcurrencyLimitByTagResponse.freed:type_name -> clearway.v1.SlotHolder
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	1,  // 12: clearway.v1.ListSlotHoldersResponse.holders:type_name -> clearway.v1.SlotHolder
+	2,  // 13: clearway.v1.ListSlotWaitersResponse.waiters:type_name -> clearway.v1.SlotWaiter
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_clearway_v1_concurrency_limit_proto_init() }
@@ -1084,7 +1373,7 @@ func file_clearway_v1_concurrency_limit_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clearway_v1_concurrency_limit_proto_rawDesc), len(file_clearway_v1_concurrency_limit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -152,7 +152,7 @@ type ExplainTaskRunResponse struct {
 	WaitingSince *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=waiting_since,json=waitingSince,proto3" json:"waiting_since,omitempty"`
 	// scheduled_time is when it may begin; unset where it was not scheduled.
 	ScheduledTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=scheduled_time,json=scheduledTime,proto3" json:"scheduled_time,omitempty"`
-	// upstream are the runs it waits for, which have not ended.
+	// upstream are the runs it waits for, which have not ended; the first 100.
 	Upstream []*UpstreamRun `protobuf:"bytes,7,rep,name=upstream,proto3" json:"upstream,omitempty"`
 	// holder is who runs it, where it is Running under a session.
 	Holder *SlotHolder `protobuf:"bytes,8,opt,name=holder,proto3" json:"holder,omitempty"`
@@ -162,6 +162,8 @@ type ExplainTaskRunResponse struct {
 	Leader *SlotHolder `protobuf:"bytes,10,opt,name=leader,proto3" json:"leader,omitempty"`
 	// cache_position is its place among those who wait for that, from 1; 0 where it does not.
 	CachePosition int32 `protobuf:"varint,11,opt,name=cache_position,json=cachePosition,proto3" json:"cache_position,omitempty"`
+	// upstream_count is how many runs it waits for, of which `upstream` has the first.
+	UpstreamCount int32 `protobuf:"varint,12,opt,name=upstream_count,json=upstreamCount,proto3" json:"upstream_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -273,6 +275,13 @@ func (x *ExplainTaskRunResponse) GetCachePosition() int32 {
 	return 0
 }
 
+func (x *ExplainTaskRunResponse) GetUpstreamCount() int32 {
+	if x != nil {
+		return x.UpstreamCount
+	}
+	return 0
+}
+
 // LimitExplanation is how a limit looks to one task run.
 type LimitExplanation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -287,7 +296,8 @@ type LimitExplanation struct {
 	Blocks bool `protobuf:"varint,4,opt,name=blocks,proto3" json:"blocks,omitempty"`
 	// position is the run's place in this tag's queue, from 1; 0 where it stands in another, or in none.
 	Position int32 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
-	// holders are who holds the slots, in the order in which they took them.
+	// holders are who holds the slots, in the order in which they took them; the first 100, and fewer where they are
+	// large. `taken` is how many there are, and `ListSlotHolders` has all.
 	Holders []*SlotHolder `protobuf:"bytes,6,rep,name=holders,proto3" json:"holders,omitempty"`
 	// ancestor is the holder whose own code waits for the run, itself or through others; unset for none.
 	Ancestor      *SlotHolder `protobuf:"bytes,7,opt,name=ancestor,proto3" json:"ancestor,omitempty"`
@@ -462,7 +472,7 @@ const file_clearway_v1_explanation_proto_rawDesc = "" +
 	"\n" +
 	"\x1dclearway/v1/explanation.proto\x12\vclearway.v1\x1a#clearway/v1/concurrency_limit.proto\x1a\x17clearway/v1/state.proto\x1a\x1aclearway/v1/task_run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"'\n" +
 	"\x15ExplainTaskRunRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"\xa8\x04\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xcf\x04\n" +
 	"\x16ExplainTaskRunResponse\x12/\n" +
 	"\btask_run\x18\x01 \x01(\v2\x14.clearway.v1.TaskRunR\ataskRun\x12,\n" +
 	"\x05cause\x18\x02 \x01(\x0e2\x16.clearway.v1.WaitCauseR\x05cause\x12\x18\n" +
@@ -475,7 +485,8 @@ const file_clearway_v1_explanation_proto_rawDesc = "" +
 	"\tcache_key\x18\t \x01(\tR\bcacheKey\x12/\n" +
 	"\x06leader\x18\n" +
 	" \x01(\v2\x17.clearway.v1.SlotHolderR\x06leader\x12%\n" +
-	"\x0ecache_position\x18\v \x01(\x05R\rcachePosition\"\xec\x01\n" +
+	"\x0ecache_position\x18\v \x01(\x05R\rcachePosition\x12%\n" +
+	"\x0eupstream_count\x18\f \x01(\x05R\rupstreamCount\"\xec\x01\n" +
 	"\x10LimitExplanation\x12\x10\n" +
 	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x14\n" +

@@ -633,8 +633,9 @@ type ListFlowRunsRequest struct {
 	Filter *FlowRunFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page.
-	// Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+	// or it is not such a token.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -746,11 +747,17 @@ func (x *ListFlowRunsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListFlowRunStatesRequest asks for a flow run's history.
+// ListFlowRunStatesRequest asks for a flow run's history, the oldest state first, in pages.
 type ListFlowRunStatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
-	FlowRunId     string `protobuf:"bytes,1,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
+	FlowRunId string `protobuf:"bytes,1,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
+	// page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
+	// as fit in about 2 MiB.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
+	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -792,11 +799,27 @@ func (x *ListFlowRunStatesRequest) GetFlowRunId() string {
 	return ""
 }
 
-// ListFlowRunStatesResponse answers a flow run's history.
+func (x *ListFlowRunStatesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListFlowRunStatesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListFlowRunStatesResponse is a page of a flow run's history.
 type ListFlowRunStatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// states are all states the run was in, in order, the present one last.
-	States        []*State `protobuf:"bytes,1,rep,name=states,proto3" json:"states,omitempty"`
+	// states are the states the run was in, in order; the present one is the last of the last page.
+	States []*State `protobuf:"bytes,1,rep,name=states,proto3" json:"states,omitempty"`
+	// next_page_token asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -836,6 +859,13 @@ func (x *ListFlowRunStatesResponse) GetStates() []*State {
 		return x.States
 	}
 	return nil
+}
+
+func (x *ListFlowRunStatesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 var File_clearway_v1_flow_run_proto protoreflect.FileDescriptor
@@ -902,11 +932,15 @@ const file_clearway_v1_flow_run_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
 	"\x14ListFlowRunsResponse\x121\n" +
 	"\tflow_runs\x18\x01 \x03(\v2\x14.clearway.v1.FlowRunR\bflowRuns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\":\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
 	"\x18ListFlowRunStatesRequest\x12\x1e\n" +
-	"\vflow_run_id\x18\x01 \x01(\tR\tflowRunId\"G\n" +
+	"\vflow_run_id\x18\x01 \x01(\tR\tflowRunId\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"o\n" +
 	"\x19ListFlowRunStatesResponse\x12*\n" +
-	"\x06states\x18\x01 \x03(\v2\x12.clearway.v1.StateR\x06statesBs\n" +
+	"\x06states\x18\x01 \x03(\v2\x12.clearway.v1.StateR\x06states\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBs\n" +
 	"\x0eio.clearway.v1B\fFlowRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (

@@ -24,7 +24,7 @@ var File_clearway_v1_orchestrator_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_orchestrator_proto_rawDesc = "" +
 	"\n" +
-	"\x1eclearway/v1/orchestrator.proto\x12\vclearway.v1\x1a\x17clearway/v1/cache.proto\x1a#clearway/v1/concurrency_limit.proto\x1a\x1dclearway/v1/explanation.proto\x1a\x1aclearway/v1/flow_run.proto\x1a\x15clearway/v1/log.proto\x1a\x1aclearway/v1/proposal.proto\x1a\x18clearway/v1/result.proto\x1a\x1dclearway/v1/server_info.proto\x1a\x19clearway/v1/session.proto\x1a\x1aclearway/v1/task_run.proto2\xb8\x17\n" +
+	"\x1eclearway/v1/orchestrator.proto\x12\vclearway.v1\x1a\x17clearway/v1/cache.proto\x1a#clearway/v1/concurrency_limit.proto\x1a\x1dclearway/v1/explanation.proto\x1a\x1aclearway/v1/flow_run.proto\x1a\x15clearway/v1/log.proto\x1a\x1aclearway/v1/proposal.proto\x1a\x18clearway/v1/result.proto\x1a\x1dclearway/v1/server_info.proto\x1a\x19clearway/v1/session.proto\x1a\x1aclearway/v1/task_run.proto2\xf4\x18\n" +
 	"\fOrchestrator\x12H\n" +
 	"\aPropose\x12\x1b.clearway.v1.ProposeRequest\x1a\x1c.clearway.v1.ProposeResponse(\x010\x01\x12\\\n" +
 	"\x0fSetFlowRunState\x12#.clearway.v1.SetFlowRunStateRequest\x1a$.clearway.v1.SetFlowRunStateResponse\x12\\\n" +
@@ -44,7 +44,9 @@ const file_clearway_v1_orchestrator_proto_rawDesc = "" +
 	"\x15ListConcurrencyLimits\x12).clearway.v1.ListConcurrencyLimitsRequest\x1a*.clearway.v1.ListConcurrencyLimitsResponse\x12\x80\x01\n" +
 	"\x1bDeleteConcurrencyLimitByTag\x12/.clearway.v1.DeleteConcurrencyLimitByTagRequest\x1a0.clearway.v1.DeleteConcurrencyLimitByTagResponse\x12h\n" +
 	"\x13GetConcurrencyLimit\x12'.clearway.v1.GetConcurrencyLimitRequest\x1a(.clearway.v1.GetConcurrencyLimitResponse\x12}\n" +
-	"\x1aResetConcurrencyLimitByTag\x12..clearway.v1.ResetConcurrencyLimitByTagRequest\x1a/.clearway.v1.ResetConcurrencyLimitByTagResponse\x12Y\n" +
+	"\x1aResetConcurrencyLimitByTag\x12..clearway.v1.ResetConcurrencyLimitByTagRequest\x1a/.clearway.v1.ResetConcurrencyLimitByTagResponse\x12\\\n" +
+	"\x0fListSlotHolders\x12#.clearway.v1.ListSlotHoldersRequest\x1a$.clearway.v1.ListSlotHoldersResponse\x12\\\n" +
+	"\x0fListSlotWaiters\x12#.clearway.v1.ListSlotWaitersRequest\x1a$.clearway.v1.ListSlotWaitersResponse\x12Y\n" +
 	"\x0eExplainTaskRun\x12\".clearway.v1.ExplainTaskRunRequest\x1a#.clearway.v1.ExplainTaskRunResponse\x12P\n" +
 	"\vOpenSession\x12\x1f.clearway.v1.OpenSessionRequest\x1a .clearway.v1.OpenSessionResponse\x12J\n" +
 	"\tKeepAlive\x12\x1d.clearway.v1.KeepAliveRequest\x1a\x1e.clearway.v1.KeepAliveResponse\x12S\n" +
@@ -80,53 +82,57 @@ var file_clearway_v1_orchestrator_proto_goTypes = []any{
 	(*DeleteConcurrencyLimitByTagRequest)(nil),  // 14: clearway.v1.DeleteConcurrencyLimitByTagRequest
 	(*GetConcurrencyLimitRequest)(nil),          // 15: clearway.v1.GetConcurrencyLimitRequest
 	(*ResetConcurrencyLimitByTagRequest)(nil),   // 16: clearway.v1.ResetConcurrencyLimitByTagRequest
-	(*ExplainTaskRunRequest)(nil),               // 17: clearway.v1.ExplainTaskRunRequest
-	(*OpenSessionRequest)(nil),                  // 18: clearway.v1.OpenSessionRequest
-	(*KeepAliveRequest)(nil),                    // 19: clearway.v1.KeepAliveRequest
-	(*CloseSessionRequest)(nil),                 // 20: clearway.v1.CloseSessionRequest
-	(*LookupCacheRequest)(nil),                  // 21: clearway.v1.LookupCacheRequest
-	(*ListCacheEntriesRequest)(nil),             // 22: clearway.v1.ListCacheEntriesRequest
-	(*InvalidateCacheRequest)(nil),              // 23: clearway.v1.InvalidateCacheRequest
-	(*GetCacheStatsRequest)(nil),                // 24: clearway.v1.GetCacheStatsRequest
-	(*UploadResultRequest)(nil),                 // 25: clearway.v1.UploadResultRequest
-	(*DownloadResultRequest)(nil),               // 26: clearway.v1.DownloadResultRequest
-	(*ListUnusedResultsRequest)(nil),            // 27: clearway.v1.ListUnusedResultsRequest
-	(*DropUnusedResultsRequest)(nil),            // 28: clearway.v1.DropUnusedResultsRequest
-	(*WriteLogsRequest)(nil),                    // 29: clearway.v1.WriteLogsRequest
-	(*ListLogsRequest)(nil),                     // 30: clearway.v1.ListLogsRequest
-	(*GetServerInfoRequest)(nil),                // 31: clearway.v1.GetServerInfoRequest
-	(*ProposeResponse)(nil),                     // 32: clearway.v1.ProposeResponse
-	(*SetFlowRunStateResponse)(nil),             // 33: clearway.v1.SetFlowRunStateResponse
-	(*SetTaskRunStateResponse)(nil),             // 34: clearway.v1.SetTaskRunStateResponse
-	(*CreateFlowRunResponse)(nil),               // 35: clearway.v1.CreateFlowRunResponse
-	(*GetFlowRunResponse)(nil),                  // 36: clearway.v1.GetFlowRunResponse
-	(*ListFlowRunsResponse)(nil),                // 37: clearway.v1.ListFlowRunsResponse
-	(*ListFlowRunStatesResponse)(nil),           // 38: clearway.v1.ListFlowRunStatesResponse
-	(*CreateTaskRunResponse)(nil),               // 39: clearway.v1.CreateTaskRunResponse
-	(*GetTaskRunResponse)(nil),                  // 40: clearway.v1.GetTaskRunResponse
-	(*ListTaskRunsResponse)(nil),                // 41: clearway.v1.ListTaskRunsResponse
-	(*ListTaskRunStatesResponse)(nil),           // 42: clearway.v1.ListTaskRunStatesResponse
-	(*CreateConcurrencyLimitResponse)(nil),      // 43: clearway.v1.CreateConcurrencyLimitResponse
-	(*GetConcurrencyLimitByTagResponse)(nil),    // 44: clearway.v1.GetConcurrencyLimitByTagResponse
-	(*ListConcurrencyLimitsResponse)(nil),       // 45: clearway.v1.ListConcurrencyLimitsResponse
-	(*DeleteConcurrencyLimitByTagResponse)(nil), // 46: clearway.v1.DeleteConcurrencyLimitByTagResponse
-	(*GetConcurrencyLimitResponse)(nil),         // 47: clearway.v1.GetConcurrencyLimitResponse
-	(*ResetConcurrencyLimitByTagResponse)(nil),  // 48: clearway.v1.ResetConcurrencyLimitByTagResponse
-	(*ExplainTaskRunResponse)(nil),              // 49: clearway.v1.ExplainTaskRunResponse
-	(*OpenSessionResponse)(nil),                 // 50: clearway.v1.OpenSessionResponse
-	(*KeepAliveResponse)(nil),                   // 51: clearway.v1.KeepAliveResponse
-	(*CloseSessionResponse)(nil),                // 52: clearway.v1.CloseSessionResponse
-	(*LookupCacheResponse)(nil),                 // 53: clearway.v1.LookupCacheResponse
-	(*ListCacheEntriesResponse)(nil),            // 54: clearway.v1.ListCacheEntriesResponse
-	(*InvalidateCacheResponse)(nil),             // 55: clearway.v1.InvalidateCacheResponse
-	(*GetCacheStatsResponse)(nil),               // 56: clearway.v1.GetCacheStatsResponse
-	(*UploadResultResponse)(nil),                // 57: clearway.v1.UploadResultResponse
-	(*DownloadResultResponse)(nil),              // 58: clearway.v1.DownloadResultResponse
-	(*ListUnusedResultsResponse)(nil),           // 59: clearway.v1.ListUnusedResultsResponse
-	(*DropUnusedResultsResponse)(nil),           // 60: clearway.v1.DropUnusedResultsResponse
-	(*WriteLogsResponse)(nil),                   // 61: clearway.v1.WriteLogsResponse
-	(*ListLogsResponse)(nil),                    // 62: clearway.v1.ListLogsResponse
-	(*GetServerInfoResponse)(nil),               // 63: clearway.v1.GetServerInfoResponse
+	(*ListSlotHoldersRequest)(nil),              // 17: clearway.v1.ListSlotHoldersRequest
+	(*ListSlotWaitersRequest)(nil),              // 18: clearway.v1.ListSlotWaitersRequest
+	(*ExplainTaskRunRequest)(nil),               // 19: clearway.v1.ExplainTaskRunRequest
+	(*OpenSessionRequest)(nil),                  // 20: clearway.v1.OpenSessionRequest
+	(*KeepAliveRequest)(nil),                    // 21: clearway.v1.KeepAliveRequest
+	(*CloseSessionRequest)(nil),                 // 22: clearway.v1.CloseSessionRequest
+	(*LookupCacheRequest)(nil),                  // 23: clearway.v1.LookupCacheRequest
+	(*ListCacheEntriesRequest)(nil),             // 24: clearway.v1.ListCacheEntriesRequest
+	(*InvalidateCacheRequest)(nil),              // 25: clearway.v1.InvalidateCacheRequest
+	(*GetCacheStatsRequest)(nil),                // 26: clearway.v1.GetCacheStatsRequest
+	(*UploadResultRequest)(nil),                 // 27: clearway.v1.UploadResultRequest
+	(*DownloadResultRequest)(nil),               // 28: clearway.v1.DownloadResultRequest
+	(*ListUnusedResultsRequest)(nil),            // 29: clearway.v1.ListUnusedResultsRequest
+	(*DropUnusedResultsRequest)(nil),            // 30: clearway.v1.DropUnusedResultsRequest
+	(*WriteLogsRequest)(nil),                    // 31: clearway.v1.WriteLogsRequest
+	(*ListLogsRequest)(nil),                     // 32: clearway.v1.ListLogsRequest
+	(*GetServerInfoRequest)(nil),                // 33: clearway.v1.GetServerInfoRequest
+	(*ProposeResponse)(nil),                     // 34: clearway.v1.ProposeResponse
+	(*SetFlowRunStateResponse)(nil),             // 35: clearway.v1.SetFlowRunStateResponse
+	(*SetTaskRunStateResponse)(nil),             // 36: clearway.v1.SetTaskRunStateResponse
+	(*CreateFlowRunResponse)(nil),               // 37: clearway.v1.CreateFlowRunResponse
+	(*GetFlowRunResponse)(nil),                  // 38: clearway.v1.GetFlowRunResponse
+	(*ListFlowRunsResponse)(nil),                // 39: clearway.v1.ListFlowRunsResponse
+	(*ListFlowRunStatesResponse)(nil),           // 40: clearway.v1.ListFlowRunStatesResponse
+	(*CreateTaskRunResponse)(nil),               // 41: clearway.v1.CreateTaskRunResponse
+	(*GetTaskRunResponse)(nil),                  // 42: clearway.v1.GetTaskRunResponse
+	(*ListTaskRunsResponse)(nil),                // 43: clearway.v1.ListTaskRunsResponse
+	(*ListTaskRunStatesResponse)(nil),           // 44: clearway.v1.ListTaskRunStatesResponse
+	(*CreateConcurrencyLimitResponse)(nil),      // 45: clearway.v1.CreateConcurrencyLimitResponse
+	(*GetConcurrencyLimitByTagResponse)(nil),    // 46: clearway.v1.GetConcurrencyLimitByTagResponse
+	(*ListConcurrencyLimitsResponse)(nil),       // 47: clearway.v1.ListConcurrencyLimitsResponse
+	(*DeleteConcurrencyLimitByTagResponse)(nil), // 48: clearway.v1.DeleteConcurrencyLimitByTagResponse
+	(*GetConcurrencyLimitResponse)(nil),         // 49: clearway.v1.GetConcurrencyLimitResponse
+	(*ResetConcurrencyLimitByTagResponse)(nil),  // 50: clearway.v1.ResetConcurrencyLimitByTagResponse
+	(*ListSlotHoldersResponse)(nil),             // 51: clearway.v1.ListSlotHoldersResponse
+	(*ListSlotWaitersResponse)(nil),             // 52: clearway.v1.ListSlotWaitersResponse
+	(*ExplainTaskRunResponse)(nil),              // 53: clearway.v1.ExplainTaskRunResponse
+	(*OpenSessionResponse)(nil),                 // 54: clearway.v1.OpenSessionResponse
+	(*KeepAliveResponse)(nil),                   // 55: clearway.v1.KeepAliveResponse
+	(*CloseSessionResponse)(nil),                // 56: clearway.v1.CloseSessionResponse
+	(*LookupCacheResponse)(nil),                 // 57: clearway.v1.LookupCacheResponse
+	(*ListCacheEntriesResponse)(nil),            // 58: clearway.v1.ListCacheEntriesResponse
+	(*InvalidateCacheResponse)(nil),             // 59: clearway.v1.InvalidateCacheResponse
+	(*GetCacheStatsResponse)(nil),               // 60: clearway.v1.GetCacheStatsResponse
+	(*UploadResultResponse)(nil),                // 61: clearway.v1.UploadResultResponse
+	(*DownloadResultResponse)(nil),              // 62: clearway.v1.DownloadResultResponse
+	(*ListUnusedResultsResponse)(nil),           // 63: clearway.v1.ListUnusedResultsResponse
+	(*DropUnusedResultsResponse)(nil),           // 64: clearway.v1.DropUnusedResultsResponse
+	(*WriteLogsResponse)(nil),                   // 65: clearway.v1.WriteLogsResponse
+	(*ListLogsResponse)(nil),                    // 66: clearway.v1.ListLogsResponse
+	(*GetServerInfoResponse)(nil),               // 67: clearway.v1.GetServerInfoResponse
 }
 var file_clearway_v1_orchestrator_proto_depIdxs = []int32{
 	0,  // 0: clearway.v1.Orchestrator.Propose:input_type -> clearway.v1.ProposeRequest
@@ -146,55 +152,59 @@ var file_clearway_v1_orchestrator_proto_depIdxs = []int32{
 	14, // 14: clearway.v1.Orchestrator.DeleteConcurrencyLimitByTag:input_type -> clearway.v1.DeleteConcurrencyLimitByTagRequest
 	15, // 15: clearway.v1.Orchestrator.GetConcurrencyLimit:input_type -> clearway.v1.GetConcurrencyLimitRequest
 	16, // 16: clearway.v1.Orchestrator.ResetConcurrencyLimitByTag:input_type -> clearway.v1.ResetConcurrencyLimitByTagRequest
-	17, // 17: clearway.v1.Orchestrator.ExplainTaskRun:input_type -> clearway.v1.ExplainTaskRunRequest
-	18, // 18: clearway.v1.Orchestrator.OpenSession:input_type -> clearway.v1.OpenSessionRequest
-	19, // 19: clearway.v1.Orchestrator.KeepAlive:input_type -> clearway.v1.KeepAliveRequest
-	20, // 20: clearway.v1.Orchestrator.CloseSession:input_type -> clearway.v1.CloseSessionRequest
-	21, // 21: clearway.v1.Orchestrator.LookupCache:input_type -> clearway.v1.LookupCacheRequest
-	22, // 22: clearway.v1.Orchestrator.ListCacheEntries:input_type -> clearway.v1.ListCacheEntriesRequest
-	23, // 23: clearway.v1.Orchestrator.InvalidateCache:input_type -> clearway.v1.InvalidateCacheRequest
-	24, // 24: clearway.v1.Orchestrator.GetCacheStats:input_type -> clearway.v1.GetCacheStatsRequest
-	25, // 25: clearway.v1.Orchestrator.UploadResult:input_type -> clearway.v1.UploadResultRequest
-	26, // 26: clearway.v1.Orchestrator.DownloadResult:input_type -> clearway.v1.DownloadResultRequest
-	27, // 27: clearway.v1.Orchestrator.ListUnusedResults:input_type -> clearway.v1.ListUnusedResultsRequest
-	28, // 28: clearway.v1.Orchestrator.DropUnusedResults:input_type -> clearway.v1.DropUnusedResultsRequest
-	29, // 29: clearway.v1.Orchestrator.WriteLogs:input_type -> clearway.v1.WriteLogsRequest
-	30, // 30: clearway.v1.Orchestrator.ListLogs:input_type -> clearway.v1.ListLogsRequest
-	31, // 31: clearway.v1.Orchestrator.GetServerInfo:input_type -> clearway.v1.GetServerInfoRequest
-	32, // 32: clearway.v1.Orchestrator.Propose:output_type -> clearway.v1.ProposeResponse
-	33, // 33: clearway.v1.Orchestrator.SetFlowRunState:output_type -> clearway.v1.SetFlowRunStateResponse
-	34, // 34: clearway.v1.Orchestrator.SetTaskRunState:output_type -> clearway.v1.SetTaskRunStateResponse
-	35, // 35: clearway.v1.Orchestrator.CreateFlowRun:output_type -> clearway.v1.CreateFlowRunResponse
-	36, // 36: clearway.v1.Orchestrator.GetFlowRun:output_type -> clearway.v1.GetFlowRunResponse
-	37, // 37: clearway.v1.Orchestrator.ListFlowRuns:output_type -> clearway.v1.ListFlowRunsResponse
-	38, // 38: clearway.v1.Orchestrator.ListFlowRunStates:output_type -> clearway.v1.ListFlowRunStatesResponse
-	39, // 39: clearway.v1.Orchestrator.CreateTaskRun:output_type -> clearway.v1.CreateTaskRunResponse
-	40, // 40: clearway.v1.Orchestrator.GetTaskRun:output_type -> clearway.v1.GetTaskRunResponse
-	41, // 41: clearway.v1.Orchestrator.ListTaskRuns:output_type -> clearway.v1.ListTaskRunsResponse
-	42, // 42: clearway.v1.Orchestrator.ListTaskRunStates:output_type -> clearway.v1.ListTaskRunStatesResponse
-	43, // 43: clearway.v1.Orchestrator.CreateConcurrencyLimit:output_type -> clearway.v1.CreateConcurrencyLimitResponse
-	44, // 44: clearway.v1.Orchestrator.GetConcurrencyLimitByTag:output_type -> clearway.v1.GetConcurrencyLimitByTagResponse
-	45, // 45: clearway.v1.Orchestrator.ListConcurrencyLimits:output_type -> clearway.v1.ListConcurrencyLimitsResponse
-	46, // 46: clearway.v1.Orchestrator.DeleteConcurrencyLimitByTag:output_type -> clearway.v1.DeleteConcurrencyLimitByTagResponse
-	47, // 47: clearway.v1.Orchestrator.GetConcurrencyLimit:output_type -> clearway.v1.GetConcurrencyLimitResponse
-	48, // 48: clearway.v1.Orchestrator.ResetConcurrencyLimitByTag:output_type -> clearway.v1.ResetConcurrencyLimitByTagResponse
-	49, // 49: clearway.v1.Orchestrator.ExplainTaskRun:output_type -> clearway.v1.ExplainTaskRunResponse
-	50, // 50: clearway.v1.Orchestrator.OpenSession:output_type -> clearway.v1.OpenSessionResponse
-	51, // 51: clearway.v1.Orchestrator.KeepAlive:output_type -> clearway.v1.KeepAliveResponse
-	52, // 52: clearway.v1.Orchestrator.CloseSession:output_type -> clearway.v1.CloseSessionResponse
-	53, // 53: clearway.v1.Orchestrator.LookupCache:output_type -> clearway.v1.LookupCacheResponse
-	54, // 54: clearway.v1.Orchestrator.ListCacheEntries:output_type -> clearway.v1.ListCacheEntriesResponse
-	55, // 55: clearway.v1.Orchestrator.InvalidateCache:output_type -> clearway.v1.InvalidateCacheResponse
-	56, // 56: clearway.v1.Orchestrator.GetCacheStats:output_type -> clearway.v1.GetCacheStatsResponse
-	57, // 57: clearway.v1.Orchestrator.UploadResult:output_type -> clearway.v1.UploadResultResponse
-	58, // 58: clearway.v1.Orchestrator.DownloadResult:output_type -> clearway.v1.DownloadResultResponse
-	59, // 59: clearway.v1.Orchestrator.ListUnusedResults:output_type -> clearway.v1.ListUnusedResultsResponse
-	60, // 60: clearway.v1.Orchestrator.DropUnusedResults:output_type -> clearway.v1.DropUnusedResultsResponse
-	61, // 61: clearway.v1.Orchestrator.WriteLogs:output_type -> clearway.v1.WriteLogsResponse
-	62, // 62: clearway.v1.Orchestrator.ListLogs:output_type -> clearway.v1.ListLogsResponse
-	63, // 63: clearway.v1.Orchestrator.GetServerInfo:output_type -> clearway.v1.GetServerInfoResponse
-	32, // [32:64] is the sub-list for method output_type
-	0,  // [0:32] is the sub-list for method input_type
+	17, // 17: clearway.v1.Orchestrator.ListSlotHolders:input_type -> clearway.v1.ListSlotHoldersRequest
+	18, // 18: clearway.v1.Orchestrator.ListSlotWaiters:input_type -> clearway.v1.ListSlotWaitersRequest
+	19, // 19: clearway.v1.Orchestrator.ExplainTaskRun:input_type -> clearway.v1.ExplainTaskRunRequest
+	20, // 20: clearway.v1.Orchestrator.OpenSession:input_type -> clearway.v1.OpenSessionRequest
+	21, // 21: clearway.v1.Orchestrator.KeepAlive:input_type -> clearway.v1.KeepAliveRequest
+	22, // 22: clearway.v1.Orchestrator.CloseSession:input_type -> clearway.v1.CloseSessionRequest
+	23, // 23: clearway.v1.Orchestrator.LookupCache:input_type -> clearway.v1.LookupCacheRequest
+	24, // 24: clearway.v1.Orchestrator.ListCacheEntries:input_type -> clearway.v1.ListCacheEntriesRequest
+	25, // 25: clearway.v1.Orchestrator.InvalidateCache:input_type -> clearway.v1.InvalidateCacheRequest
+	26, // 26: clearway.v1.Orchestrator.GetCacheStats:input_type -> clearway.v1.GetCacheStatsRequest
+	27, // 27: clearway.v1.Orchestrator.UploadResult:input_type -> clearway.v1.UploadResultRequest
+	28, // 28: clearway.v1.Orchestrator.DownloadResult:input_type -> clearway.v1.DownloadResultRequest
+	29, // 29: clearway.v1.Orchestrator.ListUnusedResults:input_type -> clearway.v1.ListUnusedResultsRequest
+	30, // 30: clearway.v1.Orchestrator.DropUnusedResults:input_type -> clearway.v1.DropUnusedResultsRequest
+	31, // 31: clearway.v1.Orchestrator.WriteLogs:input_type -> clearway.v1.WriteLogsRequest
+	32, // 32: clearway.v1.Orchestrator.ListLogs:input_type -> clearway.v1.ListLogsRequest
+	33, // 33: clearway.v1.Orchestrator.GetServerInfo:input_type -> clearway.v1.GetServerInfoRequest
+	34, // 34: clearway.v1.Orchestrator.Propose:output_type -> clearway.v1.ProposeResponse
+	35, // 35: clearway.v1.Orchestrator.SetFlowRunState:output_type -> clearway.v1.SetFlowRunStateResponse
+	36, // 36: clearway.v1.Orchestrator.SetTaskRunState:output_type -> clearway.v1.SetTaskRunStateResponse
+	37, // 37: clearway.v1.Orchestrator.CreateFlowRun:output_type -> clearway.v1.CreateFlowRunResponse
+	38, // 38: clearway.v1.Orchestrator.GetFlowRun:output_type -> clearway.v1.GetFlowRunResponse
+	39, // 39: clearway.v1.Orchestrator.ListFlowRuns:output_type -> clearway.v1.ListFlowRunsResponse
+	40, // 40: clearway.v1.Orchestrator.ListFlowRunStates:output_type -> clearway.v1.ListFlowRunStatesResponse
+	41, // 41: clearway.v1.Orchestrator.CreateTaskRun:output_type -> clearway.v1.CreateTaskRunResponse
+	42, // 42: clearway.v1.Orchestrator.GetTaskRun:output_type -> clearway.v1.GetTaskRunResponse
+	43, // 43: clearway.v1.Orchestrator.ListTaskRuns:output_type -> clearway.v1.ListTaskRunsResponse
+	44, // 44: clearway.v1.Orchestrator.ListTaskRunStates:output_type -> clearway.v1.ListTaskRunStatesResponse
+	45, // 45: clearway.v1.Orchestrator.CreateConcurrencyLimit:output_type -> clearway.v1.CreateConcurrencyLimitResponse
+	46, // 46: clearway.v1.Orchestrator.GetConcurrencyLimitByTag:output_type -> clearway.v1.GetConcurrencyLimitByTagResponse
+	47, // 47: clearway.v1.Orchestrator.ListConcurrencyLimits:output_type -> clearway.v1.ListConcurrencyLimitsResponse
+	48, // 48: clearway.v1.Orchestrator.DeleteConcurrencyLimitByTag:output_type -> clearway.v1.DeleteConcurrencyLimitByTagResponse
+	49, // 49: clearway.v1.Orchestrator.GetConcurrencyLimit:output_type -> clearway.v1.GetConcurrencyLimitResponse
+	50, // 50: clearway.v1.Orchestrator.ResetConcurrencyLimitByTag:output_type -> clearway.v1.ResetConcurrencyLimitByTagResponse
+	51, // 51: clearway.v1.Orchestrator.ListSlotHolders:output_type -> clearway.v1.ListSlotHoldersResponse
+	52, // 52: clearway.v1.Orchestrator.ListSlotWaiters:output_type -> clearway.v1.ListSlotWaitersResponse
+	53, // 53: clearway.v1.Orchestrator.ExplainTaskRun:output_type -> clearway.v1.ExplainTaskRunResponse
+	54, // 54: clearway.v1.Orchestrator.OpenSession:output_type -> clearway.v1.OpenSessionResponse
+	55, // 55: clearway.v1.Orchestrator.KeepAlive:output_type -> clearway.v1.KeepAliveResponse
+	56, // 56: clearway.v1.Orchestrator.CloseSession:output_type -> clearway.v1.CloseSessionResponse
+	57, // 57: clearway.v1.Orchestrator.LookupCache:output_type -> clearway.v1.LookupCacheResponse
+	58, // 58: clearway.v1.Orchestrator.ListCacheEntries:output_type -> clearway.v1.ListCacheEntriesResponse
+	59, // 59: clearway.v1.Orchestrator.InvalidateCache:output_type -> clearway.v1.InvalidateCacheResponse
+	60, // 60: clearway.v1.Orchestrator.GetCacheStats:output_type -> clearway.v1.GetCacheStatsResponse
+	61, // 61: clearway.v1.Orchestrator.UploadResult:output_type -> clearway.v1.UploadResultResponse
+	62, // 62: clearway.v1.Orchestrator.DownloadResult:output_type -> clearway.v1.DownloadResultResponse
+	63, // 63: clearway.v1.Orchestrator.ListUnusedResults:output_type -> clearway.v1.ListUnusedResultsResponse
+	64, // 64: clearway.v1.Orchestrator.DropUnusedResults:output_type -> clearway.v1.DropUnusedResultsResponse
+	65, // 65: clearway.v1.Orchestrator.WriteLogs:output_type -> clearway.v1.WriteLogsResponse
+	66, // 66: clearway.v1.Orchestrator.ListLogs:output_type -> clearway.v1.ListLogsResponse
+	67, // 67: clearway.v1.Orchestrator.GetServerInfo:output_type -> clearway.v1.GetServerInfoResponse
+	34, // [34:68] is the sub-list for method output_type
+	0,  // [0:34] is the sub-list for method input_type
 	0,  // [0:0] is the sub-list for extension type_name
 	0,  // [0:0] is the sub-list for extension extendee
 	0,  // [0:0] is the sub-list for field type_name

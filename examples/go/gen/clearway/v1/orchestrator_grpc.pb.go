@@ -36,6 +36,8 @@ const (
 	Orchestrator_DeleteConcurrencyLimitByTag_FullMethodName = "/clearway.v1.Orchestrator/DeleteConcurrencyLimitByTag"
 	Orchestrator_GetConcurrencyLimit_FullMethodName         = "/clearway.v1.Orchestrator/GetConcurrencyLimit"
 	Orchestrator_ResetConcurrencyLimitByTag_FullMethodName  = "/clearway.v1.Orchestrator/ResetConcurrencyLimitByTag"
+	Orchestrator_ListSlotHolders_FullMethodName             = "/clearway.v1.Orchestrator/ListSlotHolders"
+	Orchestrator_ListSlotWaiters_FullMethodName             = "/clearway.v1.Orchestrator/ListSlotWaiters"
 	Orchestrator_ExplainTaskRun_FullMethodName              = "/clearway.v1.Orchestrator/ExplainTaskRun"
 	Orchestrator_OpenSession_FullMethodName                 = "/clearway.v1.Orchestrator/OpenSession"
 	Orchestrator_KeepAlive_FullMethodName                   = "/clearway.v1.Orchestrator/KeepAlive"
@@ -74,7 +76,7 @@ type OrchestratorClient interface {
 	GetFlowRun(ctx context.Context, in *GetFlowRunRequest, opts ...grpc.CallOption) (*GetFlowRunResponse, error)
 	// ListFlowRuns answers flow runs, the newest first, in pages.
 	ListFlowRuns(ctx context.Context, in *ListFlowRunsRequest, opts ...grpc.CallOption) (*ListFlowRunsResponse, error)
-	// ListFlowRunStates answers a flow run's history.
+	// ListFlowRunStates returns a flow run's history, in pages.
 	ListFlowRunStates(ctx context.Context, in *ListFlowRunStatesRequest, opts ...grpc.CallOption) (*ListFlowRunStatesResponse, error)
 	// CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
 	// the run that is there.
@@ -83,7 +85,7 @@ type OrchestratorClient interface {
 	GetTaskRun(ctx context.Context, in *GetTaskRunRequest, opts ...grpc.CallOption) (*GetTaskRunResponse, error)
 	// ListTaskRuns answers task runs, the newest first, in pages.
 	ListTaskRuns(ctx context.Context, in *ListTaskRunsRequest, opts ...grpc.CallOption) (*ListTaskRunsResponse, error)
-	// ListTaskRunStates answers a task run's history.
+	// ListTaskRunStates returns a task run's history, in pages.
 	ListTaskRunStates(ctx context.Context, in *ListTaskRunStatesRequest, opts ...grpc.CallOption) (*ListTaskRunStatesResponse, error)
 	// CreateConcurrencyLimit sets the limit of a tag, whether it had one or not.
 	CreateConcurrencyLimit(ctx context.Context, in *CreateConcurrencyLimitRequest, opts ...grpc.CallOption) (*CreateConcurrencyLimitResponse, error)
@@ -97,6 +99,10 @@ type OrchestratorClient interface {
 	GetConcurrencyLimit(ctx context.Context, in *GetConcurrencyLimitRequest, opts ...grpc.CallOption) (*GetConcurrencyLimitResponse, error)
 	// ResetConcurrencyLimitByTag takes back all slots of a tag by force.
 	ResetConcurrencyLimitByTag(ctx context.Context, in *ResetConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*ResetConcurrencyLimitByTagResponse, error)
+	// ListSlotHolders returns all that hold a slot of a tag, in pages.
+	ListSlotHolders(ctx context.Context, in *ListSlotHoldersRequest, opts ...grpc.CallOption) (*ListSlotHoldersResponse, error)
+	// ListSlotWaiters returns all that wait for a slot of a tag, in pages.
+	ListSlotWaiters(ctx context.Context, in *ListSlotWaitersRequest, opts ...grpc.CallOption) (*ListSlotWaitersResponse, error)
 	// ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that.
 	ExplainTaskRun(ctx context.Context, in *ExplainTaskRunRequest, opts ...grpc.CallOption) (*ExplainTaskRunResponse, error)
 	// OpenSession opens a session for a client that makes unary calls; a stream has its own.
@@ -310,6 +316,26 @@ func (c *orchestratorClient) ResetConcurrencyLimitByTag(ctx context.Context, in 
 	return out, nil
 }
 
+func (c *orchestratorClient) ListSlotHolders(ctx context.Context, in *ListSlotHoldersRequest, opts ...grpc.CallOption) (*ListSlotHoldersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSlotHoldersResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ListSlotHolders_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orchestratorClient) ListSlotWaiters(ctx context.Context, in *ListSlotWaitersRequest, opts ...grpc.CallOption) (*ListSlotWaitersResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListSlotWaitersResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ListSlotWaiters_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *orchestratorClient) ExplainTaskRun(ctx context.Context, in *ExplainTaskRunRequest, opts ...grpc.CallOption) (*ExplainTaskRunResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ExplainTaskRunResponse)
@@ -481,7 +507,7 @@ type OrchestratorServer interface {
 	GetFlowRun(context.Context, *GetFlowRunRequest) (*GetFlowRunResponse, error)
 	// ListFlowRuns answers flow runs, the newest first, in pages.
 	ListFlowRuns(context.Context, *ListFlowRunsRequest) (*ListFlowRunsResponse, error)
-	// ListFlowRunStates answers a flow run's history.
+	// ListFlowRunStates returns a flow run's history, in pages.
 	ListFlowRunStates(context.Context, *ListFlowRunStatesRequest) (*ListFlowRunStatesResponse, error)
 	// CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
 	// the run that is there.
@@ -490,7 +516,7 @@ type OrchestratorServer interface {
 	GetTaskRun(context.Context, *GetTaskRunRequest) (*GetTaskRunResponse, error)
 	// ListTaskRuns answers task runs, the newest first, in pages.
 	ListTaskRuns(context.Context, *ListTaskRunsRequest) (*ListTaskRunsResponse, error)
-	// ListTaskRunStates answers a task run's history.
+	// ListTaskRunStates returns a task run's history, in pages.
 	ListTaskRunStates(context.Context, *ListTaskRunStatesRequest) (*ListTaskRunStatesResponse, error)
 	// CreateConcurrencyLimit sets the limit of a tag, whether it had one or not.
 	CreateConcurrencyLimit(context.Context, *CreateConcurrencyLimitRequest) (*CreateConcurrencyLimitResponse, error)
@@ -504,6 +530,10 @@ type OrchestratorServer interface {
 	GetConcurrencyLimit(context.Context, *GetConcurrencyLimitRequest) (*GetConcurrencyLimitResponse, error)
 	// ResetConcurrencyLimitByTag takes back all slots of a tag by force.
 	ResetConcurrencyLimitByTag(context.Context, *ResetConcurrencyLimitByTagRequest) (*ResetConcurrencyLimitByTagResponse, error)
+	// ListSlotHolders returns all that hold a slot of a tag, in pages.
+	ListSlotHolders(context.Context, *ListSlotHoldersRequest) (*ListSlotHoldersResponse, error)
+	// ListSlotWaiters returns all that wait for a slot of a tag, in pages.
+	ListSlotWaiters(context.Context, *ListSlotWaitersRequest) (*ListSlotWaitersResponse, error)
 	// ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that.
 	ExplainTaskRun(context.Context, *ExplainTaskRunRequest) (*ExplainTaskRunResponse, error)
 	// OpenSession opens a session for a client that makes unary calls; a stream has its own.
@@ -594,6 +624,12 @@ func (UnimplementedOrchestratorServer) GetConcurrencyLimit(context.Context, *Get
 }
 func (UnimplementedOrchestratorServer) ResetConcurrencyLimitByTag(context.Context, *ResetConcurrencyLimitByTagRequest) (*ResetConcurrencyLimitByTagResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ResetConcurrencyLimitByTag not implemented")
+}
+func (UnimplementedOrchestratorServer) ListSlotHolders(context.Context, *ListSlotHoldersRequest) (*ListSlotHoldersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSlotHolders not implemented")
+}
+func (UnimplementedOrchestratorServer) ListSlotWaiters(context.Context, *ListSlotWaitersRequest) (*ListSlotWaitersResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListSlotWaiters not implemented")
 }
 func (UnimplementedOrchestratorServer) ExplainTaskRun(context.Context, *ExplainTaskRunRequest) (*ExplainTaskRunResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ExplainTaskRun not implemented")
@@ -956,6 +992,42 @@ func _Orchestrator_ResetConcurrencyLimitByTag_Handler(srv interface{}, ctx conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Orchestrator_ListSlotHolders_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSlotHoldersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrchestratorServer).ListSlotHolders(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orchestrator_ListSlotHolders_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrchestratorServer).ListSlotHolders(ctx, req.(*ListSlotHoldersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orchestrator_ListSlotWaiters_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListSlotWaitersRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrchestratorServer).ListSlotWaiters(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orchestrator_ListSlotWaiters_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrchestratorServer).ListSlotWaiters(ctx, req.(*ListSlotWaitersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Orchestrator_ExplainTaskRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ExplainTaskRunRequest)
 	if err := dec(in); err != nil {
@@ -1296,6 +1368,14 @@ var Orchestrator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ResetConcurrencyLimitByTag",
 			Handler:    _Orchestrator_ResetConcurrencyLimitByTag_Handler,
+		},
+		{
+			MethodName: "ListSlotHolders",
+			Handler:    _Orchestrator_ListSlotHolders_Handler,
+		},
+		{
+			MethodName: "ListSlotWaiters",
+			Handler:    _Orchestrator_ListSlotWaiters_Handler,
 		},
 		{
 			MethodName: "ExplainTaskRun",

@@ -296,7 +296,10 @@ type UnusedResult struct {
 	// cache_key is the key of the entry that it was served by.
 	CacheKey string `protobuf:"bytes,4,opt,name=cache_key,json=cacheKey,proto3" json:"cache_key,omitempty"`
 	// created is when the state was entered.
-	Created       *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
+	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
+	// sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
+	// state was recorded by an earlier version that did not require one.
+	Sha256        string `protobuf:"bytes,6,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,6 +369,13 @@ func (x *UnusedResult) GetCreated() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *UnusedResult) GetSha256() string {
+	if x != nil {
+		return x.Sha256
+	}
+	return ""
+}
+
 // ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
 // replaced or have expired, and that no other state speaks of.
 type ListUnusedResultsRequest struct {
@@ -373,8 +383,12 @@ type ListUnusedResultsRequest struct {
 	// older_than is how old a state must be for its result to be answered; what younger states speak of is not. From
 	// 0; unset means one day.
 	OlderThan *durationpb.Duration `protobuf:"bytes,1,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
-	// limit is how many results the answer has at most, the oldest first. From 1 to 10,000; 0 means 1,000.
-	Limit         int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
+	// may hold fewer: it ends at about 2 MiB.
+	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
+	// page_token is the `next_page_token` of the page before; empty asks for the first page. The other fields must be
+	// those of the first page.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,11 +437,20 @@ func (x *ListUnusedResultsRequest) GetLimit() int32 {
 	return 0
 }
 
+func (x *ListUnusedResultsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
 // ListUnusedResultsResponse answers what may be deleted.
 type ListUnusedResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// results are the results, the oldest first; several states may speak of one location.
-	Results       []*UnusedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	Results []*UnusedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// next_page_token asks for the next page; empty on the last one.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -467,6 +490,13 @@ func (x *ListUnusedResultsResponse) GetResults() []*UnusedResult {
 		return x.Results
 	}
 	return nil
+}
+
+func (x *ListUnusedResultsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
@@ -591,19 +621,23 @@ const file_clearway_v1_result_proto_rawDesc = "" +
 	"\tmax_bytes\x18\x03 \x01(\x05R\bmaxBytes\"B\n" +
 	"\x16DownloadResultResponse\x12\x14\n" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xac\x01\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\"\xc4\x01\n" +
 	"\fUnusedResult\x12\x19\n" +
 	"\bstate_id\x18\x01 \x01(\tR\astateId\x12\x1a\n" +
 	"\blocation\x18\x02 \x01(\tR\blocation\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x1b\n" +
 	"\tcache_key\x18\x04 \x01(\tR\bcacheKey\x124\n" +
-	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\"j\n" +
+	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
+	"\x06sha256\x18\x06 \x01(\tR\x06sha256\"\x89\x01\n" +
 	"\x18ListUnusedResultsRequest\x128\n" +
 	"\n" +
 	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\"P\n" +
+	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"x\n" +
 	"\x19ListUnusedResultsResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.clearway.v1.UnusedResultR\aresults\"q\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.clearway.v1.UnusedResultR\aresults\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"q\n" +
 	"\x18DropUnusedResultsRequest\x12\x1b\n" +
 	"\tstate_ids\x18\x01 \x03(\tR\bstateIds\x128\n" +
 	"\n" +

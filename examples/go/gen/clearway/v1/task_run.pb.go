@@ -103,7 +103,7 @@ type TaskRunSpec struct {
 	// retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
 	// all retries after it. None means not to wait. At most 50, none negative, each at most 3,650 days.
 	RetryDelays []*durationpb.Duration `protobuf:"bytes,9,rep,name=retry_delays,json=retryDelays,proto3" json:"retry_delays,omitempty"`
-	// inputs names the upstream runs, by parameter. At most 1,000 parameters.
+	// inputs names the upstream runs, by parameter. At most 1,000 parameters and 50,000 runs.
 	Inputs []*TaskInput `protobuf:"bytes,10,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	// tracks_subflow is true for the run that stands for a subflow in its parent: it takes no slot,
 	// and follows the subflow's state.
@@ -252,7 +252,7 @@ type TaskRun struct {
 	// retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
 	// all retries after it.
 	RetryDelays []*durationpb.Duration `protobuf:"bytes,9,rep,name=retry_delays,json=retryDelays,proto3" json:"retry_delays,omitempty"`
-	// inputs names the upstream runs, by parameter.
+	// inputs names the upstream runs, by parameter; the first 10,000 runs.
 	Inputs []*TaskInput `protobuf:"bytes,10,rep,name=inputs,proto3" json:"inputs,omitempty"`
 	// tracks_subflow is true for the run that stands for a subflow in its parent.
 	TracksSubflow bool `protobuf:"varint,11,opt,name=tracks_subflow,json=tracksSubflow,proto3" json:"tracks_subflow,omitempty"`
@@ -272,8 +272,10 @@ type TaskRun struct {
 	TotalRunTime *durationpb.Duration `protobuf:"bytes,18,opt,name=total_run_time,json=totalRunTime,proto3" json:"total_run_time,omitempty"`
 	// retry_jitter_factor says how far the delays are spread at random; 0 for not at all.
 	RetryJitterFactor float64 `protobuf:"fixed64,19,opt,name=retry_jitter_factor,json=retryJitterFactor,proto3" json:"retry_jitter_factor,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// input_count is how many upstream runs there are, of which `inputs` names the first.
+	InputCount    int32 `protobuf:"varint,20,opt,name=input_count,json=inputCount,proto3" json:"input_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskRun) Reset() {
@@ -435,6 +437,13 @@ func (x *TaskRun) GetTotalRunTime() *durationpb.Duration {
 func (x *TaskRun) GetRetryJitterFactor() float64 {
 	if x != nil {
 		return x.RetryJitterFactor
+	}
+	return 0
+}
+
+func (x *TaskRun) GetInputCount() int32 {
+	if x != nil {
+		return x.InputCount
 	}
 	return 0
 }
@@ -757,8 +766,9 @@ type ListTaskRunsRequest struct {
 	Filter *TaskRunFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page.
-	// Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+	// or it is not such a token.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -870,11 +880,17 @@ func (x *ListTaskRunsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListTaskRunStatesRequest asks for a task run's history.
+// ListTaskRunStatesRequest asks for a task run's history, the oldest state first, in pages.
 type ListTaskRunStatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
-	TaskRunId     string `protobuf:"bytes,1,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
+	TaskRunId string `protobuf:"bytes,1,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
+	// page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
+	// as fit in about 2 MiB.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
+	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -916,11 +932,27 @@ func (x *ListTaskRunStatesRequest) GetTaskRunId() string {
 	return ""
 }
 
-// ListTaskRunStatesResponse answers a task run's history.
+func (x *ListTaskRunStatesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTaskRunStatesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListTaskRunStatesResponse is a page of a task run's history.
 type ListTaskRunStatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// states are all states the run was in, in order, the present one last.
-	States        []*State `protobuf:"bytes,1,rep,name=states,proto3" json:"states,omitempty"`
+	// states are the states the run was in, in order; the present one is the last of the last page.
+	States []*State `protobuf:"bytes,1,rep,name=states,proto3" json:"states,omitempty"`
+	// next_page_token asks for the next page; empty on the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -962,6 +994,13 @@ func (x *ListTaskRunStatesResponse) GetStates() []*State {
 	return nil
 }
 
+func (x *ListTaskRunStatesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 var File_clearway_v1_task_run_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_task_run_proto_rawDesc = "" +
@@ -985,7 +1024,7 @@ const file_clearway_v1_task_run_proto_rawDesc = "" +
 	"\x06inputs\x18\n" +
 	" \x03(\v2\x16.clearway.v1.TaskInputR\x06inputs\x12%\n" +
 	"\x0etracks_subflow\x18\v \x01(\bR\rtracksSubflow\x12.\n" +
-	"\x13retry_jitter_factor\x18\f \x01(\x01R\x11retryJitterFactor\"\x9b\x06\n" +
+	"\x13retry_jitter_factor\x18\f \x01(\x01R\x11retryJitterFactor\"\xbc\x06\n" +
 	"\aTaskRun\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\vflow_run_id\x18\x02 \x01(\tR\tflowRunId\x12\x19\n" +
@@ -1008,7 +1047,9 @@ const file_clearway_v1_task_run_proto_rawDesc = "" +
 	"start_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
 	"\bend_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12?\n" +
 	"\x0etotal_run_time\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\ftotalRunTime\x12.\n" +
-	"\x13retry_jitter_factor\x18\x13 \x01(\x01R\x11retryJitterFactor\"\xe3\x02\n" +
+	"\x13retry_jitter_factor\x18\x13 \x01(\x01R\x11retryJitterFactor\x12\x1f\n" +
+	"\vinput_count\x18\x14 \x01(\x05R\n" +
+	"inputCount\"\xe3\x02\n" +
 	"\rTaskRunFilter\x12\x1e\n" +
 	"\vflow_run_id\x18\x01 \x01(\tR\tflowRunId\x12\x1b\n" +
 	"\ttask_keys\x18\x02 \x03(\tR\btaskKeys\x12#\n" +
@@ -1037,11 +1078,15 @@ const file_clearway_v1_task_run_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
 	"\x14ListTaskRunsResponse\x121\n" +
 	"\ttask_runs\x18\x01 \x03(\v2\x14.clearway.v1.TaskRunR\btaskRuns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\":\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
 	"\x18ListTaskRunStatesRequest\x12\x1e\n" +
-	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\"G\n" +
+	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"o\n" +
 	"\x19ListTaskRunStatesResponse\x12*\n" +
-	"\x06states\x18\x01 \x03(\v2\x12.clearway.v1.StateR\x06statesBs\n" +
+	"\x06states\x18\x01 \x03(\v2\x12.clearway.v1.StateR\x06states\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBs\n" +
 	"\x0eio.clearway.v1B\fTaskRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/concurrency_limit.proto.
  */
 export const file_clearway_v1_concurrency_limit: GenFile = /*@__PURE__*/
-  fileDesc("CiNjbGVhcndheS92MS9jb25jdXJyZW5jeV9saW1pdC5wcm90bxILY2xlYXJ3YXkudjEijwIKEENvbmN1cnJlbmN5TGltaXQSCgoCaWQYASABKAkSCwoDdGFnGAIgASgJEg0KBWxpbWl0GAMgASgFEhQKDGFjdGl2ZV9zbG90cxgEIAMoCRIPCgd3YWl0aW5nGAUgASgFEisKB2NyZWF0ZWQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3VwZGF0ZWQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKB2hvbGRlcnMYCCADKAsyFy5jbGVhcndheS52MS5TbG90SG9sZGVyEigKB3dhaXRlcnMYCSADKAsyFy5jbGVhcndheS52MS5TbG90V2FpdGVyIuoBCgpTbG90SG9sZGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYBiABKAkSMQoNbGVhc2VfZXhwaXJlcxgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZmxvd19uYW1lGAggASgJIt4BCgpTbG90V2FpdGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYBiABKAkSEAoIcG9zaXRpb24YByABKAUSEwoLcHJvcG9zYWxfaWQYCCABKAkSEQoJZmxvd19uYW1lGAkgASgJIkoKHUNyZWF0ZUNvbmN1cnJlbmN5TGltaXRSZXF1ZXN0EgsKA3RhZxgBIAEoCRISCgVsaW1pdBgCIAEoBUgAiAEBQggKBl9saW1pdCKKAQoeQ3JlYXRlQ29uY3VycmVuY3lMaW1pdFJlc3BvbnNlEjgKEWNvbmN1cnJlbmN5X2xpbWl0GAEgASgLMh0uY2xlYXJ3YXkudjEuQ29uY3VycmVuY3lMaW1pdBIbCg5wcmV2aW91c19saW1pdBgCIAEoBUgAiAEBQhEKD19wcmV2aW91c19saW1pdCIuCh9HZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCSJcCiBHZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRI4ChFjb25jdXJyZW5jeV9saW1pdBgBIAEoCzIdLmNsZWFyd2F5LnYxLkNvbmN1cnJlbmN5TGltaXQiRQocTGlzdENvbmN1cnJlbmN5TGltaXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJzCh1MaXN0Q29uY3VycmVuY3lMaW1pdHNSZXNwb25zZRI5ChJjb25jdXJyZW5jeV9saW1pdHMYASADKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIxCiJEZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCSIlCiNEZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZSIoChpHZXRDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBIKCgJpZBgBIAEoCSJXChtHZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2USOAoRY29uY3VycmVuY3lfbGltaXQYASABKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0IjAKIVJlc2V0Q29uY3VycmVuY3lMaW1pdEJ5VGFnUmVxdWVzdBILCgN0YWcYASABKAkiTAoiUmVzZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRImCgVmcmVlZBgBIAMoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXJCfAoOaW8uY2xlYXJ3YXkudjFCFUNvbmN1cnJlbmN5TGltaXRQcm90b1ABWkNnaXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L2V4YW1wbGVzL2dvL2dlbi9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("CiNjbGVhcndheS92MS9jb25jdXJyZW5jeV9saW1pdC5wcm90bxILY2xlYXJ3YXkudjEingIKEENvbmN1cnJlbmN5TGltaXQSCgoCaWQYASABKAkSCwoDdGFnGAIgASgJEg0KBWxpbWl0GAMgASgFEhQKDGFjdGl2ZV9zbG90cxgEIAMoCRIPCgd3YWl0aW5nGAUgASgFEisKB2NyZWF0ZWQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3VwZGF0ZWQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKB2hvbGRlcnMYCCADKAsyFy5jbGVhcndheS52MS5TbG90SG9sZGVyEigKB3dhaXRlcnMYCSADKAsyFy5jbGVhcndheS52MS5TbG90V2FpdGVyEg0KBXRha2VuGAogASgFIuoBCgpTbG90SG9sZGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYBiABKAkSMQoNbGVhc2VfZXhwaXJlcxgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZmxvd19uYW1lGAggASgJIt4BCgpTbG90V2FpdGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYBiABKAkSEAoIcG9zaXRpb24YByABKAUSEwoLcHJvcG9zYWxfaWQYCCABKAkSEQoJZmxvd19uYW1lGAkgASgJIkoKHUNyZWF0ZUNvbmN1cnJlbmN5TGltaXRSZXF1ZXN0EgsKA3RhZxgBIAEoCRISCgVsaW1pdBgCIAEoBUgAiAEBQggKBl9saW1pdCKKAQoeQ3JlYXRlQ29uY3VycmVuY3lMaW1pdFJlc3BvbnNlEjgKEWNvbmN1cnJlbmN5X2xpbWl0GAEgASgLMh0uY2xlYXJ3YXkudjEuQ29uY3VycmVuY3lMaW1pdBIbCg5wcmV2aW91c19saW1pdBgCIAEoBUgAiAEBQhEKD19wcmV2aW91c19saW1pdCIuCh9HZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCSJcCiBHZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRI4ChFjb25jdXJyZW5jeV9saW1pdBgBIAEoCzIdLmNsZWFyd2F5LnYxLkNvbmN1cnJlbmN5TGltaXQiRQocTGlzdENvbmN1cnJlbmN5TGltaXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJzCh1MaXN0Q29uY3VycmVuY3lMaW1pdHNSZXNwb25zZRI5ChJjb25jdXJyZW5jeV9saW1pdHMYASADKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIxCiJEZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCSIlCiNEZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZSIoChpHZXRDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBIKCgJpZBgBIAEoCSJXChtHZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2USOAoRY29uY3VycmVuY3lfbGltaXQYASABKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0IjAKIVJlc2V0Q29uY3VycmVuY3lMaW1pdEJ5VGFnUmVxdWVzdBILCgN0YWcYASABKAkiYQoiUmVzZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRImCgVmcmVlZBgBIAMoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXISEwoLZnJlZWRfY291bnQYAiABKAUiTAoWTGlzdFNsb3RIb2xkZXJzUmVxdWVzdBILCgN0YWcYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiXAoXTGlzdFNsb3RIb2xkZXJzUmVzcG9uc2USKAoHaG9sZGVycxgBIAMoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkwKFkxpc3RTbG90V2FpdGVyc1JlcXVlc3QSCwoDdGFnGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlwKF0xpc3RTbG90V2FpdGVyc1Jlc3BvbnNlEigKB3dhaXRlcnMYASADKAsyFy5jbGVhcndheS52MS5TbG90V2FpdGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJ8Cg5pby5jbGVhcndheS52MUIVQ29uY3VycmVuY3lMaW1pdFByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * ConcurrencyLimit is how many task runs with a tag may be Running at once.
@@ -42,7 +42,8 @@ export type ConcurrencyLimit = Message<"clearway.v1.ConcurrencyLimit"> & {
   limit: number;
 
   /**
-   * active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it.
+   * active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it; the first
+   * 10,000. `taken` is how many there are, and `ListSlotHolders` has all.
    *
    * @generated from field: repeated string active_slots = 4;
    */
@@ -70,7 +71,8 @@ export type ConcurrencyLimit = Message<"clearway.v1.ConcurrencyLimit"> & {
   updated?: Timestamp | undefined;
 
   /**
-   * holders are who holds the slots, in the order in which they took them; set where one limit is asked for.
+   * holders are who holds the slots, in the order in which they took them; the first 1,000, and fewer where they are
+   * large. Set where one limit is asked for. `ListSlotHolders` has all.
    *
    * @generated from field: repeated clearway.v1.SlotHolder holders = 8;
    */
@@ -78,10 +80,18 @@ export type ConcurrencyLimit = Message<"clearway.v1.ConcurrencyLimit"> & {
 
   /**
    * waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for.
+   * `waiting` is how many there are, and `ListSlotWaiters` has all.
    *
    * @generated from field: repeated clearway.v1.SlotWaiter waiters = 9;
    */
   waiters: SlotWaiter[];
+
+  /**
+   * taken is how many task runs hold a slot.
+   *
+   * @generated from field: int32 taken = 10;
+   */
+  taken: number;
 };
 
 /**
@@ -344,15 +354,16 @@ export const GetConcurrencyLimitByTagResponseSchema: GenMessage<GetConcurrencyLi
  */
 export type ListConcurrencyLimitsRequest = Message<"clearway.v1.ListConcurrencyLimitsRequest"> & {
   /**
-   * page_size is how many limits an answer has at most. From 1 to 1,000; 0 means 100.
+   * page_size is how many limits a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
    *
    * @generated from field: int32 page_size = 1;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page.
-   * Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+   * or it is not such a token.
    *
    * @generated from field: string page_token = 2;
    */
@@ -501,11 +512,19 @@ export const ResetConcurrencyLimitByTagRequestSchema: GenMessage<ResetConcurrenc
  */
 export type ResetConcurrencyLimitByTagResponse = Message<"clearway.v1.ResetConcurrencyLimitByTagResponse"> & {
   /**
-   * freed are the runs that held a slot.
+   * freed are the runs that held a slot, those that took it first; as many as fit in about 2 MiB.
    *
    * @generated from field: repeated clearway.v1.SlotHolder freed = 1;
    */
   freed: SlotHolder[];
+
+  /**
+   * freed_count is how many runs held a slot. Where it is more than `freed` has, the others are found with
+   * `ListSlotHolders` before the reset only.
+   *
+   * @generated from field: int32 freed_count = 2;
+   */
+  freedCount: number;
 };
 
 /**
@@ -514,4 +533,132 @@ export type ResetConcurrencyLimitByTagResponse = Message<"clearway.v1.ResetConcu
  */
 export const ResetConcurrencyLimitByTagResponseSchema: GenMessage<ResetConcurrencyLimitByTagResponse> = /*@__PURE__*/
   messageDesc(file_clearway_v1_concurrency_limit, 14);
+
+/**
+ * ListSlotHoldersRequest asks for all that hold a slot of a tag, those that took it first, in pages.
+ *
+ * @generated from message clearway.v1.ListSlotHoldersRequest
+ */
+export type ListSlotHoldersRequest = Message<"clearway.v1.ListSlotHoldersRequest"> & {
+  /**
+   * tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+   *
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * page_size is how many holders a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
+   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListSlotHoldersRequest.
+ * Use `create(ListSlotHoldersRequestSchema)` to create a new message.
+ */
+export const ListSlotHoldersRequestSchema: GenMessage<ListSlotHoldersRequest> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 15);
+
+/**
+ * ListSlotHoldersResponse is a page of the holders of a tag's slots.
+ *
+ * @generated from message clearway.v1.ListSlotHoldersResponse
+ */
+export type ListSlotHoldersResponse = Message<"clearway.v1.ListSlotHoldersResponse"> & {
+  /**
+   * holders are the holders, in the order in which they took their slots.
+   *
+   * @generated from field: repeated clearway.v1.SlotHolder holders = 1;
+   */
+  holders: SlotHolder[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListSlotHoldersResponse.
+ * Use `create(ListSlotHoldersResponseSchema)` to create a new message.
+ */
+export const ListSlotHoldersResponseSchema: GenMessage<ListSlotHoldersResponse> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 16);
+
+/**
+ * ListSlotWaitersRequest asks for all that wait for a slot of a tag, the next one first, in pages.
+ *
+ * @generated from message clearway.v1.ListSlotWaitersRequest
+ */
+export type ListSlotWaitersRequest = Message<"clearway.v1.ListSlotWaitersRequest"> & {
+  /**
+   * tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+   *
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * page_size is how many waiters a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
+   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListSlotWaitersRequest.
+ * Use `create(ListSlotWaitersRequestSchema)` to create a new message.
+ */
+export const ListSlotWaitersRequestSchema: GenMessage<ListSlotWaitersRequest> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 17);
+
+/**
+ * ListSlotWaitersResponse is a page of a tag's queue.
+ *
+ * @generated from message clearway.v1.ListSlotWaitersResponse
+ */
+export type ListSlotWaitersResponse = Message<"clearway.v1.ListSlotWaitersResponse"> & {
+  /**
+   * waiters are the waiters, the next one first, each with its place at the time of the call.
+   *
+   * @generated from field: repeated clearway.v1.SlotWaiter waiters = 1;
+   */
+  waiters: SlotWaiter[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListSlotWaitersResponse.
+ * Use `create(ListSlotWaitersResponseSchema)` to create a new message.
+ */
+export const ListSlotWaitersResponseSchema: GenMessage<ListSlotWaitersResponse> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 18);
 

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/explanation.proto.
  */
 export const file_clearway_v1_explanation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jbGVhcndheS92MS9leHBsYW5hdGlvbi5wcm90bxILY2xlYXJ3YXkudjEiIwoVRXhwbGFpblRhc2tSdW5SZXF1ZXN0EgoKAmlkGAEgASgJIrcDChZFeHBsYWluVGFza1J1blJlc3BvbnNlEiYKCHRhc2tfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuVGFza1J1bhIlCgVjYXVzZRgCIAEoDjIWLmNsZWFyd2F5LnYxLldhaXRDYXVzZRIPCgdzdW1tYXJ5GAMgASgJEi0KBmxpbWl0cxgEIAMoCzIdLmNsZWFyd2F5LnYxLkxpbWl0RXhwbGFuYXRpb24SMQoNd2FpdGluZ19zaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOc2NoZWR1bGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKCHVwc3RyZWFtGAcgAygLMhguY2xlYXJ3YXkudjEuVXBzdHJlYW1SdW4SJwoGaG9sZGVyGAggASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIRCgljYWNoZV9rZXkYCSABKAkSJwoGbGVhZGVyGAogASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIWCg5jYWNoZV9wb3NpdGlvbhgLIAEoBSK0AQoQTGltaXRFeHBsYW5hdGlvbhILCgN0YWcYASABKAkSDQoFbGltaXQYAiABKAUSDQoFdGFrZW4YAyABKAUSDgoGYmxvY2tzGAQgASgIEhAKCHBvc2l0aW9uGAUgASgFEigKB2hvbGRlcnMYBiADKAsyFy5jbGVhcndheS52MS5TbG90SG9sZGVyEikKCGFuY2VzdG9yGAcgASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlciKMAQoLVXBzdHJlYW1SdW4SEwoLdGFza19ydW5faWQYASABKAkSFQoNdGFza19ydW5fbmFtZRgCIAEoCRIRCglwYXJhbWV0ZXIYAyABKAkSKgoKc3RhdGVfdHlwZRgEIAEoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZRISCgpzdGF0ZV9uYW1lGAUgASgJKrQBCglXYWl0Q2F1c2USGgoWV0FJVF9DQVVTRV9VTlNQRUNJRklFRBAAEhYKEldBSVRfQ0FVU0VfTk9USElORxABEhQKEFdBSVRfQ0FVU0VfTElNSVQQAhIXChNXQUlUX0NBVVNFX1NDSEVEVUxFEAMSFwoTV0FJVF9DQVVTRV9VUFNUUkVBTRAEEhUKEVdBSVRfQ0FVU0VfQ0xJRU5UEAUSFAoQV0FJVF9DQVVTRV9DQUNIRRAGQncKDmlvLmNsZWFyd2F5LnYxQhBFeHBsYW5hdGlvblByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_concurrency_limit, file_clearway_v1_state, file_clearway_v1_task_run, file_google_protobuf_timestamp]);
+  fileDesc("Ch1jbGVhcndheS92MS9leHBsYW5hdGlvbi5wcm90bxILY2xlYXJ3YXkudjEiIwoVRXhwbGFpblRhc2tSdW5SZXF1ZXN0EgoKAmlkGAEgASgJIs8DChZFeHBsYWluVGFza1J1blJlc3BvbnNlEiYKCHRhc2tfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuVGFza1J1bhIlCgVjYXVzZRgCIAEoDjIWLmNsZWFyd2F5LnYxLldhaXRDYXVzZRIPCgdzdW1tYXJ5GAMgASgJEi0KBmxpbWl0cxgEIAMoCzIdLmNsZWFyd2F5LnYxLkxpbWl0RXhwbGFuYXRpb24SMQoNd2FpdGluZ19zaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOc2NoZWR1bGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKCHVwc3RyZWFtGAcgAygLMhguY2xlYXJ3YXkudjEuVXBzdHJlYW1SdW4SJwoGaG9sZGVyGAggASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIRCgljYWNoZV9rZXkYCSABKAkSJwoGbGVhZGVyGAogASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIWCg5jYWNoZV9wb3NpdGlvbhgLIAEoBRIWCg51cHN0cmVhbV9jb3VudBgMIAEoBSK0AQoQTGltaXRFeHBsYW5hdGlvbhILCgN0YWcYASABKAkSDQoFbGltaXQYAiABKAUSDQoFdGFrZW4YAyABKAUSDgoGYmxvY2tzGAQgASgIEhAKCHBvc2l0aW9uGAUgASgFEigKB2hvbGRlcnMYBiADKAsyFy5jbGVhcndheS52MS5TbG90SG9sZGVyEikKCGFuY2VzdG9yGAcgASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlciKMAQoLVXBzdHJlYW1SdW4SEwoLdGFza19ydW5faWQYASABKAkSFQoNdGFza19ydW5fbmFtZRgCIAEoCRIRCglwYXJhbWV0ZXIYAyABKAkSKgoKc3RhdGVfdHlwZRgEIAEoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZRISCgpzdGF0ZV9uYW1lGAUgASgJKrQBCglXYWl0Q2F1c2USGgoWV0FJVF9DQVVTRV9VTlNQRUNJRklFRBAAEhYKEldBSVRfQ0FVU0VfTk9USElORxABEhQKEFdBSVRfQ0FVU0VfTElNSVQQAhIXChNXQUlUX0NBVVNFX1NDSEVEVUxFEAMSFwoTV0FJVF9DQVVTRV9VUFNUUkVBTRAEEhUKEVdBSVRfQ0FVU0VfQ0xJRU5UEAUSFAoQV0FJVF9DQVVTRV9DQUNIRRAGQncKDmlvLmNsZWFyd2F5LnYxQhBFeHBsYW5hdGlvblByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_concurrency_limit, file_clearway_v1_state, file_clearway_v1_task_run, file_google_protobuf_timestamp]);
 
 /**
  * ExplainTaskRunRequest asks why a task run is where it is.
@@ -90,7 +90,7 @@ export type ExplainTaskRunResponse = Message<"clearway.v1.ExplainTaskRunResponse
   scheduledTime?: Timestamp | undefined;
 
   /**
-   * upstream are the runs it waits for, which have not ended.
+   * upstream are the runs it waits for, which have not ended; the first 100.
    *
    * @generated from field: repeated clearway.v1.UpstreamRun upstream = 7;
    */
@@ -123,6 +123,13 @@ export type ExplainTaskRunResponse = Message<"clearway.v1.ExplainTaskRunResponse
    * @generated from field: int32 cache_position = 11;
    */
   cachePosition: number;
+
+  /**
+   * upstream_count is how many runs it waits for, of which `upstream` has the first.
+   *
+   * @generated from field: int32 upstream_count = 12;
+   */
+  upstreamCount: number;
 };
 
 /**
@@ -175,7 +182,8 @@ export type LimitExplanation = Message<"clearway.v1.LimitExplanation"> & {
   position: number;
 
   /**
-   * holders are who holds the slots, in the order in which they took them.
+   * holders are who holds the slots, in the order in which they took them; the first 100, and fewer where they are
+   * large. `taken` is how many there are, and `ListSlotHolders` has all.
    *
    * @generated from field: repeated clearway.v1.SlotHolder holders = 6;
    */

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/flow_run.proto.
  */
 export const file_clearway_v1_flow_run: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbGVhcndheS92MS9mbG93X3J1bi5wcm90bxILY2xlYXJ3YXkudjEi1AEKC0Zsb3dSdW5TcGVjEgoKAmlkGAEgASgJEhEKCWZsb3dfbmFtZRgCIAEoCRIMCgRuYW1lGAMgASgJEhQKDGZsb3dfdmVyc2lvbhgEIAEoCRIXCg9wYXJhbWV0ZXJzX2pzb24YBSABKAkSDAoEdGFncxgGIAMoCRIPCgdyZXRyaWVzGAcgASgFEi4KC3JldHJ5X2RlbGF5GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKEnBhcmVudF90YXNrX3J1bl9pZBgJIAEoCSL9AwoHRmxvd1J1bhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWZsb3dfbmFtZRgDIAEoCRIUCgxmbG93X3ZlcnNpb24YBCABKAkSFwoPcGFyYW1ldGVyc19qc29uGAUgASgJEgwKBHRhZ3MYBiADKAkSDwoHcmV0cmllcxgHIAEoBRIuCgtyZXRyeV9kZWxheRgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJwYXJlbnRfdGFza19ydW5faWQYCSABKAkSIQoFc3RhdGUYCiABKAsyEi5jbGVhcndheS52MS5TdGF0ZRIRCglydW5fY291bnQYCyABKAUSKwoHY3JlYXRlZBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGBAgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIvEBCg1GbG93UnVuRmlsdGVyEhIKCmZsb3dfbmFtZXMYASADKAkSFQoNbmFtZV9jb250YWlucxgCIAEoCRIMCgR0YWdzGAMgAygJEisKC3N0YXRlX3R5cGVzGAQgAygOMhYuY2xlYXJ3YXkudjEuU3RhdGVUeXBlEhMKC3N0YXRlX25hbWVzGAUgAygJEjEKDWNyZWF0ZWRfYWZ0ZXIYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJtChRDcmVhdGVGbG93UnVuUmVxdWVzdBIqCghmbG93X3J1bhgBIAEoCzIYLmNsZWFyd2F5LnYxLkZsb3dSdW5TcGVjEikKDWluaXRpYWxfc3RhdGUYAiABKAsyEi5jbGVhcndheS52MS5TdGF0ZSJQChVDcmVhdGVGbG93UnVuUmVzcG9uc2USJgoIZmxvd19ydW4YASABKAsyFC5jbGVhcndheS52MS5GbG93UnVuEg8KB2NyZWF0ZWQYAiABKAgiHwoRR2V0Rmxvd1J1blJlcXVlc3QSCgoCaWQYASABKAkiPAoSR2V0Rmxvd1J1blJlc3BvbnNlEiYKCGZsb3dfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuRmxvd1J1biJoChNMaXN0Rmxvd1J1bnNSZXF1ZXN0EioKBmZpbHRlchgBIAEoCzIaLmNsZWFyd2F5LnYxLkZsb3dSdW5GaWx0ZXISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiWAoUTGlzdEZsb3dSdW5zUmVzcG9uc2USJwoJZmxvd19ydW5zGAEgAygLMhQuY2xlYXJ3YXkudjEuRmxvd1J1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiLwoYTGlzdEZsb3dSdW5TdGF0ZXNSZXF1ZXN0EhMKC2Zsb3dfcnVuX2lkGAEgASgJIj8KGUxpc3RGbG93UnVuU3RhdGVzUmVzcG9uc2USIgoGc3RhdGVzGAEgAygLMhIuY2xlYXJ3YXkudjEuU3RhdGVCcwoOaW8uY2xlYXJ3YXkudjFCDEZsb3dSdW5Qcm90b1ABWkNnaXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L2V4YW1wbGVzL2dvL2dlbi9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjbGVhcndheS92MS9mbG93X3J1bi5wcm90bxILY2xlYXJ3YXkudjEi1AEKC0Zsb3dSdW5TcGVjEgoKAmlkGAEgASgJEhEKCWZsb3dfbmFtZRgCIAEoCRIMCgRuYW1lGAMgASgJEhQKDGZsb3dfdmVyc2lvbhgEIAEoCRIXCg9wYXJhbWV0ZXJzX2pzb24YBSABKAkSDAoEdGFncxgGIAMoCRIPCgdyZXRyaWVzGAcgASgFEi4KC3JldHJ5X2RlbGF5GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKEnBhcmVudF90YXNrX3J1bl9pZBgJIAEoCSL9AwoHRmxvd1J1bhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWZsb3dfbmFtZRgDIAEoCRIUCgxmbG93X3ZlcnNpb24YBCABKAkSFwoPcGFyYW1ldGVyc19qc29uGAUgASgJEgwKBHRhZ3MYBiADKAkSDwoHcmV0cmllcxgHIAEoBRIuCgtyZXRyeV9kZWxheRgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJwYXJlbnRfdGFza19ydW5faWQYCSABKAkSIQoFc3RhdGUYCiABKAsyEi5jbGVhcndheS52MS5TdGF0ZRIRCglydW5fY291bnQYCyABKAUSKwoHY3JlYXRlZBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGBAgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIvEBCg1GbG93UnVuRmlsdGVyEhIKCmZsb3dfbmFtZXMYASADKAkSFQoNbmFtZV9jb250YWlucxgCIAEoCRIMCgR0YWdzGAMgAygJEisKC3N0YXRlX3R5cGVzGAQgAygOMhYuY2xlYXJ3YXkudjEuU3RhdGVUeXBlEhMKC3N0YXRlX25hbWVzGAUgAygJEjEKDWNyZWF0ZWRfYWZ0ZXIYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJtChRDcmVhdGVGbG93UnVuUmVxdWVzdBIqCghmbG93X3J1bhgBIAEoCzIYLmNsZWFyd2F5LnYxLkZsb3dSdW5TcGVjEikKDWluaXRpYWxfc3RhdGUYAiABKAsyEi5jbGVhcndheS52MS5TdGF0ZSJQChVDcmVhdGVGbG93UnVuUmVzcG9uc2USJgoIZmxvd19ydW4YASABKAsyFC5jbGVhcndheS52MS5GbG93UnVuEg8KB2NyZWF0ZWQYAiABKAgiHwoRR2V0Rmxvd1J1blJlcXVlc3QSCgoCaWQYASABKAkiPAoSR2V0Rmxvd1J1blJlc3BvbnNlEiYKCGZsb3dfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuRmxvd1J1biJoChNMaXN0Rmxvd1J1bnNSZXF1ZXN0EioKBmZpbHRlchgBIAEoCzIaLmNsZWFyd2F5LnYxLkZsb3dSdW5GaWx0ZXISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiWAoUTGlzdEZsb3dSdW5zUmVzcG9uc2USJwoJZmxvd19ydW5zGAEgAygLMhQuY2xlYXJ3YXkudjEuRmxvd1J1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoYTGlzdEZsb3dSdW5TdGF0ZXNSZXF1ZXN0EhMKC2Zsb3dfcnVuX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlgKGUxpc3RGbG93UnVuU3RhdGVzUmVzcG9uc2USIgoGc3RhdGVzGAEgAygLMhIuY2xlYXJ3YXkudjEuU3RhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQnMKDmlvLmNsZWFyd2F5LnYxQgxGbG93UnVuUHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * FlowRunSpec is what a client says of a flow run when it creates it.
@@ -403,8 +403,9 @@ export type ListFlowRunsRequest = Message<"clearway.v1.ListFlowRunsRequest"> & {
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page.
-   * Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+   * or it is not such a token.
    *
    * @generated from field: string page_token = 3;
    */
@@ -447,7 +448,7 @@ export const ListFlowRunsResponseSchema: GenMessage<ListFlowRunsResponse> = /*@_
   messageDesc(file_clearway_v1_flow_run, 8);
 
 /**
- * ListFlowRunStatesRequest asks for a flow run's history.
+ * ListFlowRunStatesRequest asks for a flow run's history, the oldest state first, in pages.
  *
  * @generated from message clearway.v1.ListFlowRunStatesRequest
  */
@@ -458,6 +459,22 @@ export type ListFlowRunStatesRequest = Message<"clearway.v1.ListFlowRunStatesReq
    * @generated from field: string flow_run_id = 1;
    */
   flowRunId: string;
+
+  /**
+   * page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
+   * as fit in about 2 MiB.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
+   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -468,17 +485,24 @@ export const ListFlowRunStatesRequestSchema: GenMessage<ListFlowRunStatesRequest
   messageDesc(file_clearway_v1_flow_run, 9);
 
 /**
- * ListFlowRunStatesResponse answers a flow run's history.
+ * ListFlowRunStatesResponse is a page of a flow run's history.
  *
  * @generated from message clearway.v1.ListFlowRunStatesResponse
  */
 export type ListFlowRunStatesResponse = Message<"clearway.v1.ListFlowRunStatesResponse"> & {
   /**
-   * states are all states the run was in, in order, the present one last.
+   * states are the states the run was in, in order; the present one is the last of the last page.
    *
    * @generated from field: repeated clearway.v1.State states = 1;
    */
   states: State[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**

@@ -155,8 +155,9 @@ export type ListLogsRequest = Message<"clearway.v1.ListLogsRequest"> & {
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page.
-   * Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+   * or it is not such a token.
    *
    * @generated from field: string page_token = 5;
    */

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/result.proto.
  */
 export const file_clearway_v1_result: GenFile = /*@__PURE__*/
-  fileDesc("ChhjbGVhcndheS92MS9yZXN1bHQucHJvdG8SC2NsZWFyd2F5LnYxImUKE1VwbG9hZFJlc3VsdFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIMCgRzaXplGAMgASgDEg4KBm9mZnNldBgEIAEoAxINCgVjaHVuaxgFIAEoDCI6ChRVcGxvYWRSZXN1bHRSZXNwb25zZRIQCghyZWNlaXZlZBgBIAEoAxIQCghsb2NhdGlvbhgCIAEoCSJMChVEb3dubG9hZFJlc3VsdFJlcXVlc3QSEAoIbG9jYXRpb24YASABKAkSDgoGb2Zmc2V0GAIgASgDEhEKCW1heF9ieXRlcxgDIAEoBSI1ChZEb3dubG9hZFJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMEgwKBHNpemUYAiABKAMigAEKDFVudXNlZFJlc3VsdBIQCghzdGF0ZV9pZBgBIAEoCRIQCghsb2NhdGlvbhgCIAEoCRIMCgRzaXplGAMgASgDEhEKCWNhY2hlX2tleRgEIAEoCRIrCgdjcmVhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJYChhMaXN0VW51c2VkUmVzdWx0c1JlcXVlc3QSLQoKb2xkZXJfdGhhbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhINCgVsaW1pdBgCIAEoBSJHChlMaXN0VW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHQiXAoYRHJvcFVudXNlZFJlc3VsdHNSZXF1ZXN0EhEKCXN0YXRlX2lkcxgBIAMoCRItCgpvbGRlcl90aGFuGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIkcKGURyb3BVbnVzZWRSZXN1bHRzUmVzcG9uc2USKgoHcmVzdWx0cxgBIAMoCzIZLmNsZWFyd2F5LnYxLlVudXNlZFJlc3VsdEJyCg5pby5jbGVhcndheS52MUILUmVzdWx0UHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChhjbGVhcndheS92MS9yZXN1bHQucHJvdG8SC2NsZWFyd2F5LnYxImUKE1VwbG9hZFJlc3VsdFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIMCgRzaXplGAMgASgDEg4KBm9mZnNldBgEIAEoAxINCgVjaHVuaxgFIAEoDCI6ChRVcGxvYWRSZXN1bHRSZXNwb25zZRIQCghyZWNlaXZlZBgBIAEoAxIQCghsb2NhdGlvbhgCIAEoCSJMChVEb3dubG9hZFJlc3VsdFJlcXVlc3QSEAoIbG9jYXRpb24YASABKAkSDgoGb2Zmc2V0GAIgASgDEhEKCW1heF9ieXRlcxgDIAEoBSI1ChZEb3dubG9hZFJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMEgwKBHNpemUYAiABKAMikAEKDFVudXNlZFJlc3VsdBIQCghzdGF0ZV9pZBgBIAEoCRIQCghsb2NhdGlvbhgCIAEoCRIMCgRzaXplGAMgASgDEhEKCWNhY2hlX2tleRgEIAEoCRIrCgdjcmVhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzaGEyNTYYBiABKAkibAoYTGlzdFVudXNlZFJlc3VsdHNSZXF1ZXN0Ei0KCm9sZGVyX3RoYW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFbGltaXQYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChlMaXN0VW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKGERyb3BVbnVzZWRSZXN1bHRzUmVxdWVzdBIRCglzdGF0ZV9pZHMYASADKAkSLQoKb2xkZXJfdGhhbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJHChlEcm9wVW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHRCcgoOaW8uY2xlYXJ3YXkudjFCC1Jlc3VsdFByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
@@ -199,6 +199,14 @@ export type UnusedResult = Message<"clearway.v1.UnusedResult"> & {
    * @generated from field: google.protobuf.Timestamp created = 5;
    */
   created?: Timestamp | undefined;
+
+  /**
+   * sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
+   * state was recorded by an earlier version that did not require one.
+   *
+   * @generated from field: string sha256 = 6;
+   */
+  sha256: string;
 };
 
 /**
@@ -224,11 +232,20 @@ export type ListUnusedResultsRequest = Message<"clearway.v1.ListUnusedResultsReq
   olderThan?: Duration | undefined;
 
   /**
-   * limit is how many results the answer has at most, the oldest first. From 1 to 10,000; 0 means 1,000.
+   * limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
+   * may hold fewer: it ends at about 2 MiB.
    *
    * @generated from field: int32 limit = 2;
    */
   limit: number;
+
+  /**
+   * page_token is the `next_page_token` of the page before; empty asks for the first page. The other fields must be
+   * those of the first page.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -250,6 +267,13 @@ export type ListUnusedResultsResponse = Message<"clearway.v1.ListUnusedResultsRe
    * @generated from field: repeated clearway.v1.UnusedResult results = 1;
    */
   results: UnusedResult[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last one.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/task_run.proto.
  */
 export const file_clearway_v1_task_run: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbGVhcndheS92MS90YXNrX3J1bi5wcm90bxILY2xlYXJ3YXkudjEiNAoJVGFza0lucHV0EhEKCXBhcmFtZXRlchgBIAEoCRIUCgx0YXNrX3J1bl9pZHMYAiADKAkipgIKC1Rhc2tSdW5TcGVjEgoKAmlkGAEgASgJEhMKC2Zsb3dfcnVuX2lkGAIgASgJEhAKCHRhc2tfa2V5GAMgASgJEhMKC2R5bmFtaWNfa2V5GAQgASgJEgwKBG5hbWUYBSABKAkSFAoMdGFza192ZXJzaW9uGAYgASgJEgwKBHRhZ3MYByADKAkSDwoHcmV0cmllcxgIIAEoBRIvCgxyZXRyeV9kZWxheXMYCSADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJgoGaW5wdXRzGAogAygLMhYuY2xlYXJ3YXkudjEuVGFza0lucHV0EhYKDnRyYWNrc19zdWJmbG93GAsgASgIEhsKE3JldHJ5X2ppdHRlcl9mYWN0b3IYDCABKAEizwQKB1Rhc2tSdW4SCgoCaWQYASABKAkSEwoLZmxvd19ydW5faWQYAiABKAkSEAoIdGFza19rZXkYAyABKAkSEwoLZHluYW1pY19rZXkYBCABKAkSDAoEbmFtZRgFIAEoCRIUCgx0YXNrX3ZlcnNpb24YBiABKAkSDAoEdGFncxgHIAMoCRIPCgdyZXRyaWVzGAggASgFEi8KDHJldHJ5X2RlbGF5cxgJIAMoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgZpbnB1dHMYCiADKAsyFi5jbGVhcndheS52MS5UYXNrSW5wdXQSFgoOdHJhY2tzX3N1YmZsb3cYCyABKAgSIQoFc3RhdGUYDCABKAsyEi5jbGVhcndheS52MS5TdGF0ZRIRCglydW5fY291bnQYDSABKAUSKwoHY3JlYXRlZBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGBIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3JldHJ5X2ppdHRlcl9mYWN0b3IYEyABKAEihQIKDVRhc2tSdW5GaWx0ZXISEwoLZmxvd19ydW5faWQYASABKAkSEQoJdGFza19rZXlzGAIgAygJEhUKDW5hbWVfY29udGFpbnMYAyABKAkSDAoEdGFncxgEIAMoCRIrCgtzdGF0ZV90eXBlcxgFIAMoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZRITCgtzdGF0ZV9uYW1lcxgGIAMoCRIxCg1jcmVhdGVkX2FmdGVyGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibQoUQ3JlYXRlVGFza1J1blJlcXVlc3QSKgoIdGFza19ydW4YASABKAsyGC5jbGVhcndheS52MS5UYXNrUnVuU3BlYxIpCg1pbml0aWFsX3N0YXRlGAIgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUiUAoVQ3JlYXRlVGFza1J1blJlc3BvbnNlEiYKCHRhc2tfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuVGFza1J1bhIPCgdjcmVhdGVkGAIgASgIIh8KEUdldFRhc2tSdW5SZXF1ZXN0EgoKAmlkGAEgASgJIjwKEkdldFRhc2tSdW5SZXNwb25zZRImCgh0YXNrX3J1bhgBIAEoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4iaAoTTGlzdFRhc2tSdW5zUmVxdWVzdBIqCgZmaWx0ZXIYASABKAsyGi5jbGVhcndheS52MS5UYXNrUnVuRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlgKFExpc3RUYXNrUnVuc1Jlc3BvbnNlEicKCXRhc2tfcnVucxgBIAMoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIi8KGExpc3RUYXNrUnVuU3RhdGVzUmVxdWVzdBITCgt0YXNrX3J1bl9pZBgBIAEoCSI/ChlMaXN0VGFza1J1blN0YXRlc1Jlc3BvbnNlEiIKBnN0YXRlcxgBIAMoCzISLmNsZWFyd2F5LnYxLlN0YXRlQnMKDmlvLmNsZWFyd2F5LnYxQgxUYXNrUnVuUHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjbGVhcndheS92MS90YXNrX3J1bi5wcm90bxILY2xlYXJ3YXkudjEiNAoJVGFza0lucHV0EhEKCXBhcmFtZXRlchgBIAEoCRIUCgx0YXNrX3J1bl9pZHMYAiADKAkipgIKC1Rhc2tSdW5TcGVjEgoKAmlkGAEgASgJEhMKC2Zsb3dfcnVuX2lkGAIgASgJEhAKCHRhc2tfa2V5GAMgASgJEhMKC2R5bmFtaWNfa2V5GAQgASgJEgwKBG5hbWUYBSABKAkSFAoMdGFza192ZXJzaW9uGAYgASgJEgwKBHRhZ3MYByADKAkSDwoHcmV0cmllcxgIIAEoBRIvCgxyZXRyeV9kZWxheXMYCSADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJgoGaW5wdXRzGAogAygLMhYuY2xlYXJ3YXkudjEuVGFza0lucHV0EhYKDnRyYWNrc19zdWJmbG93GAsgASgIEhsKE3JldHJ5X2ppdHRlcl9mYWN0b3IYDCABKAEi5AQKB1Rhc2tSdW4SCgoCaWQYASABKAkSEwoLZmxvd19ydW5faWQYAiABKAkSEAoIdGFza19rZXkYAyABKAkSEwoLZHluYW1pY19rZXkYBCABKAkSDAoEbmFtZRgFIAEoCRIUCgx0YXNrX3ZlcnNpb24YBiABKAkSDAoEdGFncxgHIAMoCRIPCgdyZXRyaWVzGAggASgFEi8KDHJldHJ5X2RlbGF5cxgJIAMoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgZpbnB1dHMYCiADKAsyFi5jbGVhcndheS52MS5UYXNrSW5wdXQSFgoOdHJhY2tzX3N1YmZsb3cYCyABKAgSIQoFc3RhdGUYDCABKAsyEi5jbGVhcndheS52MS5TdGF0ZRIRCglydW5fY291bnQYDSABKAUSKwoHY3JlYXRlZBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGBIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3JldHJ5X2ppdHRlcl9mYWN0b3IYEyABKAESEwoLaW5wdXRfY291bnQYFCABKAUihQIKDVRhc2tSdW5GaWx0ZXISEwoLZmxvd19ydW5faWQYASABKAkSEQoJdGFza19rZXlzGAIgAygJEhUKDW5hbWVfY29udGFpbnMYAyABKAkSDAoEdGFncxgEIAMoCRIrCgtzdGF0ZV90eXBlcxgFIAMoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZRITCgtzdGF0ZV9uYW1lcxgGIAMoCRIxCg1jcmVhdGVkX2FmdGVyGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibQoUQ3JlYXRlVGFza1J1blJlcXVlc3QSKgoIdGFza19ydW4YASABKAsyGC5jbGVhcndheS52MS5UYXNrUnVuU3BlYxIpCg1pbml0aWFsX3N0YXRlGAIgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUiUAoVQ3JlYXRlVGFza1J1blJlc3BvbnNlEiYKCHRhc2tfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuVGFza1J1bhIPCgdjcmVhdGVkGAIgASgIIh8KEUdldFRhc2tSdW5SZXF1ZXN0EgoKAmlkGAEgASgJIjwKEkdldFRhc2tSdW5SZXNwb25zZRImCgh0YXNrX3J1bhgBIAEoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4iaAoTTGlzdFRhc2tSdW5zUmVxdWVzdBIqCgZmaWx0ZXIYASABKAsyGi5jbGVhcndheS52MS5UYXNrUnVuRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlgKFExpc3RUYXNrUnVuc1Jlc3BvbnNlEicKCXRhc2tfcnVucxgBIAMoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKGExpc3RUYXNrUnVuU3RhdGVzUmVxdWVzdBITCgt0YXNrX3J1bl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJYChlMaXN0VGFza1J1blN0YXRlc1Jlc3BvbnNlEiIKBnN0YXRlcxgBIAMoCzISLmNsZWFyd2F5LnYxLlN0YXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJzCg5pby5jbGVhcndheS52MUIMVGFza1J1blByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * TaskInput names what one parameter of a task was given from upstream.
@@ -118,7 +118,7 @@ export type TaskRunSpec = Message<"clearway.v1.TaskRunSpec"> & {
   retryDelays: Duration[];
 
   /**
-   * inputs names the upstream runs, by parameter. At most 1,000 parameters.
+   * inputs names the upstream runs, by parameter. At most 1,000 parameters and 50,000 runs.
    *
    * @generated from field: repeated clearway.v1.TaskInput inputs = 10;
    */
@@ -220,7 +220,7 @@ export type TaskRun = Message<"clearway.v1.TaskRun"> & {
   retryDelays: Duration[];
 
   /**
-   * inputs names the upstream runs, by parameter.
+   * inputs names the upstream runs, by parameter; the first 10,000 runs.
    *
    * @generated from field: repeated clearway.v1.TaskInput inputs = 10;
    */
@@ -288,6 +288,13 @@ export type TaskRun = Message<"clearway.v1.TaskRun"> & {
    * @generated from field: double retry_jitter_factor = 19;
    */
   retryJitterFactor: number;
+
+  /**
+   * input_count is how many upstream runs there are, of which `inputs` names the first.
+   *
+   * @generated from field: int32 input_count = 20;
+   */
+  inputCount: number;
 };
 
 /**
@@ -486,8 +493,9 @@ export type ListTaskRunsRequest = Message<"clearway.v1.ListTaskRunsRequest"> & {
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page.
-   * Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
+   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
+   * or it is not such a token.
    *
    * @generated from field: string page_token = 3;
    */
@@ -530,7 +538,7 @@ export const ListTaskRunsResponseSchema: GenMessage<ListTaskRunsResponse> = /*@_
   messageDesc(file_clearway_v1_task_run, 9);
 
 /**
- * ListTaskRunStatesRequest asks for a task run's history.
+ * ListTaskRunStatesRequest asks for a task run's history, the oldest state first, in pages.
  *
  * @generated from message clearway.v1.ListTaskRunStatesRequest
  */
@@ -541,6 +549,22 @@ export type ListTaskRunStatesRequest = Message<"clearway.v1.ListTaskRunStatesReq
    * @generated from field: string task_run_id = 1;
    */
   taskRunId: string;
+
+  /**
+   * page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
+   * as fit in about 2 MiB.
+   *
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
+   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   *
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
 };
 
 /**
@@ -551,17 +575,24 @@ export const ListTaskRunStatesRequestSchema: GenMessage<ListTaskRunStatesRequest
   messageDesc(file_clearway_v1_task_run, 10);
 
 /**
- * ListTaskRunStatesResponse answers a task run's history.
+ * ListTaskRunStatesResponse is a page of a task run's history.
  *
  * @generated from message clearway.v1.ListTaskRunStatesResponse
  */
 export type ListTaskRunStatesResponse = Message<"clearway.v1.ListTaskRunStatesResponse"> & {
   /**
-   * states are all states the run was in, in order, the present one last.
+   * states are the states the run was in, in order; the present one is the last of the last page.
    *
    * @generated from field: repeated clearway.v1.State states = 1;
    */
   states: State[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
 };
 
 /**
