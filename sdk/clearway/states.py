@@ -11,7 +11,7 @@ A task or flow may return a state made here, and so decide how its run ends::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
@@ -42,7 +42,6 @@ R = TypeVar("R")
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})  # read already
 
 
-@dataclass(frozen=True, slots=True, repr=False)
 class State(StateRecord, Generic[R]):
     """One entry of a run's history.
 
@@ -56,6 +55,8 @@ class State(StateRecord, Generic[R]):
         id: The UUID that the service gave the state; empty before.
         details: The facts that the service's rules decide by.
     """
+
+    __slots__ = ()
 
     @overload
     def result(self, raise_on_failure: Literal[True] = True) -> R: ...

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _MAX_DOUBLINGS = 64  # beyond every limit that is used, and far from what a float cannot hold
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(NamedTuple):
     """Exponential backoff with full jitter: each failure doubles the bound, and the delay is drawn below it.
 
     So clients that lost a server at the same moment do not come back to it at the same moment.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import enum
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clearway._base.ids import new_id
 from clearway._definition.policy import AS_USUAL, Keeping
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
     from clearway._execution.flow.runner import StartedRunner
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFacts:
+class AttemptFacts(NamedTuple):
     """What is known of an attempt of a flow run from its beginning.
 
     Attributes:

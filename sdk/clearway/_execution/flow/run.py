@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._base.clock import now
 from clearway._base.ids import new_id
 from clearway._base.settings import get_settings
 from clearway._base.timestamps import timestamp_from_proto
-from clearway._definition.annotations import unmapped
 from clearway._definition.policy import Keeping
-from clearway._definition.run_names import make_run_name
 from clearway._display import progress
-from clearway._execution.effects import Execute
-from clearway._execution.entering import in_flow_run
 from clearway._execution.flow.attempt import AttemptFacts, FlowAttempt
 from clearway._execution.flow.names import run_name
 from clearway._execution.flow.replay import Replay
@@ -25,14 +19,12 @@ from clearway._execution.flow.specs import flow_run_spec, tracking_spec
 from clearway._execution.inputs.provenance import NO_PROVENANCE
 from clearway._execution.inputs.run_inputs import RunInputs
 from clearway._execution.outcomes import interruption
-from clearway._execution.returned import as_data
 from clearway._execution.run_key import RunKey
 from clearway._execution.shutdown.fencing import unwatch, watch
 from clearway._execution.shutdown.interrupt_flush import InterruptFlush
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
-from clearway._waiting.sigint import unshielded
-from clearway.context import FlowRunContext, current_tags, note_cancelled
+from clearway.context import current_tags, note_cancelled
 from clearway.exceptions import LostRun
 from clearway.states import Cancelled, Crashed, State, StateDetails, StateType
 from clearway.v1 import state_pb2
@@ -45,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clearway._definition.base import FlowDefinition
-    from clearway._execution.hooks import CallHooks
     from clearway.logging import RunLogger
 
 _NAMES_SHOWN: Final = 10
@@ -58,9 +49,14 @@ class FlowRun:
         flow: The flow.
         transport: The way to the service, to be set before the first step.
         parent: What the runs of the flow that called it share; None at the top.
+        parameters: What it was called with, by parameter.
+        tags: The tags that were in force when it was called.
         inputs: What it was given from upstream.
         run_id: Its UUID.
+        root_id: The UUID of the flow run at the top, which may be this one.
         name: Its name, for people.
+        scheduled_start_time: When it was to begin: the time that it was scheduled for, or when it was called.
+        attempt: The attempt that is under way, if one is.
         attempt_number: Which attempt it is at, from 1.
         over: Whether it has ended, and only its hooks are left to be called.
         abandoned_as: The state that ``abandon`` has ended it in.
@@ -87,46 +83,17 @@ class FlowRun:
         self.attempt_number = 0
         self.over = False
         self.wrong_parameters: Exception | None = None
-        self._parameters = parameters
-        self._tags = current_tags()
+        self.parameters = parameters
+        self.tags = current_tags()
         self._tracked_by = ""
         task_key = f"flow:{flow.name}"
         self._key = RunKey(task_key, 0 if parent is None else parent.ledger.number_of(task_key))
         self._replay = Replay() if flow.retries else None
         self._calls: list[Future[Any]] = []
         self._runner = StartedRunner(flow.task_runner)
-        self._attempt: FlowAttempt | None = None
-        self._scheduled_start_time = now()
-        self._root_id = self.run_id if parent is None else parent.facts.root_flow_run_id
-
-    def take_inputs(self) -> None:
-        """Put the results of the inputs in their place, and make the parameters what annotations want.
-
-        Raises:
-            MissingResult: A result is gone, damaged or not trusted.
-            UnreadableResult: One cannot be read at present.
-        """
-        self._parameters = self.inputs.resolved(self._parameters, keep_unmapped=True)
-        if self._parameters and self.flow.should_validate_parameters:
-            try:
-                with unshielded():
-                    self._parameters = _validated(self.flow, self._parameters)
-            except Exception as error:  # noqa: BLE001 - validators are a user's code too
-                self.wrong_parameters = error
-
-    def take_name(self) -> None:
-        """Name the run as its flow wants it.
-
-        Raises:
-            Exception: What it wants cannot be made, or the user's ``flow_run_name`` raised something.
-        """
-        made_by = self.flow.flow_run_name
-        if made_by is not None and self.wrong_parameters is None:
-            facts = AttemptFacts(self.run_id, self.name, self.run_id)
-            attempt = FlowAttempt(self.transport, facts, None, None, self._runner)
-            with unshielded(), in_flow_run(self._context(attempt), self._tags, attempt):
-                owner = f"the flow {self.flow.name!r}"
-                self.name = make_run_name("flow_run_name", owner, made_by, self._parameters)
+        self.attempt: FlowAttempt | None = None
+        self.scheduled_start_time = now()
+        self.root_id = self.run_id if parent is None else parent.facts.root_flow_run_id
 
     # What the service is told.
 
@@ -140,7 +107,7 @@ class FlowRun:
         key = self._key.in_attempt(number)
         parent_id = self.parent.facts.flow_run_id
         self._tracked_by = self.parent.run_id(key.task_key, key.dynamic_key)
-        spec = tracking_spec(self.flow, key, self._tracked_by, parent_id, self._tags, self.inputs)
+        spec = tracking_spec(self.flow, key, self._tracked_by, parent_id, self.tags, self.inputs)
         future = CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
         self._calls.append(future)
         return future
@@ -151,9 +118,7 @@ class FlowRun:
 
     def create(self) -> Future[CreateFlowRunResponse]:
         """Create the run."""
-        spec = flow_run_spec(
-            self.flow, self.run_id, self.name, self._parameters, self._tags, self._tracked_by
-        )
+        spec = flow_run_spec(self.flow, self.run_id, self.name, self.parameters, self.tags, self._tracked_by)
         future = CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
         self._calls.append(future)
         return future
@@ -161,7 +126,7 @@ class FlowRun:
     def created(self, response: CreateFlowRunResponse) -> None:
         """Note what the service knows of the run that was created."""
         if response.flow_run.HasField("expected_start_time"):
-            self._scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
+            self.scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
 
     def propose(self, state: state_pb2.State) -> Proposal:
         """Return a proposal of ``state``."""
@@ -173,12 +138,12 @@ class FlowRun:
         """Begin another attempt."""
         self.attempt_number += 1
         facts = AttemptFacts(
-            self.run_id, self.name, self._root_id, self.attempt_number, self.keeping, self._log_prints()
+            self.run_id, self.name, self.root_id, self.attempt_number, self.keeping, self._log_prints()
         )
-        self._attempt = FlowAttempt(self.transport, facts, self._running_loop(), self._replay, self._runner)
+        self.attempt = FlowAttempt(self.transport, facts, self._running_loop(), self._replay, self._runner)
         watch(self)
-        progress.begin(self, self._attempt.ledger)
-        return self._attempt
+        progress.begin(self, self.attempt.ledger)
+        return self.attempt
 
     @property
     def keeping(self) -> Keeping:
@@ -198,61 +163,16 @@ class FlowRun:
 
         return asyncio.get_running_loop()
 
-    def execution(self) -> Execute:
-        """Return the user's code, to be run as the present attempt."""
-        call = self._call_async if self.flow.is_async else self._call
-        seconds = self.flow.timeout_seconds
-        if seconds is None:
-            return Execute(call)
-        from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most flows may take their time
+    @property
+    def present_attempt(self) -> FlowAttempt:
+        """The attempt that it is at."""
+        assert self.attempt is not None
+        return self.attempt
 
-        return TimedExecute(call, seconds, "Flow")
-
-    def _call(self) -> Any:
-        with in_flow_run(self._context(self._attempt), self._tags, self._attempt):
-            return as_data(self.flow.signature.call(self._parameters))
-
-    async def _call_async(self) -> Any:
-        from clearway._execution.deadlines.cancel_scope import cancel_scope  # noqa: PLC0415 - sync flows need no asyncio
-
-        with in_flow_run(self._context(self._attempt), self._tags, self._attempt), cancel_scope(self):
-            return as_data(await self.flow.signature.call(self._parameters))
-
-    def _context(self, attempt: FlowAttempt | None) -> FlowRunContext:
-        assert attempt is not None
-        return FlowRunContext(
-            self.flow,
-            self.run_id,
-            self.name,
-            self._parameters,
-            max(self.attempt_number, 1),
-            now(),
-            self._tags,
-            self._scheduled_start_time,
-            None if self.parent is None else self.parent.facts.flow_run_id,
-            self._root_id,
-            log_prints=attempt.facts.log_prints,
-        )
-
-    def call_hooks(self, state: State[Any]) -> CallHooks:
-        """Return the calls of the flow's hooks for a state that the run has entered."""
-        from clearway._execution.hooks import CallHooks  # noqa: PLC0415 - most flows have none
-        from clearway._transport.rpcs import GET_FLOW_RUN  # noqa: PLC0415
-        from clearway.schemas import FlowRun as KnownRun  # noqa: PLC0415
-        from clearway.v1.flow_run_pb2 import GetFlowRunRequest  # noqa: PLC0415
-
-        attempt = self._attempt
-        return CallHooks(
-            self.flow,
-            state,
-            lambda: GET_FLOW_RUN.start(self.transport, GetFlowRunRequest(id=self.run_id)),
-            lambda answer, state: replace(KnownRun.from_proto(answer.flow_run), state=state),
-            lambda: (
-                nullcontext() if attempt is None else in_flow_run(self._context(attempt), self._tags, attempt)
-            ),
-            None if attempt is None else attempt.loops.beside,
-            self.log,
-        )
+    def attempt_to_name(self) -> FlowAttempt:
+        """Return an attempt for the code that names the run, which comes before the first one."""
+        facts = AttemptFacts(self.run_id, self.name, self.run_id)
+        return FlowAttempt(self.transport, facts, None, None, self._runner)
 
     # When it ends, and when it does so before its time.
 
@@ -271,11 +191,11 @@ class FlowRun:
 
     def rest(self) -> None:
         """Note that the attempt, if there was one, has ended."""
-        if self._attempt is not None:
+        if self.attempt is not None:
             unwatch(self)
-            progress.end_attempt(self, self._attempt.ledger)
-            self._attempt.close()
-            self._attempt = None
+            progress.end_attempt(self, self.attempt.ledger)
+            self.attempt.close()
+            self.attempt = None
 
     def close(self) -> None:
         """Let go of all that the run has, however it ended."""
@@ -284,8 +204,8 @@ class FlowRun:
 
     def fence(self, run_ids: frozenset[str]) -> None:
         """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
-        if self._attempt is not None and self.run_id in run_ids:
-            self._attempt.fence()
+        if self.attempt is not None and self.run_id in run_ids:
+            self.attempt.fence()
 
     def lose(self, run_ids: frozenset[str], why: str) -> None:
         """Stop what the service has ended: the flow's own code, or that of task runs.
@@ -294,7 +214,7 @@ class FlowRun:
             run_ids: The flow runs and task runs that are Crashed at the service.
             why: What the service says of it.
         """
-        attempt = self._attempt
+        attempt = self.attempt
         if attempt is None:
             return
         names = attempt.lose(run_ids, why)
@@ -310,8 +230,8 @@ class FlowRun:
 
     def lost_state(self) -> State[Any]:
         """Return the state of the run where ``lose`` has ended it."""
-        assert self._attempt is not None
-        why = self._attempt.lost
+        assert self.attempt is not None
+        why = self.attempt.lost
         error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
         return State(StateType.CRASHED, "", why, error, details=StateDetails(flow_run_id=self.run_id))
 
@@ -322,12 +242,12 @@ class FlowRun:
             What may be waited for.
         """
         message = interruption(cause)
-        state = Cancelled(message=message) if self._attempt is None else Crashed(message=message)
+        state = Cancelled(message=message) if self.attempt is None else Crashed(message=message)
         self.abandoned_as = state
         flush = InterruptFlush(before=[call for call in self._calls if not call.done()])
-        if self._attempt is not None:
-            self._attempt.interrupt(cause)
-            flush.said.extend(self._attempt.sent.unanswered())
+        if self.attempt is not None:
+            self.attempt.interrupt(cause)
+            flush.said.extend(self.attempt.sent.unanswered())
             self.log().error("%s; its runs are ended", message)
 
         def say(_: object) -> None:
@@ -347,15 +267,3 @@ class FlowRun:
         from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
 
         return run_logger(self.run_id, "", self.name)
-
-
-def _validated(flow: FlowDefinition, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments as annotations want them; what is ``unmapped`` is checked within, and stays so."""
-    kept = {name for name, value in parameters.items() if isinstance(value, unmapped)}
-    if not kept:
-        return flow.validate_parameters(parameters)
-    bare = {name: value.value if name in kept else value for name, value in parameters.items()}
-    return {
-        name: unmapped(value) if name in kept else value
-        for name, value in flow.validate_parameters(bare).items()
-    }

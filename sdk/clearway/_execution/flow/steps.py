@@ -12,6 +12,7 @@ from clearway._display import progress
 from clearway._execution.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
 from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
+from clearway._execution.flow.user_code import call_hooks, execution, take_inputs, take_name
 from clearway._execution.outcomes import end_message, failed_state, flow_state
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
@@ -75,9 +76,9 @@ def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
     failure = run.inputs.failure()
     if failure:
         raise UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure}")
-    run.take_inputs()
+    take_inputs(run)
     if run.wrong_parameters is None:
-        run.take_name()
+        take_name(run)
 
 
 def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
@@ -128,7 +129,7 @@ def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
     log.info(
         "flow %r began%s", run.flow.name, f", attempt {run.attempt_number}" if run.attempt_number > 1 else ""
     )
-    outcome: Outcome = yield run.execution()
+    outcome: Outcome = yield execution(run)
     if outcome.timed_out and outcome.error is not None:
         attempt.interrupt(outcome.error)
     try:
@@ -157,7 +158,7 @@ def _end(run: FlowRun, end: State[Any]) -> Steps:
 def _tell(run: FlowRun, state: State[Any]) -> Generator[Effect, Any, None]:
     """Call the hooks for a state that the run has entered."""
     if run.flow.hooks_for(state):
-        yield run.call_hooks(state)
+        yield call_hooks(run, state)
 
 
 def _ask(run: FlowRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:

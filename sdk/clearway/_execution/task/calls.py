@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from clearway._base.tracebacks import folded
 from clearway._execution.flow.attempt import FlowAttempt
-from clearway._execution.inputs.mapping import Mapped, mapped_upstreams
 from clearway._execution.inputs.run_inputs import as_list
 from clearway._execution.task.run import TaskRun
 from clearway._execution.task.steps import task_steps
-from clearway._execution.task.submission import Submitter
 from clearway._execution.trampoline import drive, drive_async, named
 from clearway._waiting.sigint import shielded
 from clearway.context import TaskRunContext, current_tags
@@ -24,6 +22,8 @@ from clearway.states import State
 
 if TYPE_CHECKING:
     from clearway._definition.base import TaskDefinition
+    from clearway._execution.inputs.found import Upstream
+    from clearway._execution.task.submission import Submitter
 
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 
@@ -47,7 +47,7 @@ def call_task(
         elif attempt.loops.is_async:
             return named(_awaited(run, return_state=return_state), task.name)
         else:
-            future = Submitter(copy_context(), on_loop=True).submit(run)
+            future = _submitter(on_loop=True).submit(run)
             future.block()
             state = future.current_state()
     return state if return_state else _result(run, state)
@@ -80,7 +80,7 @@ def submit_task(
     """
     attempt = _attempt_for(task)
     run = TaskRun(task, attempt, task.signature.bind(*arguments), _tags(task), wait_for)
-    submitter = Submitter(copy_context())
+    submitter = _submitter()
     if task.is_async and attempt.loops.is_async:
         return named(_submitted(run, submitter, return_state=return_state), f"{task.name}.submit")
     with shielded():
@@ -108,11 +108,11 @@ def map_task(
     if task.is_async and attempt.loops.is_async:
         mapping = _mapped_async(task, attempt, parameters, upstreams, return_state=return_state)
         return named(mapping, f"{task.name}.map")
-    for upstream in mapped_upstreams(task.signature, parameters):
+    for upstream in _mapped_upstreams(task, parameters):
         if isinstance(upstream, Future):
             upstream.block()
     with shielded():
-        submitter = Submitter(copy_context())
+        submitter = _submitter()
         futures = [_begun(run, submitter) for run in _each_run(task, attempt, parameters, upstreams)]
     return [_state(future) for future in futures if future.block()] if return_state else futures
 
@@ -125,21 +125,37 @@ async def _mapped_async(
     *,
     return_state: bool,
 ) -> Any:
-    for upstream in mapped_upstreams(task.signature, parameters):
+    for upstream in _mapped_upstreams(task, parameters):
         if isinstance(upstream, Future):
             await upstream.wait_done()
-    submitter = Submitter(copy_context())
+    submitter = _submitter()
     futures = [await _begun_async(run, submitter) for run in _each_run(task, attempt, parameters, upstreams)]
     return [_state(future) for future in futures if await future.wait_done()] if return_state else futures
+
+
+def _mapped_upstreams(task: TaskDefinition, parameters: dict[str, Any]) -> list[Upstream]:
+    """Return the futures and states whose results are mapped over, and so have to be known first."""
+    from clearway._execution.inputs.mapping import mapped_upstreams  # noqa: PLC0415 - most calls map nothing
+
+    return mapped_upstreams(task.signature, parameters)
 
 
 def _each_run(
     task: TaskDefinition, attempt: FlowAttempt, parameters: dict[str, Any], upstreams: list[Any] | None
 ) -> Iterator[TaskRun]:
+    from clearway._execution.inputs.mapping import Mapped  # noqa: PLC0415 - most calls map nothing
+
     tags = _tags(task)
     mapped = Mapped(task.signature, parameters, attempt.provenance)
     for one in mapped:
         yield TaskRun(task, attempt, one, tags, upstreams, mapped=mapped.makers)
+
+
+def _submitter(*, on_loop: bool = False) -> Submitter:
+    """Return what lets runs go on by themselves, whose code finds the caller's context variables."""
+    from clearway._execution.task.submission import Submitter  # noqa: PLC0415 - direct calls need no threads
+
+    return Submitter(copy_context(), on_loop=on_loop)
 
 
 def _begun(run: TaskRun, submitter: Submitter) -> Future[Any]:
