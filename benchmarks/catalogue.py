@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
+from benchmarks.backups import backups
 from benchmarks.bare import SqliteFile, echo_rate, echo_round_trip, echo_unary, sleeps
 from benchmarks.cache import cache
+from benchmarks.fairness import fairness
 from benchmarks.golang import go_client
 from benchmarks.growth import growth, memory
 from benchmarks.load import loads
@@ -60,7 +62,9 @@ def measurements(address: str, bare: str, folder: Path, part: int, stack: ExitSt
         imported(PYTHON),
         *scripts(embedded, server, folder, PYTHON),
         *loads(part, ROWS),
+        *fairness(part, ROWS),
         *growth(folder, _GROWN // part, stack),
+        *backups(folder, _GROWN // part, stack),
         *memory(embedded, server, part),
     ]
 

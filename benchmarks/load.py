@@ -23,7 +23,6 @@ from benchmarks.figures import number
 from benchmarks.load_client import Tally, seconds_of
 from benchmarks.measuring import Measurement
 from benchmarks.processes import variables
-from clearway_service.stream import _MAX_UNDECIDED
 from support.server import Server
 
 _STREAMS, _IN_FLIGHT, _SECONDS = 200, 50, 60.0
@@ -160,10 +159,7 @@ def main() -> None:
     print(f"decisions        {loaded.tally.decided:,}, {number(loaded.rate)} a second")
     print(f"decision p50     {number(loaded.percentile(50))} ms")
     print(f"decision p99     {number(loaded.percentile(99))} ms")
-    undecided = arguments.streams * arguments.in_flight
-    print(
-        f"undecided        {undecided:,} at any time; the service takes up to {_MAX_UNDECIDED:,} of a stream"
-    )
+    print(f"undecided        {arguments.streams * arguments.in_flight:,} at any time")
     start, third, end = (f"{each / _MIB:.0f}" for each in loaded.memory)
     print(f"server's memory  {start} MiB, after a third {third} MiB, at the end {end} MiB")
     print(f"                 {number(loaded.growth)} bytes a decision in the last two thirds")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,6 +52,30 @@ def age(text: str | timedelta) -> timedelta:
             f"{text!r} is no age; it must be a whole number and s, m, h or d, such as 30m, 12h or 7d."
         )
     return timedelta(**{_UNITS[unit]: int(number)})
+
+
+_SQLITE_URL = "sqlite:///"
+
+
+def database_file(value: str) -> Path:
+    """Return the file that ``--database`` names, by its path or its URL."""
+    if "://" in value and not value.startswith(_SQLITE_URL):
+        raise typer.BadParameter(
+            f"{value!r} is not a database that the service can use; give a file, or {_SQLITE_URL}FILE.",
+            param_hint="'--database'",
+        )
+    path = value.removeprefix(_SQLITE_URL)
+    if not path or path == ":memory:":
+        raise typer.BadParameter(f"{value!r} names no file.", param_hint="'--database'")
+    found = Path(path).expanduser()
+    if found.is_dir():
+        raise typer.BadParameter(f"{value!r} is a directory; give a file in it.", param_hint="'--database'")
+    if found.parent.exists() and not found.parent.is_dir():
+        raise typer.BadParameter(
+            f"{value!r} cannot be made, since {str(found.parent)!r} is not a directory.",
+            param_hint="'--database'",
+        )
+    return found.absolute()
 
 
 RunIdArgument = Annotated[

@@ -22,6 +22,8 @@ _GROUPS = {
     "task-run": "List, inspect and explain task runs.",
     "concurrency-limit": "Limit how many task runs with a tag run at once.",
     "cache": "Look into the cache, and clear it away.",
+    "backup": "Save the database, while it is in use.",
+    "restore": "Put a backup in place.",
     "version": "Print the version of Clearway.",
 }
 

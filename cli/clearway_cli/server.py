@@ -2,14 +2,11 @@
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from clearway_cli._options import whole_number
-
-_SQLITE_URL = "sqlite:///"
+from clearway_cli._options import database_file, whole_number
 
 app = typer.Typer(help="Run the service.", no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -48,7 +45,7 @@ def start(
     if port is not None:
         arguments += ["--port", str(port)]
     if database is not None:
-        arguments += ["--database", str(_database(database))]
+        arguments += ["--database", str(database_file(database))]
     sys.stdout.flush()
     sys.stderr.flush()
     # The service takes this process's place, and its signals: nothing of the command line stays in between.
@@ -59,23 +56,3 @@ def _host(value: str) -> str:
     if not value.strip():
         raise typer.BadParameter("it must not be empty; 127.0.0.1 is this machine.", param_hint="'--host'")
     return value
-
-
-def _database(value: str) -> Path:
-    if "://" in value and not value.startswith(_SQLITE_URL):
-        raise typer.BadParameter(
-            f"{value!r} is not a database that the service can use; give a file, or {_SQLITE_URL}FILE.",
-            param_hint="'--database'",
-        )
-    path = value.removeprefix(_SQLITE_URL)
-    if not path or path == ":memory:":
-        raise typer.BadParameter(f"{value!r} names no file.", param_hint="'--database'")
-    found = Path(path).expanduser()
-    if found.is_dir():
-        raise typer.BadParameter(f"{value!r} is a directory; give a file in it.", param_hint="'--database'")
-    if found.parent.exists() and not found.parent.is_dir():
-        raise typer.BadParameter(
-            f"{value!r} cannot be made, since {str(found.parent)!r} is not a directory.",
-            param_hint="'--database'",
-        )
-    return found.absolute()

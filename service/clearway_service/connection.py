@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
 from clearway.v1 import proposal_pb2
+from clearway_service.budget import Call, Caller
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.errors import ClearwayError
 from clearway_service.handlers.parsing import parse_proposal
 from clearway_service.handlers.rendering import fill_decision, fill_error, refusal_error
-from clearway_service.inbox import Failure, Result
+from clearway_service.inbox import Failure, Result, size_of
 from clearway_service.pipeline import Pipeline
 from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
@@ -22,7 +23,11 @@ from clearway_service.store.sessions import end_session
 Deliver = Callable[[proposal_pb2.ProposeResponse], None]
 
 # At most this many decisions share a message, so that the first one is not kept waiting.
-_MAX_DECISIONS = 256
+MAX_DECISIONS = 256
+# Nor are more bytes of them in one, about.
+_MAX_BYTES = 512 * 1024
+# What a proposal takes in memory until it is decided, beside its own bytes.
+_PROPOSAL_BYTES = 1024
 
 
 class Connection:
@@ -46,6 +51,7 @@ class Connection:
         on_close: Callable[[Connection], None],
         on_loss: Callable[[Connection], None],
         on_expiry: Callable[[Connection], None],
+        caller: Caller | None = None,
     ) -> None:
         self.session_id = welcome.session_id
         self.welcome = welcome
@@ -55,6 +61,7 @@ class Connection:
         self._on_close = on_close
         self._on_loss = on_loss
         self._on_expiry = on_expiry
+        self._caller = caller
         self.heard = time.monotonic()
         self._lock = threading.Lock()
         self._undecided: set[str] = set()
@@ -62,8 +69,13 @@ class Connection:
         self._spelled: dict[str, str] = {}
         self._idle: list[Future[None]] = []
 
-    def propose(self, proposals: Sequence[proposal_pb2.Proposal]) -> None:
-        """Submit proposals. Safe from any thread; returns at once, and decisions are delivered."""
+    def propose(self, proposals: Sequence[proposal_pb2.Proposal], size: int = 0) -> None:
+        """Submit proposals. Safe from any thread; returns at once, and decisions are delivered.
+
+        Args:
+            proposals: Decided in this order.
+            size: How many bytes they have as a message, for a client of another process.
+        """
         parsed = []
         wrong = proposal_pb2.ProposeResponse()
         for proposal in proposals:
@@ -75,21 +87,35 @@ class Connection:
                 fill_error(wrong.decisions.add(), proposal.id, error)
         if parsed:
             self._undecided.update([proposal.id for proposal in parsed])
-            self._pipeline.submit(parsed, self._reply)
+            each = _PROPOSAL_BYTES + size // len(proposals)
+            self._pipeline.submit(parsed, self._reply, self._caller, each)
         if wrong.decisions:
             self._deliver(wrong)
 
-    def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
-        """Take proposals out of the queue for slots; what no longer waits is left alone."""
-        return self._pipeline.withdraw(list(proposal_ids))
+    def withdraw(self, proposal_ids: Sequence[str], size: int = 0) -> Future[Any]:
+        """Take proposals out of the queue for slots; what no longer waits is left alone.
+
+        Args:
+            proposal_ids: The proposals.
+            size: How many bytes the message has, for a client of another process.
+        """
+        return self._pipeline.withdraw(list(proposal_ids), self._call(size))
 
     def leave_queue(self) -> Future[Any]:
         """Take all that waits out of the queue for slots: the client will not hear of it."""
         return self._pipeline.withdraw_all(self._reply)
 
-    def note_awaits(self, awaits: list[tuple[str, str]]) -> Future[Any]:
-        """Note, for pairs of task runs, that the first one's code waits for the second one's result."""
-        return self._pipeline.run(note_awaits(awaits))
+    def note_awaits(self, awaits: list[tuple[str, str]], size: int = 0) -> Future[Any]:
+        """Note, for pairs of task runs, that the first one's code waits for the second one's result.
+
+        Args:
+            awaits: The pairs.
+            size: How many bytes the message has, for a client of another process.
+        """
+        return self._pipeline.run(note_awaits(awaits), self._call(size))
+
+    def _call(self, size: int) -> Call | None:
+        return None if self._caller is None else Call(self._caller, size)
 
     def expire(self) -> None:
         """Be told that the session has ended while its client is here after all."""
@@ -131,9 +157,9 @@ class Connection:
             if isinstance(result, Refusal) and result.proposal is not None:
                 results = self._without_homeless(results)
                 break
-        for first in range(0, len(results), _MAX_DECISIONS):
+        for part in _parts(results):
             response = proposal_pb2.ProposeResponse()
-            for result in results[first : first + _MAX_DECISIONS]:
+            for result in part:
                 self._fill(response.decisions.add(), result)
             self._deliver(response)
         # The set's methods are atomic, so proposing and answering need no lock.
@@ -179,7 +205,7 @@ class Connection:
         if before == self.session_id:
             return False
         moved = [proposal._replace(session_id=self.session_id) for proposal in homeless]
-        self._pipeline.submit(moved, self._reply)
+        self._pipeline.submit(moved, self._reply, self._caller)
         return True
 
     def _fill(self, decision: proposal_pb2.Decision, result: Result) -> None:
@@ -194,3 +220,17 @@ class Connection:
             decision.proposal_id = self._spelled[result.proposal_id]
             if not (isinstance(result, Answer) and result.queued):
                 del self._spelled[result.proposal_id]
+
+
+def _parts(results: list[Result]) -> Iterator[list[Result]]:
+    """Return results in parts, each of which fits into a message; a large one has a part to itself."""
+    part: list[Result] = []
+    size = 0
+    for result in results:
+        size += size_of(result)
+        if part and (size > _MAX_BYTES or len(part) == MAX_DECISIONS):
+            yield part
+            part, size = [], size_of(result)
+        part.append(result)
+    if part:
+        yield part

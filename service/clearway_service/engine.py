@@ -12,15 +12,16 @@ from typing import Any
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
-from clearway_service.clock import Clock, new_id, system_clock
+from clearway_service.budget import Budget, Caller
+from clearway_service.clock import Clock, Source, new_id
 from clearway_service.connection import Connection, Deliver
-from clearway_service.errors import ClearwayError
+from clearway_service.errors import ClearwayError, StoreUnavailableError
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.orchestrator import Orchestrator
 from clearway_service.handlers.rendering import duration
 from clearway_service.handlers.sessions import parse_client
 from clearway_service.pipeline import MAX_PROPOSALS, Pipeline
-from clearway_service.processes import is_dead, this_process
+from clearway_service.processes import is_alive, is_dead, this_process
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 from clearway_service.store.sessions import (
@@ -35,6 +36,7 @@ from clearway_service.store.sessions import (
     shorten_session,
 )
 from clearway_service.store.sweeping import sweep
+from clearway_service.store.timeline import join_timeline, note_steady
 
 logger = logging.getLogger(__name__)
 
@@ -53,34 +55,43 @@ class Engine:
 
     Args:
         settings: What the service was told.
-        clock: Tells the time in microseconds since 1970; tests inject one.
+        clock: The engine's two clocks; None for those of the machine. Tests give their own, or a function
+            that tells microseconds since 1970, which is both clocks then.
 
     Attributes:
         orchestrator: One coroutine for each unary RPC, from request to response.
+        health: Whether the database takes transactions.
+        budget: What clients of other processes may have under way.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
     """
 
-    def __init__(self, settings: ServiceSettings, clock: Clock = system_clock) -> None:
+    def __init__(self, settings: ServiceSettings, clock: Clock | Source | None = None) -> None:
         self.settings = settings
         self._lease = settings.lease // _MICROSECOND
         self._lease_seconds = settings.lease.total_seconds()
         self._grace = settings.stream_grace // _MICROSECOND
         self._retry_after = settings.slot_retry_after // _MICROSECOND
-        self._clock = clock
+        self._clock = _clock_of(clock)
         self._database = Database(settings.database, settings.synchronous)
         self._stir = threading.Event()
-        self._pipeline = Pipeline(self._database, clock, self._stir.set)
-        self.orchestrator = Orchestrator(self._pipeline, self._database, settings, clock)
+        self._pipeline = Pipeline(self._database, self._clock, self._stir.set)
+        self.budget = Budget(settings.max_inflight_bytes, settings.max_client_bytes)
+        self.health = self._database.health
+        self.orchestrator = Orchestrator(self._pipeline, self._database, settings, self._clock)
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._connections: dict[Connection, bool] = {}
         self._stop = threading.Event()
+        if self._clock.timeline:
+            join = join_timeline(self._clock.timeline, self._clock.ticks, self._lease)
+            self._clock.anchor = self._pipeline.run(join).result()
         if settings.extend_leases:
             self._pipeline.run(extend_all_sessions(self._lease)).result()
         own = Client("the engine", "python", __version__)
         self._pipeline.run(open_session(self._pipeline.owner, own, self._lease, this_process())).result()
+        self.health.subscribe(lambda _healthy: self._stir.set())
         self._keeper = threading.Thread(target=self._keep, name="clearway-leases", daemon=True)
         self._keeper.start()
 
@@ -99,9 +110,10 @@ class Engine:
         deliver: Deliver,
         on_expiry: Callable[[Connection], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
+        caller: Caller | None = None,
     ) -> Connection:
         """Begin a client's conversation, and return when its session is durable. See ``begin``."""
-        return self.begin(hello, deliver, on_expiry, on_replaced).result()
+        return self.begin(hello, deliver, on_expiry, on_replaced, caller).result()
 
     def begin(
         self,
@@ -109,6 +121,7 @@ class Engine:
         deliver: Deliver,
         on_expiry: Callable[[Connection], None] | None = None,
         on_replaced: Callable[[], None] | None = None,
+        caller: Caller | None = None,
     ) -> Future[Connection]:
         """Begin a client's conversation. Safe from any thread; returns at once.
 
@@ -121,6 +134,7 @@ class Engine:
                 engine does: its session is renewed without a word of it, and replaced where it has ended.
             on_replaced: For a client in this process, called when its session has ended and is replaced, on
                 one of the engine's threads: what was Running is Crashed. It must be quick and never raise.
+            caller: For a client of another process, what it has under way.
 
         Returns:
             The conversation, once its session is durable; or SessionExpiredError, where the session to
@@ -160,6 +174,7 @@ class Engine:
                 on_close=self._forget,
                 on_loss=self._lose,
                 on_expiry=on_expiry or replace,
+                caller=caller,
             )
             with self._lock:
                 self._connections[connection] = on_expiry is None
@@ -183,8 +198,10 @@ class Engine:
             return
         self._stop.set()
         self._stir.set()
+        self._database.hurry()
         self._keeper.join()
         self.orchestrator.close()
+        self._pipeline.run(note_steady())
         self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
         self._pipeline.close()
         self._database.close()
@@ -210,11 +227,18 @@ class Engine:
         """Renew the leases of the clients that are here, and end those that have run out."""
         earliest: int | None = None
         looked = time.monotonic()
+        failed = False
         while not self._stop.is_set():
             late = time.monotonic() - looked > self._lease_seconds
             looked = time.monotonic()
             try:
+                if failed and self.settings.extend_leases:
+                    # While the database took nothing, no client could renew its lease.
+                    self._pipeline.run(extend_all_sessions(self._lease)).result()
                 earliest = self._look(late=late)
+                failed = False
+            except StoreUnavailableError:  # logged by the store's health, which also says when to try again
+                failed, earliest = True, None
             except ClearwayError:
                 logger.exception("leases could not be renewed; trying again")
             self._stir.wait(self._pause(earliest))
@@ -223,13 +247,15 @@ class Engine:
     def _look(self, *, late: bool) -> int | None:
         """Renew and end leases, and sweep the cache; return when the next one runs out, if there is one."""
         with self._looking:
-            # By one reading of the clock: where it jumps meanwhile, who was just renewed is not ended.
-            now = self._clock()
-            self._renew(now, late=late)
+            # By one reading of the clock: who was just renewed is not ended, however long that took.
+            steady = self._clock.steady()
+            self._renew(steady, late=late)
+            self._pipeline.run(note_steady())
             swept = self._pipeline.run(sweep(_SWEPT))
-            earliest: int | None = self._pipeline.run(expire_sessions(self._lease, is_dead, now)).result()
+            expire = expire_sessions(self._lease, is_dead, steady, is_alive)
+            earliest: int | None = self._pipeline.run(expire).result()
             # Where there is more to sweep, others are let in between.
-            return now if swept.result() == _SWEPT else earliest
+            return steady if swept.result() == _SWEPT else earliest
 
     def clock_moved(self) -> None:
         """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
@@ -245,28 +271,28 @@ class Engine:
         pause = self._lease_seconds / _RENEWALS
         if earliest is not None:
             # Never in the past: a lease that has just run out is ended by the next look.
-            pause = min(pause, max(_SHORTEST_PAUSE, (earliest - self._clock()) / 1e6))
+            pause = min(pause, max(_SHORTEST_PAUSE, (earliest - self._clock.steady()) / 1e6))
         if self._pipeline.waiting:
             # Someone here waits for a slot, perhaps of a process that has died.
             pause = min(pause, _WATCH_SECONDS)
         return pause
 
-    def _renew(self, now: int, *, late: bool) -> None:
+    def _renew(self, steady: int, *, late: bool) -> None:
         """Give each client that is here its lease, from when it was last heard of.
 
         Args:
-            now: The service's clock.
+            steady: The steady clock.
             late: Whether this process itself was away, so that its clients could not be heard.
         """
         ticks = time.monotonic()
         with self._lock:
             connections = dict(self._connections)
-        expires = {self._pipeline.owner: now + self._lease}
+        expires = {self._pipeline.owner: steady + self._lease}
         for connection, local in connections.items():
             if local or late:
                 connection.heard = ticks
             silent = int((ticks - connection.heard) * 1e6)
-            expires[connection.session_id] = now - silent + self._lease
+            expires[connection.session_id] = steady - silent + self._lease
         renewed = self._pipeline.run(renew_sessions(expires)).result()
         if self._pipeline.owner not in renewed:
             # Another engine took this one for dead, as after a long pause.
@@ -274,3 +300,9 @@ class Engine:
         for connection in connections:
             if connection.session_id not in renewed:
                 connection.expire()
+
+
+def _clock_of(clock: Clock | Source | None) -> Clock:
+    if clock is None:
+        return Clock.of_machine()
+    return clock if isinstance(clock, Clock) else Clock.moved_by(clock)

@@ -10,6 +10,7 @@ ClearwayError
 ├── ProposalConflictError      the proposal's id was used for another run
 ├── RunConflictError           the id of the run to create is another run's
 ├── ProtocolError              the stream's messages came in a wrong order
+├── BusyError                  the client has as much under way as it may
 ├── ShuttingDownError          the service is going down
 └── StoreUnavailableError      the database did not take the transaction
 """
@@ -104,6 +105,12 @@ class ProtocolError(ClearwayError):
     """The stream's messages came in a wrong order."""
 
     reason = error_pb2.ERROR_REASON_PROTOCOL
+
+
+class BusyError(ClearwayError):
+    """The client has as much under way as it may; it may try again."""
+
+    reason = error_pb2.ERROR_REASON_BUSY
 
 
 class ShuttingDownError(ClearwayError):

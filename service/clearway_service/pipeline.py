@@ -13,24 +13,27 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from clearway_service.ancestor_log import AncestorLog
+from clearway_service.budget import Call, Caller
 from clearway_service.clock import Clock, new_id
+from clearway_service.commands import Command, Commands, Ordered
 from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
 from clearway_service.core.proposals import Answer, Problem, Proposal, Refusal
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
-from clearway_service.inbox import Failure, Inbox, Reply, Result, Submitted
+from clearway_service.inbox import TURN_BYTES, Failure, Inbox, Reply, Result, Submitted, size_of
 from clearway_service.store import statements
-from clearway_service.store.database import Database
+from clearway_service.store.database import LOOK_SECONDS, Database
 from clearway_service.store.known import Known
 from clearway_service.store.loading import load
+from clearway_service.store.loading_parts import TooLargeError
 from clearway_service.store.sessions import remove_waiters
 from clearway_service.store.transaction import Entangled, Transaction
 from clearway_service.store.writing import write
@@ -39,6 +42,10 @@ logger = logging.getLogger(__name__)
 
 # At most this many proposals share a transaction, so that its first one is not kept waiting.
 MAX_BATCH = 1024
+# Fewer while several clients propose, so that each has a part in a turn soon.
+_MAX_BATCH_SHARED = 512
+_SHARED_SECONDS = 1.0
+# And fewer where somebody waits for a slot.
 _MAX_BATCH_WAITING = 64
 # At most this many may come in one message of a stream.
 MAX_PROPOSALS = 4096
@@ -48,19 +55,22 @@ _WATCH_SECONDS = 0.01
 _PAUSE_SECONDS = 0.05
 
 
-Command = Callable[[Transaction], Any]
-
-
-class _Ordered(NamedTuple):
-    command: Command
-    future: Future[Any]
+_Arrival = tuple[Sequence[Proposal], Reply, Caller | None, int]
 
 
 @dataclass(slots=True)
 class _Turn:
-    """What one transaction did, to be told once it is committed."""
+    """What one transaction did, to be told once it is committed.
 
+    Attributes:
+        decided: The proposals that it decided about.
+        results: What became of them, in their order, and then of those that had waited.
+        put_back: The proposals that it left for later turns.
+    """
+
+    decided: list[Submitted] = field(default_factory=list)
     results: list[tuple[Reply, Result]] = field(default_factory=list)
+    put_back: list[Submitted] = field(default_factory=list)
     woken: list[Answer] = field(default_factory=list)
     returned: list[tuple[Future[Any], Any, ClearwayError | None]] = field(default_factory=list)
     entangled: list[Entangled] = field(default_factory=list)
@@ -72,7 +82,7 @@ class Pipeline:
 
     Args:
         database: The database, whose writer is the pipeline's from now on.
-        clock: Tells the time of a batch, in microseconds since 1970.
+        clock: Tells the time of a batch.
         on_waiting: Called, on the pipeline's thread, when someone here begins to wait for a slot.
     """
 
@@ -83,10 +93,12 @@ class Pipeline:
         self._on_waiting = on_waiting
         # Many threads of tasks submit at once. A lock that they share would be waited for by all of them as
         # soon as one of them loses the interpreter while it holds it; so each step of theirs is atomic.
-        self._arrivals: deque[tuple[Sequence[Proposal], Reply] | set[str]] = deque()
+        self._arrivals: deque[_Arrival | set[str] | Caller] = deque()
         self._called = threading.Event()
-        self._submitted = Inbox()
-        self._ordered: deque[_Ordered] = deque()
+        self._submitted = Inbox(self._resume)
+        self._shared_until = 0.0
+        self._ordered: deque[Ordered] = deque()
+        self._commands = Commands()
         self._wake_again: set[str] = set()
         self._waiting: dict[str, Submitted] = {}
         self._seen_version = -1
@@ -96,25 +108,38 @@ class Pipeline:
         self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, proposals: Sequence[Proposal], reply: Reply) -> None:
+    def submit(
+        self, proposals: Sequence[Proposal], reply: Reply, caller: Caller | None = None, size: int = 0
+    ) -> None:
         """Queue proposals. Safe from any thread; returns at once.
 
         Args:
             proposals: Decided in this order, after what the same client submitted before.
             reply: Called on the pipeline's thread with results, those of a batch together, after the commit.
                 A proposal that waits for a slot is answered with a queued wait, and again when it goes on.
+            caller: The client, which has a share of each turn, and whose proposals are decided when it has
+                room for the decisions; None for one within this process, whose ``reply`` says who it is.
+            size: What each proposal takes in memory, in bytes, which the caller holds until it is decided.
         """
-        self._arrivals.append((proposals, reply))
+        if caller is not None and size:
+            caller.take_in(size * len(proposals))
+        self._arrivals.append((proposals, reply, caller, size))
         self._call()
 
-    def run(self, command: Command) -> Future[Any]:
-        """Queue a command to run in a batch's transaction; after the commit, the future has its result."""
+    def run(self, command: Command, call: Call | None = None) -> Future[Any]:
+        """Queue a command to run in a batch's transaction; after the commit, the future has its result.
+
+        Args:
+            command: The command.
+            call: The client's request that it is for; its turn comes with those of other clients. None for
+                the engine itself, which waits for no client.
+        """
         future: Future[Any] = Future()
-        self._ordered.append(_Ordered(command, future))
+        self._ordered.append(Ordered(command, future, call))
         self._call()
         return future
 
-    def withdraw(self, proposal_ids: Sequence[str]) -> Future[Any]:
+    def withdraw(self, proposal_ids: Sequence[str], call: Call | None = None) -> Future[Any]:
         """Take proposals out of the queue for slots; those that wait no longer are left alone.
 
         One that was submitted and is not decided yet will not join the queue.
@@ -125,7 +150,7 @@ class Pipeline:
 
         # Commands go first in their turn, so they come too early for those that are yet to be decided.
         self._arrivals.append(set(proposal_ids))
-        return self.run(command)
+        return self.run(command, call)
 
     def withdraw_all(self, reply: Reply) -> Future[Any]:
         """Take those who would be answered by ``reply`` out of the queue for slots."""
@@ -143,7 +168,7 @@ class Pipeline:
             moved = [entry for entry in self._waiting.values() if entry.proposal.session_id == before]
             for entry in moved:
                 proposal = entry.proposal._replace(session_id=after)
-                self._submitted.add([proposal], entry.reply)
+                self._submitted.add([proposal], entry.reply, entry.caller)
 
         self.run(command)
 
@@ -158,6 +183,11 @@ class Pipeline:
         self._called.set()
         self._thread.join()
 
+    def _resume(self, caller: Caller) -> None:
+        """Take up what a client has submitted, which has room for decisions again. Safe from any thread."""
+        self._arrivals.append(caller)
+        self._call()
+
     def _call(self) -> None:
         """Wake the pipeline's thread for what was put before it. Safe from any thread."""
         # Append first, then look; it is the other way round there.
@@ -168,38 +198,51 @@ class Pipeline:
 
     def _run(self) -> None:
         while self._await_work():
-            ordered = [self._ordered.popleft() for _ in range(len(self._ordered))]
-            self._take_in()  # after that, so that what was withdrawn is known when the command for it is done
-            # Where somebody waits for a slot, what frees one is not to wait for a long turn.
-            submitted = self._submitted.take(_MAX_BATCH_WAITING if self._waiting else MAX_BATCH)
-            self._do(submitted, ordered)
+            self._clock.notice()
+            self._do(self._submitted.take(self._most()), self._commands.take())
         self._closed = True
         self._refuse()
-        leftover = list(self._waiting.values())
+        leftover = [*self._waiting.values(), *self._submitted.take_all()]
         self._waiting.clear()
+        _settle(leftover)
         for entry in leftover:
             _reply(entry.reply, [Failure(entry.proposal.id, _closed())])
+
+    def _most(self) -> int:
+        """Return how many proposals the next turn takes."""
+        if self._waiting:  # what frees a slot is not to wait for a long turn
+            return _MAX_BATCH_WAITING
+        if self._submitted.clients > 1:
+            self._shared_until = time.monotonic() + _SHARED_SECONDS
+            return _MAX_BATCH_SHARED
+        return MAX_BATCH if time.monotonic() > self._shared_until else _MAX_BATCH_SHARED
 
     def _await_work(self) -> bool:
         """Return when there is something to do; False when all is done and the pipeline closes."""
         while True:
             self._called.clear()
             self._take_in()
-            if self._submitted or self._ordered or self._wake_again:
+            if self._submitted.ready or self._commands or self._wake_again:
                 return True
             if self._closing:
                 return False
+            self._database.look()
             if not self._waiting:
-                self._called.wait()
+                self._called.wait(LOOK_SECONDS)
             elif not self._called.wait(_WATCH_SECONDS) and self._others_wrote():
                 return True
 
     def _take_in(self) -> None:
-        """Take what has arrived into the inbox, which is this thread's alone."""
+        """Take what has arrived into the queues, which are this thread's alone."""
+        for _ in range(len(self._ordered)):
+            self._commands.add(self._ordered.popleft())
+        # After that, so that what was withdrawn is known when the command for it is done.
         for _ in range(len(self._arrivals)):
             arrived = self._arrivals.popleft()
             if isinstance(arrived, set):
                 self._submitted.disown(arrived)
+            elif isinstance(arrived, Caller):
+                self._submitted.resume(arrived)
             else:
                 self._submitted.add(*arrived)
 
@@ -208,8 +251,10 @@ class Pipeline:
         with contextlib.suppress(IndexError):
             while True:
                 arrived = self._arrivals.popleft()
-                if not isinstance(arrived, set):
-                    proposals, reply = arrived
+                if isinstance(arrived, tuple):
+                    proposals, reply, caller, size = arrived
+                    if caller is not None:
+                        caller.settle(size * len(proposals))
                     _reply(reply, [Failure(proposal.id, _closed()) for proposal in proposals])
         with contextlib.suppress(IndexError):
             while True:
@@ -222,29 +267,44 @@ class Pipeline:
         self._seen_version = version
         return changed
 
-    def _do(self, submitted: list[Submitted], ordered: list[_Ordered]) -> None:
+    def _do(self, submitted: list[Submitted], ordered: list[Ordered]) -> None:
         """Do one batch; where it fails, do its parts one by one, so that only the culprit fails."""
+        turn = self._try(submitted, ordered)
+        if turn is not None:
+            self._submitted.put_back(turn.put_back)
+            return
+        for entry in ordered:
+            self._try([], [entry])
+        put_back: list[Submitted] = []
+        for one in submitted:
+            # Behind one that is put back, its client's others are not decided either.
+            if any(each.caller is one.caller for each in put_back):
+                put_back.append(one)
+            elif (alone := self._try([one], [])) is not None:
+                put_back += alone.put_back
+        self._submitted.put_back(put_back)
+
+    def _try(self, submitted: list[Submitted], ordered: list[Ordered]) -> _Turn | None:
+        """Do one batch and tell what it did; return None where it failed and has parts to be tried alone."""
         try:
             turn = self._transact(submitted, ordered)
         except Exception as error:  # noqa: BLE001 - whatever it is, its callers are told and the thread lives
             self._known.forget()
             if len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
-                for entry in ordered:
-                    self._do([], [entry])
-                for one in submitted:
-                    self._do([one], [])
-                return
+                return None
             self._fail(submitted, ordered, error)
-            return
+            return _Turn()
+        _settle(turn.decided)
         self._tell(turn)
         self._database.committed()
+        return turn
 
-    def _transact(self, submitted: list[Submitted], ordered: list[_Ordered]) -> _Turn:
+    def _transact(self, submitted: list[Submitted], ordered: list[Ordered]) -> _Turn:
         turn = _Turn()
         decided: tuple[Snapshot, Changes] | None = None
         with self._database.turn():
-            now = self._clock()
-            transaction = Transaction(self._database, now, new_id)
+            moment = self._clock.read()
+            transaction = Transaction(self._database, moment, new_id)
             self._known.begin(self._database.data_version())
             if ordered:  # commands may change any row
                 self._known.forget()
@@ -255,35 +315,84 @@ class Pipeline:
             woken_tags = transaction.woken_tags | self._wake_again
             woken_runs = transaction.woken_runs
             if submitted or woken_tags or woken_runs or transaction.ended_runs:
-                proposals = [entry.proposal for entry in submitted]
-                ended = list(transaction.ended_runs)
-                snapshot = load(
-                    transaction.driver,
-                    proposals,
-                    now,
-                    self._known,
-                    ended_runs=ended,
-                    woken_tags=woken_tags,
-                    woken_runs=woken_runs,
-                )
-                batch = Batch(snapshot, now, new_id, self.owner)
+                snapshot, submitted = self._load(transaction, submitted, turn, woken_tags)
+                batch = Batch(snapshot, moment, new_id, self.owner)
                 for (_kind, run_id), message in transaction.ended_runs.items():
                     batch.crash(run_id, message)
-                turn.results = [(entry.reply, batch.propose(entry.proposal)) for entry in submitted]
+                self._decide(batch, submitted, turn)
                 turn.woken = batch.wake(woken_tags, woken_runs)
                 turn.wake_again = batch.changes.wake_again
-                write(transaction.driver, batch.changes, now)
+                write(transaction.driver, batch.changes, moment.now)
                 decided = snapshot, batch.changes
         if decided is not None:
             self._known.committed(*decided)
         turn.entangled = transaction.entangled
         for proposal_id in transaction.left_queue:
             self._waiting.pop(proposal_id, None)
-        self._keep_waiting(submitted, turn)
+        self._keep_waiting(turn)
         return turn
 
+    def _load(
+        self, transaction: Transaction, submitted: list[Submitted], turn: _Turn, woken_tags: set[str]
+    ) -> tuple[Snapshot, list[Submitted]]:
+        """Return what the turn is about, and those that it is for: fewer, where that is too large for one."""
+        # What one proposal is about is loaded in any case.
+        most = TURN_BYTES if len(submitted) > 1 else None
+        while True:
+            try:
+                snapshot = load(
+                    transaction.driver,
+                    [entry.proposal for entry in submitted],
+                    transaction.moment,
+                    self._known,
+                    ended_runs=list(transaction.ended_runs),
+                    woken_tags=woken_tags,
+                    woken_runs=transaction.woken_runs,
+                    most=most,
+                )
+            except TooLargeError:
+                submitted, rest = _halved(submitted)
+                turn.put_back = rest + turn.put_back
+                if not rest:  # one of each client is decided in any case
+                    most = None
+            else:
+                return snapshot, submitted
+
+    def _decide(self, batch: Batch, submitted: list[Submitted], turn: _Turn) -> None:
+        """Decide the proposals in their order, of each client as many as it has room for decisions."""
+        rooms: dict[Caller, _Room] = {}
+        put_back = []
+        rest = TURN_BYTES
+        decided, results = turn.decided.append, turn.results.append
+        last: Caller | None = None
+        room = _Room(0)
+        for entry in submitted:
+            caller = entry.caller
+            result: Result
+            if caller is None:
+                result = batch.propose(entry.proposal)
+            else:
+                if caller is not last:
+                    last = caller
+                    room = rooms.get(caller) or rooms.setdefault(caller, _Room(caller.room()))
+                if room.decisions and (room.bytes <= 0 or rest <= 0 or room.full):
+                    room.full = True  # also for a smaller one behind it: a client's order is kept
+                    put_back.append(entry)
+                    continue
+                result = batch.propose(entry.proposal)
+                size = size_of(result)
+                room.decisions += 1
+                room.bytes -= size
+                rest -= size
+            decided(entry)
+            results((entry.reply, result))
+        turn.put_back = put_back + turn.put_back
+        for caller, room in rooms.items():
+            made = (room.before - room.bytes) // room.decisions
+            caller.expected = max(made, caller.expected // 2)
+
     def _command(
-        self, transaction: Transaction, entry: _Ordered
+        self, transaction: Transaction, entry: Ordered
     ) -> tuple[Future[Any], Any, ClearwayError | None]:
         driver = transaction.driver
         driver.execute("SAVEPOINT command")
@@ -305,23 +414,30 @@ class Pipeline:
         transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
         return [self._waiting[id_] for (id_,) in delivered if id_ in self._waiting]
 
-    def _keep_waiting(self, submitted: list[Submitted], turn: _Turn) -> None:
+    def _keep_waiting(self, turn: _Turn) -> None:
         """Remember, after the commit, whom to answer later, and forget who has the last word."""
         self._wake_again = turn.wake_again
         nobody = not self._waiting
-        for entry, (_, result) in zip(submitted, turn.results, strict=True):
+        for entry, (_, result) in zip(turn.decided, turn.results, strict=True):
             if isinstance(result, Answer) and result.queued:
-                self._waiting[entry.proposal.id] = entry
+                self._waiting[entry.proposal.id] = _waits(entry)
             elif not (isinstance(result, Refusal) and result.problem is Problem.PROPOSAL_CONFLICT):
                 # With a conflict, someone else waits under this id.
                 self._waiting.pop(entry.proposal.id, None)
         for answer in turn.woken:
             entry_ = self._waiting.pop(answer.proposal_id, None)
             if entry_ is not None:
-                turn.results.append((entry_.reply, answer))
+                self._grant(entry_, answer, turn)
 
         if nobody and self._waiting:
             self._on_waiting()
+
+    def _grant(self, entry: Submitted, answer: Answer, turn: _Turn) -> None:
+        """Tell the end of a wait; a client without room for that is told later, from the record."""
+        if entry.caller is not None and entry.caller.room() <= 0:
+            turn.put_back.insert(0, entry)
+        else:
+            turn.results.append((entry.reply, answer))
 
     def _tell(self, turn: _Turn) -> None:
         self._ancestor_log.tell(turn.entangled, (result for _reply, result in turn.results))
@@ -333,7 +449,7 @@ class Pipeline:
         for future, value, error in turn.returned:
             _resolve(future, value, error)
 
-    def _fail(self, submitted: list[Submitted], ordered: list[_Ordered], error: Exception) -> None:
+    def _fail(self, submitted: list[Submitted], ordered: list[Ordered], error: Exception) -> None:
         if not isinstance(error, ClearwayError):
             logger.error("a transaction failed and was rolled back", exc_info=error)
             if isinstance(getattr(error, "orig", None) or error, sqlite3.Error):
@@ -341,6 +457,7 @@ class Pipeline:
                 error = StoreUnavailableError(f"the database did not take the transaction: {reason}")
             else:
                 error = StoreUnavailableError(f"the service failed ({reason_of(error)}); its log says where")
+        _settle(submitted)
         for one in submitted:
             _reply(one.reply, [Failure(one.proposal.id, error)])
         for entry in ordered:
@@ -350,6 +467,56 @@ class Pipeline:
                 self._wake_again = set()
             # Whom to wake is not forgotten, and tried again; not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)
+
+
+@dataclass(slots=True)
+class _Room:
+    """What a client's decisions may still take in a turn, in bytes."""
+
+    bytes: int
+    before: int = field(init=False)
+    decisions: int = 0
+    full: bool = False
+
+    def __post_init__(self) -> None:
+        self.before = self.bytes
+
+
+def _halved(submitted: list[Submitted]) -> tuple[list[Submitted], list[Submitted]]:
+    """Return the first half of each client's proposals, of one that one, and the rest; both in order."""
+    counts = Counter(entry.caller or entry.reply for entry in submitted)
+    kept: Counter[Caller | Reply] = Counter()
+    first, rest = [], []
+    for entry in submitted:
+        key = entry.caller or entry.reply
+        if 2 * kept[key] < counts[key]:
+            kept[key] += 1
+            first.append(entry)
+        else:
+            rest.append(entry)
+    return first, rest
+
+
+def _waits(entry: Submitted) -> Submitted:
+    """Return a proposal as it is kept while it waits: as its client's no more, and without data.
+
+    The queue in the database has no data either. For clients in this process it is kept: theirs may wait
+    again under another session.
+    """
+    if entry.caller is None:
+        return entry
+    state = entry.proposal.state._replace(data=None)
+    return entry._replace(proposal=entry.proposal._replace(state=state), size=0)
+
+
+def _settle(entries: Iterable[Submitted]) -> None:
+    """Count proposals that are decided as their clients' no longer."""
+    sizes: dict[Caller, int] = {}
+    for entry in entries:
+        if entry.size and entry.caller is not None:
+            sizes[entry.caller] = sizes.get(entry.caller, 0) + entry.size
+    for caller, size in sizes.items():
+        caller.settle(size)
 
 
 def _reply(reply: Reply, results: list[Result]) -> None:

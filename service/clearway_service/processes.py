@@ -1,14 +1,31 @@
-"""Processes: naming this one, and seeing that another one of this machine has died."""
+"""Processes: naming this one and the machine's boot, and seeing whether another one of this machine lives."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 _ENDED = (b"Z", b"X")
+_STOPPED = (b"T", b"t")
+# A program that takes over the process by ``exec`` keeps its number and its beginning, and has another token.
+_TOKEN = secrets.token_hex(8)
+
+
+@cache
+def boot() -> str:
+    """Return a name of the machine's boot: processes that have it in common read the same monotonic clock."""
+    try:
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot_id}/{_namespaces('time')}"  # a namespace since Linux 5.6
+    except OSError:
+        import psutil  # noqa: PLC0415 - Linux needs none
+
+        return f"{psutil.boot_time():.0f}/{socket.gethostname()}"
 
 
 @cache
@@ -17,22 +34,19 @@ def _host() -> str:
 
     That is the boot, and the namespaces of processes and of times since the boot.
     """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        spaces = [Path("/proc/self/ns/pid"), Path("/proc/self/ns/time")]  # the latter since Linux 5.6
-        namespace = ",".join(str(space.readlink()) for space in spaces if space.is_symlink())
-    except OSError:
-        import psutil  # noqa: PLC0415 - Linux needs none
+    # Earlier versions named a process in another way: theirs are as if of another host.
+    return f"3/{boot()}/{_namespaces('pid')}"
 
-        boot, namespace = f"{psutil.boot_time():.0f}", socket.gethostname()
-    # Earlier versions told the beginning in another way: theirs are as if of another host.
-    return f"2/{boot}/{namespace}"
+
+def _namespaces(*kinds: str) -> str:
+    spaces = [Path("/proc/self/ns") / kind for kind in kinds]
+    return ",".join(str(space.readlink()) for space in spaces if space.is_symlink())
 
 
 def this_process() -> str:
-    """Return a name of this process that no other ever has: host, number, and when it began."""
+    """Return a name of this process that no other ever has: host, number, when it began, and a token."""
     number = os.getpid()
-    return f"{_host()}/{number}/{_beginning(number)}"
+    return f"{_host()}/{number}/{_look(number).began}:{_TOKEN}"
 
 
 def is_dead(name: str) -> bool:
@@ -40,25 +54,59 @@ def is_dead(name: str) -> bool:
 
     One of another machine, or of another process namespace, is never provably dead.
     """
-    host, number, began = name.rsplit("/", 2)
-    return host == _host() and _beginning(int(number)) not in {began, None}
+    host, number, began, token = _parts(name)
+    if host != _host():
+        return False
+    return _is_replaced(number, token) or _look(number).began not in {began, None}
 
 
-def _beginning(number: int) -> str | None:
-    """Return when a living process began: empty where none lives, None where it cannot be seen.
+def is_alive(name: str) -> bool:
+    """Return whether the process of a name from ``this_process`` is provably alive, and not stopped.
 
-    On Linux in ticks since the boot: the time of day would be another one once the clock was set, and the
-    living be taken for dead.
+    One of another machine, or of another process namespace, is never provably alive.
     """
+    host, number, began, token = _parts(name)
+    if host != _host() or _is_replaced(number, token):
+        return False
+    seen = _look(number)
+    return seen.began == began and not seen.stopped
+
+
+def _parts(name: str) -> tuple[str, int, str, str]:
+    host, number, rest = name.rsplit("/", 2)
+    began, _, token = rest.partition(":")
+    return host, int(number), began, token
+
+
+def _is_replaced(number: int, token: str) -> bool:
+    """Return whether this is the process of that number, after ``exec`` with another program."""
+    return number == os.getpid() and token != _TOKEN
+
+
+class _Seen(NamedTuple):
+    """What is seen of a process.
+
+    Attributes:
+        began: When it began: empty where none lives, None where it cannot be seen. On Linux in ticks since
+            the boot: the time of day would be another one once the clock was set, and the living be taken
+            for dead.
+        stopped: Whether it is stopped, as by SIGSTOP or a debugger.
+    """
+
+    began: str | None
+    stopped: bool = False
+
+
+def _look(number: int) -> _Seen:
     if sys.platform != "linux":
-        return _asked_beginning(number)
+        return _ask(number)
     try:
         status = Path(f"/proc/{number}/stat").read_bytes()
     except OSError:
-        return None if _is_there(number) else ""
+        return _Seen(None if _is_there(number) else "")
     # After the program's name, which may hold anything.
     state, *fields = status.rpartition(b")")[2].split()
-    return "" if state in _ENDED else fields[18].decode()
+    return _Seen("" if state in _ENDED else fields[18].decode(), state in _STOPPED)
 
 
 def _is_there(number: int) -> bool:
@@ -72,13 +120,15 @@ def _is_there(number: int) -> bool:
     return True
 
 
-def _asked_beginning(number: int) -> str | None:
+def _ask(number: int) -> _Seen:
     import psutil  # noqa: PLC0415 - Linux needs none
 
     try:
         process = psutil.Process(number)
-        return "" if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+        status = process.status()
+        ended, stopped = status == psutil.STATUS_ZOMBIE, status == psutil.STATUS_STOPPED
+        return _Seen("" if ended else f"{process.create_time():.2f}", stopped)
     except psutil.NoSuchProcess:
-        return ""
+        return _Seen("")
     except psutil.AccessDenied:
-        return None
+        return _Seen(None)

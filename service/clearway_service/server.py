@@ -9,19 +9,25 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import grpc.aio
 import structlog
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from clearway.v1 import orchestrator_pb2
 from clearway_service import __version__, store
+from clearway_service.budget import Budget, Call, current_call
+from clearway_service.decoding import decode
 from clearway_service.engine import Engine
-from clearway_service.errors import ClearwayError, ShuttingDownError
+from clearway_service.errors import BusyError, ClearwayError, ShuttingDownError
 from clearway_service.guard import Guard, abort
+from clearway_service.handlers.density import check_density
+from clearway_service.health_checks import HealthChecks
 from clearway_service.logs import log_unretrieved
 from clearway_service.settings import ServiceSettings
 from clearway_service.stream import Stream
@@ -33,6 +39,12 @@ logger = structlog.get_logger(__name__)
 # What a batch makes is let go of when it is answered, and hardly any of it in circles. With Python's own
 # threshold of 700 objects a tenth of the server's time went into looking for such.
 _GC_THRESHOLD = 50_000
+# How many calls one connection may have under way; its client makes more wait.
+MAX_CALLS = 1024
+# What a call takes in memory beside its request; an answer of no more is not counted.
+_CALL_BYTES = 4096
+# What a client may call whatever it has under way: it is not to lose its session for its uploads.
+_ALWAYS = frozenset({"KeepAlive"})
 
 
 class Servicer:
@@ -48,19 +60,16 @@ class Servicer:
         self._draining = False
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        """Return what serves each method. A stream serializes its messages itself, in parts."""
+        """Return what serves each method: from bytes to bytes, since those are what is counted."""
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for method in SERVICE.methods:
-            request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
             if method.client_streaming:
-                handlers[method.name] = grpc.stream_stream_rpc_method_handler(
-                    self._propose, request.FromString
-                )
+                handlers[method.name] = grpc.stream_stream_rpc_method_handler(self._propose)
             else:
-                unary = _unary(getattr(self._engine.orchestrator, method.name))
-                handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-                    unary, request.FromString, response.SerializeToString
-                )
+                handler = getattr(self._engine.orchestrator, method.name)
+                request = GetMessageClass(method.input_type)
+                unary = _unary(handler, request, self._engine.budget, always=method.name in _ALWAYS)
+                handlers[method.name] = grpc.unary_unary_rpc_method_handler(unary)
         return handlers
 
     async def _propose(self, request_iterator: Any, context: Any) -> None:
@@ -83,14 +92,39 @@ class Servicer:
         await asyncio.gather(*(stream.stop() for stream in self._streams))
 
 
-def _unary(handler: Callable[[Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-    async def call(request: Any, context: Any) -> Any:
+def _unary(
+    handler: Callable[[Any], Awaitable[Message]], request: type[Message], budget: Budget, *, always: bool
+) -> Callable[[bytes, Any], Awaitable[bytes]]:
+    """Return what serves a unary method, of one client as much at once as the budget allows."""
+
+    async def call(body: bytes, context: Any) -> bytes:
+        caller = budget.caller_at(context.peer())
+        size = len(body) + _CALL_BYTES
         try:
-            return await handler(request)
+            if not (always or caller.may_read()):
+                raise BusyError(
+                    "this connection's calls under way, and answers that it has not taken, have "
+                    f"{caller.requests + caller.decisions} bytes; wait for them, and try again"
+                )
+            caller.take_in(size)
+            current_call.set(Call(caller, len(body)))
+            try:
+                answer = (await handler(_parsed(request, body))).SerializeToString()
+            finally:
+                caller.settle(size)
         except ClearwayError as error:
             await abort(context, error)
+        if len(answer) > _CALL_BYTES:
+            caller.owe(len(answer))
+            context.add_done_callback(lambda _context: caller.sent(len(answer)))
+        return answer
 
     return call
+
+
+def _parsed(request: type[Message], body: bytes) -> Message:
+    check_density(body, cast("Descriptor", request.DESCRIPTOR))
+    return decode(request, body)
 
 
 def _going_down() -> ShuttingDownError:
@@ -118,6 +152,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
+            ("grpc.max_concurrent_streams", MAX_CALLS),
             # Two servers on one port would share its connections without a word.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 10_000),
@@ -131,7 +166,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
         ],
     )
     servicer = Servicer(engine)
-    checks = health.aio.HealthServicer()
+    checks = HealthChecks(("", SERVICE.full_name))
     server.add_registered_method_handlers(SERVICE.full_name, servicer.handlers())
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -144,12 +179,12 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             "the address is in use, or is none of this machine"
         ) from error
     await server.start()
-    for name in ("", SERVICE.full_name):
-        await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    unsubscribe = engine.health.subscribe(checks.report)
     try:
         yield port
     finally:
-        await checks.enter_graceful_shutdown()
+        unsubscribe()
+        checks.drain()
         try:
             async with asyncio.timeout(settings.shutdown_grace.total_seconds()):
                 await servicer.drain()

@@ -39,6 +39,10 @@ class ServiceSettings:
         max_connection_age: How old a connection may be before its client is asked to open another, which lets
             load balancers spread clients anew; 0 for any age. ``CLEARWAY_MAX_CONNECTION_AGE_SECONDS``.
         max_message_bytes: The largest message taken. ``CLEARWAY_MAX_MESSAGE_BYTES``.
+        max_client_bytes: How many bytes of requests without a decision, and of decisions that it has not
+            taken, one client may have. From 1 MiB. ``CLEARWAY_MAX_CLIENT_BYTES``.
+        max_inflight_bytes: How many all clients may have together. From ``max_client_bytes``.
+            ``CLEARWAY_MAX_INFLIGHT_BYTES``.
         max_result_bytes: The largest result that the service's own storage takes.
             ``CLEARWAY_MAX_RESULT_BYTES``.
         max_result_storage_bytes: How much that storage takes in all; 0 for no limit but the disk's.
@@ -58,6 +62,8 @@ class ServiceSettings:
     shutdown_grace: timedelta = timedelta(seconds=10)
     max_connection_age: timedelta = timedelta(0)
     max_message_bytes: int = 16 * 1024 * 1024
+    max_client_bytes: int = 32 * 1024 * 1024
+    max_inflight_bytes: int = 256 * 1024 * 1024
     max_result_bytes: int = 1024 * 1024 * 1024
     max_result_storage_bytes: int = 0
     extend_leases: bool = False
@@ -78,6 +84,15 @@ class ServiceSettings:
             _require(value >= timedelta(0), name, value, "0 seconds or more")
         _require(
             self.max_message_bytes >= 64 * 1024, "max_message_bytes", self.max_message_bytes, "65536 or more"
+        )
+        _require(
+            self.max_client_bytes >= 1024 * 1024, "max_client_bytes", self.max_client_bytes, "1048576 or more"
+        )
+        _require(
+            self.max_inflight_bytes >= self.max_client_bytes,
+            "max_inflight_bytes",
+            self.max_inflight_bytes,
+            f"max_client_bytes, {self.max_client_bytes}, or more",
         )
         for name in ("max_result_bytes", "max_result_storage_bytes"):
             number: int = getattr(self, name)
@@ -117,6 +132,10 @@ class ServiceSettings:
                 environment, "CLEARWAY_MAX_CONNECTION_AGE_SECONDS", defaults.max_connection_age
             ),
             max_message_bytes=_integer(environment, "CLEARWAY_MAX_MESSAGE_BYTES", defaults.max_message_bytes),
+            max_client_bytes=_integer(environment, "CLEARWAY_MAX_CLIENT_BYTES", defaults.max_client_bytes),
+            max_inflight_bytes=_integer(
+                environment, "CLEARWAY_MAX_INFLIGHT_BYTES", defaults.max_inflight_bytes
+            ),
             max_result_bytes=_integer(environment, "CLEARWAY_MAX_RESULT_BYTES", defaults.max_result_bytes),
             max_result_storage_bytes=_integer(
                 environment, "CLEARWAY_MAX_RESULT_STORAGE_BYTES", defaults.max_result_storage_bytes

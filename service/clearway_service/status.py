@@ -20,9 +20,18 @@ _CODES: dict[int, int] = {
     error_pb2.ERROR_REASON_PROPOSAL_CONFLICT: code_pb2.ALREADY_EXISTS,
     error_pb2.ERROR_REASON_RUN_CONFLICT: code_pb2.ALREADY_EXISTS,
     error_pb2.ERROR_REASON_PROTOCOL: code_pb2.FAILED_PRECONDITION,
+    error_pb2.ERROR_REASON_BUSY: code_pb2.RESOURCE_EXHAUSTED,
     error_pb2.ERROR_REASON_SHUTTING_DOWN: code_pb2.UNAVAILABLE,
     error_pb2.ERROR_REASON_STORE_UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
+# What may do better a moment later, unchanged.
+_TEMPORARY = frozenset(
+    {
+        error_pb2.ERROR_REASON_BUSY,
+        error_pb2.ERROR_REASON_SHUTTING_DOWN,
+        error_pb2.ERROR_REASON_STORE_UNAVAILABLE,
+    }
+)
 _RETRY_SECONDS = 1
 
 
@@ -35,7 +44,7 @@ def status_of(error: ClearwayError) -> status_pb2.Status:
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         _attach(status, error_details_pb2.BadRequest(field_violations=[violation]))
-    if status.code == code_pb2.UNAVAILABLE:
+    if error.reason in _TEMPORARY:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = _RETRY_SECONDS
         _attach(status, retry)

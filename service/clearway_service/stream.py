@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -13,27 +14,30 @@ from typing import Any, NamedTuple
 import grpc.aio
 
 from clearway.v1 import proposal_pb2
-from clearway_service.connection import Connection
+from clearway_service.connection import MAX_DECISIONS, Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import MAX_ANSWER_BYTES
 from clearway_service.handlers.parsing import parse_awaits
+from clearway_service.handlers.slicing import SLICE, parse, slices
 from clearway_service.pipeline import MAX_PROPOSALS
 
 # Messages that wait to be sent are put together up to this size.
 _SHARED_BYTES = 65_536
-# With more undecided proposals than this, the client is not read from: its flow control holds it back.
-_MAX_UNDECIDED = 8_192
-# Nor with more answers than this that it has not taken.
-_MAX_UNREAD = 8_192
 # Withdrawals and awaits are not answered, so after so many messages with them they are waited for.
 _MAX_COMMANDS = 256
+# What a pong takes in memory until it is sent.
+_PONG_BYTES = 64
+# While a client is not read from for what the service has yet to do, how often it is noted that it is there.
+_HEARD_SECONDS = 1.0
+# How long a call may say nothing at its beginning: it takes memory, and has no session whose lease would end.
+HELLO_SECONDS = 30.0
 # How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
 _CANCELLED_SECONDS = 0.05
 
-# What is sent is serialized already.
-Context = grpc.aio.ServicerContext[proposal_pb2.ProposeRequest, bytes]
+# What is read is not parsed yet, and what is sent is serialized already.
+Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class _Message(NamedTuple):
@@ -54,11 +58,14 @@ class Stream:
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
+        self._caller = engine.budget.caller()
+        self._unparsed = 0
         self._outbox: deque[_Message] = deque()
-        self._unread = 0
         self._pongs: deque[int] = deque()
         self._pending = asyncio.Event()
-        self._taken = asyncio.Event()
+        self._readable = asyncio.Event()
+        self._connection: Connection | None = None
+        self._held_back = False
         self._commands = 0
         self._last_command: Future[Any] | None = None
         self._notified = False
@@ -82,23 +89,46 @@ class Stream:
         try:
             await self._serve()
         finally:
+            self._leave()
             self._done.set()
 
+    def _leave(self) -> None:
+        """Drop what was not sent, and what is decided from now on."""
+        self._caller.leave()
+        self._count(-self._unparsed)
+        with self._lock:
+            self._outbox.clear()
+
+    def _count(self, size: int) -> None:
+        """Count bytes that were read and are not parsed yet, or no longer."""
+        self._unparsed += size
+        self._caller.take_in(size)
+
     async def _serve(self) -> None:
-        first = await self._until_stopped(self._context.read())
+        try:
+            async with asyncio.timeout(HELLO_SECONDS):
+                first = await self._until_stopped(self._context.read())
+        except TimeoutError:
+            raise ProtocolError(
+                f"no hello came within {HELLO_SECONDS:g} s; it opens the stream, so send it at once", "hello"
+            ) from None
         if self._stopping:
             raise ShuttingDownError("the service is going down; connect again when it is back")
-        if not isinstance(first, proposal_pb2.ProposeRequest):
+        if not isinstance(first, bytes):
             return
-        if not first.HasField("hello"):
+        parts = self._slices(first)
+        opening = parse(parts[0])
+        if not opening.HasField("hello"):
             raise ProtocolError("the stream's first message has no hello; send one before proposals", "hello")
-        connection = await self._connect(first.hello)
+        connection = self._connection = await self._connect(opening.hello)
         left = connection.lose
         writer = asyncio.create_task(self._write())
         try:
             welcome = proposal_pb2.ProposeResponse(welcome=connection.welcome)
             await self._context.write(welcome.SerializeToString())
-            goodbye = await self._take(connection, first) or await self._until_stopped(self._read(connection))
+            goodbye = await self._take(connection, parts, opening) or await self._until_stopped(
+                self._read(connection)
+            )
             await asyncio.wrap_future(connection.settled())
             if goodbye:
                 await asyncio.wrap_future(connection.end())
@@ -120,7 +150,7 @@ class Stream:
     async def _connect(self, hello: proposal_pb2.Hello) -> Connection:
         """Begin the conversation; where the call ends meanwhile, the session is left to its lease."""
         # Without a thread, which could be one that is busy with something else.
-        connecting = self._engine.begin(hello, self._deliver, self._on_expiry)
+        connecting = self._engine.begin(hello, self._deliver, self._on_expiry, caller=self._caller)
         try:
             return await asyncio.wrap_future(connecting)
         except asyncio.CancelledError:
@@ -141,46 +171,79 @@ class Stream:
     async def _read(self, connection: Connection) -> bool:
         """Take messages until the client closes its side; return whether it said goodbye."""
         while True:
-            message: Any = await self._context.read()
-            if not isinstance(message, proposal_pb2.ProposeRequest):
+            body: Any = await self._context.read()
+            if not isinstance(body, bytes):
                 return False
+            parts = self._slices(body)
+            del body
+            message = parse(parts[0])
             if message.HasField("hello"):
                 raise ProtocolError("hello came a second time; it opens the stream and is sent once", "hello")
-            if await self._take(connection, message):
+            if await self._take(connection, parts, message):
                 return True
+            del parts, message  # before the next one is waited for
             await self._hold_back(connection)
 
+    def _slices(self, body: bytes) -> list[bytes]:
+        """Return a message in parts, whose bytes are counted until they are taken, unless it is small."""
+        parts = slices(body, MAX_PROPOSALS)
+        if len(parts) > 1:
+            self._count(len(body))
+        return parts
+
     async def _hold_back(self, connection: Connection) -> None:
-        """Return when the client may say more: what it said is dealt with, and it has taken its answers."""
+        """Return when the client may say more: what it said is dealt with, and it has taken its decisions."""
         if self._commands >= _MAX_COMMANDS and self._last_command is not None:
             await asyncio.wait([asyncio.wrap_future(self._last_command)])
             self._commands = 0
-        if connection.undecided() > _MAX_UNDECIDED:
-            await asyncio.wrap_future(connection.settled())
-        while self._unread + len(self._pongs) > _MAX_UNREAD:
-            self._taken.clear()
-            await self._taken.wait()
-            # One that takes its answers is there, although its pings are not read.
-            connection.heard = time.monotonic()
+        if self._caller.may_read():
+            return
+        self._readable.clear()
+        while not self._caller.when_readable(self._set_readable):
+            self._held_back = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._readable.wait(), _HEARD_SECONDS)
+            self._readable.clear()
+            if self._caller.room() > 0:
+                # It has taken its decisions, so it is there, although its pings are not read.
+                connection.heard = time.monotonic()
+        self._held_back = False
 
-    async def _take(self, connection: Connection, message: proposal_pb2.ProposeRequest) -> bool:
+    def _set_readable(self) -> None:
+        self._loop.call_soon_threadsafe(self._readable.set)
+
+    async def _take(
+        self, connection: Connection, parts: list[bytes], message: proposal_pb2.ProposeRequest
+    ) -> bool:
+        """Take a message in parts, the first of which is ``message``; return whether it says goodbye."""
         connection.heard = time.monotonic()
         valid.items("proposals", len(message.proposals), MAX_PROPOSALS)
         valid.items("withdrawals", len(message.withdrawals), MAX_PROPOSALS)
+        size = len(parts[0])
         if message.withdrawals:
             ids = [valid.required_id("withdrawals", id_) for id_ in message.withdrawals]
-            self._note(connection.withdraw(ids))
+            self._note(connection.withdraw(ids, size), size)
         if message.awaits:
             valid.items("awaits", len(message.awaits), MAX_PROPOSALS)
-            self._note(connection.note_awaits(parse_awaits(message.awaits)))
+            self._note(connection.note_awaits(parse_awaits(message.awaits), size), size)
         if message.ping:
+            self._caller.owe(_PONG_BYTES)
             self._pongs.append(message.ping)
             self._notify()
-        if message.proposals:
-            connection.propose(message.proposals)
-        return message.goodbye
+        goodbye = message.goodbye
+        await _propose(connection, message, size)
+        for part in parts[1:]:
+            await asyncio.sleep(0)
+            await _propose(connection, parse(part), len(part))
+            self._count(-len(part))
+        if self._unparsed:  # the first part, and what its encoding had beside its fields
+            self._count(-self._unparsed)
+        return goodbye
 
-    def _note(self, command: Future[Any]) -> None:
+    def _note(self, command: Future[Any], size: int) -> None:
+        """Count what a command takes until it is done."""
+        self._caller.take_in(size)
+        command.add_done_callback(lambda _done: self._caller.settle(size))
         self._commands += 1
         self._last_command = command
 
@@ -188,8 +251,10 @@ class Stream:
         """Queue decisions for the client. Called on the engine's thread, or by ``propose``."""
         messages = list(_messages(response))
         with self._lock:
+            if self._caller.gone:
+                return
+            self._caller.owe(sum(len(message.body) for message in messages))
             self._outbox.extend(messages)
-            self._unread += len(response.decisions)
         self._notify()
 
     def _notify(self) -> None:
@@ -217,11 +282,18 @@ class Stream:
             self._notified = False
             while self._pongs:
                 pong = proposal_pb2.ProposeResponse(pong=self._pongs.popleft())
-                await self._context.write(pong.SerializeToString())
-                self._taken.set()
+                await self._send(pong.SerializeToString(), _PONG_BYTES)
             while self._outbox:
-                await self._context.write(self._next_message())
-                self._taken.set()
+                body = self._next_message()
+                await self._send(body, len(body))
+
+    async def _send(self, body: bytes, size: int) -> None:
+        """Send a message, which was counted with ``size`` bytes."""
+        await self._context.write(body)
+        self._caller.sent(size)
+        if self._held_back and self._connection is not None:
+            # One that takes its decisions is there, although its pings are not read.
+            self._connection.heard = time.monotonic()
 
     def _next_message(self) -> bytes:
         """Take the next message from the outbox, together with those behind it if they are small.
@@ -231,16 +303,30 @@ class Stream:
         """
         with self._lock:
             taken = [self._outbox.popleft()]
-            size = len(taken[0].body)
-            while self._outbox and (size := size + len(self._outbox[0].body)) <= _SHARED_BYTES:
+            decisions, size = taken[0].decisions, len(taken[0].body)
+            while self._outbox:
+                decisions += self._outbox[0].decisions
+                size += len(self._outbox[0].body)
+                if size > _SHARED_BYTES or decisions > MAX_DECISIONS:
+                    break
                 taken.append(self._outbox.popleft())
-            self._unread -= sum(message.decisions for message in taken)
         return b"".join(message.body for message in taken)
 
     async def _drain(self, writer: asyncio.Task[None]) -> None:
         self._finished = True
         self._pending.set()
         await writer
+
+
+async def _propose(connection: Connection, message: proposal_pb2.ProposeRequest, size: int) -> None:
+    """Submit a message's proposals, some at a time, so that other clients are read from in between."""
+    proposals = message.proposals
+    count = len(proposals)
+    for first in range(0, count, SLICE):
+        if first:
+            await asyncio.sleep(0)
+        part = proposals[first : first + SLICE] if count > SLICE else proposals
+        connection.propose(part, size * len(part) // count)
 
 
 def _messages(response: proposal_pb2.ProposeResponse) -> Iterator[_Message]:

@@ -12,7 +12,7 @@ from conformance.steps import Advance, Await, Call, Ended, Exchange, Open, Step
 SCENARIOS = read_all()
 STEPS = [step for scenario in SCENARIOS for step in scenario.steps]
 # These take a full disk, a database that is gone, or a server at a certain moment of its end.
-NOT_PROVOKED = {"STORAGE_FULL", "STORE_UNAVAILABLE", "SHUTTING_DOWN"}
+NOT_PROVOKED = {"BUSY", "STORAGE_FULL", "STORE_UNAVAILABLE", "SHUTTING_DOWN"}
 # These are about a client's own files, or about all entries of a cache that others use.
 NOT_CALLED = {"ListUnusedResults", "DropUnusedResults", "ListCacheEntries", "GetCacheStats"}
 

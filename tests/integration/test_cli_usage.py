@@ -13,7 +13,7 @@ import pytest
 
 from integration.cli_process import CLEARWAY, answer, complaint, run, started
 
-GROUPS = ("server", "flow-run", "task-run", "concurrency-limit", "cache", "version")
+GROUPS = ("server", "flow-run", "task-run", "concurrency-limit", "cache", "backup", "restore", "version")
 
 
 def test_help_lists_all_groups_and_loads_none() -> None:

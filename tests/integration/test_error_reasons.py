@@ -19,6 +19,7 @@ from clearway import exceptions
 from clearway._base.io_thread import get_io_thread
 from clearway._transport.channel import GrpcChannel
 from clearway._transport.current import connect
+from clearway._transport.errors import exception_for
 from clearway._transport.protocol import Transport
 from clearway.v1 import error_pb2
 from clearway.v1.concurrency_limit_pb2 import (
@@ -28,12 +29,24 @@ from clearway.v1.concurrency_limit_pb2 import (
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, SetTaskRunStateRequest
 from clearway.v1.result_pb2 import DownloadResultRequest, UploadResultRequest
-from clearway.v1.session_pb2 import KeepAliveRequest
+from clearway.v1.server_info_pb2 import GetServerInfoRequest
+from clearway.v1.session_pb2 import KeepAliveRequest, OpenSessionRequest
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, GetTaskRunRequest
 from support.client import Client, Failure, Stream
-from support.proposals import PENDING, new_id, task_spec
+from support.limits import get_limit, set_limit
+from support.proposals import (
+    PENDING,
+    RUNNING,
+    create_flow,
+    create_task,
+    new_id,
+    seconds,
+    start,
+    task_spec,
+    with_result,
+)
 from support.server import Server
-from support.waiting import DEADLINE_SECONDS
+from support.waiting import DEADLINE_SECONDS, wait_until
 
 STORAGE = {"CLEARWAY_MAX_RESULT_STORAGE_BYTES": "8"}
 FULL = "no-room-for-this"
@@ -176,6 +189,9 @@ UNARY = {
 ON_STREAMS = {"PROTOCOL", "SHUTTING_DOWN"}
 """What only a stream is told; each has a test of its own below."""
 
+ON_CONNECTIONS = {"BUSY"}
+"""What only a connection is told, not the embedded engine's process; it has a test of its own below."""
+
 
 @pytest.fixture(scope="module")
 def small_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -216,12 +232,61 @@ def test_a_reason_is_raised_and_comes_back_as_its_exception(reason: str, service
 
 def test_each_reason_of_the_protocol_has_a_case() -> None:
     reasons = {name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys()}  # noqa: SIM118
-    assert reasons == UNARY.keys() | ON_STREAMS | {"UNSPECIFIED"}
+    assert reasons == UNARY.keys() | ON_STREAMS | ON_CONNECTIONS | {"UNSPECIFIED"}
 
 
 def test_each_reason_but_those_to_wait_for_has_an_exception_of_its_own() -> None:
     kinds = [case.exception for case in UNARY.values()] + [exceptions.ProtocolViolation]
     assert len(set(kinds)) == len(kinds)
+
+
+def test_a_connection_with_too_much_under_way_is_busy_and_others_are_not(tmp_path: Path) -> None:
+    half, a_call = 512 * 1024, 64 * 1024
+    bounds = {"CLEARWAY_MAX_CLIENT_BYTES": str(2 * half)}
+    with (
+        Server(tmp_path / "server.db", environment=bounds) as server,
+        Client(server.address) as client,
+        Client(server.address) as other,
+    ):
+        tag = set_limit(other, 1)
+        flow = create_flow(other).id
+        assert other.open().decide(start(flow, tags=[tag])).HasField("accept")
+        session = other.stub.OpenSession(OpenSessionRequest()).session_id
+        # Waiting in the queue for a slot, each with all that it has sent.
+        waiting = [
+            client.stub.SetTaskRunState.future(
+                SetTaskRunStateRequest(
+                    task_run_id=create_task(other, flow, tags=[tag]).id,
+                    state=with_result(RUNNING, bytes(a_call)),
+                    wait_timeout=seconds(DEADLINE_SECONDS),
+                )
+            )
+            for _ in range(half // a_call)
+        ]
+        wait_until(lambda: get_limit(other, tag).waiting == len(waiting), "all of them waiting")
+        request = GetServerInfoRequest()
+        failure = client.fails("GetServerInfo", request)
+        assert failure == Failure(StatusCode.RESOURCE_EXHAUSTED, "BUSY", (), failure.message, 1)
+        assert "try again" in failure.message
+        # What keeps a session is taken all the same, and others are served.
+        client.stub.KeepAlive(KeepAliveRequest(session_id=session))
+        assert other.stub.GetServerInfo(request).version
+        set_limit(other, 100, tag)
+        assert all(each.result(DEADLINE_SECONDS).decision.HasField("accept") for each in waiting)
+        assert wait_until(lambda: served(client, request), "room for another call")
+
+
+def served(client: Client, request: Message) -> bool:
+    """Return whether a call is served, for whose answer there may not be room yet."""
+    try:
+        return bool(client.stub.GetServerInfo(request).version)
+    except grpc.RpcError:
+        return False
+
+
+def test_a_busy_server_is_one_to_try_again() -> None:
+    error = exception_for(error_pb2.ERROR_REASON_BUSY, "too much under way")
+    assert isinstance(error, exceptions.ServerUnavailable)
 
 
 def test_messages_in_a_wrong_order_are_a_protocol_violation(small_server: Server) -> None:

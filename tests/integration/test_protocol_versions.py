@@ -171,9 +171,9 @@ def test_an_old_client_that_leaves_out_what_is_required_is_told_which_field(
 
 
 def test_bytes_that_are_no_message_are_an_error_of_that_call_alone(caller: Client) -> None:
-    code, reason, _, _ = refused(caller, "CreateFlowRun", b"\xff\xff\xff")
-    assert code in (StatusCode.INTERNAL, StatusCode.UNKNOWN)  # which of them is the runtime's choice
-    assert not reason
+    code, reason, _, message = refused(caller, "CreateFlowRun", b"\xff\xff\xff")
+    assert (code, reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert "clearway.v1.CreateFlowRunRequest" in message
     assert caller.stub.GetServerInfo(GetServerInfoRequest()).version
 
 

@@ -1,10 +1,12 @@
 """A process with an engine of its own on a shared file: ``DATABASE LEASE hold|work FLOW TAG COUNT``.
 
-``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and proposes each state whose type it is told.
+``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and proposes each state whose type it is told. To
+``HOG SECONDS`` it keeps the interpreter to itself so long, as some native code does: no thread of it runs.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import queue
 import sys
@@ -36,6 +38,11 @@ def _hold(connection: Connection, inbox: queue.SimpleQueue[Decision], flow: str,
     run_id = _final(inbox).run_id
     _tell(holds=run_id)
     for line in sys.stdin:
+        if line.startswith("HOG"):
+            # Called by PyDLL it keeps the interpreter's lock, unlike by CDLL.
+            ctypes.PyDLL(None).usleep(round(float(line.split()[1]) * 1e6))
+            _tell(hogged=line.split()[1])
+            continue
         connection.propose([move(run_id, State(type=StateType.Value(f"STATE_TYPE_{line.strip()}")))])
         decision = _final(inbox)
         _tell(

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.snapshot import Snapshot
@@ -132,7 +133,7 @@ class Opened(Protocol):
 class Store(Protocol):
     """Where turns are written."""
 
-    def transaction(self, now: int, new_id: Ids) -> AbstractContextManager[Opened]:
+    def transaction(self, moment: Moment, new_id: Ids) -> AbstractContextManager[Opened]:
         """Enter a transaction at a time."""
 
 
@@ -182,7 +183,7 @@ class ModelEngine:
     def turn(
         self,
         store: Store,
-        now: int,
+        moment: Moment,
         new_id: Ids,
         proposals: Sequence[Proposal] = (),
         commands: Iterable[Command] = (),
@@ -191,7 +192,7 @@ class ModelEngine:
 
         Everything is decided twice, from two snapshots, and has to come out the same.
         """
-        with store.transaction(now, new_id) as opened:
+        with store.transaction(moment, new_id) as opened:
             woken_tags, ended = set(self.wake_again), EndedRuns()
             for command in commands:
                 woken, crashed = opened.do(command)
@@ -201,11 +202,11 @@ class ModelEngine:
             asked = [*proposals, *(self.waiting[id_] for id_ in collected)]
             made = new_id.made
             rehearsal = self._decide(
-                opened.load(asked, ended, woken_tags), now, new_id, asked, ended, woken_tags
+                opened.load(asked, ended, woken_tags), moment, new_id, asked, ended, woken_tags
             )
             new_id.made = made
             decided = self._decide(
-                opened.load(asked, ended, woken_tags), now, new_id, asked, ended, woken_tags
+                opened.load(asked, ended, woken_tags), moment, new_id, asked, ended, woken_tags
             )
             assert decided == rehearsal, "deciding is deterministic"
             outcomes, answers, changes = decided
@@ -218,13 +219,13 @@ class ModelEngine:
     def _decide(
         self,
         snapshot: Snapshot,
-        now: int,
+        moment: Moment,
         new_id: Ids,
         proposals: Sequence[Proposal],
         ended: EndedRuns,
         woken_tags: set[str],
     ) -> tuple[list[Outcome], list[Answer], Changes]:
-        batch = Batch(snapshot, now, new_id, self.owner)
+        batch = Batch(snapshot, moment, new_id, self.owner)
         for (_kind, run_id), message in ended.items():
             batch.crash(run_id, message)
         outcomes = [batch.propose(proposal) for proposal in proposals]

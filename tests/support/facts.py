@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from clearway_service.core.facts import Facts
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 
 NOW = 1_800_000_000_000_000
 SECOND = 1_000_000
+# The steady clock of the tests is far from the wall clock, so that none is taken for the other.
+STEADY = 7_000_000_000
+MOMENT = Moment(NOW, STEADY)
 TYPES = tuple(StateType)
 
 FLOW = FlowRunSpec(
@@ -88,7 +92,7 @@ def proposed(type_: StateType, **more: Any) -> ProposedState:
 def facts(before: StateType | Progress | None, to: StateType | ProposedState, **more: Any) -> Facts:
     """Return the facts of a task run that leaves ``before`` for ``to``."""
     given: dict[str, Any] = {
-        "now": NOW,
+        "moment": MOMENT,
         "run": TASK,
         "progress": progress(before) if isinstance(before, StateType) else before,
         "proposed": proposed(to) if isinstance(to, StateType) else to,

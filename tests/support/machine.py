@@ -35,6 +35,9 @@ from support.turns import (
     turns,
 )
 
+# By how many seconds the wall clock is set while so many seconds pass.
+JUMPS = {10: 10_800, 30: -10_801}
+
 
 class CoreMachine(TurnMachine):
     """Two engines over one store, and all that may happen."""
@@ -173,6 +176,12 @@ class CoreMachine(TurnMachine):
     def pass_time(
         self, engine: int, seconds: int, wanted: list[Intent], silent: tuple[int, ...], looks: bool
     ) -> None:
-        """Let time pass: scheduled runs may begin, places and leases of those who are silent run out."""
+        """Let time pass: scheduled runs may begin, places and leases of those who are silent run out.
+
+        Now and then the wall clock is set meanwhile: no lease, place or delay is longer or shorter for it.
+        """
         self.now += seconds * SECOND
+        jump = JUMPS.get(seconds, 0)
+        self.ahead += jump * SECOND
+        self.watch.set_back |= jump < 0
         self.turn(engine, wanted, self.look(silent=silent) if looks else [])

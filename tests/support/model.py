@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
 from clearway_service.core.decisions import Accept, Reject
 from clearway_service.core.keys import is_key_tag
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, Snapshot
@@ -30,7 +31,7 @@ class ModelRun(NamedTuple):
 
 
 class ModelSession(NamedTuple):
-    """A session as it is stored."""
+    """A session as it is stored. Its times are of the steady clock."""
 
     client_name: str
     expires: int
@@ -149,23 +150,24 @@ class Model:
             if not session.ended and session.expires < expires:
                 self.sessions[id_] = session._replace(expires=expires)
 
-    def shorten_session(self, session_id: str, now: int, grace: int) -> None:
+    def shorten_session(self, session_id: str, steady: int, grace: int) -> None:
         """Leave a session a shorter time, if it has more."""
         session = self.sessions[session_id]
-        if session.expires > now + grace:
-            self.sessions[session_id] = session._replace(expires=now + grace, lost=now)
+        if session.expires > steady + grace:
+            self.sessions[session_id] = session._replace(expires=steady + grace, lost=steady)
 
-    def expire_sessions(self, now: int, lease: int, dead: Iterable[str]) -> tuple[set[str], EndedRuns]:
+    def expire_sessions(self, moment: Moment, lease: int, dead: Iterable[str]) -> tuple[set[str], EndedRuns]:
         """End what has run out, or died. Return the tags to wake and the runs that lose their session."""
+        steady = moment.steady
         over = {
-            id_: why_over(session, now, lease)
+            id_: why_over(session, moment, lease)
             for id_, session in self.sessions.items()
-            if not session.ended and (session.expires <= now or id_ in dead)
+            if not session.ended and (session.expires <= steady or id_ in dead)
         }
         woken, ended = self.end_sessions(over) if over else (set[str](), EndedRuns())
         if over:
             woken |= {waiter.blocking_tag for waiter in self.waiters.values() if waiter.until is None}
-        away = [id_ for id_, waiter in self.waiters.items() if (waiter.until or now + 1) <= now]
+        away = [id_ for id_, waiter in self.waiters.items() if (waiter.until or steady + 1) <= steady]
         return woken | self.remove_waiters(away), ended
 
     def end_sessions(self, over: Mapping[str, str]) -> tuple[set[str], EndedRuns]:
@@ -214,10 +216,10 @@ class Model:
         return {tag}
 
     def load(
-        self, proposals: Sequence[Proposal], now: int, ended_runs: EndedRuns, woken_tags: set[str]
+        self, proposals: Sequence[Proposal], moment: Moment, ended_runs: EndedRuns, woken_tags: set[str]
     ) -> Snapshot:
         """Return the snapshot for a batch."""
-        return ModelLoading(self, proposals, ended_runs, woken_tags).load(now)
+        return ModelLoading(self, proposals, ended_runs, woken_tags).load(moment)
 
     def recorded(self, proposal_id: str) -> Recorded | None:
         """Return what is remembered of the decision about a proposal."""
@@ -289,16 +291,17 @@ def first_state(state_id: str, now: int) -> State:
     return State(state_id, StateType.PENDING, "Pending", now, "", None, None, "", None)
 
 
-def why_over(session: ModelSession, now: int, lease: int) -> str:
+def why_over(session: ModelSession, moment: Moment, lease: int) -> str:
     """Return why a session is over."""
     client = f"lost its client {session.client_name}: "
-    if session.expires > now:
-        return f"{client}its process was found dead at {_time(now)}"
+    if session.expires > moment.steady:
+        return f"{client}its process was found dead at {_time(moment.now)}"
     if session.lost is not None:
         seconds = (session.expires - session.lost) / 1e6
-        broke = _time(session.lost)
+        broke = _time(session.lost + moment.now - moment.steady)
         return f"{client}its stream broke at {broke}, and it did not come back within {seconds:g} s"
-    return f"{client}nothing was heard of it after {_time(session.expires - lease)}"
+    heard = session.expires - lease
+    return f"{client}nothing was heard of it after {_time(heard + moment.now - moment.steady)}"
 
 
 def _time(microseconds: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from clearway_service.core.keys import is_key_tag, key_of, key_tag
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, RunEntry, RunKey, Snapshot
@@ -47,9 +48,9 @@ class ModelLoading:
         self._snapshot = Snapshot()
         self._served: set[str] = set()
 
-    def load(self, now: int) -> Snapshot:
-        """Return the snapshot, as of ``now``."""
-        snapshot = self._snapshot
+    def load(self, moment: Moment) -> Snapshot:
+        """Return the snapshot, as of ``moment``."""
+        snapshot, now = self._snapshot, moment.now
         self._load_runs()
         for proposal in self._proposals:
             if (recorded := self._model.recorded(proposal.id)) is not None:
@@ -63,7 +64,7 @@ class ModelLoading:
         for tag, run_id in self._model.slots:
             if run_id in snapshot.runs:
                 snapshot.slots.setdefault(run_id, set()).add(tag)
-        self._load_sessions(now)
+        self._load_sessions(moment.steady)
         return snapshot
 
     def _load_runs(self) -> None:
@@ -187,7 +188,7 @@ class ModelLoading:
         for tag in sorted((self._key_tags(states) | self._computed()) - self._snapshot.limits.keys()):
             self._snapshot.limits[tag] = self._limit(tag)
 
-    def _load_sessions(self, now: int) -> None:
+    def _load_sessions(self, steady: int) -> None:
         model, snapshot = self._model, self._snapshot
         waiters = [waiter.proposal for limit in snapshot.limits.values() for waiter in limit.queue]
         asked = (*self._proposals, *waiters)
@@ -197,7 +198,7 @@ class ModelLoading:
             session = model.sessions[id_]
             if not session.ended:
                 snapshot.open_sessions.add(id_)
-            if not session.ended and session.expires > now:
+            if not session.ended and session.expires > steady:
                 snapshot.holders[id_] = session.client_name
 
 

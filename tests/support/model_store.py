@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clearway_service.core.changes import Changes
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind, begin
 from clearway_service.core.snapshot import Snapshot
@@ -34,7 +35,7 @@ class OpenedModel:
     """The model in a transaction: its own dictionaries, which nobody else changes."""
 
     model: Model
-    now: int
+    moment: Moment
     new_id: Ids
 
     def do(self, command: Command) -> tuple[set[str], EndedRuns]:
@@ -51,8 +52,9 @@ class OpenedModel:
             case ResetLimit(tag):
                 woken = model.reset_limit(tag)
             case CreateRun(run):
+                steady = self.moment.steady
                 kind = RunKind.FLOW if isinstance(run, FlowRunSpec) else RunKind.TASK
-                model.create(kind, run, begin(first_state(self.new_id(), self.now), ""))
+                model.create(kind, run, begin(first_state(self.new_id(), self.moment.now), "", steady))
             case Withdraw(proposal_ids):
                 woken = model.remove_waiters(proposal_ids)
             case _:
@@ -60,18 +62,18 @@ class OpenedModel:
         return woken, ended
 
     def _do_for_sessions(self, command: Command) -> tuple[set[str], EndedRuns]:
-        model = self.model
+        model, steady = self.model, self.moment.steady
         match command:
             case OpenSession(id_, lease):
-                model.open_session(id_, f"client of {id_}", self.now + lease)
+                model.open_session(id_, f"client of {id_}", steady + lease)
             case RenewSessions(ids, lease):
-                model.renew_sessions(ids, self.now + lease)
+                model.renew_sessions(ids, steady + lease)
             case ExtendSessions(lease):
-                model.extend_sessions(self.now + lease)
+                model.extend_sessions(steady + lease)
             case BreakStream(id_, grace):
-                model.shorten_session(id_, self.now, grace)
+                model.shorten_session(id_, steady, grace)
             case ExpireSessions(lease, dead):
-                return model.expire_sessions(self.now, lease, dead)
+                return model.expire_sessions(self.moment, lease, dead)
             case EndSession(id_):
                 return model.end_sessions({id_: f"lost {id_}"})
         return set(), EndedRuns()
@@ -82,11 +84,11 @@ class OpenedModel:
 
     def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
         """Return the snapshot for a batch."""
-        return self.model.load(proposals, self.now, ended_runs, woken_tags)
+        return self.model.load(proposals, self.moment, ended_runs, woken_tags)
 
     def write(self, changes: Changes) -> None:
         """Take what a batch changed."""
-        self.model.write(changes, self.now)
+        self.model.write(changes, self.moment.now)
 
 
 @dataclass
@@ -96,6 +98,6 @@ class ModelStore:
     model: Model
 
     @contextmanager
-    def transaction(self, now: int, new_id: Ids) -> Iterator[OpenedModel]:
+    def transaction(self, moment: Moment, new_id: Ids) -> Iterator[OpenedModel]:
         """Enter a transaction."""
-        yield OpenedModel(self.model, now, new_id)
+        yield OpenedModel(self.model, moment, new_id)

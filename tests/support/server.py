@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from support.payloads import assert_json_lines, assert_no_payload
+from support.wall_clock import WallClock
 
 _START_SECONDS = 30
 
@@ -26,17 +27,29 @@ class Server:
         database: Its SQLite file.
         port: 0 picks a free one, which is kept over restarts.
         environment: More variables, such as ``CLEARWAY_LEASE_SECONDS``.
+        clock: The wall clock that it goes by; None for the machine's.
 
     Attributes:
         address: ``host:port``, as ``CLEARWAY_ADDRESS`` takes it.
         log: The lines that the server wrote so far, over all its starts.
     """
 
-    def __init__(self, database: Path, port: int = 0, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        database: Path,
+        port: int = 0,
+        environment: dict[str, str] | None = None,
+        clock: WallClock | None = None,
+    ) -> None:
         self.database = database
         self.address = f"127.0.0.1:{port}"
         self.log: list[str] = []
         self._environment = environment or {}
+        self._module: tuple[str, ...] = ("clearway_service",)
+        if clock is not None:
+            self._module = clock.module("clearway_service")
+            paths = [os.fspath(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+            self._environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
 
@@ -53,7 +66,7 @@ class Server:
 
     def start(self) -> None:
         """Start the process, and return when it listens."""
-        command = [sys.executable, "-m", "clearway_service", "--port", self.address.rpartition(":")[2]]
+        command = [sys.executable, "-m", *self._module, "--port", self.address.rpartition(":")[2]]
         self._process = subprocess.Popen(
             [*command, "--database", str(self.database)],
             stderr=subprocess.PIPE,

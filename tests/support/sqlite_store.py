@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, Table, delete, select
 
 from clearway_service.core.changes import CacheWrite, Changes
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.snapshot import Snapshot
@@ -94,7 +95,7 @@ class OpenedSqlite:
             case OpenSession(id_, lease):
                 open_session(id_, Client(f"client of {id_}", "", ""), lease, process=id_)(transaction)
             case RenewSessions(ids, lease):
-                renew_sessions(dict.fromkeys(ids, transaction.now + lease))(transaction)
+                renew_sessions(dict.fromkeys(ids, transaction.steady + lease))(transaction)
             case ExtendSessions(lease):
                 extend_all_sessions(lease)(transaction)
             case BreakStream(id_, grace):
@@ -118,7 +119,7 @@ class OpenedSqlite:
         self._snapshot = load(
             transaction.driver,
             proposals,
-            transaction.now,
+            transaction.moment,
             self.known,
             ended_runs=list(ended_runs),
             woken_tags=woken_tags,
@@ -139,11 +140,11 @@ class SqliteStore:
     known: Known = field(default_factory=Known)
 
     @contextmanager
-    def transaction(self, now: int, new_id: Ids) -> Iterator[OpenedSqlite]:
+    def transaction(self, moment: Moment, new_id: Ids) -> Iterator[OpenedSqlite]:
         """Enter a transaction, which is committed at its end."""
         with self.database.turn():
             self.known.begin(self.database.data_version())
-            opened = OpenedSqlite(Transaction(self.database, now, new_id), self.known)
+            opened = OpenedSqlite(Transaction(self.database, moment, new_id), self.known)
             yield opened
         if opened.decided is not None:
             self.known.committed(*opened.decided)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
 from clearway_service.core import queues
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
@@ -29,7 +30,7 @@ from support.engines import (
     Store,
     Turn,
 )
-from support.facts import FLOW, NOW, SECOND, TASK
+from support.facts import FLOW, NOW, SECOND, STEADY, TASK
 from support.model import Model
 from support.model_loading import Depths
 from support.model_store import ModelStore
@@ -93,7 +94,8 @@ class TurnMachine(RuleBasedStateMachine):
         self._max_passed = queues.MAX_PASSED
         queues.MAX_PASSED = MAX_PASSED
         self.model = Model(self.depths)
-        self.now = NOW
+        self.now = STEADY
+        self.ahead = NOW - STEADY
         self.new_id = Ids()
         self.engines = [ModelEngine("engine-1"), ModelEngine("engine-2")]
         self.sessions = ["session-1", "session-2"]
@@ -102,6 +104,11 @@ class TurnMachine(RuleBasedStateMachine):
         self.flows = ["child"]
         self._made = 0
         self.watch = Watch(self.model, MAX_PASSED)
+
+    @property
+    def moment(self) -> Moment:
+        """The time on both clocks: ``now`` is the steady one."""
+        return Moment(self.now + self.ahead, self.now)
 
     def stores(self) -> list[tuple[Store, list[ModelEngine]]]:
         """Return the stores on which every turn is done, each with engines of its own."""
@@ -173,8 +180,8 @@ class TurnMachine(RuleBasedStateMachine):
         done: list[Turn] = []
         for store, engines in self.stores():
             self.new_id.made = made
-            done.append(engines[engine].turn(store, self.now, self.new_id, proposals, commands))
-        self.watch.after(done[0], self.now)
+            done.append(engines[engine].turn(store, self.moment, self.new_id, proposals, commands))
+        self.watch.after(done[0], self.moment)
         self.same(done)
         return done[0]
 
@@ -238,8 +245,8 @@ class TurnMachine(RuleBasedStateMachine):
             "leave": ProposedState(StateType.CANCELLED),
             "cancel": ProposedState(StateType.CANCELLED),
             "crash": ProposedState(StateType.CRASHED),
-            "later": ProposedState(StateType.SCHEDULED, scheduled_time=self.now + 10 * SECOND),
-            "now": ProposedState(StateType.SCHEDULED, scheduled_time=self.now),
+            "later": ProposedState(StateType.SCHEDULED, scheduled_time=self.moment.now + 10 * SECOND),
+            "now": ProposedState(StateType.SCHEDULED, scheduled_time=self.moment.now),
         }
         return self.proposal_for(run_id, states[kind], second)
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from clearway_service.core.decisions import Abort, Accept, Reject, Wait
 from clearway_service.core.keys import is_key_tag, key_tag
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Proposal, Refusal, Waiter
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
-from clearway_service.core.states import TERMINAL, StateType
+from clearway_service.core.states import AWAITING_RETRY, TERMINAL, StateType
 from support.engines import Command, CreateRun, ExpireSessions, ModelEngine, Turn
 from support.model import Model
 
@@ -26,6 +27,8 @@ class Watch:
     Attributes:
         undecided: Proposals that were told to wait, and have had no last word.
         gone: Proposals whose clients expect no answer from an engine, as pairs of owner and proposal.
+        set_back: Whether the wall clock was set back: times that people read may be out of order, and what
+            had expired by the calendar may be live again.
     """
 
     def __init__(self, model: Model, max_passed: int) -> None:
@@ -39,6 +42,9 @@ class Watch:
         self._before_me: dict[str, set[str]] = {}
         self._single = False
         self._followers: set[str] = set()
+        self._entered: dict[str, int] = {}
+        self._due: dict[str, int] = {}
+        self.set_back = False
 
     def reset(self, tag: str) -> None:
         """Remember that the runs which hold slots of a tag are no longer counted."""
@@ -64,18 +70,19 @@ class Watch:
         }
         self._sessions = {id_ for id_, session in model.sessions.items() if session.ended}
 
-    def after(self, turn: Turn, now: int) -> None:
-        """Check what has to hold after a turn, done at ``now``."""
+    def after(self, turn: Turn, moment: Moment) -> None:
+        """Check what has to hold after a turn, done at ``moment``."""
+        self._note_times(turn, moment)
         self._gone(turn)
         self._check_answers(turn)
         self._check_effects(turn)
         self._check_histories(turn)
         self._check_slots()
         if self._looked:
-            self._check_leases(now)
+            self._check_leases(moment.steady)
         self._check_keys(turn)
         self._check_bypasses(turn)
-        self._now = now
+        self._moment = moment
 
     def check_quiet(self, engines: Iterable[ModelEngine]) -> None:
         """Check what has to hold when no engine has anything left to do."""
@@ -99,6 +106,24 @@ class Watch:
             if (waits is None and id_ not in woken | asked) or elsewhere:
                 self.gone.add((waiter.owner, id_))
         self.gone -= {(waiter.owner, id_) for id_, waiter in model.waiters.items()}
+
+    def _note_times(self, turn: Turn, moment: Moment) -> None:
+        """Note when, by the steady clock, states were entered and the delays of retries will be over."""
+        for made in turn.changes.states:
+            state = made.state
+            assert state.timestamp == moment.now
+            self._entered[state.id] = moment.steady
+            if state.name == AWAITING_RETRY:
+                assert state.scheduled_time is not None
+                self._due[made.run_id] = moment.steady + state.scheduled_time - state.timestamp
+            elif state.type == StateType.RUNNING and made.run_id in self._due:
+                assert self._due.pop(made.run_id) <= moment.steady, f"{made.run_id} was retried too early"
+            else:
+                self._due.pop(made.run_id, None)
+        for answer in turn.answers:
+            due = self._due.get(answer.run.id)
+            if due is not None and isinstance(answer.decision, Wait) and answer.decision.retry_after:
+                assert answer.decision.retry_after == due - moment.steady
 
     def _check_answers(self, turn: Turn) -> None:
         woken = {(answer.proposal_id, answer.run.id) for answer in turn.woken}
@@ -154,7 +179,14 @@ class Watch:
             assert progress.run_count == sum(made.state.type == StateType.RUNNING for made in history)
             assert not any(made.state.type in TERMINAL for made in history[:-1])
             times = [made.state.timestamp for made in history]
-            assert times == sorted(times)
+            assert self.set_back or times == sorted(times)
+            entered = [self._entered.get(made.state.id, 0) for made in history]
+            worked = sum(
+                after - before
+                for made, before, after in zip(history, entered, entered[1:], strict=False)
+                if made.state.type == StateType.RUNNING
+            )
+            assert progress.total_run_time == worked, "time is spent by the steady clock"
 
     def _check_slots(self) -> None:
         model = self._model
@@ -177,7 +209,7 @@ class Watch:
             if len(holders) > limit:
                 assert holders <= self._counted[tag], f"'{tag}' is over its limit, and someone took a slot"
 
-    def _check_leases(self, now: int) -> None:
+    def _check_leases(self, steady: int) -> None:
         """Check that nobody whose lease has run out holds a slot or waits for one."""
         model = self._model
         names = {model.runs[run_id].progress.session_id for _tag, run_id in model.slots}
@@ -185,7 +217,7 @@ class Watch:
         for name in names - {""}:
             session = model.sessions[name]
             assert not session.ended, f"{name} has ended, and something is left of it"
-            assert session.expires > now, f"the lease of {name} has run out, and something is left of it"
+            assert session.expires > steady, f"the lease of {name} has run out, and something is left of it"
 
     def _check_keys(self, turn: Turn) -> None:
         """Check that whoever runs with a cache key holds it, and that single flight is never double."""
@@ -266,12 +298,16 @@ class Watch:
         stored = model.runs[waiter.proposal.run_id]
         state = stored.progress.state
         assert state.type not in TERMINAL, f"{id_} waits for a run that has ended"
-        assert state.type != StateType.SCHEDULED or (state.scheduled_time or 0) <= self._now
+        if state.type == StateType.SCHEDULED and stored.run.id in self._due:
+            assert self._due[stored.run.id] <= self._moment.steady
+        elif state.type == StateType.SCHEDULED:
+            assert (state.scheduled_time or 0) <= self._moment.now or self.set_back
         session = waiter.proposal.session_id
         assert not session or not model.sessions[session].ended, f"{id_} waits for nobody"
         key, tag = waiter.proposal.state.cache_key, waiter.blocking_tag
         refreshes = waiter.proposal.state.refresh_cache
-        assert refreshes or not model.has_result(key, self._now), f"{id_} waits, and '{key}' has a result"
+        served = model.has_result(key, self._moment.now)
+        assert refreshes or not served or self.set_back, f"{id_} waits, and '{key}' has a result"
         if is_key_tag(tag):
             assert tag == key_tag(key)
             assert waiter.proposal.state.single_flight

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from clearway_service.core.batch import Batch
 from clearway_service.core.keys import is_key_tag, key_tag
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Outcome, Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec, begin
 from clearway_service.core.states import TERMINAL, State, StateType
@@ -32,12 +33,19 @@ class World:
 
     Attributes:
         store: The tables.
-        now: The clock, which only the test moves.
+        now: The steady clock, which only the test moves.
+        ahead: How far the wall clock is ahead of it.
     """
 
     store: Model = field(default_factory=Model)
     now: int = NOW
+    ahead: int = 0
     _ids: count[int] = field(default_factory=count)
+
+    @property
+    def moment(self) -> Moment:
+        """The time on both clocks."""
+        return Moment(self.now + self.ahead, self.now)
 
     def new_id(self) -> str:
         """Return an id for a state that no proposal made."""
@@ -54,12 +62,13 @@ class World:
         outcomes: list[Outcome] = []
         woken: list[Answer] = []
         while True:
-            batch = Batch(self.store.load(proposals, self.now, ended, tags), self.now, self.new_id, "engine")
+            snapshot = self.store.load(proposals, self.moment, ended, tags)
+            batch = Batch(snapshot, self.moment, self.new_id, "engine")
             for (_kind, run_id), message in ended.items():
                 batch.crash(run_id, message)
             outcomes += [batch.propose(proposal) for proposal in proposals]
             woken += batch.wake(tags)
-            self.store.write(batch.changes, self.now)
+            self.store.write(batch.changes, self.moment.now)
             self.check()
             if not batch.changes.wake_again:
                 return Turn(outcomes, woken)
@@ -68,7 +77,7 @@ class World:
     def create(self, spec: FlowRunSpec | TaskRunSpec) -> None:
         """Create a Pending run."""
         kind = RunKind.TASK if isinstance(spec, TaskRunSpec) else RunKind.FLOW
-        self.store.create(kind, spec, begin(first_state(self.new_id(), self.now), ""))
+        self.store.create(kind, spec, begin(first_state(self.new_id(), self.moment.now), "", self.now))
 
     def set_limit(self, tag: str, slots: int) -> Turn:
         """Set the limit of a tag."""

@@ -6,13 +6,17 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearway._states.phase import Phase
 
 if TYPE_CHECKING:
     from clearway._display.subjects import DrawnAttempt, DrawnTaskRun
+    from clearway.states import State
+
+    # A run, and when it entered the state in which it rests; None while it runs.
+    Observed: TypeAlias = tuple[DrawnTaskRun, datetime | None]
 
 
 @dataclass(slots=True)
@@ -68,23 +72,25 @@ class Snapshot:
 
 
 class Observer:
-    """Looks at task runs now and then, and so knows for how long each has been running."""
+    """Looks at task runs now and then, and so knows for how long each has been running, or resting."""
 
     def __init__(self) -> None:
-        self._since: dict[DrawnTaskRun, float] = {}
+        self._since: dict[Observed, float] = {}
 
     def look(self, snapshot: Snapshot, scopes: Iterable[DrawnAttempt]) -> None:
         """Fill in what runs and what waits."""
         now = time.monotonic()
-        since: dict[DrawnTaskRun, float] = {}
+        since: dict[Observed, float] = {}
         for scope in scopes:
             for run in scope.open_runs():
                 phase = run.phase
                 if phase is Phase.RUNNING:
-                    since[run] = self._since.get(run, now)
-                    snapshot.running.append((run.name, now - since[run]))
+                    began = since[run, None] = self._since.get((run, None), now)
+                    snapshot.running.append((run.name, now - began))
                 elif phase is Phase.RESTING:
-                    snapshot.retrying.append((run.name, _rest_of(run)))
+                    state = run.state_now()
+                    began = since[run, state.timestamp] = self._since.get((run, state.timestamp), now)
+                    snapshot.retrying.append((run.name, max(0.0, _delay(state) - (now - began))))
                 elif phase in (Phase.NEW, Phase.PROPOSED):
                     snapshot.waiting[_why(run, phase)] += 1
         self._since = since
@@ -101,6 +107,7 @@ def _why(run: DrawnTaskRun, phase: Phase) -> str:
     return "for an upstream run" if run.waits_for() else "for a thread"
 
 
-def _rest_of(run: DrawnTaskRun) -> float:
-    at = run.state_now().details.scheduled_time
-    return 0.0 if at is None else max(0.0, (at - datetime.now(UTC)).total_seconds())
+def _delay(state: State[Any]) -> float:
+    """Return how long a Scheduled run waits; both times are the service's, so this clock does not matter."""
+    at = state.details.scheduled_time
+    return 0.0 if at is None else (at - state.timestamp).total_seconds()

@@ -18,7 +18,6 @@ from clearway._transport.lost_runs import runs_lost
 from clearway._transport.pending import PendingProposal, PendingProposals
 from clearway._transport.protocol import hello
 from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable, ServiceError
-from clearway_service.clock import system_clock
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ClearwayError as EngineError
@@ -39,12 +38,13 @@ _CLOSE_TIMEOUT: Final = 5.0
 class EmbeddedTransport:
     """Proposals go to the engine from the caller's thread, and are answered on the engine's."""
 
-    def __init__(self, database: Path, clock: Callable[[], int] = system_clock) -> None:
+    def __init__(self, database: Path, clock: Callable[[], int] | None = None) -> None:
         """Open the engine on a SQLite file, which is made where it does not exist.
 
         Args:
             database: The file.
-            clock: Tells the time in microseconds since 1970; tests give one.
+            clock: Tells the time in microseconds since 1970, for leases and delays too; None for the
+                machine's clocks. Tests give one.
 
         Raises:
             ServerUnavailable: The file cannot be opened.
@@ -100,7 +100,10 @@ class EmbeddedTransport:
                 session.settled().result(_CLOSE_TIMEOUT)
             except TimeoutError:
                 _log.warning("some of what was proposed was not answered before the connection was closed")
-            session.close()
+            try:
+                session.close()
+            except EngineError as error:
+                _log.debug("the session could not be ended, so its lease has to run out: %s", error)
         closing = get_io_thread().submit(self._engine.close_reader())
         if not get_io_thread().is_current():
             closing.result(_CLOSE_TIMEOUT)

@@ -34,6 +34,7 @@ _EXCEPTIONS: Final[dict[int, type[ServiceError]]] = {
     error_pb2.ERROR_REASON_PROPOSAL_CONFLICT: ProposalConflict,
     error_pb2.ERROR_REASON_RUN_CONFLICT: RunConflict,
     error_pb2.ERROR_REASON_PROTOCOL: ProtocolViolation,
+    error_pb2.ERROR_REASON_BUSY: ServerUnavailable,
     error_pb2.ERROR_REASON_SHUTTING_DOWN: ServerUnavailable,
     error_pb2.ERROR_REASON_STORE_UNAVAILABLE: ServerUnavailable,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ class Clock:
     def __init__(self, activity: Activity, *, skips_waits: bool) -> None:
         self.skips_waits = skips_waits
         self._activity = activity
+        self._began, self._ticks = datetime.now(UTC), time.monotonic()
         self._ahead = timedelta(0)
         self._on_move: Callable[[], None] = lambda: None
         self._moving = threading.Lock()
@@ -51,7 +53,8 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
-        return datetime.now(UTC) + self._ahead
+        # Not the system's time, which may be set while a test waits.
+        return self._began + timedelta(seconds=time.monotonic() - self._ticks) + self._ahead
 
     def advance(
         self,

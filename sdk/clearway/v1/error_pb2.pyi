@@ -71,6 +71,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
     discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
     """
+    ERROR_REASON_BUSY: _ErrorReason.ValueType  # 12
+    """ERROR_REASON_BUSY: the client's connection has as many bytes under way as it may, in requests and in answers
+    that it has not taken; nothing was changed, and the client may try again, after the delay of the
+    `google.rpc.RetryInfo`. Example: many large uploads at once. Unary calls only. Status RESOURCE_EXHAUSTED.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is why a call failed: the `reason` of the `google.rpc.ErrorInfo` in its status details
@@ -125,5 +130,10 @@ that is there and cannot be read. Example: a result that was deleted as garbage.
 ERROR_REASON_STORAGE_FULL: ErrorReason.ValueType  # 11
 """ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
 discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
+"""
+ERROR_REASON_BUSY: ErrorReason.ValueType  # 12
+"""ERROR_REASON_BUSY: the client's connection has as many bytes under way as it may, in requests and in answers
+that it has not taken; nothing was changed, and the client may try again, after the delay of the
+`google.rpc.RetryInfo`. Example: many large uploads at once. Unary calls only. Status RESOURCE_EXHAUSTED.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

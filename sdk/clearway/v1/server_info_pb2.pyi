@@ -105,7 +105,9 @@ class GetServerInfoResponse(_message.Message):
     """max_result_bytes is the largest result that the service's own storage takes, in bytes."""
     @_builtins.property
     def now(self) -> _timestamp_pb2.Timestamp:
-        """now is the service's clock, by which all decisions are made."""
+        """now is the service's wall clock, in UTC. Timestamps are taken from it, scheduled times and the expiry of cache
+        entries are compared with it. Leases and delays are not: setting the clock leaves them as they are.
+        """
 
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:

@@ -223,7 +223,8 @@ class StateDetails(_message.Message):
     """
     @_builtins.property
     def scheduled_time(self) -> _timestamp_pb2.Timestamp:
-        """scheduled_time is when a Scheduled run may begin, by the service's clock; required for
+        """scheduled_time is when a Scheduled run may begin, by the service's wall clock; for a retry that the service
+        scheduled, as that clock was set when the state was entered: the delay itself does not follow it. Required for
         `STATE_TYPE_SCHEDULED`, unset otherwise. From 1970 to 9999, and in the past too.
         """
 

@@ -12,11 +12,12 @@ from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewSt
 from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait
 from clearway_service.core.facts import Facts, LimitFacts
 from clearway_service.core.keys import is_key_tag, key_of, key_tag
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal, Waiter
 from clearway_service.core.queues import Queues
 from clearway_service.core.retries import draw_for
 from clearway_service.core.rules import FLOW_POLICY, TASK_POLICY, decide
-from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec, advance, begin
+from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, advance, begin
 from clearway_service.core.slots import Slots
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import (
@@ -35,15 +36,16 @@ class Batch:
 
     Args:
         snapshot: What the store holds of all that the batch is about.
-        now: The service's clock, in microseconds since 1970.
+        moment: The time, on both of the service's clocks.
         new_id: Makes the ids of states that no proposal made.
         owner: The engine that answers the batch's proposals.
     """
 
-    def __init__(self, snapshot: Snapshot, now: int, new_id: Callable[[], str], owner: str) -> None:
+    def __init__(self, snapshot: Snapshot, moment: Moment, new_id: Callable[[], str], owner: str) -> None:
         self.changes = Changes()
         self._snapshot = snapshot
-        self._now = now
+        self._moment = moment
+        self._now = moment.now
         self._new_id = new_id
         self._queues = Queues(snapshot, self.changes, owner)
         self._slots = Slots(snapshot, self.changes, self._queues)
@@ -126,7 +128,7 @@ class Batch:
         run, progress, proposed = entry.run, entry.progress, proposal.state
         if proposed.type != StateType.RUNNING:
             draw = draw_for(proposal.id) if run.retry_jitter_factor else 0.0
-            return Facts(self._now, run, progress, proposed, proposal.session_id, draw=draw)
+            return Facts(self._moment, run, progress, proposed, proposal.session_id, draw=draw)
         snapshot = self._snapshot
         held_by = "" if progress is None else progress.session_id
         holder = "" if held_by == proposal.session_id else snapshot.holders.get(held_by, "")
@@ -146,7 +148,7 @@ class Batch:
         cached = snapshot.cache.get(proposed.cache_key) if proposed.cache_key else None
         flight = self._flight(run, proposed, waiter) if proposed.single_flight else None
         return Facts(
-            self._now,
+            self._moment,
             run,
             progress,
             proposed,
@@ -235,7 +237,12 @@ class Batch:
             proposed.cache_key,
             proposed.cache_expiration,
         )
-        progress = begin(state, session_id) if before is None else advance(before, state, session_id)
+        steady = self._moment.steady
+        progress = (
+            begin(state, session_id, steady)
+            if before is None
+            else advance(before, state, session_id, steady, proposed.due)
+        )
         entry.progress = progress
         if before is None:
             self._add(entry)
@@ -250,7 +257,7 @@ class Batch:
             if answer is AnswerKind.ACCEPT and state.type == StateType.COMPLETED and state.cache_key:
                 self._write_cache(entry.run, state)
         else:
-            self._mirror(entry.run, state)
+            self._mirror(entry.run, progress)
         return state
 
     def _add(self, entry: RunEntry) -> None:
@@ -277,14 +284,17 @@ class Batch:
         self._snapshot.cache[state.cache_key] = state
         self._queues.serve(state.cache_key)
 
-    def _mirror(self, run: FlowRunSpec, state: State) -> None:
+    def _mirror(self, run: FlowRunSpec, progress: Progress) -> None:
         """Let the task run that tracks a subflow follow the subflow's state."""
         tracking = self._snapshot.runs.get(run.parent_task_run_id)
         if tracking is None or not isinstance(tracking.run, TaskRunSpec) or not tracking.run.tracks_subflow:
             return
         if tracking.progress is None or tracking.progress.state.type in TERMINAL:
             return
-        followed = ProposedState(state.type, state.name, state.message, state.data, state.scheduled_time)
+        state = progress.state
+        followed = ProposedState(
+            state.type, state.name, state.message, state.data, state.scheduled_time, due=progress.due
+        )
         self._enter(tracking, followed, self._new_id(), "", AnswerKind.NONE, "")
 
     def _pass_over(self, entry: RunEntry, proposal: Proposal, waiter: Waiter | None) -> None:
@@ -305,7 +315,7 @@ class Batch:
         return proposal.queues, position
 
     def _until(self, proposal: Proposal) -> int | None:
-        return None if proposal.queues else self._now + proposal.keeps
+        return None if proposal.queues else self._moment.steady + proposal.keeps
 
     def _propose_again(self, entry: RunEntry, waiter: Waiter, proposal: Proposal) -> Answer:
         """Decide about a proposal that stands in the queue and came again: it has kept its place."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from clearway_service.core.decisions import Ancestor
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
 from clearway_service.core.states import ProposedState, State
 
@@ -38,7 +39,7 @@ class Facts(NamedTuple):
     """All that a rule may know about one proposal.
 
     Attributes:
-        now: The service's clock, in microseconds since 1970.
+        moment: The time, on both of the service's clocks.
         run: What was said of the run when it was created.
         progress: How far it has come; None for a run that is being created.
         proposed: The state that it proposes.
@@ -53,7 +54,7 @@ class Facts(NamedTuple):
         unwanted: Whether nobody wants the run to go on any more.
     """
 
-    now: int
+    moment: Moment
     run: FlowRunSpec | TaskRunSpec
     progress: Progress | None
     proposed: ProposedState

@@ -97,8 +97,9 @@ class Waiter(NamedTuple):
         blocking_tag: The tag in whose queue it stands; its limit has no free slot.
         owner: The engine that knows whom to answer.
         passed: How often a slot that it could have used went to one who came later.
-        until: Until when its place is kept while its client is away, in microseconds since 1970; None for
-            one that is here. One that is away holds up nobody, and is decided about when it comes again.
+        until: Until when its place is kept while its client is away, in microseconds of the steady clock;
+            None for one that is here. One that is away holds up nobody, and is decided about when it comes
+            again.
     """
 
     proposal: Proposal

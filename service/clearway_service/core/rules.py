@@ -30,15 +30,19 @@ def keep_one_holder(facts: Facts) -> Decision | None:
 
 
 def await_scheduled_time(facts: Facts) -> Decision | None:
-    """A scheduled run does not begin before its time. Cancelling it is never delayed."""
+    """A scheduled run does not begin before its time. Cancelling it is never delayed.
+
+    A retry's delay passes on the steady clock, so setting the wall clock makes it neither longer nor shorter.
+    A time that a client gave is of the calendar and follows the wall clock.
+    """
     if facts.progress is None or facts.progress.state.type != StateType.SCHEDULED:
         return None
     if facts.proposed.type not in (StateType.PENDING, StateType.RUNNING):
         return None
-    begins = facts.progress.state.scheduled_time
-    if begins is None or begins <= facts.now:
+    left = facts.progress.wait_left(facts.moment)
+    if not left:
         return None
-    return Wait(begins - facts.now, f"the run is {plain(facts.progress.state.name)} for a later time")
+    return Wait(left, f"the run is {plain(facts.progress.state.name)} for a later time")
 
 
 def use_cache(facts: Facts) -> Decision | None:
@@ -103,7 +107,8 @@ def retry_failed(facts: Facts) -> Decision | None:
         name=AWAITING_RETRY,
         message=facts.proposed.message,
         data=facts.proposed.data,
-        scheduled_time=facts.now + delay,
+        scheduled_time=facts.moment.now + delay,
+        due=facts.moment.steady + delay,
     )
     return Reject(state, f"retry {attempt} of {run.retries} is scheduled")
 

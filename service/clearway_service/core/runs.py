@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from clearway_service.core.moment import Moment
 from clearway_service.core.states import TERMINAL, State, StateType
 
 
@@ -83,6 +84,10 @@ class Progress(NamedTuple):
         start_time: When it first entered Running.
         end_time: When it ended.
         total_run_time: Time spent in Running, in microseconds, without the present attempt.
+        running_since: When a Running run entered Running, in microseconds of the steady clock; None for any
+            other, and where an earlier version wrote it.
+        due: When the delay that the service gave a Scheduled run is over, in microseconds of the steady
+            clock; None where it waits for a time of the calendar, or not at all.
     """
 
     state: State
@@ -94,10 +99,19 @@ class Progress(NamedTuple):
     start_time: int | None
     end_time: int | None
     total_run_time: int
+    running_since: int | None = None
+    due: int | None = None
+
+    def wait_left(self, moment: Moment) -> int:
+        """Return how long a Scheduled run has yet to wait, in microseconds; 0 where it may begin."""
+        if self.due is not None:
+            return max(0, self.due - moment.steady)
+        begins = self.state.scheduled_time
+        return 0 if begins is None else max(0, begins - moment.now)
 
 
-def begin(state: State, session_id: str) -> Progress:
-    """Return the progress of a run whose first state is ``state``."""
+def begin(state: State, session_id: str, steady: int) -> Progress:
+    """Return the progress of a run whose first state is ``state``, entered at ``steady``."""
     running = state.type == StateType.RUNNING
     return Progress(
         state=state,
@@ -109,21 +123,24 @@ def begin(state: State, session_id: str) -> Progress:
         start_time=state.timestamp if running else None,
         end_time=state.timestamp if state.type in TERMINAL else None,
         total_run_time=0,
+        running_since=steady if running else None,
     )
 
 
-def advance(progress: Progress, state: State, session_id: str) -> Progress:
+def advance(
+    progress: Progress, state: State, session_id: str, steady: int, due: int | None = None
+) -> Progress:
     """Return the progress of a run that leaves its state for ``state``.
 
     Args:
         progress: How far the run has come.
         state: The state that it enters, with the time of entering.
         session_id: The session that holds it if ``state`` is Running; empty for none.
+        steady: The time of entering on the steady clock.
+        due: When a delay that the service gives it is over, on the steady clock; None for none.
     """
     now = state.timestamp
-    before = progress.state
     running = state.type == StateType.RUNNING
-    worked = max(0, now - before.timestamp) if before.type == StateType.RUNNING else 0
     return Progress(
         state=state,
         session_id=session_id if running else "",
@@ -135,5 +152,16 @@ def advance(progress: Progress, state: State, session_id: str) -> Progress:
         ),
         start_time=now if running and progress.start_time is None else progress.start_time,
         end_time=now if state.type in TERMINAL else None,
-        total_run_time=progress.total_run_time + worked,
+        total_run_time=progress.total_run_time + _worked(progress, now, steady),
+        running_since=steady if running else None,
+        due=due,
     )
+
+
+def _worked(progress: Progress, now: int, steady: int) -> int:
+    """Return how long a run that leaves its state was Running in it, in microseconds."""
+    if progress.state.type != StateType.RUNNING:
+        return 0
+    if progress.running_since is None:
+        return max(0, now - progress.state.timestamp)
+    return max(0, steady - progress.running_since)

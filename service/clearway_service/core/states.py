@@ -42,6 +42,8 @@ class ProposedState(NamedTuple):
         refresh_cache: Whether a Running run is not served from the cache.
         no_retry: Whether a Failed run is not tried again.
         single_flight: Whether it waits for a run that is computing the cache key.
+        due: For a delay that the service itself gave, when it is over, in microseconds of the steady clock;
+            None where ``scheduled_time`` is a time of the calendar.
     """
 
     type: int
@@ -54,6 +56,7 @@ class ProposedState(NamedTuple):
     refresh_cache: bool = False
     no_retry: bool = False
     single_flight: bool = False
+    due: int | None = None
 
 
 class State(NamedTuple):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
+from clearway_service.budget import current_call
 from clearway_service.clock import Clock
 from clearway_service.handlers.pages import Page
 from clearway_service.pipeline import Pipeline
@@ -35,7 +36,7 @@ class Handlers:
         pipeline: Runs what writes.
         database: Reads what decides nothing.
         settings: What the service was told.
-        clock: Tells the time in microseconds since 1970.
+        clock: The engine's two clocks.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Handlers:
         self._clock = clock
 
     async def _run(self, command: Callable[[Transaction], T]) -> T:
-        result: T = await asyncio.wrap_future(self._pipeline.run(command))
+        result: T = await asyncio.wrap_future(self._pipeline.run(command, current_call.get()))
         return result
 
     async def _read(self, query: Executable) -> list[tuple[Any, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway_service import store
 from clearway_service.core.keys import is_key_tag, key_of
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
@@ -28,6 +29,8 @@ _MOST_UPSTREAM = 100
 _MOST_ANCESTORS = 1_000
 # How much of an answer the holders of all limits may fill, those of the blocking one first.
 _HOLDER_BYTES = MAX_ANSWER_BYTES // 4
+# The two clocks are not read at once, and time servers correct one of them all the time.
+_CLOCKS_DIFFER = 1_000_000
 
 
 class ExplanationHandlers(Handlers):
@@ -43,12 +46,12 @@ class ExplanationHandlers(Handlers):
             raise RunNotFoundError(f"no task run has the id {run_id}", "id")
         spec, progress = task_run_from(rows[0])
         answer = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
-        if progress.state.scheduled_time is not None:
-            answer.scheduled_time.CopyFrom(render.timestamp(progress.state.scheduled_time))
+        if (begins := _begins(progress, self._clock.read())) is not None:
+            answer.scheduled_time.CopyFrom(render.timestamp(begins))
         awaited = ""
         for row in await self._read(store.slots.select_runner(spec.id)):
             holder = store.slots.Holder(*row)
-            answer.holder.CopyFrom(render.render_holder(holder))
+            answer.holder.CopyFrom(render.render_holder(holder, self._clock.read()))
             awaited = await self._name(holder.awaits)
         place = await self._read(store.slots.select_place(spec.id))
         blocking, since, before = place[0] if place else ("", None, 0)
@@ -69,7 +72,7 @@ class ExplanationHandlers(Handlers):
         answer.cache_key = key_of(tag)
         answer.cache_position = before + 1
         for row in await self._read(store.slots.select_holders(tag, 1)):
-            answer.leader.CopyFrom(render.render_holder(store.slots.Holder(*row)))
+            answer.leader.CopyFrom(self._render_holder(row))
 
     async def _add_limits(
         self,
@@ -93,7 +96,7 @@ class ExplanationHandlers(Handlers):
             closed = not limit.slots and not holds and not ended
             full = bool(blocking) and not is_key_tag(blocking) and not holds and limit.taken >= limit.slots
             holders = await self._read_fitting(
-                store.slots.select_holders(limit.tag, _MOST_HOLDERS), _render_holder, _MOST_HOLDERS, left
+                store.slots.select_holders(limit.tag, _MOST_HOLDERS), self._render_holder, _MOST_HOLDERS, left
             )
             left = max(0, left - sum(holder.ByteSize() for holder in holders.items))
             answer.limits.add(
@@ -114,7 +117,10 @@ class ExplanationHandlers(Handlers):
     async def _ancestor(self, tag: str, ancestors: list[str]) -> concurrency_limit_pb2.SlotHolder | None:
         """Return the one of ``ancestors`` that has held a slot of ``tag`` for the longest, if any does."""
         rows = await self._read(store.slots.select_holders(tag, 1, among=ancestors)) if ancestors else []
-        return _render_holder(rows[0]) if rows else None
+        return self._render_holder(rows[0]) if rows else None
+
+    def _render_holder(self, row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
+        return render.render_holder(store.slots.Holder(*row), self._clock.read())
 
     async def _name(self, run_id: str) -> str:
         """Return a task run's name; empty for none."""
@@ -150,7 +156,7 @@ class ExplanationHandlers(Handlers):
             return explanation_pb2.WAIT_CAUSE_CACHE
         if answer.HasField("waiting_since"):
             return explanation_pb2.WAIT_CAUSE_LIMIT
-        if state.scheduled_time is not None and state.scheduled_time > self._clock():
+        if progress.wait_left(self._clock.read()):
             return explanation_pb2.WAIT_CAUSE_SCHEDULE
         if answer.upstream:
             return explanation_pb2.WAIT_CAUSE_UPSTREAM
@@ -169,7 +175,7 @@ class ExplanationHandlers(Handlers):
             case explanation_pb2.WAIT_CAUSE_CACHE:
                 return f"{plain(spec.name)} waits for {_leader_summary(answer)}"
             case explanation_pb2.WAIT_CAUSE_SCHEDULE:
-                seconds = ((progress.state.scheduled_time or 0) - self._clock()) / 1e6
+                seconds = progress.wait_left(self._clock.read()) / 1e6
                 return f"{plain(spec.name)} is {plain(progress.state.name)}: it may begin in {seconds:.1f} s"
             case explanation_pb2.WAIT_CAUSE_UPSTREAM:
                 shown = answer.upstream[:_SHOWN_UPSTREAM]
@@ -182,6 +188,15 @@ class ExplanationHandlers(Handlers):
                 ended = progress.state.message if progress.state.type in TERMINAL else ""
                 waits_for = f"its code waits for {plain(awaited)}" if awaited else "it waits for nothing"
                 return f"{plain(spec.name)} is {plain(progress.state.name)}: {plain(ended) or waits_for}"
+
+
+def _begins(progress: Progress, moment: Moment) -> int | None:
+    """Return when a Scheduled run may begin; a delay's end by the wall clock as it is set now."""
+    begins = progress.state.scheduled_time
+    if progress.due is None or begins is None:
+        return begins
+    present = moment.wall_time(progress.due)
+    return begins if abs(present - begins) < _CLOCKS_DIFFER else present
 
 
 def _leader_summary(answer: explanation_pb2.ExplainTaskRunResponse) -> str:
@@ -222,10 +237,6 @@ def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
 
 def _more(count: int) -> str:
     return f" and {count} more" if count > 0 else ""
-
-
-def _render_holder(row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
-    return render.render_holder(store.slots.Holder(*row))
 
 
 def _held(limit: explanation_pb2.LimitExplanation) -> str:

@@ -70,7 +70,7 @@ class LimitHandlers(Handlers):
         rendered = render.render_limit(limit, active_slots)
         shown = store.slots.SHOWN_HOLDERS
         holders = await self._read_fitting(
-            store.slots.select_holders(limit.tag, shown), _render_holder, shown, _HOLDER_BYTES
+            store.slots.select_holders(limit.tag, shown), self._render_holder, shown, _HOLDER_BYTES
         )
         rendered.holders.extend(holders.items)
         waiters = await self._read(store.slots.select_waiting(limit.tag, store.slots.SHOWN_WAITERS))
@@ -119,7 +119,7 @@ class LimitHandlers(Handlers):
         """Return a page of who holds slots of a tag, the longest first."""
         page, tag = Page.of(request), await self._known_tag(request.tag)
         holders, token = await self._read_list(
-            store.slots.select_holders(tag, page.size + 1, page.after_pair), page, _render_holder, _place
+            store.slots.select_holders(tag, page.size + 1, page.after_pair), page, self._render_holder, _place
         )
         return concurrency_limit_pb2.ListSlotHoldersResponse(holders=holders, next_page_token=token)
 
@@ -158,18 +158,16 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
         """Take back all slots of a tag by force."""
         tag = valid.tag("tag", request.tag)
-        freed, total = await self._run(store.limits.reset_limit(tag, _weigh, MAX_ANSWER_BYTES))
+        freed, total = await self._run(store.limits.reset_limit(tag, self._weigh, MAX_ANSWER_BYTES))
         return concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse(
-            freed=[render.render_holder(holder) for holder in freed], freed_count=total
+            freed=[render.render_holder(holder, self._clock.read()) for holder in freed], freed_count=total
         )
 
+    def _weigh(self, holder: Holder) -> int:
+        return render.render_holder(holder, self._clock.read()).ByteSize() + FRAMING_BYTES
 
-def _weigh(holder: Holder) -> int:
-    return render.render_holder(holder).ByteSize() + FRAMING_BYTES
-
-
-def _render_holder(row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
-    return render.render_holder(store.slots.Holder(*row))
+    def _render_holder(self, row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
+        return render.render_holder(store.slots.Holder(*row), self._clock.read())
 
 
 def _place(row: Sequence[Any]) -> str:

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1 import concurrency_limit_pb2, error_pb2, flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
 from clearway_service.core.decisions import Abort, Accept, Reject, Wait
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Problem, Refusal
 from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
 from clearway_service.core.states import State
@@ -235,8 +236,8 @@ def render_limit(limit: LimitRow, active_slots: list[str]) -> concurrency_limit_
     )
 
 
-def render_holder(holder: Holder) -> concurrency_limit_pb2.SlotHolder:
-    """Return who holds a slot."""
+def render_holder(holder: Holder, moment: Moment) -> concurrency_limit_pb2.SlotHolder:
+    """Return who holds a slot; its lease's end as the wall clock of ``moment`` will show it."""
     return concurrency_limit_pb2.SlotHolder(
         task_run_id=holder.task_run_id,
         task_run_name=holder.task_run_name,
@@ -245,7 +246,7 @@ def render_holder(holder: Holder) -> concurrency_limit_pb2.SlotHolder:
         flow_name=holder.flow_name,
         since=timestamp(holder.since),
         client_name=holder.client_name or "",
-        lease_expires=optional_timestamp(holder.expires),
+        lease_expires=None if holder.expires is None else timestamp(moment.wall_time(holder.expires)),
     )
 
 

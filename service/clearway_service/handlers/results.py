@@ -97,21 +97,25 @@ class ResultHandlers(Handlers):
         age = _age(request)
         # Half, as the clocks of states and of files differ.
         written_before = time.time() - age / 2 / 1_000_000
-        response = result_pb2.DropUnusedResultsResponse()
-        for first in range(0, len(wanted), _DROPPED_AT_ONCE):
-            some = wanted[first : first + _DROPPED_AT_ONCE]
-            dropped = await self._run(store.unused_results.drop_unused(some, self._clock() - age))
-            left = await self._delete(dropped, written_before)
-            response.results.extend(
-                _render_unused(result) for result in dropped.results if result.digest not in left
-            )
-        return response
+        done: list[store.unused_results.UnusedResult] = []
+        try:
+            for first in range(0, len(wanted), _DROPPED_AT_ONCE):
+                some = wanted[first : first + _DROPPED_AT_ONCE]
+                dropped = await self._run(store.unused_results.drop_unused(some, self._clock() - age))
+                left = await self._delete(dropped, written_before)
+                done += [result for result in dropped.results if result.digest not in left]
+        except StoreUnavailableError:
+            # The client deletes what the response names, and there will be none.
+            if done:
+                await self._run(store.unused_results.restore(done))
+            raise
+        return result_pb2.DropUnusedResultsResponse(results=map(_render_unused, done))
 
     async def _delete(self, dropped: store.unused_results.Dropped, written_before: float) -> set[str]:
         """Delete the files of dropped results; return those written too late, which are listed again.
 
         Raises:
-            StoreUnavailableError: Some could not be deleted; these are listed again too.
+            StoreUnavailableError: Some could not be deleted; all are listed again.
         """
         left: set[str] = set()
         failed: dict[str, ClearwayError] = {}
@@ -121,9 +125,7 @@ class ResultHandlers(Handlers):
                     left.add(digest)
             except StoreUnavailableError as error:
                 failed[digest] = error
-        if again := [
-            result for result in dropped.results if result.digest in left or result.digest in failed
-        ]:
+        if again := [result for result in dropped.results if failed or result.digest in left]:
             await self._run(store.unused_results.restore(again))
         if failed:
             why = next(iter(failed.values())).message

@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 from clearway.v1 import proposal_pb2
+from clearway_service.budget import current_call
 from clearway_service.clock import new_id
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.core.runs import RunKind
@@ -54,12 +55,13 @@ class StateHandlers(Handlers):
             for result in batch:
                 loop.call_soon_threadsafe(results.put_nowait, result)
 
-        self._pipeline.submit([proposal], reply)
+        call = current_call.get()
+        self._pipeline.submit([proposal], reply, None if call is None else call.caller)
         try:
             result = await results.get()
         except asyncio.CancelledError:
             if proposal.queues:
-                self._pipeline.withdraw([proposal.id])
+                self._pipeline.withdraw([proposal.id], current_call.get())
             raise
         if isinstance(result, Answer) and result.queued:
             result = await self._await_slot(proposal, result, results, wait / _MICROSECONDS)
@@ -85,11 +87,11 @@ class StateHandlers(Handlers):
                 final = await results.get()
         except TimeoutError:
             # The place in the queue is given up; a slot that was granted meanwhile is not lost.
-            await asyncio.wrap_future(self._pipeline.withdraw([proposal.id]))
+            await asyncio.wrap_future(self._pipeline.withdraw([proposal.id], current_call.get()))
             await asyncio.sleep(0)
         finally:
             if final is None and results.empty():
-                self._pipeline.withdraw([proposal.id])
+                self._pipeline.withdraw([proposal.id], current_call.get())
         if final is not None:
             return final
         return waiting._replace(queued=False) if results.empty() else results.get_nowait()

@@ -13,6 +13,8 @@ import sqlite3
 import threading
 from pathlib import Path
 
+from clearway_service.store.sqlite import existing
+
 logger = logging.getLogger(__name__)
 
 # After how many changed rows the log is moved; a row costs a page of the log where rows are committed singly.
@@ -36,7 +38,7 @@ class Checkpointer:
         self._due_at = _ROWS
         self._due = threading.Semaphore(0)
         self._thread: threading.Thread | None = None
-        self._closing = False
+        self._closing = self._failing = False
 
     def committed(self, total_changes: int) -> None:
         """Hear of a commit. Quick: the work is the thread's.
@@ -54,13 +56,21 @@ class Checkpointer:
 
     def close(self) -> None:
         """Stop, after the checkpoint that goes on, if any."""
-        if self._thread is not None:
+        thread = self._thread
+        if thread is not None:
             self._closing = True
             self._due.release()
-            self._thread.join()
+            thread.join()
 
     def _run(self) -> None:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None)
+        # Where the file was deleted meanwhile, another one is not made.
+        uri = existing(self._path)
+        try:
+            connection = sqlite3.connect(uri, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None, uri=True)
+        except sqlite3.Error as error:
+            self._failed(error)
+            self._thread = None
+            return
         try:
             while True:
                 self._due.acquire()
@@ -68,18 +78,38 @@ class Checkpointer:
                     pass  # what fell due meanwhile is done with this one
                 if self._closing:
                     return
-                checkpoint(connection)
+                try:
+                    checkpoint(connection)
+                except sqlite3.Error as error:
+                    self._failed(error)
+                else:
+                    self._failing = False
         finally:
             connection.close()
 
+    def _failed(self, error: sqlite3.Error) -> None:
+        """Log the first failure of several: on a full disk each of them fails."""
+        if not self._failing:
+            self._failing = True
+            logger.warning(
+                "the database's log could not be moved into its file; trying again later: %s", error
+            )
+
 
 def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move the log into the file, and let it begin anew where it has grown long."""
+    """Move the log into the file, and let it begin again where it has grown long.
+
+    Raises:
+        sqlite3.Error: The file did not take it, as on a full disk.
+    """
+    _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages > _LONGEST_LOG_PAGES:
+        connection.execute("PRAGMA wal_checkpoint(RESTART)")
+
+
+def move_log(connection: sqlite3.Connection) -> None:
+    """Move as much as possible of the log into the file; where that fails, it stays in the log."""
     try:
-        _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if pages > _LONGEST_LOG_PAGES:
-            connection.execute("PRAGMA wal_checkpoint(RESTART)")
-    except sqlite3.Error:
-        logger.warning(
-            "the database's log could not be moved into its file; tried again later", exc_info=True
-        )
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.Error as error:
+        logger.debug("the log could not be moved into the file yet: %s", error)

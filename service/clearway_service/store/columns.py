@@ -13,6 +13,8 @@ PROGRESS = (
     "start_time",
     "end_time",
     "total_run_time",
+    "running_since",
+    "due",
 )
 STATE = (
     "id",

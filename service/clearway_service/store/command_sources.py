@@ -15,6 +15,7 @@ _session = schema.session
 _waiter = schema.waiter
 _elder = schema.waiter_tag
 _entry = schema.cache_entry
+_timeline = schema.timeline
 
 
 def _select_running(table: Table) -> str:
@@ -28,6 +29,15 @@ def _select_running(table: Table) -> str:
 # The revision of the schema.
 VERSION = render(select(schema.version.c.version_num), ())
 INSERT_VERSION = insert_rows(schema.version, ("version_num",))
+
+# The steady clock.
+TIMELINE = render(select(_timeline.c.name, _timeline.c.anchor, _timeline.c.latest), ())
+DELETE_TIMELINE = render(delete(_timeline), ())
+INSERT_TIMELINE = insert_rows(_timeline, ("name", "anchor", "latest"))
+NOTE_STEADY = render(
+    update(_timeline).where(_timeline.c.latest < bindparam("before")).values(latest=bindparam("steady")),
+    ("steady", "before"),
+)
 
 # Runs.
 TRACKS_SUBFLOW = render(select(_task.c.tracks_subflow).where(_task.c.id == bindparam("id")), ("id",))
@@ -67,6 +77,12 @@ EXTEND_SESSIONS = render(
     .where(_session.c.ended.is_(False), _session.c.expires < bindparam("least"))
     .values(expires=bindparam("new_expires")),
     ("new_expires", "least"),
+)
+CUT_SESSIONS = render(
+    update(_session)
+    .where(_session.c.ended.is_(False), _session.c.expires > bindparam("most"))
+    .values(expires=bindparam("new_expires")),
+    ("new_expires", "most"),
 )
 END_SESSION = given_rows.update("session", "id", ("ended",))
 RUNNING_FLOW_RUNS = _select_running(_flow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cached_property
@@ -12,8 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from clearway_service.errors import StoreUnavailableError, reason_of
 from clearway_service.store import migrations, statements
-from clearway_service.store.checkpoints import Checkpointer
-from clearway_service.store.sqlite import Driver, begin, connect
+from clearway_service.store.checkpoints import Checkpointer, move_log
+from clearway_service.store.health import Health
+from clearway_service.store.open_files import Fault, OpenFiles
+from clearway_service.store.sqlite import (
+    LOCK_TIMEOUT_SECONDS,
+    Driver,
+    begin,
+    connect,
+    fault_of,
+    write_nothing,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -26,6 +36,12 @@ logger = logging.getLogger(__name__)
 _OLDEST_SQLITE = (3, 33, 0)
 # How many rows of a list are fetched at once. A row may have 2 MB, and each fetch costs a hop to a thread.
 _FETCHED_ROWS = 8
+# How often the files are checked while there are no transactions, and an unhealthy store is tried.
+LOOK_SECONDS = 0.4
+# How long a transaction waits for other processes when the database is about to be closed.
+_LAST_PATIENCE_SECONDS = 1.0
+# Reads that fail are logged this often at most.
+_READ_LOG_SECONDS = 60.0
 
 
 class Database:
@@ -33,6 +49,7 @@ class Database:
 
     Attributes:
         driver: The one connection that writes, as the driver has it.
+        health: Whether the database takes transactions.
 
     Args:
         path: The file; it and its folder are made where they do not exist.
@@ -45,6 +62,9 @@ class Database:
 
     def __init__(self, path: Path, synchronous: str = "normal") -> None:
         self.path = path
+        self.health = Health()
+        self._patience = LOCK_TIMEOUT_SECONDS
+        self._next_look = self._next_read_log = 0.0
         if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
             oldest = ".".join(map(str, _OLDEST_SQLITE))
             raise StoreUnavailableError(
@@ -56,6 +76,7 @@ class Database:
             self.driver: Driver = connect(path, synchronous)
             try:
                 self._migrate()
+                self._files = OpenFiles(path)
                 self._checkpointer = Checkpointer(path)
             except BaseException:
                 self.driver.close()
@@ -75,16 +96,91 @@ class Database:
         """Hold a transaction that may write, committed in the end. Used by the writer's thread.
 
         Raises:
-            StoreUnavailableError: The file stayed locked by others.
+            StoreUnavailableError: The files are not in their places, the file stayed locked by others, or
+                the disk is full or broken. Where the files were moved during the commit, the transaction may
+                turn out to be in the database once they are back.
         """
-        begin(self.driver)
+        if self.health.fault:
+            self._refuse(self._files.fault())
+        try:
+            begin(self.driver, self._get_patience)
+            yield
+            # So that hardly anything is committed to a file that has gone.
+            self._refuse(self._files.database_fault())
+            self.driver.execute("COMMIT")
+        except BaseException as error:
+            self._roll_back()
+            self._note(error)
+            raise
+        # What was committed to a file that had gone by then is not told.
+        self._refuse(self._files.fault())
+        self.health.committed()
+
+    def _note(self, error: BaseException) -> None:
+        """Note what a transaction failed with, if that is the store's fault.
+
+        Raises:
+            StoreUnavailableError: It is, and ``error`` does not say so itself.
+        """
+        if isinstance(error, StoreUnavailableError):
+            self.health.failed(error.message)
+        elif isinstance(error, Exception) and (fault := fault_of(error)):
+            message = f"the database {self.path} did not take the transaction: {fault}"
+            self.health.failed(message)
+            raise StoreUnavailableError(message) from error
+
+    @contextmanager
+    def _transaction(self, patience: Callable[[], float] | None = None) -> Iterator[None]:
+        begin(self.driver, patience or self._get_patience)
         try:
             yield
             self.driver.execute("COMMIT")
         except BaseException:
+            self._roll_back()
+            raise
+
+    def _get_patience(self) -> float:
+        return self._patience
+
+    def _roll_back(self) -> None:
+        """Roll back, or leave it to the next transaction: what went wrong before is the error to report."""
+        try:
             if self.driver.in_transaction:
                 self.driver.execute("ROLLBACK")
-            raise
+        except sqlite3.Error as error:
+            logger.debug("a transaction could not be rolled back yet: %s", error)
+
+    def _refuse(self, fault: Fault | None) -> None:
+        """Raise where the files are not in their places. Called by the writer's thread."""
+        if fault is None:
+            return
+        self.health.failed(fault.message)
+        if fault.log_deleted and not self.driver.in_transaction:
+            # What was told is in the deleted log alone; the database at the path can still get it.
+            move_log(self.driver)
+        raise StoreUnavailableError(fault.message)
+
+    def look(self) -> None:
+        """Check the files, or try a transaction while the database is unhealthy.
+
+        Called by the writer's thread while it has nothing to do; quick where the last time is not long ago.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
+        try:
+            self._refuse(self._files.fault())
+            if self.health.fault:
+                with self._transaction(lambda: 0.0):
+                    write_nothing(self.driver)
+                self.health.committed()
+        except (StoreUnavailableError, sqlite3.Error) as error:
+            self.health.failed(self.health.fault or str(error))
+
+    def hurry(self) -> None:
+        """Wait no longer for other processes: the database is about to be closed. Safe from any thread."""
+        self._patience = _LAST_PATIENCE_SECONDS
 
     def _migrate(self) -> None:
         """Bring the database to the schema of this version. Quick where it is there already, or nothing is.
@@ -92,7 +188,7 @@ class Database:
         Raises:
             StoreUnavailableError: The database was written by a later version.
         """
-        with self.turn():
+        with self._transaction():
             rows = self.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             tables = {name for (name,) in rows}
             if not tables:
@@ -128,7 +224,7 @@ class Database:
         """Return the rows of a query that decides nothing, read beside the writer.
 
         Raises:
-            StoreUnavailableError: The database did not answer it.
+            StoreUnavailableError: The files are not in their places, or the query failed.
         """
         async with self._reading() as connection:
             return [tuple(row) for row in await connection.execute(query)]
@@ -151,20 +247,39 @@ class Database:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - whoever made the query has loaded it
 
+        await self._refuse_read()
         try:
             async with self._reader.connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            logger.exception("a query failed")
-            raise StoreUnavailableError(f"the database did not answer: {reason_of(error)}") from error
+            reason = reason_of(error)
+            await self._refuse_read()
+            if not fault_of(error):
+                logger.exception("a query failed")
+            elif time.monotonic() >= self._next_read_log:
+                self._next_read_log = time.monotonic() + _READ_LOG_SECONDS
+                logger.error("the database %s cannot be read: %s", self.path, reason)  # noqa: TRY400 - see above
+            raise StoreUnavailableError(f"the database did not answer: {reason}") from error
+        await self._refuse_read()
+
+    async def _refuse_read(self) -> None:
+        """Raise where the files are not in their places; what was opened at the path may be another file."""
+        fault = self._files.fault()
+        if fault is not None:
+            self.health.failed(fault.message)
+            await self.close_reader()
+            raise StoreUnavailableError(fault.message)
 
     @cached_property
     def _reader(self) -> AsyncEngine:
         # It brings the ORM with it, which a flow that reads nothing need not wait for.
+        from sqlalchemy import URL  # noqa: PLC0415
         from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
 
+        # As a URI, since a path alone would make a file where there is none.
+        file, query = self.path.absolute().as_uri(), {"uri": "true", "mode": "rw"}
         return create_async_engine(
-            f"sqlite+aiosqlite:///{self.path}",
+            URL.create("sqlite+aiosqlite", database=file, query=query),
             connect_args={"timeout": 30},
             pool_size=4,
             hide_parameters=True,  # errors are logged, and parameters are what clients sent

@@ -10,12 +10,14 @@ from itertools import islice
 from typing import TypeVar
 
 from clearway_service.core.changes import Changes
-from clearway_service.core.runs import RunKind
+from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry, Snapshot
 from clearway_service.core.states import TERMINAL
 
 # More task runs than this are seldom under way. Of each kind of row, those that came first go first.
 _MOST = 16_384
+# A run that takes more bytes than this, by what clients chose the size of, is not known but read again.
+_MOST_BYTES = 2_048
 
 V = TypeVar("V")
 
@@ -26,7 +28,8 @@ class Known:
     Attributes:
         task_runs: Task runs that have not ended, by id; a turn is given copies.
         flow_runs: Ids of flow runs that exist.
-        sessions: The names of their clients and when they expire, of sessions that have not ended, by id.
+        sessions: The names of their clients and when they expire, on the steady clock, of sessions that have
+            not ended, by id.
         nobody_waits: Whether the queues for slots are known to be empty.
     """
 
@@ -60,7 +63,11 @@ class Known:
         for id_, entry in snapshot.runs.items():
             if entry.kind is RunKind.TASK:
                 self.task_runs.pop(id_, None)
-                if entry.progress is not None and entry.progress.state.type not in TERMINAL:
+                if (
+                    entry.progress is not None
+                    and entry.progress.state.type not in TERMINAL
+                    and _size(entry) <= _MOST_BYTES
+                ):
                     self.task_runs[id_] = entry
         self.flow_runs.update(dict.fromkeys(snapshot.flow_runs))
         if changes.waiters_added:
@@ -68,6 +75,19 @@ class Known:
         _shorten(self.task_runs)
         _shorten(self.flow_runs)
         _shorten(self.sessions)
+
+
+def _size(entry: RunEntry) -> int:
+    """Return about how many bytes a run takes, from what clients chose the size of."""
+    assert entry.progress is not None
+    assert isinstance(entry.run, TaskRunSpec)
+    state, run = entry.progress.state, entry.run
+    size = len(run.inputs_json) + len(state.message) + len(state.cache_key)
+    if state.data is not None:
+        size += len(state.data)
+    if run.tags:
+        size += sum(map(len, run.tags))
+    return size
 
 
 def _shorten(rows: dict[str, V]) -> None:

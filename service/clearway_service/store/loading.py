@@ -8,13 +8,21 @@ from collections.abc import Iterable, Sequence
 from clearway_service.core.changes import AnswerKind
 from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject
 from clearway_service.core.keys import is_key_tag, key_of
+from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import ProposedState, State
 from clearway_service.store import statements
 from clearway_service.store.known import Known
-from clearway_service.store.loading_parts import Cursor, add_task_run, add_task_runs, ids_array, load_cache
+from clearway_service.store.loading_parts import (
+    Cursor,
+    Metered,
+    add_task_run,
+    add_task_runs,
+    ids_array,
+    load_cache,
+)
 from clearway_service.store.queue_loading import QueueLoading
 from clearway_service.store.rows import flow_run_from
 
@@ -22,33 +30,40 @@ from clearway_service.store.rows import flow_run_from
 def load(
     cursor: Cursor,
     proposals: Sequence[Proposal],
-    now: int,
+    moment: Moment,
     known: Known,
     *,
     ended_runs: Sequence[tuple[RunKind, str]] = (),
     woken_tags: Iterable[str] = (),
     woken_runs: Iterable[str] = (),
+    most: int | None = None,
 ) -> Snapshot:
     """Return the snapshot for one batch.
 
     Args:
         cursor: Inside a transaction that keeps others from writing.
         proposals: The batch.
-        now: The service's clock; cache entries and sessions that have expired by then are left out.
+        moment: The time; cache entries and sessions that have expired by then are left out.
         known: What need not be read again.
         ended_runs: Runs that lose their session.
         woken_tags: Tags whose waiters are to be decided about again.
         woken_runs: Task runs whose waiting proposals are to be decided about again.
+        most: How many bytes of rows may be loaded, about; None for any.
+
+    Raises:
+        TooLargeError: The rows have more than ``most``.
     """
     snapshot = Snapshot()
+    if most is not None:
+        cursor = Metered(cursor, most)
     touched = [*ended_runs, *((RunKind.TASK, run_id) for run_id in woken_runs)]
     _load_runs(cursor, snapshot, proposals, touched, known)
     _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
     woken = set(woken_tags)
     keys = {proposal.state.cache_key for proposal in proposals}
-    load_cache(cursor, snapshot, keys.union(key_of(tag) for tag in woken if is_key_tag(tag)), now)
-    QueueLoading(cursor, snapshot, proposals, woken, now, known).load()
-    _load_sessions(cursor, snapshot, proposals, now, known)
+    load_cache(cursor, snapshot, keys.union(key_of(tag) for tag in woken if is_key_tag(tag)), moment.now)
+    QueueLoading(cursor, snapshot, proposals, woken, moment.now, known).load()
+    _load_sessions(cursor, snapshot, proposals, moment.steady, known)
     return snapshot
 
 
@@ -111,7 +126,7 @@ def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) 
 
 
 def _load_sessions(
-    cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], now: int, known: Known
+    cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], steady: int, known: Known
 ) -> None:
     sessions = {proposal.session_id for proposal in proposals}
     sessions.update(entry.progress.session_id for entry in snapshot.runs.values() if entry.progress)
@@ -125,5 +140,5 @@ def _load_sessions(
     for id_ in known.sessions.keys() & sessions:
         client_name, expires = known.sessions[id_]
         snapshot.open_sessions.add(id_)
-        if expires > now:
+        if expires > steady:
             snapshot.holders[id_] = client_name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from clearway_service.core.runs import RunKind, TaskRunSpec
@@ -18,6 +18,44 @@ class Cursor(Protocol):
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
         """Run ``sql`` and return its rows."""
+
+
+class TooLargeError(Exception):
+    """The rows that a batch is about are too large to be in memory at once."""
+
+
+class Metered:
+    """A cursor that counts the bytes of the rows that it returns.
+
+    Args:
+        cursor: The cursor.
+        most: How many bytes of text and data its rows may have; with more, ``TooLargeError`` is raised.
+    """
+
+    def __init__(self, cursor: Cursor, most: int) -> None:
+        self._cursor = cursor
+        self.left = most
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> _MeteredRows:
+        """Run ``sql`` and return its rows."""
+        return _MeteredRows(self, self._cursor.execute(sql, parameters))
+
+
+class _MeteredRows:
+    def __init__(self, metered: Metered, rows: Any) -> None:
+        self._metered = metered
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self._rows:
+            self._metered.left -= sum([len(value) for value in row if isinstance(value, str | bytes)])
+            if self._metered.left < 0:
+                raise TooLargeError
+            yield row
+
+    def fetchone(self) -> Any:
+        """Return the next row, or None; of one row only, it is not counted."""
+        return self._rows.fetchone()
 
 
 def array(values: Iterable[str]) -> str:

@@ -9,12 +9,13 @@ from typing import Any
 from clearway_service.core.proposals import Proposal, Waiter
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, State, StateType
-from clearway_service.store.columns import FLOW_RUN, TASK_RUN
+from clearway_service.store.columns import FLOW_RUN, RUN_PROGRESS, TASK_RUN
 
 Row = Sequence[Any]
 
 _FLOW_WIDTH = len(FLOW_RUN)
 _TASK_WIDTH = len(TASK_RUN)
+_PROGRESS_WIDTH = len(RUN_PROGRESS)
 _NONE = "[]"
 
 
@@ -76,8 +77,8 @@ def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
 
 
 def _progress_from(row: Row, created: int) -> Progress:
-    session_id, ordinal, run_count, expected, start, end, total = row[:7]
-    return Progress(State(*row[7:]), session_id, ordinal, run_count, created, expected, start, end, total)
+    session_id, ordinal, run_count, *times = row[:_PROGRESS_WIDTH]
+    return Progress(State(*row[_PROGRESS_WIDTH:]), session_id, ordinal, run_count, created, *times)
 
 
 def progress_to(progress: Progress) -> Row:
@@ -94,6 +95,8 @@ def progress_to(progress: Progress) -> Row:
         progress.start_time,
         progress.end_time,
         progress.total_run_time,
+        progress.running_since,
+        progress.due,
     )
 
 

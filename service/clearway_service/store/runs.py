@@ -114,7 +114,7 @@ def _insert(
         cache_key=initial.cache_key,
         cache_expiration=initial.cache_expiration,
     )
-    progress = begin(state, "")
+    progress = begin(state, "", transaction.steady)
     transaction.driver.execute(
         statements.INSERT_STATE, state_to(kind, spec.id, progress.ordinal, state, 0, "")
     )

@@ -1,7 +1,8 @@
 """The schema, in SQLAlchemy Core; Alembic brings a database to it.
 
 Times are microseconds since 1970 and ids are UUID strings, so that no value needs converting on the way in or
-out. Columns that mean "none" by an empty string are never null.
+out. Leases and delays are measured by the steady clock instead (``core.moment``); their columns say so.
+Columns that mean "none" by an empty string are never null.
 """
 
 from __future__ import annotations
@@ -59,6 +60,9 @@ def _progress_columns() -> list[Column[int] | Column[str]]:
         _number("start_time", nullable=True),
         _number("end_time", nullable=True),
         _number("total_run_time"),
+        # On the steady clock.
+        _number("running_since", nullable=True),
+        _number("due", nullable=True),
     ]
 
 
@@ -207,7 +211,7 @@ waiter = Table(
     _text("blocking_tag"),
     _number("since"),
     _number("passed"),
-    _number("until", nullable=True),
+    _number("until", nullable=True),  # on the steady clock
     _text("state_name"),
     _text("state_message"),
     _text("cache_key"),
@@ -257,8 +261,8 @@ session = Table(
     _text("language"),
     _text("version"),
     _number("opened"),
+    # On the steady clock. ``lost`` is when its stream broke; null while it is there, or where it went silent.
     _number("expires"),
-    # When its stream broke; null while it is there, or where it went silent.
     _number("lost", nullable=True),
     _text("process"),
     Column("ended", Boolean, nullable=False, server_default=text("0")),
@@ -325,6 +329,16 @@ log = Table(
         "id",
         sqlite_where=text("task_run_id != ''"),
     ),
+)
+
+# The steady clock of the file, one row: see ``store.timeline``.
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _number("anchor"),
+    _number("latest"),
+    sqlite_with_rowid=False,
 )
 
 # Where Alembic keeps the revision, as it makes it.

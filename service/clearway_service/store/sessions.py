@@ -1,4 +1,4 @@
-"""Sessions: leases on the runs that a client runs."""
+"""Sessions: leases on the runs that a client runs. Leases are measured by the steady clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import RunKind
 from clearway_service.errors import SessionExpiredError
 from clearway_service.store import statements
@@ -46,8 +47,8 @@ def open_session(
     """
 
     def command(transaction: Transaction) -> None:
-        opened, expires = transaction.now, transaction.now + lease
-        row = (session_id, *client, opened, expires, process, False)
+        expires = transaction.steady + lease
+        row = (session_id, *client, transaction.now, expires, process, False)
         transaction.driver.execute(statements.INSERT_SESSION, row)
 
     return command
@@ -57,7 +58,7 @@ def resume_session(session_id: str, lease: int, field: str) -> Callable[[Transac
     """Return the command that gives a session, named by ``field``, that has not ended a new lease."""
 
     def command(transaction: Transaction) -> None:
-        if not renew_sessions({session_id: transaction.now + lease})(transaction):
+        if not renew_sessions({session_id: transaction.steady + lease})(transaction):
             raise SessionExpiredError(f"session {session_id} has ended, or never was; open a new one", field)
 
     return command
@@ -67,15 +68,19 @@ def shorten_session(session_id: str, grace: int) -> Callable[[Transaction], None
     """Return the command that leaves a session ``grace`` microseconds, if it has more."""
 
     def command(transaction: Transaction) -> None:
-        expires = transaction.now + grace
-        row = (expires, transaction.now, session_id, expires)
+        expires = transaction.steady + grace
+        row = (expires, transaction.steady, session_id, expires)
         transaction.driver.execute(statements.SHORTEN_SESSION, row)
 
     return command
 
 
 def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[str]]:
-    """Return the command that sets when sessions run out, and answers which of them are open."""
+    """Return the command that sets when sessions run out, and answers which of them are open.
+
+    Args:
+        expires: When, by session, in microseconds of the steady clock.
+    """
 
     def command(transaction: Transaction) -> set[str]:
         driver = transaction.driver
@@ -90,7 +95,7 @@ def reopen_session(session_id: str, lease: int) -> Callable[[Transaction], None]
     """Return the command that opens a session that has ended again, with nothing of what it had."""
 
     def command(transaction: Transaction) -> None:
-        row = (transaction.now + lease, False, session_id)
+        row = (transaction.steady + lease, False, session_id)
         transaction.driver.execute(statements.REOPEN_SESSION, row)
 
     return command
@@ -100,7 +105,7 @@ def extend_all_sessions(lease: int) -> Callable[[Transaction], None]:
     """Return the command that gives each open session at least ``lease`` from now."""
 
     def command(transaction: Transaction) -> None:
-        least = transaction.now + lease
+        least = transaction.steady + lease
         transaction.driver.execute(statements.EXTEND_SESSIONS, (least, least))
 
     return command
@@ -115,31 +120,47 @@ def end_session(session_id: str, message: str) -> Callable[[Transaction], None]:
     return command
 
 
+def _unproven(_process: str) -> bool:
+    return False
+
+
 def expire_sessions(
-    lease: int, is_dead: Callable[[str], bool], by: int | None = None
+    lease: int,
+    is_dead: Callable[[str], bool],
+    by: int | None = None,
+    is_alive: Callable[[str], bool] = _unproven,
 ) -> Callable[[Transaction], int | None]:
     """Return the command that ends the sessions whose leases have run out, or whose processes have died.
+
+    A session whose process is proven to be alive gets another lease instead, whatever any clock says.
 
     Args:
         lease: How long a session outlives a silent client, in microseconds.
         is_dead: Whether a process, by its name, has provably died.
-        by: When leases have run out, in microseconds since 1970; None for the transaction's time.
+        by: When leases have run out, in microseconds of the steady clock; None for the transaction's time.
+        is_alive: Whether a process, by its name, is provably alive and running.
 
-    The command answers when the next lease runs out, in microseconds since 1970; None where there is none.
+    The command returns when the next lease runs out, in microseconds of the steady clock; None where there is
+    none.
     """
 
     def command(transaction: Transaction) -> int | None:
         driver = transaction.driver
         messages = {}
-        past = transaction.now if by is None else by
+        past = transaction.steady if by is None else by
+        renewed: list[tuple[int, None, str]] = []
         for session in map(_Open._make, driver.execute(statements.OPEN_SESSIONS)):
             if session.expires <= past:
-                messages[session.id] = _expired(session, lease)
+                if session.process and is_alive(session.process):
+                    renewed.append((past + lease, None, session.id))
+                else:
+                    messages[session.id] = _expired(session, lease, transaction.moment)
             elif session.process and is_dead(session.process):
                 found = _time(transaction.now)
                 messages[session.id] = (
                     f"lost its client {plain(session.client_name)}: its process was found dead at {found}"
                 )
+        execute_rows(driver, statements.RENEW_SESSION, renewed)
         if messages:
             _end(transaction, messages)
             # A process that died may have been about to answer those who waited for its slots.
@@ -167,14 +188,15 @@ def _ids(rows: Iterable[tuple[str]]) -> list[str]:
     return [id_ for (id_,) in rows]
 
 
-def _expired(row: _Open, lease: int) -> str:
+def _expired(row: _Open, lease: int, moment: Moment) -> str:
     if row.lost is not None:
         seconds = (row.expires - row.lost) / 1e6
+        broke = _time(moment.wall_time(row.lost))
         return (
-            f"lost its client {plain(row.client_name)}: its stream broke at {_time(row.lost)}, "
+            f"lost its client {plain(row.client_name)}: its stream broke at {broke}, "
             f"and it did not come back within {seconds:g} s"
         )
-    heard = _time(row.expires - lease)
+    heard = _time(moment.wall_time(row.expires - lease))
     return f"lost its client {plain(row.client_name)}: nothing was heard of it after {heard}"
 
 

@@ -26,7 +26,7 @@ _waiter = schema.waiter
 class Holder(NamedTuple):
     """A task run that holds a slot. Times are microseconds since 1970; None means no session.
 
-    ``awaits`` is the run whose result its code waits for; empty for none.
+    ``expires`` is on the steady clock. ``awaits`` is the run whose result its code waits for; empty for none.
     """
 
     tag: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ _PREPARED = 512
 LOCK_TIMEOUT_SECONDS = 60.0
 _FIRST_SLEEP_SECONDS = 0.0002
 _LONGEST_SLEEP_SECONDS = 0.005
+# The errors that a transaction's content has no part in: the next one would fail as well.
+_FAULTS = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
 
 
 class Driver(sqlite3.Connection):
@@ -54,16 +68,22 @@ def connect(path: Path, synchronous: str = "normal") -> Driver:
     return connection
 
 
-def begin(driver: Any) -> None:
+def existing(path: Path) -> str:
+    """Return the URI that opens the file at ``path`` for reading and writing, and never makes one."""
+    return f"{path.absolute().as_uri()}?mode=rw"
+
+
+def begin(driver: Any, patience: Callable[[], float] = lambda: LOCK_TIMEOUT_SECONDS) -> None:
     """Begin a transaction that may write, waiting for the transactions of other processes.
 
     Args:
         driver: The driver's connection.
+        patience: Returns for how many seconds; asked again while it waits, since it may have changed.
 
     Raises:
-        StoreUnavailableError: The file stayed locked for ``LOCK_TIMEOUT_SECONDS``.
+        StoreUnavailableError: The file stayed locked for that long.
     """
-    deadline = time.monotonic() + LOCK_TIMEOUT_SECONDS
+    begun = time.monotonic()
     sleep = _FIRST_SLEEP_SECONDS
     while True:
         try:
@@ -73,9 +93,10 @@ def begin(driver: Any) -> None:
         except sqlite3.OperationalError as error:
             if not is_locked(error):
                 raise
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            if waited > patience():
                 raise StoreUnavailableError(
-                    f"the database stayed locked by another process for {LOCK_TIMEOUT_SECONDS:.0f} s"
+                    f"the database stayed locked by another process for {waited:.0f} s"
                 ) from error
             time.sleep(sleep)
             sleep = min(2 * sleep, _LONGEST_SLEEP_SECONDS)
@@ -86,3 +107,18 @@ def begin(driver: Any) -> None:
 def is_locked(error: sqlite3.OperationalError) -> bool:
     """Return whether ``error`` says that another connection has the file locked."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def fault_of(error: Exception) -> str:
+    """Return what is wrong with the store by an error of SQLite's or SQLAlchemy's; empty for other errors."""
+    reason = getattr(error, "orig", None) or error
+    code = getattr(reason, "sqlite_errorcode", 0) & 0xFF
+    if not isinstance(reason, sqlite3.Error) or code not in _FAULTS:
+        return ""
+    return f"{reason}; make room on its disk" if code == sqlite3.SQLITE_FULL else str(reason)
+
+
+def write_nothing(driver: Any) -> None:
+    """Write what is there already, in the present transaction: it commits only where there is room."""
+    (version,) = driver.execute("PRAGMA user_version").fetchone()
+    driver.execute(f"PRAGMA user_version={version}")

@@ -1,16 +1,16 @@
 """The SQL of the hot path, rendered from ``statement_sources`` and others by ``make statements``."""
 
-FLOW_RUNS_BY_ID = """SELECT flow_run.id, flow_run.name, flow_run.flow_name, flow_run.flow_version, flow_run.parameters, flow_run.tags, flow_run.retries, flow_run.retry_delay, flow_run.parent_task_run_id, flow_run.created, flow_run.session_id, flow_run.ordinal, flow_run.run_count, flow_run.expected_start_time, flow_run.start_time, flow_run.end_time, flow_run.total_run_time, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
+FLOW_RUNS_BY_ID = """SELECT flow_run.id, flow_run.name, flow_run.flow_name, flow_run.flow_version, flow_run.parameters, flow_run.tags, flow_run.retries, flow_run.retry_delay, flow_run.parent_task_run_id, flow_run.created, flow_run.session_id, flow_run.ordinal, flow_run.run_count, flow_run.expected_start_time, flow_run.start_time, flow_run.end_time, flow_run.total_run_time, flow_run.running_since, flow_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM flow_run JOIN state ON state.id = flow_run.state_id
 WHERE flow_run.id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1)"""
 
-TASK_RUNS_BY_ID = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.name, task_run.task_version, task_run.tags, task_run.retries, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
+TASK_RUNS_BY_ID = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.name, task_run.task_version, task_run.tags, task_run.retries, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, task_run.running_since, task_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM task_run JOIN state ON state.id = task_run.state_id
 WHERE task_run.id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1)"""
 
-TASK_RUNS_BY_KEY = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.name, task_run.task_version, task_run.tags, task_run.retries, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
+TASK_RUNS_BY_KEY = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.name, task_run.task_version, task_run.tags, task_run.retries, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, task_run.running_since, task_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM json_each(?) AS keys JOIN task_run ON task_run.flow_run_id = json_extract(keys.value, '$[0]') AND task_run.task_key = json_extract(keys.value, '$[1]') AND task_run.dynamic_key = json_extract(keys.value, '$[2]') JOIN state ON state.id = task_run.state_id"""
 
 FLOW_RUN_IDS = """SELECT flow_run.id
@@ -115,17 +115,17 @@ DELIVERIES = """SELECT delivery.proposal_id
 FROM delivery
 WHERE delivery.owner = ?"""
 
-INSERT_FLOW_RUN = """INSERT INTO flow_run (id, name, flow_name, flow_version, parameters, tags, retries, retry_delay, parent_task_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_FLOW_RUN = """INSERT INTO flow_run (id, name, flow_name, flow_version, parameters, tags, retries, retry_delay, parent_task_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time, running_since, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
-INSERT_TASK_RUN = """INSERT INTO task_run (id, flow_run_id, task_key, dynamic_key, name, task_version, tags, retries, retry_delays, retry_jitter_factor, inputs, tracks_subflow, child_flow_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_TASK_RUN = """INSERT INTO task_run (id, flow_run_id, task_key, dynamic_key, name, task_version, tags, retries, retry_delays, retry_jitter_factor, inputs, tracks_subflow, child_flow_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time, running_since, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 INSERT_FLOW_RUN_TAG = """INSERT INTO flow_run_tag (tag, run_seq) SELECT given.column1, flow_run.seq FROM (VALUES (?, ?)) AS given JOIN flow_run ON flow_run.id = given.column2"""
 
 INSERT_TASK_RUN_TAG = """INSERT INTO task_run_tag (tag, run_seq) SELECT given.column1, task_run.seq FROM (VALUES (?, ?)) AS given JOIN task_run ON task_run.id = given.column2"""
 
-UPDATE_FLOW_RUN = """UPDATE flow_run SET state_id = given.column1, state_type = given.column2, state_name = given.column3, session_id = given.column4, ordinal = given.column5, run_count = given.column6, expected_start_time = given.column7, start_time = given.column8, end_time = given.column9, total_run_time = given.column10 FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE flow_run.id = given.column11"""
+UPDATE_FLOW_RUN = """UPDATE flow_run SET state_id = given.column1, state_type = given.column2, state_name = given.column3, session_id = given.column4, ordinal = given.column5, run_count = given.column6, expected_start_time = given.column7, start_time = given.column8, end_time = given.column9, total_run_time = given.column10, running_since = given.column11, due = given.column12 FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE flow_run.id = given.column13"""
 
-UPDATE_TASK_RUN = """UPDATE task_run SET state_id = given.column1, state_type = given.column2, state_name = given.column3, session_id = given.column4, ordinal = given.column5, run_count = given.column6, expected_start_time = given.column7, start_time = given.column8, end_time = given.column9, total_run_time = given.column10 FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE task_run.id = given.column11"""
+UPDATE_TASK_RUN = """UPDATE task_run SET state_id = given.column1, state_type = given.column2, state_name = given.column3, session_id = given.column4, ordinal = given.column5, run_count = given.column6, expected_start_time = given.column7, start_time = given.column8, end_time = given.column9, total_run_time = given.column10, running_since = given.column11, due = given.column12 FROM (VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)) AS given WHERE task_run.id = given.column13"""
 
 INSERT_STATE = """INSERT INTO state (id, kind, run_id, ordinal, type, name, timestamp, message, data, scheduled_time, cache_key, cache_expiration, answer, answer_message) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
@@ -163,6 +163,15 @@ VERSION = """SELECT alembic_version.version_num
 FROM alembic_version"""
 
 INSERT_VERSION = """INSERT INTO alembic_version (version_num) VALUES (?)"""
+
+TIMELINE = """SELECT timeline.name, timeline.anchor, timeline.latest
+FROM timeline"""
+
+DELETE_TIMELINE = """DELETE FROM timeline"""
+
+INSERT_TIMELINE = """INSERT INTO timeline (name, anchor, latest) VALUES (?, ?, ?)"""
+
+NOTE_STEADY = """UPDATE timeline SET latest=? WHERE timeline.latest < ?"""
 
 TRACKS_SUBFLOW = """SELECT task_run.tracks_subflow
 FROM task_run
@@ -229,6 +238,8 @@ REOPEN_SESSION = """UPDATE session SET expires = given.column1, ended = given.co
 SHORTEN_SESSION = """UPDATE session SET expires=?, lost=? WHERE session.id = ? AND session.expires > ?"""
 
 EXTEND_SESSIONS = """UPDATE session SET expires=? WHERE session.ended IS 0 AND session.expires < ?"""
+
+CUT_SESSIONS = """UPDATE session SET expires=? WHERE session.ended IS 0 AND session.expires > ?"""
 
 END_SESSION = """UPDATE session SET ended = given.column1 FROM (VALUES (?, ?)) AS given WHERE session.id = given.column2"""
 
@@ -329,6 +340,8 @@ SCHEMA = (
     start_time BIGINT,
     end_time BIGINT,
     total_run_time BIGINT NOT NULL,
+    running_since BIGINT,
+    due BIGINT,
     CONSTRAINT pk_flow_run PRIMARY KEY (seq),
     CONSTRAINT uq_flow_run_id UNIQUE (id)
 )""",
@@ -436,6 +449,8 @@ SCHEMA = (
     start_time BIGINT,
     end_time BIGINT,
     total_run_time BIGINT NOT NULL,
+    running_since BIGINT,
+    due BIGINT,
     CONSTRAINT pk_task_run PRIMARY KEY (seq),
     CONSTRAINT uq_task_run_flow_run_id_task_key_dynamic_key UNIQUE (flow_run_id, task_key, dynamic_key),
     CONSTRAINT uq_task_run_id UNIQUE (id)
@@ -448,6 +463,13 @@ SCHEMA = (
     tag TEXT NOT NULL,
     run_seq INTEGER NOT NULL,
     CONSTRAINT pk_task_run_tag PRIMARY KEY (tag, run_seq)
+)
+ WITHOUT ROWID""",
+    """CREATE TABLE timeline (
+    name TEXT NOT NULL,
+    anchor BIGINT NOT NULL,
+    latest BIGINT NOT NULL,
+    CONSTRAINT pk_timeline PRIMARY KEY (name)
 )
  WITHOUT ROWID""",
     """CREATE TABLE waiter (

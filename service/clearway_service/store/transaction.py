@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from clearway_service.core.decisions import Ancestor
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import RunKind
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Transaction:
 
     Attributes:
         database: The database, in one of its turns.
-        now: The service's clock, in microseconds since 1970.
+        moment: The time, on both of the service's clocks.
         new_id: Makes time-ordered UUIDs.
         woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
         woken_runs: Task runs whose waiting proposals are to be decided about again.
@@ -40,13 +41,23 @@ class Transaction:
     """
 
     database: Database
-    now: int
+    moment: Moment
     new_id: Callable[[], str]
     woken_tags: set[str] = field(default_factory=set)
     woken_runs: set[str] = field(default_factory=set)
     ended_runs: dict[tuple[RunKind, str], str] = field(default_factory=dict)
     entangled: list[Entangled] = field(default_factory=list)
     left_queue: set[str] = field(default_factory=set)
+
+    @property
+    def now(self) -> int:
+        """The wall clock, in microseconds since 1970."""
+        return self.moment.now
+
+    @property
+    def steady(self) -> int:
+        """The steady clock, in microseconds."""
+        return self.moment.steady
 
     @property
     def driver(self) -> Driver:

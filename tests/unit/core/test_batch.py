@@ -532,6 +532,37 @@ class TestColumns:
         assert progress.ordinal == 4
         assert not progress.session_id
 
+    @pytest.mark.parametrize("hours", [-3, 3], ids=["back", "forward"])
+    def test_time_spent_is_right_where_the_wall_clock_was_set_meanwhile(
+        self, model: World, hours: int
+    ) -> None:
+        model.ahead = 5 * SECOND
+        one(model, start("a", retries=1, retry_delays=(2 * SECOND,)))
+        model.now += 3 * SECOND
+        model.ahead += hours * 3600 * SECOND
+        failed = one(model, propose("a", FAILED)).state
+        assert failed.timestamp == model.moment.now
+        assert failed.scheduled_time == failed.timestamp + 2 * SECOND
+        model.ahead -= 2 * hours * 3600 * SECOND
+        model.now += 2 * SECOND
+        one(model, propose("a", RUNNING))
+        model.now += 4 * SECOND
+        one(model, propose("a", COMPLETED))
+        progress = model.store.runs["a"].progress
+        assert progress.total_run_time == 7 * SECOND
+        assert progress.end_time == model.moment.now
+
+    def test_the_run_that_tracks_a_subflow_waits_no_longer_than_it(self, model: World) -> None:
+        model.create(TASK._replace(id="tracking", tracks_subflow=True))
+        child = FLOW._replace(id="child", parent_task_run_id="tracking", retries=1, retry_delay=9 * SECOND)
+        model.create(child)
+        for type_ in (RUNNING, FAILED):
+            one(model, propose("child", type_)._replace(kind=RunKind.FLOW))
+        model.ahead -= 3 * 3600 * SECOND
+        runs = model.store.runs
+        assert runs["child"].progress.wait_left(model.moment) == 9 * SECOND
+        assert runs["tracking"].progress.wait_left(model.moment) == 9 * SECOND
+
     def test_a_clock_that_went_back_takes_no_time_away(self, model: World) -> None:
         one(model, start("a"))
         model.now -= SECOND

@@ -8,6 +8,7 @@ import pytest
 
 from clearway_service.core.decisions import Abort, AbortReason, Reject, Wait
 from clearway_service.core.facts import Facts, LimitFacts
+from clearway_service.core.moment import Moment
 from clearway_service.core.rules import (
     FLOW_POLICY,
     TASK_POLICY,
@@ -24,6 +25,7 @@ from support.facts import (
     FLOW,
     NOW,
     SECOND,
+    STEADY,
     TASK,
     answer_name,
     facts,
@@ -118,6 +120,24 @@ class TestAwaitScheduledTime:
         assert isinstance(decision, Wait)
         assert decision.retry_after == 7 * SECOND
         assert decision.blocking_tags == ()
+
+    @pytest.mark.parametrize("hours", [-3, 0, 3], ids=["set back", "as it was", "set forward"])
+    def test_a_delay_of_the_service_lasts_as_long_however_the_wall_clock_was_set(self, hours: int) -> None:
+        begins = NOW + 7 * SECOND
+        retried = progress(SCHEDULED, scheduled_time=begins)._replace(due=STEADY + 7 * SECOND)
+        moment = Moment(NOW + hours * 3600 * SECOND + 2 * SECOND, STEADY + 2 * SECOND)
+        decision = await_scheduled_time(facts(retried, RUNNING, moment=moment))
+        assert isinstance(decision, Wait)
+        assert decision.retry_after == 5 * SECOND
+        over = moment._replace(steady=STEADY + 7 * SECOND)
+        assert await_scheduled_time(facts(retried, RUNNING, moment=over)) is None
+
+    @pytest.mark.parametrize(("hours", "left"), [(-3, 3 * 3600 + 5), (3, None)], ids=["back", "forward"])
+    def test_a_time_of_the_calendar_follows_the_wall_clock(self, hours: int, left: int | None) -> None:
+        scheduled = progress(SCHEDULED, scheduled_time=NOW + 7 * SECOND)
+        moment = Moment(NOW + hours * 3600 * SECOND + 2 * SECOND, STEADY + 2 * SECOND)
+        decision = await_scheduled_time(facts(scheduled, RUNNING, moment=moment))
+        assert (decision.retry_after if isinstance(decision, Wait) else None) == (left and left * SECOND)
 
     @pytest.mark.parametrize(
         ("begins", "expected"), [(NOW - 1, "nothing"), (NOW, "nothing"), (NOW + 1, "wait")]
@@ -282,7 +302,12 @@ class TestRetryFailed:
         decision = retry_failed(facts(RUNNING, failed, run=run))
         assert isinstance(decision, Reject)
         assert decision.state == ProposedState(
-            SCHEDULED, "AwaitingRetry", "disk on fire", data=b"traceback", scheduled_time=NOW + 9 * SECOND
+            SCHEDULED,
+            "AwaitingRetry",
+            "disk on fire",
+            data=b"traceback",
+            scheduled_time=NOW + 9 * SECOND,
+            due=STEADY + 9 * SECOND,
         )
 
 

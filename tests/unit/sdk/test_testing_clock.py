@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 
 import pytest
 
 from clearway._transport.decision_future import DecisionFuture
+from clearway.testing import _clock
 from clearway.testing._activity import Activity
 from clearway.testing._clock import Clock
 from clearway.v1.proposal_pb2 import Abort, Accept, Decision, Proposal
@@ -137,3 +138,17 @@ def test_a_proposal_that_was_withdrawn_is_over(activity: Activity) -> None:
     future.cancel()
     activity.decided(proposal, future)
     assert activity.is_still()
+
+
+@pytest.mark.parametrize("hours", [-3, 3], ids=["back", "forward"])
+def test_it_does_not_follow_the_system_s_time_where_that_is_set(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    class Set(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    begun = clock.now()
+    monkeypatch.setattr(_clock, "datetime", Set)
+    assert timedelta(0) <= clock.now() - begun < timedelta(hours=1)

@@ -32,10 +32,10 @@ HELLO = ProposeRequest(hello=Hello(client_name="tester"))
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Engine]:
+async def opened(path: Path, **more: Any) -> AsyncIterator[Engine]:
     """Open an engine whose server is patient with calls in flight."""
     grace = timedelta(minutes=10)
-    settings = ServiceSettings(database=path / "clearway.db", port=0, shutdown_grace=grace)
+    settings = ServiceSettings(database=path / "clearway.db", port=0, shutdown_grace=grace, **more)
     engine = await asyncio.to_thread(Engine.open, settings)
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -66,6 +66,15 @@ async def test_a_call_that_says_nothing_does_not_hold_up_the_end_of_the_server(t
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await call.read()
             assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_call_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "HELLO_SECONDS", 0.2)
+    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await stub.Propose().read()
+        assert failed.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert "no hello came within 0.2 s" in (failed.value.details() or "")
 
 
 async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connection(tmp_path: Path) -> None:
@@ -104,58 +113,57 @@ async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_se
         assert (kept.task_run.state.name, left.task_run.state.name) == ("Running", "Pending")
 
 
-@pytest.fixture
-def small_bounds(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Hold a client back sooner, so that a test need not send as much."""
-    bound = 512
-    monkeypatch.setattr(streams, "_MAX_UNDECIDED", bound)
-    monkeypatch.setattr(streams, "_MAX_UNREAD", bound)
-    return bound
+# What a client may have under way here: it is held back sooner, so that a test need not send as much.
+BOUND = 1024 * 1024
+HALF = BOUND // 2
+MESSAGE = 256 * 1024
 
 
 async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bounds: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_message, messages = 128, 150
     deliver = Stream._deliver
-    delivered, unread, undecided, seen = [0], [0], [0], set()
+    delivered, decisions, requests, seen = [0], [0], [0], set()
 
     def watch(stream: Stream, response: ProposeResponse) -> None:
         deliver(stream, response)
         delivered.append(len(response.decisions))
-        unread.append(stream._unread)
-        undecided.extend(connection.undecided() for connection in engine._connections)
+        decisions.append(stream._caller.decisions)
+        requests.append(stream._caller.requests)
         seen.add(stream)
 
     def held_back() -> bool:
-        return any(stream._unread > small_bounds and not stream._taken.is_set() for stream in seen)
+        return any(stream._held_back for stream in seen) and engine.budget.used >= HALF
 
     monkeypatch.setattr(Stream, "_deliver", watch)
-    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
-        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
-        call = stub.Propose()
-        await call.write(HELLO)
-        batches = [[start(flow.flow_run.id) for _ in range(a_message)] for _ in range(messages)]
+    async with opened(tmp_path, max_client_bytes=BOUND) as engine, serving(engine) as port:
+        async with channel_to(port) as stub:
+            flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+            call = stub.Propose()
+            await call.write(HELLO)
+            batches = [[start(flow.flow_run.id) for _ in range(a_message)] for _ in range(messages)]
 
-        async def flood() -> None:
-            for batch in batches:
-                await call.write(ProposeRequest(proposals=batch))
-            await call.done_writing()
+            async def flood() -> None:
+                for batch in batches:
+                    await call.write(ProposeRequest(proposals=batch))
+                await call.done_writing()
 
-        flooding = asyncio.create_task(flood())
-        all_of_them = a_message * messages
-        decided = lambda: sum(delivered) == all_of_them  # noqa: E731
-        await asyncio.to_thread(wait_until, lambda: decided() or held_back(), "the end of the flood")
-        assert not decided(), "nothing held the client back"
-        accepted = {decision.proposal_id async for message in call for decision in message.decisions}
-        await flooding
-    assert accepted == {proposal.id for batch in batches for proposal in batch}
-    assert max(undecided) <= small_bounds + a_message
-    assert small_bounds < max(unread) <= 2 * (small_bounds + a_message)
+            flooding = asyncio.create_task(flood())
+            all_of_them = a_message * messages
+            decided = lambda: sum(delivered) == all_of_them  # noqa: E731
+            await asyncio.to_thread(wait_until, lambda: decided() or held_back(), "the end of the flood")
+            assert not decided(), "nothing held the client back"
+            accepted = [decision.proposal_id async for message in call for decision in message.decisions]
+            await flooding
+        assert accepted == [proposal.id for batch in batches for proposal in batch]
+        assert max(requests) <= HALF + MESSAGE
+        assert max(decisions) <= HALF + MESSAGE
+        await asyncio.to_thread(wait_until, lambda: not engine.budget.used, "the end of all that was counted")
 
 
 async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_until_it_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_bounds: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pings = 20_000
     notify = Stream._notify
@@ -164,11 +172,15 @@ async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_un
     def watch(stream: Stream) -> None:
         notify(stream)
         unread.append(len(stream._pongs))
-        if unread[-1] > small_bounds:
+        if stream._caller.decisions >= HALF:
             held_back.set()
 
     monkeypatch.setattr(Stream, "_notify", watch)
-    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+    async with (
+        opened(tmp_path, max_client_bytes=BOUND) as engine,
+        serving(engine) as port,
+        channel_to(port) as stub,
+    ):
         call = stub.Propose()
         await call.write(HELLO)
 
@@ -182,7 +194,7 @@ async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_un
         pongs = [message.pong async for message in call if message.pong]
         await flooding
     assert pongs == list(range(1, pings + 1))
-    assert max(unread) == small_bounds + 1
+    assert max(unread) <= HALF // streams._PONG_BYTES + 1
 
 
 async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(

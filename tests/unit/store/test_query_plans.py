@@ -15,6 +15,7 @@ import pytest
 from benchmarks.populated import populate
 from sqlalchemy import Select
 
+from clearway_service.core.moment import Moment
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import (
@@ -25,6 +26,7 @@ from clearway_service.store import (
     sessions,
     statements,
     sweeping,
+    timeline,
     unused_results,
 )
 from clearway_service.store.ancestors import select_ancestors_of
@@ -47,9 +49,10 @@ from clearway_service.store.slots import (
 )
 from clearway_service.store.transaction import Transaction
 
-# Limits are set by people, so they are few, and there is one revision; what else is scanned is made by the
-# statement itself.
-GROWING = {table.name for table in schema.metadata.sorted_tables} - {"concurrency_limit"}
+# Limits are set by people, so they are few, and there is one revision and one timeline; what else is scanned
+# is made by the statement itself.
+FEW = {"concurrency_limit", "timeline"}
+GROWING = {table.name for table in schema.metadata.sorted_tables} - FEW
 MADE = re.compile(
     r"json_each|given|keys|wanted|own|chain|descent|waits|found|alembic_version|anon_\d+|\(subquery-\d+\)|"
     r"CONSTANT ROW|\d+ C.*"
@@ -165,6 +168,8 @@ COMMANDS: dict[str, Any] = {
     "a session is shortened": sessions.shorten_session("id", 1),
     "all sessions are extended": sessions.extend_all_sessions(1),
     "sessions expire": sessions.expire_sessions(1, lambda _process: False),
+    "the steady clock is noted": timeline.note_steady(),
+    "a timeline is joined": timeline.join_timeline("boot", lambda: 1, 1),
     "a session ends": sessions.end_session("id", "gone"),
     "a limit is set": set_limit("disk", 1),
     "a limit is reset": reset_limit("disk"),
@@ -212,7 +217,7 @@ def scans(database: Database, sql: str, parameters: Any = ()) -> list[str]:
         scanned = re.match(r"SCAN (.+?)(?: USING .*| VIRTUAL TABLE.*)?$", step)
         if scanned is None or step.endswith(SMALL):
             continue
-        assert scanned[1] in names or scanned[1] == "concurrency_limit" or MADE.fullmatch(scanned[1]), step
+        assert scanned[1] in names or scanned[1] in FEW or MADE.fullmatch(scanned[1]), step
         if scanned[1] in names:
             found.append(step)
     return found
@@ -233,7 +238,7 @@ def asked_by(database: Database, command: Any) -> list[str]:
     driver.set_trace_callback(seen.append)
     driver.execute("BEGIN")
     try:
-        command(Transaction(database, 1, lambda: "made"))
+        command(Transaction(database, Moment(1, 1), lambda: "made"))
     finally:
         driver.execute("ROLLBACK")
         driver.set_trace_callback(None)

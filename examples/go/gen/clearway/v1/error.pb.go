@@ -53,16 +53,21 @@ const (
 	// ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again, after the delay of the
 	// `google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 8
-	// ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
-	// client may try again, after the delay of the `google.rpc.RetryInfo`. Example: the disk is full. Status
-	// UNAVAILABLE.
+	// ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction, or the result storage cannot be
+	// used at the moment; nothing was changed, and the client may try again, after the delay of the
+	// `google.rpc.RetryInfo`. Examples: the disk is full; the server has run out of file descriptors; more
+	// uploads are queued than the result storage takes. Status UNAVAILABLE.
 	ErrorReason_ERROR_REASON_STORE_UNAVAILABLE ErrorReason = 9
-	// ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
-	// deleted as garbage. Status NOT_FOUND.
+	// ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. It is never returned for a file
+	// that is there and cannot be read. Example: a result that was deleted as garbage. Status NOT_FOUND.
 	ErrorReason_ERROR_REASON_RESULT_NOT_FOUND ErrorReason = 10
-	// ERROR_REASON_STORAGE_FULL: the service's own storage takes no more. Example: a disk that is full. Status
-	// RESOURCE_EXHAUSTED.
+	// ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
+	// discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
 	ErrorReason_ERROR_REASON_STORAGE_FULL ErrorReason = 11
+	// ERROR_REASON_BUSY: the client's connection has as many bytes under way as it may, in requests and in answers
+	// that it has not taken; nothing was changed, and the client may try again, after the delay of the
+	// `google.rpc.RetryInfo`. Example: many large uploads at once. Unary calls only. Status RESOURCE_EXHAUSTED.
+	ErrorReason_ERROR_REASON_BUSY ErrorReason = 12
 )
 
 // Enum value maps for ErrorReason.
@@ -80,6 +85,7 @@ var (
 		9:  "ERROR_REASON_STORE_UNAVAILABLE",
 		10: "ERROR_REASON_RESULT_NOT_FOUND",
 		11: "ERROR_REASON_STORAGE_FULL",
+		12: "ERROR_REASON_BUSY",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":       0,
@@ -94,6 +100,7 @@ var (
 		"ERROR_REASON_STORE_UNAVAILABLE": 9,
 		"ERROR_REASON_RESULT_NOT_FOUND":  10,
 		"ERROR_REASON_STORAGE_FULL":      11,
+		"ERROR_REASON_BUSY":              12,
 	}
 )
 
@@ -128,7 +135,7 @@ var File_clearway_v1_error_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_error_proto_rawDesc = "" +
 	"\n" +
-	"\x17clearway/v1/error.proto\x12\vclearway.v1*\x96\x03\n" +
+	"\x17clearway/v1/error.proto\x12\vclearway.v1*\xad\x03\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12!\n" +
 	"\x1dERROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n" +
@@ -142,7 +149,8 @@ const file_clearway_v1_error_proto_rawDesc = "" +
 	"\x1eERROR_REASON_STORE_UNAVAILABLE\x10\t\x12!\n" +
 	"\x1dERROR_REASON_RESULT_NOT_FOUND\x10\n" +
 	"\x12\x1d\n" +
-	"\x19ERROR_REASON_STORAGE_FULL\x10\vBq\n" +
+	"\x19ERROR_REASON_STORAGE_FULL\x10\v\x12\x15\n" +
+	"\x11ERROR_REASON_BUSY\x10\fBq\n" +
 	"\x0eio.clearway.v1B\n" +
 	"ErrorProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 

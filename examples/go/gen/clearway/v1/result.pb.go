@@ -24,15 +24,19 @@ const (
 )
 
 // UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
-// order; a piece that was sent before may be sent again. With the last one the result is checked and kept.
+// order, one at a time; a piece that was sent before may be sent again, and what was received of it is not
+// written twice. With the last one the result is checked and kept. An upload without a piece for an hour is
+// discarded; sooner, after 10 s, where more than 1,024 are unfinished. Error reason:
+// `ERROR_REASON_STORE_UNAVAILABLE`, where too much is queued, or the files cannot be used at the moment.
 type UploadResultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// upload_id is a UUID that the client makes for one upload; required.
 	UploadId string `protobuf:"bytes,1,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`
-	// sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage.
+	// sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage. The
+	// same in each piece of an upload.
 	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// size is the number of bytes of the whole result. From 0 to the server's limit, `max_result_bytes` of
-	// `GetServerInfo`.
+	// `GetServerInfo`; the same in each piece of an upload.
 	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	// offset is where in the result the piece begins, in bytes. From 0 to what was received so far.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
@@ -284,12 +288,12 @@ func (x *DownloadResultResponse) GetSize() int64 {
 	return 0
 }
 
-// UnusedResult is a result outside the database that only ended cache entries spoke of.
+// UnusedResult is an orphaned result: outside the database, and referred to by ended cache entries only.
 type UnusedResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// state_id is the UUID of the state that has the result.
+	// state_id is the UUID of the first state that has the result.
 	StateId string `protobuf:"bytes,1,opt,name=state_id,json=stateId,proto3" json:"state_id,omitempty"`
-	// location says where the bytes are: a path, or a URL.
+	// location is the state's `Data.location`. It is shown to people; delete a result by its `sha256`.
 	Location string `protobuf:"bytes,2,opt,name=location,proto3" json:"location,omitempty"`
 	// size is the number of bytes.
 	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
@@ -298,7 +302,8 @@ type UnusedResult struct {
 	// created is when the state was entered.
 	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
 	// sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
-	// state was recorded by an earlier version that did not require one.
+	// state was recorded by an earlier version that did not require one. A result of an earlier version whose
+	// `location` does not end with its SHA-256 is listed for people to look at, and never dropped.
 	Sha256        string `protobuf:"bytes,6,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -377,11 +382,11 @@ func (x *UnusedResult) GetSha256() string {
 }
 
 // ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
-// replaced or have expired, and that no other state speaks of.
+// replaced or have expired, and whose SHA-256 no other state refers to, at whatever location.
 type ListUnusedResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// older_than is how old a state must be for its result to be answered; what younger states speak of is not. From
-	// 0; unset means one day.
+	// older_than is how old the states that refer to a result must be for it to be returned. From 0; unset means
+	// one day.
 	OlderThan *durationpb.Duration `protobuf:"bytes,1,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
 	// limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
 	// may hold fewer: it ends at about 2 MiB.
@@ -444,10 +449,10 @@ func (x *ListUnusedResultsRequest) GetPageToken() string {
 	return ""
 }
 
-// ListUnusedResultsResponse answers what may be deleted.
+// ListUnusedResultsResponse returns what may be deleted.
 type ListUnusedResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// results are the results, the oldest first; several states may speak of one location.
+	// results are the results, the oldest first; each location once, with the first state that referred to it.
 	Results []*UnusedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	// next_page_token asks for the next page; empty on the last one.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -500,10 +505,12 @@ func (x *ListUnusedResultsResponse) GetNextPageToken() string {
 }
 
 // DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
-// the service.
+// the service, by their SHA-256. Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of its files could not be
+// deleted; their results remain listed.
 type DropUnusedResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now are left alone. 1 to 10,000.
+	// state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
+	// whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
 	StateIds []string `protobuf:"bytes,1,rep,name=state_ids,json=stateIds,proto3" json:"state_ids,omitempty"`
 	// older_than is what the results were listed with.
 	OlderThan     *durationpb.Duration `protobuf:"bytes,2,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`

@@ -127,7 +127,8 @@ type GetServerInfoResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// version is the service's version.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// now is the service's clock, by which all decisions are made.
+	// now is the service's wall clock, in UTC. Timestamps are taken from it, scheduled times and the expiry of cache
+	// entries are compared with it. Leases and delays are not: setting the clock leaves them as they are.
 	Now *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=now,proto3" json:"now,omitempty"`
 	// database is the kind of database: `sqlite`.
 	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`

@@ -195,7 +195,8 @@ type Data struct {
 	Body isData_Body `protobuf_oneof:"body"`
 	// size is the number of bytes as they are kept. From 0.
 	Size int64 `protobuf:"varint,4,opt,name=size,proto3" json:"size,omitempty"`
-	// sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept; empty where it was not computed.
+	// sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept. 64 characters; required with
+	// `location`, optional with `inline`.
 	Sha256 string `protobuf:"bytes,5,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	// error is the exception that the run ended with, for whoever cannot read the bytes; unset where it ended
 	// otherwise.
@@ -204,8 +205,9 @@ type Data struct {
 	// client's. At most 64 characters; empty means not at all.
 	Compression string `protobuf:"bytes,7,opt,name=compression,proto3" json:"compression,omitempty"`
 	// signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
-	// not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal and `sha256`, joined by line feeds.
-	// At most 64 characters; empty means unsigned.
+	// not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal, `sha256` and `location`, joined by line
+	// feeds; `location` is empty where the bytes are inline, and the text then ends with a line feed. At most 64
+	// characters; empty means unsigned. `error` is not signed.
 	Signature     string `protobuf:"bytes,8,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -318,7 +320,11 @@ type Data_Inline struct {
 }
 
 type Data_Location struct {
-	// location says where the bytes are: a path, or a URL. 1 to 2,048 characters.
+	// location is where the client kept the bytes, a hint for readers: either `service://` and `sha256`, for the
+	// service's own storage, or `ROOT/XX/sha256`, where XX are the first two digits of `sha256` and ROOT is an
+	// absolute path or a URL without empty, `.` or `..` segments. 1 to 2,048 characters without control
+	// characters; needs `sha256`. Nothing is opened or deleted by it: a result is found by its SHA-256 in the
+	// storage that the reader has configured.
 	Location string `protobuf:"bytes,3,opt,name=location,proto3,oneof"`
 }
 
@@ -329,7 +335,8 @@ func (*Data_Location) isData_Body() {}
 // StateDetails holds the facts that rules decide by.
 type StateDetails struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// scheduled_time is when a Scheduled run may begin, by the service's clock; required for
+	// scheduled_time is when a Scheduled run may begin, by the service's wall clock; for a retry that the service
+	// scheduled, as that clock was set when the state was entered: the delay itself does not follow it. Required for
 	// `STATE_TYPE_SCHEDULED`, unset otherwise. From 1970 to 9999, and in the past too.
 	ScheduledTime *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=scheduled_time,json=scheduledTime,proto3" json:"scheduled_time,omitempty"`
 	// cache_key makes the run's result findable by others. Proposed with Running it is looked up,

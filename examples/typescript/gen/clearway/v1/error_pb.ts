@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file clearway/v1/error.proto.
  */
 export const file_clearway_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbGVhcndheS92MS9lcnJvci5wcm90bxILY2xlYXJ3YXkudjEqlgMKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHUVSUk9SX1JFQVNPTl9JTlZBTElEX0FSR1VNRU5UEAESHgoaRVJST1JfUkVBU09OX1JVTl9OT1RfRk9VTkQQAhIgChxFUlJPUl9SRUFTT05fTElNSVRfTk9UX0ZPVU5EEAMSIAocRVJST1JfUkVBU09OX1NFU1NJT05fRVhQSVJFRBAEEiIKHkVSUk9SX1JFQVNPTl9QUk9QT1NBTF9DT05GTElDVBAFEh0KGUVSUk9SX1JFQVNPTl9SVU5fQ09ORkxJQ1QQBhIZChVFUlJPUl9SRUFTT05fUFJPVE9DT0wQBxIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAIEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAJEiEKHUVSUk9SX1JFQVNPTl9SRVNVTFRfTk9UX0ZPVU5EEAoSHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBALQnEKDmlvLmNsZWFyd2F5LnYxQgpFcnJvclByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z");
+  fileDesc("ChdjbGVhcndheS92MS9lcnJvci5wcm90bxILY2xlYXJ3YXkudjEqrQMKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHUVSUk9SX1JFQVNPTl9JTlZBTElEX0FSR1VNRU5UEAESHgoaRVJST1JfUkVBU09OX1JVTl9OT1RfRk9VTkQQAhIgChxFUlJPUl9SRUFTT05fTElNSVRfTk9UX0ZPVU5EEAMSIAocRVJST1JfUkVBU09OX1NFU1NJT05fRVhQSVJFRBAEEiIKHkVSUk9SX1JFQVNPTl9QUk9QT1NBTF9DT05GTElDVBAFEh0KGUVSUk9SX1JFQVNPTl9SVU5fQ09ORkxJQ1QQBhIZChVFUlJPUl9SRUFTT05fUFJPVE9DT0wQBxIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAIEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAJEiEKHUVSUk9SX1JFQVNPTl9SRVNVTFRfTk9UX0ZPVU5EEAoSHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBALEhUKEUVSUk9SX1JFQVNPTl9CVVNZEAxCcQoOaW8uY2xlYXJ3YXkudjFCCkVycm9yUHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM");
 
 /**
  * ErrorReason is why a call failed: the `reason` of the `google.rpc.ErrorInfo` in its status details
@@ -91,29 +91,39 @@ export enum ErrorReason {
   SHUTTING_DOWN = 8,
 
   /**
-   * ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction; nothing was changed, and the
-   * client may try again, after the delay of the `google.rpc.RetryInfo`. Example: the disk is full. Status
-   * UNAVAILABLE.
+   * ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction, or the result storage cannot be
+   * used at the moment; nothing was changed, and the client may try again, after the delay of the
+   * `google.rpc.RetryInfo`. Examples: the disk is full; the server has run out of file descriptors; more
+   * uploads are queued than the result storage takes. Status UNAVAILABLE.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 9;
    */
   STORE_UNAVAILABLE = 9,
 
   /**
-   * ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Example: a result that was
-   * deleted as garbage. Status NOT_FOUND.
+   * ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. It is never returned for a file
+   * that is there and cannot be read. Example: a result that was deleted as garbage. Status NOT_FOUND.
    *
    * @generated from enum value: ERROR_REASON_RESULT_NOT_FOUND = 10;
    */
   RESULT_NOT_FOUND = 10,
 
   /**
-   * ERROR_REASON_STORAGE_FULL: the service's own storage takes no more. Example: a disk that is full. Status
-   * RESOURCE_EXHAUSTED.
+   * ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
+   * discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_REASON_STORAGE_FULL = 11;
    */
   STORAGE_FULL = 11,
+
+  /**
+   * ERROR_REASON_BUSY: the client's connection has as many bytes under way as it may, in requests and in answers
+   * that it has not taken; nothing was changed, and the client may try again, after the delay of the
+   * `google.rpc.RetryInfo`. Example: many large uploads at once. Unary calls only. Status RESOURCE_EXHAUSTED.
+   *
+   * @generated from enum value: ERROR_REASON_BUSY = 12;
+   */
+  BUSY = 12,
 }
 
 /**

@@ -16,7 +16,10 @@ export const file_clearway_v1_result: GenFile = /*@__PURE__*/
 
 /**
  * UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
- * order; a piece that was sent before may be sent again. With the last one the result is checked and kept.
+ * order, one at a time; a piece that was sent before may be sent again, and what was received of it is not
+ * written twice. With the last one the result is checked and kept. An upload without a piece for an hour is
+ * discarded; sooner, after 10 s, where more than 1,024 are unfinished. Error reason:
+ * `ERROR_REASON_STORE_UNAVAILABLE`, where too much is queued, or the files cannot be used at the moment.
  *
  * @generated from message clearway.v1.UploadResultRequest
  */
@@ -29,7 +32,8 @@ export type UploadResultRequest = Message<"clearway.v1.UploadResultRequest"> & {
   uploadId: string;
 
   /**
-   * sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage.
+   * sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage. The
+   * same in each piece of an upload.
    *
    * @generated from field: string sha256 = 2;
    */
@@ -37,7 +41,7 @@ export type UploadResultRequest = Message<"clearway.v1.UploadResultRequest"> & {
 
   /**
    * size is the number of bytes of the whole result. From 0 to the server's limit, `max_result_bytes` of
-   * `GetServerInfo`.
+   * `GetServerInfo`; the same in each piece of an upload.
    *
    * @generated from field: int64 size = 3;
    */
@@ -160,20 +164,20 @@ export const DownloadResultResponseSchema: GenMessage<DownloadResultResponse> = 
   messageDesc(file_clearway_v1_result, 3);
 
 /**
- * UnusedResult is a result outside the database that only ended cache entries spoke of.
+ * UnusedResult is an orphaned result: outside the database, and referred to by ended cache entries only.
  *
  * @generated from message clearway.v1.UnusedResult
  */
 export type UnusedResult = Message<"clearway.v1.UnusedResult"> & {
   /**
-   * state_id is the UUID of the state that has the result.
+   * state_id is the UUID of the first state that has the result.
    *
    * @generated from field: string state_id = 1;
    */
   stateId: string;
 
   /**
-   * location says where the bytes are: a path, or a URL.
+   * location is the state's `Data.location`. It is shown to people; delete a result by its `sha256`.
    *
    * @generated from field: string location = 2;
    */
@@ -202,7 +206,8 @@ export type UnusedResult = Message<"clearway.v1.UnusedResult"> & {
 
   /**
    * sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
-   * state was recorded by an earlier version that did not require one.
+   * state was recorded by an earlier version that did not require one. A result of an earlier version whose
+   * `location` does not end with its SHA-256 is listed for people to look at, and never dropped.
    *
    * @generated from field: string sha256 = 6;
    */
@@ -218,14 +223,14 @@ export const UnusedResultSchema: GenMessage<UnusedResult> = /*@__PURE__*/
 
 /**
  * ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
- * replaced or have expired, and that no other state speaks of.
+ * replaced or have expired, and whose SHA-256 no other state refers to, at whatever location.
  *
  * @generated from message clearway.v1.ListUnusedResultsRequest
  */
 export type ListUnusedResultsRequest = Message<"clearway.v1.ListUnusedResultsRequest"> & {
   /**
-   * older_than is how old a state must be for its result to be answered; what younger states speak of is not. From
-   * 0; unset means one day.
+   * older_than is how old the states that refer to a result must be for it to be returned. From 0; unset means
+   * one day.
    *
    * @generated from field: google.protobuf.Duration older_than = 1;
    */
@@ -256,13 +261,13 @@ export const ListUnusedResultsRequestSchema: GenMessage<ListUnusedResultsRequest
   messageDesc(file_clearway_v1_result, 5);
 
 /**
- * ListUnusedResultsResponse answers what may be deleted.
+ * ListUnusedResultsResponse returns what may be deleted.
  *
  * @generated from message clearway.v1.ListUnusedResultsResponse
  */
 export type ListUnusedResultsResponse = Message<"clearway.v1.ListUnusedResultsResponse"> & {
   /**
-   * results are the results, the oldest first; several states may speak of one location.
+   * results are the results, the oldest first; each location once, with the first state that referred to it.
    *
    * @generated from field: repeated clearway.v1.UnusedResult results = 1;
    */
@@ -285,13 +290,15 @@ export const ListUnusedResultsResponseSchema: GenMessage<ListUnusedResultsRespon
 
 /**
  * DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
- * the service.
+ * the service, by their SHA-256. Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of its files could not be
+ * deleted; their results remain listed.
  *
  * @generated from message clearway.v1.DropUnusedResultsRequest
  */
 export type DropUnusedResultsRequest = Message<"clearway.v1.DropUnusedResultsRequest"> & {
   /**
-   * state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now are left alone. 1 to 10,000.
+   * state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
+   * whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
    *
    * @generated from field: repeated string state_ids = 1;
    */

@@ -43,7 +43,8 @@ export type GetServerInfoResponse = Message<"clearway.v1.GetServerInfoResponse">
   version: string;
 
   /**
-   * now is the service's clock, by which all decisions are made.
+   * now is the service's wall clock, in UTC. Timestamps are taken from it, scheduled times and the expiry of cache
+   * entries are compared with it. Leases and delays are not: setting the clock leaves them as they are.
    *
    * @generated from field: google.protobuf.Timestamp now = 2;
    */

@@ -94,7 +94,11 @@ export type Data = Message<"clearway.v1.Data"> & {
     case: "inline";
   } | {
     /**
-     * location says where the bytes are: a path, or a URL. 1 to 2,048 characters.
+     * location is where the client kept the bytes, a hint for readers: either `service://` and `sha256`, for the
+     * service's own storage, or `ROOT/XX/sha256`, where XX are the first two digits of `sha256` and ROOT is an
+     * absolute path or a URL without empty, `.` or `..` segments. 1 to 2,048 characters without control
+     * characters; needs `sha256`. Nothing is opened or deleted by it: a result is found by its SHA-256 in the
+     * storage that the reader has configured.
      *
      * @generated from field: string location = 3;
      */
@@ -110,7 +114,8 @@ export type Data = Message<"clearway.v1.Data"> & {
   size: bigint;
 
   /**
-   * sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept; empty where it was not computed.
+   * sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept. 64 characters; required with
+   * `location`, optional with `inline`.
    *
    * @generated from field: string sha256 = 5;
    */
@@ -134,8 +139,9 @@ export type Data = Message<"clearway.v1.Data"> & {
 
   /**
    * signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
-   * not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal and `sha256`, joined by line feeds.
-   * At most 64 characters; empty means unsigned.
+   * not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal, `sha256` and `location`, joined by line
+   * feeds; `location` is empty where the bytes are inline, and the text then ends with a line feed. At most 64
+   * characters; empty means unsigned. `error` is not signed.
    *
    * @generated from field: string signature = 8;
    */
@@ -156,7 +162,8 @@ export const DataSchema: GenMessage<Data> = /*@__PURE__*/
  */
 export type StateDetails = Message<"clearway.v1.StateDetails"> & {
   /**
-   * scheduled_time is when a Scheduled run may begin, by the service's clock; required for
+   * scheduled_time is when a Scheduled run may begin, by the service's wall clock; for a retry that the service
+   * scheduled, as that clock was set when the state was entered: the delay itself does not follow it. Required for
    * `STATE_TYPE_SCHEDULED`, unset otherwise. From 1970 to 9999, and in the past too.
    *
    * @generated from field: google.protobuf.Timestamp scheduled_time = 1;

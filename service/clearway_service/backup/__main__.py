@@ -1,0 +1,127 @@
+"""``python -m clearway_service.backup``: what ``clearway backup`` and ``clearway restore`` run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from clearway_service.backup.errors import BackupError
+from clearway_service.backup.manifest import DATABASE, Manifest
+from clearway_service.backup.restoring import restore, verify
+from clearway_service.backup.saving import save
+from clearway_service.errors import ClearwayError
+from clearway_service.settings import ServiceSettings, SettingError
+
+_USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
+# The server of the database goes first where both want the processor.
+_NICE = 10
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; return the exit code."""
+    parser = argparse.ArgumentParser(prog="clearway backup", description="Back up and restore a database.")
+    commands = parser.add_subparsers(required=True)
+    saving = commands.add_parser("save")
+    saving.add_argument("file", type=Path)
+    saving.add_argument("--database", type=Path)
+    saving.add_argument("--no-results", action="store_true")
+    saving.set_defaults(run=_save)
+    verifying = commands.add_parser("verify")
+    verifying.add_argument("file", type=Path)
+    verifying.set_defaults(run=_verify)
+    restoring = commands.add_parser("restore")
+    restoring.add_argument("file", type=Path)
+    restoring.add_argument("--database", type=Path)
+    restoring.set_defaults(run=_restore)
+    given = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    run: Callable[[argparse.Namespace], str] = given.run
+    try:
+        sys.stdout.write(run(given))
+    except SettingError as error:
+        return _fail(error, _USAGE)
+    except (BackupError, ClearwayError) as error:
+        return _fail(error, _FAILURE)
+    except OSError as error:
+        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", _FAILURE)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0
+
+
+def _save(given: argparse.Namespace) -> str:
+    begun = time.monotonic()
+    os.nice(_NICE)
+    database = _database(given)
+    manifest, size = save(database, given.file.absolute(), with_results=not given.no_results)
+    lost = len(manifest.missing_results) + len(manifest.damaged_results)
+    if lost:
+        sys.stderr.write(
+            f"Warning: {lost:,} results that the runs refer to are missing from {database}-results, or "
+            f"damaged; the backup's manifest.json lists them.\n"
+        )
+    return f"Saved {_holds(manifest)} to {given.file}: {_size(size)} in {_seconds(begun)}.\n"
+
+
+def _verify(given: argparse.Namespace) -> str:
+    begun = time.monotonic()
+    manifest = verify(given.file.absolute())
+    return (
+        f"{given.file} is sound: {_holds(manifest)}, of {manifest.created}; checked in {_seconds(begun)}.\n"
+    )
+
+
+def _restore(given: argparse.Namespace) -> str:
+    begun = time.monotonic()
+    database = _database(given)
+    manifest = restore(given.file.absolute(), database)
+    return (
+        f"Restored {_holds(manifest)}, of {manifest.created}, to {database} in {_seconds(begun)}.\n"
+        f"Next: clearway server start --database {shlex.quote(str(database))}\n"
+        "Runs that were Running then become Crashed when the leases of their sessions run out.\n"
+    )
+
+
+def _database(given: argparse.Namespace) -> Path:
+    database: Path = given.database or ServiceSettings.from_environment().database
+    return database.absolute()
+
+
+def _holds(manifest: Manifest) -> str:
+    results = len(manifest.files.keys() - {DATABASE})
+    return f"{manifest.flow_runs:,} flow runs, {manifest.task_runs:,} task runs and {results:,} results"
+
+
+def _size(size: int) -> str:
+    number, unit = float(size), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if number < 1024:  # noqa: PLR2004 - as the units say
+            break
+        number, unit = number / 1024, larger
+    return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"
+
+
+def _seconds(begun: float) -> str:
+    return f"{time.monotonic() - begun:.1f} s"
+
+
+def _fail(error: object, code: int) -> int:
+    sys.stderr.write(f"Error: {error}\n")
+    return code
+
+
+def _stop(number: int, _frame: object) -> NoReturn:
+    """End as by Ctrl-C, so that nothing is left behind."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Archive: the one file of a backup, an uncompressed tar of regular files with short names.
+
+Any tar program reads it. This one refuses what is not a regular file, so there are no links, devices or
+sparse files, and what is unpacked is never larger than the archive.
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import BinaryIO, NamedTuple
+
+from clearway_service.backup.errors import DamagedBackupError
+
+_BLOCK = 512
+_END = bytes(2 * _BLOCK)
+# Other programs fill up to a record of this size with zeros.
+_LONGEST_END = 10_240
+_CHUNK = 1024 * 1024
+
+
+class Member(NamedTuple):
+    """A file in an archive.
+
+    Attributes:
+        name: Its path, as the archive has it: not to be trusted.
+        offset: Where its bytes begin.
+        size: How many there are.
+    """
+
+    name: str
+    offset: int
+    size: int
+
+
+class ArchiveWriter:
+    """Appends files to an archive.
+
+    Args:
+        file: Empty, and open for writing at its beginning.
+        time: The modification time of all files, in seconds since 1970.
+    """
+
+    def __init__(self, file: BinaryIO, time: int) -> None:
+        self._file = file
+        self._time = time
+
+    def add(self, name: str, source: BinaryIO, size: int) -> str | None:
+        """Append ``size`` bytes of ``source``.
+
+        Returns:
+            Their SHA-256; None where ``source`` had fewer, and nothing was appended.
+
+        Raises:
+            OSError: The source cannot be read, or there is no room.
+        """
+        info = tarfile.TarInfo(name)
+        info.size, info.mtime, info.mode = size, self._time, 0o600
+        begin = self._file.tell()
+        # GNU's format has no bound for sizes; the names are short, so each header is one block.
+        self._file.write(info.tobuf(tarfile.GNU_FORMAT, "ascii", "strict"))
+        digest = copy(source, size, self._file)
+        if digest is None:
+            self.undo(begin)
+        else:
+            self._file.write(bytes(-size % _BLOCK))
+        return digest
+
+    @property
+    def position(self) -> int:
+        """Where the next file begins."""
+        return self._file.tell()
+
+    def undo(self, position: int) -> None:
+        """Take away all that was appended from ``position`` on."""
+        self._file.seek(position)
+        self._file.truncate()
+
+    def finish(self) -> int:
+        """Write the end, through to the disk; return the archive's size."""
+        self._file.write(_END)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+
+def members(file: BinaryIO) -> Iterator[Member]:
+    """Yield the files of an archive, in order.
+
+    Raises:
+        DamagedBackupError: It is no archive, has something else than regular files, or ends early.
+    """
+    end = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    while True:
+        header = file.read(_BLOCK)
+        if len(header) == _BLOCK and not any(header):
+            rest = file.read(_LONGEST_END + 1)
+            if len(rest) < _BLOCK or len(rest) > _LONGEST_END or any(rest):
+                raise DamagedBackupError("it has something else after the end of its contents")
+            return
+        info = _parsed(header)
+        offset = file.tell()
+        if offset + info.size > end:
+            raise DamagedBackupError(f"it ends within {info.name[:80]!r}; is it a part of a backup only?")
+        yield Member(info.name, offset, info.size)
+        file.seek(offset + info.size + -info.size % _BLOCK)
+
+
+def _parsed(header: bytes) -> tarfile.TarInfo:
+    if len(header) < _BLOCK:
+        raise DamagedBackupError("it ends early; is it a part of a backup only?")
+    try:
+        info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
+    except (tarfile.HeaderError, UnicodeDecodeError) as error:
+        raise DamagedBackupError(f"it is no archive of `clearway backup`, or damaged: {error}") from error
+    if info.type != tarfile.REGTYPE or info.size < 0:
+        raise DamagedBackupError(f"{info.name[:80]!r} in it is not a regular file")
+    return info
+
+
+def copy(source: BinaryIO, size: int, target: BinaryIO | None) -> str | None:
+    """Copy ``size`` bytes from where ``source`` is; return their SHA-256, or None where there are fewer.
+
+    Args:
+        source: What is read.
+        size: How many bytes.
+        target: Where they go; None to read them only.
+    """
+    digest, rest = sha256(), size
+    while rest:
+        chunk = source.read(min(rest, _CHUNK))
+        if not chunk:
+            return None
+        digest.update(chunk)
+        if target is not None:
+            target.write(chunk)
+        rest -= len(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,173 @@
+"""Copies of a database: taking one while others write, checking it, and reading what a backup needs of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from clearway.v1 import state_pb2
+from clearway_service.errors import StoreUnavailableError
+from clearway_service.store import migrations
+from clearway_service.store.sqlite import existing, fault_of
+
+T = TypeVar("T")
+
+_TABLES = frozenset({"alembic_version", "flow_run", "task_run", "state", "session"})
+# Before revision 0003 the references to results stood in the states alone.
+_DATA_BEFORE_0003 = (
+    "SELECT data FROM state WHERE instr(data, CAST(? AS BLOB)) "
+    "AND id NOT IN (SELECT state_id FROM dropped_result)"
+)
+_CHECKS = ("integrity_check", "foreign_key_check")
+_SOUND = [("ok",)]
+# A server or a flow never keeps others from reading; a program that does is soon reported.
+_LOCK_TIMEOUT_SECONDS = 10.0
+# How soon an interrupt from the keyboard is noticed while SQLite works.
+_ATTENTION_SECONDS = 0.2
+
+
+class Contents(NamedTuple):
+    """What a database holds.
+
+    Attributes:
+        revision: Of its schema.
+        flow_runs: How many.
+        task_runs: How many.
+    """
+
+    revision: str
+    flow_runs: int
+    task_runs: int
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Write a consistent copy of a database, while others read and write it.
+
+    The copy is of one moment, and later writers are not held up: SQLite reads from a snapshot. Its online
+    backup starts again from the first page with each commit of another process, and so may never end.
+
+    Args:
+        source: The database.
+        target: A new or empty file.
+
+    Raises:
+        StoreUnavailableError: The source is no database of this version, stayed locked, or cannot be read; or
+            there is no room for the copy.
+    """
+    with _opened(source, existing(source)) as connection:
+        _run(connection, partial(contents_of, connection, source))
+        try:
+            _run(connection, lambda: connection.execute("VACUUM INTO ?", (str(target),)))
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(
+                f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
+            ) from error
+    with _opened(target, existing(target)) as connection:
+        # Nobody has it yet, and what is kept of it is written through to the disk later.
+        connection.execute("PRAGMA journal_mode=MEMORY")
+        connection.execute("PRAGMA synchronous=OFF")
+        # The processes go on with the original: whether they live says nothing about the copy's sessions.
+        _run(connection, lambda: connection.execute("UPDATE session SET process = ''"))
+
+
+def check_copy(path: Path) -> Contents:
+    """Return what a copy holds, which nobody else has open.
+
+    Raises:
+        StoreUnavailableError: It is damaged, or no database of this version.
+    """
+    with _opened(path, _unshared(path)) as connection:
+        contents = _run(connection, partial(contents_of, connection, path))
+        for check in _CHECKS:
+            found = _run(connection, partial(_all, connection, f"PRAGMA {check}"))
+            if found not in ([], _SOUND):
+                first = " ".join(str(each) for each in found[0])
+                raise StoreUnavailableError(f"the database is damaged; SQLite's {check} found: {first}")
+        return contents
+
+
+def contents_of(connection: sqlite3.Connection, path: Path) -> Contents:
+    """Return what a database holds.
+
+    Raises:
+        StoreUnavailableError: It is no database of this version or an earlier one.
+    """
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables >= _TABLES:
+        raise StoreUnavailableError(f"{path} is not a Clearway database")
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    revision = str(row[0]) if row else ""
+    if revision not in migrations.known():
+        raise StoreUnavailableError(
+            f"{path} has the schema revision {revision!r}, which this version of Clearway does not know; use "
+            "the version that wrote it, or a later one"
+        )
+    flow_runs, task_runs = connection.execute(
+        "SELECT (SELECT count(*) FROM flow_run), (SELECT count(*) FROM task_run)"
+    ).fetchone()
+    return Contents(revision, flow_runs, task_runs)
+
+
+def result_locations(path: Path, scheme: str) -> Iterator[str]:
+    """Yield the locations of results that begin with ``scheme``, as the states of a copy refer to them.
+
+    They are what clients sent. Results that were deleted as orphans are left out.
+    """
+    with _opened(path, _unshared(path)) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        if ("stored_result",) in tables.fetchall():
+            query = "SELECT location FROM stored_result WHERE substr(location, 1, ?) = ?"
+            for (location,) in connection.execute(query, (len(scheme), scheme)):
+                yield str(location)
+            return
+        for (body,) in connection.execute(_DATA_BEFORE_0003, (scheme,)):
+            try:
+                location = state_pb2.Data.FromString(body).location
+            except DecodeError:
+                continue
+            if location.startswith(scheme):
+                yield location
+
+
+def _all(connection: sqlite3.Connection, statement: str) -> list[tuple[object, ...]]:
+    return connection.execute(statement).fetchall()
+
+
+def _unshared(path: Path) -> str:
+    """Return the URI of a file that nobody writes: it is read without locks, and nothing is put beside it."""
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+
+
+@contextmanager
+def _opened(path: Path, uri: str) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(
+            sqlite3.connect(
+                uri, timeout=_LOCK_TIMEOUT_SECONDS, isolation_level=None, uri=True, check_same_thread=False
+            )
+        ) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        reason = fault_of(error) or str(error)
+        raise StoreUnavailableError(f"the database {path} cannot be read: {reason}") from error
+
+
+def _run(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
+    """Return what ``work`` returns, on another thread, so that Ctrl-C ends the statement that runs."""
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(work)
+        try:
+            while not wait([running], _ATTENTION_SECONDS).done:
+                pass
+        except BaseException:
+            while not wait([running], _ATTENTION_SECONDS).done:
+                connection.interrupt()
+            raise
+    return running.result()

@@ -1,0 +1,76 @@
+"""Health of the store: whether it takes transactions, and who is notified when that changes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+# A store that fails and succeeds in turn, as on a disk with a few kilobytes left, stays unhealthy until it
+# has not failed for this long. That bounds the log lines, and how often a load balancer changes its mind.
+_SETTLE_SECONDS = 0.4
+
+# Called with whether the store is healthy, on the thread that noticed; must be quick and never raise.
+Listener = Callable[[bool], None]
+
+
+class Health:
+    """Whether a store takes transactions. Safe for use by several threads.
+
+    A change is logged in one line, without a traceback: a store that fails does so for every transaction.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._listeners: list[Listener] = []
+        self._fault = ""
+        self._since = self._last_failure = 0.0
+
+    @property
+    def fault(self) -> str:
+        """Why the store takes no transactions; empty while it does."""
+        return self._fault
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call ``listener`` now, and with each change; return what ends that."""
+        with self._lock:
+            self._listeners.append(listener)
+            listener(not self._fault)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return unsubscribe
+
+    def failed(self, fault: str) -> None:
+        """Note that the store did not take a transaction, or would not.
+
+        Args:
+            fault: Why. It is logged, so it must hold nothing that a client sent.
+        """
+        with self._lock:
+            self._last_failure = time.monotonic()
+            changed, self._fault = not self._fault, fault
+            if changed:
+                self._since = self._last_failure
+                logger.error("no transactions are taken: %s", fault)
+                self._notify()
+
+    def committed(self) -> None:
+        """Note that the store took a transaction."""
+        if not self._fault:
+            return
+        with self._lock:
+            now = time.monotonic()
+            if self._fault and now - self._last_failure >= _SETTLE_SECONDS:
+                self._fault = ""
+                logger.warning("transactions are taken again, after %.1f s", now - self._since)
+                self._notify()
+
+    def _notify(self) -> None:
+        for listener in self._listeners:
+            listener(not self._fault)

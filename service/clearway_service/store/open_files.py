@@ -1,0 +1,107 @@
+"""Open files: whether the database at its path is still the one that was opened.
+
+A file that is deleted or replaced stays whole for the processes that have it open. SQLite commits to it
+without an error, and all of that is gone with the process.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+# As long as a database's header: SQLite never makes one shorter.
+_SMALLEST = 512
+
+
+class Fault(NamedTuple):
+    """What has become of a database's files.
+
+    Attributes:
+        message: What happened, and what to do.
+        log_deleted: Whether only its log was deleted, with nothing in its place: the log is still open here,
+            and can be moved into the database.
+    """
+
+    message: str
+    log_deleted: bool = False
+
+
+class OpenFiles:
+    """The files of a database that is open in WAL mode, by device and inode.
+
+    Nothing is opened: to close any descriptor of the file would end SQLite's locks on it in this process.
+
+    Args:
+        path: The database. It has been read, so that its log and its shared memory are there.
+
+    Raises:
+        OSError: One of the three files is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # A relative path means another file once the process changes its working directory.
+        self._path = os.path.abspath(path)  # noqa: PTH100 - on the way of every turn: strings are cheaper
+        # SQLite keeps both beside the file itself, where the path is a link.
+        real = os.path.realpath(path)
+        self._log, self._memory = f"{real}-wal", f"{real}-shm"
+        self._identities = tuple(_identity(each) for each in (self._path, self._log, self._memory))
+
+    def fault(self) -> Fault | None:
+        """Return what is wrong with the files; None where they are in their places. Takes microseconds."""
+        identities = self._identities
+        try:
+            if _identity(self._log) == identities[1] and _identity(self._memory) == identities[2]:
+                return self.database_fault()
+        except OSError:
+            pass
+        return self.database_fault() or self._fault_beside()
+
+    def database_fault(self) -> Fault | None:
+        """Return what is wrong with the database itself; None where it is in its place."""
+        try:
+            found = os.stat(self._path)  # noqa: PTH116 - see above
+        except (FileNotFoundError, NotADirectoryError):
+            return Fault(
+                f"the database {self._path} was deleted or moved away while it was in use; move it back, "
+                "or stop what uses it and restore a backup"
+            )
+        except OSError as error:
+            return Fault(
+                f"the database {self._path} cannot be reached: {error.strerror}; make it accessible again"
+            )
+        if (found.st_dev, found.st_ino) != self._identities[0]:
+            return Fault(
+                f"the database {self._path} was replaced by another file while it was in use; move the "
+                "former one back, or restart what uses it to work with the new one"
+            )
+        if found.st_size < _SMALLEST:
+            return Fault(
+                f"the database {self._path} was emptied while it was in use; stop what uses it and restore a "
+                "backup"
+            )
+        return None
+
+    def _fault_beside(self) -> Fault | None:
+        log, memory = _state(self._log, self._identities[1]), _state(self._memory, self._identities[2])
+        if not (log or memory):
+            return None
+        name, state = (self._log, log) if log else (self._memory, memory)
+        return Fault(
+            f"the file {name}, which is part of the database, was {state} while it was in use; restart all "
+            "that uses the database, and leave its -wal and -shm alone while anything does",
+            log_deleted=log == "deleted" and memory != "replaced",
+        )
+
+
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116
+    return found.st_dev, found.st_ino
+
+
+def _state(path: str, identity: tuple[int, int]) -> str:
+    """Return what has become of a file; empty where it is in its place."""
+    try:
+        return "" if _identity(path) == identity else "replaced"
+    except OSError:
+        return "deleted"
