@@ -2,7 +2,7 @@
 
 import sys
 
-from clearway._texts import plain
+from clearway._base.texts import plain
 
 
 def can_ask() -> bool:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console, RenderableType
 
-from clearway import _texts as texts
+from clearway._base import texts
 
 # Where nobody looks (a pipe, a file) lines are as long as they are, so that `grep` finds what it looks for.
 _UNBOUNDED = 10_000

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
-from clearway._unsigned import marks_unsigned
+from clearway._base.unsigned import marks_unsigned
 from clearway.run_errors import RunError
 from clearway.v1.flow_run_pb2 import FlowRun
 from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, Data, State

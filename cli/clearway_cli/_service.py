@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from clearway import _methods
-from clearway._transport import connect
+from clearway._transport import rpcs
+from clearway._transport.current import connect
 from clearway.exceptions import LimitNotFound
 from clearway.v1 import (
     cache_pb2,
@@ -41,18 +41,18 @@ class Listed(Generic[_T]):
 def create_limit(tag: str, limit: int) -> concurrency_limit_pb2.CreateConcurrencyLimitResponse:
     """Set the limit of a tag, whether it had one or not."""
     request = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=tag, limit=limit)
-    return _ask(_methods.CREATE_CONCURRENCY_LIMIT, request)
+    return _ask(rpcs.CREATE_CONCURRENCY_LIMIT, request)
 
 
 def read_now() -> Timestamp:
     """Return the time by the service's clock, which its leases run by."""
-    return _ask(_methods.GET_SERVER_INFO, server_info_pb2.GetServerInfoRequest()).now
+    return _ask(rpcs.GET_SERVER_INFO, server_info_pb2.GetServerInfoRequest()).now
 
 
 def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     """Return the limit of a tag, with the first of its holders and waiters."""
     request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
-    return _ask(_methods.GET_CONCURRENCY_LIMIT_BY_TAG, request).concurrency_limit
+    return _ask(rpcs.GET_CONCURRENCY_LIMIT_BY_TAG, request).concurrency_limit
 
 
 def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
@@ -68,7 +68,7 @@ def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
         request = concurrency_limit_pb2.ListSlotHoldersRequest(
             tag=found.tag, page_size=size, page_token=token
         )
-        answer = _ask(_methods.LIST_SLOT_HOLDERS, request)
+        answer = _ask(rpcs.LIST_SLOT_HOLDERS, request)
         return answer.holders, answer.next_page_token
 
     holders = _pages(page, None).items
@@ -86,19 +86,19 @@ def _find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
         if not _UUID.fullmatch(tag_or_id):
             raise
     request = concurrency_limit_pb2.GetConcurrencyLimitRequest(id=tag_or_id)
-    return _ask(_methods.GET_CONCURRENCY_LIMIT, request).concurrency_limit
+    return _ask(rpcs.GET_CONCURRENCY_LIMIT, request).concurrency_limit
 
 
 def reset_limit(tag: str) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
     """Take back all slots of a tag by force; return who held them, the first where they are very many."""
     request = concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest(tag=tag)
-    return _ask(_methods.RESET_CONCURRENCY_LIMIT_BY_TAG, request)
+    return _ask(rpcs.RESET_CONCURRENCY_LIMIT_BY_TAG, request)
 
 
 def delete_limit(tag: str) -> None:
     """Remove the limit of a tag."""
     request = concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest(tag=tag)
-    _ask(_methods.DELETE_CONCURRENCY_LIMIT_BY_TAG, request)
+    _ask(rpcs.DELETE_CONCURRENCY_LIMIT_BY_TAG, request)
 
 
 def list_limits() -> list[concurrency_limit_pb2.ConcurrencyLimit]:
@@ -106,7 +106,7 @@ def list_limits() -> list[concurrency_limit_pb2.ConcurrencyLimit]:
 
     def page(size: int, token: str) -> tuple[Sequence[concurrency_limit_pb2.ConcurrencyLimit], str]:
         request = concurrency_limit_pb2.ListConcurrencyLimitsRequest(page_size=size, page_token=token)
-        answer = _ask(_methods.LIST_CONCURRENCY_LIMITS, request)
+        answer = _ask(rpcs.LIST_CONCURRENCY_LIMITS, request)
         return answer.concurrency_limits, answer.next_page_token
 
     return list(_pages(page, None).items)
@@ -115,7 +115,7 @@ def list_limits() -> list[concurrency_limit_pb2.ConcurrencyLimit]:
 def read_flow_run(run_id: str) -> flow_run_pb2.FlowRun:
     """Return a flow run."""
     request = flow_run_pb2.GetFlowRunRequest(id=run_id)
-    return _ask(_methods.GET_FLOW_RUN, request).flow_run
+    return _ask(rpcs.GET_FLOW_RUN, request).flow_run
 
 
 def read_flow_run_states(run_id: str) -> Sequence[state_pb2.State]:
@@ -123,7 +123,7 @@ def read_flow_run_states(run_id: str) -> Sequence[state_pb2.State]:
 
     def page(size: int, token: str) -> tuple[Sequence[state_pb2.State], str]:
         request = flow_run_pb2.ListFlowRunStatesRequest(flow_run_id=run_id, page_size=size, page_token=token)
-        answer = _ask(_methods.LIST_FLOW_RUN_STATES, request)
+        answer = _ask(rpcs.LIST_FLOW_RUN_STATES, request)
         return answer.states, answer.next_page_token
 
     return _pages(page, None).items
@@ -134,7 +134,7 @@ def list_flow_runs(picked: flow_run_pb2.FlowRunFilter, limit: int) -> Listed[flo
 
     def page(size: int, token: str) -> tuple[Sequence[flow_run_pb2.FlowRun], str]:
         request = flow_run_pb2.ListFlowRunsRequest(filter=picked, page_size=size, page_token=token)
-        answer = _ask(_methods.LIST_FLOW_RUNS, request)
+        answer = _ask(rpcs.LIST_FLOW_RUNS, request)
         return answer.flow_runs, answer.next_page_token
 
     return _pages(page, limit)
@@ -143,7 +143,7 @@ def list_flow_runs(picked: flow_run_pb2.FlowRunFilter, limit: int) -> Listed[flo
 def read_task_run(run_id: str) -> task_run_pb2.TaskRun:
     """Return a task run."""
     request = task_run_pb2.GetTaskRunRequest(id=run_id)
-    return _ask(_methods.GET_TASK_RUN, request).task_run
+    return _ask(rpcs.GET_TASK_RUN, request).task_run
 
 
 def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
@@ -151,7 +151,7 @@ def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
 
     def page(size: int, token: str) -> tuple[Sequence[state_pb2.State], str]:
         request = task_run_pb2.ListTaskRunStatesRequest(task_run_id=run_id, page_size=size, page_token=token)
-        answer = _ask(_methods.LIST_TASK_RUN_STATES, request)
+        answer = _ask(rpcs.LIST_TASK_RUN_STATES, request)
         return answer.states, answer.next_page_token
 
     return _pages(page, None).items
@@ -160,12 +160,12 @@ def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
 def explain_task_run(run_id: str) -> explanation_pb2.ExplainTaskRunResponse:
     """Return why a task run is where it is."""
     request = explanation_pb2.ExplainTaskRunRequest(id=run_id)
-    return _ask(_methods.EXPLAIN_TASK_RUN, request)
+    return _ask(rpcs.EXPLAIN_TASK_RUN, request)
 
 
 def lookup_cache(key: str) -> cache_pb2.CacheEntry | None:
     """Return the live cache entry of a key; None where there is none."""
-    answer = _ask(_methods.LOOKUP_CACHE, cache_pb2.LookupCacheRequest(key=key))
+    answer = _ask(rpcs.LOOKUP_CACHE, cache_pb2.LookupCacheRequest(key=key))
     return answer.entry if answer.HasField("entry") else None
 
 
@@ -174,7 +174,7 @@ def list_cache_entries(picked: cache_pb2.CacheFilter, limit: int) -> Listed[cach
 
     def page(size: int, token: str) -> tuple[Sequence[cache_pb2.CacheEntry], str]:
         request = cache_pb2.ListCacheEntriesRequest(filter=picked, page_size=size, page_token=token)
-        answer = _ask(_methods.LIST_CACHE_ENTRIES, request)
+        answer = _ask(rpcs.LIST_CACHE_ENTRIES, request)
         return answer.entries, answer.next_page_token
 
     return _pages(page, limit)
@@ -183,12 +183,12 @@ def list_cache_entries(picked: cache_pb2.CacheFilter, limit: int) -> Listed[cach
 def invalidate_cache(picked: cache_pb2.CacheFilter | None, *, dry_run: bool) -> int:
     """Remove the cache entries that a filter picks, or all for None; return how many, or would be."""
     request = cache_pb2.InvalidateCacheRequest(filter=picked, all=picked is None, dry_run=dry_run)
-    return _ask(_methods.INVALIDATE_CACHE, request).count
+    return _ask(rpcs.INVALIDATE_CACHE, request).count
 
 
 def read_cache_stats() -> cache_pb2.GetCacheStatsResponse:
     """Return what the cache holds."""
-    return _ask(_methods.GET_CACHE_STATS, cache_pb2.GetCacheStatsRequest())
+    return _ask(rpcs.GET_CACHE_STATS, cache_pb2.GetCacheStatsRequest())
 
 
 def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[task_run_pb2.TaskRun]:
@@ -196,13 +196,13 @@ def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[tas
 
     def page(size: int, token: str) -> tuple[Sequence[task_run_pb2.TaskRun], str]:
         request = task_run_pb2.ListTaskRunsRequest(filter=picked, page_size=size, page_token=token)
-        answer = _ask(_methods.LIST_TASK_RUNS, request)
+        answer = _ask(rpcs.LIST_TASK_RUNS, request)
         return answer.task_runs, answer.next_page_token
 
     return _pages(page, limit)
 
 
-def _ask(method: _methods.Method[_Request, _Response], request: _Request) -> _Response:
+def _ask(method: rpcs.Method[_Request, _Response], request: _Request) -> _Response:
     answer = method.start(connect(), request)
     # A Ctrl-C in the instant before a lock is waited for does not end the wait, so no wait is for ever.
     while not wait([answer], _ATTENTION_SECONDS).done:

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from clearway._texts import plain
+from clearway._base.texts import plain
 from clearway.exceptions import ClearwayError, InvalidArgument
 
 # Loading a group loads the messages of the protocol and the tables: only the one that is asked for is loaded.

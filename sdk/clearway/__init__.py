@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from clearway import context, runtime
-    from clearway._annotations import allow_failure, quote, unmapped
+    from clearway._definition.annotations import allow_failure, quote, unmapped
     from clearway.client import get_client
     from clearway.context import FlowRunContext, TaskRunContext, get_run_context, refresh_cache, tags
     from clearway.flows import Flow, flow
@@ -86,7 +86,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "_annotations": ("allow_failure", "quote", "unmapped"),
+    "_definition.annotations": ("allow_failure", "quote", "unmapped"),
     "client": ("get_client",),
     "context": ("FlowRunContext", "TaskRunContext", "get_run_context", "refresh_cache", "tags"),
     "flows": ("Flow", "flow"),

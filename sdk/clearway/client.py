@@ -14,15 +14,14 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
-from clearway import _cache_operations as cache_operations
-from clearway import _operations as operations
-from clearway._engine.farewell import wait_told
-from clearway._interrupts import shielded
-from clearway._transport import Transport, connect, current_transport
-from clearway.context import FlowRunContext
+from clearway._client import cache_operations, operations
+from clearway._transport.current import connect, current_transport
+from clearway._transport.protocol import Transport
+from clearway._waiting.sigint import shielded, wait_told
+from clearway.context import current_attempt
 
 if TYPE_CHECKING:
-    from clearway._operations import Operation
+    from clearway._client.operations import Operation
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -178,9 +177,9 @@ def get_client() -> Client:
 
 def _run(transport: Transport, operation: Operation[R]) -> R:
     with shielded():
-        flow_run = FlowRunContext.get()
-        if flow_run is not None:  # a flow's code is to see what its own tasks did
-            flow_run.scope.await_answers()
+        attempt = current_attempt()
+        if attempt is not None:  # a flow's code is to see what its own tasks did
+            attempt.await_answers()
         try:
             call = next(operation)
             while True:
@@ -195,9 +194,9 @@ def _run(transport: Transport, operation: Operation[R]) -> R:
 async def _run_async(transport: Transport, operation: Operation[R]) -> R:
     import asyncio  # noqa: PLC0415 - as above
 
-    flow_run = FlowRunContext.get()
-    if flow_run is not None:
-        await flow_run.scope.await_answers_async()
+    attempt = current_attempt()
+    if attempt is not None:
+        await attempt.await_answers_async()
     try:
         call = next(operation)
         while True:

@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from clearway._clock import now
+from clearway._base.clock import now
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
-    from clearway._engine.scope import FlowScope
-    from clearway.flows import Flow
-    from clearway.tasks import Task
+    from clearway._definition.base import FlowDefinition, TaskDefinition
 
 _flow_run: ContextVar[FlowRunContext | None] = ContextVar("clearway_flow_run", default=None)
 _task_run: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run", default=None)
+_attempt: ContextVar[RunningAttempt | None] = ContextVar("clearway_attempt", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("clearway_tags", default=frozenset())
 _refresh_cache: ContextVar[bool | None] = ContextVar("clearway_refresh_cache", default=None)
 _MAX_TAG = 255
@@ -35,7 +34,6 @@ class FlowRunContext:
         parameters: What the flow was called with, by parameter.
         run_count: Which attempt this is, from 1.
         start_time: When this attempt began, by this machine's clock.
-        scope: What the engine keeps for the run; not for users.
         tags: The run's tags.
         scheduled_start_time: When the run was to begin: the time that it was scheduled for, or when it was
             called.
@@ -44,13 +42,12 @@ class FlowRunContext:
         log_prints: Whether ``print()`` in the flow's own code becomes log lines of the run.
     """
 
-    flow: Flow[..., Any]
+    flow: FlowDefinition
     flow_run_id: str
     flow_run_name: str
     parameters: Mapping[str, Any]
     run_count: int
     start_time: datetime
-    scope: FlowScope = field(repr=False, compare=False)
     tags: frozenset[str] = frozenset()
     scheduled_start_time: datetime = field(default_factory=now)
     parent_flow_run_id: str | None = None
@@ -79,7 +76,7 @@ class TaskRunContext:
         log_prints: Whether ``print()`` in the task's code becomes log lines of the run.
     """
 
-    task: Task[..., Any]
+    task: TaskDefinition
     task_run_id: str
     flow_run_id: str
     task_run_name: str
@@ -93,6 +90,22 @@ class TaskRunContext:
     def get() -> TaskRunContext | None:
         """Return the context of the task run that the caller is in, or None outside."""
         return _task_run.get()
+
+
+class RunningAttempt(Protocol):
+    """One attempt of a flow run in this process, as far as others than the engine have to do with it."""
+
+    def note_result(self, result: Any, task_run_id: str) -> None:
+        """Note which task run a result is of that was read, as of a cached run."""
+        ...
+
+    def await_answers(self) -> None:
+        """Block until all that was sent is answered, so that the service's answers to calls include it."""
+        ...
+
+    async def await_answers_async(self) -> None:
+        """Wait as ``await_answers``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +154,11 @@ def current_run() -> CurrentRun | None:
     return None
 
 
+def current_attempt() -> RunningAttempt | None:
+    """Return the attempt of the flow run that the caller is in; None outside, and in a worker process."""
+    return _attempt.get()
+
+
 def is_cancelled() -> bool:
     """Return whether the run that the caller is in has been ended while its code still runs.
 
@@ -180,8 +198,6 @@ class task_run_entered:  # noqa: N801 - used as a function; a class since it sta
         self._context = context
 
     def __enter__(self) -> TaskRunContext:
-        if self._context.log_prints:
-            _look_after_prints()
         self._token = _task_run.set(self._context)
         return self._context
 
@@ -190,30 +206,27 @@ class task_run_entered:  # noqa: N801 - used as a function; a class since it sta
 
 
 @contextmanager
-def flow_run_entered(context: FlowRunContext, in_force: frozenset[str]) -> Iterator[FlowRunContext]:
+def flow_run_entered(
+    context: FlowRunContext, in_force: frozenset[str], attempt: RunningAttempt | None = None
+) -> Iterator[FlowRunContext]:
     """Make a flow run the one that the code in the block belongs to.
 
     Args:
         context: The flow run.
         in_force: The tags that were in force when it was called, which its runs have too.
+        attempt: What the engine keeps for the run; None in another process than the run's.
     """
-    if context.log_prints:
-        _look_after_prints()
     task_run = _task_run.set(None)
     flow_run = _flow_run.set(context)
+    running = _attempt.set(attempt)
     before = _tags.set(in_force)
     try:
         yield context
     finally:
         _tags.reset(before)
+        _attempt.reset(running)
         _flow_run.reset(flow_run)
         _task_run.reset(task_run)
-
-
-def _look_after_prints() -> None:
-    from clearway._prints import replace_print  # noqa: PLC0415 - most runs leave print() alone
-
-    replace_print()
 
 
 def flow_run_in(context: Context) -> FlowRunContext:

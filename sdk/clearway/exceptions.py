@@ -49,16 +49,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from clearway._base.errors import ClearwayError as ClearwayError  # noqa: PLC0414 - offered here
+from clearway._base.errors import InvalidSetting as InvalidSetting  # noqa: PLC0414 - offered here
+
 if TYPE_CHECKING:
     from clearway.run_errors import RunError
-
-
-class ClearwayError(Exception):
-    """The root of all that this package raises by itself."""
-
-
-class InvalidSetting(ClearwayError, ValueError):
-    """A setting's value is not allowed; the message names the setting, its source and what would be right."""
 
 
 class ReservedArgument(ClearwayError, TypeError):

@@ -7,9 +7,10 @@ import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
-from clearway._hooks import FlowHook, FlowHooks
-from clearway._keeping import ResultStorage, checked_keeping
-from clearway._options import (
+from clearway._base.tracebacks import folded
+from clearway._definition.base import FlowDefinition
+from clearway._definition.hooks import FlowHook
+from clearway._definition.options import (
     check_not_async_generator,
     checked_delay,
     checked_description,
@@ -20,14 +21,14 @@ from clearway._options import (
     checked_timeout,
     checked_version,
 )
-from clearway._run_names import RunName, checked_run_name
-from clearway._signature import CallSignature
-from clearway._tracebacks import folded
+from clearway._definition.policy import ResultStorage, checked_keeping
+from clearway._definition.run_names import RunName, checked_run_name
+from clearway._definition.signature import CallSignature
 from clearway.task_runners import checked_task_runner
 
 if TYPE_CHECKING:
-    from clearway._annotations import Upstream
-    from clearway._parameters import ParameterRules
+    from clearway._calls.upstream import Upstream
+    from clearway._definition.parameters import ParameterRules
     from clearway.states import State
     from clearway.task_runners import TaskRunner
 
@@ -44,7 +45,7 @@ _ATTRIBUTES: Final = {
 }  # where it is not the option's name
 
 
-class Flow(FlowHooks, Generic[P, R]):
+class Flow(FlowDefinition, Generic[P, R]):
     """A function whose calls are orchestrated runs. Made by ``@flow``.
 
     Attributes:
@@ -66,6 +67,8 @@ class Flow(FlowHooks, Generic[P, R]):
         task_runner: Where the code of its submitted task runs is executed.
         is_async: Whether the function is a coroutine function.
     """
+
+    fn: Callable[P, R]
 
     def __init__(
         self,
@@ -189,9 +192,13 @@ class Flow(FlowHooks, Generic[P, R]):
         """
         return self._rules.applied(parameters)
 
+    def stand_in(self, fn: Callable[..., Any]) -> Flow[..., Any]:
+        """Return a flow of another function that has the names of this one, and no other options."""
+        return Flow(fn, name=self.name, description=self.description, version=self.version)
+
     @functools.cached_property
     def _rules(self) -> ParameterRules:
-        from clearway._parameters import ParameterRules  # noqa: PLC0415 - loaded with the first run
+        from clearway._definition.parameters import ParameterRules  # noqa: PLC0415 - loaded with the first run
 
         return ParameterRules(self.fn, f"the flow {self.name!r}")
 
@@ -258,7 +265,7 @@ class Flow(FlowHooks, Generic[P, R]):
             ServerUnavailable: The service cannot be reached.
             Exception: What the function raised, as it raised it.
         """
-        from clearway._engine.flow_calls import call_flow  # noqa: PLC0415 - loaded with the first run
+        from clearway._execution.flow.calls import call_flow  # noqa: PLC0415 - loaded with the first run
 
         try:
             return call_flow(self, (args, kwargs), wait_for, return_state=return_state)

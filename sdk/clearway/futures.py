@@ -9,9 +9,9 @@ from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
-from clearway._awaiting import awaiting
-from clearway._interrupts import shielded, wait_for_lock
-from clearway._tracebacks import folded
+from clearway._base.tracebacks import folded
+from clearway._waiting.awaits import awaiting
+from clearway._waiting.sigint import shielded, wait_for_lock
 from clearway.exceptions import Deadlock
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Future(Generic[R]):
         """Wait until the run is done, or for ``timeout`` seconds. Returns whether it is done."""
         import asyncio  # noqa: PLC0415 - only async flows need it, and they have loaded it
 
-        from clearway._engine.bridge import call_soon, set_once  # noqa: PLC0415
+        from clearway._waiting.loop_calls import call_soon, set_once  # noqa: PLC0415
 
         if self._state is not None:
             return True
@@ -177,11 +177,11 @@ class Future(Generic[R]):
 
     def _was_read(self, result: Any) -> None:
         """Let the flow know where a result comes from that was read, as of a cached run."""
-        from clearway.context import FlowRunContext  # noqa: PLC0415 - most results are in memory
+        from clearway.context import current_attempt  # noqa: PLC0415 - most results are in memory
 
-        context = FlowRunContext.get()
-        if context is not None:
-            context.scope.origins.note(result, self.task_run_id)
+        attempt = current_attempt()
+        if attempt is not None:
+            attempt.note_result(result, self.task_run_id)
 
     def _late(self, timeout: float | None) -> TimeoutError:
         return TimeoutError(

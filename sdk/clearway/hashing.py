@@ -22,7 +22,7 @@ from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from clearway._canonical import Canon
+from clearway._definition.canonical import Canon
 
 if TYPE_CHECKING:
     from clearway.context import TaskRunContext

@@ -11,12 +11,12 @@ from collections.abc import MutableMapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from clearway._settings import get_settings
-from clearway._texts import plain
+from clearway._base.settings import get_settings
+from clearway._base.texts import plain
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
-    from clearway._log_shipper import LogShipper
+    from clearway._logging.shipper import LogShipper
 
 FLOW_RUN_LOGGER: Final = "clearway.flow_run"
 TASK_RUN_LOGGER: Final = "clearway.task_run"
@@ -202,7 +202,7 @@ def hand_on_to(handler: logging.Handler) -> None:
 def _get_shipper() -> LogShipper:
     global _shipper  # noqa: PLW0603
     if _shipper is None:
-        from clearway._log_shipper import LogShipper  # noqa: PLC0415 - loads the messages
+        from clearway._logging.shipper import LogShipper  # noqa: PLC0415 - loads the messages
 
         with _lock:
             if _shipper is None:

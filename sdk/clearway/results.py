@@ -15,20 +15,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway import _serializers as serializers
-from clearway._folders import UnsafePathError
-from clearway._known_storages import forget_place, place_of, register_place, why_foreign
-from clearway._result_places import checked_place, is_digest
-from clearway._serializers import Serializer
-from clearway._settings import get_settings
-from clearway._storage import SizeMismatchError
-from clearway._storages import digest_of, storage_for
-from clearway._unsigned import marked, marks_unsigned
+from clearway._base.encodings import CLOUDPICKLE
+from clearway._base.locations import checked_place, is_digest
+from clearway._base.settings import get_settings
+from clearway._base.unsigned import marked, marks_unsigned
+from clearway._results import serializers
+from clearway._results.folders import UnsafePathError
+from clearway._results.known_storages import forget_place, place_of, register_place, why_foreign
+from clearway._results.serializers import Serializer
+from clearway._results.storage import SizeMismatchError
+from clearway._results.storages import digest_of, storage_for
 from clearway.exceptions import MissingResult, UnreadableResult, UntrustedResult
 
 if TYPE_CHECKING:
-    from clearway._settings import Settings
-    from clearway._unused_results import UnusedResult, delete_unused_results
+    from clearway._base.settings import Settings
+    from clearway._results.unused import UnusedResult, delete_unused_results
     from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
@@ -294,7 +295,7 @@ class ResultStore:
         report = RunError.from_exception(error)
         body = serializers.encode_exception(error, self.settings.result_serializers) if pickled else None
         try:
-            data = Data() if body is None else self._keep(serializers.CLOUDPICKLE, body)
+            data = Data() if body is None else self._keep(CLOUDPICKLE, body)
         except OSError as failure:
             _log.warning("the exception %s is kept in its portable form only: %s", report.type_name, failure)
             data = Data()
@@ -412,7 +413,7 @@ def forget_store(directory: Path) -> None:
 
 def __getattr__(name: str) -> Any:
     if name in {"UnusedResult", "delete_unused_results"}:
-        from clearway import _unused_results  # noqa: PLC0415 - seldom wanted
+        from clearway._results import unused  # noqa: PLC0415 - seldom wanted
 
-        return getattr(_unused_results, name)
+        return getattr(unused, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from clearway._texts import UNSIGNED, encodable
-from clearway._tracebacks import folded
+from clearway._base.texts import UNSIGNED, encodable
+from clearway._base.tracebacks import folded
 
 if TYPE_CHECKING:
     from clearway.v1 import state_pb2

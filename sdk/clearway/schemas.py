@@ -6,8 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from clearway._convert import duration_from_proto, optional_time, state_from_proto, timestamp_from_proto
-from clearway._slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
+from clearway._base.timestamps import (
+    duration_from_proto,
+    optional_time,
+    timestamp_from_proto,
+)
+from clearway._schemas.slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
 from clearway.run_errors import RunError
 from clearway.states import State
 from clearway.v1 import (
@@ -88,7 +92,7 @@ class FlowRun:
             retries=message.retries,
             retry_delay=duration_from_proto(message.retry_delay),
             parent_task_run_id=message.parent_task_run_id,
-            state=state_from_proto(message.state),
+            state=State.from_proto(message.state),
             run_count=message.run_count,
             created=timestamp_from_proto(message.created),
             expected_start_time=optional_time(message, "expected_start_time"),
@@ -161,7 +165,7 @@ class TaskRun:
             retry_jitter_factor=message.retry_jitter_factor,
             task_inputs={item.parameter: tuple(item.task_run_ids) for item in message.inputs},
             tracks_subflow=message.tracks_subflow,
-            state=state_from_proto(message.state),
+            state=State.from_proto(message.state),
             run_count=message.run_count,
             created=timestamp_from_proto(message.created),
             expected_start_time=optional_time(message, "expected_start_time"),
@@ -308,7 +312,7 @@ class CacheEntry:
         """Return the entry in a message."""
         return CacheEntry(
             key=message.key,
-            state=state_from_proto(message.state),
+            state=State.from_proto(message.state),
             created=timestamp_from_proto(message.created),
             expires=optional_time(message, "expires"),
             hits=message.hits,

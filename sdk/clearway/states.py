@@ -11,70 +11,38 @@ A task or flow may return a state made here, and so decide how its run ends::
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
-from clearway._clock import now
+from clearway._base.clock import now
+from clearway._states.record import StateDetails, StateRecord, StateType
 
 if TYPE_CHECKING:
     from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
+__all__ = [
+    "AwaitingRetry",
+    "Cancelled",
+    "Completed",
+    "Crashed",
+    "Failed",
+    "Pending",
+    "Retrying",
+    "Running",
+    "Scheduled",
+    "State",
+    "StateDetails",
+    "StateType",
+]
+
 R = TypeVar("R")
-
-
-class StateType(enum.IntEnum):
-    """What the service reasons about; a state's name is for people. The numbers are the protocol's."""
-
-    SCHEDULED = 1
-    PENDING = 2
-    RUNNING = 3
-    COMPLETED = 4
-    FAILED = 5
-    CANCELLED = 6
-    CRASHED = 7
-
-    @property
-    def default_name(self) -> str:
-        """The name of a state of this type that was given none."""
-        return _DEFAULT_NAMES[self]
-
-
-# By number: an enum's hash is computed in Python, and states are made twice for each task.
-_DEFAULT_NAMES = ("", *(kind.name.capitalize() for kind in StateType))
-
-
-@dataclass(frozen=True, slots=True)
-class StateDetails:
-    """The facts that the service's rules decide by.
-
-    Attributes:
-        scheduled_time: When a Scheduled run may begin.
-        cache_key: Under which key the run's result is found by others; empty for a run that is not cached.
-        cache_expiration: How long the cache entry is served; None for ever.
-        flow_run_id: The flow run that the state's run belongs to, or is. Set by the service.
-        task_run_id: The task run that the state belongs to; empty in a flow run's states. Set by the service.
-        child_flow_run_id: The subflow's run, in the states of the task run that tracks it. Set by the
-            service.
-    """
-
-    scheduled_time: datetime | None = None
-    cache_key: str = ""
-    cache_expiration: timedelta | None = None
-    flow_run_id: str = ""
-    task_run_id: str = ""
-    child_flow_run_id: str = ""
-
-
-NO_DETAILS = StateDetails()
 
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes, list, dict, tuple})  # read already
 
 
-@dataclass(frozen=True, slots=True)
-class State(Generic[R]):
+class State(StateRecord, Generic[R]):
     """One entry of a run's history.
 
     Attributes:
@@ -88,17 +56,7 @@ class State(Generic[R]):
         details: The facts that the service's rules decide by.
     """
 
-    type: StateType
-    name: str = ""
-    message: str = ""
-    data: Any = field(default=None, compare=False)
-    timestamp: datetime = field(default_factory=now)
-    id: str = ""
-    details: StateDetails = NO_DETAILS
-
-    def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", _DEFAULT_NAMES[self.type])
+    __slots__ = ()
 
     @overload
     def result(self, raise_on_failure: Literal[True] = True) -> R: ...
@@ -122,12 +80,12 @@ class State(Generic[R]):
         """
         if self.type is StateType.COMPLETED and type(self.data) in _PLAIN:
             return cast("R", self.data)
-        from clearway._state_result import state_result  # noqa: PLC0415 - loads the readers
+        from clearway._states.result import state_result  # noqa: PLC0415 - loads the readers
 
         try:
             return cast("R", state_result(self, raise_on_failure=raise_on_failure))
         except Exception as error:
-            from clearway._tracebacks import folded  # noqa: PLC0415 - as above
+            from clearway._base.tracebacks import folded  # noqa: PLC0415 - as above
 
             folded(error)
             raise
@@ -135,50 +93,13 @@ class State(Generic[R]):
     @property
     def error(self) -> RunError | None:
         """The exception that the run ended with, in its portable form; None where it ended otherwise."""
-        from clearway.results import StoredResult  # noqa: PLC0415 - loads the readers
+        from clearway._states.result import error_of  # noqa: PLC0415 - loads the readers
 
-        data = self.data
-        if isinstance(data, BaseException):
-            from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
-
-            return RunError.from_exception(data)
-        return data.error if isinstance(data, StoredResult) else None
+        return error_of(self)
 
     def with_data(self, data: Any) -> State[Any]:
         """Return this state with other data."""
         return replace(self, data=data)
-
-    def is_completed(self) -> bool:
-        """Return whether the run ended well."""
-        return self.type is StateType.COMPLETED
-
-    def is_failed(self) -> bool:
-        """Return whether the run's code failed, with no retry left."""
-        return self.type is StateType.FAILED
-
-    def is_crashed(self) -> bool:
-        """Return whether the run was stopped by its surroundings."""
-        return self.type is StateType.CRASHED
-
-    def is_cancelled(self) -> bool:
-        """Return whether the run was stopped on purpose."""
-        return self.type is StateType.CANCELLED
-
-    def is_running(self) -> bool:
-        """Return whether the run's code runs."""
-        return self.type is StateType.RUNNING
-
-    def is_pending(self) -> bool:
-        """Return whether the run waits for what it needs."""
-        return self.type is StateType.PENDING
-
-    def is_scheduled(self) -> bool:
-        """Return whether the run is to begin at a later time."""
-        return self.type is StateType.SCHEDULED
-
-    def is_final(self) -> bool:
-        """Return whether the run has ended, in whatever way."""
-        return self.type >= StateType.COMPLETED
 
     def to_proto(self, data: state_pb2.Data | None = None) -> state_pb2.State:
         """Return the protocol's message for a proposal of this state. Reads and writes nothing.
@@ -187,7 +108,7 @@ class State(Generic[R]):
             data: The stored result; by default the state's own reference, where its data is a
                 ``StoredResult``.
         """
-        from clearway._convert import state_to_proto  # noqa: PLC0415 - loads the messages
+        from clearway._states.messages import state_to_proto  # noqa: PLC0415 - loads the messages
 
         return state_to_proto(self, data)
 
@@ -199,18 +120,9 @@ class State(Generic[R]):
             message: The service's answer.
             data: The value or exception that this process has; None keeps a reference to the stored result.
         """
-        from clearway._convert import state_from_proto  # noqa: PLC0415 - as above
+        from clearway._states.messages import fields_with_result  # noqa: PLC0415 - as above
 
-        return state_from_proto(message, data)
-
-    def __repr__(self) -> str:
-        """Return what ``str`` does: the rest is in the attributes."""
-        return str(self)
-
-    def __str__(self) -> str:
-        """Return the name with the type and the message, as in ``Cached(COMPLETED)``."""
-        kind = "" if self.name == _DEFAULT_NAMES[self.type] else self.type.name
-        return f"{self.name}({', '.join(filter(None, (kind, repr(self.message) if self.message else '')))})"
+        return State(*fields_with_result(message, data))
 
 
 @overload

@@ -10,9 +10,15 @@ executes it somewhere, and says how it ended. Runners of your own follow the pro
 
 from __future__ import annotations
 
-import enum
 import os
-from typing import Protocol
+
+from clearway._definition.task_runner import (
+    LimitsCoroutines,
+    TaskCall,
+    TaskConcurrencyType,
+    TaskExecutor,
+    TaskRunner,
+)
 
 __all__ = [
     "ConcurrentTaskRunner",
@@ -27,98 +33,6 @@ __all__ = [
 ]
 
 _MAX_WORKERS = 10_000
-
-
-class TaskConcurrencyType(enum.Enum):
-    """What a runner does with submitted task runs."""
-
-    SEQUENTIAL = "sequential"
-    """Each is run to its end by the call that submits it. The executor is given nothing."""
-
-    CONCURRENT = "concurrent"
-    """The executor is given the code of sync tasks; that of async tasks runs on the flow's event loop."""
-
-    PARALLEL = "parallel"
-    """The executor is given the code of sync and async tasks."""
-
-
-class TaskCall(Protocol):
-    """The code of one task run, to be executed once.
-
-    Either call ``run()`` on a thread of this process. Or send ``to_bytes()`` elsewhere, have ``run_call``
-    called with it there, and give what that returns to ``finish``. Where neither comes to an end, say so with
-    ``fail``. Any thread may do any of these; what ends the call first counts.
-    """
-
-    @property
-    def name(self) -> str:
-        """The task run's name, for people."""
-        ...
-
-    @property
-    def task_run_id(self) -> str:
-        """The task run's UUID."""
-        ...
-
-    def run(self) -> None:
-        """Execute the code in this thread, and see the run on its way. Raises nothing."""
-        ...
-
-    def to_bytes(self) -> bytes:
-        """Return the call as bytes, for ``run_call`` in another process.
-
-        Raises:
-            NotPicklable: The task or an argument cannot be pickled; the message says which and why.
-        """
-        ...
-
-    def finish(self, reply: bytes) -> None:
-        """Take what ``run_call`` returned. Returns at once, and raises nothing."""
-        ...
-
-    def fail(self, error: BaseException) -> None:
-        """End the call with an exception, as if its code had raised it. Returns at once, and raises nothing.
-
-        A ``WorkerDied`` makes the run Crashed, or has it tried again if it has retries left.
-        """
-        ...
-
-
-class TaskExecutor(Protocol):
-    """A task runner at work for one flow run. Its methods are called by several threads, also at once."""
-
-    def execute(self, call: TaskCall) -> None:
-        """Begin to execute a call, on a thread that may be held up a while. What is raised fails the run."""
-        ...
-
-    def cancel(self, call: TaskCall) -> None:
-        """Stop a call whose run was ended, where that can be done; how it ends counts no more.
-
-        It may come more than once, and for a call that has ended.
-        """
-        ...
-
-    def stop(self) -> None:
-        """Let go of threads and processes: the flow run has ended. Must not wait for long."""
-        ...
-
-
-class TaskRunner(Protocol):
-    """Where the code of submitted task runs is executed. One runner may serve many flow runs at once."""
-
-    @property
-    def concurrency_type(self) -> TaskConcurrencyType:
-        """What it does with submitted task runs."""
-        ...
-
-    @property
-    def max_workers(self) -> int:
-        """How many calls of one flow run are under way at once, from 1: further runs are not started yet."""
-        ...
-
-    def start(self) -> TaskExecutor:
-        """Begin to work for a flow run; called when that submits its first task run."""
-        ...
 
 
 class SequentialTaskRunner:
@@ -158,13 +72,13 @@ class ConcurrentTaskRunner:
         """How many threads the sync tasks of one flow run have at once."""
         if self._max_workers is not None:
             return self._max_workers
-        from clearway._settings import get_settings  # noqa: PLC0415 - not needed to define a flow
+        from clearway._base.settings import get_settings  # noqa: PLC0415 - not needed to define a flow
 
         return get_settings().max_threads
 
     def start(self) -> TaskExecutor:
         """Return what executes calls on this process's threads, which are started as they are needed."""
-        from clearway._engine.threads import ThreadExecutor  # noqa: PLC0415 - loaded with the first run
+        from clearway._execution.threads import ThreadExecutor  # noqa: PLC0415 - loaded with the first run
 
         return ThreadExecutor()
 
@@ -173,7 +87,7 @@ class ConcurrentTaskRunner:
         return f"{type(self).__name__}({given})"
 
 
-class ThreadPoolTaskRunner(ConcurrentTaskRunner):
+class ThreadPoolTaskRunner(ConcurrentTaskRunner, LimitsCoroutines):
     """Runs ``max_workers`` tasks of a flow run at once: sync ones on threads, async ones on its loop."""
 
 
@@ -211,7 +125,7 @@ class ProcessPoolTaskRunner:
         Raises:
             NotImplementedError: This is not a POSIX system.
         """
-        from clearway._engine.process_pool import ProcessPool  # noqa: PLC0415 - few flows have one
+        from clearway._execution.workers.pool import ProcessPool  # noqa: PLC0415 - few flows have one
 
         return ProcessPool(self.max_workers)
 
@@ -229,7 +143,7 @@ def run_call(data: bytes) -> bytes:
     Returns:
         What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
     """
-    from clearway._engine.remote_code import run_call as run  # noqa: PLC0415 - for other processes only
+    from clearway._execution.workers.remote_code import run_call as run  # noqa: PLC0415 - for other processes only
 
     return run(data)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, TypeVar, overload
 
-from clearway._bound_tasks import Binding, BoundTask, unwrapped
-from clearway._definitions import note_task
-from clearway._hooks import TaskHook, TaskHooks
-from clearway._keeping import ResultStorage, checked_keeping
-from clearway._options import (
+from clearway._base.texts import encodable
+from clearway._calls.bound import Binding, BoundTask, unwrapped
+from clearway._calls.task_calls import TaskCalls
+from clearway._definition.hooks import TaskHook
+from clearway._definition.options import (
     check_not_async_generator,
     checked_choice,
     checked_description,
@@ -24,7 +24,9 @@ from clearway._options import (
     checked_timeout,
     checked_version,
 )
-from clearway._retries import (
+from clearway._definition.policy import ResultStorage, checked_keeping
+from clearway._definition.registry import note_task
+from clearway._definition.retries import (
     RetryConditionFn,
     RetryDelays,
     checked_condition,
@@ -32,10 +34,8 @@ from clearway._retries import (
     checked_jitter,
     exponential_backoff,
 )
-from clearway._run_names import RunName, checked_run_name
-from clearway._signature import CallSignature
-from clearway._task_calls import TaskCalls
-from clearway._texts import encodable
+from clearway._definition.run_names import RunName, checked_run_name
+from clearway._definition.signature import CallSignature
 from clearway.context import TaskRunContext, checked_tags, refreshes_cache
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _MAX_KEY = 1_024
 _KEEP: Final[Any] = object()
 
 
-class Task(TaskCalls[P, R], TaskHooks):
+class Task(TaskCalls[P, R]):
     """A function whose calls, within a flow, are orchestrated runs. Made by ``@task``.
 
     Attributes:
@@ -84,6 +84,8 @@ class Task(TaskCalls[P, R], TaskHooks):
         task_key: Identifies the task: a hash of its name, its function's qualified name and its tags.
         is_async: Whether the function is a coroutine function.
     """
+
+    cache_key_fn: CacheKeyFn | None
 
     def __init__(
         self,
@@ -239,7 +241,7 @@ class Task(TaskCalls[P, R], TaskHooks):
         in_force = refreshes_cache()
         if in_force is not None:
             return in_force
-        from clearway._settings import get_settings  # noqa: PLC0415 - not needed to define a task
+        from clearway._base.settings import get_settings  # noqa: PLC0415 - not needed to define a task
 
         return get_settings().tasks_refresh_cache
 

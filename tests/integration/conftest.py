@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clearway._settings import forget_settings
-from clearway._transport import disconnect
+from clearway._base.settings import forget_settings
+from clearway._transport.current import disconnect
 from support.client import Client
 from support.server import Server
 

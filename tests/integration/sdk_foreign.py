@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clearway import get_client
-from clearway._transport import connect
+from clearway._transport.current import connect
 from clearway.v1.state_pb2 import Data
 from integration.sdk_messages import complete_task, create_flow_run, start_task
 

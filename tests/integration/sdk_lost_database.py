@@ -4,10 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from clearway import _embedded, flow, task
+from clearway import flow, task
+from clearway._transport import embedded
 
 # A minute is for a disk that is full, or a database that is moved back.
-_embedded._PATIENCE = 1.0  # type: ignore[misc]
+embedded._PATIENCE = 1.0  # type: ignore[misc]
 
 
 @task

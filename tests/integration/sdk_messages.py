@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from clearway._ids import new_id
-from clearway._methods import (
+from clearway._base.ids import new_id
+from clearway._transport.protocol import Transport
+from clearway._transport.rpcs import (
     CREATE_CONCURRENCY_LIMIT,
     CREATE_FLOW_RUN,
     GET_TASK_RUN,
     LIST_TASK_RUN_STATES,
 )
-from clearway._transport import Transport
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import Proposal

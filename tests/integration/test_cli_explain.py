@@ -10,9 +10,9 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from clearway import get_client
-from clearway._ids import new_id
-from clearway._methods import CREATE_TASK_RUN
-from clearway._transport import connect
+from clearway._base.ids import new_id
+from clearway._transport.current import connect
+from clearway._transport.rpcs import CREATE_TASK_RUN
 from clearway.v1.proposal_pb2 import Proposal
 from clearway.v1.state_pb2 import STATE_TYPE_FAILED, State
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput, TaskRunSpec

@@ -18,7 +18,7 @@ def test_a_program_in_the_documents_runs(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr("clearway._definitions._defined", {})  # other programs' tasks may have the same names
+    monkeypatch.setattr("clearway._definition.registry._defined", {})  # others' tasks may be called so
     path = tmp_path / "program.py"
     path.write_text(program.source, encoding="utf-8")
     with clearway.testing.service():

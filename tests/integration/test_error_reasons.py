@@ -16,10 +16,11 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from clearway import exceptions
-from clearway._errors import exception_for
-from clearway._grpc_channel import GrpcChannel
-from clearway._io_thread import get_io_thread
-from clearway._transport import Transport, connect
+from clearway._base.io_thread import get_io_thread
+from clearway._transport.channel import GrpcChannel
+from clearway._transport.current import connect
+from clearway._transport.errors import exception_for
+from clearway._transport.protocol import Transport
 from clearway.v1 import error_pb2
 from clearway.v1.concurrency_limit_pb2 import (
     CreateConcurrencyLimitRequest,

@@ -134,6 +134,7 @@ def test_a_result_that_the_service_does_not_take_names_the_setting(tmp_path: Pat
 KILLED = """
 import sys
 from clearway import flow, task
+import clearway._results.storages as storages, os, signal
 import os, signal
 
 os.replace = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # all is written but its name

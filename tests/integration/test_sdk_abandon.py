@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from clearway import FlowRunContext, flow
-from clearway._engine.effects import Steps
-from clearway._engine.flow_run import FlowRun
-from clearway._engine.flow_steps import flow_steps
-from clearway._transport import connect, disconnect
+from clearway import flow
+from clearway._execution.effects import Steps
+from clearway._execution.flow.attempt import FlowAttempt
+from clearway._execution.flow.run import FlowRun
+from clearway._execution.flow.steps import flow_steps
+from clearway._transport.current import connect, disconnect
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -27,8 +28,7 @@ def failing() -> None:
 
 def begin(flow_: Any) -> Steps:
     """Return the steps of a run of a flow, called where the test is."""
-    context = FlowRunContext.get()
-    run = FlowRun(flow_, None if context is None else context.scope, {}, None)
+    run = FlowRun(flow_, FlowAttempt.current(), {}, None)
     run.transport = connect()
     return flow_steps(run)
 
@@ -38,9 +38,9 @@ def interrupt_at(steps: Steps, number: int) -> None:
     effect = steps.send(None)
     for _ in range(number):
         effect = steps.send(effect.block())
-    farewell = steps.throw(KeyboardInterrupt())
+    flush = steps.throw(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        steps.send(farewell.block())
+        steps.send(flush.block())
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -58,9 +58,9 @@ def test_a_run_that_awaits_its_retry_is_cancelled() -> None:
     effect = steps.send(None)
     while type(effect).__name__ != "Sleep":
         effect = steps.send(effect.block())
-    farewell = steps.throw(KeyboardInterrupt())
+    flush = steps.throw(KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):
-        steps.send(farewell.block())
+        steps.send(flush.block())
     assert last_flow_run("failing").state.name == "Cancelled"
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from clearway import AsyncTaskFuture, TaskFuture, TaskRunContext, flow, tags, task
-from clearway._engine.task_run import Phase, TaskRun
+from clearway._execution.task.lifecycle import Lifecycle
+from clearway._states.phase import Phase
 from clearway.exceptions import Deadlock, UpstreamTaskError
 from integration.sdk_runs import history, last_flow_run, task_runs
 
@@ -353,15 +354,15 @@ async def test_a_large_result_of_an_async_task_is_kept() -> None:
 def test_a_ctrl_c_between_the_steps_of_an_async_task_is_raised_by_the_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    move = TaskRun.move
+    move = Lifecycle.move
     here = threading.current_thread()
     pressed: list[Phase] = []
 
-    def interrupted(run: TaskRun, phase: Phase) -> None:
+    def interrupted(life: Lifecycle, phase: Phase) -> None:
         if phase is Phase.ENDING and threading.current_thread() is here and not pressed:
             pressed.append(phase)
             raise KeyboardInterrupt  # as the interpreter does between any two instructions
-        move(run, phase)
+        move(life, phase)
 
     @task
     async def quick() -> None: ...
@@ -371,7 +372,7 @@ def test_a_ctrl_c_between_the_steps_of_an_async_task_is_raised_by_the_loop(
         future = await quick.submit()
         await future.wait()
 
-    monkeypatch.setattr(TaskRun, "move", interrupted)
+    monkeypatch.setattr(Lifecycle, "move", interrupted)
     loop = asyncio.new_event_loop()  # asyncio.run would make a cancellation of the first one
     running: Any = main(return_state=True)
     with closing(loop), pytest.raises(KeyboardInterrupt):

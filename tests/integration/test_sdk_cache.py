@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from clearway import flow, get_client, refresh_cache, task, task_input_hash
-from clearway._settings import forget_settings
+from clearway._base.settings import forget_settings
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")

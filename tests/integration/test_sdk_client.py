@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clearway._transport import connect
+from clearway._transport.current import connect
 from clearway.client import AsyncClient, SyncClient, get_client
 from clearway.exceptions import InvalidArgument, LimitNotFound, RunNotFound, ServerUnavailable
 from clearway.results import get_store

@@ -10,9 +10,10 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from clearway import get_client
-from clearway._ids import new_id
-from clearway._methods import CREATE_TASK_RUN
-from clearway._transport import Transport, connect, hello
+from clearway._base.ids import new_id
+from clearway._transport.current import connect
+from clearway._transport.protocol import Transport, hello
+from clearway._transport.rpcs import CREATE_TASK_RUN
 from clearway.client import SyncClient
 from clearway.exceptions import InvalidArgument, LimitNotFound, RunNotFound
 from clearway.schemas import UpstreamRun, WaitCause

@@ -13,9 +13,10 @@ from typing import Any
 import fsspec  # type: ignore[import-untyped]
 import pytest
 
-from clearway import ProcessPoolTaskRunner, State, _unused_results, flow, get_client, quote, task
-from clearway._known_storages import forget_place
-from clearway._settings import forget_settings
+from clearway import ProcessPoolTaskRunner, State, flow, get_client, quote, task
+from clearway._base.settings import forget_settings
+from clearway._results import unused
+from clearway._results.known_storages import forget_place
 from clearway.exceptions import MissingResult, UntrustedResult
 from clearway.results import delete_unused_results
 from integration.cli_process import run
@@ -33,7 +34,7 @@ def key() -> str:
     return f"foreign-{next(_keys)}"
 
 
-def of(key: str, **options: Any) -> list[_unused_results.UnusedResult]:
+def of(key: str, **options: Any) -> list[unused.UnusedResult]:
     return [result for result in delete_unused_results(AT_ONCE, **options) if result.cache_key == key]
 
 

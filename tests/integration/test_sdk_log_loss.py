@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import clearway.logging as run_logging
-from clearway._log_buffer import LogBuffer
-from clearway._log_shipper import LogShipper
-from clearway._transport import connect
+from clearway._logging.buffer import LogBuffer
+from clearway._logging.shipper import LogShipper
+from clearway._transport.current import connect
 from clearway.client import get_client
 from clearway.logging import flush_logs, run_logger
 from integration.sdk_interrupted import __file__ as interrupted

@@ -7,8 +7,8 @@ import pytest
 
 import clearway.logging as run_logging
 from clearway import flow, task
-from clearway._settings import forget_settings
-from clearway._transport import connect, current_transport, disconnect
+from clearway._base.settings import forget_settings
+from clearway._transport.current import connect, current_transport, disconnect
 from clearway.client import get_client
 from clearway.exceptions import MissingContext
 from clearway.logging import flush_logs, get_run_logger, run_logger

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from clearway import flow, get_client, task
-from clearway._engine import losses
+from clearway._execution.flow.attempt import FlowAttempt
+from clearway._execution.shutdown import fencing
 from clearway.context import get_run_context
 from clearway.exceptions import LostRun
 from integration.sdk_runs import SECONDS, flow_history, history, last_flow_run, set_limit, slots, task_runs
@@ -122,7 +123,7 @@ def test_no_task_begins_from_the_moment_on_in_which_its_flow_run_is_lost() -> No
 
     @flow
     def fenced() -> str:
-        losses.fence(frozenset({get_run_context().flow_run_id}))
+        fencing.fence(frozenset({get_run_context().flow_run_id}))
         return follow.submit().wait().message
 
     assert fenced() == "its flow run lost its lease while this process was not heard of"
@@ -149,16 +150,16 @@ def test_who_waits_for_a_run_that_is_given_up_is_told_when_the_service_is() -> N
         held = hold.submit()
         holds.wait(SECONDS)
         waits = follow.submit()
-        scope = get_run_context().scope
+        attempt = FlowAttempt.current()
 
         def look() -> None:
-            scope.await_answers()
+            attempt.await_answers()
             ends.append(history(waits.task_run_id)[-1])
 
         with get_client() as client:
             wait_until(lambda: client.read_concurrency_limit_by_tag("narrow").waiting, "who waits")
         waits.when_done(look)
-        scope.lose(frozenset({scope.flow_run_id}), "the test says so")
+        attempt.lose(frozenset({attempt.facts.flow_run_id}), "the test says so")
         release.set()
         held.wait()
 

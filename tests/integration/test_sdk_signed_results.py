@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from clearway import flow, get_client, task
-from clearway._settings import forget_settings
-from clearway._transport import connect
+from clearway._base.settings import forget_settings
+from clearway._transport.current import connect
 from clearway.exceptions import FailedRun, UntrustedResult
 from clearway.v1.state_pb2 import STATE_TYPE_FAILED, Data, RunError
 from integration.cli_process import answer

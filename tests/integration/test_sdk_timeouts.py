@@ -440,7 +440,7 @@ def test_a_worker_process_whose_code_cannot_be_interrupted_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("CLEARWAY_TIMEOUT_GRACE", "0.01")
-    monkeypatch.setattr("clearway._engine.submission._BEGIN_SECONDS", 2.0)
+    monkeypatch.setattr("clearway._execution.task.submission._BEGIN_SECONDS", 2.0)
     tag = "timeouts-process"
     set_limit(tag, 1)
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from clearway._grpc_transport import GrpcTransport
-from clearway._ids import new_id
-from clearway._methods import GET_FLOW_RUN, GET_SERVER_INFO
-from clearway._transport import Transport, connect, disconnect
+from clearway._base.ids import new_id
+from clearway._transport.current import connect, disconnect
+from clearway._transport.protocol import Transport
+from clearway._transport.rpcs import GET_FLOW_RUN, GET_SERVER_INFO
+from clearway._transport.server import GrpcTransport
 from clearway.exceptions import ClientClosed, InvalidArgument, RunNotFound, ServerUnavailable
 from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, Proposal
@@ -214,7 +215,7 @@ FORK = """
 import multiprocessing
 import sys
 from integration.sdk_messages import create_flow_run, start_task
-from clearway._transport import connect
+from clearway._transport.current import connect
 from clearway.exceptions import ForkedProcess
 
 def run_child(work):
@@ -248,7 +249,7 @@ def test_a_forked_child_has_a_connection_of_its_own_or_is_told_why_not(service: 
 
 UNCLOSED = """
 from integration.sdk_messages import create_flow_run, start_task
-from clearway._transport import connect
+from clearway._transport.current import connect
 transport = connect()
 flow_run_id = create_flow_run(transport)
 futures = [transport.propose(start_task(flow_run_id, number)) for number in range(100)]

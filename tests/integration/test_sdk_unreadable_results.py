@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from clearway import State, flow, get_client, task
-from clearway._settings import forget_settings
-from clearway._transport import disconnect
+from clearway._base.settings import forget_settings
+from clearway._transport.current import disconnect
 from clearway.exceptions import MissingResult, UnreadableResult
 from support.server import Server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway import _unused_results
+from clearway._results import unused as _unused_results
 from clearway.results import delete_unused_results
 from integration.sdk_foreign import victim
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clearway import flow, get_client, task
-from clearway._settings import forget_settings
+from clearway._base.settings import forget_settings
 from clearway.exceptions import InvalidArgument, MissingResult
 from clearway.results import StoredResult, delete_unused_results
 

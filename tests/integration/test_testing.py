@@ -15,7 +15,7 @@ import pytest
 
 import clearway.testing
 from clearway import Flow, ProcessPoolTaskRunner, Scheduled, flow, get_client, tags, task, task_input_hash
-from clearway._transport import connect
+from clearway._transport.current import connect
 from clearway.exceptions import LimitNotFound
 from clearway.testing import Service
 from clearway.v1 import proposal_pb2, session_pb2, task_run_pb2

@@ -12,7 +12,7 @@ from typing import Any
 import typer.main
 
 from clearway import Flow, FlowRunContext, State, Task, TaskFuture, TaskRunContext
-from clearway import _settings as sdk_settings
+from clearway._base import settings as sdk_settings
 from clearway.client import AsyncClient, SyncClient
 from clearway_cli import main
 from clearway_service import settings as service_settings

@@ -7,7 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
-from clearway._settings import Settings
+from clearway._base.settings import Settings
 from clearway_service.settings import ServiceSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from clearway._texts import plain
+from clearway._base.texts import plain
 
 if TYPE_CHECKING:
     from rich.text import Text

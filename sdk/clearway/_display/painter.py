@@ -16,8 +16,7 @@ from clearway._display.screen import Screen
 from clearway._display.snapshot import Counts, Observer, Snapshot
 
 if TYPE_CHECKING:
-    from clearway._engine.flow_run import FlowRun
-    from clearway._engine.scope import FlowScope
+    from clearway._display.subjects import DrawnAttempt, DrawnFlowRun
 
 _log = logging.getLogger("clearway.display")
 
@@ -36,12 +35,12 @@ class Painter:
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._screen = Screen()
-        self._tops: dict[FlowRun, float] = {}
-        self._scopes: dict[str, FlowScope] = {}
+        self._tops: dict[DrawnFlowRun, float] = {}
+        self._scopes: dict[str, DrawnAttempt] = {}
         self._ended: dict[str, Counts] = {}  # by flow run; those of an earlier attempt are replaced
         self._stopped = threading.Event()
 
-    def begin(self, run: FlowRun, scope: FlowScope) -> None:
+    def begin(self, run: DrawnFlowRun, scope: DrawnAttempt) -> None:
         """Show an attempt of a flow run: at the top, or of a subflow."""
         with self._guard:
             if run.parent is None and run not in self._tops:
@@ -52,13 +51,13 @@ class Painter:
                 self._scopes[run.run_id] = scope
                 self._ended.pop(run.run_id, None)
 
-    def end_attempt(self, run: FlowRun, scope: FlowScope) -> None:
+    def end_attempt(self, run: DrawnFlowRun, scope: DrawnAttempt) -> None:
         """Show what came of an attempt, and no more what it runs."""
         with self._guard:
             if self._scopes.pop(run.run_id, None) is not None:
                 self._ended[run.run_id] = Counts.of(scope)
 
-    def finish(self, run: FlowRun, ended_as: str) -> None:
+    def finish(self, run: DrawnFlowRun, ended_as: str) -> None:
         """Leave a line that says how a flow run at the top ended."""
         with self._guard:
             began = self._tops.get(run)

@@ -7,16 +7,16 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from clearway._engine.task_run import Phase, TaskRun
+from clearway._states.phase import Phase
 
 if TYPE_CHECKING:
-    from clearway._engine.scope import FlowScope
+    from clearway._display.subjects import DrawnAttempt, DrawnTaskRun
     from clearway.states import State
 
-# A run, and when it entered the state in which it rests; None while it runs.
-Observed = tuple[TaskRun, datetime | None]
+    # A run, and when it entered the state in which it rests; None while it runs.
+    Observed: TypeAlias = tuple[DrawnTaskRun, datetime | None]
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Counts:
         )
 
     @staticmethod
-    def of(scope: FlowScope) -> Counts:
+    def of(scope: DrawnAttempt) -> Counts:
         """Return the counts of one attempt of a flow run."""
         failed = scope.failures
         return Counts(scope.total - failed, scope.cached, failed, scope.retries)
@@ -77,7 +77,7 @@ class Observer:
     def __init__(self) -> None:
         self._since: dict[Observed, float] = {}
 
-    def look(self, snapshot: Snapshot, scopes: Iterable[FlowScope]) -> None:
+    def look(self, snapshot: Snapshot, scopes: Iterable[DrawnAttempt]) -> None:
         """Fill in what runs and what waits."""
         now = time.monotonic()
         since: dict[Observed, float] = {}
@@ -98,13 +98,13 @@ class Observer:
         snapshot.retrying.sort(key=lambda item: item[1])
 
 
-def _why(run: TaskRun, phase: Phase) -> str:
+def _why(run: DrawnTaskRun, phase: Phase) -> str:
     if phase is Phase.PROPOSED:
         tags = run.waits_for_slots
         if not tags:
             return "for the service"
         return f"for a slot of {' and '.join(repr(tag) for tag in tags)}"
-    return "for an upstream run" if run.inputs and run.inputs.unfinished() else "for a thread"
+    return "for an upstream run" if run.waits_for() else "for a thread"
 
 
 def _delay(state: State[Any]) -> float:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway._clock import now
+from clearway._base.clock import now
 from clearway.context import FlowRunContext
 
 if TYPE_CHECKING:

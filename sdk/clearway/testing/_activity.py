@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clearway.v1 import state_pb2
 
 if TYPE_CHECKING:
-    from clearway._decision_future import DecisionFuture
+    from clearway._transport.decision_future import DecisionFuture
     from clearway.v1.proposal_pb2 import Proposal
 
 

@@ -11,8 +11,8 @@ from concurrent.futures import Future
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from clearway._interrupts import unshielded
-from clearway._io_thread import get_io_thread
+from clearway._base.io_thread import get_io_thread
+from clearway._waiting.sigint import unshielded
 
 if TYPE_CHECKING:
     from clearway.testing._activity import Activity
@@ -108,7 +108,7 @@ class Clock:
                 raise TimeoutError(f"no run waited for the time to pass within {timeout:g} s")
             return max(timedelta(0), self._timers[0][0] - self.now())
 
-    # For the SDK: see ``clearway._clock.Clock``.
+    # For the SDK: see ``clearway._base.clock.Clock``.
 
     def sleep(self, seconds: float) -> None:
         """Block this thread until so much time has passed."""
@@ -119,7 +119,7 @@ class Clock:
 
     async def wait(self, seconds: float) -> None:
         """Return when so much time has passed."""
-        from clearway._engine.bridge import answered  # noqa: PLC0415 - loads asyncio
+        from clearway._waiting.loop_calls import answered  # noqa: PLC0415 - loads asyncio
 
         due = self._waker(seconds)
         try:

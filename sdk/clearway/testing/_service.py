@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from clearway._clock import exchange_clock
-from clearway._embedded import empty_database
-from clearway._settings import exchange_settings, read_settings
-from clearway._transport import disconnect, exchange_transport
+from clearway._base.clock import exchange_clock
+from clearway._base.settings import exchange_settings, read_settings
+from clearway._transport.current import disconnect, exchange_transport
+from clearway._transport.embedded import empty_database
 from clearway.context import FlowRunContext
 from clearway.results import forget_store
 from clearway.testing._activity import Activity

@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clearway._embedded import EmbeddedTransport
+from clearway._transport.embedded import EmbeddedTransport
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from clearway._decision_future import DecisionFuture
+    from clearway._transport.decision_future import DecisionFuture
     from clearway.testing._activity import Activity
     from clearway.v1.proposal_pb2 import Decision, Proposal
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway._settings import forget_settings
+from clearway._base.settings import forget_settings
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearway._engine.admission import Gate
+from clearway._execution.admission import Gate
 
 
 class Run:

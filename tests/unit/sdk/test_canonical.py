@@ -22,7 +22,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearway._canonical import canonical_json
+from clearway._definition.canonical import canonical_json
 from clearway.hashing import input_key
 
 NO_NUMPY = "needs numpy: pip install --require-hashes -r tests/requirements-optional.lock"
@@ -186,7 +186,7 @@ SCRIPT = """
 import sys; sys.path[:0] = [{sdk!r}, {folder!r}]
 import datetime as dt, enum, pathlib, uuid, decimal
 from dataclasses import dataclass
-from clearway._canonical import canonical_json
+from clearway._definition.canonical import canonical_json
 
 @dataclass
 class Point:

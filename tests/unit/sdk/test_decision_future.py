@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from clearway._decision_future import DecisionFuture
+from clearway._transport.decision_future import DecisionFuture
 from clearway.v1.proposal_pb2 import Decision
 
 DECISION = Decision(run_id="run")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from clearway import _folders
-from clearway._directory_storage import DirectoryStorage
-from clearway._folders import UnsafePathError
-from clearway._storage import SizeMismatchError
+from clearway._results import folders as _folders
+from clearway._results.directory_storage import DirectoryStorage
+from clearway._results.folders import UnsafePathError
+from clearway._results.storage import SizeMismatchError
 from clearway.exceptions import MissingResult, UntrustedResult
 from clearway.results import StoredResult, get_store
 
@@ -139,7 +139,9 @@ def test_a_temporary_file_is_never_one_that_was_there_before(
     assert victim.read_text() == "precious"
     assert storage.read(DIGEST, len(BODY)) == BODY
     # And even the right guess is not followed.
-    monkeypatch.setattr("clearway._directory_storage.temporary_name", lambda digest: f"{digest}.guessed.tmp")
+    monkeypatch.setattr(
+        "clearway._results.directory_storage.temporary_name", lambda digest: f"{digest}.guessed.tmp"
+    )
     (folder / f"{DIGEST}.guessed.tmp").symlink_to(victim)
     with pytest.raises(FileExistsError):
         storage.write(DIGEST, BODY)

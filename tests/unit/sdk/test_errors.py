@@ -8,7 +8,7 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo
 from google.rpc.status_pb2 import Status
 
 from clearway import exceptions
-from clearway._errors import exception_for, exception_from_status
+from clearway._transport.errors import exception_for, exception_from_status
 from clearway.v1 import error_pb2
 
 REASONS = [name for name in error_pb2.ErrorReason.keys() if not name.endswith("UNSPECIFIED")]  # noqa: SIM118

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +64,7 @@ def test_the_messages_alone_load_no_sdk() -> None:
 
 def test_the_client_of_a_server_loads_no_service() -> None:
     loaded = loaded_after(
-        "import clearway._engine.flow_calls, clearway._engine.calls, clearway._grpc_transport"
+        "import clearway._execution.flow.calls, clearway._execution.task.calls, clearway._transport.server"
     )
     assert not loaded & {"sqlalchemy", "alembic", "clearway_service", "rich", "typer"}
 
@@ -76,3 +78,23 @@ def test_all_that_is_offered_is_there() -> None:
 def test_what_is_not_offered_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="'clearway' has no attribute 'workflow'"):
         clearway.workflow  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("clearway.exceptions", ["ClearwayError", "InvalidSetting", "ServiceError"]),
+        ("clearway.results", ["StoredResult"]),
+        ("clearway.run_errors", ["RunError"]),
+        ("clearway.states", ["State", "StateDetails", "StateType"]),
+        ("clearway.task_runners", ["TaskCall", "TaskConcurrencyType", "TaskExecutor", "TaskRunner"]),
+        ("clearway.context", ["FlowRunContext", "TaskRunContext"]),
+        ("clearway.flows", ["Flow"]),
+        ("clearway.tasks", ["Task"]),
+    ],
+)
+def test_a_public_class_is_of_the_module_that_users_import_it_from(module: str, names: list[str]) -> None:
+    for name in names:
+        offered = getattr(importlib.import_module(module), name)
+        assert offered.__module__ == module
+        assert pickle.loads(pickle.dumps(offered)) is offered

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from clearway import Completed, Failed, Pending, State, TaskFuture, allow_failure, quote, unmapped
-from clearway._engine.inputs import Found, replace_upstreams
-from clearway._engine.run_inputs import RunInputs
+from clearway._execution.inputs.found import Found, replace_upstreams
+from clearway._execution.inputs.run_inputs import RunInputs
 from clearway.futures import Future
 from clearway.states import StateDetails, StateType
 

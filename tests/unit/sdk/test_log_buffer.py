@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from clearway._log_buffer import LogBuffer, timestamp
+from clearway._logging.buffer import LogBuffer, timestamp
 from clearway.v1.log_pb2 import Log
 
 ALL = 1_000_000

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from clearway import Completed, Failed, allow_failure, quote, unmapped
-from clearway._engine.mapping import Mapped
-from clearway._signature import CallSignature
+from clearway._definition.signature import CallSignature
+from clearway._execution.inputs.mapping import Mapped
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
 
 

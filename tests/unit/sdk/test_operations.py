@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from clearway import _operations as operations
-from clearway._operations import Call
+from clearway._client import operations
+from clearway._client.operations import Call
 from clearway.exceptions import InvalidArgument
 from clearway.v1 import concurrency_limit_pb2 as limits
 

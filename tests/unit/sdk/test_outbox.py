@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from clearway._outbox import Outbox
-from clearway._pending import PendingProposal, PendingProposals
+from clearway._transport.outbox import Outbox
+from clearway._transport.pending import PendingProposal, PendingProposals
 from clearway.exceptions import InvalidArgument
 from clearway.v1.proposal_pb2 import Accept, Decision, Proposal, ProposeRequest
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from clearway import Completed, Failed, Pending, State
-from clearway._engine.effects import Outcome
-from clearway._engine.outcomes import (
+from clearway._execution.effects import Outcome
+from clearway._execution.outcomes import (
     describe,
     end_message,
     failed_state,

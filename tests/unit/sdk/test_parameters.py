@@ -27,7 +27,7 @@ import pytest
 from pydantic import BaseModel, Field, field_validator
 
 from clearway import flow
-from clearway._parameters import ParameterRules
+from clearway._definition.parameters import ParameterRules
 from clearway.exceptions import ClearwayError, ParameterTypeError
 
 if TYPE_CHECKING:

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import random
 from concurrent.futures import CancelledError
 from typing import Any
 
 import pytest
 
-from clearway._pending import PendingProposal, PendingProposals
+from clearway._transport.pending import PendingProposal, PendingProposals
 from clearway.exceptions import ClientClosed, InvalidArgument, ServerUnavailable
 from clearway.v1 import error_pb2
 from clearway.v1.proposal_pb2 import Accept, Decision, Proposal, ProposalError, Wait
@@ -26,7 +27,7 @@ def resender() -> Resender:
 
 @pytest.fixture
 def pending(resender: Resender) -> PendingProposals:
-    return PendingProposals(60, resender)
+    return PendingProposals(60, resender, lambda: 1.0)
 
 
 def accept(proposal_id: str) -> Decision:
@@ -140,3 +141,15 @@ def test_all_that_is_pending_can_be_failed_each_with_its_own_exception(pending: 
     errors = [entry.future.exception(0) for entry in entries]
     assert all(isinstance(error, ClientClosed) for error in errors)
     assert len({id(error) for error in errors}) == 3
+
+
+def test_what_many_clients_have_to_send_again_they_send_at_different_times(resender: Resender) -> None:
+    draw = random.Random(1).random
+    for _ in range(100):
+        client = PendingProposals(60, resender, draw)
+        client.add(Proposal(id="1"), None)
+        client.settle([error("1", error_pb2.ERROR_REASON_SHUTTING_DOWN)])
+    delays = [delay for delay, _ in resender.asked]
+    assert len(set(delays)) == 100
+    assert min(delays) < 0.01
+    assert 0.04 < max(delays) <= 0.05

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from clearway._known_storages import configured_places, forget_place, place_of, register_place, why_foreign
-from clearway._result_places import checked_place, location_in
-from clearway._settings import Settings, get_settings
+from clearway._base.locations import checked_place, location_in
+from clearway._base.settings import Settings, get_settings
+from clearway._results.known_storages import (
+    configured_places,
+    forget_place,
+    place_of,
+    register_place,
+    why_foreign,
+)
 
 DIGEST = hashlib.sha256(b"x").hexdigest()
 TAIL = f"{DIGEST[:2]}/{DIGEST}"

@@ -15,8 +15,8 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 
 from clearway import results, task
-from clearway._known_storages import forget_place, register_place
-from clearway._settings import Settings, forget_settings, get_settings
+from clearway._base.settings import Settings, forget_settings, get_settings
+from clearway._results.known_storages import forget_place, register_place
 from clearway.exceptions import InvalidSetting, MissingResult, UnreadableResult, UntrustedResult
 from clearway.results import ResultStore, StoredResult, get_store, register_serializer
 

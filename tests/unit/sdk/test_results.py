@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearway._json_values import dump_json, is_exact_json
-from clearway._settings import get_settings
+from clearway._base.settings import get_settings
+from clearway._results.json_values import dump_json, is_exact_json
 from clearway.exceptions import FailedRun, MissingResult
 from clearway.results import ResultStore, StoredResult, get_store
 from clearway.states import State, StateType

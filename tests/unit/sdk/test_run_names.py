@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from clearway import flow, task
-from clearway._run_names import make_run_name
+from clearway._definition.run_names import make_run_name
 
 
 def load(path: str, *, day: int = 1) -> None: ...

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway._settings import Settings, forget_settings, get_settings, read_settings
+from clearway._base.settings import Settings, forget_settings, get_settings, read_settings
 from clearway.exceptions import InvalidSetting
 
 

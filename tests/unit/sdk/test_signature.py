@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clearway._signature import CallSignature, parameters_to_json
+from clearway._definition.signature import CallSignature, parameters_to_json
 from clearway.exceptions import ParameterBindError
 
 

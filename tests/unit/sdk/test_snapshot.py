@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clearway._display.snapshot import Counts, Observer, Snapshot
-from clearway._engine.task_run import Phase
+from clearway._states.phase import Phase
 from clearway.states import AwaitingRetry, State
 
 

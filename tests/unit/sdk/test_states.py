@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from clearway import _cloudpickle, states
-from clearway._convert import (
+from clearway import states
+from clearway._base import lazy_cloudpickle
+from clearway._base.timestamps import (
     duration_from_proto,
     duration_to_proto,
     timestamp_from_proto,
@@ -137,7 +138,7 @@ def test_a_completed_state_made_of_states_returns_them() -> None:
     assert states.Completed(inner).result() is inner
 
 
-@pytest.mark.parametrize("pickler", [pickle, _cloudpickle])
+@pytest.mark.parametrize("pickler", [pickle, lazy_cloudpickle])
 def test_a_state_can_be_pickled(pickler: Any) -> None:
     state = states.Completed({"a": 1}, message="m")
     copy = pickler.loads(pickler.dumps(state))

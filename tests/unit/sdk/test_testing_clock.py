@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 
 import pytest
 
-from clearway._decision_future import DecisionFuture
+from clearway._transport.decision_future import DecisionFuture
 from clearway.testing import _clock
 from clearway.testing._activity import Activity
 from clearway.testing._clock import Clock

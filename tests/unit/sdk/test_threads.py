@@ -3,8 +3,8 @@ from __future__ import annotations
 import threading
 from functools import partial
 
-from clearway._engine.loop_thread import LoopThread
-from clearway._engine.threads import Threads, get_threads
+from clearway._execution.loops import LoopThread
+from clearway._execution.threads import Threads, get_threads
 
 SECONDS = 30
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import clearway
-from clearway._settings import forget_settings
-from clearway._tracebacks import folded
+from clearway._base.settings import forget_settings
+from clearway._base.tracebacks import folded
 from clearway.exceptions import MissingContext
 
 OURS = str(Path(clearway.__file__).parent / "made_up.py")

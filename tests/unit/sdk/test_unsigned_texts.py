@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from clearway._engine.run_inputs import RunInputs
-from clearway._settings import forget_settings
+from clearway._base.settings import forget_settings
+from clearway._execution.inputs.run_inputs import RunInputs
 from clearway.exceptions import CrashedRun, FailedRun, MissingResult
 from clearway.results import StoredResult, get_store, in_memory
 from clearway.run_errors import RunError

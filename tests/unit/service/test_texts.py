@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from clearway import _texts
+from clearway._base import texts as sdk_texts
 from clearway_service import texts
 
 EVIL = "a\x1b[31mb\nc\u202e"
@@ -28,7 +28,7 @@ EVIL = "a\x1b[31mb\nc\u202e"
     ],
 )
 def test_a_name_cannot_steer_a_terminal_or_begin_a_line(name: str, shown: str) -> None:
-    assert texts.plain(name) == _texts.plain(name) == shown
+    assert texts.plain(name) == sdk_texts.plain(name) == shown
 
 
 def test_no_character_is_left_that_does_something() -> None:
@@ -37,4 +37,4 @@ def test_no_character_is_left_that_does_something() -> None:
 
 
 def test_a_message_keeps_its_lines() -> None:
-    assert _texts.plain("first\n\tsecond\x1b[2J", "\n\t") == "first\n\tsecond\\x1b[2J"
+    assert sdk_texts.plain("first\n\tsecond\x1b[2J", "\n\t") == "first\n\tsecond\\x1b[2J"

@@ -1,0 +1,12 @@
+"""What ``wait_for`` names, for type checkers."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from clearway._definition.annotations import allow_failure
+from clearway.futures import Future
+from clearway.states import State
+
+Upstream: TypeAlias = Future[Any] | State[Any] | allow_failure[Any]
+"""What ``wait_for`` names, as type checkers see it; results that tasks made are taken too."""

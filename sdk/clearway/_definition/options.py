@@ -1,0 +1,139 @@
+"""Checks of what flows and tasks are told when they are defined: what is wrong is said there and then."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from clearway._base.texts import encodable
+
+_MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
+_MAX_VERSION = 255
+_MAX_RETRIES = 10_000
+MAX_DELAY = 365 * 24 * 3600.0
+
+
+def check_not_async_generator(kind: str, fn: Callable[..., Any]) -> None:
+    """Refuse a function that has no result.
+
+    Raises:
+        TypeError: It is an async generator function.
+    """
+    if inspect.isasyncgenfunction(fn):
+        raise TypeError(
+            f"{fn!r} is an async generator function, which returns no result that a {kind} could have; "
+            "return a list rather than yield"
+        )
+
+
+def checked_name(kind: str, name: object) -> str:
+    """Return the name of a flow or task.
+
+    Raises:
+        TypeError: It is no string.
+        ValueError: It is empty, too long, or not to be written as UTF-8.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a {kind} is {name!r}; it must be a string")
+    if not 1 <= len(name) <= _MAX_NAME:
+        raise ValueError(
+            f"the name of a {kind} has {len(name)} characters; it must have 1 to {_MAX_NAME}: {name!r}"
+        )
+    if encodable(name) != name:
+        raise ValueError(f"the name of a {kind} is {name!r}, which UTF-8 cannot hold; write it in Unicode")
+    return name
+
+
+def checked_version(owner: str, version: object) -> str | None:
+    """Return a version; raises as ``checked_name``."""
+    if version is None:
+        return None
+    if not isinstance(version, str):
+        raise TypeError(f"the version of {owner} is {version!r}; it must be a string, such as '1.2'")
+    if len(version) > _MAX_VERSION:
+        raise ValueError(
+            f"the version of {owner} has {len(version)} characters; it may have {_MAX_VERSION} at most"
+        )
+    return version
+
+
+def checked_description(owner: str, description: object) -> str | None:
+    """Return a description; raises as ``checked_name``."""
+    if description is None or isinstance(description, str):
+        return description
+    raise TypeError(
+        f"the description of {owner} is {description!r}; it must be a string, or None for the docstring"
+    )
+
+
+def checked_retries(owner: str, retries: object) -> int:
+    """Return a number of retries; raises as ``checked_name``."""
+    if not isinstance(retries, int) or isinstance(retries, bool):
+        raise TypeError(f"retries of {owner} is {retries!r}; it must be a whole number from 0")
+    if not 0 <= retries <= _MAX_RETRIES:
+        raise ValueError(f"retries of {owner} is {retries}; it must be from 0 to {_MAX_RETRIES:,}")
+    return retries
+
+
+def checked_delay(owner: str, seconds: object, option: str = "retry_delay_seconds") -> float:
+    """Return a delay in seconds; raises as ``checked_name``."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise TypeError(f"{option} of {owner} is {seconds!r}; it must be a number of seconds")
+    if not (math.isfinite(seconds) and 0 <= seconds <= MAX_DELAY):
+        raise ValueError(f"{option} of {owner} is {seconds}; it must be from 0 to {MAX_DELAY:,.0f}")
+    return float(seconds)
+
+
+def checked_timeout(owner: str, seconds: object) -> float | None:
+    """Return how long a run's code may take, in seconds; raises as ``checked_name``."""
+    if seconds is None:
+        return None
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        raise TypeError(
+            f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, or None for no limit"
+        )
+    if not (math.isfinite(seconds) and 0 < seconds <= MAX_DELAY):
+        raise ValueError(
+            f"timeout_seconds of {owner} is {seconds}; it must be above 0 and at most {MAX_DELAY:,.0f}, "
+            "or None for no limit"
+        )
+    return float(seconds)
+
+
+def checked_log_prints(owner: str, given: object) -> bool | None:
+    """Return whether prints are logged, None where others decide; raises as ``checked_name``."""
+    if given is None or isinstance(given, bool):
+        return given
+    raise TypeError(
+        f"log_prints of {owner} is {given!r}; it must be True or False, or None for what is set elsewhere"
+    )
+
+
+def checked_choice(option: str, owner: str, given: object) -> bool | None:
+    """Return a choice, None where others decide; raises as ``checked_name``."""
+    if given is None or isinstance(given, bool):
+        return given
+    raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False, or None for the default")
+
+
+def checked_flag(option: str, owner: str, given: object) -> bool:
+    """Return a flag; raises as ``checked_name``."""
+    if isinstance(given, bool):
+        return given
+    raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False")
+
+
+def checked_expiration(owner: str, expiration: object) -> timedelta | None:
+    """Return how long a cache entry is served; raises as ``checked_name``."""
+    if expiration is None:
+        return None
+    if not isinstance(expiration, timedelta):
+        raise TypeError(
+            f"cache_expiration of {owner} is {expiration!r}; it must be a timedelta, or None for ever"
+        )
+    if expiration <= timedelta(0):
+        raise ValueError(f"cache_expiration of {owner} is {expiration}; it must be above 0")
+    return expiration

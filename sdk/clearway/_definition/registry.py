@@ -1,0 +1,41 @@
+"""The tasks that this process has defined, so that two which cannot be told apart are noticed."""
+
+from __future__ import annotations
+
+from types import CodeType
+from typing import Any
+
+from clearway._definition.warnings import warn_of_definition
+
+_defined: dict[tuple[str, str, str], CodeType] = {}
+
+
+def note_task(name: str, fn: Any) -> None:
+    """Note the definition of a task, and warn where another function has the same names.
+
+    Runs of both would have one task key, and so share cache entries. The same source may be defined again, as
+    by a notebook's cell, a reloaded module, or a function that makes tasks.
+    """
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return
+    names = (name, getattr(fn, "__module__", None) or "", getattr(fn, "__qualname__", ""))
+    before = _defined.get(names)
+    if before is code:
+        return
+    _defined[names] = code
+    if before is not None and _essence(before) != _essence(code):
+        warn_of_definition(
+            f"the task {name!r} is defined anew by another function of the same name, {names[1]}.{names[2]} "
+            f"(before: {before.co_filename}:{before.co_firstlineno}, now: {code.co_filename}:"
+            f"{code.co_firstlineno}); the two share a task key, and so cached results: give one of them "
+            "another name"
+        )
+
+
+def _essence(code: CodeType) -> tuple[Any, ...]:
+    """Return what a function does, without where it stands."""
+    constants = tuple(
+        _essence(each) if isinstance(each, CodeType) else (type(each), repr(each)) for each in code.co_consts
+    )
+    return code.co_code, constants, code.co_names, code.co_varnames, code.co_freevars

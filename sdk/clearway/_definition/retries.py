@@ -1,0 +1,100 @@
+"""How long a task's run waits before its retries: what a task can be told, and how that is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from clearway._definition.options import MAX_DELAY, checked_delay
+from clearway._definition.warnings import warn_of_definition
+
+RetryDelays: TypeAlias = Sequence[float] | Callable[[int], Sequence[float]]
+
+RetryConditionFn: TypeAlias = Callable[..., Any]
+"""``(task, task_run, state)``, sync or async, returning a bool."""
+
+_MAX_DELAYS = 50
+_MAX_JITTER = 100
+
+
+def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
+    """Return a ``retry_delay_seconds`` that doubles from retry to retry: ``exponential_backoff(10)``.
+
+    Args:
+        backoff_factor: The delay before the first retry, in seconds. No delay is longer than 365 days.
+
+    Raises:
+        TypeError: ``backoff_factor`` is no number.
+        ValueError: It is negative, or above 365 days.
+    """
+    first = checked_delay("exponential_backoff", backoff_factor, "backoff_factor")
+
+    def doubling(retries: int) -> list[float]:
+        return [min(first * 2.0**number, MAX_DELAY) for number in range(min(retries, _MAX_DELAYS))]
+
+    return doubling
+
+
+def checked_delays(owner: str, given: float | RetryDelays, retries: int) -> float | list[float]:
+    """Return a delay that holds for all retries, or one for each.
+
+    Args:
+        owner: Whose they are, for messages.
+        given: A number of seconds, a list of them, or a function that makes a list of how many retries there
+            are.
+        retries: How many there are.
+
+    Raises:
+        TypeError: It is none of these.
+        ValueError: A delay is negative, too long or no number, or they are none, or too many.
+    """
+    made = given(retries) if callable(given) else given
+    if isinstance(made, (str, bytes)) or not isinstance(made, Sequence):
+        return checked_delay(owner, made)
+    delays = [
+        checked_delay(owner, delay, f"retry_delay_seconds[{index}]") for index, delay in enumerate(made)
+    ]
+    if len(delays) > _MAX_DELAYS or not (delays or callable(given)):
+        raise ValueError(
+            f"retry_delay_seconds of {owner} has {len(delays)} delays; it must have 1 to {_MAX_DELAYS}, "
+            "of which the last holds for all further retries"
+        )
+    if len(delays) > retries:
+        unused = len(delays) - retries
+        warn_of_definition(
+            f"retry_delay_seconds of {owner} has {len(delays)} delays, and retries is {retries}: "
+            f"the last {unused} will never be used"
+        )
+    return delays
+
+
+def checked_jitter(owner: str, factor: object) -> float | None:
+    """Return how far delays are spread.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is out of bounds.
+    """
+    if factor is None:
+        return None
+    if not isinstance(factor, int | float) or isinstance(factor, bool):
+        raise TypeError(
+            f"retry_jitter_factor of {owner} is {factor!r}; it must be a number, such as 0.5 for delays that "
+            "are up to half as long again, or None"
+        )
+    if not 0 <= factor <= _MAX_JITTER:
+        raise ValueError(f"retry_jitter_factor of {owner} is {factor}; it must be from 0 to {_MAX_JITTER}")
+    return float(factor)
+
+
+def checked_condition(owner: str, given: object) -> RetryConditionFn | None:
+    """Return a function that says whether to try again.
+
+    Raises:
+        TypeError: It is no function.
+    """
+    if given is None or callable(given):
+        return given
+    raise TypeError(
+        f"retry_condition_fn of {owner} is {given!r}; it must be a function of (task, task_run, state)"
+    )

@@ -1,0 +1,184 @@
+"""Running a user's code with a limit to how long it may take.
+
+Async code is cancelled. Sync code is interrupted by an exception that is raised in it: in the main thread by
+a signal, which also ends most blocking calls; in other threads by the interpreter, between two instructions.
+A flow's code outside the main thread is only told where it calls or waits for something of ours, since the
+exception would otherwise find our own code at work there.
+
+Code in a call that nothing interrupts is given some seconds of grace. After that the run goes on without it.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+
+from clearway._base.settings import get_settings
+from clearway._execution.deadlines.timer import TimerCall, get_timer
+from clearway._execution.effects import Execute, Outcome
+from clearway._waiting.deadlines import Limit, TimeIsUp, put_under, release_from
+from clearway._waiting.sigint import can_be_nudged, nudge, watched
+
+
+class LeftBehind(BaseException):
+    """The code has ended at last, and the run went on without it long ago."""
+
+
+@dataclass(slots=True)
+class TimedExecute(Execute):
+    """Run a user's code for so long at most; an ``Outcome`` comes of it.
+
+    Attributes:
+        seconds: How long.
+        kind: ``Task`` or ``Flow``.
+        on_overrun: Told, on a thread that must not be held up, how the run ends whose sync code was not to be
+            interrupted; None lets that code take its time.
+        leaves_behind: Whether the run goes on elsewhere then, so that nothing comes of the code any more.
+    """
+
+    seconds: float
+    kind: str
+    on_overrun: Callable[[Outcome], None] | None = None
+    leaves_behind: bool = False
+
+    def block(self) -> Outcome:
+        """Run the code in this thread.
+
+        Raises:
+            LeftBehind: See ``leaves_behind``.
+        """
+        return _TimedCode(self).run()
+
+    async def wait(self) -> Outcome:
+        """Run the code, and await what it returns; it is cancelled when its time is over."""
+        import asyncio  # noqa: PLC0415 - sync flows need no asyncio
+
+        limit = asyncio.timeout(self.seconds)
+        outcome = Outcome()
+        with suppress(TimeoutError):  # the limit's: the code's own are in the outcome
+            async with limit:
+                outcome = await Execute.wait(self)
+        return self.timed_out() if limit.expired() else outcome
+
+    @property
+    def message(self) -> str:
+        """What is said of a run whose code took too long."""
+        return f"{self.kind} run timed out after {self.seconds:g} s"
+
+    def timed_out(self, more: str = "") -> Outcome:
+        """Return what comes of code that took too long."""
+        return Outcome(error=TimeoutError(self.message + more), timed_out=True)
+
+
+class _Way(enum.Enum):
+    """How code learns that its time is over."""
+
+    SIGNAL = enum.auto()  # in the main thread, also in most blocking calls
+    EXCEPTION = enum.auto()  # raised by the interpreter, before the thread's next instruction
+    LOOK = enum.auto()  # where it next calls or waits for something of ours
+
+
+class _Stage(enum.Enum):
+    """How far code under a limit has come."""
+
+    RUNNING = enum.auto()
+    ENDED = enum.auto()
+    OVERRUN = enum.auto()  # it was not to be interrupted, and the run goes on without it
+
+
+def _way(effect: TimedExecute, *, in_main: bool) -> _Way:
+    if in_main and can_be_nudged():
+        return _Way.SIGNAL
+    return _Way.EXCEPTION if effect.kind == "Task" else _Way.LOOK
+
+
+class _TimedCode:
+    """One call of sync code that is under a limit."""
+
+    def __init__(self, effect: TimedExecute) -> None:
+        self._effect = effect
+        self._limit = Limit(effect.seconds, effect.message)
+        self._thread = threading.get_ident()
+        self._in_main = threading.current_thread() is threading.main_thread()
+        self._way = _way(effect, in_main=self._in_main)
+        self._guard = threading.Lock()
+        self._timer_call: TimerCall | None = None
+        self._stage = _Stage.RUNNING
+
+    def run(self) -> Outcome:
+        with watched() if self._in_main else nullcontext():
+            outcome = self._limited()
+        if self._stage is _Stage.OVERRUN and self._effect.leaves_behind:
+            raise LeftBehind
+        return self._effect.timed_out() if self._limit.expired else outcome
+
+    def _limited(self) -> Outcome:
+        try:
+            try:
+                self._begin()
+                return Execute.block(self._effect)
+            finally:
+                self._close()
+        except TimeIsUp as up:
+            if up.limit is not (None if self._way is _Way.EXCEPTION else self._limit):
+                raise
+            return Outcome()
+        finally:
+            self._end()
+
+    def _begin(self) -> None:
+        if self._way is not _Way.EXCEPTION:
+            put_under(self._limit)
+        self._timer_call = get_timer().call_later(self._effect.seconds, self._expire)
+
+    def _close(self) -> None:
+        """Let nothing be raised any more because of this limit."""
+        with self._guard:
+            self._limit.over = True
+        if self._limit.expired and self._way is _Way.EXCEPTION:
+            _raise_in(self._thread, None)  # it may be under way still
+
+    def _end(self) -> None:
+        release_from(self._limit)
+        with self._guard:
+            self._limit.over = True
+            if self._stage is _Stage.RUNNING:
+                self._stage = _Stage.ENDED
+            if self._timer_call is not None:
+                self._timer_call.cancel()
+
+    # By the timer's thread.
+
+    def _expire(self) -> None:
+        with self._guard:
+            if self._limit.over:
+                return
+            self._limit.expire()
+            if self._way is _Way.EXCEPTION:
+                _raise_in(self._thread, TimeIsUp)
+            elif self._way is _Way.SIGNAL:
+                nudge()
+            if self._effect.on_overrun is not None:
+                self._timer_call = get_timer().call_later(get_settings().timeout_grace, self._give_up)
+
+    def _give_up(self) -> None:
+        with self._guard:
+            on_overrun = self._effect.on_overrun
+            if self._stage is not _Stage.RUNNING or on_overrun is None:
+                return
+            self._stage = _Stage.OVERRUN
+            grace = get_settings().timeout_grace
+            more = f", and its code could not be interrupted for {grace:g} s more: it may still run"
+            on_overrun(self._effect.timed_out(more))
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Have an exception raised in a thread before its next instruction; None takes one back."""
+    import ctypes  # noqa: PLC0415 - seldom needed
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )

@@ -1,0 +1,196 @@
+"""What running a flow or task has to wait for.
+
+The steps of a run are a generator that yields these and is sent what came of them. It does not know whether a
+thread blocks meanwhile, a coroutine awaits, or nobody waits and a callback goes on (see ``trampoline`` and
+``submission``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import Future as ConcurrentFuture
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from clearway._base.clock import get_clock
+from clearway._transport.decision_future import Answered
+from clearway._transport.protocol import Transport
+from clearway._waiting.sigint import unshielded, wait_told
+from clearway.futures import Future
+from clearway.states import State
+from clearway.v1.proposal_pb2 import Decision, Proposal
+
+
+class Effect(Protocol):
+    """Something that takes its time."""
+
+    def block(self) -> Any:
+        """Do it, blocking this thread, and return what came of it."""
+        ...
+
+    async def wait(self) -> Any:
+        """Do it, and return what came of it."""
+        ...
+
+
+Steps: TypeAlias = Generator[Effect, Any, State[Any]]
+
+
+@dataclass(slots=True)
+class Propose:
+    """Send a proposal; the service's final decision comes of it."""
+
+    transport: Transport
+    proposal: Proposal
+    on_wait: Callable[[Decision], None] | None = None
+
+    def block(self) -> Decision:
+        """Wait for the decision."""
+        future = self.transport.propose(self.proposal, self.on_wait)
+        wait_told(future)
+        return future.result()
+
+    async def wait(self) -> Decision:
+        """Wait for the decision."""
+        from clearway._waiting.loop_calls import settled  # noqa: PLC0415 - sync flows need no asyncio
+
+        return await settled(self.transport.propose(self.proposal, self.on_wait))
+
+
+@dataclass(slots=True)
+class Answer:
+    """Wait for the answer to a call that was made."""
+
+    future: Answered[Any]
+
+    def block(self) -> Any:
+        """Wait for the answer."""
+        wait_told(self.future)
+        return self.future.result()
+
+    async def wait(self) -> Any:
+        """Wait for the answer."""
+        from clearway._waiting.loop_calls import settled  # noqa: PLC0415 - as above
+
+        return await settled(self.future)
+
+
+@dataclass(slots=True)
+class Sleep:
+    """Let time pass."""
+
+    seconds: float
+
+    def block(self) -> None:
+        """Sleep."""
+        with unshielded():
+            get_clock().sleep(self.seconds)
+
+    async def wait(self) -> None:
+        """Sleep."""
+        await get_clock().wait(self.seconds)
+
+
+@dataclass(slots=True)
+class WaitFor:
+    """Wait until other task runs are done, however they end."""
+
+    futures: Sequence[Future[Any]]
+
+    def block(self) -> None:
+        """Wait for one after the other."""
+        for future in self.futures:
+            future.block()
+
+    async def wait(self) -> None:
+        """Wait for one after the other."""
+        for future in self.futures:
+            await future.wait_done()
+
+
+@dataclass(slots=True)
+class Admit:
+    """Wait for a permit, where the run was submitted; what is called directly goes on at once."""
+
+    def block(self) -> None:
+        """Go on."""
+
+    async def wait(self) -> None:
+        """Go on."""
+
+
+ADMIT = Admit()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a user's code ended: with a value, or with an exception; or because it took too long."""
+
+    value: Any = None
+    error: Exception | None = None
+    timed_out: bool = False
+
+
+@dataclass(slots=True)
+class Execute:
+    """Run a user's code; an ``Outcome`` comes of it."""
+
+    call: Callable[[], Any]
+
+    def block(self) -> Outcome:
+        """Run the code in this thread."""
+        try:
+            with unshielded():
+                return Outcome(self.call())
+        except Exception as error:  # noqa: BLE001 - the user's, and what the run's state is made of
+            return Outcome(error=_folded(error))
+
+    async def wait(self) -> Outcome:
+        """Run the code, and await what it returns where that is to be awaited."""
+        try:
+            value = self.call()
+            return Outcome(await value if isinstance(value, Awaitable) else value)
+        except Exception as error:  # noqa: BLE001 - as above
+            return Outcome(error=_folded(error))
+
+
+def _folded(error: Exception) -> Exception:
+    from clearway._base.tracebacks import folded  # noqa: PLC0415 - most code raises nothing
+
+    folded(error)
+    return error
+
+
+@dataclass(slots=True)
+class Work:
+    """Do some work that may take its time, such as writing a large result; what it returns comes of it.
+
+    Attributes:
+        function: The work. It raises nothing that a thread could not hand on.
+        light: Whether it is quick enough to be done by an event loop's own thread.
+    """
+
+    function: Callable[[], Any]
+    light: bool
+
+    def block(self) -> Any:
+        """Do it in this thread."""
+        return self.function()
+
+    async def wait(self) -> Any:
+        """Do it, in another thread where it is not light."""
+        if self.light:
+            return self.function()
+        from clearway._execution.threads import get_threads  # noqa: PLC0415 - sync flows that submit nothing need none
+        from clearway._waiting.loop_calls import settled  # noqa: PLC0415 - as above
+
+        done: ConcurrentFuture[Any] = ConcurrentFuture()
+        get_threads().submit(lambda: _do(self.function, done))
+        return await settled(done)
+
+
+def _do(function: Callable[[], Any], done: ConcurrentFuture[Any]) -> None:
+    try:
+        done.set_result(function())
+    except BaseException as error:  # noqa: BLE001 - handed on
+        done.set_exception(error)

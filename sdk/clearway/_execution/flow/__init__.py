@@ -1,0 +1,1 @@
+"""One run of a flow: may import ``deadlines``, ``shutdown`` and ``inputs``."""

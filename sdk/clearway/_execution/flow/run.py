@@ -1,0 +1,269 @@
+"""One run of a flow: what it was called with, and the messages about it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final
+
+from clearway._base.clock import now
+from clearway._base.ids import new_id
+from clearway._base.settings import get_settings
+from clearway._base.timestamps import timestamp_from_proto
+from clearway._definition.policy import Keeping
+from clearway._display import progress
+from clearway._execution.flow.attempt import AttemptFacts, FlowAttempt
+from clearway._execution.flow.names import run_name
+from clearway._execution.flow.replay import Replay
+from clearway._execution.flow.runner import StartedRunner
+from clearway._execution.flow.specs import flow_run_spec, tracking_spec
+from clearway._execution.inputs.provenance import NO_PROVENANCE
+from clearway._execution.inputs.run_inputs import RunInputs
+from clearway._execution.outcomes import interruption
+from clearway._execution.run_key import RunKey
+from clearway._execution.shutdown.fencing import unwatch, watch
+from clearway._execution.shutdown.interrupt_flush import InterruptFlush
+from clearway._transport.protocol import Transport
+from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
+from clearway.context import current_tags, note_cancelled
+from clearway.exceptions import LostRun
+from clearway.states import Cancelled, Crashed, State, StateDetails, StateType
+from clearway.v1 import state_pb2
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, CreateFlowRunResponse
+from clearway.v1.proposal_pb2 import Proposal
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable
+
+    from clearway._definition.base import FlowDefinition
+    from clearway.logging import RunLogger
+
+_NAMES_SHOWN: Final = 10
+
+
+class FlowRun:
+    """One run of a flow.
+
+    Attributes:
+        flow: The flow.
+        transport: The way to the service, to be set before the first step.
+        parent: What the runs of the flow that called it share; None at the top.
+        parameters: What it was called with, by parameter.
+        tags: The tags that were in force when it was called.
+        inputs: What it was given from upstream.
+        run_id: Its UUID.
+        root_id: The UUID of the flow run at the top, which may be this one.
+        name: Its name, for people.
+        scheduled_start_time: When it was to begin: the time that it was scheduled for, or when it was called.
+        attempt: The attempt that is under way, if one is.
+        attempt_number: Which attempt it is at, from 1.
+        over: Whether it has ended, and only its hooks are left to be called.
+        abandoned_as: The state that ``abandon`` has ended it in.
+        wrong_parameters: Why its function cannot be called; None where it can.
+        stop: Cancels its code, where that is async and under way.
+    """
+
+    transport: Transport
+    abandoned_as: State[Any]
+    stop: Callable[[], None] | None = None
+
+    def __init__(
+        self,
+        flow: FlowDefinition,
+        parent: FlowAttempt | None,
+        parameters: dict[str, Any],
+        wait_for: Iterable[Any] | None,
+    ) -> None:
+        self.flow = flow
+        self.parent = parent
+        self.inputs = RunInputs(parameters, wait_for, NO_PROVENANCE if parent is None else parent.provenance)
+        self.run_id = new_id()
+        self.name = run_name()
+        self.attempt_number = 0
+        self.over = False
+        self.wrong_parameters: Exception | None = None
+        self.parameters = parameters
+        self.tags = current_tags()
+        self._tracked_by = ""
+        task_key = f"flow:{flow.name}"
+        self._key = RunKey(task_key, 0 if parent is None else parent.ledger.number_of(task_key))
+        self._replay = Replay() if flow.retries else None
+        self._calls: list[Future[Any]] = []
+        self._runner = StartedRunner(flow.task_runner)
+        self.attempt: FlowAttempt | None = None
+        self.scheduled_start_time = now()
+        self.root_id = self.run_id if parent is None else parent.facts.root_flow_run_id
+
+    # What the service is told.
+
+    def create_tracking_run(self, number: int) -> Future[CreateTaskRunResponse]:
+        """Create the run that stands for this one in its parent.
+
+        Args:
+            number: Which attempt of the parent the run is looked for under, from 1.
+        """
+        assert self.parent is not None
+        key = self._key.in_attempt(number)
+        parent_id = self.parent.facts.flow_run_id
+        self._tracked_by = self.parent.run_id(key.task_key, key.dynamic_key)
+        spec = tracking_spec(self.flow, key, self._tracked_by, parent_id, self.tags, self.inputs)
+        future = CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
+        self._calls.append(future)
+        return future
+
+    def tracked_by(self, task_run_id: str) -> None:
+        """Note the run that stands for this one in its parent."""
+        self._tracked_by = task_run_id
+
+    def create(self) -> Future[CreateFlowRunResponse]:
+        """Create the run."""
+        spec = flow_run_spec(self.flow, self.run_id, self.name, self.parameters, self.tags, self._tracked_by)
+        future = CREATE_FLOW_RUN.start(self.transport, CreateFlowRunRequest(flow_run=spec))
+        self._calls.append(future)
+        return future
+
+    def created(self, response: CreateFlowRunResponse) -> None:
+        """Note what the service knows of the run that was created."""
+        if response.flow_run.HasField("expected_start_time"):
+            self.scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
+
+    def propose(self, state: state_pb2.State) -> Proposal:
+        """Return a proposal of ``state``."""
+        return Proposal(id=new_id(), flow_run_id=self.run_id, state=state)
+
+    # Running the code.
+
+    def begin(self) -> FlowAttempt:
+        """Begin another attempt."""
+        self.attempt_number += 1
+        facts = AttemptFacts(
+            self.run_id, self.name, self.root_id, self.attempt_number, self.keeping, self._log_prints()
+        )
+        self.attempt = FlowAttempt(self.transport, facts, self._running_loop(), self._replay, self._runner)
+        watch(self)
+        progress.begin(self, self.attempt.ledger)
+        return self.attempt
+
+    @property
+    def keeping(self) -> Keeping:
+        """What is done with its results, and with those of its tasks that do not say otherwise."""
+        own = self.flow.keeping
+        return own if self.parent is None else own.within(self.parent.facts.keeping)
+
+    def _log_prints(self) -> bool:
+        if self.flow.log_prints is not None:
+            return self.flow.log_prints
+        return get_settings().logging_log_prints if self.parent is None else self.parent.facts.log_prints
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop | None:
+        if not self.flow.is_async:
+            return None
+        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+
+        return asyncio.get_running_loop()
+
+    @property
+    def present_attempt(self) -> FlowAttempt:
+        """The attempt that it is at."""
+        assert self.attempt is not None
+        return self.attempt
+
+    def attempt_to_name(self) -> FlowAttempt:
+        """Return an attempt for the code that names the run, which comes before the first one."""
+        facts = AttemptFacts(self.run_id, self.name, self.run_id)
+        return FlowAttempt(self.transport, facts, None, None, self._runner)
+
+    # When it ends, and when it does so before its time.
+
+    def keep_result(self, result: Any) -> None:
+        """Keep a result that was not written for the parent's next attempt."""
+        if self.parent is not None:
+            self.parent.keep(self._tracked_by, result)
+
+    def tell_parent(self, state: State[Any]) -> None:
+        """Let the flow that called this one know how it ended."""
+        if self.parent is not None:
+            self.parent.ledger.ended(state)
+            self.parent.provenance.note_subflow(self.run_id, self._tracked_by)
+            if state.is_completed():
+                self.parent.provenance.note(state.data, self._tracked_by)
+
+    def rest(self) -> None:
+        """Note that the attempt, if there was one, has ended."""
+        if self.attempt is not None:
+            unwatch(self)
+            progress.end_attempt(self, self.attempt.ledger)
+            self.attempt.close()
+            self.attempt = None
+
+    def close(self) -> None:
+        """Let go of all that the run has, however it ended."""
+        self.rest()
+        self._runner.stop()
+
+    def fence(self, run_ids: frozenset[str]) -> None:
+        """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
+        if self.attempt is not None and self.run_id in run_ids:
+            self.attempt.fence()
+
+    def lose(self, run_ids: frozenset[str], why: str) -> None:
+        """Stop what the service has ended: the flow's own code, or that of task runs.
+
+        Args:
+            run_ids: The flow runs and task runs that are Crashed at the service.
+            why: What the service says of it.
+        """
+        attempt = self.attempt
+        if attempt is None:
+            return
+        names = attempt.lose(run_ids, why)
+        if attempt.lost:
+            note_cancelled(self.run_id)
+            if self.stop is not None:
+                self.stop()
+            names.insert(0, f"the flow {self.name!r}")
+        if names:
+            shown = ", ".join(names[:_NAMES_SHOWN])
+            more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+            self.log().warning("the service has ended runs of this process, which %s: %s%s", why, shown, more)
+
+    def lost_state(self) -> State[Any]:
+        """Return the state of the run where ``lose`` has ended it."""
+        assert self.attempt is not None
+        why = self.attempt.lost
+        error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
+        return State(StateType.CRASHED, "", why, error, details=StateDetails(flow_run_id=self.run_id))
+
+    def abandon(self, cause: BaseException) -> InterruptFlush:
+        """End the run wherever it is, with all its task runs.
+
+        Returns:
+            What may be waited for.
+        """
+        message = interruption(cause)
+        state = Cancelled(message=message) if self.attempt is None else Crashed(message=message)
+        self.abandoned_as = state
+        flush = InterruptFlush(before=[call for call in self._calls if not call.done()])
+        if self.attempt is not None:
+            self.attempt.interrupt(cause)
+            flush.said.extend(self.attempt.sent.unanswered())
+            self.log().error("%s; its runs are ended", message)
+
+        def say(_: object) -> None:
+            proposals = [self.propose(state.to_proto())]
+            if self._tracked_by:  # where there is no flow run yet whose state it would follow
+                proposals.append(Proposal(id=new_id(), task_run_id=self._tracked_by, state=state.to_proto()))
+            flush.said.extend(map(self.transport.propose, proposals))
+
+        if flush.before:  # it may be the creation of the run
+            flush.before[-1].add_done_callback(say)
+        else:
+            say(None)
+        return flush
+
+    def log(self) -> RunLogger:
+        """Return the run's logger."""
+        from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
+
+        return run_logger(self.run_id, "", self.name)

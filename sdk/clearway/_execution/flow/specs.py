@@ -1,0 +1,80 @@
+"""The specs by which a flow run, and the task run that stands for a subflow in its parent, are created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from clearway._definition.signature import parameters_to_json
+from clearway._execution.inputs.run_inputs import RunInputs
+from clearway._execution.run_key import RunKey
+from clearway.v1.flow_run_pb2 import FlowRunSpec
+from clearway.v1.task_run_pb2 import TaskRunSpec
+
+if TYPE_CHECKING:
+    from clearway._definition.base import FlowDefinition
+
+
+def flow_run_spec(
+    flow: FlowDefinition,
+    run_id: str,
+    name: str,
+    parameters: Mapping[str, Any],
+    tags: frozenset[str],
+    tracked_by: str,
+) -> FlowRunSpec:
+    """Return the spec of a run of a flow.
+
+    Args:
+        flow: The flow.
+        run_id: The run's UUID.
+        name: The run's name.
+        parameters: The arguments by parameter.
+        tags: The run's tags.
+        tracked_by: The UUID of the task run that stands for a subflow; empty at the top.
+    """
+    spec = FlowRunSpec(
+        id=run_id,
+        flow_name=flow.name,
+        name=name,
+        flow_version=flow.version or "",
+        parameters_json=parameters_to_json(parameters),
+        tags=tags,
+        retries=flow.retries,
+        parent_task_run_id=tracked_by,
+    )
+    if flow.retries and flow.retry_delay_seconds:
+        spec.retry_delay.FromNanoseconds(int(flow.retry_delay_seconds * 1e9))
+    return spec
+
+
+def tracking_spec(
+    flow: FlowDefinition,
+    key: RunKey,
+    run_id: str,
+    parent_id: str,
+    tags: frozenset[str],
+    inputs: RunInputs,
+) -> TaskRunSpec:
+    """Return the spec of the task run that stands for a run of a subflow.
+
+    Args:
+        flow: The subflow.
+        key: The task run's key.
+        run_id: The task run's UUID.
+        parent_id: The UUID of the flow run that calls the subflow.
+        tags: The subflow's tags.
+        inputs: What it was given from upstream.
+    """
+    dynamic_key = key.dynamic_key
+    return TaskRunSpec(
+        id=run_id,
+        flow_run_id=parent_id,
+        task_key=key.task_key,
+        dynamic_key=dynamic_key,
+        name=f"{flow.name}-{dynamic_key}",
+        task_version=flow.version or "",
+        tags=tags,
+        inputs=inputs.recorded(),
+        tracks_subflow=True,
+    )

@@ -1,0 +1,181 @@
+"""The conversation about one flow run, from its call to its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from clearway._base.timestamps import duration_from_proto
+from clearway._display import progress
+from clearway._execution.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._execution.flow.attempt import FlowAttempt
+from clearway._execution.flow.run import FlowRun
+from clearway._execution.flow.user_code import call_hooks, execution, take_inputs, take_name
+from clearway._execution.outcomes import end_message, failed_state, flow_state
+from clearway.exceptions import ClearwayError, UpstreamTaskError
+from clearway.logging import flush_logs
+from clearway.results import MEMORY
+from clearway.states import State, StateType
+from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import Decision
+
+
+@dataclass(slots=True)
+class Drain:
+    """Wait until all task runs of an attempt have ended, and all that was sent is answered."""
+
+    attempt: FlowAttempt
+
+    def block(self) -> None:
+        """Wait for it."""
+        self.attempt.drain()
+
+    async def wait(self) -> None:
+        """Wait for it."""
+        await self.attempt.drain_async()
+
+
+def flow_steps(run: FlowRun) -> Steps:
+    """Take a flow run from its call to its end, and return the state that it ends in.
+
+    Raises:
+        UpstreamTaskError: A subflow's argument did not complete, so there is no run of it.
+        ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
+        BaseException: What interrupted the run.
+    """
+    yield from _wait_for_inputs(run)
+    state: State[Any] | None = None
+    try:
+        state = None if run.parent is None else (yield from _track(run))
+        if state is None:
+            run.created((yield Answer(run.create())))
+            state = yield from _live(run)
+    except (ClearwayError, GeneratorExit) as cause:  # no steps can be taken any more
+        run.abandon(cause)
+        raise
+    except BaseException as cause:
+        if not run.over:
+            yield run.abandon(cause)
+            yield from _tell(run, run.abandoned_as)
+        raise
+    finally:
+        run.close()
+        progress.finish(run, "did not end" if state is None else f"ended as {state.name}")
+    run.tell_parent(state)
+    if run.parent is None:
+        yield Answer(flush_logs())
+    return state
+
+
+def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
+    unfinished = run.inputs.unfinished()
+    if unfinished:
+        yield WaitFor(unfinished)
+    failure = run.inputs.failure()
+    if failure:
+        raise UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure}")
+    take_inputs(run)
+    if run.wrong_parameters is None:
+        take_name(run)
+
+
+def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
+    """Create the run that stands for a subflow in its parent.
+
+    Returns:
+        The state of the subflow that an earlier attempt of the parent completed; None where it has to be run.
+    """
+    assert run.parent is not None
+    for number in range(1, run.parent.facts.number + 1):
+        response = yield Answer(run.create_tracking_run(number))
+        tracking = response.task_run
+        state = State.from_proto(tracking.state)
+        if state.is_completed():
+            return run.parent.completed_before(state)
+        if not state.is_final():
+            break
+    run.tracked_by(tracking.id)
+    return None
+
+
+def _live(run: FlowRun) -> Steps:
+    if run.wrong_parameters is not None:
+        end = failed_state("Flow", run.wrong_parameters, " in validating its parameters")
+        state = yield from _end(run, end)
+        yield from _tell(run, state)
+        return state
+    while True:
+        decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
+        if decision.WhichOneof("answer") != "accept":
+            return State.from_proto(decision.state)
+        attempt = run.begin()
+        yield from _tell(run, State.from_proto(decision.state))
+        state = yield from _attempt(run, attempt)
+        run.over = state.is_final()
+        yield from _tell(run, state)
+        run.rest()
+        if state.type is not StateType.SCHEDULED:
+            return state
+        at = state.details.scheduled_time
+        delay = 0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds())
+        yield Sleep(delay)
+
+
+def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
+    """Run the code once; the state that is returned is Scheduled where it is to run again."""
+    log = run.log()
+    log.info(
+        "flow %r began%s", run.flow.name, f", attempt {run.attempt_number}" if run.attempt_number > 1 else ""
+    )
+    outcome: Outcome = yield execution(run)
+    if outcome.timed_out and outcome.error is not None:
+        attempt.interrupt(outcome.error)
+    try:
+        yield Drain(attempt)
+    except ClearwayError as error:
+        outcome = outcome if outcome.error is not None else Outcome(error=error)
+    if attempt.lost:
+        return run.lost_state()
+    if outcome.error is not None and not outcome.timed_out and not attempt.ledger.knows(outcome.error):
+        log.error("its code raised an exception", exc_info=outcome.error)
+    return (yield from _end(run, flow_state(outcome, attempt.ledger.not_completed(), attempt.ledger.total)))
+
+
+def _end(run: FlowRun, end: State[Any]) -> Steps:
+    message: state_pb2.State = yield end_message(end, run.name, run.keeping)
+    if end.is_completed() and message.data.encoding == MEMORY:
+        run.keep_result(end.data)
+    decision = yield from _ask(run, message)
+    state = State.from_proto(decision.state)
+    if decision.WhichOneof("answer") == "accept":
+        state = state.with_data(end.data)
+    run.log().log(_level(state), "%s", _line(state, end))
+    return state
+
+
+def _tell(run: FlowRun, state: State[Any]) -> Generator[Effect, Any, None]:
+    """Call the hooks for a state that the run has entered."""
+    if run.flow.hooks_for(state):
+        yield call_hooks(run, state)
+
+
+def _ask(run: FlowRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
+    while True:
+        decision: Decision = yield Propose(run.transport, run.propose(state))
+        if decision.WhichOneof("answer") != "wait":
+            return decision
+        yield Sleep(duration_from_proto(decision.wait.retry_after).total_seconds())
+
+
+def _level(state: State[Any]) -> int:
+    if state.is_completed():
+        return logging.INFO
+    return logging.WARNING if state.type is StateType.SCHEDULED else logging.ERROR
+
+
+def _line(state: State[Any], end: State[Any]) -> str:
+    if state.type is StateType.SCHEDULED:
+        return f"{end.message}; it runs again"
+    return f"ended as {state}"

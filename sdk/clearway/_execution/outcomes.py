@@ -1,0 +1,233 @@
+"""How a run ends: the state that follows from what a user's code returned or raised."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from clearway._base.settings import get_settings
+from clearway._base.texts import shortened
+from clearway._definition.policy import AS_USUAL, Keeping
+from clearway._execution.effects import Outcome, Work
+from clearway._execution.inputs.found import replace_upstreams
+from clearway.exceptions import FailedRun, MissingResult, UnkeptResult, UnreadableResult, WorkerDied
+from clearway.futures import Future
+from clearway.results import StoredResult, forget_damaged, get_store, in_memory
+from clearway.states import Completed, Crashed, Failed, State
+from clearway.v1 import state_pb2
+
+_log = logging.getLogger("clearway.engine")
+_LIGHT_BYTES = 8_192  # as JSON six times as many at most, which still travel within the state
+_INLINE_BYTES = 6 * _LIGHT_BYTES
+_LIGHT_ITEMS = 64
+_MAX_MESSAGE = 4_000  # characters, of 16,384 that the service takes
+
+
+def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]:
+    """Return the state of a run whose code raised an exception.
+
+    Args:
+        kind: ``Task`` or ``Flow``.
+        error: What was raised.
+        where: Where, if not in the function itself, such as `` in its cache_key_fn``.
+    """
+    return Failed(error, message=f"{kind} run encountered an exception{where}: {describe(error)}")
+
+
+def describe(error: BaseException) -> str:
+    """Return an exception as the last line of its traceback has it, shortened where it is very long."""
+    try:
+        text = str(error)
+    except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
+        text = f"(its __str__ raised {type(broken).__name__})"
+    return shortened(f"{type(error).__name__}: {text}" if text else type(error).__name__, _MAX_MESSAGE)
+
+
+def interruption(cause: BaseException) -> str:
+    """Return what interrupted a run, for its state's message."""
+    name = type(cause).__name__
+    if name == "CancelledError":
+        return "cancelled: the asyncio task that it ran in was cancelled"
+    if isinstance(cause, KeyboardInterrupt):
+        return "interrupted from the keyboard (KeyboardInterrupt)"
+    return f"interrupted by {describe(cause)}"
+
+
+def task_state(outcome: Outcome, *, may_run_again: bool = False) -> State[Any]:
+    """Return the state that a task's code ended in; a state that it returned counts as given.
+
+    Code that did not end because its process died has not failed. Where the run may run again it is put as a
+    failure nevertheless, since only failures are tried again.
+    """
+    if outcome.timed_out:
+        return _timed_out(outcome)
+    if isinstance(outcome.error, WorkerDied) and not may_run_again:
+        return Crashed(outcome.error, message=str(outcome.error))
+    if outcome.error is not None:
+        return failed_state("Task", outcome.error)
+    return _state_of(outcome.value)
+
+
+def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) -> State[Any]:
+    """Return the state that a flow's code ended in.
+
+    Args:
+        outcome: What its function returned or raised. All futures in it are done.
+        not_completed: The states of its task runs and subflows that did not complete: they decide where the
+            function returned None.
+        total: How many task runs and subflows it had.
+    """
+    if outcome.timed_out:
+        return _timed_out(outcome)
+    if outcome.error is not None:
+        return failed_state("Flow", outcome.error)
+    if outcome.value is None:
+        if not_completed:
+            return Failed(not_completed, message=_summary(not_completed, total))
+        return Completed()
+    value = outcome.value
+    if isinstance(value, State) and made_by_hand(value):
+        return _checked(value)
+    return _state_of(replace_upstreams(value, _state, unwrap=False))
+
+
+def _timed_out(outcome: Outcome) -> State[Any]:
+    return Failed(outcome.error, name="TimedOut", message=str(outcome.error))
+
+
+def _state(upstream: Future[Any] | State[Any]) -> State[Any]:
+    return upstream.current_state() if isinstance(upstream, Future) else upstream
+
+
+def made_by_hand(state: State[Any]) -> bool:
+    """Return whether a user made the state, rather than a run being in it."""
+    return not (state.details.flow_run_id or state.details.task_run_id)
+
+
+def _checked(state: State[Any]) -> State[Any]:
+    """Return a state that a function returned, if its run may enter it."""
+    if state.is_final() or state.is_scheduled():
+        return state
+    message = (
+        f"the function returned {state}, in which no run can end; return Completed(...), Failed(...), "
+        "Cancelled(...) or Crashed(...), or AwaitingRetry() to be run again"
+    )
+    return Failed(FailedRun(message), message=message)
+
+
+def _state_of(value: Any) -> State[Any]:
+    if isinstance(value, State):
+        if made_by_hand(value):
+            return _checked(value)
+        states: Iterable[State[Any]] = (value,)
+    elif isinstance(value, (list, tuple, set)) and value and all(isinstance(item, State) for item in value):
+        states = value
+    else:
+        return Completed(value)
+    states = list(states)
+    not_completed = [state for state in states if not state.is_completed()]
+    if not_completed:
+        return Failed(value, message=_summary(not_completed, len(states)))
+    return Completed(value, message="all states completed")
+
+
+def _summary(not_completed: list[State[Any]], total: int) -> str:
+    ended = [state for state in not_completed if state.is_final()]
+    failed = f"{len(ended)} of {total} failed" if ended else ""
+    waiting = len(not_completed) - len(ended)
+    unfinished = f"{waiting} of {total} did not run to an end" if waiting else ""
+    return f"of the task runs and subflows, {', '.join(filter(None, (failed, unfinished)))}"
+
+
+def end_message(state: State[Any], run_name: str, keeping: Keeping = AS_USUAL) -> Work:
+    """Return the work of making the message that proposes how a run ended; it writes the result.
+
+    Where the result cannot be written and must be, an ``UnkeptResult`` comes of it instead.
+
+    Args:
+        state: Its end, with the value or the exception.
+        run_name: For the log line that says so, where the value cannot be written and is in memory only.
+        keeping: What the task wants done with its results.
+    """
+    light = keeping.persist is False or _is_light(state.data)
+    return Work(partial(_end_message, state, run_name, keeping), light=light)
+
+
+def lost_result(state: State[Any]) -> Work:
+    """Return the work of reading a completed run's result; why it is lost comes of it, or nothing.
+
+    A result that cannot be read at present is not lost: reading it raises ``UnreadableResult`` where its
+    value is wanted, and the cache is left as it is.
+    """
+    return Work(partial(_lost_result, state.data), light=_is_inline(state.data))
+
+
+def _is_inline(data: Any) -> bool:
+    return not isinstance(data, StoredResult) or data.inline is not None
+
+
+def _lost_result(data: Any) -> str:
+    try:
+        if isinstance(data, StoredResult):
+            data.load()
+    except MissingResult as error:
+        forget_damaged(data)
+        return str(error)
+    except UnreadableResult as error:
+        _log.warning("%s", error)
+    return ""
+
+
+def _end_message(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.State | UnkeptResult:
+    try:
+        message = state.to_proto(_stored(state, run_name, keeping))
+    except UnkeptResult as error:
+        return error
+    message.message = shortened(message.message, _MAX_MESSAGE)
+    return message
+
+
+def _is_light(value: Any) -> bool:
+    """Return whether a value is surely kept in well under a millisecond; it is looked at briefly."""
+    if get_settings().result_inline_bytes < _INLINE_BYTES:
+        return False
+    if value is None or isinstance(value, (bool, int, float)):
+        return True
+    if isinstance(value, (str, bytes)):
+        return len(value) <= _LIGHT_BYTES
+    if isinstance(value, dict):
+        return len(value) <= _LIGHT_ITEMS and all(map(_is_light_item, value.values()))
+    if isinstance(value, (list, tuple)):
+        return len(value) <= _LIGHT_ITEMS and all(map(_is_light_item, value))
+    return isinstance(value, StoredResult)
+
+
+def _is_light_item(value: Any) -> bool:
+    return (
+        value is None
+        or isinstance(value, (bool, int, float))
+        or (isinstance(value, (str, bytes)) and len(value) <= _LIGHT_BYTES // _LIGHT_ITEMS)
+    )
+
+
+def _stored(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.Data | None:
+    value = state.data
+    if isinstance(value, StoredResult):
+        return value.to_proto()
+    if value is None and not state.is_completed():
+        return None
+    if isinstance(value, BaseException):
+        return get_store(keeping.place).store_exception(value, pickled=keeping.persist is not False)
+    if keeping.persist is False and value is not None:  # None is all that there is of it
+        return in_memory("its task has persist_result=False")
+    try:
+        return get_store(keeping.place).store(value)
+    except (TypeError, OSError) as error:
+        if keeping.persist:
+            raise UnkeptResult(
+                f"the result of {run_name} cannot be kept, and its task has persist_result=True: {error}"
+            ) from error
+        _log.warning("the result of %s is in memory only: %s", run_name, error)
+        return in_memory(str(error))

@@ -1,0 +1,1 @@
+"""One run of a task: may import all other rooms of ``_execution``."""

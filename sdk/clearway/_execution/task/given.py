@@ -1,0 +1,48 @@
+"""What a task run was called with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clearway._execution.inputs.run_inputs import NO_INPUTS, RunInputs
+
+if TYPE_CHECKING:
+    from clearway._definition.base import TaskDefinition
+
+
+class Given:
+    """What a task run was called with, until it has ended.
+
+    Attributes:
+        parameters: The arguments by parameter.
+        tags: The task's, and those that were in force when it was called.
+        inputs: What of the arguments comes from upstream.
+        cache_key: Under which its result is found by others; empty where it is not cached.
+        refreshes_cache: Whether it is not served from the cache, and replaces what that has.
+    """
+
+    __slots__ = ("cache_key", "inputs", "parameters", "refreshes_cache", "tags")
+
+    def __init__(
+        self, task: TaskDefinition, parameters: dict[str, Any], tags: frozenset[str], inputs: RunInputs
+    ) -> None:
+        self.parameters = parameters
+        self.tags = tags
+        self.inputs = inputs
+        self.cache_key = ""
+        self.refreshes_cache = task.cache_key_fn is not None and task.refreshes_cache()
+
+    def resolve(self) -> None:
+        """Put the results of the inputs in their place.
+
+        Raises:
+            MissingResult: A result is gone, damaged or not trusted.
+            UnreadableResult: One cannot be read at present.
+        """
+        if self.inputs.to_resolve:
+            self.parameters = self.inputs.resolved(self.parameters)
+
+    def let_go(self) -> None:
+        """Let go of the arguments, which may be large."""
+        self.parameters = {}
+        self.inputs = NO_INPUTS

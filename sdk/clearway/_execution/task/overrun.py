@@ -1,0 +1,39 @@
+"""Telling the service of a task run whose code keeps the thread that would tell it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from clearway._execution.outcomes import end_message, task_state
+from clearway._execution.task.user_code import ask_condition
+from clearway._execution.threads import get_threads
+from clearway._transport.decision_future import DecisionFuture
+from clearway.v1 import state_pb2
+
+if TYPE_CHECKING:
+    from clearway._execution.effects import Outcome
+    from clearway._execution.task.run import TaskRun
+
+
+def report(run: TaskRun, outcome: Outcome) -> None:
+    """Propose on another thread how a run ends that was called directly; returns at once.
+
+    The run itself takes the answer when its code has ended at last.
+    """
+    told = DecisionFuture()
+    run.reported = told
+    get_threads().submit(partial(_report, run, outcome, told))
+
+
+def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
+    try:
+        state = task_state(outcome)
+        message: state_pb2.State = end_message(state, run.name).function()
+        run.log().warning("%s", message.message)
+        condition = run.task.retry_condition_fn
+        if condition is not None:
+            message.details.no_retry = not ask_condition(run, state, condition).block()
+        told.resolve(run.flow_attempt.transport.propose(run.propose(message)).result())
+    except BaseException as error:  # noqa: BLE001 - the run is to hear of it
+        told.fail(error)

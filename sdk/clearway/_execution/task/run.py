@@ -1,0 +1,298 @@
+"""One run of a task: what it is made of, the proposals that it makes, and how it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from clearway._base.ids import new_id
+from clearway._execution.inputs.run_inputs import NOTHING_MAPPED, inputs_of
+from clearway._execution.outcomes import describe, interruption
+from clearway._execution.task.given import Given
+from clearway._execution.task.identity import Identity
+from clearway._execution.task.lifecycle import Lifecycle
+from clearway._states.phase import Phase
+from clearway.context import note_cancelled
+from clearway.exceptions import LostRun
+from clearway.futures import AsyncTaskFuture, Future, TaskFuture
+from clearway.states import Cancelled, Crashed, Pending, Running, State, StateDetails
+from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import Decision, Proposal
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterable, Mapping
+
+    from clearway._definition.base import TaskDefinition
+    from clearway._execution.admission import Gate
+    from clearway._execution.flow.attempt import FlowAttempt
+    from clearway._execution.inputs.found import Found
+    from clearway._transport.decision_future import DecisionFuture
+    from clearway.exceptions import ClearwayError
+    from clearway.logging import RunLogger
+
+
+class Submitter(Protocol):
+    """What lets a submitted task run go on when it has a permit."""
+
+    def go_on(self, run: TaskRun) -> None:
+        """Let a run go on that waited for a permit, and has it."""
+        ...
+
+
+class TaskRun:
+    """One run of a task.
+
+    Attributes:
+        task: The task.
+        flow_attempt: What it shares with the other runs of its flow run.
+        given: What it was called with.
+        identity: Who it is to the service.
+        life: How far it has come.
+        future: What others wait for it by.
+        settles_early: Whether its completion is taken as decided before the service has answered.
+        submitter: Lets it go on when it has a permit, where it was submitted.
+        stop: Cancels its code, where that can be done.
+        waits_for_slots: The tags for whose slots it was last told to wait.
+        reported: The answer to its end, where that was proposed while its code still kept the thread.
+    """
+
+    __slots__ = (
+        "_proposal_id",
+        "flow_attempt",
+        "future",
+        "given",
+        "identity",
+        "life",
+        "reported",
+        "settles_early",
+        "stop",
+        "submitter",
+        "task",
+        "waits_for_slots",
+    )
+
+    def __init__(
+        self,
+        task: TaskDefinition,
+        flow_attempt: FlowAttempt,
+        parameters: dict[str, Any],
+        tags: frozenset[str],
+        wait_for: Iterable[Any] | None,
+        *,
+        settles_early: bool = False,
+        mapped: Mapping[str, Found] = NOTHING_MAPPED,
+    ) -> None:
+        self.task = task
+        self.flow_attempt = flow_attempt
+        inputs = inputs_of(parameters, wait_for, flow_attempt.provenance, mapped)
+        self.given = Given(task, parameters, tags, inputs)
+        self.identity = Identity(task, flow_attempt)
+        self.life = Lifecycle(flow_attempt.ledger.guard)
+        self.settles_early = settles_early and not task.hooks
+        self.submitter: Submitter | None = None
+        self.stop: Callable[[], None] | None = None
+        self.waits_for_slots: tuple[str, ...] = ()
+        self.reported: DecisionFuture | None = None
+        self._proposal_id = ""
+        kind = AsyncTaskFuture if task.is_async and flow_attempt.loops.is_async else TaskFuture
+        self.future: Future[Any] = kind(self.run_id, self.name, self)
+
+    # What it is made of, for those who only look at it.
+
+    @property
+    def run_id(self) -> str:
+        """Its UUID, as the service has it."""
+        return self.identity.run_id
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        return self.identity.name
+
+    @property
+    def phase(self) -> Phase:
+        """How far it has come."""
+        return self.life.phase
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Its tags: the task's, and those that were in force when it was called."""
+        return self.given.tags
+
+    # Waiting for a permit: see ``admission.Admitted``.
+
+    @property
+    def gate(self) -> Gate:
+        """Where the run asks for a permit, if it is submitted."""
+        gates = self.flow_attempt.gates
+        return gates.for_async if self.task.is_async else gates.for_sync
+
+    def go_on(self) -> None:
+        """Go on with a permit."""
+        assert self.submitter is not None
+        self.submitter.go_on(self)
+
+    # What the run proposes.
+
+    def propose(self, state: state_pb2.State) -> Proposal:
+        """Return a proposal of ``state``, which also creates the run if the service does not know it."""
+        self._proposal_id = new_id()
+        if self.identity.known:
+            return Proposal(id=self._proposal_id, task_run_id=self.run_id, state=state)
+        proposal = Proposal(id=self._proposal_id, state=state)
+        self.identity.specify(proposal.create_task_run, self.given)
+        return proposal
+
+    def heard(self, decision: Decision) -> None:
+        """Note that the service knows the run, and by which id."""
+        self.identity.known = True
+        if decision.run_id != self.run_id:
+            self.identity.run_id = self.future.task_run_id = decision.run_id
+
+    def note_wait(self, decision: Decision) -> None:
+        """Note what the service lets the run wait for."""
+        self.waits_for_slots = tuple(decision.wait.blocking_tags)
+
+    def rename(self, name: str) -> None:
+        """Take a name that is not made of the run's key."""
+        self.identity.name = self.future.name = name
+
+    def take_spare_key(self) -> bool:
+        """Become another run where there is a key to take; see ``Identity.take_spare_key``.
+
+        There is none for a run that this attempt of the flow has started.
+        """
+        if self.life.run_count or not self.identity.take_spare_key():
+            return False
+        self.identity.show(self.future)
+        return True
+
+    def take_repair_key(self) -> bool:
+        """Become another run where there is a key to take; see ``Identity.take_repair_key``."""
+        if not self.identity.take_repair_key():
+            return False
+        self.identity.show(self.future)
+        return True
+
+    def rest(self, state: State[Any]) -> None:
+        """Wait for a time to come, before the run is tried again."""
+        self.life.rest(state)
+        self.flow_attempt.ledger.note_retry()
+
+    @property
+    def may_run_again(self) -> bool:
+        """Whether the service lets the run begin again if it fails now, as far as this process knows."""
+        return self.life.run_count <= self.task.retries
+
+    # How the run ends.
+
+    @property
+    def end(self) -> State[Any]:
+        """The state that the run has ended in."""
+        end = self.life.end
+        assert end is not None
+        return end
+
+    def settle(self, state: State[Any]) -> None:
+        """Note the state that the run ended in, and tell who waits for it. The first call counts."""
+        if self.life.finish(state) is not Phase.ENDED:
+            self._let_go(state)
+
+    def _let_go(self, state: State[Any]) -> None:
+        """Let go of what the run was given, and tell who waits for it."""
+        self.given.let_go()
+        if state.data is not None and state.is_completed():
+            self.flow_attempt.provenance.note(state.data, self.run_id)
+        self.flow_attempt.ledger.leave(self, state)
+        self.future.settle(state)
+
+    def own_state(self, state: State[Any]) -> State[Any]:
+        """Return a state that the service has not given as one of this run's."""
+        details = StateDetails(flow_run_id=self.flow_attempt.facts.flow_run_id, task_run_id=self.run_id)
+        return State(state.type, state.name, state.message, state.data, details=details)
+
+    def check_end(self, decision: Decision) -> None:
+        """Look at the answer to an end that was taken as decided."""
+        if decision.WhichOneof("answer") != "accept":
+            state = State.from_proto(decision.state)
+            self.flow_attempt.ledger.ended_otherwise(state)
+            self.log().warning("completed, but the service has it as %s", state)
+
+    def log(self) -> RunLogger:
+        """Return the run's logger."""
+        from clearway.logging import run_logger  # noqa: PLC0415 - most runs say nothing
+
+        return run_logger(self.flow_attempt.facts.flow_run_id, self.run_id, self.name)
+
+    def interrupt(self, cause: BaseException) -> None:
+        """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
+        message = interruption(cause)
+        self._end_here(Crashed(message=message) if self.life.code_began else Cancelled(message=message))
+
+    def give_up(self, error: ClearwayError) -> None:
+        """End the run because the service cannot be asked about it, or refuses what it is asked."""
+        self._end_here(Crashed(error, message=describe(error)))
+
+    def lose(self, why: str) -> bool:
+        """End the run, which is Crashed at the service: its process was taken for dead.
+
+        Returns:
+            Whether its code was told to stop; not where the run's end was proposed, and is yet to be decided.
+        """
+        if self.phase in (Phase.ENDING, Phase.ENDED):
+            return False
+        error = LostRun(f"the task run {self.name!r} goes no further: {why}")
+        self._end_here(Crashed(error, message=why))
+        return True
+
+    def abandon(self, why: str) -> None:
+        """End the run because its flow run goes no further, unless its end was proposed."""
+        if self.phase is not Phase.ENDING:
+            self._end_here(Cancelled(message=why))
+
+    def _end_here(self, state: State[Any]) -> None:
+        own = self.own_state(state)
+        stop = self.stop
+        before = self.life.finish(own)
+        if before is Phase.ENDED:
+            return
+        try:
+            if before is Phase.RUNNING:
+                note_cancelled(self.run_id)
+            if stop is not None:
+                stop()
+            if before is Phase.PROPOSED:
+                self.flow_attempt.transport.withdraw(self._proposal_id)
+            if before is not Phase.NEW:
+                self.say_ended()
+        finally:  # last: a flow whose runs have all ended must find what was said, and wait for its answer
+            self._let_go(own)
+
+    def say_ended(self) -> None:
+        """Tell the service how the run ended, whatever it was told in the moment of the interrupt."""
+        state = self.end
+        if isinstance(state.data, LostRun):  # as the service has said
+            return
+        self.flow_attempt.sent.send_last(
+            Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto())
+        )
+
+    # What the future asks: see ``futures.Source``.
+
+    def state_now(self) -> State[Any]:
+        """Return the state that the run is in, as far as this process knows."""
+        given = self.life.end or self.life.resting_in
+        if given is not None:
+            return given
+        if self.life.code_began:
+            return self.own_state(Running(name="Retrying" if self.life.run_count > 1 else ""))
+        return self.own_state(Pending())
+
+    def own_loop(self) -> asyncio.AbstractEventLoop | None:
+        """Return the event loop that the run's code runs on; None for code on a thread."""
+        here = self.task.is_async and not self.flow_attempt.runner.takes_async
+        return self.flow_attempt.loops.event_loop() if here else None
+
+    def waits_for(self) -> list[Future[Any]]:
+        """Return the runs that must be done before this one can begin."""
+        return self.given.inputs.unfinished()

@@ -1,0 +1,250 @@
+"""The conversation about one task run, from its call to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import Any, cast
+
+from clearway._base.timestamps import duration_from_proto
+from clearway._execution.effects import (
+    ADMIT,
+    Answer,
+    Effect,
+    Execute,
+    Outcome,
+    Propose,
+    Sleep,
+    Steps,
+    WaitFor,
+)
+from clearway._execution.outcomes import end_message, failed_state, lost_result, task_state
+from clearway._execution.task.lifecycle import RunInterrupted
+from clearway._execution.task.run import TaskRun
+from clearway._execution.task.user_code import (
+    ask_condition,
+    begin_code,
+    call_hooks,
+    take_cache_key,
+    take_name,
+)
+from clearway._states.messages import fields_from_proto
+from clearway._states.phase import Phase
+from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTaskError
+from clearway.results import MEMORY
+from clearway.states import Pending, State, StateType
+from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import Decision
+
+_Part = Generator[Effect, Any, State[Any] | None]
+
+
+def task_steps(run: TaskRun) -> Steps:
+    """Take a task run from its call to its end, and return the state that it ends in.
+
+    Raises:
+        ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
+        BaseException: What interrupted the run.
+    """
+    run.flow_attempt.ledger.enter(run)
+    try:
+        state = yield from _whole(run)
+    except RunInterrupted:  # by another thread, which cannot know what was proposed in that moment
+        run.say_ended()
+        return run.end
+    except ClearwayError as error:
+        run.give_up(error)
+        raise
+    except BaseException as cause:
+        run.interrupt(cause)
+        raise
+    run.settle(state)
+    return state
+
+
+def _whole(run: TaskRun) -> Steps:
+    unfinished = run.given.inputs.unfinished()
+    if unfinished:
+        yield WaitFor(unfinished)
+    yield ADMIT
+    failure = run.given.inputs.failure()
+    if failure:
+        return (yield from _not_ready(run, failure))
+    state = yield from _prepare(run)
+    while state is None:
+        state = yield from _start(run)
+        if state is None:
+            outcome: Outcome = yield _execution(run)
+            if outcome.error is not None and not outcome.timed_out and run.phase is not Phase.ENDED:
+                run.log().error("its code raised an exception", exc_info=outcome.error)
+            state = yield from _end(run, task_state(outcome, may_run_again=run.may_run_again))
+            if state is None:
+                yield ADMIT
+    return state
+
+
+def _execution(run: TaskRun) -> Execute:
+    """Return the user's code, to be run as the run's next attempt; raises as ``begin_code``."""
+    call = begin_code(run)
+    seconds = run.task.timeout_seconds
+    if seconds is None:
+        return Execute(call)
+    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
+    from clearway._execution.task.overrun import report  # noqa: PLC0415
+
+    return TimedExecute(call, seconds, "Task", partial(report, run))
+
+
+def _prepare(run: TaskRun) -> _Part:
+    """Prepare the user's code. Returns None, or the state of a run that failed at it."""
+    where = "reading its inputs"
+    try:
+        run.given.resolve()
+        where = "its task_run_name"
+        take_name(run)
+        where = "its cache_key_fn"
+        take_cache_key(run)
+    except Exception as error:  # noqa: BLE001 - a user's
+        return (yield from _end(run, failed_state("Task", error, f" in {where}")))
+    return None
+
+
+def _not_ready(run: TaskRun, why: str) -> Steps:
+    """End a run that cannot begin. The service has it as Pending, as nothing of it ever ran."""
+    not_ready = Pending(name="NotReady", message=why)
+    decision = yield from _ask(run, not_ready.to_proto())
+    state = State.from_proto(decision.state)
+    if state.is_final():  # an earlier attempt of the flow ended it
+        return state
+    return state.with_data(UpstreamTaskError(f"the task run {run.name!r} did not start: {why}"))
+
+
+def _start(run: TaskRun) -> _Part:
+    """Propose Running. Returns None when the run's code is to run, or the state that it has instead."""
+    while True:
+        run.life.move(Phase.PROPOSED)
+        message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
+        if run.given.cache_key:
+            message.details.cache_key = run.given.cache_key
+            message.details.refresh_cache = run.given.refreshes_cache or run.identity.repairs > 0
+            message.details.cache_single_flight = run.task.cache_single_flight
+        decision = yield from _ask(run, message)
+        answer = decision.WhichOneof("answer")
+        if answer == "accept":
+            if run.task.hooks:
+                yield from _tell(run, State.from_proto(decision.state))
+            return None
+        state = run.flow_attempt.completed_before(State.from_proto(decision.state))
+        if answer == "abort" and not state.is_final():
+            return state.with_data(Aborted(_aborted(run, decision), decision.abort.reason))
+        if state.type is not StateType.SCHEDULED:
+            if (yield from _begins_anew(run, state)):
+                continue
+            if answer == "reject":  # as Cached
+                yield from _tell(run, state)
+            return state
+        yield from _rest(run, state)
+        yield ADMIT
+
+
+def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool]:
+    """Return whether a run that has ended already becomes another one, which is to be proposed."""
+    if not state.is_completed():
+        return run.take_spare_key()
+    lost: str = yield lost_result(state)
+    if not lost or not run.take_repair_key():
+        return False
+    run.log().warning("runs anew, since %s", lost)
+    return True
+
+
+def _end(run: TaskRun, end: State[Any]) -> _Part:
+    """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
+    end, message = yield from _message(run, end)
+    run.life.move(Phase.ENDING)
+    if run.settles_early and end.is_completed():
+        run.flow_attempt.sent.send(run.propose(message), run.check_end)
+        return end
+    if run.reported is not None:
+        decision: Decision = yield Answer(run.reported)
+        run.reported = None
+    else:
+        decision = yield from _ask(run, message)
+    if decision.WhichOneof("answer") == "accept":
+        ended: State[Any] = State(*fields_from_proto(decision.state, end.data))
+        yield from _tell(run, ended)
+        if ended.type is not StateType.SCHEDULED:
+            return ended
+        yield from _rest(run, ended)  # as its code asked for
+        return None
+    state = State.from_proto(decision.state)
+    if state.type is StateType.SCHEDULED:
+        run.log().warning("%s; %s", end.message, _retry(state))
+        yield from _rest(run, state)
+        return None
+    run.log().warning("ended as %s, but the service has it as %s", end.name, state)
+    return state
+
+
+def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.State]]:
+    """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
+    made: state_pb2.State | UnkeptResult = yield end_message(
+        end, run.name, run.task.keeping.within(run.flow_attempt.facts.keeping)
+    )
+    if isinstance(made, UnkeptResult):
+        end = failed_state("Task", made)
+        made = yield end_message(end, run.name)
+    message = cast("state_pb2.State", made)
+    if end.is_completed():
+        if message.data.encoding == MEMORY:
+            run.flow_attempt.keep(run.run_id, end.data)
+        elif run.given.cache_key:
+            message.details.cache_key = run.given.cache_key
+            if run.task.cache_expiration is not None:
+                message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
+    elif end.is_failed() and run.phase is Phase.RUNNING and run.reported is None:
+        condition = run.task.retry_condition_fn
+        if condition is not None:
+            message.details.no_retry = not (yield ask_condition(run, end, condition))
+    return end, message
+
+
+def _tell(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
+    """Call the hooks for a state that the run has entered, before anybody else learns of it."""
+    if not run.task.hooks_for(state):
+        return
+    try:
+        yield call_hooks(run, state)
+    except BaseException:  # an interrupt of the hooks takes nothing back
+        if state.is_final():
+            run.settle(state)
+        raise
+
+
+def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
+    """Wait until a Scheduled run may begin; both times are the service's, so its clock alone counts."""
+    run.rest(state)
+    at = state.details.scheduled_time
+    yield Sleep(0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds()))
+
+
+def _ask(run: TaskRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
+    """Propose a state until the answer is not to come back later."""
+    while True:
+        decision: Decision = yield Propose(run.flow_attempt.transport, run.propose(state), run.note_wait)
+        run.heard(decision)
+        if decision.WhichOneof("answer") != "wait":
+            return decision
+        yield Sleep(duration_from_proto(decision.wait.retry_after).total_seconds())
+        if run.phase is Phase.PROPOSED:
+            yield ADMIT
+
+
+def _retry(state: State[Any]) -> str:
+    at = state.details.scheduled_time
+    delay = 0.0 if at is None else (at - state.timestamp).total_seconds()
+    return f"it runs again in {delay:g} s" if delay > 0 else "it runs again at once"
+
+
+def _aborted(run: TaskRun, decision: Decision) -> str:
+    return f"the task run {run.name!r} must not run: {decision.abort.message}"

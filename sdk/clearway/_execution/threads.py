@@ -1,0 +1,119 @@
+"""Threads for the code of submitted sync tasks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from _thread import LockType, allocate_lock
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from clearway._definition.task_runner import TaskCall
+
+_IDLE_SECONDS = 10.0
+
+
+class Threads:
+    """Daemon threads that take work in turn, started one at a time and only while work waits for one.
+
+    How many there are is bounded by who gives them work (see ``admission``). Of several items that come
+    together only the first wakes a thread; that one wakes the next while it finds more. So work that never
+    blocks is done by few threads, without a switch for each item, and work that blocks still gets as many as
+    it needs.
+
+    They are daemons, since code that was interrupted cannot be stopped, and must not keep a process from
+    ending.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._numbers = itertools.count(1)
+        self._guard = threading.Lock()
+        self._items: deque[Callable[[], None]] = deque()
+        self._parked: list[LockType] = []
+        self._waking = False  # a thread is on its way to the items
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Have ``work`` called on one of the threads. It must not raise."""
+        with self._guard:
+            self._items.append(work)
+            if self._waking:
+                return
+            self._waking = True
+            lock = self._parked.pop() if self._parked else None
+        self._wake(lock)
+
+    def _wake(self, lock: LockType | None) -> None:
+        if lock is not None:
+            lock.release()
+        else:
+            name = f"{self._name}-{next(self._numbers)}"
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def _run(self) -> None:
+        lock = allocate_lock()
+        lock.acquire()
+        woken = True
+        while True:
+            with self._guard:
+                if woken:
+                    self._waking = woken = False
+                work = self._items.popleft() if self._items else None
+                more = bool(self._items) and not self._waking
+                if more:
+                    self._waking = True
+                    next_lock = self._parked.pop() if self._parked else None
+                if work is None:
+                    self._parked.append(lock)
+            if more:
+                self._wake(next_lock)
+            if work is not None:
+                work()
+                del work
+            elif not self._parked_until_woken(lock):
+                return
+            else:
+                woken = True
+
+    def _parked_until_woken(self, lock: LockType) -> bool:
+        if lock.acquire(timeout=_IDLE_SECONDS):
+            return True
+        with self._guard:
+            if lock in self._parked:
+                self._parked.remove(lock)
+                return False
+        lock.acquire()  # woken in the moment between
+        return True
+
+
+class ThreadExecutor:
+    """Executes the calls of task runs on this process's threads. Code on a thread cannot be stopped."""
+
+    def execute(self, call: TaskCall) -> None:
+        """Begin to execute a call. Returns at once."""
+        get_threads().submit(call.run)
+
+    def cancel(self, call: TaskCall) -> None:
+        """Do nothing; how the call ends counts no more."""
+
+    def stop(self) -> None:
+        """Do nothing; threads that have nothing to do end by themselves."""
+
+
+_threads = Threads("clearway-worker")
+
+
+def get_threads() -> Threads:
+    """Return this process's threads."""
+    return _threads
+
+
+def _after_fork_in_child() -> None:
+    global _threads  # noqa: PLW0603 - one per process
+    _threads = Threads("clearway-worker")
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

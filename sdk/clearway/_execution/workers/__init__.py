@@ -1,0 +1,1 @@
+"""Task code in other processes: may import ``deadlines`` and ``_execution``'s own modules."""

@@ -1,0 +1,107 @@
+"""A worker process of a ``ProcessPoolTaskRunner``: runs the code of one task run after the other.
+
+It is given calls on a connection, and answers each with ``BEGUN`` and then a ``REPLY``; what is logged
+meanwhile goes first. When the other end closes the connection it ends: at once, if it is still at something.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
+from clearway._results.known_storages import register_place
+
+
+def main(connection: Connection) -> None:
+    """Do what comes on the connection, until it is closed."""
+    # Ctrl-C reaches every process of a terminal; what it means is decided by the flow's.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    started = connection.recv_bytes()[len(START) :]
+    levels, places = pickle.loads(started)  # noqa: S301 - of the process that started this
+    for (
+        place
+    ) in places:  # states among the arguments may have results in a storage that the flow's process named
+        register_place(place)
+    sending = threading.Lock()
+    _forward_logs(connection, sending, levels)
+    calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(target=_read, args=(connection, calls, busy), daemon=True).start()
+    from clearway._execution.workers.remote_code import run_call  # noqa: PLC0415 - loads what runs code
+
+    while (call := calls.get()) is not None:
+        with sending:
+            connection.send_bytes(BEGUN)
+        reply = run_call(call)
+        _flush()
+        busy.clear()
+        with sending:
+            connection.send_bytes(REPLY + reply)
+        del call, reply
+
+
+def _read(connection: Connection, calls: queue.SimpleQueue[bytes | None], busy: threading.Event) -> None:
+    while True:
+        try:
+            call = connection.recv_bytes()
+        except (EOFError, OSError):
+            break
+        busy.set()
+        calls.put(call)
+    if busy.is_set():
+        os._exit(1)
+    calls.put(None)
+
+
+def _flush() -> None:
+    """Let what was printed be seen before the run ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # closed, or replaced by something else
+            continue
+
+
+def _forward_logs(connection: Connection, sending: threading.Lock, levels: dict[str, int]) -> None:
+    from clearway.logging import hand_on_to  # noqa: PLC0415 - after the modules are found
+
+    hand_on_to(_Forwarder(connection, sending))
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+class _Forwarder(logging.Handler):
+    """Sends log lines to the flow's process, whose handlers and levels count."""
+
+    def __init__(self, connection: Connection, sending: threading.Lock) -> None:
+        super().__init__()
+        self._connection = connection
+        self._sending = sending
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            body = pickle.dumps(self._portable(record))
+            with self._sending:
+                self._connection.send_bytes(LOG + body)
+        except Exception:  # noqa: BLE001 - logging's own rule: a line must not stop the program
+            self.handleError(record)
+
+    def _portable(self, record: logging.LogRecord) -> dict[str, object]:
+        fields = dict(record.__dict__)
+        fields["msg"] = record.getMessage()
+        fields["args"] = None
+        if record.exc_info:
+            fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
+            fields["exc_info"] = None
+        return {name: value if _is_plain(value) else repr(value) for name, value in fields.items()}
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, (str, int, float, bool))

@@ -1,0 +1,197 @@
+"""Deleting orphaned results: those that only ended cache entries referenced."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from google.protobuf.duration_pb2 import Duration
+
+from clearway._base.locations import digest_in
+from clearway._base.settings import get_settings
+from clearway._base.timestamps import duration_to_proto, timestamp_from_proto
+from clearway._results.known_storages import configured_places, place_of, why_foreign
+from clearway._results.service_storage import ServiceStorage
+from clearway._results.storage import Leftover, Storage
+from clearway._results.storages import storage_for
+from clearway._transport.current import connect
+from clearway._transport.rpcs import DROP_UNUSED_RESULTS, LIST_UNUSED_RESULTS
+from clearway.exceptions import ServerUnavailable
+from clearway.v1.result_pb2 import DropUnusedResultsRequest, ListUnusedResultsRequest
+from clearway.v1.result_pb2 import UnusedResult as UnusedResultMessage
+
+_log = logging.getLogger("clearway.results")
+_LIMIT = 10_000  # as many as one call may list
+_DROPPED_AT_ONCE = 500
+_UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedResult:
+    """An orphaned result, which no run can be served any more, or a killed writer's unfinished file.
+
+    Attributes:
+        location: Its path or URL. It came from a client of the service: show it, and open nothing by it.
+        size: Its bytes, as its state says.
+        cache_key: The key of the cache entry that it was served by; empty for an unfinished file.
+        created: When its run completed, or when the unfinished file was last written.
+        problem: Why it could not be deleted; empty where it was, or was not to be.
+        left_alone: Why it is not this process's to delete; empty where it is. It stays listed.
+    """
+
+    location: str
+    size: int
+    cache_key: str
+    created: datetime
+    problem: str = ""
+    left_alone: str = ""
+
+
+class _Deletable(NamedTuple):
+    message: UnusedResultMessage
+    storage: Storage
+    digest: str
+
+
+def delete_unused_results(
+    older_than: timedelta = timedelta(days=1), *, dry_run: bool = False
+) -> Iterator[UnusedResult]:
+    """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
+
+    What a live entry, a younger state, or a run without a cache key references as well is left alone; so is
+    what was written again in the younger half of ``older_than``, for a run that may be about to complete. The
+    runs keep their states; reading the result of one of them raises ``MissingResult`` from then on.
+
+    A result is deleted by its SHA-256 within a storage that this process is configured with, and nowhere
+    else: the settings ``CLEARWAY_RESULT_STORAGE``, ``CLEARWAY_LOCAL_STORAGE_PATH`` and
+    ``CLEARWAY_RESULT_EXTRA_STORAGES``, the ``result_storage`` of this process's flows and tasks, and the
+    service's own. Links are not followed. What has another location is left alone, and yielded with the
+    reason.
+
+    Files that killed writers left unfinished in these storages are deleted as well, when they are older than
+    a day.
+
+    Args:
+        older_than: How old a state must be for its result to be deleted. From 0, which is for when no flow
+            runs.
+        dry_run: Delete nothing.
+
+    Yields:
+        What was deleted, or would be, the oldest first, each file once; what could not be, with its
+        ``problem``; what was ``left_alone``. Unfinished files come last.
+
+    Raises:
+        InvalidArgument: ``older_than`` is negative.
+        ServerUnavailable: The service cannot be reached.
+    """
+    seen: set[tuple[str, bool]] = set()
+    for result in _orphans(older_than, dry_run=dry_run):
+        key = result.location, bool(result.left_alone)
+        if key not in seen:
+            seen.add(key)
+            yield result
+    yield from _unfinished(dry_run=dry_run)
+
+
+def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[UnusedResult]:
+    """Yield what becomes of all orphaned results; several states may have one of them."""
+    age = duration_to_proto(older_than)
+    transport = connect()
+    written_before = time.time() - older_than.total_seconds() / 2  # half, as clocks differ
+    token = ""
+    while True:
+        request = ListUnusedResultsRequest(older_than=age, limit=_LIMIT, page_token=token)
+        page = LIST_UNUSED_RESULTS.start(transport, request).result()
+        deletable: list[_Deletable] = []
+        for result in page.results:
+            found = _examined(result)
+            if isinstance(found, UnusedResult):
+                yield found
+            elif dry_run:
+                yield _result(result)
+            else:
+                deletable.append(found)
+        dropped = 0
+        for chosen in _batches(deletable):
+            try:
+                dropping = _drop(chosen, age)
+            except ServerUnavailable as error:
+                yield from (_failed(it.message, error) for it in chosen)
+                continue
+            dropped += len(dropping)
+            for it in dropping:
+                yield from _deleted(it, written_before)
+        # An earlier service has no tokens; it lists from the beginning what was not dropped.
+        before, token = token, page.next_page_token
+        again = dropped and len(page.results) >= _LIMIT if not token else token != before
+        if not again:
+            return
+
+
+def _examined(message: UnusedResultMessage) -> _Deletable | UnusedResult:
+    """Return where a result is to be deleted, or why it is not."""
+    settings = get_settings()
+    digest = message.sha256 or digest_in(message.location)  # an earlier service has no SHA-256 for it
+    place = place_of(message.location, digest, settings)
+    if place is None:
+        return _result(message, left_alone=f"it {why_foreign(message.location, digest, settings)}")
+    storage = storage_for(place)
+    try:
+        storage.check_deletable(digest)
+    except OSError as error:
+        return _failed(message, error)
+    return _Deletable(message, storage, digest)
+
+
+def _batches(deletable: list[_Deletable]) -> Iterator[list[_Deletable]]:
+    """Yield what is dropped in one call. The service may fail to delete its own files: these come apart."""
+    for own in (True, False):
+        chosen = [it for it in deletable if isinstance(it.storage, ServiceStorage) is own]
+        for first in range(0, len(chosen), _DROPPED_AT_ONCE):
+            yield chosen[first : first + _DROPPED_AT_ONCE]
+
+
+def _drop(chosen: list[_Deletable], age: Duration) -> list[_Deletable]:
+    """Have the service forget results; return those that it still took for orphaned."""
+    by_id = {it.message.state_id: it for it in chosen}
+    request = DropUnusedResultsRequest(state_ids=list(by_id), older_than=age)
+    response = DROP_UNUSED_RESULTS.start(connect(), request).result()
+    return [by_id[result.state_id] for result in response.results if result.state_id in by_id]
+
+
+def _deleted(it: _Deletable, written_before: float) -> Iterator[UnusedResult]:
+    try:
+        if it.storage.delete(it.digest, written_before):
+            yield _result(it.message)
+    except OSError as error:
+        yield _failed(it.message, error)
+
+
+def _unfinished(*, dry_run: bool) -> Iterator[UnusedResult]:
+    written_before = time.time() - _UNFINISHED_SECONDS
+    for place in configured_places(get_settings()):
+        try:
+            for leftover in storage_for(place).sweep(written_before, dry_run=dry_run):
+                yield _unfinished_file(leftover)
+        except OSError as error:
+            _log.warning("the storage %s could not be searched for unfinished files: %s", place, error)
+            yield UnusedResult(place, 0, "", datetime.now(UTC), problem=str(error))
+
+
+def _unfinished_file(leftover: Leftover) -> UnusedResult:
+    modified = datetime.fromtimestamp(leftover.modified or time.time(), UTC)
+    return UnusedResult(leftover.location, leftover.size, "", modified, leftover.problem)
+
+
+def _failed(message: UnusedResultMessage, error: OSError) -> UnusedResult:
+    _log.warning("the orphaned result %s could not be deleted: %s", message.location, error)
+    return _result(message, problem=error.strerror or str(error))
+
+
+def _result(message: UnusedResultMessage, *, problem: str = "", left_alone: str = "") -> UnusedResult:
+    created = timestamp_from_proto(message.created)
+    return UnusedResult(message.location, message.size, message.cache_key, created, problem, left_alone)

@@ -1,0 +1,1 @@
+"""Parts of what ``schemas`` offers: may import ``states`` and what is below it."""

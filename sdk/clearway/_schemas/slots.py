@@ -1,0 +1,182 @@
+"""Who holds slots and who waits for what, as the service answers it; offered in ``clearway.schemas``."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+
+from clearway._base.timestamps import optional_time, timestamp_from_proto
+from clearway._states.messages import state_type
+from clearway.states import StateType
+from clearway.v1 import concurrency_limit_pb2, explanation_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class SlotHolder:
+    """A task run that holds a slot.
+
+    Attributes:
+        task_run_id: The run's UUID.
+        task_run_name: The run's own name.
+        flow_run_id: The flow run it belongs to.
+        flow_run_name: That run's own name.
+        flow_name: The flow that it is of; empty where the service is older.
+        since: When it took the slot.
+        client_name: Whose session runs it; empty for a run without a session.
+        lease_expires: When the slot comes back if nothing more is heard of that client; None for a run
+            without a session, which holds it until it ends.
+    """
+
+    task_run_id: str
+    task_run_name: str
+    flow_run_id: str
+    flow_run_name: str
+    since: datetime
+    client_name: str
+    lease_expires: datetime | None
+    flow_name: str = ""
+
+    @staticmethod
+    def from_proto(message: concurrency_limit_pb2.SlotHolder) -> SlotHolder:
+        """Return the holder in a message."""
+        return SlotHolder(
+            task_run_id=message.task_run_id,
+            task_run_name=message.task_run_name,
+            flow_run_id=message.flow_run_id,
+            flow_run_name=message.flow_run_name,
+            since=timestamp_from_proto(message.since),
+            client_name=message.client_name,
+            lease_expires=optional_time(message, "lease_expires"),
+            flow_name=message.flow_name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SlotWaiter:
+    """A task run that waits for a slot.
+
+    Attributes:
+        task_run_id: The run's UUID.
+        task_run_name: The run's own name.
+        flow_run_id: The flow run it belongs to.
+        flow_run_name: That run's own name.
+        flow_name: The flow that it is of; empty where the service is older.
+        since: When it joined the queue.
+        client_name: Whose session asked; empty for a run without a session.
+        position: Its place in the queue, from 1.
+    """
+
+    task_run_id: str
+    task_run_name: str
+    flow_run_id: str
+    flow_run_name: str
+    since: datetime
+    client_name: str
+    position: int
+    flow_name: str = ""
+
+    @staticmethod
+    def from_proto(message: concurrency_limit_pb2.SlotWaiter) -> SlotWaiter:
+        """Return the waiter in a message."""
+        return SlotWaiter(
+            task_run_id=message.task_run_id,
+            task_run_name=message.task_run_name,
+            flow_run_id=message.flow_run_id,
+            flow_run_name=message.flow_run_name,
+            since=timestamp_from_proto(message.since),
+            client_name=message.client_name,
+            position=message.position,
+            flow_name=message.flow_name,
+        )
+
+
+class WaitCause(enum.IntEnum):
+    """What a task run waits for. The numbers are the protocol's."""
+
+    UNKNOWN = 0
+    """For what this version of the package does not know."""
+    NOTHING = 1
+    """It runs, or has ended."""
+    LIMIT = 2
+    """For slots of tags whose limits are full."""
+    SCHEDULE = 3
+    """For its time."""
+    UPSTREAM = 4
+    """For runs whose results it takes."""
+    CLIENT = 5
+    """For its client, which has not proposed to run it."""
+    CACHE = 6
+    """For another run, which is computing the same cache key."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> WaitCause:
+        del value
+        return cls.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class LimitExplanation:
+    """How a limit looks to one task run.
+
+    Attributes:
+        tag: The tag that it is on.
+        concurrency_limit: How many runs may be Running at once.
+        taken: How many hold a slot.
+        blocks: Whether the run waits for a slot of this tag.
+        position: The run's place in this tag's queue, from 1; None where it stands in another, or in none.
+        holders: Who holds the slots, in the order in which they took them; the first 100 at most.
+        ancestor: The holder whose own code waits for the run, itself or through others; None where there is
+            none.
+    """
+
+    tag: str
+    concurrency_limit: int
+    taken: int
+    blocks: bool
+    position: int | None
+    holders: tuple[SlotHolder, ...]
+    ancestor: SlotHolder | None
+
+    @staticmethod
+    def from_proto(message: explanation_pb2.LimitExplanation) -> LimitExplanation:
+        """Return what a message says of a limit."""
+        return LimitExplanation(
+            tag=message.tag,
+            concurrency_limit=message.limit,
+            taken=message.taken,
+            blocks=message.blocks,
+            position=message.position or None,
+            holders=tuple(SlotHolder.from_proto(holder) for holder in message.holders),
+            ancestor=SlotHolder.from_proto(message.ancestor) if message.HasField("ancestor") else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRun:
+    """A task run whose result another one takes, and which has not ended.
+
+    Attributes:
+        task_run_id: The run's UUID.
+        task_run_name: The run's own name.
+        parameter: The parameter that takes the result; ``wait_for`` where the run is only waited for.
+        state_type: The type of the state that it is in.
+        state_name: That state's name.
+    """
+
+    task_run_id: str
+    task_run_name: str
+    parameter: str
+    state_type: StateType
+    state_name: str
+
+    @staticmethod
+    def from_proto(message: explanation_pb2.UpstreamRun) -> UpstreamRun:
+        """Return the run in a message."""
+        return UpstreamRun(
+            task_run_id=message.task_run_id,
+            task_run_name=message.task_run_name,
+            parameter=message.parameter,
+            state_type=state_type(message.state_type),
+            state_name=message.state_name,
+        )

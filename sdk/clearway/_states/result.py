@@ -1,0 +1,112 @@
+"""What a state's result is: a value, or what to raise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from clearway._base.unsigned import marked
+from clearway._states.record import StateRecord, StateType
+from clearway.exceptions import (
+    CancelledRun,
+    CrashedRun,
+    FailedRun,
+    MissingResult,
+    RunFailure,
+    UnfinishedRun,
+    UnreadableResult,
+)
+from clearway.results import StoredResult
+
+if TYPE_CHECKING:
+    from clearway.run_errors import RunError
+
+_FAILURES: Final[dict[StateType, type[RunFailure]]] = {
+    StateType.FAILED: FailedRun,
+    StateType.CRASHED: CrashedRun,
+    StateType.CANCELLED: CancelledRun,
+}
+
+
+_NOTE: Final = "Where the run raised it:\n"
+_UNSIGNED_NOTE: Final = "Where the run raised it, in a text that no signature covers:\n"
+
+
+def state_result(state: StateRecord, *, raise_on_failure: bool) -> Any:
+    """Return what a run ended with, or raise it; see ``State.result``."""
+    if state.type is StateType.COMPLETED:
+        return _value(state)
+    failure = _exception(state)
+    if raise_on_failure:
+        raise failure
+    return failure
+
+
+def error_of(state: StateRecord) -> RunError | None:
+    """Return the exception that a run ended with; see ``State.error``."""
+    data = state.data
+    if isinstance(data, BaseException):
+        from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
+
+        return RunError.from_exception(data)
+    return data.error if isinstance(data, StoredResult) else None
+
+
+def _value(state: StateRecord) -> Any:
+    data = state.data
+    return data.load() if isinstance(data, StoredResult) else data
+
+
+def _exception(state: StateRecord) -> BaseException:
+    """Return a run's own exception, or that of the states that it returned, or one of ours."""
+    if isinstance(state.data, BaseException):  # also why a run never began, such as UpstreamTaskError
+        return state.data
+    try:
+        value = _value(state)
+    except (MissingResult, UnreadableResult) as missing:
+        report = error_of(state)
+        if report is None:
+            raise
+        return _reported(state, report, missing)
+    if isinstance(value, BaseException):
+        return _remembering(value, error_of(state))
+    if state.type not in _FAILURES:
+        return UnfinishedRun(f"the run is {state.name} and has not ended, so it has no result yet")
+    for inner in _states_in(value):
+        if inner.type in _FAILURES:
+            return _exception(inner)
+    message = marked(state.message) or (value if isinstance(value, str) else "")
+    message = message or f"the run ended as {marked(state.name)}"
+    return _FAILURES[state.type](message)
+
+
+def _reported(state: StateRecord, report: RunError, missing: MissingResult | UnreadableResult) -> RunFailure:
+    """Return one of our exceptions in place of one that cannot be had here."""
+    failure = _FAILURES.get(state.type, FailedRun)(
+        f"{report.title} (the exception itself is not to be had here: {missing})"
+    )
+    failure.error = report
+    failure.__cause__ = missing
+    failure.add_note(_note(report))
+    return failure
+
+
+def _remembering(error: BaseException, report: RunError | None) -> BaseException:
+    """Return an exception that was read, with a note of its traceback, which is not pickled with it."""
+    if report is not None and error.__traceback__ is None and not getattr(error, "__notes__", None):
+        error.add_note(_note(report))
+    return error
+
+
+def _note(report: RunError) -> str:
+    return f"{_UNSIGNED_NOTE if report.unsigned else _NOTE}{report}"
+
+
+def _states_in(value: Any) -> Iterator[StateRecord]:
+    """Yield the states that a flow returned, by itself or in a list, tuple, set or dictionary."""
+    if isinstance(value, StateRecord):
+        yield value
+    elif isinstance(value, dict):
+        yield from (item for item in value.values() if isinstance(item, StateRecord))
+    elif isinstance(value, list | tuple | set | frozenset):
+        yield from (item for item in value if isinstance(item, StateRecord))

@@ -1,0 +1,126 @@
+"""This process's transport: opened when it is first needed, closed at exit."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from clearway._base.settings import get_settings
+
+if TYPE_CHECKING:
+    from clearway._transport.protocol import Transport
+
+
+def open_transport() -> Transport:
+    """Return a new transport to the service that the settings name.
+
+    Raises:
+        InvalidSetting: A setting's value is not allowed.
+        ServiceError: The embedded engine cannot be opened.
+        ForkedProcess: This process was forked from one that had a connection to a server.
+    """
+    settings = get_settings()
+    if settings.address is None:
+        from clearway._transport.embedded import EmbeddedTransport  # noqa: PLC0415 - loads the service
+
+        return EmbeddedTransport(settings.database)
+    from clearway._transport.server import GrpcTransport  # noqa: PLC0415 - loads gRPC
+
+    return GrpcTransport(settings.address, settings.reconnect_timeout)
+
+
+_log = logging.getLogger("clearway.transport")
+
+_HURRY_SECONDS: Final = 30.0
+
+_hurried = -_HURRY_SECONDS
+_lock = threading.Lock()
+_transport: Transport | None = None
+_last_words: list[Callable[[], None]] = []
+
+
+def connect() -> Transport:
+    """Return this process's transport, opened when asked for the first time and closed at exit.
+
+    Raises:
+        InvalidSetting: A setting's value is not allowed.
+        ServiceError: The embedded engine cannot be opened.
+        ForkedProcess: This process was forked from one that had a connection to a server.
+    """
+    global _transport  # noqa: PLW0603 - one per process
+    transport = _transport
+    if transport is None:
+        with _lock:
+            if _transport is None:
+                _transport = open_transport()
+            transport = _transport
+    return transport
+
+
+def current_transport() -> Transport | None:
+    """Return this process's transport if it is open."""
+    return _transport
+
+
+def before_disconnect(function: Callable[[], None]) -> None:
+    """Have a function called each time before this process's transport is closed."""
+    _last_words.append(function)
+
+
+def disconnect() -> None:
+    """Close this process's transport, if it is open. The next ``connect()`` opens another."""
+    global _transport
+    if _transport is not None:
+        for function in _last_words:
+            function()
+    with _lock:
+        transport, _transport = _transport, None
+    if transport is not None:
+        transport.close()
+
+
+def exchange_transport(transport: Transport | None) -> Transport | None:
+    """Make another transport this process's own; return the one before, still open. For tests."""
+    global _transport
+    if _transport is not None:
+        for function in _last_words:
+            function()
+    with _lock:
+        before, _transport = _transport, transport
+    return before
+
+
+def hurry() -> None:
+    """Note that the user was asked to wait and would not: the exit of this process is not to wait either."""
+    global _hurried  # noqa: PLW0603 - one per process
+    _hurried = time.monotonic()
+
+
+def _at_exit() -> None:
+    if time.monotonic() - _hurried < _HURRY_SECONDS:
+        return
+    try:
+        disconnect()
+    except KeyboardInterrupt:
+        _log.warning("interrupted while the connection was being closed; what was not sent by then is lost")
+
+
+def _after_fork_in_child() -> None:
+    # What the parent opened stays the parent's: the child has none of its threads, and must not use its
+    # sockets or database connections. It is kept from being collected, since that would close them.
+    global _transport, _lock, _inherited  # noqa: PLW0603 - one per process
+    _inherited = _transport
+    _lock = threading.Lock()
+    _transport = None
+    _last_words.clear()
+
+
+_inherited: Transport | None = None
+
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_after_fork_in_child)
