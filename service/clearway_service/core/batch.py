@@ -68,6 +68,10 @@ class Batch:
         decision = decide(_policy(entry.kind), self._facts(entry, proposal))
         return self._settle(entry, proposal, decision)
 
+    def waits(self, proposal_id: str) -> bool:
+        """Return True if a proposal, one of those that the snapshot was loaded for, is queued for a slot."""
+        return self._queues.find(proposal_id) is not None
+
     def _may_go_on(self, entry: RunEntry, proposal: Proposal) -> bool:
         """Return whether an ended session stands in the way: a run that has ended says why itself."""
         ended = entry.progress is not None and entry.progress.state.type in TERMINAL
