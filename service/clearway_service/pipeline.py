@@ -154,21 +154,30 @@ class Pipeline:
         """Take proposals out of the queue for slots; those that wait no longer are left alone.
 
         One that was submitted and is not decided yet will not join the queue.
+
+        Returns:
+            A future with the ids of those that were queued, so that no decision about them follows.
         """
 
-        def command(transaction: Transaction) -> None:
+        def command(transaction: Transaction) -> set[str]:
             remove_waiters(transaction, proposal_ids)
+            return transaction.left_queue.intersection(proposal_ids)
 
         # Commands go first in their turn, so they come too early for those that are yet to be decided.
         self._arrivals.append(set(proposal_ids))
         return self.run(command, call)
 
     def withdraw_all(self, reply: Reply) -> Future[Any]:
-        """Take those who would be answered by ``reply`` out of the queue for slots."""
+        """Take those who would be answered by ``reply`` out of the queue for slots.
 
-        def command(transaction: Transaction) -> None:
+        Returns:
+            As ``withdraw`` does.
+        """
+
+        def command(transaction: Transaction) -> set[str]:
             mine = [id_ for id_, entry in self._waiting.items() if entry.reply == reply]
             remove_waiters(transaction, mine)
+            return transaction.left_queue.intersection(mine)
 
         return self.run(command)
 

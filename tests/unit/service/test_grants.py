@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clearway.v1.error_pb2 import ERROR_REASON_STORE_UNAVAILABLE
+from clearway.v1.proposal_pb2 import Decision, SetTaskRunStateRequest
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest
+from clearway_service.budget import Call, current_call
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.limits import delete_limit
 from clearway_service.store.open_files import Fault
 from clearway_service.store.sessions import end_session
 from support.database import rows
-from support.proposals import COMPLETED, move, start
-from support.waiting import wait_until
+from support.proposals import COMPLETED, RUNNING, move, seconds, start, task_spec
+from support.waiting import DEADLINE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from unit.service.conftest import Service
@@ -119,3 +123,48 @@ class TestCommitsOfUnknownOutcome:
         assert rows(service.database, "SELECT * FROM waiter") == []
         client.decide(move(held.create_task_run.id, COMPLETED))
         assert service.names(waiting.create_task_run.id) == ["Pending"]
+
+
+class TestClientsWithoutRoom:
+    def test_a_call_that_stops_waiting_returns_the_slot_it_was_granted(self, service: Service) -> None:
+        service.limit("disk", 1)
+        caller = service.engine.budget.caller()
+        client, held = service.client(), start(service.flow_id, tags=["disk"])
+        client.decide(held)
+        run = task_spec(service.flow_id, tags=["disk"])
+        service.call("CreateTaskRun", CreateTaskRunRequest(task_run=run))
+        request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING, wait_timeout=seconds(2))
+
+        async def wait() -> Decision:
+            current_call.set(Call(caller, 100))
+            answer = asyncio.create_task(service.engine.orchestrator.SetTaskRunState(request))
+            waits = lambda: service.engine._pipeline.waiting == 1  # noqa: E731
+            await asyncio.to_thread(wait_until, waits, "a waiter")
+            caller.owe(ALL_ITS_ROOM)
+            await asyncio.to_thread(client.decide, move(held.create_task_run.id, COMPLETED))
+            return (await answer).decision
+
+        decision = asyncio.run(wait())
+        # Where the machine was too slow, the call gave up its place before.
+        assert decision.HasField("accept") == (service.names(run.id)[-1] == "Running")
+
+    def test_a_client_that_leaves_the_queue_first_gets_the_slot_it_was_granted(
+        self, service: Service
+    ) -> None:
+        service.limit("disk", 1)
+        caller = service.engine.budget.caller()
+        holder, waiter = service.client(), service.client(caller=caller)
+        held, granted, waiting = (start(service.flow_id, tags=["disk"]) for _ in range(3))
+        holder.decide(held)
+        waiter.decide(granted)
+        waiter.decide(waiting)
+        caller.owe(ALL_ITS_ROOM)
+        holder.decide(move(held.create_task_run.id, COMPLETED))
+        left = waiter.connection.leave_queue()
+        service.engine._pipeline.run(lambda _transaction: None).result()
+        assert rows(service.database, "SELECT * FROM waiter") == []
+        assert not left.done()
+        caller.sent(ALL_ITS_ROOM)
+        left.result(DEADLINE_SECONDS)
+        assert [each.WhichOneof("answer") for each in waiter.decisions(granted.id)] == ["wait", "accept"]
+        assert len(waiter.decisions(waiting.id)) == 1
