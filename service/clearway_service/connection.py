@@ -121,7 +121,7 @@ class Connection:
             self._undecided.update(self._queued.difference(withdrawn.result()))
             self.settled().add_done_callback(lambda _settled: left.set_result(None))
 
-        self._pipeline.withdraw_all(self._reply).add_done_callback(follow)
+        self._pipeline.withdraw_all(self._reply, self._call()).add_done_callback(follow)
         return left
 
     def note_awaits(self, awaits: list[tuple[str, str]], size: int = 0) -> Future[Any]:
@@ -133,7 +133,7 @@ class Connection:
         """
         return self._pipeline.run(note_awaits(awaits), self._call(size))
 
-    def _call(self, size: int) -> Call | None:
+    def _call(self, size: int = 0) -> Call | None:
         return None if self._caller is None else Call(self._caller, size)
 
     def expire(self) -> None:
@@ -161,7 +161,7 @@ class Connection:
     def end(self) -> Future[Any]:
         """End the session at once: its running runs crash, and its waiters leave the queue."""
         self._on_close(self)
-        return self._pipeline.run(end_session(self.session_id, "its client ended the session"))
+        return self._pipeline.run(end_session(self.session_id, "its client ended the session"), self._call())
 
     def lose(self) -> None:
         """Leave the session to its lease, because the client has gone without a word."""

@@ -62,6 +62,14 @@ _Arrival = tuple[Sequence[Proposal], Reply, Caller | None, int]
 
 
 @dataclass(slots=True)
+class _Withdrawal:
+    """Proposals that their client withdrew, and the last arrival before that."""
+
+    proposal_ids: frozenset[str]
+    arrival: int = 0
+
+
+@dataclass(slots=True)
 class _Turn:
     """What one transaction did, to be told once it is committed.
 
@@ -102,7 +110,7 @@ class Pipeline:
         self._on_waiting = on_waiting
         # Many threads of tasks submit at once. A lock that they share would be waited for by all of them as
         # soon as one of them loses the interpreter while it holds it; so each step of theirs is atomic.
-        self._arrivals: deque[_Arrival | set[str] | Caller] = deque()
+        self._arrivals: deque[_Arrival | _Withdrawal | Caller] = deque()
         self._called = threading.Event()
         self._submitted = Inbox(self._resume)
         self._shared_until = 0.0
@@ -158,16 +166,23 @@ class Pipeline:
         Returns:
             A future with the ids of those that were queued, so that no decision about them follows.
         """
+        withdrawal = _Withdrawal(frozenset(proposal_ids))
 
         def command(transaction: Transaction) -> set[str]:
-            remove_waiters(transaction, proposal_ids)
-            return transaction.left_queue.intersection(proposal_ids)
+            # The command may have waited for its turn: what was proposed again since is left in the queue.
+            ids = [id_ for id_ in proposal_ids if not self._came_after(id_, withdrawal)]
+            remove_waiters(transaction, ids)
+            return transaction.left_queue.intersection(ids)
 
-        # Commands go first in their turn, so they come too early for those that are yet to be decided.
-        self._arrivals.append(set(proposal_ids))
+        # Proposals that came before are yet to be decided, perhaps after the command.
+        self._arrivals.append(withdrawal)
         return self.run(command, call)
 
-    def withdraw_all(self, reply: Reply) -> Future[Any]:
+    def _came_after(self, proposal_id: str, withdrawal: _Withdrawal) -> bool:
+        entry = self._waiting.get(proposal_id)
+        return entry is not None and entry.arrival > withdrawal.arrival
+
+    def withdraw_all(self, reply: Reply, call: Call | None = None) -> Future[Any]:
         """Take those who would be answered by ``reply`` out of the queue for slots.
 
         Returns:
@@ -179,7 +194,7 @@ class Pipeline:
             remove_waiters(transaction, mine)
             return transaction.left_queue.intersection(mine)
 
-        return self.run(command)
+        return self.run(command, call)
 
     def move_waiting(self, before: str, after: str) -> None:
         """Let the proposals from here that waited under one session, which has ended, wait under another."""
@@ -259,8 +274,8 @@ class Pipeline:
         # After that, so that what was withdrawn is known when the command for it is done.
         for _ in range(len(self._arrivals)):
             arrived = self._arrivals.popleft()
-            if isinstance(arrived, set):
-                self._submitted.disown(arrived)
+            if isinstance(arrived, _Withdrawal):
+                arrived.arrival = self._submitted.disown(arrived.proposal_ids)
             elif isinstance(arrived, Caller):
                 self._submitted.resume(arrived)
             else:
