@@ -65,6 +65,8 @@ class Connection:
         self.heard = time.monotonic()
         self._lock = threading.Lock()
         self._undecided: set[str] = set()
+        # Those that were told to wait in the queue, until their last decision is delivered.
+        self._queued: set[str] = set()
         # How the client wrote ids that are not in their canonical form, so that it finds its answers.
         self._spelled: dict[str, str] = {}
         self._idle: list[Future[None]] = []
@@ -99,11 +101,28 @@ class Connection:
             proposal_ids: The proposals.
             size: How many bytes the message has, for a client of another process.
         """
+        self._queued.difference_update(proposal_ids)
         return self._pipeline.withdraw(list(proposal_ids), self._call(size))
 
-    def leave_queue(self) -> Future[Any]:
-        """Take all that waits out of the queue for slots: the client will not hear of it."""
-        return self._pipeline.withdraw_all(self._reply)
+    def leave_queue(self) -> Future[None]:
+        """Take all that waits out of the queue for slots, without another decision.
+
+        Returns:
+            A future that is done when that is durable, and every slot that was granted before is delivered.
+        """
+        left: Future[None] = Future()
+        left.set_running_or_notify_cancel()
+
+        def follow(withdrawn: Future[set[str]]) -> None:
+            if (error := withdrawn.exception()) is not None:
+                left.set_exception(error)
+                return
+            # Granted already; the decision is delivered once the client has room for it.
+            self._undecided.update(self._queued.difference(withdrawn.result()))
+            self.settled().add_done_callback(lambda _settled: left.set_result(None))
+
+        self._pipeline.withdraw_all(self._reply, self._call()).add_done_callback(follow)
+        return left
 
     def note_awaits(self, awaits: list[tuple[str, str]], size: int = 0) -> Future[Any]:
         """Note, for pairs of task runs, that the first one's code waits for the second one's result.
@@ -114,7 +133,7 @@ class Connection:
         """
         return self._pipeline.run(note_awaits(awaits), self._call(size))
 
-    def _call(self, size: int) -> Call | None:
+    def _call(self, size: int = 0) -> Call | None:
         return None if self._caller is None else Call(self._caller, size)
 
     def expire(self) -> None:
@@ -142,7 +161,7 @@ class Connection:
     def end(self) -> Future[Any]:
         """End the session at once: its running runs crash, and its waiters leave the queue."""
         self._on_close(self)
-        return self._pipeline.run(end_session(self.session_id, "its client ended the session"))
+        return self._pipeline.run(end_session(self.session_id, "its client ended the session"), self._call())
 
     def lose(self) -> None:
         """Leave the session to its lease, because the client has gone without a word."""
@@ -162,8 +181,13 @@ class Connection:
             for result in part:
                 self._fill(response.decisions.add(), result)
             self._deliver(response)
-        # The set's methods are atomic, so proposing and answering need no lock.
-        self._undecided.difference_update([result.proposal_id for result in results])
+        # The sets' methods are atomic, so proposing and answering need no lock.
+        decided = [result.proposal_id for result in results]
+        self._queued.difference_update(decided)
+        self._queued.update(
+            [result.proposal_id for result in results if isinstance(result, Answer) and result.queued]
+        )
+        self._undecided.difference_update(decided)
         self._tell_idle()
 
     def _tell_idle(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
-from clearway_service.budget import Budget, Caller
+from clearway_service.budget import Budget, Call, Caller
 from clearway_service.clock import Clock, Source, new_id
 from clearway_service.connection import Connection, Deliver
 from clearway_service.errors import ClearwayError, StoreUnavailableError
@@ -154,11 +154,13 @@ class Engine:
             connection.move(session_id)
 
         session_id = valid.optional_id("hello.resume_session_id", hello.resume_session_id)
+        call = None if caller is None else Call(caller, hello.ByteSize())
         if session_id:
-            opening = self._pipeline.run(resume_session(session_id, self._lease, "hello.resume_session_id"))
+            resume = resume_session(session_id, self._lease, "hello.resume_session_id")
+            opening = self._pipeline.run(resume, call)
         else:
             session_id = new_id()
-            opening = self._pipeline.run(open_session(session_id, client, self._lease, process))
+            opening = self._pipeline.run(open_session(session_id, client, self._lease, process), call)
         begun: Future[Connection] = Future()
         begun.set_running_or_notify_cancel()
 

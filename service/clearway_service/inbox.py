@@ -17,6 +17,8 @@ from clearway_service.errors import ClearwayError
 QUANTUM = 256
 # Clients with at most so many are alike, and come in the order in which they began to wait.
 _FEW = 8
+# Of how many clients that have nothing left it is remembered what they had in the present round.
+REMEMBERED = 256
 # About what one turn's decisions may take in memory, shared by the clients that have a part in it.
 TURN_BYTES = 16 * 1024 * 1024
 # What a decision takes beside the state's result and message.
@@ -162,7 +164,20 @@ class Inbox:
         for queue in queues:
             if not queue.entries:
                 del self._queues[queue.key]
+        if not self._queues:  # the round is over
+            self._had.clear()
+        elif len(self._had) > REMEMBERED:
+            self._forget()
         return taken
+
+    def _forget(self) -> None:
+        """Forget, among clients that have nothing left, those that were first served longest ago.
+
+        A client that comes back in each turn is so remembered, and short ones do not pile up.
+        """
+        left = [key for key in self._had if key not in self._queues and key not in self._blocked]
+        for key in left[: max(0, len(left) - REMEMBERED)]:
+            del self._had[key]
 
     def _deal(self, queues: list[_Queue], most: int, *, ends: bool) -> list[Submitted]:
         """Take at most so many, of the ends or of the others, in as many rounds as it takes."""
@@ -196,9 +211,14 @@ class Inbox:
         if queue is not None:
             self._queues[caller] = queue
 
-    def disown(self, proposal_ids: Collection[str]) -> None:
-        """Note that nobody wants some of them any more: they are decided in their turn, but take no slot."""
+    def disown(self, proposal_ids: Collection[str]) -> int:
+        """Note that nobody wants some of them any more: they are decided in their turn, but take no slot.
+
+        Returns:
+            The last arrival to which that applies.
+        """
         self._disowned.update(dict.fromkeys(proposal_ids, self._arrived))
+        return self._arrived
 
     def take_all(self) -> list[Submitted]:
         """Take all that is left, room or no room."""

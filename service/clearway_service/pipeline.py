@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from clearway_service.ancestor_log import AncestorLog
@@ -25,7 +26,7 @@ from clearway_service.clock import Clock, new_id
 from clearway_service.commands import Command, Commands, Ordered
 from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
-from clearway_service.core.proposals import Answer, Problem, Proposal, Refusal
+from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
 from clearway_service.inbox import TURN_BYTES, Failure, Inbox, Reply, Result, Submitted, size_of
@@ -51,11 +52,21 @@ _MAX_BATCH_WAITING = 64
 MAX_PROPOSALS = 4096
 # While someone here waits for a slot, another process may free it: how often its commits are looked for.
 _WATCH_SECONDS = 0.01
+# At most this many waiters share a turn that looks them up after a commit of unknown outcome.
+_MAX_RECALLED = 256
 # How long a turn that nobody asked for, and that failed, waits before it is tried again.
 _PAUSE_SECONDS = 0.05
 
 
 _Arrival = tuple[Sequence[Proposal], Reply, Caller | None, int]
+
+
+@dataclass(slots=True)
+class _Withdrawal:
+    """Proposals that their client withdrew, and the last arrival before that."""
+
+    proposal_ids: frozenset[str]
+    arrival: int = 0
 
 
 @dataclass(slots=True)
@@ -66,6 +77,9 @@ class _Turn:
         decided: The proposals that it decided about.
         results: What became of them, in their order, and then of those that had waited.
         put_back: The proposals that it left for later turns.
+        recalled: The ids of the waiters that were looked up, after a commit of unknown outcome.
+        found: Those among them that no longer wait, and why.
+        written: Whether all was written, so that only the commit was missing.
     """
 
     decided: list[Submitted] = field(default_factory=list)
@@ -75,6 +89,9 @@ class _Turn:
     returned: list[tuple[Future[Any], Any, ClearwayError | None]] = field(default_factory=list)
     entangled: list[Entangled] = field(default_factory=list)
     wake_again: set[str] = field(default_factory=set)
+    recalled: list[str] = field(default_factory=list)
+    found: list[tuple[Submitted, Outcome]] = field(default_factory=list)
+    written: bool = False
 
 
 class Pipeline:
@@ -93,7 +110,7 @@ class Pipeline:
         self._on_waiting = on_waiting
         # Many threads of tasks submit at once. A lock that they share would be waited for by all of them as
         # soon as one of them loses the interpreter while it holds it; so each step of theirs is atomic.
-        self._arrivals: deque[_Arrival | set[str] | Caller] = deque()
+        self._arrivals: deque[_Arrival | _Withdrawal | Caller] = deque()
         self._called = threading.Event()
         self._submitted = Inbox(self._resume)
         self._shared_until = 0.0
@@ -101,6 +118,8 @@ class Pipeline:
         self._commands = Commands()
         self._wake_again: set[str] = set()
         self._waiting: dict[str, Submitted] = {}
+        # Of those, the ones that a turn may have granted a slot although its commit reported an error.
+        self._in_doubt: dict[str, None] = {}
         self._seen_version = -1
         self._known = Known()
         self._ancestor_log = AncestorLog()
@@ -143,23 +162,39 @@ class Pipeline:
         """Take proposals out of the queue for slots; those that wait no longer are left alone.
 
         One that was submitted and is not decided yet will not join the queue.
+
+        Returns:
+            A future with the ids of those that were queued, so that no decision about them follows.
         """
+        withdrawal = _Withdrawal(frozenset(proposal_ids))
 
-        def command(transaction: Transaction) -> None:
-            remove_waiters(transaction, proposal_ids)
+        def command(transaction: Transaction) -> set[str]:
+            # The command may have waited for its turn: what was proposed again since is left in the queue.
+            ids = [id_ for id_ in proposal_ids if not self._came_after(id_, withdrawal)]
+            remove_waiters(transaction, ids)
+            return transaction.left_queue.intersection(ids)
 
-        # Commands go first in their turn, so they come too early for those that are yet to be decided.
-        self._arrivals.append(set(proposal_ids))
+        # Proposals that came before are yet to be decided, perhaps after the command.
+        self._arrivals.append(withdrawal)
         return self.run(command, call)
 
-    def withdraw_all(self, reply: Reply) -> Future[Any]:
-        """Take those who would be answered by ``reply`` out of the queue for slots."""
+    def _came_after(self, proposal_id: str, withdrawal: _Withdrawal) -> bool:
+        entry = self._waiting.get(proposal_id)
+        return entry is not None and entry.arrival > withdrawal.arrival
 
-        def command(transaction: Transaction) -> None:
+    def withdraw_all(self, reply: Reply, call: Call | None = None) -> Future[Any]:
+        """Take those who would be answered by ``reply`` out of the queue for slots.
+
+        Returns:
+            As ``withdraw`` does.
+        """
+
+        def command(transaction: Transaction) -> set[str]:
             mine = [id_ for id_, entry in self._waiting.items() if entry.reply == reply]
             remove_waiters(transaction, mine)
+            return transaction.left_queue.intersection(mine)
 
-        return self.run(command)
+        return self.run(command, call)
 
     def move_waiting(self, before: str, after: str) -> None:
         """Let the proposals from here that waited under one session, which has ended, wait under another."""
@@ -222,7 +257,7 @@ class Pipeline:
         while True:
             self._called.clear()
             self._take_in()
-            if self._submitted.ready or self._commands or self._wake_again:
+            if self._submitted.ready or self._commands or self._wake_again or self._in_doubt:
                 return True
             if self._closing:
                 return False
@@ -239,8 +274,8 @@ class Pipeline:
         # After that, so that what was withdrawn is known when the command for it is done.
         for _ in range(len(self._arrivals)):
             arrived = self._arrivals.popleft()
-            if isinstance(arrived, set):
-                self._submitted.disown(arrived)
+            if isinstance(arrived, _Withdrawal):
+                arrived.arrival = self._submitted.disown(arrived.proposal_ids)
             elif isinstance(arrived, Caller):
                 self._submitted.resume(arrived)
             else:
@@ -273,9 +308,11 @@ class Pipeline:
         if turn is not None:
             self._submitted.put_back(turn.put_back)
             return
-        for entry in ordered:
-            self._try([], [entry])
         put_back: list[Submitted] = []
+        for entry in ordered:
+            # A command may free slots, whose new holders may have no room for the decision yet.
+            if (alone := self._try([], [entry])) is not None:
+                put_back += alone.put_back
         for one in submitted:
             # Behind one that is put back, its client's others are not decided either.
             if any(each.caller is one.caller for each in put_back):
@@ -286,11 +323,16 @@ class Pipeline:
 
     def _try(self, submitted: list[Submitted], ordered: list[Ordered]) -> _Turn | None:
         """Do one batch and tell what it did; return None where it failed and has parts to be tried alone."""
+        turn = _Turn()
         try:
-            turn = self._transact(submitted, ordered)
+            self._transact(turn, submitted, ordered)
         except Exception as error:  # noqa: BLE001 - whatever it is, its callers are told and the thread lives
             self._known.forget()
-            if len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
+            if turn.written:
+                # It may be durable all the same. Callers try again and get what is recorded; waiters do not.
+                self._in_doubt.update(dict.fromkeys(self._waiting))
+                self._wake_again |= turn.wake_again
+            elif len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
                 return None
             self._fail(submitted, ordered, error)
             return _Turn()
@@ -299,8 +341,8 @@ class Pipeline:
         self._database.committed()
         return turn
 
-    def _transact(self, submitted: list[Submitted], ordered: list[Ordered]) -> _Turn:
-        turn = _Turn()
+    def _transact(self, turn: _Turn, submitted: list[Submitted], ordered: list[Ordered]) -> None:
+        """Do one batch; ``turn`` has what it did, as far as it came."""
         decided: tuple[Snapshot, Changes] | None = None
         with self._database.turn():
             moment = self._clock.read()
@@ -312,37 +354,47 @@ class Pipeline:
                 turn.returned.append(self._command(transaction, entry))
             if self._waiting:
                 submitted = submitted + self._collect(transaction)
+            recalled = self._recall()
             woken_tags = transaction.woken_tags | self._wake_again
             woken_runs = transaction.woken_runs
-            if submitted or woken_tags or woken_runs or transaction.ended_runs:
-                snapshot, submitted = self._load(transaction, submitted, turn, woken_tags)
+            if submitted or recalled or woken_tags or woken_runs or transaction.ended_runs:
+                snapshot, submitted = self._load(transaction, submitted, recalled, turn, woken_tags)
                 batch = Batch(snapshot, moment, new_id, self.owner)
                 for (_kind, run_id), message in transaction.ended_runs.items():
                     batch.crash(run_id, message)
                 self._decide(batch, submitted, turn)
+                _look_up(batch, recalled, turn)
                 turn.woken = batch.wake(woken_tags, woken_runs)
                 turn.wake_again = batch.changes.wake_again
                 write(transaction.driver, batch.changes, moment.now)
                 decided = snapshot, batch.changes
+            turn.written = True
         if decided is not None:
             self._known.committed(*decided)
         turn.entangled = transaction.entangled
         for proposal_id in transaction.left_queue:
             self._waiting.pop(proposal_id, None)
         self._keep_waiting(turn)
-        return turn
 
     def _load(
-        self, transaction: Transaction, submitted: list[Submitted], turn: _Turn, woken_tags: set[str]
+        self,
+        transaction: Transaction,
+        submitted: list[Submitted],
+        recalled: list[Submitted],
+        turn: _Turn,
+        woken_tags: set[str],
     ) -> tuple[Snapshot, list[Submitted]]:
-        """Return what the turn is about, and those that it is for: fewer, where that is too large for one."""
+        """Return what the turn is about, and those that it is for: fewer, where that is too large for one.
+
+        ``recalled`` is shortened then.
+        """
         # What one proposal is about is loaded in any case.
-        most = TURN_BYTES if len(submitted) > 1 else None
+        most = TURN_BYTES if len(submitted) + len(recalled) > 1 else None
         while True:
             try:
                 snapshot = load(
                     transaction.driver,
-                    [entry.proposal for entry in submitted],
+                    [entry.proposal for entry in (*submitted, *recalled)],
                     transaction.moment,
                     self._known,
                     ended_runs=list(transaction.ended_runs),
@@ -351,6 +403,9 @@ class Pipeline:
                     most=most,
                 )
             except TooLargeError:
+                if len(recalled) > (not submitted):
+                    del recalled[len(recalled) // 2 :]
+                    continue
                 submitted, rest = _halved(submitted)
                 turn.put_back = rest + turn.put_back
                 if not rest:  # one of each client is decided in any case
@@ -414,6 +469,11 @@ class Pipeline:
         transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
         return [self._waiting[id_] for (id_,) in delivered if id_ in self._waiting]
 
+    def _recall(self) -> list[Submitted]:
+        """Return the next waiters to be looked up, after a commit of unknown outcome."""
+        self._in_doubt = {id_: None for id_ in self._in_doubt if id_ in self._waiting}
+        return [self._waiting[id_] for id_ in islice(self._in_doubt, _MAX_RECALLED)]
+
     def _keep_waiting(self, turn: _Turn) -> None:
         """Remember, after the commit, whom to answer later, and forget who has the last word."""
         self._wake_again = turn.wake_again
@@ -424,6 +484,11 @@ class Pipeline:
             elif not (isinstance(result, Refusal) and result.problem is Problem.PROPOSAL_CONFLICT):
                 # With a conflict, someone else waits under this id.
                 self._waiting.pop(entry.proposal.id, None)
+        for id_ in turn.recalled:
+            self._in_doubt.pop(id_, None)
+        for entry, outcome in turn.found:
+            if self._waiting.pop(entry.proposal.id, None) is not None:
+                self._grant(entry, outcome, turn)
         for answer in turn.woken:
             entry_ = self._waiting.pop(answer.proposal_id, None)
             if entry_ is not None:
@@ -432,7 +497,7 @@ class Pipeline:
         if nobody and self._waiting:
             self._on_waiting()
 
-    def _grant(self, entry: Submitted, answer: Answer, turn: _Turn) -> None:
+    def _grant(self, entry: Submitted, answer: Outcome, turn: _Turn) -> None:
         """Tell the end of a wait; a client without room for that is told later, from the record."""
         if entry.caller is not None and entry.caller.room() <= 0:
             turn.put_back.insert(0, entry)
@@ -465,6 +530,7 @@ class Pipeline:
         if not submitted and not ordered:
             if self._closing:
                 self._wake_again = set()
+                self._in_doubt = {}
             # Whom to wake is not forgotten, and tried again; not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)
 
@@ -495,6 +561,16 @@ def _halved(submitted: list[Submitted]) -> tuple[list[Submitted], list[Submitted
         else:
             rest.append(entry)
     return first, rest
+
+
+def _look_up(batch: Batch, recalled: list[Submitted], turn: _Turn) -> None:
+    """Find out which waiters wait no longer, and what was recorded about them."""
+    for entry in recalled:
+        turn.recalled.append(entry.proposal.id)
+        if not batch.waits(entry.proposal.id):
+            # One that has left the queue does not join it again: it was withdrawn.
+            asked = entry.proposal._replace(queues=False, keeps=0, unwanted=True)
+            turn.found.append((entry, batch.propose(asked)))
 
 
 def _waits(entry: Submitted) -> Submitted:

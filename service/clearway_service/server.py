@@ -80,11 +80,12 @@ class Servicer:
         stream = Stream(self._engine, context)
         self._streams.add(stream)
         try:
-            await stream.serve()
+            try:
+                await stream.serve()
+            finally:
+                self._streams.discard(stream)
         except ClearwayError as error:
             await abort(context, error)
-        finally:
-            self._streams.discard(stream)
 
     async def drain(self) -> None:
         """Answer on each stream what was proposed, then end it; its client may connect again elsewhere."""
@@ -187,12 +188,15 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
     finally:
         unsubscribe()
         checks.drain()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + settings.shutdown_grace.total_seconds()
         try:
-            async with asyncio.timeout(settings.shutdown_grace.total_seconds()):
+            async with asyncio.timeout_at(deadline):
                 await servicer.drain()
         except TimeoutError:
             logger.warning("some streams were not answered in time")
-        await server.stop(settings.shutdown_grace.total_seconds())
+        # Calls that are not streams have what is left: a client that reads nothing cannot double the grace.
+        await server.stop(max(0.0, deadline - loop.time()))
 
 
 async def serve(settings: ServiceSettings) -> None:

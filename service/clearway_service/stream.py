@@ -33,6 +33,8 @@ _PONG_BYTES = 64
 _HEARD_SECONDS = 1.0
 # How long a call may say nothing at its beginning: it takes memory, and has no session whose lease would end.
 HELLO_SECONDS = 30.0
+# How long a client whose session has expired may take to read its decisions, before they are dropped.
+EXPIRED_SECONDS = 5.0
 # How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
 _CANCELLED_SECONDS = 0.05
 
@@ -72,7 +74,9 @@ class Stream:
         self._finished = False
         self._reader: asyncio.Task[Any] | None = None
         self._stopping = False
-        self._expired = False
+        # When decisions of an expired session are dropped, by the loop's clock; None while it is open.
+        self._drop_at: float | None = None
+        self._ending: asyncio.Timeout | None = None
         self._done = asyncio.Event()
 
     async def stop(self) -> None:
@@ -129,17 +133,22 @@ class Stream:
             goodbye = await self._take(connection, parts, opening) or await self._until_stopped(
                 self._read(connection)
             )
-            await asyncio.wrap_future(connection.settled())
-            if goodbye:
-                await asyncio.wrap_future(connection.end())
-                left = _nothing
-            elif not self._stopping:
-                # A stream that breaks ends for reading too, and is cancelled right after; what its client
-                # waits for keeps its place then. One whose client closed its side is still here.
-                await asyncio.sleep(_CANCELLED_SECONDS)
-                await asyncio.wrap_future(connection.leave_queue())
-            await self._drain(writer)
-            if self._expired:
+            # The client of an expired session may not read; then there is never room for its last decisions.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._drop_at) as self._ending:
+                    await asyncio.wrap_future(connection.settled())
+                    if goodbye:
+                        await asyncio.wrap_future(connection.end())
+                        left = _nothing
+                    elif not self._stopping:
+                        # A stream that breaks ends for reading too, and is cancelled right after; what its
+                        # client waits for keeps its place then. One whose client closed its side is still
+                        # here.
+                        await asyncio.sleep(_CANCELLED_SECONDS)
+                        await asyncio.wrap_future(connection.leave_queue())
+                    await self._drain(writer)
+            self._ending = None
+            if self._drop_at is not None:
                 raise SessionExpiredError(f"session {connection.session_id} has ended; open a new one")
             if self._stopping and not goodbye:
                 raise ShuttingDownError("the service is going down; connect again and resume the session")
@@ -265,8 +274,15 @@ class Stream:
 
     def _on_expiry(self, _connection: Connection) -> None:
         """Be told, on the engine's threads, that the session has ended: the client has to open a new one."""
-        self._expired = True
-        self._loop.call_soon_threadsafe(self._stop_reading)
+        self._loop.call_soon_threadsafe(self._expire)
+
+    def _expire(self) -> None:
+        """Take no more messages, and give the client some time for its decisions."""
+        if self._drop_at is None:
+            self._drop_at = self._loop.time() + EXPIRED_SECONDS
+            if self._ending is not None:
+                self._ending.reschedule(self._drop_at)
+            self._stop_reading()
 
     def _stop_reading(self) -> None:
         self._stopping = True

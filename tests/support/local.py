@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
+from clearway_service.budget import Caller
 from clearway_service.connection import Connection
 from clearway_service.engine import Engine
 from support.waiting import DEADLINE_SECONDS
@@ -20,13 +21,14 @@ class LocalClient:
     Args:
         engine: The engine.
         name: Who the client says it is.
+        caller: What it has under way, as for a client of another process; None for no account of that.
     """
 
-    def __init__(self, engine: Engine, name: str = "local") -> None:
+    def __init__(self, engine: Engine, name: str = "local", caller: Caller | None = None) -> None:
         self._changed = threading.Condition()
         self._decisions: dict[str, list[Decision]] = defaultdict(list)
         self.on_decisions: Callable[[ProposeResponse], None] = _nothing
-        self.connection: Connection = engine.connect(Hello(client_name=name), self._deliver)
+        self.connection: Connection = engine.connect(Hello(client_name=name), self._deliver, caller=caller)
 
     def _deliver(self, response: ProposeResponse) -> None:
         with self._changed:

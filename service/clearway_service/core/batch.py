@@ -63,10 +63,14 @@ class Batch:
             return Answer(proposal.id, entry.kind, entry.run, recorded.decision, recorded.state)
         if proposal.session_id not in self._snapshot.open_sessions and self._may_go_on(entry, proposal):
             return Refusal(proposal.id, Problem.SESSION_EXPIRED, proposal.session_id, proposal)
-        if waiter is not None:
+        if waiter is not None and not proposal.unwanted:
             return self._propose_again(entry, waiter, proposal)
         decision = decide(_policy(entry.kind), self._facts(entry, proposal))
         return self._settle(entry, proposal, decision)
+
+    def waits(self, proposal_id: str) -> bool:
+        """Return True if a proposal, one of those that the snapshot was loaded for, is queued for a slot."""
+        return self._queues.find(proposal_id) is not None
 
     def _may_go_on(self, entry: RunEntry, proposal: Proposal) -> bool:
         """Return whether an ended session stands in the way: a run that has ended says why itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import TypeGuard
 
 from clearway.v1 import proposal_pb2
 from clearway_service.budget import current_call
@@ -14,9 +15,11 @@ from clearway_service.handlers import rendering as render
 from clearway_service.handlers import validation as valid
 from clearway_service.handlers.base import Handlers
 from clearway_service.handlers.parsing import parse_state
-from clearway_service.inbox import Failure, Result
+from clearway_service.inbox import Failure, Result, size_of
 
 _MICROSECONDS = 1_000_000
+# A decision of at most so many bytes takes no more than its call, which is counted from its beginning.
+_SMALL_BYTES = 4096
 
 
 class StateHandlers(Handlers):
@@ -63,7 +66,7 @@ class StateHandlers(Handlers):
             if proposal.queues:
                 self._pipeline.withdraw([proposal.id], current_call.get())
             raise
-        if isinstance(result, Answer) and result.queued:
+        if _queued(result):
             result = await self._await_slot(proposal, result, results, wait / _MICROSECONDS)
         match result:
             case Answer():
@@ -83,18 +86,47 @@ class StateHandlers(Handlers):
     ) -> Result:
         final: Result | None = None
         try:
-            async with asyncio.timeout(seconds):
-                final = await results.get()
-        except TimeoutError:
-            # The place in the queue is given up; a slot that was granted meanwhile is not lost.
-            await asyncio.wrap_future(self._pipeline.withdraw([proposal.id], current_call.get()))
-            await asyncio.sleep(0)
+            try:
+                async with asyncio.timeout(seconds):
+                    final = await _last(results)
+            except TimeoutError:
+                # The place in the queue is given up; a slot that was granted meanwhile is not lost.
+                withdrawn = self._pipeline.withdraw([proposal.id], current_call.get())
+                if proposal.id in await asyncio.wrap_future(withdrawn):
+                    final = waiting._replace(queued=False)
+                else:
+                    final = await self._recorded(proposal, results)
         finally:
-            if final is None and results.empty():
+            if final is None:
                 self._pipeline.withdraw([proposal.id], current_call.get())
-        if final is not None:
-            return final
-        return waiting._replace(queued=False) if results.empty() else results.get_nowait()
+        return final
+
+    async def _recorded(self, proposal: Proposal, results: asyncio.Queue[Result]) -> Result:
+        """Return what was decided about a proposal that waits no longer.
+
+        The decision may be due only when its client has room. A small one need not wait for that: the room
+        that its call itself takes is enough.
+        """
+        loop = asyncio.get_running_loop()
+
+        def reply(batch: list[Result]) -> None:
+            for result in batch:
+                if size_of(result) <= _SMALL_BYTES:
+                    loop.call_soon_threadsafe(results.put_nowait, result)
+
+        self._pipeline.submit([proposal._replace(queues=False, keeps=0, unwanted=True)], reply)
+        return await _last(results)
+
+
+def _queued(result: Result) -> TypeGuard[Answer]:
+    return isinstance(result, Answer) and result.queued
+
+
+async def _last(results: asyncio.Queue[Result]) -> Result:
+    """Return the decision that is final."""
+    while _queued(result := await results.get()):
+        pass
+    return result
 
 
 def _proposal(

@@ -13,6 +13,7 @@ import pytest
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.task_run_pb2 import GetTaskRunRequest, ListTaskRunStatesRequest, TaskRun
+from clearway_service.budget import Caller
 from clearway_service.clock import Clock, system_clock
 from clearway_service.engine import Engine
 from clearway_service.settings import ServiceSettings
@@ -42,9 +43,9 @@ class Service:
 
         return asyncio.run(make())
 
-    def client(self, name: str = "local") -> LocalClient:
+    def client(self, name: str = "local", caller: Caller | None = None) -> LocalClient:
         """Connect."""
-        return LocalClient(self.engine, name)
+        return LocalClient(self.engine, name, caller)
 
     def limit(self, tag: str, slots: int) -> None:
         """Set the limit of a tag."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clearway.v1.proposal_pb2 import Proposal
+from clearway.v1.proposal_pb2 import Hello, Proposal
 from clearway_service.budget import Budget, Call
 from clearway_service.clock import new_id
 from clearway_service.inbox import TURN_BYTES
 from clearway_service.store.sessions import Client, open_session
 from support.proposals import COMPLETED, RUNNING, move, scheduled, start, with_result
+from support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from clearway_service.connection import Connection
     from support.local import LocalClient
     from unit.service.conftest import Service
 
@@ -90,6 +93,28 @@ def test_a_client_that_floods_with_calls_holds_up_neither_proposals_nor_calls_no
     for name in ("small", "other", "the engine"):
         assert order.index(name) <= 64, name
     assert len(order) == calls + 3
+
+
+def test_a_flood_of_hellos_and_goodbyes_does_not_hold_up_the_engine_s_own_work(service: Service) -> None:
+    order: list[str] = []
+    engine, calls = service.engine, 300
+    holder = service.client("holder")
+
+    def note(name: str, future: Future[Any]) -> None:
+        future.add_done_callback(lambda _done: order.append(name))
+
+    def begin() -> Future[Connection]:
+        caller, hello = engine.budget.caller(), Hello(client_name="flooder")
+        return engine.begin(hello, lambda _response: None, lambda _connection: None, caller=caller)
+
+    open_ = [begin().result() for _ in range(calls)]
+    with holder.engine_held(start(service.flow_id)):
+        for connection in open_:
+            note("flooder", begin())
+            note("flooder", connection.end())
+        note("the engine", engine._pipeline.run(lambda _transaction: None))
+    wait_until(lambda: len(order) == 2 * calls + 1, "the end of the flood")
+    assert order.index("the engine") <= 64
 
 
 def test_runs_that_are_too_large_for_one_turn_are_decided_in_several_and_in_order(service: Service) -> None:

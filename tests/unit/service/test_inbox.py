@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -12,7 +15,7 @@ from clearway_service.budget import Budget, Caller
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
-from clearway_service.inbox import QUANTUM, Inbox, Result, Submitted
+from clearway_service.inbox import QUANTUM, REMEMBERED, Inbox, Result, Submitted
 from support.proposals import COMPLETED, move, start
 
 if TYPE_CHECKING:
@@ -192,6 +195,36 @@ def test_a_withdrawn_proposal_that_came_twice_is_unwanted_both_times() -> None:
     assert [entry.proposal.unwanted for entry in inbox.take(10)] == [True, False, True]
     inbox.add([begin("a")], one)
     assert [entry.proposal.unwanted for entry in inbox.take(10)] == [False]
+
+
+@pytest.mark.parametrize("others", [0, 2], ids=["alone", "beside others"])
+def test_short_clients_are_forgotten(others: int) -> None:
+    inbox, budget = Inbox(), Budget(256 * 1024 * 1024, 32 * 1024 * 1024)
+    callers: list[weakref.ref[Caller]] = []
+
+    def come() -> None:
+        caller = budget.caller()
+        callers.append(weakref.ref(caller))
+        inbox.add([begin("a")], one, caller)
+
+    for _ in range(others):
+        come()
+    for _ in range(5 * REMEMBERED):
+        come()
+        assert len(inbox.take(1)) == 1
+    gc.collect()
+    assert sum(caller() is not None for caller in callers) <= REMEMBERED + others + 1
+
+
+def test_a_client_that_comes_back_in_each_turn_has_no_larger_part_than_others() -> None:
+    inbox, (*floods, back) = Inbox(), budgeted(4)
+    for number, flood in enumerate(floods):
+        inbox.add([begin(f"{number} {count}") for count in range(MANY)], one, flood)
+    had: Counter[str] = Counter()
+    for _ in range(40):
+        inbox.add([begin(f"back {count}") for count in range(200)], one, back)
+        had.update(name(entry).split()[0] for entry in inbox.take(300))
+    assert had["back"] <= min(had[str(number)] for number in range(3)) + 2 * QUANTUM
 
 
 class Turns(RuleBasedStateMachine):

@@ -25,7 +25,7 @@ from clearway_service.server import serving
 from clearway_service.settings import ServiceSettings
 from clearway_service.stream import Stream
 from support.local import LocalClient
-from support.proposals import COMPLETED, move, new_id, start
+from support.proposals import COMPLETED, RUNNING, move, new_id, scheduled, start, with_result
 from support.waiting import DEADLINE_SECONDS, wait_until
 
 HELLO = ProposeRequest(hello=Hello(client_name="tester"))
@@ -34,8 +34,8 @@ HELLO = ProposeRequest(hello=Hello(client_name="tester"))
 @asynccontextmanager
 async def opened(path: Path, **more: Any) -> AsyncIterator[Engine]:
     """Open an engine whose server is patient with calls in flight."""
-    grace = timedelta(minutes=10)
-    settings = ServiceSettings(database=path / "clearway.db", port=0, shutdown_grace=grace, **more)
+    more = {"shutdown_grace": timedelta(minutes=10), **more}
+    settings = ServiceSettings(database=path / "clearway.db", port=0, **more)
     engine = await asyncio.to_thread(Engine.open, settings)
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
@@ -219,3 +219,69 @@ async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
         await call.write(ProposeRequest(ping=1))
         while not (await call.read()).pong:
             pass
+
+
+async def read_all(call: Any) -> None:
+    """Read a call's messages to its end."""
+    while await call.read() is not grpc.aio.EOF:
+        pass
+
+
+@asynccontextmanager
+async def unread_decisions(engine: Engine, stub: Any) -> AsyncIterator[Any]:
+    """Yield a call whose client proposes much and reads nothing, once there is no room for its decisions."""
+    flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+    call = stub.Propose()
+    await call.write(HELLO)
+    await call.read()
+    later = start(flow.flow_run.id, with_result(scheduled(timedelta(hours=1)), bytes(64 * 1024)))
+    await call.write(ProposeRequest(proposals=[later]))
+
+    async def flood() -> None:
+        for _ in range(20):
+            moves = [move(later.create_task_run.id, RUNNING) for _ in range(100)]
+            await call.write(ProposeRequest(proposals=moves))
+
+    flooding = asyncio.create_task(flood())
+    await asyncio.to_thread(wait_until, lambda: engine._pipeline._submitted._blocked, "a client without room")
+    yield call
+    flooding.cancel()
+    await asyncio.gather(flooding, return_exceptions=True)
+
+
+async def test_a_client_that_reads_nothing_is_dropped_when_its_session_has_expired(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "EXPIRED_SECONDS", 0.2, raising=False)
+    settings = {"lease": timedelta(seconds=1), "max_client_bytes": BOUND}
+    async with (
+        opened(tmp_path, **settings) as engine,
+        serving(engine) as port,
+        channel_to(port) as stub,
+        unread_decisions(engine, stub) as call,
+    ):
+        dropped = lambda: not (engine.budget.used or engine._connections or len(engine._pipeline._submitted))  # noqa: E731
+        await asyncio.to_thread(wait_until, dropped, "the end of what the client had under way")
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await read_all(call)
+        assert "has ended; open a new one" in (failed.value.details() or "")
+
+
+async def test_a_client_that_reads_nothing_does_not_double_the_grace_of_a_shutdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graces: list[float] = []
+    kind: Any = type(grpc.aio.server())
+    stop = kind.stop
+
+    async def note(server: Any, grace: float) -> None:
+        graces.append(grace)
+        await stop(server, grace)
+
+    monkeypatch.setattr(kind, "stop", note)
+    settings = {"shutdown_grace": timedelta(seconds=1), "max_client_bytes": BOUND}
+    async with opened(tmp_path, **settings) as engine, AsyncExitStack() as stack:
+        async with serving(engine) as port:
+            stub = await stack.enter_async_context(channel_to(port))
+            await stack.enter_async_context(unread_decisions(engine, stub))
+        assert graces == [0.0], "what is left of the grace after the streams had all of it"

@@ -40,6 +40,26 @@ class TestWithdrawing:
         client.decide(move(holder.create_task_run.id, COMPLETED))
         assert service.names(waiting.create_task_run.id) == ["Pending"]
 
+    def test_one_that_is_proposed_again_waits_although_its_withdrawal_comes_later(
+        self, service: Service
+    ) -> None:
+        service.limit("disk", 1)
+        caller = service.engine.budget.caller()
+        client, other = service.client(caller=caller), service.client()
+        held, waiting = start(service.flow_id, tags=["disk"]), start(service.flow_id, tags=["disk"])
+        other.decide(held)
+        client.decide(waiting)
+        with other.engine_held(start(service.flow_id)):
+            # More commands than have a part in one turn go before the withdrawal.
+            for _ in range(200):
+                client.connection.withdraw([new_id()])
+            withdrawn = client.connection.withdraw([waiting.id])
+            client.propose(waiting)
+        withdrawn.result()
+        assert client.decisions(waiting.id, 2)[1].wait.queued
+        other.decide(move(held.create_task_run.id, COMPLETED))
+        assert client.decisions(waiting.id, 3)[2].HasField("accept")
+
     def test_one_that_waits_leaves_nothing_behind(self, service: Service) -> None:
         service.limit("disk", 1)
         client = service.client()
