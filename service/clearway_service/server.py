@@ -39,8 +39,9 @@ logger = structlog.get_logger(__name__)
 # What a batch makes is let go of when it is answered, and hardly any of it in circles. With Python's own
 # threshold of 700 objects a tenth of the server's time went into looking for such.
 _GC_THRESHOLD = 50_000
-# How many calls one connection may have under way; its client makes more wait.
-MAX_CALLS = 1024
+# How many HTTP/2 streams one connection may have. It is far more calls than its bytes allow, so that those
+# get BUSY, and a KeepAlive is never queued behind them in the client.
+MAX_CALLS = 16_384
 # What a call takes in memory beside its request; an answer of no more is not counted.
 _CALL_BYTES = 4096
 # What a client may call whatever it has under way: it is not to lose its session for its uploads.
