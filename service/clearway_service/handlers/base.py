@@ -47,8 +47,17 @@ class Handlers:
         self._settings = settings
         self._clock = clock
 
-    async def _run(self, command: Callable[[Transaction], T]) -> T:
-        result: T = await asyncio.wrap_future(self._pipeline.run(command, current_call.get()))
+    async def _run(self, command: Callable[[Transaction], T], size: int | None = None) -> T:
+        """Return what a command returned, once that is committed.
+
+        Args:
+            command: Run in its turn with the commands of other clients.
+            size: How many bytes of the request it is for; None for all of them.
+        """
+        call = current_call.get()
+        if call is not None and size is not None:
+            call = call._replace(size=size)
+        result: T = await asyncio.wrap_future(self._pipeline.run(command, call))
         return result
 
     async def _read(self, query: Executable) -> list[tuple[Any, ...]]:
