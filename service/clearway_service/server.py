@@ -156,6 +156,9 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_concurrent_streams", MAX_CALLS),
+            # With gRPC's own 1,000 and 3,000 it cancels calls at random that come in a burst.
+            ("grpc.server.max_pending_requests", 2 * MAX_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", 4 * MAX_CALLS),
             # Two servers on one port would share its connections without a word.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 10_000),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import grpc
 
+from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
 from clearway.v1.session_pb2 import KeepAliveRequest, OpenSessionRequest
 from support.client import Client, failure_of
@@ -63,3 +64,10 @@ def test_calls_beyond_the_bytes_of_their_connection_are_busy_and_keep_alive_is_s
         errors = [call.exception() for call in ended()]
         assert len(errors) < count - fit // 2
         assert {failure_of(error).reason for error in errors} == {"BUSY"}
+
+
+def test_a_burst_of_calls_is_served_whole(shared_server: Server) -> None:
+    with Client(shared_server.address) as client:
+        flow = create_flow(client).id
+        calls = [client.stub.GetFlowRun.future(GetFlowRunRequest(id=flow)) for _ in range(3_500)]
+        assert {call.code() for call in calls} == {grpc.StatusCode.OK}
