@@ -39,8 +39,9 @@ logger = structlog.get_logger(__name__)
 # What a batch makes is let go of when it is answered, and hardly any of it in circles. With Python's own
 # threshold of 700 objects a tenth of the server's time went into looking for such.
 _GC_THRESHOLD = 50_000
-# How many calls one connection may have under way; its client makes more wait.
-MAX_CALLS = 1024
+# How many HTTP/2 streams one connection may have. It is far more calls than its bytes allow, so that those
+# get BUSY, and a KeepAlive is never queued behind them in the client.
+MAX_CALLS = 16_384
 # What a call takes in memory beside its request; an answer of no more is not counted.
 _CALL_BYTES = 4096
 # What a client may call whatever it has under way: it is not to lose its session for its uploads.
@@ -156,6 +157,9 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_concurrent_streams", MAX_CALLS),
+            # With gRPC's own 1,000 and 3,000 it cancels calls at random that come in a burst.
+            ("grpc.server.max_pending_requests", 2 * MAX_CALLS),
+            ("grpc.server.max_pending_requests_hard_limit", 4 * MAX_CALLS),
             # Two servers on one port would share its connections without a word.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 10_000),

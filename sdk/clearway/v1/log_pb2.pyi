@@ -71,7 +71,9 @@ Global___Log: _TypeAlias = Log  # noqa: Y015
 
 @_typing.final
 class WriteLogsRequest(_message.Message):
-    """WriteLogsRequest writes log lines: all of them or, where one is wrong, none."""
+    """WriteLogsRequest writes log lines: none of them where one is wrong. Where the store fails during the call, the
+    first lines may have been written.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

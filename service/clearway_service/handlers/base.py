@@ -47,12 +47,25 @@ class Handlers:
         self._settings = settings
         self._clock = clock
 
-    async def _run(self, command: Callable[[Transaction], T]) -> T:
-        result: T = await asyncio.wrap_future(self._pipeline.run(command, current_call.get()))
+    async def _run(self, command: Callable[[Transaction], T], size: int | None = None) -> T:
+        """Return what a command returned, once that is committed.
+
+        Args:
+            command: Run in its turn with the commands of other clients.
+            size: How many bytes of the request it is for; None for all of them.
+        """
+        call = current_call.get()
+        if call is not None and size is not None:
+            call = call._replace(size=size)
+        result: T = await asyncio.wrap_future(self._pipeline.run(command, call))
         return result
 
     async def _read(self, query: Executable) -> list[tuple[Any, ...]]:
         return await self._database.read(query)
+
+    async def _read_while(self, query: Executable, take: Callable[[tuple[Any, ...]], bool]) -> None:
+        call = current_call.get()
+        await self._database.read_while(query, take, call and call.caller)
 
     async def _read_fitting(
         self,
@@ -63,7 +76,7 @@ class Handlers:
     ) -> Fitting[M]:
         """Return what the first rows of a query are rendered to, as much as fits.
 
-        Rows are fetched a few at a time, and no more of them than are used.
+        Rows are fetched up to a bound in bytes, and rendered when the connection is free for others.
 
         Args:
             query: Its rows are read in order. It has at least one row more than ``limit`` where there is one.
@@ -86,7 +99,7 @@ class Handlers:
             found.more = True
             return False
 
-        await self._database.read_while(query, take)
+        await self._read_while(query, take)
         return found
 
     async def _read_list(

@@ -110,7 +110,7 @@ class LimitHandlers(Handlers):
             limits[index].active_slots.append(run_id)
             return True
 
-        await self._database.read_while(store.slots.select_holder_ids(list(by_tag)), take)
+        await self._read_while(store.slots.select_holder_ids(list(by_tag)), take)
         return fitting
 
     async def ListSlotHolders(  # noqa: N802

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from operator import itemgetter
 from typing import Any
 
@@ -15,6 +16,8 @@ from clearway_service.store.logs import LogRow, write_logs
 
 MAX_LINES = 10_000
 MAX_LINE = 65_536
+# So many lines are checked, and written, before others have their turn.
+_SLICE = 500
 _MAX_LEVEL = 100
 
 
@@ -24,10 +27,27 @@ class LogHandlers(Handlers):
     async def WriteLogs(  # noqa: N802 - the RPC's name
         self, request: log_pb2.WriteLogsRequest
     ) -> log_pb2.WriteLogsResponse:
-        """Write log lines: all of them or, where one is wrong, none."""
-        valid.items("logs", len(request.logs), MAX_LINES)
-        rows = [_row(line, f"logs[{index}]") for index, line in enumerate(request.logs)]
-        return log_pb2.WriteLogsResponse(written=await self._run(write_logs(rows)))
+        """Write log lines: none where one is wrong.
+
+        They are written some at a time, so that other clients have their turns in between. Where the store
+        fails meanwhile, the call does, and the first lines may have been written.
+        """
+        lines = request.logs
+        count = len(lines)
+        valid.items("logs", count, MAX_LINES)
+        rows: list[LogRow] = []
+        for first in range(0, count, _SLICE):
+            if first:
+                await asyncio.sleep(0)
+            part = enumerate(lines[first : first + _SLICE], first)
+            rows += [_row(line, f"logs[{index}]") for index, line in part]
+        size = request.ByteSize()
+        unchecked = {row.flow_run_id for row in rows}  # the first command looks for all of them
+        for first in range(0, count, _SLICE):
+            now = rows[first : first + _SLICE]
+            await self._run(write_logs(now, unchecked), size * len(now) // count)
+            unchecked = set()
+        return log_pb2.WriteLogsResponse(written=count)
 
     async def ListLogs(  # noqa: N802
         self, request: log_pb2.ListLogsRequest

@@ -28,14 +28,13 @@ from clearway_service.store.sqlite import (
 if TYPE_CHECKING:
     from sqlalchemy import Executable
     from sqlalchemy.engine import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+    from clearway_service.store.reading import Reader
 
 logger = logging.getLogger(__name__)
 
 # The first one that updates rows from others, of August 2020.
 _OLDEST_SQLITE = (3, 33, 0)
-# How many rows of a list are fetched at once. A row may have 2 MB, and each fetch costs a hop to a thread.
-_FETCHED_ROWS = 8
 # How often the files are checked while there are no transactions, and an unhealthy store is tried.
 LOOK_SECONDS = 0.4
 # How long a transaction waits for other processes when the database is about to be closed.
@@ -226,31 +225,33 @@ class Database:
         Raises:
             StoreUnavailableError: The files are not in their places, or the query failed.
         """
-        async with self._reading() as connection:
-            return [tuple(row) for row in await connection.execute(query)]
+        async with self._reading() as reader:
+            return await reader.read(query)
 
-    async def read_while(self, query: Executable, take: Callable[[tuple[Any, ...]], bool]) -> None:
+    async def read_while(
+        self, query: Executable, take: Callable[[tuple[Any, ...]], bool], client: object = None
+    ) -> None:
         """Hand the rows of a query that decides nothing to ``take``, in order, until it returns False.
 
-        Rows are fetched a few at a time, so that those which are not wanted are never read.
+        Args:
+            query: The query.
+            take: Called with each row, on the event loop.
+            client: The client that lists; None for those within this process. Few lists are read at a time,
+                those of several clients in rotation.
 
         Raises:
-            StoreUnavailableError: The database did not answer it.
+            StoreUnavailableError: The files are not in their places, or the query failed.
         """
-        async with self._reading() as connection, connection.stream(query) as rows:
-            while fetched := await rows.fetchmany(_FETCHED_ROWS):
-                for row in fetched:
-                    if not take(tuple(row)):
-                        return
+        async with self._reading() as reader:
+            await reader.read_while(query, take, client)
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def _reading(self) -> AsyncIterator[Reader]:
         from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - whoever made the query has loaded it
 
         await self._refuse_read()
         try:
-            async with self._reader.connect() as connection:
-                yield connection
+            yield self._reader
         except SQLAlchemyError as error:
             reason = reason_of(error)
             await self._refuse_read()
@@ -271,27 +272,21 @@ class Database:
             raise StoreUnavailableError(fault.message)
 
     @cached_property
-    def _reader(self) -> AsyncEngine:
-        # It brings the ORM with it, which a flow that reads nothing need not wait for.
-        from sqlalchemy import URL  # noqa: PLC0415
-        from sqlalchemy.ext.asyncio import create_async_engine  # noqa: PLC0415
+    def _reader(self) -> Reader:
+        # It brings SQLAlchemy with it, which a flow that reads nothing need not wait for.
+        from clearway_service.store.reading import Reader  # noqa: PLC0415
 
-        # As a URI, since a path alone would make a file where there is none.
-        file, query = self.path.absolute().as_uri(), {"uri": "true", "mode": "rw"}
-        return create_async_engine(
-            URL.create("sqlite+aiosqlite", database=file, query=query),
-            connect_args={"timeout": 30},
-            pool_size=4,
-            hide_parameters=True,  # errors are logged, and parameters are what clients sent
-        )
+        return Reader(self.path)
 
     async def close_reader(self) -> None:
-        """Close the connections that read."""
+        """Close the connections that read and are not in use."""
         if "_reader" in self.__dict__:
-            await self._reader.dispose()
+            self._reader.dispose()
 
     def close(self) -> None:
-        """Close the connection that writes."""
+        """Close the connection that writes; reads fail from now on."""
+        if "_reader" in self.__dict__:
+            self._reader.close()
         self._checkpointer.close()
         if "writer" in self.__dict__:
             self.writer.close()

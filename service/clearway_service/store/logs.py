@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from clearway_service.errors import RunNotFoundError
@@ -23,18 +23,26 @@ class LogRow(NamedTuple):
     timestamp: int | None
 
 
-def write_logs(rows: list[LogRow]) -> Callable[[Transaction], int]:
-    """Return the command that writes ``rows`` and answers how many there were."""
+def write_logs(
+    rows: Sequence[LogRow], flow_run_ids: Collection[str] | None = None
+) -> Callable[[Transaction], None]:
+    """Return the command that writes ``rows``.
 
-    def command(transaction: Transaction) -> int:
-        ids = {row.flow_run_id for row in rows}
-        found = {id_ for (id_,) in transaction.driver.execute(statements.FLOW_RUN_IDS, (array(ids),))}
-        if unknown := ids - found:
-            raise RunNotFoundError(f"no flow run has the id {min(unknown)}", "logs.flow_run_id")
+    Args:
+        rows: The lines.
+        flow_run_ids: The flow runs that must exist for the command to write anything; None for those of
+            ``rows``.
+    """
+
+    def command(transaction: Transaction) -> None:
+        ids = {row.flow_run_id for row in rows} if flow_run_ids is None else set(flow_run_ids)
+        if ids:
+            found = {id_ for (id_,) in transaction.driver.execute(statements.FLOW_RUN_IDS, (array(ids),))}
+            if unknown := ids - found:
+                raise RunNotFoundError(f"no flow run has the id {min(unknown)}", "logs.flow_run_id")
         values = [
             row if row.timestamp is not None else row._replace(timestamp=transaction.now) for row in rows
         ]
         execute_rows(transaction.driver, statements.INSERT_LOG, values)
-        return len(values)
 
     return command

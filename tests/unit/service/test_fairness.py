@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+import sqlite3
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clearway.v1.log_pb2 import ListLogsRequest, Log, WriteLogsRequest
 from clearway.v1.proposal_pb2 import Hello, Proposal
-from clearway_service.budget import Budget, Call
+from clearway_service.budget import Budget, Call, Caller, current_call
 from clearway_service.clock import new_id
+from clearway_service.errors import ClearwayError
 from clearway_service.inbox import TURN_BYTES
 from clearway_service.store.sessions import Client, open_session
 from support.proposals import COMPLETED, RUNNING, move, scheduled, start, with_result
@@ -115,6 +120,45 @@ def test_a_flood_of_hellos_and_goodbyes_does_not_hold_up_the_engine_s_own_work(s
         note("the engine", engine._pipeline.run(lambda _transaction: None))
     wait_until(lambda: len(order) == 2 * calls + 1, "the end of the flood")
     assert order.index("the engine") <= 64
+
+
+def test_clients_that_log_very_much_at_once_hold_up_no_proposal(service: Service) -> None:
+    writers, lines = 4, 10_000
+    budget = Budget(2**28, 2**25)
+    small, holder = service.client("small"), service.client("holder")
+    proposal = start(service.flow_id)
+    request = WriteLogsRequest(logs=[Log(flow_run_id=service.flow_id, message="line")] * lines)
+    pipeline = service.engine._pipeline
+    written_before: list[int] = []
+
+    def write(caller: Caller) -> int:
+        current_call.set(Call(caller, request.ByteSize()))
+        written: int = service.call("WriteLogs", request).written
+        return written
+
+    def count_lines() -> int:
+        with closing(sqlite3.connect(service.database)) as database:
+            return int(database.execute("SELECT count(*) FROM log").fetchone()[0])
+
+    with ThreadPoolExecutor(writers) as threads:
+        with holder.engine_held(start(service.flow_id)):
+            # Each in a context of its own.
+            calls = [threads.submit(copy_context().run, write, budget.caller()) for _ in range(writers)]
+            wait_until(lambda: len(pipeline._ordered) == writers, "the first lines of each")
+            small.on_decisions = lambda _response: written_before.append(count_lines())
+            small.propose(proposal)
+        assert small.decisions(proposal.id)[0].HasField("accept")
+        assert [call.result() for call in calls] == [lines] * writers
+    assert written_before[0] <= lines // 2
+    assert count_lines() == writers * lines
+
+
+def test_log_lines_are_none_where_one_is_wrong_or_of_no_flow_run(service: Service) -> None:
+    lines = [Log(flow_run_id=service.flow_id, message="line")] * 9_999
+    for wrong in (Log(flow_run_id=new_id(), message="line"), Log(flow_run_id=service.flow_id, level=1_000)):
+        with pytest.raises(ClearwayError):
+            service.call("WriteLogs", WriteLogsRequest(logs=[*lines, wrong]))
+    assert not service.call("ListLogs", ListLogsRequest()).logs
 
 
 def test_runs_that_are_too_large_for_one_turn_are_decided_in_several_and_in_order(service: Service) -> None:
