@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from clearway.v1 import result_pb2
 from clearway_service import store
-from clearway_service.budget import current_call
+from clearway_service.budget import Caller, current_call
 from clearway_service.clock import Clock
 from clearway_service.core.locations import SERVICE_SCHEME, is_digest
 from clearway_service.errors import ClearwayError, StoreUnavailableError
@@ -63,7 +63,7 @@ class ResultHandlers(Handlers):
         if len(request.chunk) > MAX_CHUNK:
             raise valid.invalid("chunk", f"{len(request.chunk):,} bytes", f"of {MAX_CHUNK:,} bytes at most")
         received, location = await self._results.upload(
-            upload_id, request.sha256, request.size, request.offset, request.chunk
+            upload_id, request.sha256, request.size, request.offset, request.chunk, _caller()
         )
         return result_pb2.UploadResultResponse(received=received, location=location)
 
@@ -133,7 +133,7 @@ class ResultHandlers(Handlers):
         failed: list[ClearwayError] = []
         for digest in digests:
             try:
-                if await self._results.delete(digest, written_before):
+                if await self._results.delete(digest, written_before, _caller()):
                     gone.add(digest)
             except StoreUnavailableError as error:
                 failed.append(error)
@@ -151,8 +151,14 @@ class ResultHandlers(Handlers):
             raise valid.invalid("location", request.location, right)
         offset = valid.number("offset", request.offset, 0, _MAX_OFFSET)
         length = valid.number("max_bytes", request.max_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
-        chunk, size = await self._results.download(digest, offset, length)
+        chunk, size = await self._results.download(digest, offset, length, _caller())
         return result_pb2.DownloadResultResponse(chunk=chunk, size=size)
+
+
+def _caller() -> Caller | None:
+    """Return the client whose call is served, which has a share of the storage; None within the process."""
+    call = current_call.get()
+    return None if call is None else call.caller
 
 
 def _age(request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest) -> int:
