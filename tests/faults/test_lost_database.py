@@ -1,4 +1,4 @@
-"""A database that is deleted, replaced or moved while a server has it open: no decision is told and lost."""
+"""A database that is deleted, replaced or moved while a server has it open: no decision is sent and lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server whose result storage is busy, blocked or out of descriptors: all else goes on."""
+"""A server whose result storage is busy, blocked or out of descriptors: all else continues."""
 
 from __future__ import annotations
 

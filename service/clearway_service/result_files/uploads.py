@@ -33,7 +33,7 @@ MOST_UPLOADS = 1_024
 # The pieces of an upload follow each other within seconds. Where there are too many uploads, one that has
 # paused for this long makes room for another.
 IDLE_SECONDS = 10.0
-# An SDK tries for a minute to go on with its upload.
+# An SDK tries for a minute to resume its upload.
 ABANDONED_SECONDS = 3_600.0
 _PART = ".part"
 _NAME = re.compile(r"([0-9a-f-]{36})-([0-9a-f]{64})\.part")
