@@ -31,7 +31,8 @@ DatabaseOption = Annotated[
 
 def run(command: str, file: str, database: str | None = None, *more: str) -> NoReturn:
     """Run a command of the service's program for backups; this process becomes it."""
-    arguments = [sys.executable, "-m", "clearway_service.backup", command, *more]
+    # Without -P, a module in the working directory would be imported in place of a module of Python's own.
+    arguments = [sys.executable, "-P", "-m", "clearway_service.backup", command, *more]
     if database is not None:
         arguments += ["--database", str(database_file(database))]
     sys.stdout.flush()

@@ -58,7 +58,7 @@ def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
 def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     """Return the limit of a tag or, where no tag with a limit is called so, that with the id.
 
-    It has all who hold its slots, of whom the service's answer has the first.
+    It has all holders of its slots; the service's response has only the first of them.
     """
     found = _find_limit(tag_or_id)
     if found.taken <= len(found.holders):

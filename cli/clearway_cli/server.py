@@ -39,7 +39,8 @@ def start(
     ] = None,
 ) -> NoReturn:
     """Start the service and run it until it is told to stop (Ctrl-C, or SIGTERM)."""
-    arguments = [sys.executable, "-m", "clearway_service"]
+    # Without -P, a module in the working directory would be imported in place of a module of Python's own.
+    arguments = [sys.executable, "-P", "-m", "clearway_service"]
     if host is not None:
         arguments += ["--host", _host(host)]
     if port is not None:

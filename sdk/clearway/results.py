@@ -136,7 +136,7 @@ class StoredResult:
         self._refuse_untrusted(settings)
         if self.size < 0:
             raise MissingResult(
-                f"the result in {self.where} is damaged: it is said to have {self.size:,} bytes",
+                f"the result in {self.where} is damaged: its reference gives its size as {self.size:,} bytes",
                 self.location,
             )
         if self.inline is not None:

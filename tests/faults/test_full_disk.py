@@ -1,4 +1,4 @@
-"""A full disk: nothing is told that was not kept, the log stays small, and all of it resumes."""
+"""A full disk: no decision is sent that was not kept, the log stays small, and all of it resumes."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""A database that is deleted, replaced or moved while a server has it open: no decision is told and lost."""
+"""A database that is deleted, replaced or moved while a server has it open: no decision is sent and lost."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 import sqlite3
 import threading
@@ -23,6 +24,7 @@ from support.database import locked, rows
 from support.health import NOT_SERVING, ORCHESTRATOR, SERVING, HealthWatch
 from support.proposals import COMPLETED, RUNNING, create_flow, create_task, start
 from support.server import Server
+from support.starvation import seconds_without_processor
 from support.waiting import wait_until
 
 STATES = "SELECT id FROM state"
@@ -112,14 +114,20 @@ def test_a_lost_database_is_noticed_at_once_and_nothing_is_accepted(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_lost_database_is_noticed_although_nobody_asks(server: Server, loss: str) -> None:
+def test_a_lost_database_is_noticed_within_a_second_although_nothing_is_called(
+    server: Server, loss: str
+) -> None:
     with HealthWatch(server.address, ORCHESTRATOR) as watch:
         watch.await_status(SERVING)
+        before = seconds_without_processor(server.pid, os.getpid())
         lost_at = time.monotonic()
         LOSSES[loss][0](server.database)
         watch.await_status(NOT_SERVING)
-        # A second is what is promised; the rest is for a busy machine.
-        assert time.monotonic() - lost_at < 5
+        took = time.monotonic() - lost_at
+        # A second is the promise. What is taken off is the time for which the machine kept the server and the
+        # test from running although they were ready: some milliseconds on a quiet one.
+        starved = seconds_without_processor(server.pid, os.getpid()) - before
+        assert took - starved < 1
         assert watch.seen == [SERVING, NOT_SERVING]
 
 

@@ -130,7 +130,7 @@ def change_a_result(evidence: Evidence) -> None:
     evidence.asked[1] = evidence.asked[1]._replace(result="r9")
 
 
-def serve_what_nobody_computed(evidence: Evidence) -> None:
+def serve_what_was_never_computed(evidence: Evidence) -> None:
     with_state(evidence, 0, time=OFFSET + 5)
     with_state(evidence, 9, key="other")
 
@@ -251,10 +251,10 @@ PLANTED: list[tuple[str, Callable[[Evidence], None]]] = [
     ("a decision is not what was told", record_another_time),
     ("a decision is not what was told", tell_of_another_result),
     ("a repeated proposal got another decision", tell_otherwise_the_second_time),
-    ("a state that nobody proposed", move_without_a_proposal),
+    ("a state that was never proposed", move_without_a_proposal),
     ("a proposal moved another run", move_another_run),
     ("a result was changed", change_a_result),
-    ("a cached result that nobody computed", serve_what_nobody_computed),
+    ("a cached result that was never computed", serve_what_was_never_computed),
     ("a history with gaps", skip_an_ordinal),
     ("a history with gaps", repeat_an_ordinal),
     ("a history with gaps", lose_a_state_in_between),

@@ -29,6 +29,14 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+def impostors(folder: Path) -> Path:
+    """Write modules into a folder that leave a file when they are imported; return that file's path."""
+    mark = folder / "imported"
+    for name in ("clearway_service", "sqlite3", "tarfile"):
+        (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\nraise SystemExit(3)\n")
+    return mark
+
+
 @contextmanager
 def started(*command: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Start a command that goes on; at the end of the block it is killed, if it has not ended."""

@@ -1,4 +1,4 @@
-"""The memory of a server whose clients ask for much, and do not take what they are told."""
+"""The memory of a server whose clients ask for much, and do not read the responses."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def opened(stub: Any) -> Any:
 
 
 class Greedy:
-    """A client that proposes, and reads nothing until it is told to."""
+    """A client that proposes, and reads nothing until ``read`` is called."""
 
     def __init__(self, call: Any, proposals: list[Proposal]) -> None:
         self._call = call
@@ -103,7 +103,7 @@ async def test_small_proposals_with_large_decisions_take_bounded_memory_and_all_
         greedy = []
         for run in runs:
             theirs = await opened(await stack.enter_async_context(connected(server.address)))
-            # Each is told to wait, together with the run's state: 400 times what it proposed.
+            # Each gets a wait, together with the run's state: 400 times what it proposed.
             asked = [move(run.create_task_run.id, RUNNING) for _ in range(EACH)]
             greedy.append(Greedy(theirs, asked))
         writing = [asyncio.create_task(each.write()) for each in greedy]

@@ -18,7 +18,7 @@ import pytest
 
 from clearway.v1.result_pb2 import DownloadResultRequest
 from clearway_service.backup.manifest import DATABASE, MANIFEST, result_name
-from integration.cli_process import CLEARWAY, answer, complaint, run, started
+from integration.cli_process import CLEARWAY, answer, complaint, impostors, run, started
 from support.backups import digest_of, keep_result, result_file, small_database, tables
 from support.client import Client
 from support.proposals import create_flow, new_id
@@ -71,6 +71,17 @@ def failed(*arguments: str, **variables: str) -> str:
     assert told.count("\n") == 1
     assert len(told) < 600
     return told
+
+
+def test_nothing_is_imported_from_the_working_directory(
+    original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = impostors(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert answer("backup", "some.tar", "--database", str(original)).startswith("Saved ")
+    assert answer("backup", "--verify", "some.tar")
+    assert answer("restore", "some.tar", "--database", "new.db")
+    assert not mark.exists()
 
 
 def test_a_backup_is_restored_elsewhere_with_its_results(original: Path, tmp_path: Path) -> None:

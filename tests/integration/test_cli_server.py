@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.cli_process import CLEARWAY, answer, started
+from integration.cli_process import CLEARWAY, answer, impostors, started
 
 
 def listening(server: subprocess.Popen[str]) -> str:
@@ -45,3 +45,16 @@ def test_ctrl_c_stops_it_quietly(tmp_path: Path) -> None:
         _, told = server.communicate(timeout=30)
     assert server.returncode in (0, 130), told
     assert "Traceback" not in told
+
+
+def test_it_imports_nothing_from_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = impostors(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with started(CLEARWAY, "server", "start", "--port", "0", "--database", "service.db") as server:
+        listening(server)
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=30)
+    assert server.returncode == 0
+    assert not mark.exists()

@@ -190,7 +190,7 @@ ON_STREAMS = {"PROTOCOL", "SHUTTING_DOWN"}
 """What only a stream is told; each has a test of its own below."""
 
 ON_CONNECTIONS = {"BUSY"}
-"""What only a connection is told, not the embedded engine's process; it has a test of its own below."""
+"""What only a connection gets, not the embedded engine's process; it has a test of its own below."""
 
 
 @pytest.fixture(scope="module")

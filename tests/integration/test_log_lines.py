@@ -110,7 +110,7 @@ def test_a_flood_of_such_bytes_is_one_line_without_a_traceback(server: Server) -
 
 @contextlib.contextmanager
 def damaged(server: Server, *statements: str) -> Iterator[None]:
-    """Change a server's file from outside, as nobody should."""
+    """Change a server's file from outside, which is not allowed."""
     with contextlib.closing(sqlite3.connect(server.database, timeout=30, isolation_level=None)) as database:
         for statement in statements:
             database.execute(statement)

@@ -1,4 +1,4 @@
-"""A server whose result storage is busy, blocked or out of descriptors: all else goes on."""
+"""A server whose result storage is busy, blocked or out of descriptors: all else continues."""
 
 from __future__ import annotations
 
@@ -157,3 +157,23 @@ def bytes_read(server: Server) -> int:
     """Return how many bytes the server has read from files and sockets."""
     counts = dict(line.split(": ") for line in Path(f"/proc/{server.pid}/io").read_text().splitlines())
     return int(counts["rchar"])
+
+
+def test_a_client_with_as_many_uploads_as_there_may_be_keeps_no_other_from_uploading(
+    server: Server, client: Client, callers: ThreadPoolExecutor
+) -> None:
+    halves = [new_id() for _ in range(1_024)]
+    half = sha256(b"xx").hexdigest()
+
+    def begin(upload_id: str) -> None:
+        request = UploadResultRequest(upload_id=upload_id, sha256=half, size=2, chunk=b"x")
+        assert client.stub.UploadResult(request).received == 1
+
+    list(callers.map(begin, halves))
+    with Client(server.address) as other:
+        (begun, whole) = new_id(), new_id()
+        assert other.stub.UploadResult(piece(begun, 0, 100)).received == 100
+        assert other.stub.UploadResult(piece(whole, 0)).location == f"service://{DIGEST}"
+        assert other.stub.UploadResult(piece(begun, 100)).location == f"service://{DIGEST}"
+    # Each upload of the other client took the place of one.
+    assert len([*results_of(server).glob(f"uploads/*-{half}.part")]) == 1_022

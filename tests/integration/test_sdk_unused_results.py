@@ -11,6 +11,7 @@ import pytest
 
 from clearway import flow, get_client, task
 from clearway._base.settings import forget_settings
+from clearway._results.directory_storage import DirectoryStorage
 from clearway.exceptions import InvalidArgument, MissingResult
 from clearway.results import StoredResult, delete_unused_results
 
@@ -116,3 +117,26 @@ def test_what_anything_else_speaks_of_stays() -> None:
     other.run(refresh_cache=True)
     assert set(mine(cached) + mine(other)) == {location}
     assert not Path(location).exists()
+
+
+def test_a_result_that_was_deleted_before_an_interruption_is_still_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cached = Cached()
+    cached.value = "interrupted"
+    before = cached.run()
+    cached.value = "after that"
+    cached.run(refresh_cache=True)
+    delete = DirectoryStorage.delete
+
+    def interrupted(storage: DirectoryStorage, digest: str, written_before: float) -> bool:
+        assert delete(storage, digest, written_before)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patches:
+        patches.setattr(DirectoryStorage, "delete", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            mine(cached)
+    assert mine(cached, dry_run=True) == [before.location]
+    assert mine(cached) == [before.location]
+    assert mine(cached, dry_run=True) == []

@@ -66,7 +66,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def stub(shared_server: Server) -> Iterator[OrchestratorStub]:
-    """A client as gRPC makes it if nothing else is said: it takes messages of up to 4 MiB."""
+    """A client as gRPC makes it by default: it takes messages of up to 4 MiB."""
     with grpc.insecure_channel(shared_server.address) as channel:
         yield OrchestratorStub(channel)
 

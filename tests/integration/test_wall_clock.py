@@ -189,7 +189,7 @@ def test_leases_of_a_server_last_as_long_as_they_were_given(
         waits = start(flow, tags=[tag])
         assert stream.decide(waits).wait.queued
         clock.set(jump)
-        # In the way of nobody, once its lease is over by time that really passed.
+        # It blocks no other run once its lease is over by time that really passed.
         assert stream.final(waits.id).HasField("accept")
         assert names(client, run_of_silent) == ["Pending", "Running", "Crashed"]
         assert names(client, run_of_kept) == ["Pending", "Running"]

@@ -62,7 +62,7 @@ def small_database(path: Path, results: Iterable[bytes] = (b"first", b"second" *
 
 
 def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of a database that nobody uses, but for the sessions' processes."""
+    """Return all rows of a database that is not in use, but for the sessions' processes."""
     with closing(sqlite3.connect(path)) as connection:
         names = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

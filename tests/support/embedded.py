@@ -1,6 +1,6 @@
 """A process with an engine of its own on a shared file: ``DATABASE LEASE hold|work FLOW TAG COUNT``.
 
-``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and proposes each state whose type it is told. To
+``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and proposes each state whose type it reads. To
 ``HOG SECONDS`` it keeps the interpreter to itself so long, as some native code does: no thread of it runs.
 """
 

@@ -99,7 +99,7 @@ def read_concurrency_limit(limit_id: str) -> Operation[ConcurrencyLimit]:
 def _with_all_holders(
     message: concurrency_limit_pb2.ConcurrencyLimit,
 ) -> Operation[ConcurrencyLimit]:
-    """Return a limit with all who hold its slots, of whom the service's answer has the first."""
+    """Return a limit with all holders of its slots; the service's response has only the first."""
     if message.taken > len(message.holders):
         request = concurrency_limit_pb2.ListSlotHoldersRequest(tag=message.tag)
         holders = yield from pages("ListSlotHolders", request, "holders", None)
@@ -154,8 +154,8 @@ def reset_concurrency_limit_by_tag(tag: str) -> Operation[list[SlotHolder]]:
     The runs that held them go on, and are no longer counted; so for a while more may run than the limit says.
 
     Returns:
-        Who held a slot, the longest first. Where they are thousands, those whom an answer of about 2 MiB
-        holds; ``read_concurrency_limit_by_tag`` has all, before the reset.
+        Who held a slot, the longest first. Where they are thousands, those that fit a response of about
+        2 MiB; ``read_concurrency_limit_by_tag`` has all, before the reset.
 
     Raises:
         LimitNotFound: The tag has no limit.

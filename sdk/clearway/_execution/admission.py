@@ -85,7 +85,7 @@ class Gate:
             self._ready.appendleft(self._take_back(tags))
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Admit no more."""
         with self._guard:
             self._closed = True
             self._ready.clear()
@@ -149,6 +149,6 @@ class Gates(NamedTuple):
     for_async: Gate
 
     def close(self) -> None:
-        """Let nobody in any more."""
+        """Admit no more."""
         self.for_sync.close()
         self.for_async.close()

@@ -1,7 +1,7 @@
 """What running a flow or task has to wait for.
 
 The steps of a run are a generator that yields these and is sent what came of them. It does not know whether a
-thread blocks meanwhile, a coroutine awaits, or nobody waits and a callback goes on (see ``trampoline`` and
+thread blocks meanwhile, a coroutine awaits, or nothing waits and a callback continues (see ``trampoline`` and
 ``submission``).
 """
 

@@ -17,7 +17,7 @@ LEFTOVER: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f-]{1,64}\.tmp")
 
 
 def temporary_name(digest: str) -> str:
-    """Return a name that nobody can guess, for bytes that are not whole yet."""
+    """Return an unguessable name, for bytes that are not whole yet."""
     return f"{digest}.{os.urandom(16).hex()}.tmp"
 
 

@@ -16,7 +16,7 @@ _RELATIVE: Final = {os.open, os.stat, os.unlink, os.rename, os.utime} <= os.supp
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _PLAIN: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | _NO_FOLLOW
-# A FIFO that nobody writes to is opened at once, and then refused.
+# A FIFO without a writer is opened at once, and then refused.
 _READ: Final = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
 _MODE: Final = 0o600

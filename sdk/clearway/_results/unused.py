@@ -117,14 +117,18 @@ def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[UnusedResult]:
                 deletable.append(found)
         dropped = 0
         for chosen in _batches(deletable):
+            own = isinstance(chosen[0].storage, ServiceStorage)
             try:
-                dropping = _drop(chosen, age)
+                unused = _drop(chosen, age, check_only=not own)
             except ServerUnavailable as error:
                 yield from (_failed(it.message, error) for it in chosen)
                 continue
-            dropped += len(dropping)
-            for it in dropping:
-                yield from _deleted(it, written_before)
+            results = [(it, _deleted(it, written_before)) for it in unused]
+            gone = [it for it, result in results if result is not None and not result.problem]
+            if gone and not own:
+                _forget(gone, age)
+            dropped += len(gone)
+            yield from (result for _, result in results if result is not None)
         # An earlier service has no tokens; it lists from the beginning what was not dropped.
         before, token = token, page.next_page_token
         again = dropped and len(page.results) >= _LIMIT if not token else token != before
@@ -148,27 +152,35 @@ def _examined(message: UnusedResultMessage) -> _Deletable | UnusedResult:
 
 
 def _batches(deletable: list[_Deletable]) -> Iterator[list[_Deletable]]:
-    """Yield what is dropped in one call. The service may fail to delete its own files: these come apart."""
+    """Yield what is dropped in one call: the service's own results, which it deletes, apart from others."""
     for own in (True, False):
         chosen = [it for it in deletable if isinstance(it.storage, ServiceStorage) is own]
         for first in range(0, len(chosen), _DROPPED_AT_ONCE):
             yield chosen[first : first + _DROPPED_AT_ONCE]
 
 
-def _drop(chosen: list[_Deletable], age: Duration) -> list[_Deletable]:
-    """Have the service forget results; return those that it still took for orphaned."""
+def _drop(chosen: list[_Deletable], age: Duration, *, check_only: bool = False) -> list[_Deletable]:
+    """Have the service forget results, or only check them; return those that it still took for orphaned."""
     by_id = {it.message.state_id: it for it in chosen}
-    request = DropUnusedResultsRequest(state_ids=list(by_id), older_than=age)
+    request = DropUnusedResultsRequest(state_ids=list(by_id), older_than=age, check_only=check_only)
     response = DROP_UNUSED_RESULTS.start(connect(), request).result()
     return [by_id[result.state_id] for result in response.results if result.state_id in by_id]
 
 
-def _deleted(it: _Deletable, written_before: float) -> Iterator[UnusedResult]:
+def _forget(gone: list[_Deletable], age: Duration) -> None:
+    """Have the service forget results whose files are deleted: last, so that an interruption loses none."""
     try:
-        if it.storage.delete(it.digest, written_before):
-            yield _result(it.message)
+        _drop(gone, age)
+    except ServerUnavailable as error:
+        _log.warning("%d deleted results stay listed until the next time: %s", len(gone), error)
+
+
+def _deleted(it: _Deletable, written_before: float) -> UnusedResult | None:
+    """Delete a result; return what became of it, None where it was written too late to be deleted."""
+    try:
+        return _result(it.message) if it.storage.delete(it.digest, written_before) else None
     except OSError as error:
-        yield _failed(it.message, error)
+        return _failed(it.message, error)
 
 
 def _unfinished(*, dry_run: bool) -> Iterator[UnusedResult]:

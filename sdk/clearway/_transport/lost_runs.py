@@ -1,4 +1,4 @@
-"""Who is told of the runs that a session had when it expired."""
+"""Who is notified of the runs that a session had when it expired."""
 
 from __future__ import annotations
 

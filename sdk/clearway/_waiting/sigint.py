@@ -5,7 +5,7 @@ is left to release it, or within a callback of the garbage collector, which drop
 interrupt that finds the main thread in our own code waits until that code is at a point where it can be
 raised. In the user's code, and while we wait for something, it is raised at once; and so is a second one.
 
-The same holds for code whose time is over (see ``deadlines``): the main thread is told by a signal, and other
+The same holds for code whose time is over (see ``deadlines``): the main thread gets a signal, and other
 threads that run flows look where an interrupt could be raised.
 """
 

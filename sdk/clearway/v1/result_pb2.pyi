@@ -272,15 +272,22 @@ Global___ListUnusedResultsResponse: _TypeAlias = ListUnusedResultsResponse  # no
 
 @_typing.final
 class DropUnusedResultsRequest(_message.Message):
-    """DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
-    the service, by their SHA-256. Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of its files could not be
-    deleted; their results remain listed.
+    """DropUnusedResultsRequest says which results are no longer to be listed. Those in the service's own storage are
+    deleted by the service, by their SHA-256. Those in its own storages the client deletes, and best before it drops
+    them: ask with `check_only`, delete the files, then drop. What is interrupted in between remains listed. Error
+    reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of the service's files could not be deleted; their results
+    remain listed.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_IDS_FIELD_NUMBER: _builtins.int
     OLDER_THAN_FIELD_NUMBER: _builtins.int
+    CHECK_ONLY_FIELD_NUMBER: _builtins.int
+    check_only: _builtins.bool
+    """check_only asks which of the results are still unused, and changes nothing. False, the default, drops them. An
+    earlier version does not know this field and drops them; dropping them again is no error.
+    """
     @_builtins.property
     def state_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
@@ -296,10 +303,11 @@ class DropUnusedResultsRequest(_message.Message):
         *,
         state_ids: _abc.Iterable[_builtins.str] | None = ...,
         older_than: _duration_pb2.Duration | None = ...,
+        check_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than", "state_ids", b"state_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["check_only", b"check_only", "older_than", b"older_than", "state_ids", b"state_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,7 +315,9 @@ Global___DropUnusedResultsRequest: _TypeAlias = DropUnusedResultsRequest  # noqa
 
 @_typing.final
 class DropUnusedResultsResponse(_message.Message):
-    """DropUnusedResultsResponse says which results are no longer listed, and are to be deleted by the client."""
+    """DropUnusedResultsResponse says which results are no longer listed, or may be deleted where only that was asked. A
+    client whose response is lost does not learn which files of its own to delete if it dropped them first.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

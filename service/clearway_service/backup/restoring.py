@@ -141,7 +141,7 @@ def _sync_tree(folder: Path) -> None:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[_Backup]:
-    """Open a backup; what is wrong with it is said with its name."""
+    """Open a backup; errors name it."""
     try:
         file = open_regular(source)
     except FileNotFoundError:

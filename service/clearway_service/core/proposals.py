@@ -98,7 +98,7 @@ class Waiter(NamedTuple):
         owner: The engine that knows whom to answer.
         passed: How often a slot that it could have used went to one who came later.
         until: Until when its place is kept while its client is away, in microseconds of the steady clock;
-            None for one that is here. One that is away holds up nobody, and is decided about when it comes
+            None for one that is here. One that is away holds up no other, and is decided about when it comes
             again.
     """
 

@@ -17,7 +17,7 @@ from clearway_service.store.rows import task_run_from
 
 # At most this many entries are removed in one transaction, between which others go on.
 _REMOVED = 1_000
-# Of so many tasks at most the sums are told.
+# Sums are returned for at most so many tasks.
 _MOST_TASKS = 1_000
 
 

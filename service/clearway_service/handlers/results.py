@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import Collection
 from contextlib import aclosing
 from datetime import timedelta
 
 from clearway.v1 import result_pb2
 from clearway_service import store
+from clearway_service.budget import Caller, current_call
 from clearway_service.clock import Clock
 from clearway_service.core.locations import SERVICE_SCHEME, is_digest
 from clearway_service.errors import ClearwayError, StoreUnavailableError
@@ -60,7 +63,7 @@ class ResultHandlers(Handlers):
         if len(request.chunk) > MAX_CHUNK:
             raise valid.invalid("chunk", f"{len(request.chunk):,} bytes", f"of {MAX_CHUNK:,} bytes at most")
         received, location = await self._results.upload(
-            upload_id, request.sha256, request.size, request.offset, request.chunk
+            upload_id, request.sha256, request.size, request.offset, request.chunk, _caller()
         )
         return result_pb2.UploadResultResponse(received=received, location=location)
 
@@ -89,7 +92,7 @@ class ResultHandlers(Handlers):
     async def DropUnusedResults(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DropUnusedResultsRequest
     ) -> result_pb2.DropUnusedResultsResponse:
-        """Forget results, so that they can be deleted, and delete those that are in the service's storage."""
+        """Forget results, after deleting those that are in the service's storage; or only say which."""
         if not request.state_ids:
             raise valid.missing("state_ids", f"1 to {_MAX_UNUSED:,} ids of ListUnusedResults")
         valid.items("state_ids", len(request.state_ids), _MAX_UNUSED)
@@ -100,37 +103,43 @@ class ResultHandlers(Handlers):
         done: list[store.unused_results.UnusedResult] = []
         try:
             for first in range(0, len(wanted), _DROPPED_AT_ONCE):
-                some = wanted[first : first + _DROPPED_AT_ONCE]
-                dropped = await self._run(store.unused_results.drop_unused(some, self._clock() - age))
-                left = await self._delete(dropped, written_before)
-                done += [result for result in dropped.results if result.digest not in left]
-        except StoreUnavailableError:
-            # The client deletes what the response names, and there will be none.
-            if done:
-                await self._run(store.unused_results.restore(done))
+                some, before = wanted[first : first + _DROPPED_AT_ONCE], self._clock() - age
+                found = await self._run(store.unused_results.droppable(some, before))
+                if request.check_only:
+                    done += found.results
+                    continue
+                deleted, left = await self._delete(found.orphaned, written_before)
+                dropped = [result for result in found.results if result.digest not in left]
+                ids = [result.reference.state_id for result in dropped]
+                # Noted first: where this call is cancelled, the rows may be dropped all the same.
+                known, done = done, done + dropped
+                done = known + await self._run(store.unused_results.drop_unused(ids, before, deleted))
+        except (StoreUnavailableError, asyncio.CancelledError) as error:
+            # There is no response by which the client would delete what is in its own storages.
+            if done and not request.check_only:
+                restoring = self._pipeline.run(store.unused_results.restore(done), current_call.get())
+                if isinstance(error, StoreUnavailableError):
+                    await asyncio.wrap_future(restoring)
             raise
         return result_pb2.DropUnusedResultsResponse(results=map(_render_unused, done))
 
-    async def _delete(self, dropped: store.unused_results.Dropped, written_before: float) -> set[str]:
-        """Delete the files of dropped results; return those written too late, which are listed again.
+    async def _delete(self, digests: Collection[str], written_before: float) -> tuple[set[str], set[str]]:
+        """Delete files; return the SHA-256 values of those that are gone, and of those written too late.
 
         Raises:
-            StoreUnavailableError: Some could not be deleted; all are listed again.
+            StoreUnavailableError: Some could not be deleted.
         """
-        left: set[str] = set()
-        failed: dict[str, ClearwayError] = {}
-        for digest in dropped.orphaned:
+        gone: set[str] = set()
+        failed: list[ClearwayError] = []
+        for digest in digests:
             try:
-                if not await self._results.delete(digest, written_before):
-                    left.add(digest)
+                if await self._results.delete(digest, written_before, _caller()):
+                    gone.add(digest)
             except StoreUnavailableError as error:
-                failed[digest] = error
-        if again := [result for result in dropped.results if failed or result.digest in left]:
-            await self._run(store.unused_results.restore(again))
+                failed.append(error)
         if failed:
-            why = next(iter(failed.values())).message
-            raise StoreUnavailableError(f"{len(failed):,} results could not be deleted: {why}")
-        return left
+            raise StoreUnavailableError(f"{len(failed):,} results could not be deleted: {failed[0].message}")
+        return gone, set(digests) - gone
 
     async def DownloadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DownloadResultRequest
@@ -142,8 +151,14 @@ class ResultHandlers(Handlers):
             raise valid.invalid("location", request.location, right)
         offset = valid.number("offset", request.offset, 0, _MAX_OFFSET)
         length = valid.number("max_bytes", request.max_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
-        chunk, size = await self._results.download(digest, offset, length)
+        chunk, size = await self._results.download(digest, offset, length, _caller())
         return result_pb2.DownloadResultResponse(chunk=chunk, size=size)
+
+
+def _caller() -> Caller | None:
+    """Return the client whose call is served, which has a share of the storage; None within the process."""
+    call = current_call.get()
+    return None if call is None else call.caller
 
 
 def _age(request: result_pb2.ListUnusedResultsRequest | result_pb2.DropUnusedResultsRequest) -> int:

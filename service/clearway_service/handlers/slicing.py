@@ -1,4 +1,4 @@
-"""Slicing: a large message of the stream in parts, so that reading it holds up nobody else for long."""
+"""Slicing: a large message of the stream in parts, so that reading it holds up no other client for long."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -85,7 +85,15 @@ class ResultFiles:
         self._whole: OrderedDict[str, Identity] = OrderedDict()
         self._silent_until = 0.0
 
-    def write(self, upload_id: str, digest: str, size: int, offset: int, chunk: bytes) -> Received | SlowStep:
+    def write(
+        self,
+        upload_id: str,
+        digest: str,
+        size: int,
+        offset: int,
+        chunk: bytes,
+        owner: Hashable | None = None,
+    ) -> Received | SlowStep:
         """Keep a piece of a result.
 
         Args:
@@ -94,6 +102,8 @@ class ResultFiles:
             size: The bytes of the whole result.
             offset: Where the piece begins.
             chunk: The piece.
+            owner: The client that it comes from, as each has a share of the uploads; None where that is not
+                known.
 
         Returns:
             How far the upload is; or a step after which the piece is to be written again.
@@ -112,7 +122,7 @@ class ResultFiles:
             self._check_size(size, offset, chunk)
             if not self._room.is_counted:
                 return SlowStep("room", self._count)
-            with self._uploads.held(upload_id, digest, size, offset) as upload:
+            with self._uploads.held(upload_id, digest, size, offset, owner) as upload:
                 if upload.received and upload.hashed is None:
                     return SlowStep(upload_id, lambda: self._hash(upload))
                 try:

@@ -27,7 +27,7 @@ _LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 
 
 class Identity(NamedTuple):
-    """What stays the same as long as nobody writes to a file or replaces it."""
+    """What stays the same as long as a file is neither written to nor replaced."""
 
     device: int
     inode: int
@@ -203,7 +203,7 @@ def open_file(name: str, folder: int, flags: int) -> Iterator[int]:
     try:
         descriptor = os.open(name, flags | _FILE, _PRIVATE, dir_fd=folder)
     except OSError as error:
-        # ENXIO: a FIFO to write to that nobody reads, or a socket.
+        # ENXIO: a FIFO to write to that has no reader, or a socket.
         if error.errno in (*_LINK, errno.ENXIO, errno.EISDIR):
             raise _irregular(name) from error
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Hashable
 from concurrent.futures import Future
 
 from clearway_service.errors import ClearwayError
@@ -36,34 +37,44 @@ class ResultStorage:
         self._stop = threading.Event()
         threading.Thread(target=self._sweep, name="clearway-uploads", daemon=True).start()
 
-    async def upload(self, upload_id: str, digest: str, size: int, offset: int, chunk: bytes) -> Received:
+    async def upload(
+        self,
+        upload_id: str,
+        digest: str,
+        size: int,
+        offset: int,
+        chunk: bytes,
+        owner: Hashable | None = None,
+    ) -> Received:
         """Keep a piece of a result. See ``ResultFiles.write``.
 
         Raises:
             ClearwayError: As ``ResultFiles.write`` does; StoreUnavailableError also where too much is queued.
         """
         while True:
-            piece = (upload_id, digest, size, offset, chunk)
-            answer = await self._pool.run(self._files.write, *piece, size=len(chunk))
+            piece = (upload_id, digest, size, offset, chunk, owner)
+            answer = await self._pool.run(self._files.write, *piece, size=len(chunk), owner=owner)
             if isinstance(answer, Received):
                 return answer
-            await self._do(answer)
+            await self._do(answer, owner)
 
-    async def download(self, digest: str, offset: int, length: int) -> tuple[bytes, int]:
+    async def download(
+        self, digest: str, offset: int, length: int, owner: Hashable | None = None
+    ) -> tuple[bytes, int]:
         """Return a piece of a result, and the size of the whole. See ``ResultFiles.read``.
 
         Raises:
             ClearwayError: As ``ResultFiles.read`` does; StoreUnavailableError also where too much is queued.
         """
-        return await self._pool.run(self._files.read, digest, offset, length, size=length)
+        return await self._pool.run(self._files.read, digest, offset, length, size=length, owner=owner)
 
-    async def delete(self, digest: str, written_before: float) -> bool:
+    async def delete(self, digest: str, written_before: float, owner: Hashable | None = None) -> bool:
         """Delete a result. See ``ResultFiles.delete``.
 
         Raises:
             StoreUnavailableError: It cannot be deleted at the moment, or too much is queued.
         """
-        return await self._pool.run(self._files.delete, digest, written_before)
+        return await self._pool.run(self._files.delete, digest, written_before, owner=owner)
 
     def close(self) -> None:
         """Stop; what runs is done."""
@@ -71,11 +82,11 @@ class ResultStorage:
         self._pool.close()
         self._slow.close()
 
-    async def _do(self, step: SlowStep) -> None:
+    async def _do(self, step: SlowStep, owner: Hashable | None) -> None:
         """Return when a slow step is done, once for all who need it."""
         doing = self._steps.get(step.key)
         if doing is None:
-            doing = self._steps[step.key] = self._slow.submit(step.run)
+            doing = self._steps[step.key] = self._slow.submit(step.run, owner=owner)
             doing.add_done_callback(lambda _: self._steps.pop(step.key, None))
         await outcome(doing)
 

@@ -13,8 +13,8 @@ import re
 import stat
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from clearway_service.errors import InvalidArgumentError, StoreUnavailableError
@@ -33,7 +33,7 @@ MOST_UPLOADS = 1_024
 # The pieces of an upload follow each other within seconds. Where there are too many uploads, one that has
 # paused for this long makes room for another.
 IDLE_SECONDS = 10.0
-# An SDK tries for a minute to go on with its upload.
+# An SDK tries for a minute to resume its upload.
 ABANDONED_SECONDS = 3_600.0
 _PART = ".part"
 _NAME = re.compile(r"([0-9a-f-]{36})-([0-9a-f]{64})\.part")
@@ -49,10 +49,11 @@ class Upload:
         received: The bytes that have come.
         hashed: Their hash; None where an earlier process took them.
         touched: When the last piece came, by the clock of ``Uploads``, in seconds.
+        owner: The client that the last piece came from; None where that is not known.
         lock: Held while a piece is written.
     """
 
-    __slots__ = ("digest", "hashed", "id", "lock", "received", "size", "touched")
+    __slots__ = ("digest", "hashed", "id", "lock", "owner", "received", "size", "touched")
 
     def __init__(self, upload_id: str, digest: str, size: int | None, received: int, touched: float) -> None:
         self.id = upload_id
@@ -61,6 +62,7 @@ class Upload:
         self.received = received
         self.hashed: Hash | None = None
         self.touched = touched
+        self.owner: Hashable | None = None
         self.lock = threading.Lock()
 
     @property
@@ -92,8 +94,12 @@ class Uploads:
         self._loaded = False
 
     @contextmanager
-    def held(self, upload_id: str, digest: str, size: int, offset: int) -> Iterator[Upload]:
+    def held(
+        self, upload_id: str, digest: str, size: int, offset: int, owner: Hashable | None = None
+    ) -> Iterator[Upload]:
         """Hold the upload that a piece belongs to; the first piece begins one.
+
+        Where there are too many uploads, one of the client with the most makes room.
 
         Raises:
             InvalidArgumentError: The first piece said otherwise, or did not come.
@@ -106,13 +112,14 @@ class Uploads:
             if upload is None:
                 if offset:
                     raise wrong_offset(offset, 0)
-                evicted = self._make_room()
+                evicted = self._make_room(owner)
                 upload = self._uploads[upload_id] = Upload(upload_id, digest, size, 0, self._clock())
             if not upload.lock.acquire(blocking=False):
                 raise StoreUnavailableError(
                     f"another piece of upload {upload_id} is being written; send one after the other"
                 )
             upload.touched = self._clock()
+            upload.owner = owner
             self._uploads.move_to_end(upload_id)
         try:
             if evicted is not None:
@@ -174,22 +181,31 @@ class Uploads:
             with open_folder(UPLOADS, root) as folder:
                 _sweep(folder, known)
 
-    def _make_room(self) -> Upload | None:
-        """Take out the upload that has paused for longest, where there are too many, and return it.
+    def _make_room(self, owner: Hashable | None) -> Upload | None:
+        """Take out an upload, where there are too many, and return it.
+
+        It is one of the client with the most uploads, the one that has paused for longest. One that has not
+        paused for long is taken only where the client that asks has fewer even with its new one; and from a
+        client that has fewer nothing is taken, so that a flood ends only uploads of its own client.
 
         Raises:
-            StoreUnavailableError: None has paused for long enough.
+            StoreUnavailableError: There is none to take out.
         """
         if len(self._uploads) < self._most:
             return None
-        oldest = next(iter(self._uploads.values()))
-        if self._clock() - oldest.touched < IDLE_SECONDS or not oldest.lock.acquire(blocking=False):
-            raise StoreUnavailableError(
-                f"{len(self._uploads):,} results are being uploaded, as many as the service takes at once; "
-                "try again when some of them have ended"
-            )
-        oldest.lock.release()  # nobody finds it any more
-        return self._uploads.pop(oldest.id)
+        counts = Counter(upload.owner for upload in self._uploads.values())
+        idle_since = self._clock() - IDLE_SECONDS
+        for upload in sorted(self._uploads.values(), key=lambda upload: -counts[upload.owner]):
+            count = counts[upload.owner]
+            may_go = count > counts[owner] + 1 or (count >= counts[owner] and upload.touched <= idle_since)
+            if may_go and upload.lock.acquire(blocking=False):
+                del self._uploads[upload.id]  # no piece finds it any more
+                upload.lock.release()
+                return upload
+        raise StoreUnavailableError(
+            f"{len(self._uploads):,} results are being uploaded, as many as the service takes at once; "
+            "try again when some of them have ended"
+        )
 
     def _unlink(self, upload: Upload) -> None:
         with suppress(FileNotFoundError), self._folder.opened() as root, open_folder(UPLOADS, root) as folder:

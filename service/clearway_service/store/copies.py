@@ -70,15 +70,15 @@ def copy_database(source: Path, target: Path) -> None:
                 f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
             ) from error
     with _opened(target, existing(target)) as connection:
-        # Nobody has it yet, and what is kept of it is written through to the disk later.
+        # Nothing else has it open, and what is kept of it is written through to the disk later.
         connection.execute("PRAGMA journal_mode=MEMORY")
         connection.execute("PRAGMA synchronous=OFF")
-        # The processes go on with the original: whether they live says nothing about the copy's sessions.
+        # The processes keep using the original: whether they live says nothing about the copy's sessions.
         _run(connection, lambda: connection.execute("UPDATE session SET process = ''"))
 
 
 def check_copy(path: Path) -> Contents:
-    """Return what a copy holds, which nobody else has open.
+    """Return what a copy holds, which nothing else has open.
 
     Raises:
         StoreUnavailableError: It is damaged, or no database of this version.
@@ -141,7 +141,7 @@ def _all(connection: sqlite3.Connection, statement: str) -> list[tuple[object, .
 
 
 def _unshared(path: Path) -> str:
-    """Return the URI of a file that nobody writes: it is read without locks, and nothing is put beside it."""
+    """Return the URI of a file that is not being written: it is read without locks or new files."""
     return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
 
 

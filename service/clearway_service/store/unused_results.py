@@ -6,6 +6,7 @@ locations may be spellings of one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    func,
     literal_column,
     or_,
     select,
@@ -63,12 +65,12 @@ class UnusedResult(NamedTuple):
         return self.reference.created, self.reference.state_id
 
 
-class Dropped(NamedTuple):
-    """What was dropped.
+class Droppable(NamedTuple):
+    """What may be dropped.
 
     Attributes:
         results: The results.
-        orphaned: Their SHA-256 values, but those that another row still has.
+        orphaned: The SHA-256 values that no other row has. Their files are deleted before the rows.
     """
 
     results: list[UnusedResult]
@@ -101,40 +103,67 @@ async def find_unused(
         after = until[0], until[1]
 
 
-def drop_unused(state_ids: Collection[str], before: int) -> Callable[[Transaction], Dropped]:
-    """Return the command that forgets orphaned results, so that they can be deleted.
+def droppable(state_ids: Collection[str], before: int) -> Callable[[Transaction], Droppable]:
+    """Return the command that finds which results may be dropped; it changes nothing.
 
-    What is in use by now is left alone, and so is what has a location other than that of its SHA-256.
+    What is in use by now is left out, and so is what has a location other than that of its SHA-256.
 
     Args:
         state_ids: As they were listed.
         before: As for ``find_unused``.
     """
 
-    def command(transaction: Transaction) -> Dropped:
+    def command(transaction: Transaction) -> Droppable:
+        results = _still_unused(transaction, state_ids, before)
+        found = Counter(result.digest for result in results)
+        rows = select(_stored.c.name, func.count()).where(one_of(_stored.c.name, list(found)))
+        counts = transaction.connection.execute(rows.group_by(_stored.c.name))
+        return Droppable(results, {name for name, count in counts if count == found[name]})
+
+    return command
+
+
+def drop_unused(
+    state_ids: Collection[str], before: int, deleted: Collection[str]
+) -> Callable[[Transaction], list[UnusedResult]]:
+    """Return the command that forgets results, and returns those that it forgot.
+
+    A file is deleted before its last row, so that a process that ends in between leaves a row by which the
+    result is listed and dropped again. So the last row of a file stays unless the file was deleted, as where
+    two calls drop the two rows of one result at once.
+
+    Args:
+        state_ids: As for ``droppable``.
+        before: As for ``droppable``.
+        deleted: The SHA-256 values whose files were deleted.
+    """
+
+    def command(transaction: Transaction) -> list[UnusedResult]:
         connection = transaction.connection
-        query = select(*_columns).where(
-            one_of(_stored.c.state_id, state_ids),
-            _stored.c.keep == int(Keep.NOTHING),
-            _is_unused(transaction.now, before),
-        )
-        dropped = [_result(row) for row in connection.execute(query)]
+        dropped = _still_unused(transaction, state_ids, before)
+        if not dropped:
+            return []
         # All are found before the first one goes: a row that is kept keeps the others of its name.
         gone = delete(_stored).where(
             _stored.c.name == bindparam("of_name"), _stored.c.location == bindparam("of_location")
         )
-        if dropped:
-            keys = [result.reference[:2] for result in dropped]
-            connection.execute(gone, [{"of_name": name, "of_location": place} for name, place in keys])
-        names = {result.digest for result in dropped}
+        keys = [result.reference[:2] for result in dropped]
+        connection.execute(gone, [{"of_name": name, "of_location": place} for name, place in keys])
+        names = {result.digest for result in dropped}.difference(deleted)
+        if not names:
+            return dropped
         left = select(_stored.c.name).distinct().where(one_of(_stored.c.name, names))
-        return Dropped(dropped, names - set(connection.scalars(left)))
+        names.difference_update(connection.scalars(left))
+        last = [result for result in dropped if result.digest in names]
+        if last:
+            restore(last)(transaction)
+        return [result for result in dropped if result.digest not in names]
 
     return command
 
 
 def restore(results: Sequence[UnusedResult]) -> Callable[[Transaction], None]:
-    """Return the command that lists results again whose files could not be deleted."""
+    """Return the command that lists results again that were dropped, and whose client does not know that."""
 
     def command(transaction: Transaction) -> None:
         statement = insert(_stored).on_conflict_do_nothing()
@@ -156,6 +185,15 @@ def select_page(now: int, before: int, after: Position | None, until: Sequence[A
     if until is not None:
         query = query.where(tuple_(*place) <= tuple(until))
     return query.order_by(*place).limit(_ROWS)
+
+
+def _still_unused(transaction: Transaction, state_ids: Collection[str], before: int) -> list[UnusedResult]:
+    query = select(*_columns).where(
+        one_of(_stored.c.state_id, state_ids),
+        _stored.c.keep == int(Keep.NOTHING),
+        _is_unused(transaction.now, before),
+    )
+    return [_result(row) for row in transaction.connection.execute(query)]
 
 
 def _between(before: int, after: Position | None) -> list[ColumnElement[bool]]:

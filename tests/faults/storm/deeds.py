@@ -1,4 +1,4 @@
-"""The deeds of a storm: what is done to whom, drawn from a seed, and undone after a while."""
+"""The deeds of a storm: what is done to which process, drawn from a seed, and undone after a while."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class Herd:
             self.troubles.append(Trouble(member.name, "SIGSTOP", time.monotonic(), float("inf")))
 
     def resume(self, member: Member) -> None:
-        """Let a stopped client go on."""
+        """Resume a stopped client."""
         if not member.stopped or member.process is None:
             return
         member.stopped = False

@@ -71,7 +71,7 @@ def run_storm(folder: Path, seconds: float, seed: int, kinds: tuple[str, ...] = 
     Args:
         folder: An empty one for databases and records; nothing is written elsewhere.
         seconds: How long it rages; ending it takes up to some 2 minutes more.
-        seed: Decides what is done to whom.
+        seed: Decides what is done to which process.
         kinds: Which worlds it goes over.
     """
     chance = Random(seed)

@@ -1,4 +1,4 @@
-"""Archives that nobody should have made: none of them is restored, and nothing is written anywhere."""
+"""Archives that no backup makes: none of them is restored, and nothing is written anywhere."""
 
 from __future__ import annotations
 

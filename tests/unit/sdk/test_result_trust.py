@@ -237,7 +237,7 @@ def test_what_is_no_gzip_is_a_missing_result(damage: bytes) -> None:
 
 @pytest.mark.parametrize("size", [-1, -(2**63)])
 def test_a_negative_size_is_refused(size: int) -> None:
-    with pytest.raises(MissingResult, match="is damaged: it is said to have -"):
+    with pytest.raises(MissingResult, match="is damaged: its reference gives its size as -"):
         StoredResult("json", inline=b"1", size=size).load()
 
 

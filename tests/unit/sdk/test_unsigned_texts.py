@@ -36,7 +36,7 @@ def signing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def from_service(kind: StateType, data: Data | None = None, message: str = "") -> State[None]:
-    """Return a state as it comes from the service, whoever made it."""
+    """Return a state as it comes from the service, whatever client made it."""
     return State(kind, message=message, data=None if data is None else StoredResult.from_proto(data))
 
 

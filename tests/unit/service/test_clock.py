@@ -1,4 +1,4 @@
-"""The engine's two clocks: what a jump of the wall clock does to them, and what is said of it."""
+"""The engine's two clocks: what a jump of the wall clock does to them, and what is logged of it."""
 
 from __future__ import annotations
 

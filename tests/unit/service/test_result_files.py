@@ -295,6 +295,24 @@ class TestAbandonedUploads:
         # A result is there by now, but not of the SHA-256 of these.
         assert f"{second}-{DIGEST}.part" not in {path.name for path in parts(folder)}
 
+    def test_a_client_with_many_loses_its_own_to_others(self, folder: Path, ticks: Ticks) -> None:
+        files = ResultFiles(folder, 1_000, 0, ticks)
+        first, *flood = [new_id() for _ in range(MOST_UPLOADS)]
+        for upload in (first, *flood):
+            files.write(upload, DIGEST, 100, 0, BODY[:1], "many")
+        files.write(first, DIGEST, 100, 1, BODY[1:2], "many")
+        mine = new_id()
+        assert files.write(mine, DIGEST, 100, 0, BODY[:50], "few") == (50, "")
+        left = {path.name.removesuffix(f"-{DIGEST}.part") for path in parts(folder)}
+        assert left == {first, mine, *flood[1:]}
+        # What the flood brings is refused, and takes nothing of the other client, which pauses meanwhile.
+        ticks.now += IDLE_SECONDS
+        for upload in (first, *flood[1:]):
+            files.write(upload, DIGEST, 100, 1, BODY[1:2], "many")
+        with pytest.raises(StoreUnavailableError, match="1,024 results are being uploaded"):
+            files.write(new_id(), DIGEST, 100, 0, BODY[:1], "many")
+        assert files.write(mine, DIGEST, 100, 50, BODY[50:], "few") == WHOLE
+
     def test_those_of_an_earlier_process_count_and_can_be_resumed(
         self, folder: Path, ticks: Ticks, hashings: list[int]
     ) -> None:

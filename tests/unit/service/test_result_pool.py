@@ -70,7 +70,8 @@ async def test_a_hello_a_ping_and_a_decision_wait_for_no_file(
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         with blocked(monkeypatch) as waiting:
             uploads = [asyncio.ensure_future(outcome(stub)) for _ in range(256 + excess)]
-            refused = [await each for each in islice(asyncio.as_completed(uploads), excess)]
+            # They are of one connection, which leaves half of what is queued to others.
+            refused = [await each for each in islice(asyncio.as_completed(uploads), 128 + excess)]
             stream = stub.Propose()
             await stream.write(ProposeRequest(hello=Hello(client_name="tester")))
             assert (await stream.read()).HasField("welcome")
@@ -85,7 +86,7 @@ async def test_a_hello_a_ping_and_a_decision_wait_for_no_file(
     assert {(each.code, each.reason, each.retry_seconds) for each in refused} == {
         (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 1)
     }
-    assert outcomes.count(f"service://{DIGEST}") == 256
+    assert outcomes.count(f"service://{DIGEST}") == 128
 
 
 async def outcome(stub: Any) -> Any:
@@ -156,6 +157,25 @@ class TestBounds:
         go_on.set()
         large.result(DEADLINE_SECONDS)
         assert pool.submit(int, size=100).result(DEADLINE_SECONDS) == 0
+
+    def test_a_client_leaves_room_for_others(self, go_on: threading.Event) -> None:
+        pool = FilePool("test", 1, most_calls=8, most_bytes=80)
+        queued = [pool.submit(go_on.wait, DEADLINE_SECONDS, owner="one") for _ in range(4)]
+        with pytest.raises(StoreUnavailableError, match="4 calls of this connection with 0 bytes"):
+            pool.submit(int, owner="one")
+        queued += [pool.submit(go_on.wait, DEADLINE_SECONDS, owner="two", size=20) for _ in range(2)]
+        with pytest.raises(StoreUnavailableError, match="2 calls of this connection with 40 bytes"):
+            pool.submit(int, owner="two", size=10)
+        # One call of a client fits where it has none, as long as anything is free.
+        queued.append(pool.submit(go_on.wait, DEADLINE_SECONDS, owner="three", size=40))
+        with pytest.raises(StoreUnavailableError, match="7 calls with 80 bytes"):
+            pool.submit(int, owner="four", size=10)
+        go_on.set()
+        assert [each.result(DEADLINE_SECONDS) for each in queued] == [True] * 7
+        wait_until(lambda: not pool._calls, "the end of the calls")
+        assert not pool._owned
+        assert pool.submit(int, owner="one", size=40).result(DEADLINE_SECONDS) == 0
+        pool.close()
 
     async def test_a_call_whose_caller_has_gone_counts_until_it_is_done(
         self, pool: FilePool, go_on: threading.Event

@@ -350,4 +350,4 @@ def downgraded() -> Callable[[Path], None]:
 
 
 def _nothing(_told: object) -> None:
-    """Do nothing with what is told."""
+    """Ignore what is sent."""

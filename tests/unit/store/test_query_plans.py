@@ -370,8 +370,10 @@ def test_orphaned_results_are_dropped_by_index(writer: Database) -> None:
 
     def drop(transaction: Transaction) -> None:
         unused_results.restore(listed)(transaction)
-        assert unused_results.drop_unused(["id"], 2)(transaction).orphaned == {"0" * 64}
+        assert unused_results.droppable(["id"], 2)(transaction) == (listed, {"0" * 64})
+        assert unused_results.drop_unused(["id"], 2, set())(transaction) == []
+        assert unused_results.drop_unused(["id"], 2, {"0" * 64})(transaction) == listed
 
     asked += asked_by(writer, drop)
-    assert len(asked) == 5
+    assert len(asked) == 10
     assert {sql: steps for sql in asked if (steps := scans(writer, sql))} == {}

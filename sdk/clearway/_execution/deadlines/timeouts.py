@@ -86,7 +86,7 @@ class _Stage(enum.Enum):
 
     RUNNING = enum.auto()
     ENDED = enum.auto()
-    OVERRUN = enum.auto()  # it was not to be interrupted, and the run goes on without it
+    OVERRUN = enum.auto()  # it was not to be interrupted, and the run continues without it
 
 
 def _way(effect: TimedExecute, *, in_main: bool) -> _Way:

@@ -175,7 +175,7 @@ class FlowAttempt:
         return self._stage is not _Stage.LIVE
 
     def fence(self) -> None:
-        """Let no code of a task begin any more; why is told by ``lose``."""
+        """Let no code of a task begin any more; ``lose`` gives the reason."""
         with self.ledger.guard:
             if self._stage is _Stage.LIVE:
                 self._stage = _Stage.FENCED
@@ -202,7 +202,7 @@ class FlowAttempt:
         return stopped
 
     def check_lost(self) -> None:
-        """Refuse to go on with a flow run that the service has ended.
+        """Refuse to continue a flow run that the service has ended.
 
         Raises:
             LostRun: It has.

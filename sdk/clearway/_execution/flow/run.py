@@ -95,7 +95,7 @@ class FlowRun:
         self.scheduled_start_time = now()
         self.root_id = self.run_id if parent is None else parent.facts.root_flow_run_id
 
-    # What the service is told.
+    # What is sent to the service.
 
     def create_tracking_run(self, number: int) -> Future[CreateTaskRunResponse]:
         """Create the run that stands for this one in its parent.
@@ -203,7 +203,7 @@ class FlowRun:
         self._runner.stop()
 
     def fence(self, run_ids: frozenset[str]) -> None:
-        """Let no task of the run begin any more, if the service has ended it; why is told by ``lose``."""
+        """Let no task of the run begin any more, if the service has ended it; ``lose`` gives the reason."""
         if self.attempt is not None and self.run_id in run_ids:
             self.attempt.fence()
 

@@ -12,7 +12,7 @@ from clearway.v1.proposal_pb2 import Decision, Proposal
 
 
 class SentProposals:
-    """Sends proposals whose decisions nobody waits for now; before the attempt ends, all are answered."""
+    """Sends proposals without waiting for their decisions; all have come before the attempt ends."""
 
     __slots__ = ("_refused", "_transport", "_unanswered")
 

@@ -152,7 +152,7 @@ def _each_run(
 
 
 def _submitter(*, on_loop: bool = False) -> Submitter:
-    """Return what lets runs go on by themselves, whose code finds the caller's context variables."""
+    """Return what resumes runs by themselves; their code finds the caller's context variables."""
     from clearway._execution.task.submission import Submitter  # noqa: PLC0415 - direct calls need no threads
 
     return Submitter(copy_context(), on_loop=on_loop)

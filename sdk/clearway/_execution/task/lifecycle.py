@@ -9,7 +9,7 @@ from clearway._states.phase import Phase
 from clearway.states import State
 
 
-class RunInterrupted(Exception):  # noqa: N818 - what happened; nobody outside sees it
+class RunInterrupted(Exception):  # noqa: N818 - what happened; never seen outside
     """The run was interrupted by another thread than that which takes its steps."""
 
 

@@ -34,7 +34,7 @@ class Permit:
 
     @property
     def is_held(self) -> bool:
-        """Whether the run may go on."""
+        """Whether the run may continue."""
         return self.stage is Stage.HELD or self.stage is Stage.SPENT
 
     def ask(self, run: Admitted) -> bool:

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 
 class Submitter(Protocol):
-    """What lets a submitted task run go on when it has a permit."""
+    """What resumes a submitted task run when it has a permit."""
 
     def go_on(self, run: TaskRun) -> None:
-        """Let a run go on that waited for a permit, and has it."""
+        """Resume a run that waited for a permit, and has it."""
         ...
 
 
@@ -50,7 +50,7 @@ class TaskRun:
         life: How far it has come.
         future: What others wait for it by.
         settles_early: Whether its completion is taken as decided before the service has answered.
-        submitter: Lets it go on when it has a permit, where it was submitted.
+        submitter: Resumes it when it has a permit, where it was submitted.
         stop: Cancels its code, where that can be done.
         waits_for_slots: The tags for whose slots it was last told to wait.
         reported: The answer to its end, where that was proposed while its code still kept the thread.

@@ -90,7 +90,7 @@ def _call(run: TaskRun) -> Any:
 
 async def _call_async(run: TaskRun) -> Any:
     with in_task_run(context_of(run)):
-        if run.stop is not None:  # submitted: its asyncio task is nobody else's
+        if run.stop is not None:  # submitted: its asyncio task is its own
             return as_data(await run.task.signature.call(run.given.parameters))
         from clearway._execution.deadlines.cancel_scope import cancel_scope  # noqa: PLC0415 - loads asyncio
 

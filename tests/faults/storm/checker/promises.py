@@ -70,14 +70,14 @@ def _check_asked(evidence: Evidence) -> Iterator[Violation]:
                 not (state.ordinal == 1 and state.type not in (_RUNNING, _COMPLETED))
                 and state.type != _CRASHED
             ):
-                yield Violation("a state that nobody proposed", f"{state}")
+                yield Violation("a state that was never proposed", f"{state}")
         elif ask.run and ask.run != state.run:
             yield Violation("a proposal moved another run", f"{ask} led to {state}")
         elif ask.type != state.type and (ask.type, state.type) not in (
             (_RUNNING, _COMPLETED),
             (5, _SCHEDULED),
         ):
-            yield Violation("a state that nobody proposed", f"{ask} led to {state}")
+            yield Violation("a state that was never proposed", f"{ask} led to {state}")
 
 
 def _check_results(evidence: Evidence) -> Iterator[Violation]:
@@ -92,4 +92,4 @@ def _check_results(evidence: Evidence) -> Iterator[Violation]:
             if state.name != "Cached":
                 computed.add((state.key, state.result))
             elif (state.key, state.result) not in computed:
-                yield Violation("a cached result that nobody computed", f"{state}")
+                yield Violation("a cached result that was never computed", f"{state}")

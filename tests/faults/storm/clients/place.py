@@ -93,7 +93,7 @@ class Place:
 
 
 def _end_with_parent() -> None:
-    """End this process when the storm that started it is gone: nobody else would."""
+    """End this process when the storm that started it is gone: nothing else would."""
     while os.read(0, 1):
         pass
     os._exit(3)

@@ -118,7 +118,7 @@ class Striver:
         self._line.propose([proposal])
 
     def _propose_again(self, *, same_session: bool) -> None:
-        """Propose what has no decision on the new line: the same where the session lives, else anew."""
+        """Propose what has no decision on the new line: the same where the session lives, else new ones."""
         works, self._open = list(self._open.values()), {}
         for work in works:
             assert work.proposal is not None
@@ -130,7 +130,7 @@ class Striver:
         self._replay()
 
     def _replay(self) -> None:
-        """Send proposals again that were decided: what is told must be the same."""
+        """Send proposals again that were decided: the decisions must be the same."""
         for proposal in self._chance.sample(list(self._decided), min(3, len(self._decided))):
             self._replayed.add(proposal.id)
             self._line.propose([proposal])

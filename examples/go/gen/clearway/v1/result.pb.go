@@ -504,16 +504,21 @@ func (x *ListUnusedResultsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
-// the service, by their SHA-256. Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of its files could not be
-// deleted; their results remain listed.
+// DropUnusedResultsRequest says which results are no longer to be listed. Those in the service's own storage are
+// deleted by the service, by their SHA-256. Those in its own storages the client deletes, and best before it drops
+// them: ask with `check_only`, delete the files, then drop. What is interrupted in between remains listed. Error
+// reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of the service's files could not be deleted; their results
+// remain listed.
 type DropUnusedResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
 	// whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
 	StateIds []string `protobuf:"bytes,1,rep,name=state_ids,json=stateIds,proto3" json:"state_ids,omitempty"`
 	// older_than is what the results were listed with.
-	OlderThan     *durationpb.Duration `protobuf:"bytes,2,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
+	OlderThan *durationpb.Duration `protobuf:"bytes,2,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
+	// check_only asks which of the results are still unused, and changes nothing. False, the default, drops them. An
+	// earlier version does not know this field and drops them; dropping them again is no error.
+	CheckOnly     bool `protobuf:"varint,3,opt,name=check_only,json=checkOnly,proto3" json:"check_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -562,7 +567,15 @@ func (x *DropUnusedResultsRequest) GetOlderThan() *durationpb.Duration {
 	return nil
 }
 
-// DropUnusedResultsResponse says which results are no longer listed, and are to be deleted by the client.
+func (x *DropUnusedResultsRequest) GetCheckOnly() bool {
+	if x != nil {
+		return x.CheckOnly
+	}
+	return false
+}
+
+// DropUnusedResultsResponse says which results are no longer listed, or may be deleted where only that was asked. A
+// client whose response is lost does not learn which files of its own to delete if it dropped them first.
 type DropUnusedResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// results are those of the request that are still unused.
@@ -644,11 +657,13 @@ const file_clearway_v1_result_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"x\n" +
 	"\x19ListUnusedResultsResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.clearway.v1.UnusedResultR\aresults\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"q\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x01\n" +
 	"\x18DropUnusedResultsRequest\x12\x1b\n" +
 	"\tstate_ids\x18\x01 \x03(\tR\bstateIds\x128\n" +
 	"\n" +
-	"older_than\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\"P\n" +
+	"older_than\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x1d\n" +
+	"\n" +
+	"check_only\x18\x03 \x01(\bR\tcheckOnly\"P\n" +
 	"\x19DropUnusedResultsResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.clearway.v1.UnusedResultR\aresultsBr\n" +
 	"\x0eio.clearway.v1B\vResultProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/result.proto.
  */
 export const file_clearway_v1_result: GenFile = /*@__PURE__*/
-  fileDesc("ChhjbGVhcndheS92MS9yZXN1bHQucHJvdG8SC2NsZWFyd2F5LnYxImUKE1VwbG9hZFJlc3VsdFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIMCgRzaXplGAMgASgDEg4KBm9mZnNldBgEIAEoAxINCgVjaHVuaxgFIAEoDCI6ChRVcGxvYWRSZXN1bHRSZXNwb25zZRIQCghyZWNlaXZlZBgBIAEoAxIQCghsb2NhdGlvbhgCIAEoCSJMChVEb3dubG9hZFJlc3VsdFJlcXVlc3QSEAoIbG9jYXRpb24YASABKAkSDgoGb2Zmc2V0GAIgASgDEhEKCW1heF9ieXRlcxgDIAEoBSI1ChZEb3dubG9hZFJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMEgwKBHNpemUYAiABKAMikAEKDFVudXNlZFJlc3VsdBIQCghzdGF0ZV9pZBgBIAEoCRIQCghsb2NhdGlvbhgCIAEoCRIMCgRzaXplGAMgASgDEhEKCWNhY2hlX2tleRgEIAEoCRIrCgdjcmVhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzaGEyNTYYBiABKAkibAoYTGlzdFVudXNlZFJlc3VsdHNSZXF1ZXN0Ei0KCm9sZGVyX3RoYW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFbGltaXQYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChlMaXN0VW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlwKGERyb3BVbnVzZWRSZXN1bHRzUmVxdWVzdBIRCglzdGF0ZV9pZHMYASADKAkSLQoKb2xkZXJfdGhhbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJHChlEcm9wVW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHRCcgoOaW8uY2xlYXJ3YXkudjFCC1Jlc3VsdFByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChhjbGVhcndheS92MS9yZXN1bHQucHJvdG8SC2NsZWFyd2F5LnYxImUKE1VwbG9hZFJlc3VsdFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIMCgRzaXplGAMgASgDEg4KBm9mZnNldBgEIAEoAxINCgVjaHVuaxgFIAEoDCI6ChRVcGxvYWRSZXN1bHRSZXNwb25zZRIQCghyZWNlaXZlZBgBIAEoAxIQCghsb2NhdGlvbhgCIAEoCSJMChVEb3dubG9hZFJlc3VsdFJlcXVlc3QSEAoIbG9jYXRpb24YASABKAkSDgoGb2Zmc2V0GAIgASgDEhEKCW1heF9ieXRlcxgDIAEoBSI1ChZEb3dubG9hZFJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMEgwKBHNpemUYAiABKAMikAEKDFVudXNlZFJlc3VsdBIQCghzdGF0ZV9pZBgBIAEoCRIQCghsb2NhdGlvbhgCIAEoCRIMCgRzaXplGAMgASgDEhEKCWNhY2hlX2tleRgEIAEoCRIrCgdjcmVhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzaGEyNTYYBiABKAkibAoYTGlzdFVudXNlZFJlc3VsdHNSZXF1ZXN0Ei0KCm9sZGVyX3RoYW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFbGltaXQYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChlMaXN0VW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInAKGERyb3BVbnVzZWRSZXN1bHRzUmVxdWVzdBIRCglzdGF0ZV9pZHMYASADKAkSLQoKb2xkZXJfdGhhbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgpjaGVja19vbmx5GAMgASgIIkcKGURyb3BVbnVzZWRSZXN1bHRzUmVzcG9uc2USKgoHcmVzdWx0cxgBIAMoCzIZLmNsZWFyd2F5LnYxLlVudXNlZFJlc3VsdEJyCg5pby5jbGVhcndheS52MUILUmVzdWx0UHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
@@ -289,9 +289,11 @@ export const ListUnusedResultsResponseSchema: GenMessage<ListUnusedResultsRespon
   messageDesc(file_clearway_v1_result, 6);
 
 /**
- * DropUnusedResultsRequest says which results the client deletes. Those in the service's own storage are deleted by
- * the service, by their SHA-256. Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of its files could not be
- * deleted; their results remain listed.
+ * DropUnusedResultsRequest says which results are no longer to be listed. Those in the service's own storage are
+ * deleted by the service, by their SHA-256. Those in its own storages the client deletes, and best before it drops
+ * them: ask with `check_only`, delete the files, then drop. What is interrupted in between remains listed. Error
+ * reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of the service's files could not be deleted; their results
+ * remain listed.
  *
  * @generated from message clearway.v1.DropUnusedResultsRequest
  */
@@ -310,6 +312,14 @@ export type DropUnusedResultsRequest = Message<"clearway.v1.DropUnusedResultsReq
    * @generated from field: google.protobuf.Duration older_than = 2;
    */
   olderThan?: Duration | undefined;
+
+  /**
+   * check_only asks which of the results are still unused, and changes nothing. False, the default, drops them. An
+   * earlier version does not know this field and drops them; dropping them again is no error.
+   *
+   * @generated from field: bool check_only = 3;
+   */
+  checkOnly: boolean;
 };
 
 /**
@@ -320,7 +330,8 @@ export const DropUnusedResultsRequestSchema: GenMessage<DropUnusedResultsRequest
   messageDesc(file_clearway_v1_result, 7);
 
 /**
- * DropUnusedResultsResponse says which results are no longer listed, and are to be deleted by the client.
+ * DropUnusedResultsResponse says which results are no longer listed, or may be deleted where only that was asked. A
+ * client whose response is lost does not learn which files of its own to delete if it dropped them first.
  *
  * @generated from message clearway.v1.DropUnusedResultsResponse
  */

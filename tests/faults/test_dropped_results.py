@@ -1,0 +1,156 @@
+"""Orphaned results are dropped while the client leaves, or the server dies: each file left is listed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from clearway.v1.cache_pb2 import InvalidateCacheRequest
+from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
+from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
+from clearway.v1.result_pb2 import (
+    DropUnusedResultsRequest,
+    ListUnusedResultsRequest,
+    UploadResultRequest,
+)
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
+from clearway.v1.task_run_pb2 import CreateTaskRunRequest
+from clearway_service.engine import Engine
+from clearway_service.handlers import results as handlers
+from clearway_service.result_files.files import ResultFiles
+from clearway_service.settings import ServiceSettings
+from support.client import Client
+from support.proposals import RUNNING, create_flow, move, new_id, start, task_spec
+from support.server import Server
+from support.waiting import DEADLINE_SECONDS, wait_until
+
+AT_ONCE = Duration(seconds=0)
+LIST = ListUnusedResultsRequest(older_than=AT_ONCE, limit=10_000)
+MANY = 300
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    with Client(server.address) as client:
+        yield client
+
+
+def kept(database: Path) -> set[str]:
+    """Return the SHA-256 values of the results in the service's storage."""
+    folder = database.with_name(f"{database.name}-results")
+    return {path.name for path in folder.glob("??/*")}
+
+
+def body_of(number: int) -> tuple[bytes, str]:
+    body = b"%d " % number * 100
+    return body, sha256(body).hexdigest()
+
+
+def completed(number: int, location: str) -> State:
+    body, digest = body_of(number)
+    data = Data(encoding="json", location=location, size=len(body), sha256=digest)
+    return State(type=STATE_TYPE_COMPLETED, data=data, details=StateDetails(cache_key=f"key {number}"))
+
+
+def orphan(client: Client, count: int) -> None:
+    """Make some orphaned results in the service's storage."""
+    flow = create_flow(client).id
+    stream = client.open()
+    for number in range(count):
+        body, digest = body_of(number)
+        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(body), chunk=body)
+        location = client.stub.UploadResult(upload).location
+        run = new_id()
+        stream.propose(start(flow, id=run), move(run, completed(number, location)))
+    assert stream.say_goodbye().code is grpc.StatusCode.OK
+    client.stub.InvalidateCache(InvalidateCacheRequest(all=True))
+
+
+def listed(client: Client) -> dict[str, str]:
+    """Return the SHA-256 values of the orphaned results, and their states."""
+    return {result.sha256: result.state_id for result in client.stub.ListUnusedResults(LIST).results}
+
+
+def drop(found: dict[str, str], *, check_only: bool = False) -> DropUnusedResultsRequest:
+    return DropUnusedResultsRequest(state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only)
+
+
+@pytest.mark.parametrize("fault", ["the client leaves", "the server is killed"])
+def test_each_file_that_stays_is_listed_and_dropped_the_next_time(
+    server: Server, client: Client, fault: str
+) -> None:
+    orphan(client, MANY)
+    found = listed(client)
+    assert found.keys() == kept(server.database)
+    dropping = client.stub.DropUnusedResults.future(drop(found))
+    wait_until(lambda: len(kept(server.database)) < MANY, "a file that is deleted")
+    if fault == "the client leaves":
+        dropping.cancel()
+    else:
+        server.kill()
+        server.start()
+    with Client(server.address) as again:
+        left = listed(again)
+        assert kept(server.database) <= left.keys()
+        if left:
+            again.stub.DropUnusedResults(drop(left))
+        assert (listed(again), kept(server.database)) == ({}, set())
+
+
+def test_a_check_changes_nothing(server: Server, client: Client) -> None:
+    orphan(client, 3)
+    found = listed(client)
+    for _ in range(2):
+        checked = client.stub.DropUnusedResults(drop(found, check_only=True))
+        assert {result.sha256 for result in checked.results} == listed(client).keys() == kept(server.database)
+    assert len(client.stub.DropUnusedResults(drop(found)).results) == 3
+    assert (listed(client), kept(server.database)) == ({}, set())
+    assert not client.stub.DropUnusedResults(drop(found, check_only=True)).results
+
+
+async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_DROPPED_AT_ONCE", 1)
+    deleting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    loop = asyncio.get_running_loop()
+    delete = ResultFiles.delete
+
+    def noted(files: ResultFiles, digest: str, written_before: float) -> bool:
+        if digest == body_of(1)[1]:
+            loop.call_soon_threadsafe(lambda: deleting.done() or deleting.set_result(None))
+        return delete(files, digest, written_before)
+
+    monkeypatch.setattr(ResultFiles, "delete", noted)
+    engine = await asyncio.to_thread(Engine, ServiceSettings(database=tmp_path / "clearway.db"))
+    service = engine.orchestrator
+    flow = await service.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(id=new_id(), flow_name="f")))
+    for number in range(2):
+        _, digest = body_of(number)
+        spec = task_spec(flow.flow_run.id)
+        await service.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
+        for state in (RUNNING, completed(number, f"/elsewhere/{digest[:2]}/{digest}")):
+            await service.SetTaskRunState(SetTaskRunStateRequest(task_run_id=spec.id, state=state))
+    await service.InvalidateCache(InvalidateCacheRequest(all=True))
+    before = (await service.ListUnusedResults(LIST)).results
+    assert [result.sha256 for result in before] == [body_of(0)[1], body_of(1)[1]]
+    request = DropUnusedResultsRequest(state_ids=[it.state_id for it in before], older_than=AT_ONCE)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        dropping = asyncio.ensure_future(service.DropUnusedResults(request))
+        await deleting  # the first one is dropped by now
+        dropping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await dropping
+        assert dropping.cancelled()
+        # Commands are done in order, so what the cancelled call left behind is done by now.
+        await service.InvalidateCache(InvalidateCacheRequest(all=True))
+        assert (await service.ListUnusedResults(LIST)).results == before
+    await asyncio.to_thread(engine.close)
+    await engine.close_reader()
