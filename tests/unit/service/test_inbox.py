@@ -131,9 +131,11 @@ def test_a_small_client_is_part_of_the_next_turn_whatever_others_have_submitted(
         inbox.add([begin(f"{number} {count}") for count in range(MANY)], one, flood)
     for turn in range(100):
         inbox.add([begin(f"small {turn}")], one, small)
+        assert list(map(name, inbox.take(512))) == [f"small {turn}"], "a turn of its own"
+        inbox.add([begin(f"small {turn} again")], one, small)
         taken = inbox.take(512)
-        assert len(taken) == 512
-        assert name(taken[-1]) == f"small {turn}", "within a turn the order is that of arrival"
+        assert len(taken) == 512, "the turn after that is for all"
+        assert name(taken[-1]) == f"small {turn} again", "within a turn the order is that of arrival"
 
 
 def test_large_clients_have_the_same_part_of_the_turns() -> None:
