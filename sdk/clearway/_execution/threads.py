@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from clearway._definition.task_runner import TaskCall
 
 _IDLE_SECONDS = 10.0
+_here = threading.local()
 
 
 class Threads:
@@ -53,7 +54,13 @@ class Threads:
             name = f"{self._name}-{next(self._numbers)}"
             threading.Thread(target=self._run, name=name, daemon=True).start()
 
+    @staticmethod
+    def is_current() -> bool:
+        """Return whether the caller is on such a thread, which may block for as long as it takes."""
+        return getattr(_here, "is_ours", False)
+
     def _run(self) -> None:
+        _here.is_ours = True
         lock = allocate_lock()
         lock.acquire()
         woken = True

@@ -108,7 +108,6 @@ class Submission:
         "_code",
         "_context",
         "_executor",
-        "_on_loop",
         "_permit",
         "_steps",
         "run",
@@ -122,7 +121,6 @@ class Submission:
         self._context = context
         self._executor = executor
         self._permit = Permit(run.gate)
-        self._on_loop = False  # what follows is done on the event loop, as far as it is light
         self._code: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -145,8 +143,10 @@ class Submission:
         try:
             effect = resume(reply)
             while isinstance(effect, (Admit, Work)):
-                if isinstance(effect, Work):  # after the code, and so not on the transport's thread
-                    if self._on_loop and not effect.light:
+                if isinstance(effect, Work):
+                    # On the transport's thread a read from the service would wait for itself, and any other
+                    # would hold up pings and decisions; on a loop's, whatever else the loop runs.
+                    if not (effect.light or get_threads().is_current()):
                         get_threads().submit(partial(self._in_thread, partial(self._work, effect)))
                         return
                     effect = self.steps.send(effect.block())
@@ -331,13 +331,10 @@ class Submission:
             self._code = self.run.stop = None  # no cycles are left behind: see the tests
         self._permit.spend()
         if isinstance(outcome, Outcome) and outcome.error is None:
-            self._on_loop = True
             try:  # a Ctrl-C may come right here, and is the loop's
                 self.advance(self.steps.send, outcome)
             except Exception:  # noqa: BLE001 - as in a thread
                 self._log_flaw()
-            finally:
-                self._on_loop = False
         else:  # there is something to log, or more of the user's code
             get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
