@@ -53,6 +53,7 @@ class Submitted(NamedTuple):
         caller: Whose it is; None for a client within this process.
         arrival: Its place in the order of arrival, which those submitted together share.
         size: What it takes in memory, as it was counted, in bytes.
+        looked_up: Whether it was decided about before: the record is returned, and nothing is decided.
     """
 
     proposal: Proposal
@@ -60,6 +61,7 @@ class Submitted(NamedTuple):
     caller: Caller | None = None
     arrival: int = 0
     size: int = 0
+    looked_up: bool = False
 
 
 class _Queue:

@@ -28,6 +28,7 @@ from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.core.snapshot import Snapshot
+from clearway_service.core.states import ProposedState
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
 from clearway_service.inbox import TURN_BYTES, Failure, Inbox, Reply, Result, Submitted, size_of
 from clearway_service.store import statements
@@ -52,7 +53,7 @@ _MAX_BATCH_WAITING = 64
 MAX_PROPOSALS = 4096
 # While someone here waits for a slot, another process may free it: how often its commits are looked for.
 _WATCH_SECONDS = 0.01
-# At most this many waiters share a turn that looks them up after a commit of unknown outcome.
+# At most this many waiters are looked up in one turn.
 _MAX_RECALLED = 256
 # How long a turn that nobody asked for, and that failed, waits before it is tried again.
 _PAUSE_SECONDS = 0.05
@@ -77,7 +78,7 @@ class _Turn:
         decided: The proposals that it decided about.
         results: What became of them, in their order, and then of those that had waited.
         put_back: The proposals that it left for later turns.
-        recalled: The ids of the waiters that were looked up, after a commit of unknown outcome.
+        recalled: The ids of the waiters that were looked up.
         found: Those among them that no longer wait, and why.
         written: Whether all was written, so that only the commit was missing.
     """
@@ -118,8 +119,8 @@ class Pipeline:
         self._commands = Commands()
         self._wake_again: set[str] = set()
         self._waiting: dict[str, Submitted] = {}
-        # Of those, the ones that a turn may have granted a slot although its commit reported an error.
-        self._in_doubt: dict[str, None] = {}
+        # Of those, the ones that another process may have decided about, or a turn whose commit is in doubt.
+        self._to_look_up: dict[str, None] = {}
         self._seen_version = -1
         self._known = Known()
         self._ancestor_log = AncestorLog()
@@ -257,7 +258,7 @@ class Pipeline:
         while True:
             self._called.clear()
             self._take_in()
-            if self._submitted.ready or self._commands or self._wake_again or self._in_doubt:
+            if self._submitted.ready or self._commands or self._wake_again or self._to_look_up:
                 return True
             if self._closing:
                 return False
@@ -330,7 +331,7 @@ class Pipeline:
             self._known.forget()
             if turn.written:
                 # It may be durable all the same. Callers try again and get what is recorded; waiters do not.
-                self._in_doubt.update(dict.fromkeys(self._waiting))
+                self._to_look_up.update(dict.fromkeys(self._waiting))
                 self._wake_again |= turn.wake_again
             elif len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
                 return None
@@ -353,7 +354,7 @@ class Pipeline:
             for entry in ordered:
                 turn.returned.append(self._command(transaction, entry))
             if self._waiting:
-                submitted = submitted + self._collect(transaction)
+                self._collect(transaction)
             recalled = self._recall()
             woken_tags = transaction.woken_tags | self._wake_again
             woken_runs = transaction.woken_runs
@@ -424,8 +425,9 @@ class Pipeline:
         for entry in submitted:
             caller = entry.caller
             result: Result
+            propose = batch.look_up if entry.looked_up else batch.propose
             if caller is None:
-                result = batch.propose(entry.proposal)
+                result = propose(entry.proposal)
             else:
                 if caller is not last:
                     last = caller
@@ -434,7 +436,7 @@ class Pipeline:
                     room.full = True  # also for a smaller one behind it: a client's order is kept
                     put_back.append(entry)
                     continue
-                result = batch.propose(entry.proposal)
+                result = propose(entry.proposal)
                 size = size_of(result)
                 room.decisions += 1
                 room.bytes -= size
@@ -460,19 +462,18 @@ class Pipeline:
         driver.execute("RELEASE command")
         return entry.future, returned, None
 
-    def _collect(self, transaction: Transaction) -> list[Submitted]:
-        """Return our proposals that another process has decided; proposed again, they are replayed."""
+    def _collect(self, transaction: Transaction) -> None:
+        """Note which of our waiters another process has decided about, to be looked up."""
         mine = (self.owner,)
         delivered = transaction.driver.execute(statements.DELIVERIES, mine).fetchall()
-        if not delivered:
-            return []
-        transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
-        return [self._waiting[id_] for (id_,) in delivered if id_ in self._waiting]
+        if delivered:
+            transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
+            self._to_look_up.update({id_: None for (id_,) in delivered})
 
     def _recall(self) -> list[Submitted]:
-        """Return the next waiters to be looked up, after a commit of unknown outcome."""
-        self._in_doubt = {id_: None for id_ in self._in_doubt if id_ in self._waiting}
-        return [self._waiting[id_] for id_ in islice(self._in_doubt, _MAX_RECALLED)]
+        """Return the next waiters to be looked up."""
+        self._to_look_up = {id_: None for id_ in self._to_look_up if id_ in self._waiting}
+        return [self._waiting[id_] for id_ in islice(self._to_look_up, _MAX_RECALLED)]
 
     def _keep_waiting(self, turn: _Turn) -> None:
         """Remember, after the commit, whom to answer later, and forget who has the last word."""
@@ -480,12 +481,12 @@ class Pipeline:
         nobody = not self._waiting
         for entry, (_, result) in zip(turn.decided, turn.results, strict=True):
             if isinstance(result, Answer) and result.queued:
-                self._waiting[entry.proposal.id] = _waits(entry)
+                self._waiting[entry.proposal.id] = _waits(entry, result)
             elif not (isinstance(result, Refusal) and result.problem is Problem.PROPOSAL_CONFLICT):
                 # With a conflict, someone else waits under this id.
                 self._waiting.pop(entry.proposal.id, None)
         for id_ in turn.recalled:
-            self._in_doubt.pop(id_, None)
+            self._to_look_up.pop(id_, None)
         for entry, outcome in turn.found:
             if self._waiting.pop(entry.proposal.id, None) is not None:
                 self._grant(entry, outcome, turn)
@@ -530,7 +531,7 @@ class Pipeline:
         if not submitted and not ordered:
             if self._closing:
                 self._wake_again = set()
-                self._in_doubt = {}
+                self._to_look_up = {}
             # Whom to wake is not forgotten, and tried again; not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)
 
@@ -567,22 +568,22 @@ def _look_up(batch: Batch, recalled: list[Submitted], turn: _Turn) -> None:
     """Find out which waiters wait no longer, and what was recorded about them."""
     for entry in recalled:
         turn.recalled.append(entry.proposal.id)
-        if not batch.waits(entry.proposal.id):
-            # One that has left the queue does not join it again: it was withdrawn.
-            asked = entry.proposal._replace(queues=False, keeps=0, unwanted=True)
-            turn.found.append((entry, batch.propose(asked)))
+        outcome = batch.look_up(entry.proposal)
+        if not (isinstance(outcome, Answer) and outcome.queued):
+            turn.found.append((entry, outcome))
 
 
-def _waits(entry: Submitted) -> Submitted:
-    """Return a proposal as it is kept while it waits: as its client's no more, and without data.
+def _waits(entry: Submitted, answer: Answer) -> Submitted:
+    """Return a proposal as it is kept while it waits: without what its client chose the size of.
 
-    The queue in the database has no data either. For clients in this process it is kept: theirs may wait
-    again under another session.
+    That is in the database, and its end is looked up there. For clients in this process all is kept: theirs
+    may wait again under another session.
     """
     if entry.caller is None:
         return entry
-    state = entry.proposal.state._replace(data=None)
-    return entry._replace(proposal=entry.proposal._replace(state=state), size=0)
+    state = ProposedState(entry.proposal.state.type)
+    kept = entry.proposal._replace(run_id=answer.run.id, state=state, create=None)
+    return entry._replace(proposal=kept, size=0, looked_up=True)
 
 
 def _settle(entries: Iterable[Submitted]) -> None:

@@ -49,6 +49,11 @@ class LocalClient:
                 assert self._changed.wait(deadline - time.monotonic()), f"no decision about {proposal_id}"
             return list(self._decisions[proposal_id])
 
+    def forget(self) -> None:
+        """Drop the decisions so far."""
+        with self._changed:
+            self._decisions.clear()
+
     def decide(self, proposal: Proposal) -> Decision:
         """Propose, and return the first decision."""
         self.propose(proposal)

@@ -68,9 +68,26 @@ class Batch:
         decision = decide(_policy(entry.kind), self._facts(entry, proposal))
         return self._settle(entry, proposal, decision)
 
-    def waits(self, proposal_id: str) -> bool:
-        """Return True if a proposal, one of those that the snapshot was loaded for, is queued for a slot."""
-        return self._queues.find(proposal_id) is not None
+    def look_up(self, proposal: Proposal) -> Outcome:
+        """Return what became of a proposal that was queued for a slot. Changes nothing.
+
+        Args:
+            proposal: One of those that the snapshot was loaded for. Of its state the type is enough.
+
+        Returns:
+            The recorded decision; or a wait, queued while it is in the queue.
+        """
+        entry = self._find(proposal)
+        if isinstance(entry, Refusal):
+            return entry
+        recorded = self._snapshot.recorded.get(proposal.id)
+        if recorded is not None:
+            return Answer(proposal.id, entry.kind, entry.run, recorded.decision, recorded.state)
+        queued = self._queues.find(proposal.id) is not None
+        decision = decide(_policy(entry.kind), self._facts(entry, proposal))
+        if not isinstance(decision, Wait):
+            decision = Wait(0, "the proposal has left the queue; propose it again")
+        return Answer(proposal.id, entry.kind, entry.run, decision, self._present(entry), queued)
 
     def _may_go_on(self, entry: RunEntry, proposal: Proposal) -> bool:
         """Return whether an ended session stands in the way: a run that has ended says why itself."""

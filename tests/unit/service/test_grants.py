@@ -30,14 +30,14 @@ ALL_ITS_ROOM = 64 * 1024 * 1024
 
 @contextlib.contextmanager
 def files_away_after_the_next_commit(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let the check of the files that follows a commit find a fault, once."""
+    """Let the check of the files find a fault, once: after the commit of what is submitted in the block."""
     database = service.engine._database
     files, driver = database._files, database.driver
     database_fault, fault = files.database_fault, files.fault
     stage = ["before"]
 
     def before_the_commit() -> Fault | None:
-        if driver.in_transaction and stage[0] == "before":
+        if driver.in_transaction and stage[0] == "armed":
             stage[0] = "committing"
         return database_fault()
 
@@ -49,7 +49,10 @@ def files_away_after_the_next_commit(service: Service, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(files, "database_fault", before_the_commit)
     monkeypatch.setattr(files, "fault", after_the_commit)
-    yield
+    with service.client().engine_held(start(service.flow_id)):
+        # In the same turn as the block's, and not in one in which the engine renews leases.
+        service.engine._pipeline.run(lambda _transaction: stage.__setitem__(0, "armed"))
+        yield
     wait_until(lambda: stage[0] == "over", "a commit with a fault after it")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +14,8 @@ from clearway.v1.concurrency_limit_pb2 import (
     GetConcurrencyLimitByTagRequest,
 )
 from clearway.v1.error_pb2 import ERROR_REASON_PROPOSAL_CONFLICT
-from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
+from clearway.v1.proposal_pb2 import Proposal, SetTaskRunStateRequest
+from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, State, StateDetails
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
 from support.database import rows
 from support.proposals import COMPLETED, PENDING, RUNNING, move, new_id, scheduled, seconds, start, task_spec
@@ -130,6 +133,45 @@ class TestClientsThatGo:
         client.decide(move(holder.create_task_run.id, COMPLETED))
         assert other.decisions(theirs.id, 2)[1].HasField("accept")
         assert service.names(waiting.create_task_run.id) == ["Pending"]
+
+
+class TestMemory:
+    def test_a_proposal_that_waits_takes_none_for_what_its_client_said_at_length(
+        self, service: Service
+    ) -> None:
+        service.limit("disk", 1)
+        client = service.client(caller=service.engine.budget.caller())
+        held = start(service.flow_id, tags=["disk"])
+        client.decide(held)
+        ids = [new_id() for _ in range(5_000)]
+
+        def wait() -> Proposal:
+            details = StateDetails(cache_key=new_id() * 20)
+            state = State(type=STATE_TYPE_RUNNING, name="Crawling", message="€" * 16_000, details=details)
+            proposal = start(service.flow_id, state, tags=["disk"])
+            proposal.create_task_run.inputs.add(parameter="x").task_run_ids.extend(ids)
+            # Serialized as the client's message was, so that the test itself shares nothing with the engine.
+            client.propose(Proposal.FromString(proposal.SerializeToString()))
+            client.decisions(proposal.id)
+            client.forget()
+            return proposal
+
+        first = wait()
+        tracemalloc.start()
+        try:
+            gc.collect()
+            before, _ = tracemalloc.get_traced_memory()
+            for _ in range(30):
+                wait()
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert (after - before) / 30 < 8 * 1024
+        client.decide(move(held.create_task_run.id, COMPLETED))
+        client.decisions(first.id)
+        run = service.task(first.create_task_run.id)
+        assert (run.state.name, run.state.message) == ("Crawling", "€" * 16_000)
 
 
 class TestOneQueue:
