@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
+from concurrent.futures import Future, wait
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -161,13 +162,25 @@ def _opened(path: Path, uri: str) -> Iterator[sqlite3.Connection]:
 
 def _run(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
     """Return what ``work`` returns, on another thread, so that Ctrl-C ends the statement that runs."""
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
-        try:
-            while not wait([running], _ATTENTION_SECONDS).done:
-                pass
-        except BaseException:
-            while not wait([running], _ATTENTION_SECONDS).done:
+    running: Future[T] = Future()
+
+    def do() -> None:
+        if running.set_running_or_notify_cancel():
+            try:
+                running.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the result is wanted
+                running.set_exception(error)
+
+    try:
+        # Not by an executor: what interrupts its submit leaves a thread that nothing waits for, and that uses
+        # the connection while it is closed.
+        threading.Thread(target=do, name="clearway-copy").start()
+        while not wait([running], _ATTENTION_SECONDS).done:
+            pass
+    except BaseException:
+        while not (running.cancel() or running.done()):
+            with suppress(KeyboardInterrupt, SystemExit):  # one is enough
                 connection.interrupt()
-            raise
+                wait([running], _ATTENTION_SECONDS)
+        raise
     return running.result()
