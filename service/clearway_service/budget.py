@@ -8,6 +8,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import NamedTuple
 
+from clearway_service.turns import Turns
+
 # A client that holds less than this is served even where others have used up the total.
 LEAST_BYTES = 256 * 1024
 
@@ -23,6 +25,9 @@ class Budget:
         total: What all clients may hold together.
         each: What one client may hold.
 
+    Attributes:
+        large: Turns for messages of more than ``LEAST_BYTES``, which streams take while the total is used up.
+
     Source: dynamic queue thresholds, as switches share one memory between ports (Choudhury and Hahne, 1998).
     """
 
@@ -31,6 +36,7 @@ class Budget:
         self._total = total
         self._each = each
         self._used = 0
+        self.large = Turns(1)
         self._watching: set[Caller] = set()
         self._peers: weakref.WeakValueDictionary[str, Caller] = weakref.WeakValueDictionary()
 
@@ -38,6 +44,11 @@ class Budget:
     def used(self) -> int:
         """What all clients hold together, in bytes."""
         return self._used
+
+    @property
+    def full(self) -> bool:
+        """Whether the total is used up: each client is left ``LEAST_BYTES`` and no more."""
+        return self._total - self._used <= 2 * LEAST_BYTES
 
     def caller(self) -> Caller:
         """Return a new client, which holds nothing."""

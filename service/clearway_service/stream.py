@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import grpc.aio
 
 from clearway.v1 import proposal_pb2
+from clearway_service.budget import LEAST_BYTES
 from clearway_service.connection import MAX_DECISIONS, Connection
 from clearway_service.engine import Engine
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
@@ -31,6 +32,10 @@ _MAX_COMMANDS = 256
 _PONG_BYTES = 64
 # While a client is not read from for what the service has yet to do, how often it is noted that it is there.
 _HEARD_SECONDS = 1.0
+# While the total is used up, large messages are taken one after the other: how long one of them may keep the
+# next waiting because it is slow to arrive, and because it is not decided.
+_ARRIVAL_SECONDS = 0.5
+_DECIDED_SECONDS = 1.0
 # How long a call may say nothing at its beginning: it takes memory, and has no session whose lease would end.
 HELLO_SECONDS = 30.0
 # How long a client whose session has expired may take to read its decisions, before they are dropped.
@@ -62,6 +67,8 @@ class Stream:
         self._lock = threading.Lock()
         self._caller = engine.budget.caller()
         self._unparsed = 0
+        self._large = False  # the last message
+        self._has_turn = False
         self._outbox: deque[_Message] = deque()
         self._pongs: deque[int] = deque()
         self._pending = asyncio.Event()
@@ -99,6 +106,7 @@ class Stream:
     def _leave(self) -> None:
         """Drop what was not sent, and what is decided from now on."""
         self._caller.leave()
+        self._end_turn()
         self._count(-self._unparsed)
         with self._lock:
             self._outbox.clear()
@@ -120,7 +128,9 @@ class Stream:
             raise ShuttingDownError("the service is going down; connect again when it is back")
         if not isinstance(first, bytes):
             return
-        parts = self._slices(first)
+        parts = await self._slices(first)
+        del first
+        self._end_turn()
         opening = parse(parts[0])
         if not opening.HasField("hello"):
             raise ProtocolError("the stream's first message has no hello; send one before proposals", "hello")
@@ -130,9 +140,9 @@ class Stream:
         try:
             welcome = proposal_pb2.ProposeResponse(welcome=connection.welcome)
             await self._context.write(welcome.SerializeToString())
-            goodbye = await self._take(connection, parts, opening) or await self._until_stopped(
-                self._read(connection)
-            )
+            goodbye = await self._take(connection, parts, opening)
+            del opening
+            goodbye = goodbye or await self._until_stopped(self._read(connection))
             # The client of an expired session may not read; then there is never room for its last decisions.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._drop_at) as self._ending:
@@ -180,10 +190,10 @@ class Stream:
     async def _read(self, connection: Connection) -> bool:
         """Take messages until the client closes its side; return whether it said goodbye."""
         while True:
-            body: Any = await self._context.read()
+            body: Any = await self._receive(connection)
             if not isinstance(body, bytes):
                 return False
-            parts = self._slices(body)
+            parts = await self._slices(body)
             del body
             message = parse(parts[0])
             if message.HasField("hello"):
@@ -191,14 +201,65 @@ class Stream:
             if await self._take(connection, parts, message):
                 return True
             del parts, message  # before the next one is waited for
+            if self._has_turn:
+                await asyncio.wait([asyncio.wrap_future(connection.settled())], timeout=_DECIDED_SECONDS)
+                self._end_turn()
             await self._hold_back(connection)
 
-    def _slices(self, body: bytes) -> list[bytes]:
-        """Return a message in parts, whose bytes are counted until they are taken, unless it is small."""
+    async def _receive(self, connection: Connection) -> Any:
+        """Return the next message, or what says that none follows.
+
+        gRPC takes a message in when it is asked for, before its size is known. So a stream whose last message
+        was large asks in its turn while the total is used up.
+        """
+        if not (self._large and self._engine.budget.full):
+            return await self._context.read()
+        await self._begin_turn(connection)
+        reading = asyncio.ensure_future(self._context.read())
+        try:
+            if not (await asyncio.wait([reading], timeout=_ARRIVAL_SECONDS))[0]:
+                self._end_turn()
+            return await reading
+        finally:
+            reading.cancel()
+
+    async def _slices(self, body: bytes) -> list[bytes]:
+        """Return a message in parts, whose bytes are counted until they are taken, unless it is small.
+
+        A large one waits for its turn while the total is used up: its parts are a copy of it.
+        """
+        self._large = len(body) > LEAST_BYTES
+        if self._large:
+            self._count(len(body))
+            if self._engine.budget.full:
+                await self._begin_turn(self._connection)
         parts = slices(body, MAX_PROPOSALS)
-        if len(parts) > 1:
+        if len(parts) > 1 and not self._large:
             self._count(len(body))
         return parts
+
+    async def _begin_turn(self, connection: Connection | None) -> None:
+        """Return when it is this stream's turn with a large message. It is there, although it is not read."""
+        if self._has_turn:
+            return
+
+        noting = asyncio.create_task(self._note_heard(connection))
+        try:
+            await self._engine.budget.large.begin(self)
+        finally:
+            noting.cancel()
+        self._has_turn = True
+
+    async def _note_heard(self, connection: Connection | None) -> None:
+        while connection is not None:
+            await asyncio.sleep(_HEARD_SECONDS)
+            if self._caller.room() > 0:
+                connection.heard = time.monotonic()
+
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self._engine.budget.large.end()
 
     async def _hold_back(self, connection: Connection) -> None:
         """Return when the client may say more: what it said is dealt with, and it has taken its decisions."""
@@ -241,8 +302,11 @@ class Stream:
             self._notify()
         goodbye = message.goodbye
         await _propose(connection, message, size)
-        for part in parts[1:]:
+        parts.reverse()
+        parts.pop()
+        while parts:
             await asyncio.sleep(0)
+            part = parts.pop()  # so that it takes no memory beside what it has in it
             await _propose(connection, parse(part), len(part))
             self._count(-len(part))
         if self._unparsed:  # the first part, and what its encoding had beside its fields

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -285,3 +286,107 @@ async def test_a_client_that_reads_nothing_does_not_double_the_grace_of_a_shutdo
             stub = await stack.enter_async_context(channel_to(port))
             await stack.enter_async_context(unread_decisions(engine, stub))
         assert graces == [0.0], "what is left of the grace after the streams had all of it"
+
+
+async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_ones_need_none(
+    tmp_path: Path,
+) -> None:
+    total = 4 * BOUND
+    async with (
+        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as engine,
+        serving(engine) as port,
+        channel_to(port) as stub,
+    ):
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+
+        def message(count: int) -> ProposeRequest:
+            large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
+            return ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(count)])
+
+        async def decide(call: Any, count: int) -> None:
+            await call.write(message(count))
+            decided = 0
+            while decided < count:
+                decided += len((await call.read()).decisions)
+
+        calls = [stub.Propose() for _ in range(3)]
+        for call in calls:
+            await call.write(HELLO)
+            await call.read()
+        for call in calls[:2]:
+            await decide(call, 10)
+        others = engine.budget.caller()
+        others.take_in(total)
+        await engine.budget.large.begin("another stream")
+        waiting = [asyncio.create_task(decide(call, 10)) for call in calls[:2]]
+        for _ in range(3):
+            await decide(calls[2], 1)
+        assert not any(each.done() for each in waiting)
+        # Each of the two is decided, although nobody leaves room, and the turn is there for the next.
+        engine.budget.large.end()
+        await asyncio.gather(*waiting)
+        async with engine.budget.large.turn("another stream"):
+            await decide(calls[2], 1)
+        others.settle(total)
+
+
+async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: Path) -> None:
+    total = 4 * BOUND
+    async with (
+        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as engine,
+        serving(engine) as port,
+        channel_to(port) as stub,
+    ):
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+        large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
+        others = engine.budget.caller()
+        others.take_in(total)
+        silent, leaving = stub.Propose(), stub.Propose()
+        for call in (silent, leaving):
+            await call.write(HELLO)
+            await call.read()
+            await call.write(ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(10)]))
+            decided = 0
+            while decided < 10:
+                decided += len((await call.read()).decisions)
+        leaving.cancel()
+        async with engine.budget.large.turn("another stream"):
+            others.settle(total)
+
+
+async def test_while_the_total_is_used_up_one_large_message_is_taken_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "_DECIDED_SECONDS", DEADLINE_SECONDS, raising=False)
+    total, count, order = 4 * BOUND, 60, []
+    deliver = Stream._deliver
+
+    def watch(stream: Stream, response: ProposeResponse) -> None:
+        order.extend([stream] * len(response.decisions))
+        deliver(stream, response)
+
+    monkeypatch.setattr(Stream, "_deliver", watch)
+    async with (
+        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as engine,
+        serving(engine) as port,
+        channel_to(port) as stub,
+    ):
+        flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
+        large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
+        others = engine.budget.caller()
+        others.take_in(total)
+
+        async def propose(call: Any) -> None:
+            await call.write(ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(count)]))
+            decided = 0
+            while decided < count:
+                decided += len((await call.read()).decisions)
+
+        calls = [stub.Propose() for _ in range(4)]
+        for call in calls:
+            await call.write(HELLO)
+            await call.read()
+        await asyncio.gather(*(propose(call) for call in calls))
+        others.settle(total)
+    assert len(order) == len(calls) * count
+    assert sum(one is not other for one, other in itertools.pairwise(order)) == len(calls) - 1
