@@ -123,7 +123,8 @@ func (x *Log) GetTimestamp() *timestamppb.Timestamp {
 	return nil
 }
 
-// WriteLogsRequest writes log lines: all of them or, where one is wrong, none.
+// WriteLogsRequest writes log lines: none of them where one is wrong. Where the store fails during the call, the
+// first lines may have been written.
 type WriteLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// logs are the lines. At most 10,000.

@@ -79,7 +79,8 @@ export const LogSchema: GenMessage<Log> = /*@__PURE__*/
   messageDesc(file_clearway_v1_log, 0);
 
 /**
- * WriteLogsRequest writes log lines: all of them or, where one is wrong, none.
+ * WriteLogsRequest writes log lines: none of them where one is wrong. Where the store fails during the call, the
+ * first lines may have been written.
  *
  * @generated from message clearway.v1.WriteLogsRequest
  */
