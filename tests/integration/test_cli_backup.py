@@ -109,6 +109,26 @@ def test_a_backup_is_restored_elsewhere_with_its_results(original: Path, tmp_pat
         keep_result(client, create_flow(client).id, FIRST)
 
 
+def test_a_link_to_a_database_shares_its_results(database: Path, tmp_path: Path) -> None:
+    link, place = tmp_path / "links" / "link.db", tmp_path / "new.db"
+    link.parent.mkdir()
+    link.symlink_to(Path("..") / "used" / "some.db")
+    third = b"third"
+    with Server(link) as server, Client(server.address) as client:
+        for body in (FIRST, SECOND):
+            request = DownloadResultRequest(location=f"service://{digest_of(body)}")
+            assert client.stub.DownloadResult(request).chunk == body
+        keep_result(client, create_flow(client).id, third)
+        server.stop()
+    assert result_file(database, digest_of(third)).read_bytes() == third
+    done = run("backup", str(tmp_path / "some.tar"), "--database", str(link))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "and 3 results" in done.stdout
+    assert list(link.parent.iterdir()) == [link]
+    answer("restore", str(tmp_path / "some.tar"), "--database", str(place))
+    assert result_file(place, digest_of(FIRST)).read_bytes() == FIRST
+
+
 def test_the_database_is_that_of_the_settings_and_no_server_is_asked(original: Path, tmp_path: Path) -> None:
     nowhere = {"CLEARWAY_ADDRESS": "127.0.0.1:1"}
     archive, home = str(tmp_path / "some.tar"), tmp_path / "elsewhere"

@@ -17,6 +17,7 @@ from clearway_service.backup.manifest import DATABASE, Manifest
 from clearway_service.backup.restoring import restore, verify
 from clearway_service.backup.saving import save
 from clearway_service.errors import ClearwayError
+from clearway_service.result_files.folder import beside
 from clearway_service.settings import ServiceSettings, SettingError
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
@@ -65,7 +66,7 @@ def _save(given: argparse.Namespace) -> str:
     lost = len(manifest.missing_results) + len(manifest.damaged_results)
     if lost:
         sys.stderr.write(
-            f"Warning: {lost:,} results that the runs refer to are missing from {database}-results, or "
+            f"Warning: {lost:,} results that the runs refer to are missing from {beside(database)}, or "
             f"damaged; the backup's manifest.json lists them.\n"
         )
     return f"Saved {_holds(manifest)} to {given.file}: {_size(size)} in {_seconds(begun)}.\n"
