@@ -19,7 +19,17 @@ import pytest
 from clearway.v1.result_pb2 import DownloadResultRequest
 from clearway_service.backup.manifest import DATABASE, MANIFEST, result_name
 from integration.cli_process import CLEARWAY, answer, complaint, impostors, run, started
-from support.backups import digest_of, keep_result, result_file, small_database, tables
+from support.backups import (
+    digest_of,
+    good_files,
+    keep_result,
+    manifest_of,
+    resigned,
+    result_file,
+    small_database,
+    tables,
+    write_archive,
+)
 from support.client import Client
 from support.proposals import create_flow, new_id
 from support.server import Server
@@ -127,6 +137,64 @@ def test_a_link_to_a_database_shares_its_results(database: Path, tmp_path: Path)
     assert list(link.parent.iterdir()) == [link]
     answer("restore", str(tmp_path / "some.tar"), "--database", str(place))
     assert result_file(place, digest_of(FIRST)).read_bytes() == FIRST
+
+
+EVIL = "\x1b[31mevil\nError: \u202e\x07"
+SHOWN = r"\x1b[31mevil\nError: \u202e\x07"
+
+
+def test_names_of_files_do_not_steer_the_terminal(original: Path, tmp_path: Path) -> None:
+    archive, place = tmp_path / f"{EVIL}\udcff.tar", tmp_path / f"{EVIL}.db"
+    saved = answer("backup", str(archive), "--database", str(original))
+    verified = answer("backup", "--verify", str(archive))
+    restored = answer("restore", str(archive), "--database", str(place))
+    assert [told.count("\n") for told in (saved, verified, restored)] == [1, 1, 3]
+    for told in (saved, verified):
+        assert rf"{SHOWN}\udcff.tar" in told
+    assert f"{SHOWN}.db" in restored
+    refused = [
+        failed("backup", str(archive), "--database", str(original)),
+        failed("backup", f"{archive}.2", "--database", f"{place}.missing"),
+        failed("backup", str(tmp_path / EVIL / "some.tar"), "--database", str(original)),
+        failed("backup", "--verify", f"{archive}.missing"),
+        failed("restore", str(archive), "--database", str(place)),
+        failed("restore", str(tmp_path), "--database", str(tmp_path / EVIL / "new.db")),
+    ]
+    for told in (saved, verified, restored, *refused):
+        assert all(line.isprintable() for line in told.removesuffix("\n").split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sound"),
+    [
+        ({"created": EVIL}, True),
+        ({"created": "2030-01-02\n" * 10_000}, True),
+        ({"schema": EVIL, "clearway": EVIL}, False),
+        ({"format": 2, "clearway": EVIL}, False),
+        ({"files": {EVIL: {"size": 1, "sha256": "x"}}}, False),
+    ],
+    ids=["created", "long", "schema", "format", "names"],
+)
+def test_what_a_manifest_says_does_not_steer_the_terminal(
+    changed: dict[str, object], sound: bool, original: Path, tmp_path: Path
+) -> None:
+    archive, place = tmp_path / "some.tar", tmp_path / "new.db"
+    shutil.copy(original, place)
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    files = good_files(place)
+    write_archive(archive, files, resigned(manifest_of(place, files).to_bytes(), **changed))
+    place.unlink()
+    if sound:
+        verified = answer("backup", "--verify", str(archive))
+        restored = answer("restore", str(archive), "--database", str(place))
+        assert (verified.count("\n"), restored.count("\n")) == (1, 3)
+    else:
+        verified = failed("backup", "--verify", str(archive))
+        restored = failed("restore", str(archive), "--database", str(place))
+    for told in (verified, restored):
+        assert len(told) < 800
+        assert all(line.isprintable() for line in told.removesuffix("\n").split("\n"))
 
 
 def test_the_database_is_that_of_the_settings_and_no_server_is_asked(original: Path, tmp_path: Path) -> None:

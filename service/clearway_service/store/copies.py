@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -64,7 +65,9 @@ def copy_database(source: Path, target: Path) -> None:
     with _opened(source, existing(source)) as connection:
         _run(connection, partial(contents_of, connection, source))
         try:
-            _run(connection, lambda: connection.execute("VACUUM INTO ?", (str(target),)))
+            # As bytes: a path need not be UTF-8.
+            name = os.fsencode(target)
+            _run(connection, lambda: connection.execute("VACUUM INTO CAST(? AS TEXT)", (name,)))
         except sqlite3.Error as error:
             raise StoreUnavailableError(
                 f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
