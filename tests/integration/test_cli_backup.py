@@ -97,12 +97,12 @@ def test_nothing_is_imported_from_the_working_directory(
 def test_a_backup_is_restored_elsewhere_with_its_results(original: Path, tmp_path: Path) -> None:
     archive, place = tmp_path / "some backup.tar", tmp_path / "new home" / "new.db"
     told = answer("backup", str(archive), "--database", str(original))
-    assert told.startswith(f"Saved 1 flow runs, 2 task runs and 2 results to {archive}: ")
+    assert told.startswith(f"Saved 1 flow run, 2 task runs and 2 results to {archive}: ")
     assert told.count("\n") == 1
     told = answer("backup", "--verify", str(archive))
-    assert told.startswith(f"{archive} is sound: 1 flow runs, 2 task runs and 2 results")
+    assert told.startswith(f"{archive} is sound: 1 flow run, 2 task runs and 2 results")
     told = answer("restore", str(archive), "--database", str(place))
-    assert told.startswith("Restored 1 flow runs, 2 task runs and 2 results")
+    assert told.startswith("Restored 1 flow run, 2 task runs and 2 results")
     assert f"clearway server start --database '{place}'" in told
     assert tables(place) == tables(original)
     for path in (archive, place, result_file(place, digest_of(FIRST))):
@@ -263,6 +263,18 @@ def test_results_that_are_missing_or_are_no_results_are_listed_and_warned_of(
     assert isinstance(files, dict)
     assert files.keys() == names
     answer("backup", "--verify", str(archive))
+
+
+def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:
+    database, archive = tmp_path / "some.db", tmp_path / "some.tar"
+    small_database(database, [FIRST])
+    told = answer("backup", str(archive), "--database", str(database))
+    assert told.startswith(f"Saved 1 flow run, 1 task run and 1 result to {archive}: ")
+    result_file(database, digest_of(FIRST)).unlink()
+    done = run("backup", f"{archive}.2", "--database", str(database))
+    assert done.returncode == 0
+    assert done.stderr.startswith("Warning: 1 result that the runs refer to is missing from ")
+    assert "1 task run and 0 results" in done.stdout
 
 
 def test_a_folder_of_results_that_is_a_link_below_the_storage_is_not_followed(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from clearway_service.backup.errors import BackupError
-from clearway_service.backup.manifest import DATABASE, Manifest
+from clearway_service.backup.manifest import DATABASE, MANIFEST, Manifest
 from clearway_service.backup.restoring import restore, verify
 from clearway_service.backup.saving import save
 from clearway_service.errors import ClearwayError
@@ -70,8 +70,9 @@ def _save(given: argparse.Namespace) -> tuple[str, ...]:
     if lost:
         _show(
             sys.stderr,
-            f"Warning: {lost:,} results that the runs refer to are missing from {beside(database)}, or "
-            f"damaged; the backup's manifest.json lists them.",
+            f"Warning: {_counted(lost, 'result')} that the runs refer to {'is' if lost == 1 else 'are'} "
+            f"missing from {beside(database)}, or damaged; see missing_results and damaged_results in the "
+            f"backup's {MANIFEST}.",
         )
     return (f"Saved {_holds(manifest)} to {given.file}: {_size(size)} in {_seconds(begun)}.",)
 
@@ -101,8 +102,12 @@ def _database(given: argparse.Namespace) -> Path:
 
 
 def _holds(manifest: Manifest) -> str:
-    results = len(manifest.files.keys() - {DATABASE})
-    return f"{manifest.flow_runs:,} flow runs, {manifest.task_runs:,} task runs and {results:,} results"
+    flow_runs, task_runs = _counted(manifest.flow_runs, "flow run"), _counted(manifest.task_runs, "task run")
+    return f"{flow_runs}, {task_runs} and {_counted(len(manifest.files.keys() - {DATABASE}), 'result')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _created(manifest: Manifest) -> str:
