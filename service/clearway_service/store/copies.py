@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -35,6 +36,7 @@ _SOUND = [("ok",)]
 _LOCK_TIMEOUT_SECONDS = 10.0
 # How soon an interrupt from the keyboard is noticed while SQLite works.
 _ATTENTION_SECONDS = 0.2
+_ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class Contents(NamedTuple):
@@ -183,12 +185,20 @@ def _opened(path: Path, uri: str) -> Iterator[sqlite3.Connection]:
 def _run(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
     """Return what ``work`` returns, on another thread, so that Ctrl-C ends the statement that runs."""
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(work)
+        # A thread whose start is interrupted is not waited for, and SQLite crashes when its connection is
+        # closed under a statement.
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
-            while not wait([running], _ATTENTION_SECONDS).done:
-                pass
-        except BaseException:
-            while not wait([running], _ATTENTION_SECONDS).done:
-                connection.interrupt()
-            raise
+            running = pool.submit(work)
+            try:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
+                while not wait([running], _ATTENTION_SECONDS).done:
+                    pass
+            except BaseException:
+                signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+                while not wait([running], _ATTENTION_SECONDS).done:
+                    connection.interrupt()
+                raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
     return running.result()
