@@ -43,9 +43,11 @@ def gc(
     CLEARWAY_LOCAL_STORAGE_PATH, CLEARWAY_RESULT_EXTRA_STORAGES, and the service's own); others are left alone
     and listed, which is no failure. Files that killed writers left unfinished there are deleted after a day.
 
-    Exits with 1 where something could not be deleted.
+    Exits with 1 where something could not be deleted, or a storage not be searched for such files.
     """
-    results = list(delete_unused_results(older_than, dry_run=dry_run))
+    found = list(delete_unused_results(older_than, dry_run=dry_run))
+    results = [each for each in found if not each.is_storage]
+    unsearched = [each for each in found if each.is_storage]
     failed = [result for result in results if result.problem]
     left_alone = [result for result in results if result.left_alone]
     if output is Format.JSON:
@@ -57,7 +59,10 @@ def gc(
     for result in failed:
         problem = _output.name(result.problem)
         _output.note(f"Error: {_output.name(result.location)} could not be deleted: {problem}")
-    if failed:
+    for storage in unsearched:
+        place, problem = _output.name(storage.location), _output.name(storage.problem)
+        _output.note(f"Error: the storage {place} could not be searched for unfinished files: {problem}")
+    if failed or unsearched:
         raise typer.Exit(_FAILED)
 
 

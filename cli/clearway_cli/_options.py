@@ -65,7 +65,7 @@ def database_file(value: str) -> Path:
             param_hint="'--database'",
         )
     path = value.removeprefix(_SQLITE_URL)
-    if not path or path == ":memory:":
+    if not path or path == ":memory:" or path.startswith("file:"):
         raise typer.BadParameter(f"{value!r} names no file.", param_hint="'--database'")
     found = Path(path).expanduser()
     if found.is_dir():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,8 @@ DEFAULT_HOME = Path("~/.clearway")
 PROFILE = "profile.toml"
 MAX_PORT = 65_535
 SYNCHRONOUS = ("normal", "full")
+# What SQLite or others take for memory, a URI or a URL, of which pathlib leaves one slash.
+_NO_PATH = re.compile("(:memory:|file:.*|[a-z][a-z0-9+.-]+:/.*)", re.IGNORECASE | re.DOTALL)
 
 
 class SettingError(ValueError):
@@ -69,6 +72,12 @@ class ServiceSettings:
     extend_leases: bool = False
 
     def __post_init__(self) -> None:
+        _require(
+            not _NO_PATH.fullmatch(str(self.database)),
+            "CLEARWAY_DATABASE",
+            repr(str(self.database)),
+            "the path of a file, no URL; databases in memory are not supported",
+        )
         right = " or ".join(f"`{value}`" for value in SYNCHRONOUS)
         _require(self.synchronous in SYNCHRONOUS, "CLEARWAY_SYNCHRONOUS", repr(self.synchronous), right)
         _require(0 <= self.port <= MAX_PORT, "port", self.port, f"a number from 0 to {MAX_PORT}")

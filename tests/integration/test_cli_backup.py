@@ -19,7 +19,17 @@ import pytest
 from clearway.v1.result_pb2 import DownloadResultRequest
 from clearway_service.backup.manifest import DATABASE, MANIFEST, result_name
 from integration.cli_process import CLEARWAY, answer, complaint, impostors, run, started
-from support.backups import digest_of, keep_result, result_file, small_database, tables
+from support.backups import (
+    digest_of,
+    good_files,
+    keep_result,
+    manifest_of,
+    resigned,
+    result_file,
+    small_database,
+    tables,
+    write_archive,
+)
 from support.client import Client
 from support.proposals import create_flow, new_id
 from support.server import Server
@@ -87,12 +97,12 @@ def test_nothing_is_imported_from_the_working_directory(
 def test_a_backup_is_restored_elsewhere_with_its_results(original: Path, tmp_path: Path) -> None:
     archive, place = tmp_path / "some backup.tar", tmp_path / "new home" / "new.db"
     told = answer("backup", str(archive), "--database", str(original))
-    assert told.startswith(f"Saved 1 flow runs, 2 task runs and 2 results to {archive}: ")
+    assert told.startswith(f"Saved 1 flow run, 2 task runs and 2 results to {archive}: ")
     assert told.count("\n") == 1
     told = answer("backup", "--verify", str(archive))
-    assert told.startswith(f"{archive} is sound: 1 flow runs, 2 task runs and 2 results")
+    assert told.startswith(f"{archive} is sound: 1 flow run, 2 task runs and 2 results")
     told = answer("restore", str(archive), "--database", str(place))
-    assert told.startswith("Restored 1 flow runs, 2 task runs and 2 results")
+    assert told.startswith("Restored 1 flow run, 2 task runs and 2 results")
     assert f"clearway server start --database '{place}'" in told
     assert tables(place) == tables(original)
     for path in (archive, place, result_file(place, digest_of(FIRST))):
@@ -107,6 +117,84 @@ def test_a_backup_is_restored_elsewhere_with_its_results(original: Path, tmp_pat
             assert client.stub.DownloadResult(request).chunk == body
         # The results that it has need not be sent again.
         keep_result(client, create_flow(client).id, FIRST)
+
+
+def test_a_link_to_a_database_shares_its_results(database: Path, tmp_path: Path) -> None:
+    link, place = tmp_path / "links" / "link.db", tmp_path / "new.db"
+    link.parent.mkdir()
+    link.symlink_to(Path("..") / "used" / "some.db")
+    third = b"third"
+    with Server(link) as server, Client(server.address) as client:
+        for body in (FIRST, SECOND):
+            request = DownloadResultRequest(location=f"service://{digest_of(body)}")
+            assert client.stub.DownloadResult(request).chunk == body
+        keep_result(client, create_flow(client).id, third)
+        server.stop()
+    assert result_file(database, digest_of(third)).read_bytes() == third
+    done = run("backup", str(tmp_path / "some.tar"), "--database", str(link))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "and 3 results" in done.stdout
+    assert list(link.parent.iterdir()) == [link]
+    answer("restore", str(tmp_path / "some.tar"), "--database", str(place))
+    assert result_file(place, digest_of(FIRST)).read_bytes() == FIRST
+
+
+EVIL = "\x1b[31mevil\nError: \u202e\x07"
+SHOWN = r"\x1b[31mevil\nError: \u202e\x07"
+
+
+def test_names_of_files_do_not_steer_the_terminal(original: Path, tmp_path: Path) -> None:
+    archive, place = tmp_path / f"{EVIL}\udcff.tar", tmp_path / f"{EVIL}.db"
+    saved = answer("backup", str(archive), "--database", str(original))
+    verified = answer("backup", "--verify", str(archive))
+    restored = answer("restore", str(archive), "--database", str(place))
+    assert [told.count("\n") for told in (saved, verified, restored)] == [1, 1, 3]
+    for told in (saved, verified):
+        assert rf"{SHOWN}\udcff.tar" in told
+    assert f"{SHOWN}.db" in restored
+    refused = [
+        failed("backup", str(archive), "--database", str(original)),
+        failed("backup", f"{archive}.2", "--database", f"{place}.missing"),
+        failed("backup", str(tmp_path / EVIL / "some.tar"), "--database", str(original)),
+        failed("backup", "--verify", f"{archive}.missing"),
+        failed("restore", str(archive), "--database", str(place)),
+        failed("restore", str(tmp_path), "--database", str(tmp_path / EVIL / "new.db")),
+    ]
+    for told in (saved, verified, restored, *refused):
+        assert all(line.isprintable() for line in told.removesuffix("\n").split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sound"),
+    [
+        ({"created": EVIL}, True),
+        ({"created": "2030-01-02\n" * 10_000}, True),
+        ({"schema": EVIL, "clearway": EVIL}, False),
+        ({"format": 2, "clearway": EVIL}, False),
+        ({"files": {EVIL: {"size": 1, "sha256": "x"}}}, False),
+    ],
+    ids=["created", "long", "schema", "format", "names"],
+)
+def test_what_a_manifest_says_does_not_steer_the_terminal(
+    changed: dict[str, object], sound: bool, original: Path, tmp_path: Path
+) -> None:
+    archive, place = tmp_path / "some.tar", tmp_path / "new.db"
+    shutil.copy(original, place)
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    files = good_files(place)
+    write_archive(archive, files, resigned(manifest_of(place, files).to_bytes(), **changed))
+    place.unlink()
+    if sound:
+        verified = answer("backup", "--verify", str(archive))
+        restored = answer("restore", str(archive), "--database", str(place))
+        assert (verified.count("\n"), restored.count("\n")) == (1, 3)
+    else:
+        verified = failed("backup", "--verify", str(archive))
+        restored = failed("restore", str(archive), "--database", str(place))
+    for told in (verified, restored):
+        assert len(told) < 800
+        assert all(line.isprintable() for line in told.removesuffix("\n").split("\n"))
 
 
 def test_the_database_is_that_of_the_settings_and_no_server_is_asked(original: Path, tmp_path: Path) -> None:
@@ -175,6 +263,18 @@ def test_results_that_are_missing_or_are_no_results_are_listed_and_warned_of(
     assert isinstance(files, dict)
     assert files.keys() == names
     answer("backup", "--verify", str(archive))
+
+
+def test_one_of_a_kind_is_counted_in_the_singular(tmp_path: Path) -> None:
+    database, archive = tmp_path / "some.db", tmp_path / "some.tar"
+    small_database(database, [FIRST])
+    told = answer("backup", str(archive), "--database", str(database))
+    assert told.startswith(f"Saved 1 flow run, 1 task run and 1 result to {archive}: ")
+    result_file(database, digest_of(FIRST)).unlink()
+    done = run("backup", f"{archive}.2", "--database", str(database))
+    assert done.returncode == 0
+    assert done.stderr.startswith("Warning: 1 result that the runs refer to is missing from ")
+    assert "1 task run and 0 results" in done.stdout
 
 
 def test_a_folder_of_results_that_is_a_link_below_the_storage_is_not_followed(

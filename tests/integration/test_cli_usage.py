@@ -84,6 +84,28 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     assert str(database) in complaint(1, "concurrency-limit", "ls", CLEARWAY_DATABASE=str(database))
 
 
+@pytest.mark.parametrize(
+    "value", [":memory:", "file:x?mode=memory", "file:///x.db", "sqlite:///x.db", "postgresql://host/x"]
+)
+def test_a_database_that_is_no_file_is_refused_in_one_line(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for code, *arguments in (
+        (1, "concurrency-limit", "ls"),
+        (2, "server", "start", "--port", "0"),
+        (2, "backup", "some.tar"),
+    ):
+        told = complaint(code, *map(str, arguments), CLEARWAY_DATABASE=value)
+        assert told.count("\n") == 1
+        assert "CLEARWAY_DATABASE is " in told
+        assert "the path of a file" in told
+    if not value.startswith("sqlite:"):
+        told = complaint(2, "server", "start", "--port", "0", "--database", value)
+        assert repr(value) in " ".join(told.split())
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ctrl_c_while_it_waits_for_an_answer_exits_130() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"

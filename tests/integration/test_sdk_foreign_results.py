@@ -108,6 +108,15 @@ def test_a_deletion_that_fails_is_a_failure_of_the_command(key: str, home: Path)
     assert f"Error: {file.path} could not be deleted: {file.path} is not a regular file" in done.stderr
 
 
+@pytest.mark.parametrize("options", [[], ["--dry-run"], ["-o", "json"]], ids=["delete", "dry-run", "json"])
+def test_a_storage_that_cannot_be_opened_is_said_not_to_be_searched(options: list[str]) -> None:
+    done = run("cache", "gc", *options, CLEARWAY_RESULT_STORAGE="foo://bar")
+    assert done.returncode == 1
+    assert done.stdout == ("[]\n" if "json" in options else "")
+    (line,) = [line for line in done.stderr.splitlines() if line != "No result to delete."]
+    assert line.startswith("Error: the storage foo://bar could not be searched for unfinished files: ")
+
+
 def test_unfinished_files_of_killed_writers_are_deleted_after_a_day(home: Path) -> None:
     left = home / "storage" / "00" / f"{'0' * 64}.{'0' * 32}.tmp"
     left.parent.mkdir(parents=True)

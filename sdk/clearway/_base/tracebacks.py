@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from clearway._base.errors import ClearwayError
+from clearway._base.errors import ClearwayError, InvalidSetting
 from clearway._base.settings import get_settings
 
 _SDK: Final = str(Path(__file__).parent.parent) + "/"
@@ -24,7 +24,7 @@ def folded(error: BaseException) -> BaseException:
     Returns:
         The exception.
     """
-    if get_settings().debug:
+    if _debug():
         return error
     todo: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -38,6 +38,13 @@ def folded(error: BaseException) -> BaseException:
         if isinstance(one, BaseExceptionGroup):
             todo += one.exceptions
     return error
+
+
+def _debug() -> bool:
+    try:
+        return get_settings().debug
+    except InvalidSetting:  # probably what is being folded
+        return False
 
 
 def _without_ours(trace: TracebackType | None, *, keep_last: bool) -> TracebackType | None:

@@ -34,6 +34,8 @@ _UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
 class UnusedResult:
     """An orphaned result, which no run can be served any more, or a killed writer's unfinished file.
 
+    Or a storage that could not be searched for unfinished files: ``is_storage``.
+
     Attributes:
         location: Its path or URL. It came from a client of the service: show it, and open nothing by it.
         size: Its bytes, as its state says.
@@ -41,6 +43,8 @@ class UnusedResult:
         created: When its run completed, or when the unfinished file was last written.
         problem: Why it could not be deleted; empty where it was, or was not to be.
         left_alone: Why it is not this process's to delete; empty where it is. It stays listed.
+        is_storage: Whether it is a storage that could not be searched for unfinished files; nothing of it
+            was to be deleted, and ``problem`` is why it could not be searched. False by default.
     """
 
     location: str
@@ -49,6 +53,7 @@ class UnusedResult:
     created: datetime
     problem: str = ""
     left_alone: str = ""
+    is_storage: bool = False
 
 
 class _Deletable(NamedTuple):
@@ -82,7 +87,8 @@ def delete_unused_results(
 
     Yields:
         What was deleted, or would be, the oldest first, each file once; what could not be, with its
-        ``problem``; what was ``left_alone``. Unfinished files come last.
+        ``problem``; what was ``left_alone``. Unfinished files come last, with the storages that could not be
+        searched for them (``is_storage``).
 
     Raises:
         InvalidArgument: ``older_than`` is negative.
@@ -190,8 +196,7 @@ def _unfinished(*, dry_run: bool) -> Iterator[UnusedResult]:
             for leftover in storage_for(place).sweep(written_before, dry_run=dry_run):
                 yield _unfinished_file(leftover)
         except OSError as error:
-            _log.warning("the storage %s could not be searched for unfinished files: %s", place, error)
-            yield UnusedResult(place, 0, "", datetime.now(UTC), problem=str(error))
+            yield UnusedResult(place, 0, "", datetime.now(UTC), problem=str(error), is_storage=True)
 
 
 def _unfinished_file(leftover: Leftover) -> UnusedResult:

@@ -10,18 +10,22 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from clearway_service.backup.errors import BackupError
-from clearway_service.backup.manifest import DATABASE, Manifest
+from clearway_service.backup.manifest import DATABASE, MANIFEST, Manifest
 from clearway_service.backup.restoring import restore, verify
 from clearway_service.backup.saving import save
 from clearway_service.errors import ClearwayError
+from clearway_service.result_files.folder import beside
 from clearway_service.settings import ServiceSettings, SettingError
+from clearway_service.texts import plain
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 # The server of the database goes first where both want the processor.
 _NICE = 10
+# A manifest may hold any text as its time.
+_LONGEST_TIME = 40
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,9 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    run: Callable[[argparse.Namespace], str] = given.run
+    run: Callable[[argparse.Namespace], tuple[str, ...]] = given.run
     try:
-        sys.stdout.write(run(given))
+        _show(sys.stdout, *run(given))
     except SettingError as error:
         return _fail(error, _USAGE)
     except (BackupError, ClearwayError) as error:
@@ -57,36 +61,38 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _save(given: argparse.Namespace) -> str:
+def _save(given: argparse.Namespace) -> tuple[str, ...]:
     begun = time.monotonic()
     os.nice(_NICE)
     database = _database(given)
     manifest, size = save(database, given.file.absolute(), with_results=not given.no_results)
     lost = len(manifest.missing_results) + len(manifest.damaged_results)
     if lost:
-        sys.stderr.write(
-            f"Warning: {lost:,} results that the runs refer to are missing from {database}-results, or "
-            f"damaged; the backup's manifest.json lists them.\n"
+        _show(
+            sys.stderr,
+            f"Warning: {_counted(lost, 'result')} that the runs refer to {'is' if lost == 1 else 'are'} "
+            f"missing from {beside(database)}, or damaged; see missing_results and damaged_results in the "
+            f"backup's {MANIFEST}.",
         )
-    return f"Saved {_holds(manifest)} to {given.file}: {_size(size)} in {_seconds(begun)}.\n"
+    return (f"Saved {_holds(manifest)} to {given.file}: {_size(size)} in {_seconds(begun)}.",)
 
 
-def _verify(given: argparse.Namespace) -> str:
+def _verify(given: argparse.Namespace) -> tuple[str, ...]:
     begun = time.monotonic()
     manifest = verify(given.file.absolute())
     return (
-        f"{given.file} is sound: {_holds(manifest)}, of {manifest.created}; checked in {_seconds(begun)}.\n"
+        f"{given.file} is sound: {_holds(manifest)}, of {_created(manifest)}; checked in {_seconds(begun)}.",
     )
 
 
-def _restore(given: argparse.Namespace) -> str:
+def _restore(given: argparse.Namespace) -> tuple[str, ...]:
     begun = time.monotonic()
     database = _database(given)
     manifest = restore(given.file.absolute(), database)
     return (
-        f"Restored {_holds(manifest)}, of {manifest.created}, to {database} in {_seconds(begun)}.\n"
-        f"Next: clearway server start --database {shlex.quote(str(database))}\n"
-        "Runs that were Running then become Crashed when the leases of their sessions run out.\n"
+        f"Restored {_holds(manifest)}, of {_created(manifest)}, to {database} in {_seconds(begun)}.",
+        f"Next: clearway server start --database {shlex.quote(str(database))}",
+        "Runs that were Running then become Crashed when the leases of their sessions run out.",
     )
 
 
@@ -96,8 +102,16 @@ def _database(given: argparse.Namespace) -> Path:
 
 
 def _holds(manifest: Manifest) -> str:
-    results = len(manifest.files.keys() - {DATABASE})
-    return f"{manifest.flow_runs:,} flow runs, {manifest.task_runs:,} task runs and {results:,} results"
+    flow_runs, task_runs = _counted(manifest.flow_runs, "flow run"), _counted(manifest.task_runs, "task run")
+    return f"{flow_runs}, {task_runs} and {_counted(len(manifest.files.keys() - {DATABASE}), 'result')}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _created(manifest: Manifest) -> str:
+    return manifest.created[:_LONGEST_TIME]
 
 
 def _size(size: int) -> str:
@@ -114,8 +128,13 @@ def _seconds(begun: float) -> str:
 
 
 def _fail(error: object, code: int) -> int:
-    sys.stderr.write(f"Error: {error}\n")
+    _show(sys.stderr, f"Error: {error}")
     return code
+
+
+def _show(stream: TextIO, *lines: str) -> None:
+    """Write lines; file names and texts of a manifest in them neither steer a terminal nor add lines."""
+    stream.writelines(f"{plain(line)}\n" for line in lines)
 
 
 def _stop(number: int, _frame: object) -> NoReturn:

@@ -17,6 +17,7 @@ from clearway_service.backup.errors import BackupError
 from clearway_service.backup.files import exists, give_name, new_file, open_regular, working_folder
 from clearway_service.backup.manifest import DATABASE, MANIFEST, Entry, Manifest, result_name
 from clearway_service.core.locations import SERVICE_SCHEME, is_digest
+from clearway_service.result_files.folder import beside
 from clearway_service.store.copies import check_copy, copy_database, result_locations
 
 
@@ -56,8 +57,7 @@ def save(database: Path, target: Path, *, with_results: bool) -> Saved:
         with new_file(made) as file:
             writer = ArchiveWriter(file, int(created.timestamp()))
             files[DATABASE] = _add_database(writer, copied)
-            storage = database.with_name(f"{database.name}-results")
-            missing, damaged = _add_results(writer, storage, digests, files)
+            missing, damaged = _add_results(writer, beside(database), digests, files)
             manifest = Manifest(
                 clearway=__version__,
                 schema=contents.revision,

@@ -21,6 +21,7 @@ from clearway_service.handlers.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Hand
 from clearway_service.handlers.pages import Page
 from clearway_service.pipeline import Pipeline
 from clearway_service.result_files.files import ResultFiles
+from clearway_service.result_files.folder import beside
 from clearway_service.result_files.storage import ResultStorage
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
@@ -43,7 +44,7 @@ class ResultHandlers(Handlers):
         self, pipeline: Pipeline, database: Database, settings: ServiceSettings, clock: Clock
     ) -> None:
         super().__init__(pipeline, database, settings, clock)
-        folder = settings.database.with_name(f"{settings.database.name}-results")
+        folder = beside(settings.database)
         files = ResultFiles(folder, settings.max_result_bytes, settings.max_result_storage_bytes)
         self._results = ResultStorage(files)
 

@@ -26,6 +26,15 @@ _PRIVATE = 0o600
 _LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 
 
+def beside(database: Path) -> Path:
+    """Return the folder of a database's results.
+
+    It is beside the database's file, not beside a link to it: all names of a database share its results.
+    """
+    file = Path(os.path.realpath(database))
+    return file.with_name(f"{file.name}-results")
+
+
 class Identity(NamedTuple):
     """What stays the same as long as a file is neither written to nor replaced."""
 

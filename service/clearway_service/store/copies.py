@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ from clearway_service.store.sqlite import existing, fault_of
 T = TypeVar("T")
 
 _TABLES = frozenset({"alembic_version", "flow_run", "task_run", "state", "session"})
+_KINDS = ("table", "index")
+# As SQLite itself writes them.
+_MADE_BY = ("CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX ")
 # Before revision 0003 the references to results stood in the states alone.
 _DATA_BEFORE_0003 = (
     "SELECT data FROM state WHERE instr(data, CAST(? AS BLOB)) "
@@ -65,7 +69,9 @@ def copy_database(source: Path, target: Path) -> None:
     with _opened(source, existing(source)) as connection:
         _run(connection, partial(contents_of, connection, source))
         try:
-            _run(connection, lambda: connection.execute("VACUUM INTO ?", (str(target),)))
+            # As bytes: a path need not be UTF-8.
+            name = os.fsencode(target)
+            _run(connection, lambda: connection.execute("VACUUM INTO CAST(? AS TEXT)", (name,)))
         except sqlite3.Error as error:
             raise StoreUnavailableError(
                 f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
@@ -98,11 +104,12 @@ def contents_of(connection: sqlite3.Connection, path: Path) -> Contents:
     """Return what a database holds.
 
     Raises:
-        StoreUnavailableError: It is no database of this version or an earlier one.
+        StoreUnavailableError: It is no database of this version or an earlier one, or has triggers or views.
     """
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables >= _TABLES:
         raise StoreUnavailableError(f"{path} is not a Clearway database")
+    _check_objects(connection, path)
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     revision = str(row[0]) if row else ""
     if revision not in migrations.known():
@@ -135,6 +142,20 @@ def result_locations(path: Path, scheme: str) -> Iterator[str]:
                 continue
             if location.startswith(scheme):
                 yield location
+
+
+def _check_objects(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse triggers, views and virtual tables: they are programs, which the server would run.
+
+    Objects are recognized by their SQL, which is all that SQLite itself reads of them.
+    """
+    for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_master"):
+        if kind not in _KINDS or not (sql is None or str(sql).startswith(_MADE_BY)):
+            word = kind if kind in ("trigger", "view") else "object"
+            raise StoreUnavailableError(
+                f"{path} has the {word} {str(name)[:80]!r}, and a Clearway database has tables and indexes "
+                "only; drop it from the database that is backed up"
+            )
 
 
 def _all(connection: sqlite3.Connection, statement: str) -> list[tuple[object, ...]]:

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from clearway_service.backup.errors import BackupError
 from clearway_service.backup.manifest import DATABASE, MANIFEST, Entry, result_name
 from clearway_service.backup.restoring import restore, verify
+from clearway_service.backup.saving import save
+from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.database import Database
 from support.backups import digest_of, good_files, manifest_of, resigned, tables, write_archive
 
@@ -264,6 +266,50 @@ def test_a_database_that_is_none_is_refused_although_its_digest_fits(
     files = {DATABASE: damage(database.read_bytes())}
     write_archive(archive, files, manifest_of(database, files).to_bytes())
     refused(archive, tmp_path / "place", said)
+
+
+TRIGGER = "CREATE TRIGGER evil AFTER INSERT ON flow_run BEGIN DELETE FROM task_run; END"
+
+
+@pytest.mark.parametrize(
+    ("statements", "said"),
+    [
+        ([TRIGGER], "has the trigger 'evil'"),
+        (["CREATE VIEW evil AS SELECT id FROM flow_run"], "has the view 'evil'"),
+        (["CREATE VIRTUAL TABLE evil USING rtree(id, low, high)"], "has the object 'evil'"),
+        (
+            [
+                TRIGGER,
+                "PRAGMA writable_schema=ON",
+                "UPDATE sqlite_master SET type = 'table' WHERE name = 'evil'",
+            ],
+            "has the object 'evil'|malformed database schema",  # recent versions of SQLite notice
+        ),
+        (
+            [
+                TRIGGER,
+                "PRAGMA writable_schema=ON",
+                "UPDATE sqlite_master SET sql = replace(sql, 'CREATE T', 'CREATE/**/T') WHERE name = 'evil'",
+            ],
+            "has the trigger 'evil'",
+        ),
+    ],
+    ids=["trigger", "view", "virtual", "disguised", "comment"],
+)
+def test_a_database_with_programs_in_it_is_neither_restored_nor_backed_up(
+    statements: list[str], said: str, database: Path, archive: Path, tmp_path: Path
+) -> None:
+    changed = tmp_path / "changed.db"
+    changed.write_bytes(database.read_bytes())
+    with closing(sqlite3.connect(changed, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    files = {DATABASE: changed.read_bytes()}
+    write_archive(archive, files, manifest_of(database, files).to_bytes())
+    refused(archive, tmp_path / "place", said)
+    with pytest.raises(StoreUnavailableError, match=said):
+        save(changed, tmp_path / "new.tar", with_results=True)
+    assert not (tmp_path / "new.tar").exists()
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 import clearway
 from clearway._base.settings import forget_settings
 from clearway._base.tracebacks import folded
-from clearway.exceptions import MissingContext
+from clearway.exceptions import InvalidSetting, MissingContext
 
 OURS = str(Path(clearway.__file__).parent / "made_up.py")
 THEIRS = "/home/user/flow.py"
@@ -73,6 +75,26 @@ def test_with_the_setting_all_frames_stay(monkeypatch: pytest.MonkeyPatch) -> No
     folded(error)
     forget_settings()
     assert files(error) == [OURS, THEIRS]
+
+
+def test_with_a_wrong_setting_frames_are_folded_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CLEARWAY_RESULT_STORAGE", "memory://")
+    forget_settings()
+    error = raised(THEIRS, OURS, error=InvalidSetting("CLEARWAY_RESULT_STORAGE is wrong"))
+    assert folded(error) is error
+    assert files(error) == [THEIRS]
+    program = tmp_path / "program.py"
+    program.write_text("from clearway import flow\n\n@flow\ndef some():\n    pass\n\nsome()\n")
+    done = subprocess.run(
+        [sys.executable, str(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    forget_settings()
+    assert done.returncode == 1
+    assert "clearway.exceptions.InvalidSetting: CLEARWAY_RESULT_STORAGE" in done.stderr
+    assert done.stderr.count("  File ") == 1, done.stderr
+    assert "During handling" not in done.stderr
 
 
 def test_an_exception_that_was_never_raised_has_nothing_to_fold() -> None:
