@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 # At most this many proposals share a transaction, so that its first one is not kept waiting.
 MAX_BATCH = 1024
 # Fewer while several clients propose, so that each has a part in a turn soon.
-_MAX_BATCH_SHARED = 512
+_MAX_BATCH_SHARED = 768
 _SHARED_SECONDS = 1.0
 # And fewer where somebody waits for a slot.
 _MAX_BATCH_WAITING = 64
