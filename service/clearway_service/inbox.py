@@ -159,6 +159,8 @@ class Inbox:
         """
         if self._disowned:
             self._mark_unwanted()
+        if len(self._queues) == 1 and (alone := self._take_alone(most)):
+            return alone
         queues = self._of_this_turn(self._with_room(), most)
         for queue in queues:
             queue.most = most if queue.caller is None else _allowed(queue.caller, len(queues))
@@ -173,6 +175,19 @@ class Inbox:
         elif len(self._had) > REMEMBERED:
             self._forget()
         return taken
+
+    def _take_alone(self, most: int) -> list[Submitted]:
+        """Take all that the only client has, if it may all be in one turn; else nothing. The hot path."""
+        (queue,) = self._queues.values()
+        caller = queue.caller
+        if len(queue.entries) > most or (
+            caller is not None and not (caller.room() > 0 and len(queue.entries) <= _allowed(caller, 1))
+        ):
+            return []
+        self._queues.clear()
+        self._had.clear()
+        self._was_brief = False
+        return list(queue.entries)
 
     def _of_this_turn(self, queues: list[_Queue], most: int) -> list[_Queue]:
         """Return the queues of small clients where they have a turn of their own, or else all."""
