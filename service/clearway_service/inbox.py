@@ -101,7 +101,7 @@ class Inbox:
 
     A client's own proposals stay in their order. Those that end runs, where the client has nothing else
     waiting, go ahead of what other clients begin: an end may free what others wait for, and it never joins a
-    queue, so nobody loses a place to it. Within a turn the order is that of arrival.
+    queue, so no other proposal loses its place to it. Within a turn the order is that of arrival.
 
     Args:
         on_room: Called, on any thread, when a client that was passed over for want of room has room again;
@@ -237,7 +237,7 @@ class Inbox:
             self._queues[caller] = queue
 
     def disown(self, proposal_ids: Collection[str]) -> int:
-        """Note that nobody wants some of them any more: they are decided in their turn, but take no slot.
+        """Note that some were withdrawn: they are decided in their turn, but take no slot.
 
         Returns:
             The last arrival to which that applies.

@@ -91,7 +91,7 @@ class _Handler(logging.StreamHandler[Any]):
         unwritten = logging.makeLogRecord(
             {"name": record.name, "levelname": "ERROR", "msg": "a log line could not be made"}
         )
-        with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+        with contextlib.suppress(OSError, ValueError):  # the reader has gone
             self.stream.write(self.format(unwritten) + self.terminator)
 
 
