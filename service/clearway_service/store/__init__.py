@@ -1,6 +1,7 @@
-"""The store: a SQLite file, written by one thread's turns and read beside them.
+"""The store, a SQLite file and the only place with SQL: may import core, errors, texts and turns.
 
-The only place with SQL. The database is the only authority; nothing in memory decides.
+One thread's turns write the file, and others read beside them. The database is the only authority; nothing
+in memory decides.
 
 What a flow needs are ``statements``, executed by the driver. What people and other programs ask for is built
 with SQLAlchemy, by modules that are loaded when they are first asked for as attributes: that takes longer
