@@ -17,8 +17,6 @@ from clearway_service.store.rows import task_run_from
 
 # At most this many entries are removed in one transaction, between which others go on.
 _REMOVED = 1_000
-# Sums are returned for at most so many tasks.
-_MOST_TASKS = 1_000
 
 
 class CacheHandlers(Handlers):
@@ -71,22 +69,26 @@ class CacheHandlers(Handlers):
     async def GetCacheStats(  # noqa: N802
         self, request: cache_pb2.GetCacheStatsRequest
     ) -> cache_pb2.GetCacheStatsResponse:
-        """Say how much the cache holds and serves."""
+        """Say what the cache holds as a whole."""
         del request
-        now = self._clock()
-        total = await self._read(store.cache.select_total(now))
-        tasks = await self._read_fitting(
-            store.cache.select_stats(now), lambda row: _stats(store.cache.StatsRow(*row)), _MOST_TASKS
-        )
+        total = await self._read(store.cache.select_total(self._clock()))
         task_count = (await self._read(store.cache.select_task_count()))[0][0]
         computing, waiting = (await self._read(store.cache.select_in_flight()))[0]
         return cache_pb2.GetCacheStatsResponse(
-            total=_stats(store.cache.StatsRow("", "", *total[0])),
-            tasks=tasks.items,
+            total=_stats(total[0]),
             task_count=task_count,
-            computing=computing,
-            waiting=waiting,
+            computing_count=computing,
+            waiting_count=waiting,
         )
+
+    async def ListTaskCacheStats(  # noqa: N802
+        self, request: cache_pb2.ListTaskCacheStatsRequest
+    ) -> cache_pb2.ListTaskCacheStatsResponse:
+        """Return a page of what the cache holds of each task."""
+        page = Page.of(request)
+        query = store.cache.select_task_stats(self._clock(), page.after_pair, page.size + 1)
+        tasks, token = await self._read_list(query, page, _task_stats, _task_place)
+        return cache_pb2.ListTaskCacheStatsResponse(tasks=tasks, next_page_token=token)
 
 
 def _entry(row: Sequence[Any]) -> store.cache.EntryRow:
@@ -99,13 +101,13 @@ def _render(row: Sequence[Any]) -> cache_pb2.CacheEntry:
     return cache_pb2.CacheEntry(
         key=entry.key,
         state=render.render_state(progress.state, run),
-        created=render.timestamp(entry.created),
-        expires=render.optional_timestamp(entry.expires),
-        hits=entry.hits,
-        last_hit=render.optional_timestamp(entry.last_hit),
-        size=entry.size,
+        create_time=render.timestamp(entry.created),
+        expire_time=render.optional_timestamp(entry.expires),
+        hit_count=entry.hits,
+        last_hit_time=render.optional_timestamp(entry.last_hit),
+        size_bytes=entry.size,
         task_key=run.task_key,
-        task_name=entry.task_name,
+        task_name=run.task_name,
         task_run_id=run.id,
         task_run_name=run.name,
         flow_run_id=run.flow_run_id,
@@ -120,17 +122,26 @@ def _listed(row: Sequence[Any]) -> cache_pb2.CacheEntry:
     return entry
 
 
-def _stats(row: store.cache.StatsRow) -> cache_pb2.CacheStats:
+def _stats(row: Sequence[Any]) -> cache_pb2.CacheStats:
+    sums = store.cache.StatsRow(*row)
     return cache_pb2.CacheStats(
-        task_key=row.task_key,
-        task_name=row.task_name,
-        entries=row.entries,
-        expired=row.expired,
-        hits=row.hits,
-        size=row.size,
-        oldest=render.optional_timestamp(row.oldest),
-        newest=render.optional_timestamp(row.newest),
+        entry_count=sums.entries,
+        expired_count=sums.expired,
+        hit_count=sums.hits,
+        size_bytes=sums.size,
+        oldest_create_time=render.optional_timestamp(sums.oldest),
+        newest_create_time=render.optional_timestamp(sums.newest),
     )
+
+
+def _task_stats(row: Sequence[Any]) -> cache_pb2.TaskCacheStats:
+    task_key, task_name, *sums = row
+    return cache_pb2.TaskCacheStats(task_key=task_key, task_name=task_name, stats=_stats(sums))
+
+
+def _task_place(row: Sequence[Any]) -> str:
+    task_key, _name, *sums = row
+    return pair(store.cache.StatsRow(*sums).entries, task_key)
 
 
 def _place(row: Sequence[Any]) -> str:

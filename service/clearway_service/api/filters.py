@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -15,32 +16,32 @@ _MAX_NAMES = 100
 
 def parse_flow_run_filter(wanted: flow_run_pb2.FlowRunFilter) -> store.queries.RunFilter:
     """Return which flow runs are wanted."""
-    return _parse(wanted, wanted.flow_names, "filter.flow_names")
+    return replace(_parse(wanted), flow_names=_names("filter.flow_names", wanted.flow_names))
 
 
 def parse_task_run_filter(wanted: task_run_pb2.TaskRunFilter) -> store.queries.RunFilter:
     """Return which task runs are wanted."""
-    flow_run_id = valid.optional_id("filter.flow_run_id", wanted.flow_run_id)
-    return _parse(wanted, wanted.task_keys, "filter.task_keys", flow_run_id)
+    return replace(
+        _parse(wanted),
+        flow_run_id=valid.optional_id("filter.flow_run_id", wanted.flow_run_id),
+        task_keys=_names("filter.task_keys", wanted.task_keys),
+        task_names=_names("filter.task_names", wanted.task_names),
+    )
 
 
-def _parse(
-    wanted: flow_run_pb2.FlowRunFilter | task_run_pb2.TaskRunFilter,
-    names: Sequence[str],
-    names_field: str,
-    flow_run_id: str = "",
-) -> store.queries.RunFilter:
-    valid.items(names_field, len(names), _MAX_NAMES)
-    valid.items("filter.state_names", len(wanted.state_names), _MAX_NAMES)
+def _names(field: str, names: Sequence[str]) -> tuple[str, ...]:
+    valid.items(field, len(names), _MAX_NAMES)
+    return tuple(names)
+
+
+def _parse(wanted: flow_run_pb2.FlowRunFilter | task_run_pb2.TaskRunFilter) -> store.queries.RunFilter:
     return store.queries.RunFilter(
-        names=tuple(names),
         name_contains=valid.text("filter.name_contains", wanted.name_contains, valid.MAX_NAME),
         tags=valid.tags("filter.tags", wanted.tags),
         state_types=tuple({_state_type(type_): None for type_ in wanted.state_types}),
-        state_names=tuple(wanted.state_names),
+        state_names=_names("filter.state_names", wanted.state_names),
         created_after=_time(wanted.HasField("created_after"), "created_after", wanted.created_after),
         created_before=_time(wanted.HasField("created_before"), "created_before", wanted.created_before),
-        flow_run_id=flow_run_id,
     )
 
 

@@ -75,4 +75,4 @@ class FlowRunHandlers(Handlers):
 
 
 def _not_found(run_id: str, field: str) -> RunNotFoundError:
-    return RunNotFoundError(f"no flow run has the id {run_id}", field)
+    return RunNotFoundError(f"no flow run has the id {run_id}", field, run_id=run_id)

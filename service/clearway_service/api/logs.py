@@ -47,7 +47,7 @@ class LogHandlers(Handlers):
             now = rows[first : first + _SLICE]
             await self._run(write_logs(now, unchecked), size * len(now) // count)
             unchecked = set()
-        return log_pb2.WriteLogsResponse(written=count)
+        return log_pb2.WriteLogsResponse(written_count=count)
 
     async def ListLogs(  # noqa: N802
         self, request: log_pb2.ListLogsRequest
@@ -74,7 +74,7 @@ def _render(row: tuple[Any, ...]) -> log_pb2.Log:
         logger=logger,
         level=level,
         message=message,
-        timestamp=render.timestamp(timestamp),
+        create_time=render.timestamp(timestamp),
     )
 
 
@@ -86,6 +86,8 @@ def _row(line: log_pb2.Log, field: str) -> LogRow:
         level=valid.number(f"{field}.level", line.level, 0, _MAX_LEVEL),
         message=valid.text(f"{field}.message", line.message, MAX_LINE),
         timestamp=(
-            valid.timestamp(f"{field}.timestamp", line.timestamp) if line.HasField("timestamp") else None
+            valid.timestamp(f"{field}.create_time", line.create_time)
+            if line.HasField("create_time")
+            else None
         ),
     )

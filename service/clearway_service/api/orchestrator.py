@@ -34,7 +34,7 @@ class ServerInfoHandlers(Handlers):
         del request
         return server_info_pb2.GetServerInfoResponse(
             version=__version__,
-            now=render.timestamp(self._clock()),
+            current_time=render.timestamp(self._clock()),
             database="sqlite",
             max_message_bytes=self._settings.max_message_bytes,
             max_proposals=MAX_PROPOSALS,

@@ -10,6 +10,7 @@ from clearway.v1 import flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
 from clearway_service.api import validation as valid
 from clearway_service.core.locations import RIGHT, is_digest, is_location_of
 from clearway_service.core.proposals import Proposal
+from clearway_service.core.retries import NO_RETRIES, RetryPolicy
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.engine.clock import new_id
@@ -33,7 +34,7 @@ _KNOWN_TYPES = frozenset(int(type_) for type_ in StateType)
 _INITIAL = (StateType.SCHEDULED, StateType.PENDING)
 
 
-def parse_state(state: state_pb2.State, field: str = "state") -> ProposedState:
+def parse_state(state: state_pb2.ProposedState, field: str = "state") -> ProposedState:
     """Return the proposed state."""
     type_: int = state.type
     if type_ not in _KNOWN_TYPES:
@@ -43,49 +44,44 @@ def parse_state(state: state_pb2.State, field: str = "state") -> ProposedState:
     name = valid.text(f"{field}.name", state.name, valid.MAX_NAME) if state.name else ""
     message = valid.text(f"{field}.message", state.message, valid.MAX_MESSAGE) if state.message else ""
     data = _parse_data(state.data, f"{field}.data") if state.HasField("data") else None
-    if not state.HasField("details"):
-        if type_ == StateType.SCHEDULED:
-            raise valid.missing(f"{field}.details.scheduled_time", "the time from which the run may begin")
-        return ProposedState(type_, name, message, data)
-    scheduled_time, cache_key, cache_expiration = _parse_details(state, f"{field}.details")
-    proposed = ProposedState(type_, name, message, data, scheduled_time, cache_key, cache_expiration)
-    details = state.details
-    if details.cache_single_flight or details.refresh_cache or details.no_retry:
-        return _with_wishes(proposed, details, f"{field}.details")
-    return proposed
-
-
-def _with_wishes(proposed: ProposedState, details: state_pb2.StateDetails, field: str) -> ProposedState:
-    keyed = proposed.type == StateType.RUNNING and proposed.cache_key
-    for name in ("cache_single_flight", "refresh_cache"):
-        if getattr(details, name) and not keyed:
-            raise valid.invalid(f"{field}.{name}", value=True, right="set with RUNNING and a cache_key only")
-    if details.no_retry and proposed.type != StateType.FAILED:
+    scheduled_time, cache_key, cache_expiration = _parse_details(state, field)
+    keyed = type_ == StateType.RUNNING and cache_key
+    for wish in ("cache_single_flight", "refresh_cache"):
+        if getattr(state, wish) and not keyed:
+            raise valid.invalid(f"{field}.{wish}", value=True, right="set with RUNNING and a cache_key only")
+    if state.no_retry and type_ != StateType.FAILED:
         raise valid.invalid(f"{field}.no_retry", value=True, right="set with FAILED only")
-    return proposed._replace(
-        single_flight=details.cache_single_flight,
-        refresh_cache=details.refresh_cache,
-        no_retry=details.no_retry,
+    return ProposedState(
+        type_,
+        name,
+        message,
+        data,
+        scheduled_time,
+        cache_key,
+        cache_expiration,
+        state.refresh_cache,
+        # Read here once, since the rules never look into the data.
+        state.no_retry or (data is not None and state.data.error.non_retryable),
+        state.cache_single_flight,
     )
 
 
-def _parse_details(state: state_pb2.State, field: str) -> tuple[int | None, str, int | None]:
-    details = state.details
+def _parse_details(state: state_pb2.ProposedState, field: str) -> tuple[int | None, str, int | None]:
     scheduled_time = cache_expiration = None
-    if details.HasField("scheduled_time"):
+    if state.HasField("scheduled_time"):
         if int(state.type) != StateType.SCHEDULED:
             raise InvalidArgumentError(
                 f"{field}.scheduled_time is set for {StateType(state.type).name}; only SCHEDULED has one",
                 f"{field}.scheduled_time",
             )
-        scheduled_time = valid.timestamp(f"{field}.scheduled_time", details.scheduled_time)
+        scheduled_time = valid.timestamp(f"{field}.scheduled_time", state.scheduled_time)
     elif int(state.type) == StateType.SCHEDULED:
         raise valid.missing(f"{field}.scheduled_time", "the time from which the run may begin")
-    cache_key = valid.key(f"{field}.cache_key", details.cache_key, valid.MAX_CACHE_KEY)
-    if details.HasField("cache_expiration"):
+    cache_key = valid.key(f"{field}.cache_key", state.cache_key, valid.MAX_CACHE_KEY)
+    if state.HasField("cache_expiration"):
         if not cache_key:
             raise valid.missing(f"{field}.cache_key", "set where cache_expiration is")
-        cache_expiration = valid.duration(f"{field}.cache_expiration", details.cache_expiration)
+        cache_expiration = valid.duration(f"{field}.cache_expiration", state.cache_expiration)
         if cache_expiration == 0:
             raise valid.invalid(f"{field}.cache_expiration", "0 s", "above 0, or unset for no end")
     return scheduled_time, cache_key, cache_expiration
@@ -107,8 +103,8 @@ def _parse_data(data: state_pb2.Data, field: str) -> bytes:
             )
     elif body == "location":
         _check_location(data, field)
-    if data.size < 0:
-        raise valid.invalid(f"{field}.size", data.size, "0 or more")
+    if data.size_bytes < 0:
+        raise valid.invalid(f"{field}.size_bytes", data.size_bytes, "0 or more")
     if data.sha256 and not is_digest(data.sha256):
         raise valid.invalid(f"{field}.sha256", data.sha256, "64 lower-case hexadecimal digits, or empty")
     valid.text(f"{field}.compression", data.compression, MAX_ENCODING)
@@ -145,9 +141,9 @@ def _check_error(error: state_pb2.RunError, field: str) -> None:
         todo += [(member, f"{name}.members", depth + 1) for member in each.members]
 
 
-def parse_initial_state(state: state_pb2.State, field: str = "initial_state") -> ProposedState:
+def parse_initial_state(state: state_pb2.ProposedState, field: str = "initial_state") -> ProposedState:
     """Return the state that a new run begins in; an unset one is Pending."""
-    if state == state_pb2.State():
+    if state == state_pb2.ProposedState():
         return ProposedState(StateType.PENDING)
     parsed = parse_state(state, field)
     if parsed.type not in _INITIAL:
@@ -161,32 +157,36 @@ def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, field: str = "task_run")
     """Return what was said of a task run."""
     task_key = valid.required_key(f"{field}.task_key", spec.task_key, valid.MAX_NAME)
     dynamic_key = valid.required_key(f"{field}.dynamic_key", spec.dynamic_key, valid.MAX_NAME)
+    task_name = valid.text(f"{field}.task_name", spec.task_name, valid.MAX_NAME) or task_key
     name = valid.text(f"{field}.name", spec.name, valid.MAX_NAME)
     return TaskRunSpec(
         id=valid.optional_id(f"{field}.id", spec.id) or new_id(),
         flow_run_id=valid.required_id(f"{field}.flow_run_id", spec.flow_run_id),
         task_key=task_key,
         dynamic_key=dynamic_key,
-        name=name or f"{task_key}-{dynamic_key}",
+        task_name=task_name,
+        name=name or f"{task_name}-{dynamic_key}",
         task_version=valid.text(f"{field}.task_version", spec.task_version, valid.MAX_NAME),
         tags=valid.tags(f"{field}.tags", spec.tags) if spec.tags else (),
-        retries=valid.number(f"{field}.retries", spec.retries, 0, valid.MAX_RETRIES),
-        retry_delays=_parse_delays(spec, f"{field}.retry_delays") if spec.retry_delays else (),
-        retry_jitter_factor=_parse_jitter(spec.retry_jitter_factor, f"{field}.retry_jitter_factor"),
+        retry_policy=_parse_policy(spec, f"{field}.retry_policy"),
         inputs_json=_parse_inputs(spec, f"{field}.inputs") if spec.inputs else "[]",
         tracks_subflow=spec.tracks_subflow,
     )
 
 
-def _parse_delays(spec: task_run_pb2.TaskRunSpec, field: str) -> tuple[int, ...]:
-    valid.items(field, len(spec.retry_delays), MAX_RETRY_DELAYS)
-    return tuple(valid.duration(field, delay) for delay in spec.retry_delays)
-
-
-def _parse_jitter(factor: float, field: str) -> float:
+def _parse_policy(spec: flow_run_pb2.FlowRunSpec | task_run_pb2.TaskRunSpec, field: str) -> RetryPolicy:
+    if not spec.HasField("retry_policy"):
+        return NO_RETRIES
+    policy = spec.retry_policy
+    valid.items(f"{field}.delays", len(policy.delays), MAX_RETRY_DELAYS)
+    factor = policy.jitter_factor
     if not 0 <= factor <= MAX_JITTER_FACTOR:  # NaN is not, either
-        raise valid.invalid(field, factor, f"from 0 to {MAX_JITTER_FACTOR}")
-    return factor
+        raise valid.invalid(f"{field}.jitter_factor", factor, f"from 0 to {MAX_JITTER_FACTOR}")
+    return RetryPolicy(
+        valid.number(f"{field}.max_attempts", policy.max_attempts, 0, valid.MAX_RETRIES + 1) or 1,
+        tuple(valid.duration(f"{field}.delays", delay) for delay in policy.delays),
+        factor,
+    )
 
 
 def _parse_inputs(spec: task_run_pb2.TaskRunSpec, field: str) -> str:
@@ -217,8 +217,7 @@ def parse_flow_run_spec(spec: flow_run_pb2.FlowRunSpec, field: str = "flow_run")
         flow_version=valid.text(f"{field}.flow_version", spec.flow_version, valid.MAX_NAME),
         parameters_json=_parse_parameters(spec.parameters_json, f"{field}.parameters_json"),
         tags=valid.tags(f"{field}.tags", spec.tags),
-        retries=valid.number(f"{field}.retries", spec.retries, 0, valid.MAX_RETRIES),
-        retry_delay=valid.duration(f"{field}.retry_delay", spec.retry_delay),
+        retry_policy=_parse_policy(spec, f"{field}.retry_policy"),
         parent_task_run_id=valid.optional_id(f"{field}.parent_task_run_id", spec.parent_task_run_id),
     )
 

@@ -161,7 +161,8 @@ class Stream:
                     await self._drain(writer)
             self._ending = None
             if self._drop_at is not None:
-                raise SessionExpiredError(f"session {connection.session_id} has ended; open a new one")
+                ended = connection.session_id
+                raise SessionExpiredError(f"session {ended} has ended; open a new one", session_id=ended)
             if self._stopping and not goodbye:
                 raise ShuttingDownError("the service is going down; connect again and resume the session")
         finally:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from clearway_service.store import cache as cache
     from clearway_service.store import limits as limits
     from clearway_service.store import log_queries as log_queries
+    from clearway_service.store import orphaned_results as orphaned_results
     from clearway_service.store import queries as queries
     from clearway_service.store import schema as schema
     from clearway_service.store import slots as slots
-    from clearway_service.store import unused_results as unused_results
 
 _BUILT = (
     "ancestors",
@@ -30,10 +30,10 @@ _BUILT = (
     "cache",
     "limits",
     "log_queries",
+    "orphaned_results",
     "queries",
     "schema",
     "slots",
-    "unused_results",
 )
 
 
