@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import MAX_ANSWER_BYTES, Handlers
+from clearway_service.api.parsing import uuid_of
 from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.moment import Moment
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
@@ -59,7 +59,7 @@ class ExplanationHandlers(Handlers):
         self, request: explanation_pb2.ExplainTaskRunRequest
     ) -> explanation_pb2.ExplainTaskRunResponse:
         """Say why a task run is where it is."""
-        run_id = valid.required_id("id", request.id)
+        run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
             raise RunNotFoundError(f"no task run has the id {run_id}", "id", run_id=run_id)
