@@ -11,11 +11,12 @@ from clearway_service import store
 from clearway_service.api import rendering as render
 from clearway_service.api import validation as valid
 from clearway_service.api.base import MAX_ANSWER_BYTES, Handlers
-from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.moment import Moment
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
+from clearway_service.store.resources import resource_from, resource_to
 from clearway_service.store.rows import task_run_from
 from clearway_service.texts import plain
 
@@ -54,24 +55,25 @@ class ExplanationHandlers(Handlers):
             answer.holder.CopyFrom(render.render_holder(holder, self._clock.read()))
             awaited = await self._name(holder.awaits)
         place = await self._read(store.slots.select_place(spec.id))
-        blocking, since, before = place[0] if place else ("", None, 0)
+        column, since, before = place[0] if place else ("", None, 0)
+        blocker = resource_from(column)
         if since is not None:
             answer.waiting_since.CopyFrom(render.timestamp(since))
-        if is_key_tag(blocking):
-            await self._add_leader(answer, blocking, before)
-        await self._add_limits(answer, spec, blocking, before)
+        if blocker.is_key:
+            await self._add_leader(answer, blocker, before)
+        await self._add_limits(answer, spec, "" if blocker.is_key else blocker.name, before)
         await self._add_upstream(answer, spec)
         answer.cause = self._cause(answer, progress)
         answer.summary = self._summary(answer, spec, progress, awaited)
         return answer
 
     async def _add_leader(
-        self, answer: explanation_pb2.ExplainTaskRunResponse, tag: str, before: int
+        self, answer: explanation_pb2.ExplainTaskRunResponse, key: Resource, before: int
     ) -> None:
         """Say which run computes the key that is waited for."""
-        answer.cache_key = key_of(tag)
+        answer.cache_key = key.name
         answer.cache_position = before + 1
-        for row in await self._read(store.slots.select_holders(tag, 1)):
+        for row in await self._read(store.slots.select_holders(resource_to(key), 1)):
             answer.leader.CopyFrom(self._render_holder(row))
 
     async def _add_limits(
@@ -94,7 +96,7 @@ class ExplanationHandlers(Handlers):
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
             holds = limit.tag in held
             closed = not limit.slots and not holds and not ended
-            full = bool(blocking) and not is_key_tag(blocking) and not holds and limit.taken >= limit.slots
+            full = bool(blocking) and not holds and limit.taken >= limit.slots
             holders = await self._read_fitting(
                 store.slots.select_holders(limit.tag, _MOST_HOLDERS), self._render_holder, _MOST_HOLDERS, left
             )
