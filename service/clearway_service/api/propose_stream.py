@@ -249,7 +249,7 @@ class Stream:
 
         noting = asyncio.create_task(self._note_heard(connection))
         try:
-            await self._budget.large.begin(self)
+            await self._budget.large.acquire(self)
         finally:
             noting.cancel()
         self._has_turn = True
@@ -263,7 +263,7 @@ class Stream:
     def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self._budget.large.end()
+            self._budget.large.release()
 
     async def _hold_back(self, connection: Connection) -> None:
         """Return when the client may say more: what it said is dealt with, and it has taken its decisions."""

@@ -15,7 +15,7 @@ from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.core.runs import RunKind
 from clearway_service.engine.budget import current_call
 from clearway_service.engine.clock import new_id
-from clearway_service.engine.inbox import Failure, Result, size_of
+from clearway_service.engine.submitted import Failure, Result, size_of
 
 _MICROSECONDS = 1_000_000
 # A decision of at most so many bytes takes no more than its call, which is counted from its beginning.
