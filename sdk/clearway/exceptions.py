@@ -179,8 +179,8 @@ class UpstreamTaskError(RunFailure):
     """The run never began, because something that it depends on did not complete.
 
     Attributes:
-        error: Which input that was, as an error of the kind ``RunErrorKind.UPSTREAM``; its ``cause`` is how that
-            run ended. None in one that a user raises.
+        error: Which input that was, as an error of the kind ``RunErrorKind.UPSTREAM``; its ``cause`` is the
+            error of that input. None in an exception that a user raises.
     """
 
 
@@ -210,8 +210,8 @@ class ServiceError(ClearwayError):
     Attributes:
         reason: The number of the protocol's ``ErrorReason``; 0 if the service gave none.
         field: The request's field that was wrong; empty if none is named.
-        metadata: What the error is about, such as ``{"run_id": "..."}``, with the keys that the protocol lists for
-            the reason; empty if the service named nothing.
+        metadata: What the error is about, such as ``{"run_id": "..."}``, with the keys that the protocol lists
+            for the reason; empty if the service named nothing.
     """
 
     def __init__(

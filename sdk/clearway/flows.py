@@ -321,8 +321,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``retries``: how many times a failed run is tried again; task runs that completed are not run
             again.
             ``retry_delay_seconds``: how long it waits before each retry: a number of seconds; a list of them,
-            of which the last applies to all further retries; or a function that returns a list for a number of
-            retries, such as ``exponential_backoff(10)``.
+            of which the last applies to all further retries; or a function that returns a list for a number
+            of retries, such as ``exponential_backoff(10)``.
             ``retry_jitter_factor``: spread the delays at random, each up to so much longer: with 0.5 up to
             half as long again. Their mean stays what it was.
             ``timeout_seconds``: how long its code may take, its tasks included; a run that takes longer

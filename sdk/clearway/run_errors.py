@@ -40,8 +40,8 @@ class RunError:
         unsigned: True where it came through the service to a process that has
             ``CLEARWAY_RESULT_SIGNING_KEY``: no signature covers it, so another client of the service may have
             made it up. Its texts then begin with ``[unsigned]``. Errors are compared without it.
-        kind: What kind of error ended the run. Only the outermost error has one: ``cause`` and ``members`` are
-            ``UNKNOWN``, except below an ``UPSTREAM`` error.
+        kind: What kind of error ended the run. That of ``cause`` and ``members`` is ``UNKNOWN``, except below
+            an ``UPSTREAM`` error, whose cause is another run's error.
         non_retryable: True if the run is not retried after this error, whatever its ``retries``; see
             ``clearway.exceptions.NonRetryable``. Only the outermost error counts. False by default.
     """
@@ -104,9 +104,7 @@ class RunError:
         )
 
     @staticmethod
-    def from_exception(
-        error: BaseException, kind: RunErrorKind = RunErrorKind.APPLICATION
-    ) -> RunError:
+    def from_exception(error: BaseException, kind: RunErrorKind = RunErrorKind.APPLICATION) -> RunError:
         """Return the portable form of an exception, of at most 65,536 bytes.
 
         Args:

@@ -59,8 +59,8 @@ class FlowRun:
         parameters_json: The flow's arguments, as a JSON object.
         tags: Sorted.
         retries: How many times a failed run is tried again.
-        retry_delays: How long it waits before its first retry, its second and so on; the last one applies to all
-            further retries.
+        retry_delays: How long it waits before its first retry, its second and so on; the last one applies to
+            all further retries.
         retry_jitter_factor: How far these are spread at random; 0 for not at all.
         parent_task_run_id: For a subflow, the task run that tracks it in its parent; empty otherwise.
         state: The state it is in.
@@ -209,10 +209,10 @@ class ConcurrencyLimit:
         waiting: How many runs wait for a slot.
         created: When the limit was first set.
         updated: When it was last changed.
-        holders: The runs that hold a slot, in the order in which they took it. In a list of limits the first 100
-            at most; the client's calls for one limit return all.
-        waiters: The first 100 runs in the queue, next one first; ``read_slot_waiters`` returns all. Empty in a
-            list of limits.
+        holders: The runs that hold a slot, in the order in which they took it. In a list of limits the first
+            100 at most; the client's calls for one limit return all.
+        waiters: The first 100 runs in the queue, next one first; ``read_slot_waiters`` returns all. Empty in
+            a list of limits.
         taken: How many runs hold a slot.
     """
 
@@ -290,7 +290,8 @@ class TaskRunExplanation:
             summary=message.summary,
             limits=tuple(map(LimitExplanation.from_proto, message.limits)),
             waiting_since=optional_time(queued, "enqueue_time"),
-            scheduled_time=optional_time(message.schedule, "scheduled_time") or run.state.details.scheduled_time,
+            scheduled_time=optional_time(message.schedule, "scheduled_time")
+            or run.state.details.scheduled_time,
             upstream=tuple(map(UpstreamRun.from_proto, message.upstream.runs)),
             holder=optional_holder(message.running, "holder"),
             cache_key=message.cache_leader.cache_key,
@@ -380,9 +381,7 @@ class CacheStats:
     newest: datetime | None
 
     @staticmethod
-    def from_proto(
-        message: cache_pb2.CacheStats, task_key: str = "", task_name: str = ""
-    ) -> CacheStats:
+    def from_proto(message: cache_pb2.CacheStats, task_key: str = "", task_name: str = "") -> CacheStats:
         """Return the sums in a message, of all tasks or of the one that is named."""
         return CacheStats(
             task_key=task_key,

@@ -54,8 +54,8 @@ class State(StateRecord, Generic[R]):
         timestamp: When the state was entered; by the service's clock once the service has answered.
         id: The UUID that the service gave the state; empty before.
         details: The facts that the service's rules decide by.
-        error_kind: The number of the ``RunErrorKind`` of an exception in ``data``; 0 where the state's type says
-            enough. Use ``error.kind`` rather than this.
+        error_kind: The number of the ``RunErrorKind`` of an exception in ``data``; 0 if it follows from the
+            state's type. Use ``error.kind`` rather than this.
     """
 
     __slots__ = ()

@@ -240,8 +240,8 @@ def read_task_runs(  # noqa: D417 - the filters are described together
 ) -> Operation[list[TaskRun]]:
     """Return task runs, newest first: those that match every filter that is given.
 
-    ``task_names`` are the names of tasks, ``name_contains`` a part of the run's own name. A run must have one of
-    the ``task_names``, and all of the ``tags``.
+    ``task_names`` are names of tasks, ``name_contains`` is a part of the run's own name. A run must have one
+    of the ``task_names``, and all of the ``tags``.
 
     Args:
         limit: How many at most; None for all.

@@ -137,9 +137,7 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
 
 
 def _timed_out(outcome: Outcome) -> State[Any]:
-    return of_kind(
-        RunErrorKind.TIMEOUT, Failed(outcome.error, name="TimedOut", message=str(outcome.error))
-    )
+    return of_kind(RunErrorKind.TIMEOUT, Failed(outcome.error, name="TimedOut", message=str(outcome.error)))
 
 
 def _state(upstream: Future[Any] | State[Any]) -> State[Any]:
@@ -225,7 +223,9 @@ def _lost_result(data: Any) -> str:
     return ""
 
 
-def _end_message(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.ProposedState | UnkeptResult:
+def _end_message(
+    state: State[Any], run_name: str, keeping: Keeping
+) -> state_pb2.ProposedState | UnkeptResult:
     try:
         message = state.to_proto(_stored(state, run_name, keeping))
     except UnkeptResult as error:

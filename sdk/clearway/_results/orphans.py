@@ -207,4 +207,6 @@ def _failed(message: OrphanMessage, error: OSError) -> OrphanedResult:
 
 def _result(message: OrphanMessage, *, problem: str = "", left_alone: str = "") -> OrphanedResult:
     created = timestamp_from_proto(message.create_time)
-    return OrphanedResult(message.location, message.size_bytes, message.cache_key, created, problem, left_alone)
+    return OrphanedResult(
+        message.location, message.size_bytes, message.cache_key, created, problem, left_alone
+    )

@@ -70,11 +70,9 @@ def _value(state: StateRecord) -> Any:
 
 def _exception(state: StateRecord) -> BaseException:
     """Return a run's own exception, or that of the states that it returned, or one of ours."""
-    if isinstance(state.data, BaseException):  # also why a run never began, such as UpstreamTaskError
-        return state.data
-    stopped = _stopped(state)
-    if stopped is not None:
-        return stopped
+    own = state.data if isinstance(state.data, BaseException) else _stopped(state)
+    if own is not None:  # also why a run never began, such as UpstreamTaskError
+        return own
     try:
         value = _value(state)
     except (MissingResult, UnreadableResult) as missing:

@@ -21,8 +21,8 @@ _TYPE: Final = f"{UpstreamTaskError.__module__}.{UpstreamTaskError.__qualname__}
 def upstream_error(upstream: str, state: State[Any]) -> RunError:
     """Return the error of a run that did not start.
 
-    A run that waits for one that did not start names the first failure in the chain too, so the error stays small
-    however long the chain is: it holds that first ``UPSTREAM`` error, and what ended the run which that one names.
+    A run that depends on one that did not start reports the first failure of the chain too. Its error holds
+    that first ``UPSTREAM`` error and none in between, so it stays small however long the chain is.
 
     Args:
         upstream: What did not complete, for people.
@@ -47,4 +47,6 @@ def upstream_error(upstream: str, state: State[Any]) -> RunError:
 
 def _brief(error: RunError) -> RunError:
     """Return an error without what makes it large: thousands of runs may have it."""
-    return replace(error, message=shortened(error.message, _MAX_STATE), stack_trace="", cause=None, members=())
+    return replace(
+        error, message=shortened(error.message, _MAX_STATE), stack_trace="", cause=None, members=()
+    )

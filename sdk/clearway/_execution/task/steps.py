@@ -193,7 +193,9 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     return state
 
 
-def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.ProposedState]]:
+def _message(
+    run: TaskRun, end: State[Any]
+) -> Generator[Effect, Any, tuple[State[Any], state_pb2.ProposedState]]:
     """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
     made: state_pb2.ProposedState | UnkeptResult = yield end_message(
         end, run.name, run.task.keeping.within(run.flow_attempt.facts.keeping)
