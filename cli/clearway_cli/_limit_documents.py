@@ -120,8 +120,8 @@ class ExplanationDocument(TypedDict):
 
     ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, where the service knows one that this
     version does not, UNKNOWN. ``upstream`` has the first 100 of the ``upstream_count`` runs it waits for,
-    and a limit's ``holders`` the first 100 of those ``taken``. ``awaited_task_run_id`` is the run whose result
-    the code of a running one waits for.
+    and a limit's ``holders`` the first 100 of those ``taken``. ``awaited_task_run_id`` is the run that the
+    code of a running one waits for.
     """
 
     task_run: TaskRunDocument

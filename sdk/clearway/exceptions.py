@@ -210,8 +210,8 @@ class ServiceError(ClearwayError):
     Attributes:
         reason: The number of the protocol's ``ErrorReason``; 0 if the service gave none.
         field: The request's field that was wrong; empty if none is named.
-        metadata: What the error is about, such as ``{"run_id": "..."}``, with the keys that the protocol lists
-            for the reason; empty if the service named nothing.
+        metadata: What the error is about, such as ``{"run_id": "..."}``. The protocol lists the keys of each
+            reason; empty if the service named nothing.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ class InvalidSetting(ClearwayError, ValueError):  # noqa: N818 - as all in ``exc
 class NonRetryable(Exception):  # noqa: N818 - as above
     """Raise it, or derive from it, to fail a run that is not to be retried.
 
-    A run that ends with it is not tried again, whatever its ``retries``, and its ``retry_condition_fn`` is not
+    A run that ends with it is not tried again, whatever its ``retries``; its ``retry_condition_fn`` is not
     called. Only the exception that ends the run counts, not the one that it was raised from. A flow that does
     not catch the exception of its task is not tried again either.
     """
