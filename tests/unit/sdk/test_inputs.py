@@ -261,7 +261,10 @@ def test_why_a_run_is_not_ready_is_read_from_its_error_and_not_from_its_name_or_
 def test_the_error_of_a_run_that_is_not_ready_is_small() -> None:
     huge = ExceptionGroup("g" * 5_000, [ValueError("x" * 5_000)] * 16)
     huge.__cause__ = KeyError("k" * 5_000)
-    for failure in (one := failure_of({"x": Failed(huge, message="m" * 10_000)}), failure_of({"x": not_ready(one)})):
+    for failure in (
+        one := failure_of({"x": Failed(huge, message="m" * 10_000)}),
+        failure_of({"x": not_ready(one)}),
+    ):
         assert failure.to_proto().ByteSize() < 4_000
 
 

@@ -70,7 +70,11 @@ def test_an_explanation_has_the_facts_of_its_cause() -> None:
     leader = SlotHolder(task_run_id="t", acquire_time=NOON)
     queued = explained(cache_leader={"cache_key": "k", "leader": leader, "position": 2, "enqueue_time": NOON})
     assert (queued.cache_key, queued.cache_position, queued.leader is not None) == ("k", 2, True)
-    assert queued.waiting_since == explained(limit={"tag": "disk", "enqueue_time": NOON}).waiting_since == AT_NOON
+    assert (
+        queued.waiting_since
+        == explained(limit={"tag": "disk", "enqueue_time": NOON}).waiting_since
+        == AT_NOON
+    )
     running = explained(running={"holder": leader, "awaited_task_run_id": "u"})
     assert running.holder is not None
     assert (running.holder.task_run_id, running.awaited_task_run_id) == ("t", "u")
