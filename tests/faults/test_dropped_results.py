@@ -16,8 +16,8 @@ from clearway.v1.cache_pb2 import InvalidateCacheRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
 from clearway.v1.result_pb2 import (
-    DropUnusedResultsRequest,
-    ListUnusedResultsRequest,
+    DropOrphanedResultsRequest,
+    ListOrphanedResultsRequest,
     UploadResultRequest,
 )
 from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
@@ -32,7 +32,7 @@ from support.server import Server
 from support.waiting import DEADLINE_SECONDS, wait_until
 
 AT_ONCE = Duration(seconds=0)
-LIST = ListUnusedResultsRequest(older_than=AT_ONCE, limit=10_000)
+LIST = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000)
 MANY = 300
 
 
@@ -75,11 +75,11 @@ def orphan(client: Client, count: int) -> None:
 
 def listed(client: Client) -> dict[str, str]:
     """Return the SHA-256 values of the orphaned results, and their states."""
-    return {result.sha256: result.state_id for result in client.stub.ListUnusedResults(LIST).results}
+    return {result.sha256: result.state_id for result in client.stub.ListOrphanedResults(LIST).results}
 
 
-def drop(found: dict[str, str], *, check_only: bool = False) -> DropUnusedResultsRequest:
-    return DropUnusedResultsRequest(state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only)
+def drop(found: dict[str, str], *, check_only: bool = False) -> DropOrphanedResultsRequest:
+    return DropOrphanedResultsRequest(state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only)
 
 
 @pytest.mark.parametrize("fault", ["the client leaves", "the server is killed"])
@@ -89,7 +89,7 @@ def test_each_file_that_stays_is_listed_and_dropped_the_next_time(
     orphan(client, MANY)
     found = listed(client)
     assert found.keys() == kept(server.database)
-    dropping = client.stub.DropUnusedResults.future(drop(found))
+    dropping = client.stub.DropOrphanedResults.future(drop(found))
     wait_until(lambda: len(kept(server.database)) < MANY, "a file that is deleted")
     if fault == "the client leaves":
         dropping.cancel()
@@ -100,7 +100,7 @@ def test_each_file_that_stays_is_listed_and_dropped_the_next_time(
         left = listed(again)
         assert kept(server.database) <= left.keys()
         if left:
-            again.stub.DropUnusedResults(drop(left))
+            again.stub.DropOrphanedResults(drop(left))
         assert (listed(again), kept(server.database)) == ({}, set())
 
 
@@ -108,11 +108,11 @@ def test_a_check_changes_nothing(server: Server, client: Client) -> None:
     orphan(client, 3)
     found = listed(client)
     for _ in range(2):
-        checked = client.stub.DropUnusedResults(drop(found, check_only=True))
+        checked = client.stub.DropOrphanedResults(drop(found, check_only=True))
         assert {result.sha256 for result in checked.results} == listed(client).keys() == kept(server.database)
-    assert len(client.stub.DropUnusedResults(drop(found)).results) == 3
+    assert len(client.stub.DropOrphanedResults(drop(found)).results) == 3
     assert (listed(client), kept(server.database)) == ({}, set())
-    assert not client.stub.DropUnusedResults(drop(found, check_only=True)).results
+    assert not client.stub.DropOrphanedResults(drop(found, check_only=True)).results
 
 
 async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_again(
@@ -141,11 +141,11 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
         for state in (RUNNING, completed(number, f"/elsewhere/{digest[:2]}/{digest}")):
             await orchestrator.SetTaskRunState(SetTaskRunStateRequest(task_run_id=spec.id, state=state))
     await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
-    before = (await orchestrator.ListUnusedResults(LIST)).results
+    before = (await orchestrator.ListOrphanedResults(LIST)).results
     assert [result.sha256 for result in before] == [body_of(0)[1], body_of(1)[1]]
-    request = DropUnusedResultsRequest(state_ids=[it.state_id for it in before], older_than=AT_ONCE)
+    request = DropOrphanedResultsRequest(state_ids=[it.state_id for it in before], older_than=AT_ONCE)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        dropping = asyncio.ensure_future(orchestrator.DropUnusedResults(request))
+        dropping = asyncio.ensure_future(orchestrator.DropOrphanedResults(request))
         await deleting  # the first one is dropped by now
         dropping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -153,6 +153,6 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
         assert dropping.cancelled()
         # Commands are done in order, so what the cancelled call left behind is done by now.
         await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
-        assert (await orchestrator.ListUnusedResults(LIST)).results == before
+        assert (await orchestrator.ListOrphanedResults(LIST)).results == before
     await asyncio.to_thread(service.close)
     await service.close_reader()

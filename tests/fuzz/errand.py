@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from clearway.v1.cache_pb2 import CacheFilter, InvalidateCacheRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
-from clearway.v1.result_pb2 import DownloadResultRequest, DropUnusedResultsRequest, ListUnusedResultsRequest
+from clearway.v1.result_pb2 import DownloadResultRequest, DropOrphanedResultsRequest, ListOrphanedResultsRequest
 from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, Data, State, StateDetails
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskRunSpec
 from fuzz.calls import Caller
@@ -56,8 +56,8 @@ class Errand:
         yield "SetTaskRunState", SetTaskRunStateRequest(proposal_id=done, task_run_id=run, state=completed)
         yield "DownloadResult", DownloadResultRequest(location=location)
         yield "InvalidateCache", InvalidateCacheRequest(filter=CacheFilter(key=key))
-        listing, dropping = ListUnusedResultsRequest(), DropUnusedResultsRequest(state_ids=[done])
+        listing, dropping = ListOrphanedResultsRequest(), DropOrphanedResultsRequest(state_ids=[done])
         listing.older_than.SetInParent()
         dropping.older_than.SetInParent()
-        yield "ListUnusedResults", listing
-        yield "DropUnusedResults", dropping
+        yield "ListOrphanedResults", listing
+        yield "DropOrphanedResults", dropping

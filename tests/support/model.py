@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
-from clearway_service.core.decisions import Accept, Reject
+from clearway_service.core.decisions import Accept, recorded_reject
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Waiter
 from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, Snapshot, Stage
-from clearway_service.core.states import ProposedState, State, StateType
+from clearway_service.core.states import State, StateType
 from clearway_service.core.turn import EndedRuns, Work
 from support.model_loading import Depths, ModelLoading
 
@@ -232,7 +232,8 @@ class Model:
         if (made := self.states.get(proposal_id)) is None:
             return None
         rejected = made.answer is AnswerKind.REJECT
-        decision = Reject(ProposedState(made.state.type), made.answer_message) if rejected else Accept()
+        entered = StateType(made.state.type)
+        decision = recorded_reject(entered, made.answer_message) if rejected else Accept()
         return Recorded(made.kind, made.run_id, decision, made.state)
 
     def write(self, changes: Changes, _now: int) -> None:

@@ -341,7 +341,7 @@ def _told(answer: Answer) -> Told:
     match answer.decision:
         case Abort(reason, message):
             return "abort", reason, message, answer.state
-        case Reject(state, message):
-            return "reject", state.type, message, answer.state
+        case Reject(reason, state, message):
+            return "reject", reason, state.type, message, answer.state
         case decision:
             return type(decision).__name__, answer.state

@@ -14,7 +14,7 @@ from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.core.states import ProposedState, StateType
-from support.facts import FLOW, SECOND, TASK
+from support.facts import FLOW, SECOND, TASK, retrying
 from support.model import Model
 from support.model_loading import Depths
 from support.world import World
@@ -43,7 +43,7 @@ def propose(run_id: str, type_: StateType, **more: Any) -> Proposal:
 def start(id_: str, *tags: str, key: str = "key", **more: Any) -> Proposal:
     """Return the proposal that creates a run and asks for Running with a key and single flight."""
     retries = more.pop("retries", 0)
-    spec = TASK._replace(id=id_, dynamic_key=id_, tags=tags, retries=retries)
+    spec = TASK._replace(id=id_, dynamic_key=id_, tags=tags, retry_policy=retrying(retries))
     return propose(id_, RUNNING, create=spec, **({"cache_key": key, "single_flight": True} | more))
 
 

@@ -84,7 +84,7 @@ async def test_a_hello_a_ping_and_a_decision_wait_for_no_file(
     await asyncio.to_thread(service.close)
     await service.close_reader()
     assert {(each.code, each.reason, each.retry_seconds) for each in refused} == {
-        (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 1)
+        (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE", 1)
     }
     assert outcomes.count(f"service://{DIGEST}") == 128
 

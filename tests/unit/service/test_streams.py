@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, ProposeResponse
@@ -98,7 +98,7 @@ async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connecti
 
 async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_session(tmp_path: Path) -> None:
     async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
-        await stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag="disk", limit=1))
+        await stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag="disk", limit=1))
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         local = await asyncio.to_thread(LocalClient, service)
         holder = start(flow.flow_run.id, tags=["disk"])

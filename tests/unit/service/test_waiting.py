@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clearway.v1.concurrency_limit_pb2 import (
-    DeleteConcurrencyLimitByTagRequest,
-    GetConcurrencyLimitByTagRequest,
+    DeleteConcurrencyLimitRequest,
+    GetConcurrencyLimitRequest,
 )
 from clearway.v1.error_pb2 import ERROR_REASON_PROPOSAL_CONFLICT
 from clearway.v1.proposal_pb2 import Proposal, SetTaskRunStateRequest
@@ -238,7 +238,7 @@ class TestOneQueue:
         service.call("CreateTaskRun", CreateTaskRunRequest(task_run=run))
         request = SetTaskRunStateRequest(proposal_id=new_id(), task_run_id=run.id, state=RUNNING)
         assert service.call("SetTaskRunState", request).decision.wait.blocking_tags == ["disk"]
-        service.call("DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="disk"))
+        service.call("DeleteConcurrencyLimit", DeleteConcurrencyLimitRequest(tag="disk"))
         service.limit("net", 1)
         assert service.call("SetTaskRunState", request).decision.wait.blocking_tags == ["net"]
         client.decide(move(net.create_task_run.id, COMPLETED))
@@ -254,9 +254,9 @@ class TestOneQueue:
         runs = [move(proposal.create_task_run.id, RUNNING) for proposal in pending]
         client.propose(*runs)
         client.settle()
-        limit = service.call("GetConcurrencyLimitByTag", GetConcurrencyLimitByTagRequest(tag="disk"))
+        limit = service.call("GetConcurrencyLimit", GetConcurrencyLimitRequest(tag="disk"))
         assert limit.concurrency_limit.waiting == 699
-        service.call("DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="disk"))
+        service.call("DeleteConcurrencyLimit", DeleteConcurrencyLimitRequest(tag="disk"))
         for proposal in runs[1:]:
             assert client.decisions(proposal.id, 2)[1].HasField("accept")
         wait_until(lambda: service.engine.pipeline.waiting == 0, "the end of all waiting")

@@ -11,7 +11,7 @@ from alembic.command import downgrade
 from alembic.config import Config
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from clearway.v1.concurrency_limit_pb2 import GetConcurrencyLimitByTagRequest
+from clearway.v1.concurrency_limit_pb2 import GetConcurrencyLimitRequest
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest, ExplainTaskRunResponse
 from clearway.v1.proposal_pb2 import Hello, SetTaskRunStateRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
@@ -246,8 +246,8 @@ def test_people_read_the_wall_clock_as_it_is_set(machine: Machine, jump: timedel
     machine.set(jump)
     machine.run(timedelta(seconds=5))
     assert service.call("GetServerInfo", GetServerInfoRequest()).now.ToDatetime(UTC) == machine.wall
-    request = GetConcurrencyLimitByTagRequest(tag=TAG)
-    (holder,) = service.call("GetConcurrencyLimitByTag", request).concurrency_limit.holders
+    request = GetConcurrencyLimitRequest(tag=TAG)
+    (holder,) = service.call("GetConcurrencyLimit", request).concurrency_limit.holders
     assert holder.lease_expires.ToDatetime(UTC) == machine.wall + timedelta(seconds=25)
     ask(service, run_id, COMPLETED)
     states = service.call("ListTaskRunStates", ListTaskRunStatesRequest(task_run_id=run_id)).states

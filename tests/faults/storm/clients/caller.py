@@ -86,7 +86,7 @@ class Caller:
             try:
                 self._client.stub.KeepAlive(KeepAliveRequest(session_id=session), timeout=_CALL_SECONDS)
             except grpc.RpcError as error:
-                if failure_of(error).reason == "SESSION_EXPIRED":
+                if failure_of(error).reason == "ERROR_REASON_SESSION_EXPIRED":
                     self._renew_session(session)
 
     def _renew_session(self, before: str) -> None:
@@ -104,7 +104,7 @@ class Caller:
                 return getattr(self._client.stub, method)(request, timeout=_CALL_SECONDS)
             except grpc.RpcError as error:
                 failure = failure_of(error)
-            if failure.reason == "SESSION_EXPIRED":
+            if failure.reason == "ERROR_REASON_SESSION_EXPIRED":
                 raise _SessionLostError
             if failure.code not in _BROKEN and "Stream removed" not in failure.message:
                 self._place.record.write(unexpected=f"{method} failed: {failure}")
