@@ -170,16 +170,31 @@ UNARY = {
         no_limit, StatusCode.NOT_FOUND, exceptions.LimitNotFound, "tag", "never-limited", "tag"
     ),
     "ERROR_REASON_SESSION_EXPIRED": Case(
-        no_session, StatusCode.FAILED_PRECONDITION, exceptions.SessionExpired, "session_id", "session", "session_id"
+        no_session,
+        StatusCode.FAILED_PRECONDITION,
+        exceptions.SessionExpired,
+        "session_id",
+        "session",
+        "session_id",
     ),
     "ERROR_REASON_PROPOSAL_CONFLICT": Case(
-        used_proposal, StatusCode.ALREADY_EXISTS, exceptions.ProposalConflict, "proposal_id", "another run", "proposal_id"
+        used_proposal,
+        StatusCode.ALREADY_EXISTS,
+        exceptions.ProposalConflict,
+        "proposal_id",
+        "another run",
+        "proposal_id",
     ),
     "ERROR_REASON_RUN_CONFLICT": Case(
         used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another run", "run_id"
     ),
     "ERROR_REASON_RESULT_NOT_FOUND": Case(
-        no_result, StatusCode.NOT_FOUND, exceptions.ResultNotFound, "location", "there is no result", "location"
+        no_result,
+        StatusCode.NOT_FOUND,
+        exceptions.ResultNotFound,
+        "location",
+        "there is no result",
+        "location",
     ),
     "ERROR_REASON_STORAGE_FULL": Case(
         large_result,

@@ -19,7 +19,7 @@ from clearway.v1.state_pb2 import (
     STATE_TYPE_PENDING,
     STATE_TYPE_RUNNING,
     Data,
-    State,
+    ProposedState,
 )
 from clearway.v1.task_run_pb2 import ListTaskRunsRequest, TaskRunFilter
 from support.client import Client
@@ -55,6 +55,7 @@ def world(shared_server: Server) -> World:
                 client,
                 flow,
                 task_key="even" if number % 2 == 0 else "odd",
+                task_name="" if number % 2 == 0 else "the odd",
                 name=f"Task 100%_{number}",
                 tags=["all", f"rest-{number % 3}"],
             )
@@ -120,6 +121,9 @@ def test_large_answers_are_cut_to_what_any_client_takes(caller: Client) -> None:
         (TaskRunFilter(task_keys=["even"]), range(0, 25, 2)),
         (TaskRunFilter(task_keys=["even", "odd"]), range(25)),
         (TaskRunFilter(task_keys=["nobody"]), []),
+        (TaskRunFilter(task_names=["the odd"]), range(1, 25, 2)),
+        (TaskRunFilter(task_names=["even", "the odd"]), range(25)),
+        (TaskRunFilter(task_names=["odd"]), []),
         (TaskRunFilter(tags=["rest-1"]), range(1, 25, 3)),
         (TaskRunFilter(tags=["rest-1", "all"], task_keys=["odd"]), [1, 7, 13, 19]),
         (TaskRunFilter(tags=["rest-1", "rest-2"]), []),

@@ -9,7 +9,12 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from clearway.v1.proposal_pb2 import ABORT_REASON_LIMIT_ZERO, WAIT_REASON_LIMIT, Decision, SetTaskRunStateRequest
+from clearway.v1.proposal_pb2 import (
+    ABORT_REASON_LIMIT_ZERO,
+    WAIT_REASON_LIMIT,
+    Decision,
+    SetTaskRunStateRequest,
+)
 from clearway.v1.state_pb2 import ProposedState
 from support.client import Client, failure_of
 from support.database import locked
