@@ -79,6 +79,7 @@ class Case(NamedTuple):
         exception: The SDK's.
         field: The field that is named.
         said: Part of the message.
+        about: The key of the metadata, which names what the call was about; empty if there is none.
         retry_seconds: When to try again, as the details say.
     """
 
@@ -87,6 +88,7 @@ class Case(NamedTuple):
     exception: type[exceptions.ServiceError]
     field: str
     said: str
+    about: str = ""
     retry_seconds: float | None = None
 
 
@@ -144,7 +146,7 @@ def large_result(service: Service) -> tuple[str, Message]:
     del service
     chunk = b"123456789"
     return "UploadResult", UploadResultRequest(
-        upload_id=new_id(), sha256=sha256(chunk).hexdigest(), size=len(chunk), chunk=chunk
+        upload_id=new_id(), sha256=sha256(chunk).hexdigest(), size_bytes=len(chunk), chunk=chunk
     )
 
 
@@ -159,25 +161,40 @@ def full_disk(service: Service) -> tuple[str, Message]:
 
 UNARY = {
     "ERROR_REASON_INVALID_ARGUMENT": Case(
-        wrong_value, StatusCode.INVALID_ARGUMENT, exceptions.InvalidArgument, "limit", "limit is -1"
+        wrong_value, StatusCode.INVALID_ARGUMENT, exceptions.InvalidArgument, "limit", "limit is -1", "field"
     ),
     "ERROR_REASON_RUN_NOT_FOUND": Case(
-        no_run, StatusCode.NOT_FOUND, exceptions.RunNotFound, "id", "no task run"
+        no_run, StatusCode.NOT_FOUND, exceptions.RunNotFound, "id", "no task run", "run_id"
     ),
     "ERROR_REASON_LIMIT_NOT_FOUND": Case(
-        no_limit, StatusCode.NOT_FOUND, exceptions.LimitNotFound, "tag", "never-limited"
+        no_limit, StatusCode.NOT_FOUND, exceptions.LimitNotFound, "tag", "never-limited", "tag"
     ),
     "ERROR_REASON_SESSION_EXPIRED": Case(
-        no_session, StatusCode.FAILED_PRECONDITION, exceptions.SessionExpired, "session_id", "session"
+        no_session,
+        StatusCode.FAILED_PRECONDITION,
+        exceptions.SessionExpired,
+        "session_id",
+        "session",
+        "session_id",
     ),
     "ERROR_REASON_PROPOSAL_CONFLICT": Case(
-        used_proposal, StatusCode.ALREADY_EXISTS, exceptions.ProposalConflict, "proposal_id", "another run"
+        used_proposal,
+        StatusCode.ALREADY_EXISTS,
+        exceptions.ProposalConflict,
+        "proposal_id",
+        "another run",
+        "proposal_id",
     ),
     "ERROR_REASON_RUN_CONFLICT": Case(
-        used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another run"
+        used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another run", "run_id"
     ),
     "ERROR_REASON_RESULT_NOT_FOUND": Case(
-        no_result, StatusCode.NOT_FOUND, exceptions.ResultNotFound, "location", "there is no result"
+        no_result,
+        StatusCode.NOT_FOUND,
+        exceptions.ResultNotFound,
+        "location",
+        "there is no result",
+        "location",
     ),
     "ERROR_REASON_STORAGE_FULL": Case(
         large_result,
@@ -187,7 +204,7 @@ UNARY = {
         "CLEARWAY_MAX_RESULT_STORAGE_BYTES",
     ),
     "ERROR_REASON_STORE_UNAVAILABLE": Case(
-        full_disk, StatusCode.UNAVAILABLE, exceptions.ServerUnavailable, "", "database or disk is full", 1
+        full_disk, StatusCode.UNAVAILABLE, exceptions.ServerUnavailable, "", "database or disk is full", "", 1
     ),
 }
 ON_STREAMS = {"ERROR_REASON_PROTOCOL", "ERROR_REASON_SHUTTING_DOWN"}
@@ -226,17 +243,28 @@ def test_a_reason_is_raised_and_comes_back_as_its_exception(reason: str, service
     assert type(error) is case.exception
     assert (error.reason, error.field) == (number(reason), case.field)
     assert case.said in str(error)
+    named = {case.about: _named(request, case)} if case.about else {}
+    assert error.metadata == named
     if service.server is not None:
         with Client(service.server.address) as client:
             failure = client.fails(method, request)
         assert case.said in failure.message
         fields = (case.field,) if case.field else ()
-        assert failure == Failure(case.code, reason, fields, failure.message, case.retry_seconds)
+        assert failure == Failure(case.code, reason, fields, failure.message, case.retry_seconds, named)
+
+
+def _named(request: Any, case: Case) -> str:
+    """Return what the metadata names: the field that is wrong, or the value of that field."""
+    if case.about == "field":
+        return case.field
+    for name in case.field.split("."):
+        request = getattr(request, name)
+    return str(request)
 
 
 def test_each_reason_of_the_protocol_has_a_case() -> None:
-    reasons = {name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys()}  # noqa: SIM118
-    assert reasons == UNARY.keys() | ON_STREAMS | ON_CONNECTIONS | {"UNSPECIFIED"}
+    reasons = set(error_pb2.ErrorReason.keys())
+    assert reasons == UNARY.keys() | ON_STREAMS | ON_CONNECTIONS | {"ERROR_REASON_UNSPECIFIED"}
 
 
 def test_each_reason_but_those_to_wait_for_has_an_exception_of_its_own() -> None:
@@ -325,7 +353,7 @@ def test_a_server_that_stops_says_so(tmp_path: Path) -> None:
 
 
 def number(reason: str) -> int:
-    return error_pb2.ErrorReason.Value("ERROR_REASON_" + reason)
+    return error_pb2.ErrorReason.Value(reason)
 
 
 def converse(address: str, first: ProposeRequest, answered: threading.Event) -> exceptions.ServiceError:

@@ -131,7 +131,7 @@ def test_an_error_that_nobody_foresaw_is_internal_and_one_line_without_what_it_m
         broken = f"UPDATE task_run SET inputs = '{PAYLOAD}'"
         with damaged(server, broken):
             for _ in range(20):
-                failure = client.fails("GetTaskRun", GetTaskRunRequest(id=run.id))
+                failure = client.fails("GetTaskRun", GetTaskRunRequest(id=run.spec.id))
         assert (failure.code, failure.message) == (
             StatusCode.INTERNAL,
             "the service failed (JSONDecodeError); its log says where",
@@ -151,9 +151,9 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
     tables = ("log", "cache_entry", "concurrency_limit", "task_run_tag", "abort")
     with Client(server.address) as client:
         flow = create_flow(client, parameters_json=json.dumps({"x": PAYLOAD}))
-        run = create_task(client, flow.id, tags=[PAYLOAD], name=PAYLOAD)
+        run = create_task(client, flow.spec.id, tags=[PAYLOAD], name=PAYLOAD)
         with damaged(server, *(f"DROP TABLE {table}" for table in tables)):
-            written = WriteLogsRequest(logs=[Log(flow_run_id=flow.id, message=PAYLOAD)])
+            written = WriteLogsRequest(logs=[Log(flow_run_id=flow.spec.id, message=PAYLOAD)])
             for method, request in (
                 ("WriteLogs", written),
                 ("LookupCache", LookupCacheRequest(key=PAYLOAD)),
@@ -161,12 +161,13 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
                 ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[PAYLOAD]))),
                 (
                     "SetTaskRunState",
-                    SetTaskRunStateRequest(task_run_id=run.id, state=with_key(RUNNING, PAYLOAD)),
+                    SetTaskRunStateRequest(task_run_id=run.spec.id, state=with_key(RUNNING, PAYLOAD)),
                 ),
                 (
                     "SetTaskRunState",
                     SetTaskRunStateRequest(
-                        task_run_id=run.id, state=with_result(with_key(COMPLETED, PAYLOAD), PAYLOAD.encode())
+                        task_run_id=run.spec.id,
+                        state=with_result(with_key(COMPLETED, PAYLOAD), PAYLOAD.encode()),
                     ),
                 ),
             ):
@@ -186,7 +187,7 @@ def test_rows_that_a_turn_cannot_read_are_told_without_their_values(server: Serv
     with Client(server.address) as client:
         run = create_task(client, create_flow(client).spec.id)
         with damaged(server, f"UPDATE task_run SET tags = '{PAYLOAD}'"):
-            request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING)
+            request = SetTaskRunStateRequest(task_run_id=run.spec.id, state=RUNNING)
             failure = client.fails("SetTaskRunState", request)
     assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     assert failure.message == "the service failed (JSONDecodeError); its log says where"

@@ -23,7 +23,7 @@ from clearway.v1.result_pb2 import (
     OrphanedResult,
     UploadResultRequest,
 )
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, ProposedState
 from clearway_service.store import migrations
 from clearway_service.store.database import Database
 from support.client import Client
@@ -41,12 +41,12 @@ def client(server: Server) -> Iterator[Client]:
         yield client
 
 
-def completed(location: str, digest: str = DIGEST, key: str = "") -> State:
-    data = Data(encoding="json", location=location, sha256=digest, size=len(BODY))
-    return State(type=STATE_TYPE_COMPLETED, data=data, details=StateDetails(cache_key=key))
+def completed(location: str, digest: str = DIGEST, key: str = "") -> ProposedState:
+    data = Data(encoding="json", location=location, sha256=digest, size_bytes=len(BODY))
+    return ProposedState(type=STATE_TYPE_COMPLETED, data=data, cache_key=key)
 
 
-def complete(client: Client, state: State) -> str:
+def complete(client: Client, state: ProposedState) -> str:
     """Complete a task run; return the id of its state."""
     run = create_task(client, create_flow(client).spec.id).spec.id
     client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=RUNNING))
@@ -57,7 +57,7 @@ def complete(client: Client, state: State) -> str:
 
 def upload(client: Client, body: bytes = BODY) -> str:
     digest = sha256(body).hexdigest()
-    request = UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(body), chunk=body)
+    request = UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=len(body), chunk=body)
     return str(client.stub.UploadResult(request).location)
 
 
@@ -149,10 +149,10 @@ def test_what_an_earlier_version_took_is_listed_and_left_alone(tmp_path: Path) -
     written: dict[str, tuple[str, str]] = {}
     with an_earlier_version(server.database) as connection:
         for location in odd:
-            state_id = write_state(connection, Data(encoding="json", location=location, size=6))
+            state_id = write_state(connection, Data(encoding="json", location=location, size_bytes=6))
             written[state_id] = (location, "")
         for location in (f"/srv/../{DIGEST}", f"/srv/results/{DIGEST}.json"):
-            data = Data(encoding="json", location=location, size=6, sha256=DIGEST)
+            data = Data(encoding="json", location=location, size_bytes=6, sha256=DIGEST)
             written[write_state(connection, data)] = (location, DIGEST)
         proper = Data(encoding="json", location=f"/srv/{'ab' * 1}/{'ab' * 32}", sha256="ab" * 32)
         dropped = write_state(connection, proper)
@@ -208,7 +208,7 @@ class TestAliases:
         location = upload(client)
         complete(client, completed(location, key="key"))
         run = create_task(client, create_flow(client).spec.id).spec.id
-        wanted = State(type=RUNNING.type, details=StateDetails(cache_key="key"))
+        wanted = ProposedState(type=RUNNING.type, cache_key="key")
         hit = client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=wanted))
         assert hit.decision.state.data.location == location
         end_entries(client)
@@ -276,16 +276,16 @@ def test_pages_are_complete_ordered_and_small(client: Client) -> None:
     found: list[str] = []
     token, pages = "", 0
     while token or not pages:
-        request = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000, page_token=token)
+        request = ListOrphanedResultsRequest(older_than=AT_ONCE, page_size=1_000, page_token=token)
         page = client.stub.ListOrphanedResults(request)
         assert page.ByteSize() <= 2 * 1024 * 1024 + 100
         found += [result.location for result in page.results]
         token, pages = page.next_page_token, pages + 1
     assert pages == 2
     assert sorted(found) == sorted(made)
-    first = client.stub.ListOrphanedResults(ListOrphanedResultsRequest(older_than=AT_ONCE, limit=3))
+    first = client.stub.ListOrphanedResults(ListOrphanedResultsRequest(older_than=AT_ONCE, page_size=3))
     assert [result.location for result in first.results] == found[:3]
-    created = [result.created.ToNanoseconds() for result in first.results]
+    created = [result.create_time.ToNanoseconds() for result in first.results]
     assert created == sorted(created)
     other = ListOrphanedResultsRequest(older_than=Duration(seconds=1), page_token=first.next_page_token)
     failure = client.fails("ListOrphanedResults", other)
@@ -294,6 +294,6 @@ def test_pages_are_complete_ordered_and_small(client: Client) -> None:
     rest = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=1_497, page_token=first.next_page_token)
     drop(client, *[result.state_id for result in client.stub.ListOrphanedResults(rest).results])
     last = client.stub.ListOrphanedResults(
-        ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000, page_token=first.next_page_token)
+        ListOrphanedResultsRequest(older_than=AT_ONCE, page_size=1_000, page_token=first.next_page_token)
     )
     assert last.next_page_token == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway._results import unused as _unused_results
+from clearway._results import orphans
 from clearway.results import delete_orphaned_results
 from integration.sdk_foreign import victim
 
@@ -19,7 +19,7 @@ AT_ONCE = timedelta(0)
 def test_more_orphans_than_a_page_holds_are_all_examined(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_unused_results, "_LIMIT", 2)
+    monkeypatch.setattr(orphans, "_PAGE", 2)
     files = [victim(home / "storage", f"pages {number}") for number in range(5)]
     for file in files:
         file.orphan()

@@ -154,16 +154,16 @@ def test_sigterm_does_not_wait_for_a_client_that_says_nothing(tmp_path: Path) ->
 def test_what_was_told_is_there_after_a_kill(tmp_path: Path) -> None:
     with Server(tmp_path / "server.db") as server, Client(server.address) as client:
         flow = create_flow(client, name="kept", parameters_json='{"x": 1}', tags=["t"], retries=2)
-        before = client.stub.GetFlowRun(GetFlowRunRequest(id=flow.id)).flow_run
+        before = client.stub.GetFlowRun(GetFlowRunRequest(id=flow.spec.id)).flow_run
         stream = client.open()
-        proposals = [start(flow.id) for _ in range(50)]
+        proposals = [start(flow.spec.id) for _ in range(50)]
         stream.propose(*proposals)
         told = [stream.decision(proposal.id) for proposal in proposals]
         server.kill()
         stream.end()
         server.start()
         wait_until(lambda: _answers(client), "the server's return")
-        assert client.stub.GetFlowRun(GetFlowRunRequest(id=flow.id)).flow_run == before
+        assert client.stub.GetFlowRun(GetFlowRunRequest(id=flow.spec.id)).flow_run == before
         back = client.open(resume=stream.session_id)
         back.propose(*proposals)
         assert [back.decision(proposal.id) for proposal in proposals] == told

@@ -12,12 +12,22 @@ from clearway.v1.cache_pb2 import LookupCacheRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec, GetFlowRunRequest
 from clearway.v1.proposal_pb2 import (
     ABORT_REASON_TERMINAL,
+    REJECT_REASON_CACHED,
+    REJECT_REASON_RETRY_SCHEDULED,
+    WAIT_REASON_SCHEDULE,
     Decision,
     Proposal,
     SetFlowRunStateRequest,
     SetTaskRunStateRequest,
 )
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_FAILED, State, StateDetails
+from clearway.v1.state_pb2 import (
+    RUN_ERROR_KIND_APPLICATION,
+    STATE_TYPE_COMPLETED,
+    STATE_TYPE_FAILED,
+    Data,
+    ProposedState,
+    RunError,
+)
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput
 from support.client import Client
 from support.proposals import (
@@ -49,12 +59,12 @@ def flow(caller: Client) -> str:
     return create_flow(caller).spec.id
 
 
-def ask(client: Client, run_id: str, state: State, proposal_id: str = "") -> Decision:
+def ask(client: Client, run_id: str, state: ProposedState, proposal_id: str = "") -> Decision:
     request = SetTaskRunStateRequest(task_run_id=run_id, state=state, proposal_id=proposal_id)
     return client.stub.SetTaskRunState(request).decision
 
 
-def ask_flow(client: Client, run_id: str, state: State, proposal_id: str = "") -> Decision:
+def ask_flow(client: Client, run_id: str, state: ProposedState, proposal_id: str = "") -> Decision:
     request = SetFlowRunStateRequest(flow_run_id=run_id, state=state, proposal_id=proposal_id)
     return client.stub.SetFlowRunState(request).decision
 
@@ -62,16 +72,16 @@ def ask_flow(client: Client, run_id: str, state: State, proposal_id: str = "") -
 def test_a_task_run_goes_from_pending_to_completed_with_its_columns(caller: Client, flow: str) -> None:
     run = create_task(caller, flow, name="load", task_version="3", tags=["b", "a"], retries=1)
     assert (run.state.name, run.run_count, run.HasField("start_time")) == ("Pending", 0, False)
-    assert ask(caller, run.id, RUNNING).HasField("accept")
-    running = get_task(caller, run.id)
-    assert (running.run_count, running.start_time) == (1, running.state.timestamp)
-    assert ask(caller, run.id, with_result(COMPLETED, b"[1]")).HasField("accept")
-    done = get_task(caller, run.id)
-    assert (done.name, done.task_version, list(done.tags)) == ("load", "3", ["a", "b"])
+    assert ask(caller, run.spec.id, RUNNING).HasField("accept")
+    running = get_task(caller, run.spec.id)
+    assert (running.run_count, running.start_time) == (1, running.state.create_time)
+    assert ask(caller, run.spec.id, with_result(COMPLETED, b"[1]")).HasField("accept")
+    done = get_task(caller, run.spec.id)
+    assert (done.spec.name, done.spec.task_version, list(done.spec.tags)) == ("load", "3", ["a", "b"])
     assert (done.state.name, done.state.data.inline, done.end_time) == (
         "Completed",
         b"[1]",
-        done.state.timestamp,
+        done.state.create_time,
     )
     spent = done.end_time.ToDatetime() - done.start_time.ToDatetime()
     assert done.total_run_time.ToTimedelta() == spent > timedelta(0)
@@ -79,7 +89,9 @@ def test_a_task_run_goes_from_pending_to_completed_with_its_columns(caller: Clie
 
 @pytest.mark.parametrize("ending", [COMPLETED, FAILED, CANCELLED, CRASHED], ids=lambda state: str(state.type))
 @pytest.mark.parametrize("next_", [PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, CRASHED])
-def test_a_run_that_has_ended_stays_so(ending: State, next_: State, caller: Client, flow: str) -> None:
+def test_a_run_that_has_ended_stays_so(
+    ending: ProposedState, next_: ProposedState, caller: Client, flow: str
+) -> None:
     run = create_task(caller, flow).spec.id
     ask(caller, run, RUNNING)
     ask(caller, run, ending)
@@ -93,8 +105,8 @@ def test_a_failed_run_is_retried_as_often_as_it_may(caller: Client, flow: str) -
     run = create_task(caller, flow, retries=2, retry_delays=[seconds(0)]).spec.id
     ask(caller, run, RUNNING)
     for attempt in (1, 2):
-        decision = ask(caller, run, State(type=STATE_TYPE_FAILED, message=f"attempt {attempt}"))
-        assert decision.HasField("reject")
+        decision = ask(caller, run, ProposedState(type=STATE_TYPE_FAILED, message=f"attempt {attempt}"))
+        assert decision.reject.reason == REJECT_REASON_RETRY_SCHEDULED
         assert (decision.state.name, decision.state.message) == ("AwaitingRetry", f"attempt {attempt}")
         assert decision.state.details.HasField("scheduled_time")
         assert ask(caller, run, RUNNING).state.name == "Retrying"
@@ -117,6 +129,7 @@ def test_a_retry_waits_for_its_delay(caller: Client, flow: str) -> None:
     planned = ask(caller, run, FAILED).state.details.scheduled_time
     decision = ask(caller, run, RUNNING)
     assert timedelta(seconds=55) < decision.wait.retry_after.ToTimedelta() <= timedelta(seconds=60)
+    assert decision.wait.reason == WAIT_REASON_SCHEDULE
     assert not decision.wait.blocking_tags
     assert decision.state.name == "AwaitingRetry"
     assert get_task(caller, run).expected_start_time == planned
@@ -150,9 +163,27 @@ def test_delays_are_spread_by_the_service(caller: Client, flow: str) -> None:
 def test_a_run_that_declines_its_retries_is_failed(caller: Client, flow: str) -> None:
     run = create_task(caller, flow, retries=3).spec.id
     ask(caller, run, RUNNING)
-    declined = State(type=STATE_TYPE_FAILED, details=StateDetails(no_retry=True))
+    declined = ProposedState(type=STATE_TYPE_FAILED, no_retry=True)
     assert ask(caller, run, declined).HasField("accept")
     assert names(caller, run) == ["Pending", "Running", "Failed"]
+
+
+def test_a_run_whose_error_is_not_retryable_is_failed(caller: Client, flow: str) -> None:
+    error = RunError(type="E", kind=RUN_ERROR_KIND_APPLICATION, non_retryable=True)
+    failed = ProposedState(type=STATE_TYPE_FAILED, data=Data(error=error))
+    run = create_task(caller, flow, retries=3).spec.id
+    ask(caller, run, RUNNING)
+    assert ask(caller, run, failed).HasField("accept")
+    assert names(caller, run) == ["Pending", "Running", "Failed"]
+    assert get_task(caller, run).state.data.error == error
+    child = create_flow(caller, retries=3).spec.id
+    ask_flow(caller, child, RUNNING)
+    assert ask_flow(caller, child, failed).HasField("accept")
+    failed.data.error.ClearField("non_retryable")
+    failed.data.error.cause.CopyFrom(error)  # only the outermost counts
+    other = create_task(caller, flow, retries=3).spec.id
+    ask(caller, other, RUNNING)
+    assert ask(caller, other, failed).reject.reason == REJECT_REASON_RETRY_SCHEDULED
 
 
 def test_a_run_that_refreshes_the_cache_runs_and_replaces_the_entry(caller: Client, flow: str) -> None:
@@ -160,7 +191,7 @@ def test_a_run_that_refreshes_the_cache_runs_and_replaces_the_entry(caller: Clie
     ask(caller, first, with_key(RUNNING, "refreshed"))
     ask(caller, first, with_result(with_key(COMPLETED, "refreshed"), b"1"))
     refreshing = with_key(RUNNING, "refreshed")
-    refreshing.details.refresh_cache = True
+    refreshing.refresh_cache = True
     assert ask(caller, second, refreshing).HasField("accept")
     ask(caller, second, with_result(with_key(COMPLETED, "refreshed"), b"2"))
     cached = ask(caller, third, with_key(RUNNING, "refreshed"))
@@ -185,10 +216,10 @@ def test_a_completed_run_with_a_key_is_used_by_the_next(caller: Client, flow: st
     assert not caller.stub.LookupCache(LookupCacheRequest(key=key)).HasField("entry")
     ask(caller, first, with_result(with_key(COMPLETED, key, 3_600), b"42"))
     entry = caller.stub.LookupCache(LookupCacheRequest(key=key)).entry
-    assert entry.expires.ToDatetime() - entry.created.ToDatetime() == timedelta(hours=1)
+    assert entry.expire_time.ToDatetime() - entry.create_time.ToDatetime() == timedelta(hours=1)
     assert entry.state.data.inline == b"42"
     decision = ask(caller, second, with_key(RUNNING, key))
-    assert decision.HasField("reject")
+    assert decision.reject.reason == REJECT_REASON_CACHED
     assert (decision.state.name, decision.state.type) == ("Cached", STATE_TYPE_COMPLETED)
     assert decision.state.data.inline == b"42"
     assert get_task(caller, second).run_count == 0
@@ -260,11 +291,12 @@ def test_a_run_keeps_what_was_said_of_it(caller: Client, flow: str) -> None:
     upstream = create_task(caller, flow).spec.id
     inputs = [TaskInput(parameter="x", task_run_ids=[upstream]), TaskInput(parameter="é")]
     run = create_task(caller, flow, inputs=inputs, retries=3, retry_delays=[seconds(1.5)])
-    found = get_task(caller, run.id)
+    found = get_task(caller, run.spec.id)
     assert found == run
-    assert list(found.inputs) == inputs
-    assert (found.retries, [each.ToTimedelta() for each in found.retry_delays]) == (
-        3,
+    assert list(found.spec.inputs) == inputs
+    policy = found.spec.retry_policy
+    assert (policy.max_attempts, [each.ToTimedelta() for each in policy.delays]) == (
+        4,
         [timedelta(seconds=1.5)],
     )
 
@@ -272,10 +304,10 @@ def test_a_run_keeps_what_was_said_of_it(caller: Client, flow: str) -> None:
 def test_the_service_makes_ids_and_names_that_were_left_out(caller: Client) -> None:
     request = CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="nightly"))
     first, second = (caller.stub.CreateFlowRun(request).flow_run for _ in range(2))
-    assert first.id != second.id
-    assert first.name.startswith("nightly-")
-    assert first.parameters_json == "{}"
-    created = first.created.ToDatetime(tzinfo=UTC)
+    assert first.spec.id != second.spec.id
+    assert first.spec.name.startswith("nightly-")
+    assert first.spec.parameters_json == "{}"
+    created = first.create_time.ToDatetime(tzinfo=UTC)
     assert abs(datetime.now(UTC) - created) < timedelta(minutes=1)
 
 

@@ -9,8 +9,13 @@ import grpc
 import pytest
 from grpc import StatusCode
 
-from clearway.v1.proposal_pb2 import ABORT_REASON_LIMIT_ZERO, Decision, SetTaskRunStateRequest
-from clearway.v1.state_pb2 import State
+from clearway.v1.proposal_pb2 import (
+    ABORT_REASON_LIMIT_ZERO,
+    WAIT_REASON_LIMIT,
+    Decision,
+    SetTaskRunStateRequest,
+)
+from clearway.v1.state_pb2 import ProposedState
 from support.client import Client, failure_of
 from support.database import locked
 from support.limits import get_limit, held_by, set_limit
@@ -43,7 +48,7 @@ def short_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def ask(client: Client, run_id: str, state: State = RUNNING, proposal_id: str = "") -> Decision:
+def ask(client: Client, run_id: str, state: ProposedState = RUNNING, proposal_id: str = "") -> Decision:
     request = SetTaskRunStateRequest(task_run_id=run_id, state=state, proposal_id=proposal_id)
     return client.stub.SetTaskRunState(request).decision
 
@@ -60,7 +65,7 @@ def test_a_caller_that_does_not_wait_is_told_to_come_again(caller: Client, flow:
     decision = ask(caller, other)
     assert decision.wait.retry_after.seconds == 30
     assert not decision.wait.queued
-    assert list(decision.wait.blocking_tags) == [tag]
+    assert (decision.wait.reason, list(decision.wait.blocking_tags)) == (WAIT_REASON_LIMIT, [tag])
     assert names(caller, other) == ["Pending"]
     assert get_limit(caller, tag).waiting_count == 0
     assert ask(caller, held, COMPLETED).HasField("accept")

@@ -6,7 +6,7 @@ import pytest
 from grpc import RpcError, StatusCode
 
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, SetTaskRunStateRequest
-from clearway.v1.state_pb2 import STATE_TYPE_PENDING, State
+from clearway.v1.state_pb2 import STATE_TYPE_PENDING, ProposedState
 from support.client import Client, Stream, failure_of
 from support.database import locked
 from support.limits import get_limit, set_limit
@@ -119,7 +119,7 @@ def test_a_grant_that_crosses_a_withdrawal_is_told_and_the_stream_ends(
 def test_a_message_over_the_size_limit_is_refused_and_the_server_lives_on(caller: Client) -> None:
     flow = create_flow(caller).spec.id
     stream = caller.open()
-    big = State(type=STATE_TYPE_PENDING, message="m" * (17 * 1024 * 1024))
+    big = ProposedState(type=STATE_TYPE_PENDING, message="m" * (17 * 1024 * 1024))
     stream.propose(move(new_id(), big))
     assert stream.end().code == StatusCode.RESOURCE_EXHAUSTED
     with pytest.raises(RpcError) as raised:

@@ -60,9 +60,9 @@ def flow(caller: Client) -> str:
 def has_passed(client: Client, span: timedelta) -> Iterator[bool]:
     """Yield whether ``span`` has passed since the first look, by the server's clock."""
     request = GetServerInfoRequest()
-    end = client.stub.GetServerInfo(request).now.ToDatetime() + span
+    end = client.stub.GetServerInfo(request).current_time.ToDatetime() + span
     while True:
-        yield client.stub.GetServerInfo(request).now.ToDatetime() > end
+        yield client.stub.GetServerInfo(request).current_time.ToDatetime() > end
 
 
 def wait_with_pings(client: Client, span: timedelta, *streams: Stream) -> None:
@@ -144,7 +144,10 @@ def test_pings_alone_keep_a_session_and_a_run_without_one_is_held_until_it_ends(
     caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=free, state=RUNNING))
     wait_with_pings(caller, LEASE * 1.3, stream)
     assert idle.end().reason == "ERROR_REASON_SESSION_EXPIRED"
-    assert [holder.HasField("lease_expires") for holder in get_limit(caller, tag).holders] == [True, False]
+    assert [holder.HasField("lease_expire_time") for holder in get_limit(caller, tag).holders] == [
+        True,
+        False,
+    ]
     assert stream.decide(move(held, COMPLETED)).HasField("accept")
     assert held_by(caller, tag) == [free]
     stream.say_goodbye()

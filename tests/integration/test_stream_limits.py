@@ -47,7 +47,7 @@ def test_a_new_limit_counts_the_runs_that_run_already(caller: Client, stream: St
     running = [hold(stream, flow, tag) for _ in range(3)]
     request = SetConcurrencyLimitRequest(tag=tag, limit=2)
     answer = caller.stub.SetConcurrencyLimit(request)
-    assert set(answer.concurrency_limit.active_slots) == set(running)
+    assert {holder.task_run_id for holder in answer.concurrency_limit.holders} == set(running)
     assert not answer.HasField("previous_limit")
     waits = stand(stream, flow, tag)
     finish(stream, running[0])
@@ -109,7 +109,7 @@ def test_a_reset_takes_all_slots_back_and_lets_waiters_go(caller: Client, stream
     tag = set_limit(caller, 2)
     held = [hold(stream, flow, tag) for _ in range(2)]
     waiting = [stand(stream, flow, tag) for _ in range(3)]
-    freed = caller.stub.ResetConcurrencyLimit(ResetConcurrencyLimitRequest(tag=tag)).freed
+    freed = caller.stub.ResetConcurrencyLimit(ResetConcurrencyLimitRequest(tag=tag)).released
     assert [holder.task_run_id for holder in freed] == held
     assert {holder.client_name for holder in freed} == {"tester"}
     assert stream.decision(waiting[0].id).HasField("accept")
@@ -129,13 +129,13 @@ def test_a_limit_shows_holders_and_waiters(caller: Client, flow: str) -> None:
     assert caller.stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(id=limit.id)).concurrency_limit == limit
     (held,) = limit.holders
     run = get_task(caller, run_id)
-    assert (held.task_run_id, held.task_run_name, held.flow_run_id) == (run_id, run.name, flow)
-    assert (held.client_name, held.since) == ("the holder", run.state.timestamp)
-    assert held.lease_expires.ToDatetime() > held.since.ToDatetime()
+    assert (held.task_run_id, held.task_run_name, held.flow_run_id) == (run_id, run.spec.name, flow)
+    assert (held.client_name, held.acquire_time) == ("the holder", run.state.create_time)
+    assert held.lease_expire_time.ToDatetime() > held.acquire_time.ToDatetime()
     assert [waiting.proposal_id for waiting in limit.waiters] == [each.id for each in proposals]
     assert [waiting.position for waiting in limit.waiters] == [1, 2]
     assert {waiting.client_name for waiting in limit.waiters} == {"the waiter"}
-    assert limit.waiting == 2
+    assert limit.waiting_count == 2
     holder.say_goodbye()
     assert waiter.decision(proposals[0].id).HasField("accept")
     waiter.say_goodbye()

@@ -34,25 +34,25 @@ UNKNOWN = "0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e"
 def test_a_run_is_created_and_started_in_one_proposal(caller: Client) -> None:
     flow = create_flow(caller)
     stream = caller.open()
-    proposal = start(flow.id, task_key="extract", dynamic_key="0", tags=["b", "a", "b"])
+    proposal = start(flow.spec.id, task_key="extract", dynamic_key="0", tags=["b", "a", "b"])
     decision = stream.decide(proposal)
     assert decision.WhichOneof("answer") == "accept"
     assert decision.run_id == proposal.create_task_run.id
     assert (decision.state.id, decision.state.name) == (proposal.id, "Running")
-    assert decision.state.details.flow_run_id == flow.id
+    assert decision.state.details.flow_run_id == flow.spec.id
     assert decision.state.details.task_run_id == decision.run_id
     run = get_task(caller, decision.run_id)
-    assert list(run.tags) == ["a", "b"]
-    assert run.name == "extract-0"
-    assert (run.run_count, run.start_time) == (1, decision.state.timestamp)
+    assert list(run.spec.tags) == ["a", "b"]
+    assert run.spec.name == "extract-0"
+    assert (run.run_count, run.start_time) == (1, decision.state.create_time)
     stream.say_goodbye()
 
 
 def test_a_run_with_the_same_keys_is_meant_where_it_exists(caller: Client) -> None:
     flow = create_flow(caller)
     stream = caller.open()
-    first = stream.decide(start(flow.id, PENDING, task_key="extract", dynamic_key="0"))
-    again = start(flow.id, task_key="extract", dynamic_key="0")
+    first = stream.decide(start(flow.spec.id, PENDING, task_key="extract", dynamic_key="0"))
+    again = start(flow.spec.id, task_key="extract", dynamic_key="0")
     second = stream.decide(again)
     assert second.run_id == first.run_id != again.create_task_run.id
     assert names(caller, first.run_id) == ["Pending", "Running"]
@@ -62,7 +62,7 @@ def test_a_run_with_the_same_keys_is_meant_where_it_exists(caller: Client) -> No
 def test_many_proposals_in_one_message_are_decided_in_order_and_answered_together(caller: Client) -> None:
     flow = create_flow(caller)
     stream = caller.open()
-    specs = [task_spec(flow.id) for _ in range(300)]
+    specs = [task_spec(flow.spec.id) for _ in range(300)]
     proposals = []
     for spec in specs:
         proposals.append(Proposal(id=new_id(), create_task_run=spec, state=RUNNING))

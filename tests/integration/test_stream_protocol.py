@@ -58,7 +58,7 @@ def test_a_stream_that_does_not_begin_with_a_hello_is_ended(first: ProposeReques
 def test_a_second_hello_ends_the_stream_and_what_was_proposed_is_still_answered(caller: Client) -> None:
     flow = create_flow(caller)
     stream = caller.open()
-    proposal = start(flow.id)
+    proposal = start(flow.spec.id)
     stream.propose(proposal)
     stream.send(ProposeRequest(hello=Hello()))
     end = stream.end()

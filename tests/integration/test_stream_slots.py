@@ -244,7 +244,7 @@ def test_who_waits_and_refreshes_the_cache_runs_when_the_slot_is_free(
     tag, key = set_limit(caller, 1), new_id()
     leader = stream.decide(start(flow, with_key(RUNNING, key), tags=[tag])).run_id
     refreshing = with_key(RUNNING, key)
-    refreshing.details.refresh_cache = True
+    refreshing.refresh_cache = True
     waiter = start(flow, refreshing, tags=[tag])
     assert stream.decide(waiter).wait.queued
     stream.propose(move(leader, with_result(with_key(COMPLETED, key), b"42")))
@@ -266,11 +266,11 @@ def test_goodbye_hands_all_slots_on_at_once(caller: Client, stream: Stream, flow
 def test_a_tracking_run_takes_no_slot(caller: Client, stream: Stream, flow: str) -> None:
     tag = set_limit(caller, 1)
     tracking = create_task(caller, flow, tags=[tag], tracks_subflow=True)
-    child = create_flow(caller, parent_task_run_id=tracking.id, tags=[tag])
-    stream.decide(Proposal(id=new_id(), flow_run_id=child.id, state=RUNNING))
-    assert get_task(caller, tracking.id).state.name == "Running"
+    child = create_flow(caller, parent_task_run_id=tracking.spec.id, tags=[tag])
+    stream.decide(Proposal(id=new_id(), flow_run_id=child.spec.id, state=RUNNING))
+    assert get_task(caller, tracking.spec.id).state.name == "Running"
     assert held_by(caller, tag) == []
-    finish(stream, hold(stream, child.id, tag))
+    finish(stream, hold(stream, child.spec.id, tag))
 
 
 def test_hundreds_of_runs_of_three_clients_go_through_a_limit_of_four(

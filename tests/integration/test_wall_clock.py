@@ -224,6 +224,6 @@ def test_a_retry_waits_for_its_delay_and_a_schedule_for_its_time(
     else:
         left = scheduled_run.wait.retry_after.ToTimedelta()
         assert timedelta(hours=3) < left <= timedelta(hours=4)
-    now = client.stub.GetServerInfo(GetServerInfoRequest()).now.ToDatetime(UTC)
+    now = client.stub.GetServerInfo(GetServerInfoRequest()).current_time.ToDatetime(UTC)
     assert abs(now - datetime.now(UTC) - timedelta(seconds=jump)) < timedelta(minutes=1)
     stream.say_goodbye()
