@@ -20,7 +20,7 @@ from clearway.v1.result_pb2 import (
     ListOrphanedResultsRequest,
     UploadResultRequest,
 )
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
 from clearway_service.api import results as handlers
 from clearway_service.result_files.files import ResultFiles
@@ -53,10 +53,10 @@ def body_of(number: int) -> tuple[bytes, str]:
     return body, sha256(body).hexdigest()
 
 
-def completed(number: int, location: str) -> State:
+def completed(number: int, location: str) -> ProposedState:
     body, digest = body_of(number)
-    data = Data(encoding="json", location=location, size=len(body), sha256=digest)
-    return State(type=STATE_TYPE_COMPLETED, data=data, details=StateDetails(cache_key=f"key {number}"))
+    data = Data(encoding="json", location=location, size_bytes=len(body), sha256=digest)
+    return ProposedState(type=STATE_TYPE_COMPLETED, data=data, cache_key=f"key {number}")
 
 
 def orphan(client: Client, count: int) -> None:
@@ -65,7 +65,7 @@ def orphan(client: Client, count: int) -> None:
     stream = client.open()
     for number in range(count):
         body, digest = body_of(number)
-        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(body), chunk=body)
+        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=len(body), chunk=body)
         location = client.stub.UploadResult(upload).location
         run = new_id()
         stream.propose(start(flow, id=run), move(run, completed(number, location)))
@@ -79,7 +79,9 @@ def listed(client: Client) -> dict[str, str]:
 
 
 def drop(found: dict[str, str], *, check_only: bool = False) -> DropOrphanedResultsRequest:
-    return DropOrphanedResultsRequest(state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only)
+    return DropOrphanedResultsRequest(
+        state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only
+    )
 
 
 @pytest.mark.parametrize("fault", ["the client leaves", "the server is killed"])
@@ -136,7 +138,7 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
     )
     for number in range(2):
         _, digest = body_of(number)
-        spec = task_spec(flow.flow_run.id)
+        spec = task_spec(flow.flow_run.spec.id)
         await orchestrator.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
         for state in (RUNNING, completed(number, f"/elsewhere/{digest[:2]}/{digest}")):
             await orchestrator.SetTaskRunState(SetTaskRunStateRequest(task_run_id=spec.id, state=state))

@@ -100,7 +100,10 @@ def test_a_lost_database_is_noticed_at_once_and_nothing_is_accepted(
             ("SetTaskRunState", proposal),
         ):
             failure = client.fails(method, request)
-            assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
+            assert (failure.code, failure.reason) == (
+                StatusCode.UNAVAILABLE,
+                "ERROR_REASON_STORE_UNAVAILABLE",
+            )
             assert said in failure.message
             assert failure.retry_seconds == 1
         for watch in (whole, one):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import grpc
 
 from clearway.v1.concurrency_limit_pb2 import (
-    SetConcurrencyLimitRequest,
     GetConcurrencyLimitRequest,
     ResetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, Proposal, ProposeRequest
-from clearway.v1.state_pb2 import State
+from clearway.v1.state_pb2 import ProposedState
 from clearway.v1.task_run_pb2 import (
     GetTaskRunRequest,
     ListTaskRunsRequest,
@@ -30,7 +30,7 @@ _HOLDERS = 4_000
 _STATES = 80
 _SECONDS = 60.0
 _LONG_NAME = "\U0001d54f" * 250  # four bytes each
-_LARGE = with_result(State(type=PENDING.type, message=f"{MARK} " + "x" * 16_000), b"y" * 60_000)
+_LARGE = with_result(ProposedState(type=PENDING.type, message=f"{MARK} " + "x" * 16_000), b"y" * 60_000)
 
 
 class Hoard:

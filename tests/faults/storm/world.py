@@ -62,9 +62,7 @@ def prepare(database: Path) -> str:
 
     async def create(service: Service) -> None:
         for tag, limit in TAGS.items():
-            await service.orchestrator.SetConcurrencyLimit(
-                SetConcurrencyLimitRequest(tag=tag, limit=limit)
-            )
+            await service.orchestrator.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=tag, limit=limit))
         spec = FlowRunSpec(id=flow, flow_name="storm")
         await service.orchestrator.CreateFlowRun(CreateFlowRunRequest(flow_run=spec))
         await service.close_reader()

@@ -28,7 +28,7 @@ class Service(RealService):
         self.database = settings.database
         super().__init__(settings, clock)
         self.flow = self.call("CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
-        self.flow_id: str = self.flow.flow_run.id
+        self.flow_id: str = self.flow.flow_run.spec.id
 
     def call(self, method: str, request: Any) -> Any:
         """Make a unary call."""

@@ -133,7 +133,7 @@ def test_clients_that_log_very_much_at_once_hold_up_no_proposal(service: Service
 
     def write(caller: Caller) -> int:
         current_call.set(Call(caller, request.ByteSize()))
-        written: int = service.call("WriteLogs", request).written
+        written: int = service.call("WriteLogs", request).written_count
         return written
 
     def count_lines() -> int:

@@ -43,7 +43,7 @@ async def test_a_single_row_is_read_before_the_lists_that_were_asked_for_earlier
     lists = ListFlowRunsRequest(page_size=ROWS)
     asked = [asyncio.create_task(ask("list", service.orchestrator.ListFlowRuns, lists)) for _ in range(LISTS)]
     await asyncio.sleep(0)  # all of them have begun
-    await ask("row", service.orchestrator.GetFlowRun, GetFlowRunRequest(id=some.id))
+    await ask("row", service.orchestrator.GetFlowRun, GetFlowRunRequest(id=some.spec.id))
     await asyncio.gather(*asked)
     assert ended.index("row") <= LISTS // 10
     await closed(service)
@@ -74,7 +74,7 @@ async def test_a_list_of_more_than_is_fetched_at_once_is_whole(tmp_path: Path) -
     request = ListFlowRunsRequest()
     while not found or request.page_token:
         page = await service.orchestrator.ListFlowRuns(request)
-        found += [run.id for run in page.flow_runs]
+        found += [run.spec.id for run in page.flow_runs]
         request.page_token = page.next_page_token
     assert len(set(found)) == len(found) == rows
     await closed(service)

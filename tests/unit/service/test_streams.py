@@ -82,7 +82,7 @@ async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connecti
     async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
         local = await asyncio.to_thread(LocalClient, service)
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
-        with local.engine_held(start(flow.flow_run.id)):
+        with local.engine_held(start(flow.flow_run.spec.id)):
             call = stub.Propose()
             await call.write(HELLO)
             await asyncio.to_thread(
@@ -101,9 +101,9 @@ async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_se
         await stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag="disk", limit=1))
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         local = await asyncio.to_thread(LocalClient, service)
-        holder = start(flow.flow_run.id, tags=["disk"])
+        holder = start(flow.flow_run.spec.id, tags=["disk"])
         await asyncio.to_thread(local.decide, holder)
-        waiting, running = start(flow.flow_run.id, tags=["disk"]), start(flow.flow_run.id)
+        waiting, running = start(flow.flow_run.spec.id, tags=["disk"]), start(flow.flow_run.spec.id)
         call = stub.Propose()
         await call.write(HELLO)
         await call.write(ProposeRequest(proposals=[waiting, running]))
@@ -145,7 +145,7 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
             flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
             call = stub.Propose()
             await call.write(HELLO)
-            batches = [[start(flow.flow_run.id) for _ in range(a_message)] for _ in range(messages)]
+            batches = [[start(flow.flow_run.spec.id) for _ in range(a_message)] for _ in range(messages)]
 
             async def flood() -> None:
                 for batch in batches:
@@ -212,7 +212,7 @@ async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
         call = stub.Propose()
         await call.write(HELLO)
         await call.read()
-        with local.engine_held(start(flow.flow_run.id)):
+        with local.engine_held(start(flow.flow_run.spec.id)):
             for _ in range(60):
                 await call.write(ProposeRequest(withdrawals=[new_id()]))
             await asyncio.to_thread(
@@ -239,7 +239,7 @@ async def unread_decisions(service: Service, stub: Any) -> AsyncIterator[Any]:
     call = stub.Propose()
     await call.write(HELLO)
     await call.read()
-    later = start(flow.flow_run.id, with_result(scheduled(timedelta(hours=1)), bytes(64 * 1024)))
+    later = start(flow.flow_run.spec.id, with_result(scheduled(timedelta(hours=1)), bytes(64 * 1024)))
     await call.write(ProposeRequest(proposals=[later]))
 
     async def flood() -> None:
@@ -309,7 +309,7 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
 
         def message(count: int) -> ProposeRequest:
             large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
-            return ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(count)])
+            return ProposeRequest(proposals=[start(flow.flow_run.spec.id, large) for _ in range(count)])
 
         async def decide(call: Any, count: int) -> None:
             await call.write(message(count))
@@ -353,7 +353,9 @@ async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: 
         for call in (silent, leaving):
             await call.write(HELLO)
             await call.read()
-            await call.write(ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(10)]))
+            await call.write(
+                ProposeRequest(proposals=[start(flow.flow_run.spec.id, large) for _ in range(10)])
+            )
             decided = 0
             while decided < 10:
                 decided += len((await call.read()).decisions)
@@ -385,7 +387,9 @@ async def test_while_the_total_is_used_up_one_large_message_is_taken_after_the_o
         others.take_in(total)
 
         async def propose(call: Any) -> None:
-            await call.write(ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(count)]))
+            await call.write(
+                ProposeRequest(proposals=[start(flow.flow_run.spec.id, large) for _ in range(count)])
+            )
             decided = 0
             while decided < count:
                 decided += len((await call.read()).decisions)

@@ -15,7 +15,7 @@ from clearway.v1.concurrency_limit_pb2 import (
 )
 from clearway.v1.error_pb2 import ERROR_REASON_PROPOSAL_CONFLICT
 from clearway.v1.proposal_pb2 import Proposal, SetTaskRunStateRequest
-from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
 from support.database import rows
 from support.proposals import COMPLETED, PENDING, RUNNING, move, new_id, scheduled, seconds, start, task_spec
@@ -146,8 +146,9 @@ class TestMemory:
         ids = [new_id() for _ in range(5_000)]
 
         def wait() -> Proposal:
-            details = StateDetails(cache_key=new_id() * 20)
-            state = State(type=STATE_TYPE_RUNNING, name="Crawling", message="€" * 16_000, details=details)
+            state = ProposedState(
+                type=STATE_TYPE_RUNNING, name="Crawling", message="€" * 16_000, cache_key=new_id() * 20
+            )
             proposal = start(service.flow_id, state, tags=["disk"])
             proposal.create_task_run.inputs.add(parameter="x").task_run_ids.extend(ids)
             # Serialized as the client's message was, so that the test itself shares nothing with the engine.
@@ -255,7 +256,7 @@ class TestOneQueue:
         client.propose(*runs)
         client.settle()
         limit = service.call("GetConcurrencyLimit", GetConcurrencyLimitRequest(tag="disk"))
-        assert limit.concurrency_limit.waiting == 699
+        assert limit.concurrency_limit.waiting_count == 699
         service.call("DeleteConcurrencyLimit", DeleteConcurrencyLimitRequest(tag="disk"))
         for proposal in runs[1:]:
             assert client.decisions(proposal.id, 2)[1].HasField("accept")

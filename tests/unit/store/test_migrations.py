@@ -241,7 +241,8 @@ def test_a_file_of_the_fourth_revision_keeps_its_retries_and_the_names_of_its_ta
         flows = {
             id_: found
             for id_, *found in connection.execute(
-                "SELECT id, max_attempts, retry_delays, typeof(retry_delays), retry_jitter_factor FROM flow_run"
+                "SELECT id, max_attempts, retry_delays, typeof(retry_delays), retry_jitter_factor "
+                "FROM flow_run"
             )
         }
     for id_, (_name, _key, expected) in named.items():

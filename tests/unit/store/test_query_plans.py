@@ -22,13 +22,13 @@ from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import (
     cache,
     cache_expiry,
+    orphaned_results,
     queries,
     runs,
     schema,
     sessions,
     statements,
     timeline,
-    orphaned_results,
 )
 from clearway_service.store.ancestors import select_ancestors_of
 from clearway_service.store.building import DIALECT
@@ -71,7 +71,7 @@ TASKS, FLOWS = RunKind.TASK, RunKind.FLOW
 NAMES = ("one", "two")
 FAILED = (int(StateType.FAILED), int(StateType.CRASHED))
 
-# What is asked for, with `names` for the field of a filter that has names: of flows, of tasks, or keys of tasks.
+# What is asked for. `names` stands for the field of a filter that names flows or tasks, or has the keys of tasks.
 LISTED: dict[str, dict[str, Any]] = {
     "with a name": {"names": NAMES[:1]},
     "with one of some names": {"names": NAMES},

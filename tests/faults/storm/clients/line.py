@@ -21,7 +21,9 @@ _PAUSE_SECONDS = 0.05
 _PING_SECONDS = 0.5
 _BACKOFF = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 300)]
 # How a stream may end on a bad day: the connection broke, the server drains, or the lease ran out.
-_EXPECTED = frozenset({"ERROR_REASON_SHUTTING_DOWN", "ERROR_REASON_SESSION_EXPIRED", "ERROR_REASON_STORE_UNAVAILABLE"})
+_EXPECTED = frozenset(
+    {"ERROR_REASON_SHUTTING_DOWN", "ERROR_REASON_SESSION_EXPIRED", "ERROR_REASON_STORE_UNAVAILABLE"}
+)
 _BROKEN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.OK})
 
 
