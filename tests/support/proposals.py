@@ -81,7 +81,7 @@ def retry_policy(retries: int, delays: Iterable[Duration] = (), jitter_factor: f
 
 
 def _spec(given: dict[str, Any]) -> dict[str, Any]:
-    """Return a spec's fields; ``retries``, ``retry_delays`` and ``retry_jitter_factor`` are its policy."""
+    """Return fields of a spec, those for retries as its policy."""
     policy = [given.pop(name, other) for name, other in (("retries", 0), ("retry_delays", ()))]
     policy.append(given.pop("retry_jitter_factor", 0.0))
     return given | {"retry_policy": retry_policy(*policy)} if policy[0] else given
