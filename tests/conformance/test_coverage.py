@@ -22,8 +22,6 @@ NOT_PROVOKED = {
 }
 # These are about a client's own files, or about all entries of a cache that others use.
 NOT_CALLED = {
-    "ListOrphanedResults",
-    "DropOrphanedResults",
     "ListCacheEntries",
     "GetCacheStats",
     "ListTaskCacheStats",

@@ -102,7 +102,8 @@ class ExplanationHandlers(Handlers):
         running.SetInParent()
         for row in await self._read(store.slots.select_runner(run_id)):
             holder = store.slots.Holder(*row)
-            running.holder.CopyFrom(render.render_holder(holder, self._clock.read()))
+            if holder.client_name is not None:
+                running.holder.CopyFrom(render.render_holder(holder, self._clock.read()))
             running.awaited_task_run_id = holder.awaits
         return await self._name(running.awaited_task_run_id)
 

@@ -164,7 +164,7 @@ def count_waiting(tag: str, up_to: int) -> Select[Any]:
 
 def select_runner(task_run_id: str) -> Select[Any]:
     """Return the query for who runs a Running task run, as ``Holder`` of no tag."""
-    joined = _run.join(_flow, _flow.c.id == _run.c.flow_run_id).join(
+    joined = _run.join(_flow, _flow.c.id == _run.c.flow_run_id).outerjoin(
         _session, and_(_session.c.id == _run.c.session_id, _run.c.session_id != "")
     )
     state = schema.state
