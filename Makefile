@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
+.PHONY: help setup demo test test-fast check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+# What `make test-fast` runs: the rules, the store, the protocol's scenarios, and flows embedded and on a server. Not
+# the state machines, the wars of several servers, and the other languages.
+FAST := tests/unit tests/conformance $(foreach of,tasks flows retries cache limits,tests/integration/test_sdk_$(of).py)
 PROTOS := $(sort $(wildcard protos/clearway/v1/*.proto))
 
 help: ## List these commands
@@ -28,6 +31,9 @@ demo: $(STAMP) ## Verify every installed Python distribution, as an orchestrated
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n logical --dist loadfile
+
+test-fast: $(STAMP) ## Run the tests of the inner loop, under a minute; before a commit run `make test`
+	@$(BIN)/python -m pytest -n logical --dist loadfile -m "not slow" $(FAST)
 
 check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and statements
 	$(BIN)/ruff check .
