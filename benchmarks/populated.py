@@ -24,6 +24,7 @@ _NEWEST = 1_750_000_000_000_000
 
 COMMON_TAG, RARE_TAG = "common", "rare"
 COMMON_KEY, RARE_KEY = "benchmarks.common", "benchmarks.rare"
+COMMON_TASK, RARE_TASK = "common-task", "rare-task"
 RARE_NAME = "rare-name"
 
 
@@ -44,8 +45,8 @@ class Populated(NamedTuple):
 def populate(path: Path, task_runs: int) -> Populated:
     """Fill a new database with ended task runs and their states.
 
-    Half the runs have the common tag; the first three of all have the rare one, the rare task key and a state
-    that few have. One run in a hundred has a cache entry, one in ten a line of log.
+    Half the runs have the common tag; the first three of all have the rare one, the rare task key and name and
+    a state that few have. One run in a hundred has a cache entry, one in ten a line of log.
     """
     with closing(Database(path)) as database:
         driver: Any = database.driver
@@ -109,6 +110,8 @@ def _flow_run(id_: str, number: int, created: int) -> _Made:
             flow_name=f"{_FLOW}-rare" if rare else _FLOW,
             parameters="{}",
             tags=json.dumps(tags),
+            max_attempts=1,
+            retry_delays="[]",
             created=created,
             **_ended(state_id, type_, state_name, created),
         ),
@@ -130,8 +133,10 @@ def _task_run(id_: str, state_id: str, flow_run_id: str, number: int, created: i
             flow_run_id=flow_run_id,
             task_key=key,
             dynamic_key=str(number % _TASKS_A_FLOW),
+            task_name=RARE_TASK if rare else COMMON_TASK,
             name=f"task-{number}",
             tags=json.dumps(tags),
+            max_attempts=1,
             retry_delays="[]",
             inputs="[]",
             created=created,

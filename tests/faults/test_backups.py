@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.proposal_pb2 import Decision
 from clearway_service.backup.saving import save
 from support.backups import digest_of, keep_result, result_file
@@ -189,7 +189,7 @@ def test_runs_of_a_restored_database_crash_although_their_process_lives_on_with_
     original, place, archive = tmp_path / "server.db", tmp_path / "new.db", tmp_path / "some.tar"
     with Server(original) as server, Client(server.address) as client:
         flow = create_flow(client).id
-        client.stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag="disk", limit=1))
+        client.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag="disk", limit=1))
         holder = subprocess.Popen(
             [sys.executable, "-m", "support.embedded", str(original), "30", "hold", flow, "disk", "1"],
             stdin=subprocess.PIPE,

@@ -16,11 +16,11 @@ from clearway.v1.cache_pb2 import InvalidateCacheRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
 from clearway.v1.result_pb2 import (
-    DropUnusedResultsRequest,
-    ListUnusedResultsRequest,
+    DropOrphanedResultsRequest,
+    ListOrphanedResultsRequest,
     UploadResultRequest,
 )
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
 from clearway_service.api import results as handlers
 from clearway_service.result_files.files import ResultFiles
@@ -32,7 +32,7 @@ from support.server import Server
 from support.waiting import DEADLINE_SECONDS, wait_until
 
 AT_ONCE = Duration(seconds=0)
-LIST = ListUnusedResultsRequest(older_than=AT_ONCE, limit=10_000)
+LIST = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000)
 MANY = 300
 
 
@@ -53,10 +53,10 @@ def body_of(number: int) -> tuple[bytes, str]:
     return body, sha256(body).hexdigest()
 
 
-def completed(number: int, location: str) -> State:
+def completed(number: int, location: str) -> ProposedState:
     body, digest = body_of(number)
-    data = Data(encoding="json", location=location, size=len(body), sha256=digest)
-    return State(type=STATE_TYPE_COMPLETED, data=data, details=StateDetails(cache_key=f"key {number}"))
+    data = Data(encoding="json", location=location, size_bytes=len(body), sha256=digest)
+    return ProposedState(type=STATE_TYPE_COMPLETED, data=data, cache_key=f"key {number}")
 
 
 def orphan(client: Client, count: int) -> None:
@@ -65,7 +65,7 @@ def orphan(client: Client, count: int) -> None:
     stream = client.open()
     for number in range(count):
         body, digest = body_of(number)
-        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(body), chunk=body)
+        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=len(body), chunk=body)
         location = client.stub.UploadResult(upload).location
         run = new_id()
         stream.propose(start(flow, id=run), move(run, completed(number, location)))
@@ -75,11 +75,13 @@ def orphan(client: Client, count: int) -> None:
 
 def listed(client: Client) -> dict[str, str]:
     """Return the SHA-256 values of the orphaned results, and their states."""
-    return {result.sha256: result.state_id for result in client.stub.ListUnusedResults(LIST).results}
+    return {result.sha256: result.state_id for result in client.stub.ListOrphanedResults(LIST).results}
 
 
-def drop(found: dict[str, str], *, check_only: bool = False) -> DropUnusedResultsRequest:
-    return DropUnusedResultsRequest(state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only)
+def drop(found: dict[str, str], *, check_only: bool = False) -> DropOrphanedResultsRequest:
+    return DropOrphanedResultsRequest(
+        state_ids=list(found.values()), older_than=AT_ONCE, check_only=check_only
+    )
 
 
 @pytest.mark.parametrize("fault", ["the client leaves", "the server is killed"])
@@ -89,7 +91,7 @@ def test_each_file_that_stays_is_listed_and_dropped_the_next_time(
     orphan(client, MANY)
     found = listed(client)
     assert found.keys() == kept(server.database)
-    dropping = client.stub.DropUnusedResults.future(drop(found))
+    dropping = client.stub.DropOrphanedResults.future(drop(found))
     wait_until(lambda: len(kept(server.database)) < MANY, "a file that is deleted")
     if fault == "the client leaves":
         dropping.cancel()
@@ -100,7 +102,7 @@ def test_each_file_that_stays_is_listed_and_dropped_the_next_time(
         left = listed(again)
         assert kept(server.database) <= left.keys()
         if left:
-            again.stub.DropUnusedResults(drop(left))
+            again.stub.DropOrphanedResults(drop(left))
         assert (listed(again), kept(server.database)) == ({}, set())
 
 
@@ -108,11 +110,11 @@ def test_a_check_changes_nothing(server: Server, client: Client) -> None:
     orphan(client, 3)
     found = listed(client)
     for _ in range(2):
-        checked = client.stub.DropUnusedResults(drop(found, check_only=True))
+        checked = client.stub.DropOrphanedResults(drop(found, check_only=True))
         assert {result.sha256 for result in checked.results} == listed(client).keys() == kept(server.database)
-    assert len(client.stub.DropUnusedResults(drop(found)).results) == 3
+    assert len(client.stub.DropOrphanedResults(drop(found)).results) == 3
     assert (listed(client), kept(server.database)) == ({}, set())
-    assert not client.stub.DropUnusedResults(drop(found, check_only=True)).results
+    assert not client.stub.DropOrphanedResults(drop(found, check_only=True)).results
 
 
 async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_again(
@@ -136,16 +138,16 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
     )
     for number in range(2):
         _, digest = body_of(number)
-        spec = task_spec(flow.flow_run.id)
+        spec = task_spec(flow.flow_run.spec.id)
         await orchestrator.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
         for state in (RUNNING, completed(number, f"/elsewhere/{digest[:2]}/{digest}")):
             await orchestrator.SetTaskRunState(SetTaskRunStateRequest(task_run_id=spec.id, state=state))
     await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
-    before = (await orchestrator.ListUnusedResults(LIST)).results
+    before = (await orchestrator.ListOrphanedResults(LIST)).results
     assert [result.sha256 for result in before] == [body_of(0)[1], body_of(1)[1]]
-    request = DropUnusedResultsRequest(state_ids=[it.state_id for it in before], older_than=AT_ONCE)
+    request = DropOrphanedResultsRequest(state_ids=[it.state_id for it in before], older_than=AT_ONCE)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        dropping = asyncio.ensure_future(orchestrator.DropUnusedResults(request))
+        dropping = asyncio.ensure_future(orchestrator.DropOrphanedResults(request))
         await deleting  # the first one is dropped by now
         dropping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -153,6 +155,6 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
         assert dropping.cancelled()
         # Commands are done in order, so what the cancelled call left behind is done by now.
         await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
-        assert (await orchestrator.ListUnusedResults(LIST)).results == before
+        assert (await orchestrator.ListOrphanedResults(LIST)).results == before
     await asyncio.to_thread(service.close)
     await service.close_reader()

@@ -124,7 +124,7 @@ def test_an_unhealthy_store_heals_although_nobody_proposes(server: Server) -> No
         flow = create_flow(client).id
         with full_disk(server.pid):
             failure = client.fails("OpenSession", OpenSessionRequest())
-            assert failure.reason == "STORE_UNAVAILABLE"
+            assert failure.reason == "ERROR_REASON_STORE_UNAVAILABLE"
             watch.await_status(NOT_SERVING)
         watch.await_status(SERVING)
         assert client.open().decide(start(flow)).HasField("accept")
@@ -161,7 +161,7 @@ def test_a_session_outlives_a_full_disk_that_kept_it_from_its_keep_alives(tmp_pa
             (last,) = rows(server.database, "SELECT max(expires) FROM session")
             wait_until(lambda: time.time() * 1e6 > last[0] + 1e6, "the end of all leases")
             stream.send_ping()
-            assert client.fails("KeepAlive", keep).reason == "STORE_UNAVAILABLE"
+            assert client.fails("KeepAlive", keep).reason == "ERROR_REASON_STORE_UNAVAILABLE"
         with HealthWatch(server.address) as watch:
             watch.await_status(SERVING)
         client.stub.KeepAlive(keep)

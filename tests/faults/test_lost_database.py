@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from grpc import StatusCode
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.proposal_pb2 import Decision, SetTaskRunStateRequest
 from clearway.v1.task_run_pb2 import ListTaskRunsRequest
 from support.client import Client
@@ -92,15 +92,18 @@ def test_a_lost_database_is_noticed_at_once_and_nothing_is_accepted(
         for proposal in proposals:
             decision = stream.decision(proposal.id)
             assert decision.error.message.count(said) == 1, decision
-        write = CreateConcurrencyLimitRequest(tag="some", limit=1)
+        write = SetConcurrencyLimitRequest(tag="some", limit=1)
         proposal = SetTaskRunStateRequest(task_run_id=task, state=RUNNING)
         for method, request in (
             ("ListTaskRuns", ListTaskRunsRequest()),
-            ("CreateConcurrencyLimit", write),
+            ("SetConcurrencyLimit", write),
             ("SetTaskRunState", proposal),
         ):
             failure = client.fails(method, request)
-            assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert (failure.code, failure.reason) == (
+                StatusCode.UNAVAILABLE,
+                "ERROR_REASON_STORE_UNAVAILABLE",
+            )
             assert said in failure.message
             assert failure.retry_seconds == 1
         for watch in (whole, one):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
@@ -82,7 +82,7 @@ def prepare(database: Path) -> str:
     flow = new_id()
 
     async def create(service: Service) -> None:
-        await service.orchestrator.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=TAG, limit=LIMIT))
+        await service.orchestrator.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=TAG, limit=LIMIT))
         request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow, flow_name="flow"))
         await service.orchestrator.CreateFlowRun(request)
 

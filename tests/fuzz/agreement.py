@@ -6,27 +6,26 @@ from clearway.v1.state_pb2 import (
     STATE_TYPE_FAILED,
     STATE_TYPE_RUNNING,
     STATE_TYPE_SCHEDULED,
-    State,
+    ProposedState,
 )
 
 
-def make_agree(state: State, now: tuple[int, int]) -> None:
+def make_agree(state: ProposedState, now: tuple[int, int]) -> None:
     """Change a state's fields so that they do not contradict each other.
 
     Args:
         state: Is changed.
         now: Seconds since 1970 and nanoseconds, for a state that needs a time.
     """
-    details = state.details
     if state.type != STATE_TYPE_SCHEDULED:
-        details.ClearField("scheduled_time")
-    elif not details.HasField("scheduled_time"):
-        details.scheduled_time.seconds, details.scheduled_time.nanos = now
-    if not details.cache_key or not details.cache_expiration.ToNanoseconds():
-        details.ClearField("cache_expiration")
-    if not details.cache_key or state.type != STATE_TYPE_RUNNING:
-        details.refresh_cache = details.cache_single_flight = False
+        state.ClearField("scheduled_time")
+    elif not state.HasField("scheduled_time"):
+        state.scheduled_time.seconds, state.scheduled_time.nanos = now
+    if not state.cache_key or not state.cache_expiration.ToNanoseconds():
+        state.ClearField("cache_expiration")
+    if not state.cache_key or state.type != STATE_TYPE_RUNNING:
+        state.refresh_cache = state.cache_single_flight = False
     if state.type != STATE_TYPE_FAILED:
-        details.no_retry = False
+        state.no_retry = False
     if state.data.WhichOneof("body") is None or not state.data.encoding:
         state.ClearField("data")

@@ -28,8 +28,8 @@ _WEIGHTS = {
     "SetFlowRunState": 2.0,
     "CreateTaskRun": 5.0,
     "CreateFlowRun": 3.0,
-    "ListUnusedResults": 0.1,
-    "DropUnusedResults": 0.1,
+    "ListOrphanedResults": 0.1,
+    "DropOrphanedResults": 0.1,
 }
 
 

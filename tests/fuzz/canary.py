@@ -13,7 +13,7 @@ from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.log_pb2 import ListLogsRequest, Log, WriteLogsRequest
 from clearway.v1.proposal_pb2 import Proposal
 from clearway.v1.result_pb2 import DownloadResultRequest, UploadResultRequest
-from clearway.v1.state_pb2 import Data, State
+from clearway.v1.state_pb2 import Data, ProposedState
 from clearway.v1.task_run_pb2 import GetTaskRunRequest, TaskRun
 from fuzz.oracle import Findings
 from fuzz.pool import Pool
@@ -70,7 +70,7 @@ class Canary:
         stream.propose(start)
         assert stream.final(start.id).HasField("accept"), stream.decisions(start.id)
         entry = Log(flow_run_id=flow, task_run_id=spec.id, logger="canary", level=20, message=spec.id)
-        entry.timestamp.GetCurrentTime()
+        entry.create_time.GetCurrentTime()
         stub.WriteLogs(WriteLogsRequest(logs=[entry]), timeout=_SECONDS)
         done = move(spec.id, self._completed(spec.id))
         assert stream.decide(done).HasField("accept"), stream.decisions(done.id)
@@ -79,15 +79,15 @@ class Canary:
         found = stub.ListLogs(ListLogsRequest(task_run_id=spec.id), timeout=_SECONDS)
         assert [log.message for log in found.logs] == [spec.id], found
 
-    def _completed(self, text: str) -> State:
+    def _completed(self, text: str) -> ProposedState:
         """Return a Completed state whose result is in the service's storage."""
         body = f"canary {text}".encode()
         digest = sha256(body).hexdigest()
-        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(body), chunk=body)
+        upload = UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=len(body), chunk=body)
         location = self._client.stub.UploadResult(upload, timeout=_SECONDS).location
         self._results[location] = body
-        data = Data(encoding="json", location=location, size=len(body), sha256=digest)
-        return State(type=COMPLETED.type, data=data)
+        data = Data(encoding="json", location=location, size_bytes=len(body), sha256=digest)
+        return ProposedState(type=COMPLETED.type, data=data)
 
     def check(self) -> None:
         """Look whether all that it made is as it was."""

@@ -11,8 +11,12 @@ from google.protobuf.message import Message
 from clearway.v1.cache_pb2 import CacheFilter, InvalidateCacheRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
-from clearway.v1.result_pb2 import DownloadResultRequest, DropUnusedResultsRequest, ListUnusedResultsRequest
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, Data, State, StateDetails
+from clearway.v1.result_pb2 import (
+    DownloadResultRequest,
+    DropOrphanedResultsRequest,
+    ListOrphanedResultsRequest,
+)
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, Data, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskRunSpec
 from fuzz.calls import Caller
 from fuzz.oracle import Sent
@@ -46,18 +50,17 @@ class Errand:
         yield "CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow, flow_name="errand"))
         spec = TaskRunSpec(id=run, flow_run_id=flow, task_key="errand", dynamic_key="0")
         yield "CreateTaskRun", CreateTaskRunRequest(task_run=spec)
-        details = StateDetails(cache_key=key)
-        running = State(type=STATE_TYPE_RUNNING, details=details)
+        running = ProposedState(type=STATE_TYPE_RUNNING, cache_key=key)
         yield "SetTaskRunState", SetTaskRunStateRequest(proposal_id=ran, task_run_id=run, state=running)
         digest = self._chance.choice(["", DIGESTS[0], location[-64:] if len(location) >= 64 else ""])
         hex_only = digest if set(digest) <= set("0123456789abcdef") else ""
         data = Data(location=location, sha256=hex_only, **_ENCODING_AND_SIZE)  # type: ignore[arg-type]
-        completed = State(type=STATE_TYPE_COMPLETED, details=details, data=data)
+        completed = ProposedState(type=STATE_TYPE_COMPLETED, cache_key=key, data=data)
         yield "SetTaskRunState", SetTaskRunStateRequest(proposal_id=done, task_run_id=run, state=completed)
         yield "DownloadResult", DownloadResultRequest(location=location)
         yield "InvalidateCache", InvalidateCacheRequest(filter=CacheFilter(key=key))
-        listing, dropping = ListUnusedResultsRequest(), DropUnusedResultsRequest(state_ids=[done])
+        listing, dropping = ListOrphanedResultsRequest(), DropOrphanedResultsRequest(state_ids=[done])
         listing.older_than.SetInParent()
         dropping.older_than.SetInParent()
-        yield "ListUnusedResults", listing
-        yield "DropUnusedResults", dropping
+        yield "ListOrphanedResults", listing
+        yield "DropOrphanedResults", dropping

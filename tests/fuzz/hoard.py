@@ -5,14 +5,14 @@ from __future__ import annotations
 import grpc
 
 from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    GetConcurrencyLimitByTagRequest,
-    ResetConcurrencyLimitByTagRequest,
+    GetConcurrencyLimitRequest,
+    ResetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, Proposal, ProposeRequest
-from clearway.v1.state_pb2 import State
+from clearway.v1.state_pb2 import ProposedState
 from clearway.v1.task_run_pb2 import (
     GetTaskRunRequest,
     ListTaskRunsRequest,
@@ -30,7 +30,7 @@ _HOLDERS = 4_000
 _STATES = 80
 _SECONDS = 60.0
 _LONG_NAME = "\U0001d54f" * 250  # four bytes each
-_LARGE = with_result(State(type=PENDING.type, message=f"{MARK} " + "x" * 16_000), b"y" * 60_000)
+_LARGE = with_result(ProposedState(type=PENDING.type, message=f"{MARK} " + "x" * 16_000), b"y" * 60_000)
 
 
 class Hoard:
@@ -48,8 +48,8 @@ class Hoard:
     def check(self) -> int:
         """Make it and read it; return how many messages that took."""
         with Client(self._address) as client, grpc.insecure_channel(self._address) as channel:
-            flow, limit = create_flow(client).id, CreateConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
-            client.stub.CreateConcurrencyLimit(limit)
+            flow, limit = create_flow(client).id, SetConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
+            client.stub.SetConcurrencyLimit(limit)
             stream = client.open("hoard")
             runs = [start(flow, name=_LONG_NAME, tags=[HOARD_TAG]) for _ in range(_HOLDERS + 1)]
             self._pool.others |= {flow, *(each.create_task_run.id for each in runs)}
@@ -76,9 +76,9 @@ class Hoard:
             ("GetTaskRun", GetTaskRunRequest(id=large)),
             ("ListTaskRunStates", ListTaskRunStatesRequest(task_run_id=large)),
             ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[HOARD_TAG]), page_size=1_000)),
-            ("GetConcurrencyLimitByTag", GetConcurrencyLimitByTagRequest(tag=HOARD_TAG)),
+            ("GetConcurrencyLimit", GetConcurrencyLimitRequest(tag=HOARD_TAG)),
             ("ExplainTaskRun", ExplainTaskRunRequest(id=waiting)),
-            ("ResetConcurrencyLimitByTag", ResetConcurrencyLimitByTagRequest(tag=HOARD_TAG)),
+            ("ResetConcurrencyLimit", ResetConcurrencyLimitRequest(tag=HOARD_TAG)),
         ):
             try:
                 getattr(stub, method)(request, timeout=_SECONDS)

@@ -8,25 +8,26 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from clearway.v1.state_pb2 import State
+from clearway.v1.state_pb2 import ProposedState
 from fuzz.agreement import make_agree
-from fuzz.values import SURROGATE, Values
+from fuzz.values import SURROGATE, Values, rules_of
 
 _MOST_DEEP = 6
 _HONEST = 0.05
-_MANY = (64, 65, 1_001, 4_097, 10_001)
+_MANY = (1_001, 4_097)
+_FEWEST = 16
 _LENGTH_DELIMITED = 2
 # How often some fields are set: without those that are required, or with those that exclude others, hardly
-# any message is taken.
-_REQUIRED = (
-    "id flow_run_id task_run_id upload_id state type task_run flow_run task_key dynamic_key "
-    "flow_name tag limit key encoding sha256 size location state_ids filter parameter"
-)
+# any message is taken. What the rules require is known from them.
+_REQUIRED = "id task_run_id state encoding sha256 size_bytes filter"
 _SELDOM = (
     "initial_state scheduled_time cache_expiration all error refresh_cache no_retry cache_single_flight "
     "parent_task_run_id"
 )
-_SHARES = dict.fromkeys(_REQUIRED.split(), 0.98) | {"session_id": 0.4} | dict.fromkeys(_SELDOM.split(), 0.15)
+_ALWAYS = 0.98
+_SHARES = (
+    dict.fromkeys(_REQUIRED.split(), _ALWAYS) | {"session_id": 0.4} | dict.fromkeys(_SELDOM.split(), 0.15)
+)
 _LONE_SURROGATES = b"\xed\xa0\x80\xed\xbf\xbf"
 
 
@@ -72,7 +73,7 @@ class Maker:
             return message
         for field in self._chosen(type_):
             self._fill(message, field, hostility, depth)
-        if isinstance(message, State) and hostility < _HONEST:
+        if isinstance(message, ProposedState) and hostility < _HONEST:
             make_agree(message, self._values.moment())
         if self._chance.random() < hostility / 4:
             message.MergeFromString(self._unknown_field())
@@ -87,7 +88,9 @@ class Maker:
             if oneof is not None and len(oneof.fields) > 1:
                 if picked[oneof.name] == field.name:
                     yield field
-            elif self._chance.random() < _SHARES.get(field.name, density):
+            elif self._chance.random() < (
+                _ALWAYS if rules_of(field).required else _SHARES.get(field.name, density)
+            ):
                 yield field
 
     def _fill(self, message: Message, field: FieldDescriptor, hostility: float, depth: int) -> None:
@@ -95,7 +98,8 @@ class Maker:
         if field.is_repeated:
             count = self._chance.choice([0, 1, 1, 2, 3])
             if hostile and depth < 2 and self._chance.random() < 0.1:
-                count = self._chance.choice(_MANY)
+                most = rules_of(field).max_items
+                count = self._chance.choice([most, most + 1] if most else _MANY)
             self._fill_several(
                 getattr(message, field.name), field, count, hostility if count < 5 else 0, depth
             )
@@ -110,7 +114,7 @@ class Maker:
         self, several: list[object], field: FieldDescriptor, count: int, hostility: float, depth: int
     ) -> None:
         if field.type != FieldDescriptor.TYPE_MESSAGE:
-            many = count >= _MANY[0]
+            many = count >= _FEWEST
             several.extend(
                 self._scalar(field, hostile=not many and self._chance.random() < hostility)
                 for _ in range(count)
@@ -118,7 +122,7 @@ class Maker:
             return
         if depth >= _MOST_DEEP:
             return
-        if count >= _MANY[0]:
+        if count >= _FEWEST:
             several.extend([self.message(field.message_type, 0, _MOST_DEEP - 1)] * count)
             return
         several.extend(self.message(field.message_type, hostility, depth + 1) for _ in range(count))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,9 +30,21 @@ _MOST_SHOWN = 6_000
 
 def documented_reasons(proto: Path = _PROTO) -> dict[str, str]:
     """Return the status code of each error reason, as the comments of the protocol document them."""
-    text = " ".join(line.strip().removeprefix("// ") for line in proto.read_text().splitlines())
-    found = re.findall(r"ERROR_REASON_(\w+): (?:(?!ERROR_REASON_\w+ = ).)*?Status\s+(\w+)\.", text)
+    found = re.findall(r"(ERROR_REASON_\w+): (?:(?!ERROR_REASON_\w+ = ).)*?Status\s+(\w+)\.", _text(proto))
     return dict(found)
+
+
+def documented_metadata(proto: Path = _PROTO) -> dict[str, set[str]]:
+    """Return the keys of the metadata of each error reason, as the comments of the protocol document them."""
+    comments = re.findall(r"(ERROR_REASON_\w+): (.*?)\1 = ", _text(proto))
+    lists = {reason: re.search(r"Metadata: (.*?)\.", comment) for reason, comment in comments}
+    return {
+        reason: set(re.findall(r"`(\w+)`", found[1])) if found else set() for reason, found in lists.items()
+    }
+
+
+def _text(proto: Path) -> str:
+    return " ".join(line.strip().removeprefix("// ") for line in proto.read_text().splitlines())
 
 
 class Sent(NamedTuple):
@@ -89,6 +102,7 @@ class Oracle:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._reasons = documented_reasons()
+        self._metadata = documented_metadata()
         self.statuses: Counter[str] = Counter()
 
     def judge_error(self, error: Any, sent: Sent) -> None:
@@ -113,6 +127,8 @@ class Oracle:
             add(
                 f"{method}: a reason that is not documented", f"{code.name} {info.domain} {info.reason}", sent
             )
+        else:
+            self._judge_metadata(info.reason, info.metadata, sent)
 
     def judge_response(self, response: Message, sent: Sent) -> None:
         """Judge what a call returned: the errors of single proposals in it."""
@@ -123,7 +139,15 @@ class Oracle:
             reason = decision.error.reason
             if reason not in ErrorReason.values() or not reason:
                 self._findings.add(f"{sent.method}: a proposal's error without a reason", f"{decision}", sent)
+            else:
+                self._judge_metadata(ErrorReason.Name(reason), decision.error.metadata, sent)
             self._judge_text(sent.method, decision.error.message, sent)
+
+    def _judge_metadata(self, reason: str, metadata: Mapping[str, str], sent: Sent) -> None:
+        if unknown := set(metadata) - self._metadata[reason]:
+            self._findings.add(f"{sent.method}: {reason} with metadata {unknown}", f"{dict(metadata)}", sent)
+        for value in metadata.values():
+            self._judge_text(sent.method, value, sent)
 
     def _judge_text(self, method: str, text: str, sent: Sent) -> None:
         if _PYTHON.search(text):

@@ -37,6 +37,8 @@ class Pool:
             each, seen = todo.pop(), seen + 1
             for field, value in each.ListFields():
                 if field.type == FieldDescriptor.TYPE_MESSAGE:
+                    if field.message_type.GetOptions().map_entry:
+                        continue
                     todo += list(value)[:20] if field.is_repeated else [value]
                 elif field.type == FieldDescriptor.TYPE_STRING:
                     for text in list(value)[:20] if field.is_repeated else [value]:

@@ -45,8 +45,8 @@ class Victim:
         proposal = start_task(create_flow_run(transport), self.key)
         transport.propose(proposal).result(30)
         done = complete_task(proposal.create_task_run.id)
-        done.state.details.cache_key = self.key
-        fields = {"encoding": "json", "size": len(self.body), "sha256": self.digest} | data
+        done.state.cache_key = self.key
+        fields = {"encoding": "json", "size_bytes": len(self.body), "sha256": self.digest} | data
         done.state.data.CopyFrom(Data(location=location or str(self.path), **fields))
         assert transport.propose(done).result(30).HasField("accept")
         return proposal.create_task_run.id

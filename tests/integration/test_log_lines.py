@@ -18,7 +18,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clearway.v1.cache_pb2 import LookupCacheRequest
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.log_pb2 import Log, WriteLogsRequest
 from clearway.v1.orchestrator_pb2 import DESCRIPTOR
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, SetTaskRunStateRequest
@@ -68,7 +68,7 @@ def events(server: Server) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("method", UNARY)
 def test_bytes_that_are_no_message_are_an_invalid_argument(method: str, caller: Client) -> None:
     failure = raw(caller, method, NO_MESSAGE)
-    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT")
     assert f"clearway.v1.{method}Request" in failure.message
     assert PAYLOAD not in failure.message
 
@@ -77,7 +77,10 @@ def test_bytes_that_are_no_message_end_a_stream_with_an_invalid_argument(caller:
     hello = ProposeRequest(hello=Hello(client_name="c", language="l", version="v")).SerializeToString()
     for bodies in ([NO_MESSAGE], [hello, NO_MESSAGE]):
         failure = stream_raw(caller, *bodies)
-        assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+        assert (failure.code, failure.reason) == (
+            StatusCode.INVALID_ARGUMENT,
+            "ERROR_REASON_INVALID_ARGUMENT",
+        )
         assert "clearway.v1.ProposeRequest" in failure.message
 
 
@@ -124,11 +127,11 @@ def frames(line: dict[str, Any]) -> list[str]:
 
 def test_an_error_that_nobody_foresaw_is_internal_and_one_line_without_what_it_met(server: Server) -> None:
     with Client(server.address) as client:
-        run = create_task(client, create_flow(client).id)
+        run = create_task(client, create_flow(client).spec.id)
         broken = f"UPDATE task_run SET inputs = '{PAYLOAD}'"
         with damaged(server, broken):
             for _ in range(20):
-                failure = client.fails("GetTaskRun", GetTaskRunRequest(id=run.id))
+                failure = client.fails("GetTaskRun", GetTaskRunRequest(id=run.spec.id))
         assert (failure.code, failure.message) == (
             StatusCode.INTERNAL,
             "the service failed (JSONDecodeError); its log says where",
@@ -148,27 +151,31 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
     tables = ("log", "cache_entry", "concurrency_limit", "task_run_tag", "abort")
     with Client(server.address) as client:
         flow = create_flow(client, parameters_json=json.dumps({"x": PAYLOAD}))
-        run = create_task(client, flow.id, tags=[PAYLOAD], name=PAYLOAD)
+        run = create_task(client, flow.spec.id, tags=[PAYLOAD], name=PAYLOAD)
         with damaged(server, *(f"DROP TABLE {table}" for table in tables)):
-            written = WriteLogsRequest(logs=[Log(flow_run_id=flow.id, message=PAYLOAD)])
+            written = WriteLogsRequest(logs=[Log(flow_run_id=flow.spec.id, message=PAYLOAD)])
             for method, request in (
                 ("WriteLogs", written),
                 ("LookupCache", LookupCacheRequest(key=PAYLOAD)),
-                ("CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag=PAYLOAD, limit=1)),
+                ("SetConcurrencyLimit", SetConcurrencyLimitRequest(tag=PAYLOAD, limit=1)),
                 ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[PAYLOAD]))),
                 (
                     "SetTaskRunState",
-                    SetTaskRunStateRequest(task_run_id=run.id, state=with_key(RUNNING, PAYLOAD)),
+                    SetTaskRunStateRequest(task_run_id=run.spec.id, state=with_key(RUNNING, PAYLOAD)),
                 ),
                 (
                     "SetTaskRunState",
                     SetTaskRunStateRequest(
-                        task_run_id=run.id, state=with_result(with_key(COMPLETED, PAYLOAD), PAYLOAD.encode())
+                        task_run_id=run.spec.id,
+                        state=with_result(with_key(COMPLETED, PAYLOAD), PAYLOAD.encode()),
                     ),
                 ),
             ):
                 failure = client.fails(method, request)
-                assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"), method
+                assert (failure.code, failure.reason) == (
+                    StatusCode.UNAVAILABLE,
+                    "ERROR_REASON_STORE_UNAVAILABLE",
+                ), method
                 assert "no such table" in failure.message
                 assert PAYLOAD not in failure.message
     told = [error["exc_value"] or "" for line in events(server) for error in line["exception"]]
@@ -178,11 +185,11 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
 
 def test_rows_that_a_turn_cannot_read_are_told_without_their_values(server: Server) -> None:
     with Client(server.address) as client:
-        run = create_task(client, create_flow(client).id)
+        run = create_task(client, create_flow(client).spec.id)
         with damaged(server, f"UPDATE task_run SET tags = '{PAYLOAD}'"):
-            request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING)
+            request = SetTaskRunStateRequest(task_run_id=run.spec.id, state=RUNNING)
             failure = client.fails("SetTaskRunState", request)
-    assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     assert failure.message == "the service failed (JSONDecodeError); its log says where"
     (line,) = events(server)
     assert line["event"] == "a transaction failed and was rolled back"

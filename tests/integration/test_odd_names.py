@@ -12,7 +12,7 @@ import pytest
 from clearway._display.lines import progress_lines, summary_line
 from clearway._display.snapshot import Counts, Snapshot
 from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
-from clearway.v1.state_pb2 import Data, RunError, State
+from clearway.v1.state_pb2 import Data, ProposedState, RunError
 from clearway.v1.task_run_pb2 import TaskInput
 from integration.cli_process import run
 from support.client import Client
@@ -38,11 +38,17 @@ def odd(shared_server: Server) -> Iterator[dict[str, str]]:
     """Runs, limits and cache entries with such names; yield the ids of the runs."""
     with Client(shared_server.address) as client:
         set_limit(client, 1, ODD_TAG)
-        flow_run = create_flow(client, name=ODD, flow_name=ODD, flow_version=ODD).id
-        state = State(name=ODD, message=f"one\n{ODD}")
+        flow_run = create_flow(client, name=ODD, flow_name=ODD, flow_version=ODD).spec.id
+        state = ProposedState(name=ODD, message=f"one\n{ODD}")
         state.MergeFrom(RUNNING)
         client.stub.SetFlowRunState(SetFlowRunStateRequest(flow_run_id=flow_run, state=state))
-        named: dict[str, Any] = {"name": ODD, "task_key": ODD, "task_version": ODD, "tags": [ODD_TAG]}
+        named: dict[str, Any] = {
+            "name": ODD,
+            "task_key": ODD,
+            "task_name": ODD,
+            "task_version": ODD,
+            "tags": [ODD_TAG],
+        }
         stream = client.open(ODD)
         holder, waiter = start(flow_run, **named), start(flow_run, **named)
         assert stream.decide(holder).HasField("accept")
@@ -52,13 +58,14 @@ def odd(shared_server: Server) -> Iterator[dict[str, str]]:
             flow_run,
             name=f"{ODD}-1",
             task_key=ODD,
+            task_name=ODD,
             dynamic_key="1",
             inputs=[TaskInput(parameter=ODD, task_run_ids=[holder.create_task_run.id])],
-        ).id
+        ).spec.id
         client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=done, state=with_key(RUNNING, ODD)))
         ended = with_key(COMPLETED, ODD)
         error = RunError(type=ODD, message=ODD, stack_trace="one line\n" + ODD)
-        ended.data.CopyFrom(Data(encoding="json", inline=b"1", size=1, error=error))
+        ended.data.CopyFrom(Data(encoding="json", inline=b"1", size_bytes=1, error=error))
         client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=done, state=ended))
         yield {
             "flow": flow_run,
@@ -102,15 +109,15 @@ def test_a_command_shows_odd_names_in_one_line_and_written_out(
 
 def test_results_to_delete_are_listed_with_their_names_written_out(shared_server: Server) -> None:
     with Client(shared_server.address) as client:
-        flow_run = create_flow(client).id
+        flow_run = create_flow(client).spec.id
         for digest in ("0" * 64, "1" * 64):
-            done = create_task(client, flow_run).id
+            done = create_task(client, flow_run).spec.id
             for state in (RUNNING, COMPLETED):
                 keyed = with_key(state, f"{ODD}gc")
-                keyed.details.refresh_cache = state is RUNNING
+                keyed.refresh_cache = state is RUNNING
                 if state is COMPLETED:
                     location = f"/now\u202ehere/{digest[:2]}/{digest}"
-                    keyed.data.CopyFrom(Data(encoding="json", location=location, size=1, sha256=digest))
+                    keyed.data.CopyFrom(Data(encoding="json", location=location, size_bytes=1, sha256=digest))
                 client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=done, state=keyed))
     listed = run("cache", "gc", "--older-than", "0s", "-n", CLEARWAY_ADDRESS=shared_server.address, **WIDE)
     printed = listed.stdout + listed.stderr

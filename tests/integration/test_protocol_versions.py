@@ -22,7 +22,7 @@ from clearway.v1.proposal_pb2 import (
     SetTaskRunStateResponse,
 )
 from clearway.v1.server_info_pb2 import Feature, GetServerInfoRequest, GetServerInfoResponse
-from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, Data, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, Data, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, CreateTaskRunResponse, TaskRunSpec
 from support.client import Client, failure_of
 from support.proposals import RUNNING, create_flow, create_task, get_task, names, new_id
@@ -81,9 +81,9 @@ def test_the_service_tells_what_a_client_needs_to_know_of_it(caller: Client) -> 
 
 
 def test_the_longest_wait_that_is_told_is_the_longest_that_is_taken(caller: Client) -> None:
-    run = create_task(caller, create_flow(caller).id)
+    run = create_task(caller, create_flow(caller).spec.id)
     longest = caller.stub.GetServerInfo(GetServerInfoRequest()).max_slot_wait
-    request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING, wait_timeout=longest)
+    request = SetTaskRunStateRequest(task_run_id=run.spec.id, state=RUNNING, wait_timeout=longest)
     assert caller.stub.SetTaskRunState(request).decision.HasField("accept")
     request.wait_timeout.nanos = 1_000
     assert caller.fails("SetTaskRunState", request).fields == ("wait_timeout",)
@@ -92,14 +92,14 @@ def test_the_longest_wait_that_is_told_is_the_longest_that_is_taken(caller: Clie
 def test_fields_of_a_newer_client_are_ignored(caller: Client) -> None:
     flow = CreateFlowRunRequest(flow_run=FlowRunSpec(id=new_id(), flow_name="newer", tags=["a"]))
     made = call(caller, "CreateFlowRun", newer(flow), CreateFlowRunResponse)
-    assert (made.flow_run.id, made.flow_run.tags) == (flow.flow_run.id, ["a"])
+    assert (made.flow_run.spec.id, made.flow_run.spec.tags) == (flow.flow_run.id, ["a"])
     spec = TaskRunSpec(id=new_id(), flow_run_id=flow.flow_run.id, task_key="t", dynamic_key="0")
     task = call(caller, "CreateTaskRun", newer(CreateTaskRunRequest(task_run=spec)), CreateTaskRunResponse)
     assert task.created
-    state = State(
+    state = ProposedState(
         type=STATE_TYPE_RUNNING,
-        details=StateDetails(cache_key=new_id()),
-        data=Data(encoding="json", inline=b"1", size=1),
+        cache_key=new_id(),
+        data=Data(encoding="json", inline=b"1", size_bytes=1),
     )
     moved = SetTaskRunStateRequest(task_run_id=spec.id, state=state)
     answer = call(caller, "SetTaskRunState", newer(moved), SetTaskRunStateResponse)
@@ -110,7 +110,7 @@ def test_fields_of_a_newer_client_are_ignored(caller: Client) -> None:
 
 def test_fields_of_a_newer_client_on_the_stream_are_ignored(caller: Client) -> None:
     flow = create_flow(caller)
-    spec = TaskRunSpec(id=new_id(), flow_run_id=flow.id, task_key="t", dynamic_key="0")
+    spec = TaskRunSpec(id=new_id(), flow_run_id=flow.spec.id, task_key="t", dynamic_key="0")
     proposal = Proposal(id=new_id(), create_task_run=spec, state=RUNNING)
     messages = [
         newer(ProposeRequest(hello=Hello(client_name="newer"))),
@@ -142,11 +142,15 @@ def test_a_kind_of_run_that_only_newer_clients_know_is_named_as_missing(caller: 
 
 
 def test_a_state_that_only_newer_clients_know_is_refused(caller: Client) -> None:
-    run = create_task(caller, create_flow(caller).id)
-    # State.type, 99.
-    request = SetTaskRunStateRequest(task_run_id=run.id).SerializeToString() + b"\x1a\x02\x10\x63"
+    run = create_task(caller, create_flow(caller).spec.id)
+    # ProposedState.type, 99.
+    request = SetTaskRunStateRequest(task_run_id=run.spec.id).SerializeToString() + b"\x1a\x02\x08\x63"
     code, reason, fields, message = refused(caller, "SetTaskRunState", request)
-    assert (code, reason, fields) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", ("state.type",))
+    assert (code, reason, fields) == (
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_ARGUMENT",
+        ("state.type",),
+    )
     assert "99" in message
     assert "STATE_TYPE_RUNNING" in message
 
@@ -165,14 +169,14 @@ def test_an_old_client_that_leaves_out_what_is_required_is_told_which_field(
     method: str, request_: Message, field: str, said: str, caller: Client
 ) -> None:
     code, reason, fields, message = refused(caller, method, request_)
-    assert (code, reason, fields) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", (field,))
+    assert (code, reason, fields) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT", (field,))
     assert field in message
     assert said in message
 
 
 def test_bytes_that_are_no_message_are_an_error_of_that_call_alone(caller: Client) -> None:
     code, reason, _, message = refused(caller, "CreateFlowRun", b"\xff\xff\xff")
-    assert (code, reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert (code, reason) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT")
     assert "clearway.v1.CreateFlowRunRequest" in message
     assert caller.stub.GetServerInfo(GetServerInfoRequest()).version
 

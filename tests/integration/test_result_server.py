@@ -40,7 +40,7 @@ def callers() -> Iterator[ThreadPoolExecutor]:
 
 def piece(upload_id: str, offset: int, end: int | None = None) -> UploadResultRequest:
     return UploadResultRequest(
-        upload_id=upload_id, sha256=DIGEST, size=len(BODY), offset=offset, chunk=BODY[offset:end]
+        upload_id=upload_id, sha256=DIGEST, size_bytes=len(BODY), offset=offset, chunk=BODY[offset:end]
     )
 
 
@@ -66,7 +66,7 @@ def test_running_out_of_descriptors_is_unavailable_and_nothing_is_lost(
     kept = b"kept before"
     digest = sha256(kept).hexdigest()
     client.stub.UploadResult(
-        UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(kept), chunk=kept)
+        UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=len(kept), chunk=kept)
     )
     client.stub.UploadResult(piece(begun, 0, 100))
     download = DownloadResultRequest(location=f"service://{digest}")
@@ -77,7 +77,10 @@ def test_running_out_of_descriptors_is_unavailable_and_nothing_is_lost(
             ("UploadResult", piece(unbegun, 0, 100)),
         ):
             failure = client.fails(method, request)
-            assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert (failure.code, failure.reason) == (
+                StatusCode.UNAVAILABLE,
+                "ERROR_REASON_STORE_UNAVAILABLE",
+            )
             assert failure.retry_seconds == 1
             assert "Too many open files" in failure.message
     assert client.stub.DownloadResult(download).chunk == kept
@@ -107,7 +110,7 @@ def test_a_file_that_blocks_whoever_opens_it_blocks_no_hello(
     uploads = [callers.submit(upload) for _ in range(CALLERS)]
     begun.wait()
     wait_until(lambda: client.open().say_goodbye().code is StatusCode.OK, "a hello")
-    assert [upload.result().received for upload in uploads] == [1] * CALLERS
+    assert [upload.result().received_bytes for upload in uploads] == [1] * CALLERS
 
 
 def test_pieces_of_a_large_result_that_is_there_hold_up_no_hello(
@@ -126,7 +129,7 @@ def test_pieces_of_a_large_result_that_is_there_hold_up_no_hello(
     def upload(number: int) -> None:
         with Client(server.address) as own:
             while not stop.is_set():
-                request = UploadResultRequest(upload_id=new_id(), sha256=digest, size=size, chunk=b"\0")
+                request = UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=size, chunk=b"\0")
                 assert own.stub.UploadResult(request).location == f"service://{digest}"
                 answered[number] += 1
 
@@ -166,13 +169,13 @@ def test_a_client_with_as_many_uploads_as_there_may_be_keeps_no_other_from_uploa
     half = sha256(b"xx").hexdigest()
 
     def begin(upload_id: str) -> None:
-        request = UploadResultRequest(upload_id=upload_id, sha256=half, size=2, chunk=b"x")
-        assert client.stub.UploadResult(request).received == 1
+        request = UploadResultRequest(upload_id=upload_id, sha256=half, size_bytes=2, chunk=b"x")
+        assert client.stub.UploadResult(request).received_bytes == 1
 
     list(callers.map(begin, halves))
     with Client(server.address) as other:
         (begun, whole) = new_id(), new_id()
-        assert other.stub.UploadResult(piece(begun, 0, 100)).received == 100
+        assert other.stub.UploadResult(piece(begun, 0, 100)).received_bytes == 100
         assert other.stub.UploadResult(piece(whole, 0)).location == f"service://{DIGEST}"
         assert other.stub.UploadResult(piece(begun, 100)).location == f"service://{DIGEST}"
     # Each upload of the other client took the place of one.

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from clearway import flow, get_client, refresh_cache, task, task_input_hash
+from clearway import Completed, State, flow, get_client, refresh_cache, task, task_input_hash
 from clearway._base.settings import forget_settings
+from clearway._execution.flow.attempt import FlowAttempt
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -50,6 +51,27 @@ def test_a_cached_result_is_used_by_calls_submissions_and_maps() -> None:
         "Cached",
         "Completed",
     ]
+
+
+def test_what_is_served_from_the_cache_is_counted_and_what_only_bears_the_name_is_not() -> None:
+    @task(cache_key_fn=static("counted"))
+    def work() -> int:
+        return 1
+
+    @task
+    def named() -> State[int]:
+        return Completed(1, name="Cached")
+
+    @flow
+    def working() -> tuple[int, int]:
+        for each in (work, work, work, named):
+            each.submit().wait()
+        attempt = FlowAttempt.current()
+        assert attempt is not None
+        return attempt.ledger.cached, attempt.ledger.total
+
+    assert working() == (2, 4)
+    assert task_runs("working")["named-0"].state.name == "Cached"
 
 
 def test_the_key_is_made_of_results_not_of_futures() -> None:

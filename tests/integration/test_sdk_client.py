@@ -157,8 +157,8 @@ def test_a_cache_entry_is_looked_up() -> None:
     proposal = start_task(create_flow_run(transport), 1)
     transport.propose(proposal).result(30)
     done = complete_task(proposal.create_task_run.id)
-    done.state.details.cache_key = "the key"
-    done.state.details.cache_expiration.FromTimedelta(timedelta(hours=1))
+    done.state.cache_key = "the key"
+    done.state.cache_expiration.FromTimedelta(timedelta(hours=1))
     done.state.data.CopyFrom(get_store().store(42))
     transport.propose(done).result(30)
     with get_client() as client:

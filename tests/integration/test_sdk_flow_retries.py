@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clearway import Failed, State, TaskFuture, allow_failure, flow, task, unmapped
+from clearway import Failed, State, TaskFuture, allow_failure, flow, get_client, task, unmapped
 from integration.sdk_runs import last_flow_run, task_runs
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -204,3 +204,29 @@ async def test_gathered_runs_that_completed_are_not_run_again() -> None:
     assert await gathering() == [0, 1, 2, 3]
     assert ran[2] == 2
     assert {run.state.name for run in task_runs("gathering").values()} == {"Completed", "Failed"}
+
+
+def test_each_retry_of_a_flow_has_its_own_delay_spread_at_random() -> None:
+    attempts = []
+
+    @flow(retries=2, retry_delay_seconds=[0.01, 0.02], retry_jitter_factor=0.5)
+    def flaky() -> int:
+        attempts.append(1)
+        if len(attempts) < 3:
+            raise ConnectionError("not yet")
+        return len(attempts)
+
+    assert flaky() == 3
+    run = last_flow_run("flaky")
+    assert [delay.total_seconds() for delay in run.retry_delays] == [0.01, 0.02]
+    assert (run.retries, run.retry_jitter_factor, run.run_count) == (2, 0.5, 3)
+    with get_client() as client:
+        states = client.read_flow_run_states(run.id)
+    planned = [
+        (state.details.scheduled_time - state.timestamp).total_seconds()
+        for state in states
+        if state.details.scheduled_time is not None
+    ]
+    assert len(planned) == 2
+    assert 0 < planned[0] <= 0.015
+    assert 0 < planned[1] <= 0.03

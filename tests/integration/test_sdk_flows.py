@@ -44,7 +44,7 @@ def test_a_flow_run_is_recorded_from_its_beginning_to_its_end() -> None:
     assert flow_history(run.id) == ["Pending", "Running", "Completed"]
     assert json.loads(run.parameters_json) == {"x": 1, "y": "{2}"}
     assert (run.flow_version, run.tags, run.retries) == ("7", ("nightly",), 2)
-    assert run.retry_delay.total_seconds() == 1.5
+    assert [delay.total_seconds() for delay in run.retry_delays] == [1.5]
     assert run.name.count("-") == 1
     assert run.run_count == 1
     assert run.state.result() == 2

@@ -15,10 +15,10 @@ import pytest
 
 from clearway import ProcessPoolTaskRunner, State, flow, get_client, quote, task
 from clearway._base.settings import forget_settings
-from clearway._results import unused
+from clearway._results import orphans
 from clearway._results.known_storages import forget_place
 from clearway.exceptions import MissingResult, UntrustedResult
-from clearway.results import delete_unused_results
+from clearway.results import delete_orphaned_results
 from integration.cli_process import run
 from integration.sdk_foreign import Victim, victim
 
@@ -34,8 +34,8 @@ def key() -> str:
     return f"foreign-{next(_keys)}"
 
 
-def of(key: str, **options: Any) -> list[unused.UnusedResult]:
-    return [result for result in delete_unused_results(AT_ONCE, **options) if result.cache_key == key]
+def of(key: str, **options: Any) -> list[orphans.OrphanedResult]:
+    return [result for result in delete_orphaned_results(AT_ONCE, **options) if result.cache_key == key]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -200,7 +200,7 @@ def test_a_state_given_to_a_worker_process_is_read_there(tmp_path: Path) -> None
 
 
 def test_a_result_is_read_no_further_than_its_state_says(home: Path, key: str) -> None:
-    run_id = victim(home / "storage", key).claim(size=10)
+    run_id = victim(home / "storage", key).claim(size_bytes=10)
     with get_client() as client:
         state = client.read_task_run(run_id).state
     with pytest.raises(MissingResult, match="is damaged: it is not the 10 bytes"):

@@ -21,7 +21,7 @@ from clearway.exceptions import ClientClosed, InvalidArgument, RunNotFound, Serv
 from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, Proposal
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
-from clearway.v1.state_pb2 import STATE_TYPE_CRASHED, STATE_TYPE_RUNNING, Data, State
+from clearway.v1.state_pb2 import STATE_TYPE_CRASHED, STATE_TYPE_RUNNING, Data, ProposedState
 from integration.sdk_messages import (
     SECONDS,
     complete_task,
@@ -426,7 +426,7 @@ def test_a_proposal_larger_than_the_service_takes_fails_and_its_neighbours_do_no
         transport = GrpcTransport(server.address, reconnect_timeout=SECONDS)
         flow_run_id = create_flow_run(transport)
         large = start_task(flow_run_id, "large")
-        large.state.data.CopyFrom(Data(encoding="json", inline=b"x" * 66_000, size=66_000))
+        large.state.data.CopyFrom(Data(encoding="json", inline=b"x" * 66_000, size_bytes=66_000))
         medium = [start_task(flow_run_id, number) for number in range(20)]
         for proposal in medium:
             proposal.state.message = "m" * 10_000
@@ -491,7 +491,7 @@ def test_a_session_that_expired_meanwhile_is_replaced_and_its_runs_are_known_to_
         wait_until(lambda: state_of(observer, running.run_id).type == STATE_TYPE_CRASHED)
         completed = transport.propose(complete_task(running.run_id))
         again = transport.propose(
-            Proposal(id=new_id(), task_run_id=running.run_id, state=State(type=STATE_TYPE_RUNNING))
+            Proposal(id=new_id(), task_run_id=running.run_id, state=ProposedState(type=STATE_TYPE_RUNNING))
         )
         proxy.come_back()
         assert completed.result(SECONDS).abort.reason == ABORT_REASON_TERMINAL

@@ -9,14 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from clearway.v1.explanation_pb2 import (
-    WAIT_CAUSE_CLIENT,
-    WAIT_CAUSE_LIMIT,
-    WAIT_CAUSE_NOTHING,
-    WAIT_CAUSE_SCHEDULE,
-    WAIT_CAUSE_UPSTREAM,
-    ExplainTaskRunResponse,
-)
+from clearway.v1.explanation_pb2 import ExplainTaskRunResponse
 from clearway.v1.proposal_pb2 import Await, ProposeRequest, SetTaskRunStateRequest
 from clearway.v1.task_run_pb2 import TaskInput
 from support.client import Client, Stream
@@ -39,7 +32,7 @@ from support.waiting import wait_until
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller, name="the flow").id
+    return create_flow(caller, name="the flow").spec.id
 
 
 @pytest.fixture
@@ -51,8 +44,8 @@ def stream(caller: Client) -> Iterator[Stream]:
 
 def test_a_run_whose_client_has_not_asked_waits_for_it(caller: Client, flow: str) -> None:
     run = create_task(caller, flow, name="load")
-    told = explain(caller, run.id)
-    assert told.cause == WAIT_CAUSE_CLIENT
+    told = explain(caller, run.spec.id)
+    assert told.WhichOneof("cause") == "client"
     assert told.task_run == run
     assert told.summary == "load is Pending: its client has not proposed to run it"
     assert not told.limits
@@ -63,14 +56,16 @@ def test_a_run_that_runs_waits_for_nothing_and_says_who_runs_it(
 ) -> None:
     run = stream.decide(start(flow, name="load")).run_id
     told = explain(caller, run)
-    assert told.cause == WAIT_CAUSE_NOTHING
+    assert told.WhichOneof("cause") == "running"
     assert told.summary == "load is Running: it waits for nothing"
-    assert (told.holder.task_run_id, told.holder.client_name) == (run, "worker 7")
-    assert told.holder.HasField("lease_expires")
+    holder = told.running.holder
+    assert (holder.task_run_id, holder.client_name) == (run, "worker 7")
+    assert holder.HasField("lease_expire_time")
+    assert not told.running.awaited_task_run_id
     stream.decide(move(run, COMPLETED))
     ended = explain(caller, run)
-    assert ended.cause == WAIT_CAUSE_NOTHING
-    assert not ended.HasField("holder")
+    assert ended.WhichOneof("cause") == "ended"
+    assert not ended.running.HasField("holder")
 
 
 def test_a_run_that_waits_for_slots_is_told_who_holds_them(caller: Client, flow: str, stream: Stream) -> None:
@@ -82,17 +77,18 @@ def test_a_run_that_waits_for_slots_is_told_who_holds_them(caller: Client, flow:
     waits = start(flow, tags=[full, other, free, "unlimited"])
     stream.decide(waits)
     told = explain(caller, waits.create_task_run.id)
-    assert told.cause == WAIT_CAUSE_LIMIT
-    assert told.HasField("waiting_since")
+    assert told.WhichOneof("cause") == "limit"
+    assert told.limit.HasField("enqueue_time")
     by_tag = {limit.tag: limit for limit in told.limits}
     assert set(by_tag) == {full, other, free}
     blocking = told.limits[0]
     assert blocking.tag in (full, other)
     assert [holder.task_run_id for holder in by_tag[full].holders] == holders
-    assert (by_tag[full].limit, by_tag[full].taken, by_tag[full].blocks) == (2, 2, True)
-    assert (by_tag[other].taken, by_tag[other].blocks) == (1, True)
-    assert (by_tag[free].taken, by_tag[free].blocks, by_tag[free].position) == (0, False, 0)
+    assert (by_tag[full].limit, by_tag[full].taken_count, by_tag[full].blocks) == (2, 2, True)
+    assert (by_tag[other].taken_count, by_tag[other].blocks) == (1, True)
+    assert (by_tag[free].taken_count, by_tag[free].blocks, by_tag[free].position) == (0, False, 0)
     assert blocking.position == (2 if blocking.tag == full else 1)
+    assert (told.limit.tag, told.limit.position) == (blocking.tag, blocking.position)
     for said in (full, other, "holder 0", "other holder", f"number {blocking.position} in the queue"):
         assert said in told.summary
     assert free not in told.summary
@@ -109,7 +105,7 @@ def test_a_run_for_which_a_slot_is_kept_says_so(caller: Client, flow: str, strea
     behind = start(flow, tags=[free])
     assert stream.decide(behind).wait.queued
     told = explain(caller, behind.create_task_run.id)
-    assert told.cause == WAIT_CAUSE_LIMIT
+    assert told.WhichOneof("cause") == "limit"
     assert "waited longer" in told.summary
 
 
@@ -117,8 +113,8 @@ def test_a_run_that_a_limit_of_0_aborts_is_told_so(caller: Client, flow: str, st
     closed, other = set_limit(caller, 0), set_limit(caller, 1)
     refused = start(flow, name="load", tags=[closed, other])
     assert stream.decide(refused).HasField("abort")
-    told = explain(caller, create_task(caller, flow, name="load", tags=[closed, other]).id)
-    assert told.cause == WAIT_CAUSE_CLIENT
+    told = explain(caller, create_task(caller, flow, name="load", tags=[closed, other]).spec.id)
+    assert told.WhichOneof("cause") == "client"
     assert told.summary == (
         f"load is Pending: the limit of tag '{closed}' is 0, and who would run under it is aborted"
     )
@@ -151,14 +147,14 @@ def test_a_run_that_awaits_its_retry_waits_for_its_time(caller: Client, flow: st
     run = stream.decide(start(flow, name="load", retries=1, retry_delays=[seconds(600)])).run_id
     stream.decide(move(run, FAILED))
     told = explain(caller, run)
-    assert told.cause == WAIT_CAUSE_SCHEDULE
-    assert told.scheduled_time == get_task(caller, run).expected_start_time
+    assert told.WhichOneof("cause") == "schedule"
+    assert told.schedule.scheduled_time == get_task(caller, run).expected_start_time
     assert told.summary.startswith("load is AwaitingRetry: it may begin in ")
 
 
 def test_a_scheduled_run_waits_for_its_time(caller: Client, flow: str) -> None:
     run = create_task(caller, flow, scheduled(timedelta(hours=1)))
-    assert explain(caller, run.id).cause == WAIT_CAUSE_SCHEDULE
+    assert explain(caller, run.spec.id).WhichOneof("cause") == "schedule"
 
 
 def test_a_run_whose_inputs_are_not_there_waits_for_them(caller: Client, flow: str, stream: Stream) -> None:
@@ -169,14 +165,14 @@ def test_a_run_whose_inputs_are_not_there_waits_for_them(caller: Client, flow: s
         TaskInput(parameter="wait_for", task_run_ids=[done]),
     ]
     run = create_task(caller, flow, name="load", inputs=inputs)
-    told = explain(caller, run.id)
-    assert told.cause == WAIT_CAUSE_UPSTREAM
-    (upstream,) = told.upstream
+    told = explain(caller, run.spec.id)
+    assert told.WhichOneof("cause") == "upstream"
+    (upstream,) = told.upstream.runs
     assert (upstream.task_run_id, upstream.task_run_name, upstream.parameter) == (running, "extract", "data")
     assert (upstream.state_type, upstream.state_name) == (RUNNING.type, "Running")
     assert told.summary == "load waits for the results of extract (Running)"
     stream.decide(move(running, COMPLETED))
-    assert explain(caller, run.id).cause == WAIT_CAUSE_CLIENT
+    assert explain(caller, run.spec.id).WhichOneof("cause") == "client"
 
 
 def test_a_run_that_waits_for_its_own_ancestors_slot_is_told_so(
@@ -191,6 +187,7 @@ def test_a_run_that_waits_for_its_own_ancestors_slot_is_told_so(
     wait_until(lambda: explain(caller, run_id).limits[0].HasField("ancestor"), "the ancestor")
     told = explain(caller, run_id)
     assert told.limits[0].ancestor.task_run_name == "parent"
+    assert explain(caller, parent).running.awaited_task_run_id == run_id
     assert "held by its own ancestor parent" in told.summary
     assert any(run_id in line and parent in line for line in shared_server.log)
     stream.send(ProposeRequest(awaits=[Await(task_run_id=parent)]))
@@ -256,7 +253,7 @@ def test_runs_that_wait_for_each_other_in_a_ring_are_explained(
     ]
     stream.send(ProposeRequest(awaits=ring))
     stream.ping(1)
-    assert explain(caller, waits.create_task_run.id).cause == WAIT_CAUSE_LIMIT
+    assert explain(caller, waits.create_task_run.id).WhichOneof("cause") == "limit"
 
 
 def _ended(caller: Client, run_id: str) -> ExplainTaskRunResponse | None:

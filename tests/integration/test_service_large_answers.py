@@ -14,13 +14,12 @@ import pytest
 
 from clearway.client import get_client
 from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    GetConcurrencyLimitByTagRequest,
     GetConcurrencyLimitRequest,
     ListConcurrencyLimitsRequest,
     ListSlotHoldersRequest,
     ListSlotWaitersRequest,
-    ResetConcurrencyLimitByTagRequest,
+    ResetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest
 from clearway.v1.flow_run_pb2 import ListFlowRunsRequest, ListFlowRunStatesRequest
@@ -74,7 +73,7 @@ def stub(shared_server: Server) -> Iterator[OrchestratorStub]:
 @pytest.fixture(scope="module")
 def crowd(shared_server: Server) -> Iterator[Crowd]:
     with Client(shared_server.address) as client:
-        flow = create_flow(client, name=LONG, flow_name=LONG).id
+        flow = create_flow(client, name=LONG, flow_name=LONG).spec.id
         tags = [set_limit(client, HOLDERS, f"crowd-{number:02}-{new_id()}") for number in range(TAGS)]
         stream = client.open(LONG)
         starts = [start(flow, name=LONG, tags=tags) for _ in range(HOLDERS)]
@@ -85,7 +84,7 @@ def crowd(shared_server: Server) -> Iterator[Crowd]:
         for proposal in waits:
             assert stream.decide(proposal).wait.queued
         order = [client.stub.GetTaskRun(GetTaskRunRequest(id=p.create_task_run.id)) for p in starts[:1]]
-        assert order[0].task_run.name == LONG
+        assert order[0].task_run.spec.name == LONG
         ids = [proposal.create_task_run.id for proposal in starts]
         yield Crowd(tags[0], ids, [proposal.create_task_run.id for proposal in waits])
         stream.break_off()
@@ -112,7 +111,7 @@ def long_history(call: Callable[[Any], Any]) -> None:
 
 
 def test_a_task_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Client) -> None:
-    run = create_task(caller, create_flow(caller).id).id
+    run = create_task(caller, create_flow(caller).spec.id).spec.id
     long_history(
         lambda state: caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=state))
     )
@@ -129,7 +128,7 @@ def test_a_task_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Clie
 
 
 def test_a_flow_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Client) -> None:
-    run = create_flow(caller).id
+    run = create_flow(caller).spec.id
     long_history(
         lambda state: caller.stub.SetFlowRunState(SetFlowRunStateRequest(flow_run_id=run, state=state))
     )
@@ -141,8 +140,8 @@ def test_a_flow_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Clie
 def test_the_sdk_and_the_command_line_show_whole_histories(
     shared_server: Server, caller: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flow = create_flow(caller).id
-    run = create_task(caller, flow).id
+    flow = create_flow(caller).spec.id
+    run = create_task(caller, flow).spec.id
     for_task = SetTaskRunStateRequest(task_run_id=run)
     for_flow = SetFlowRunStateRequest(flow_run_id=flow)
     for number in range(1_010):  # more than the largest page that can be asked for
@@ -163,27 +162,29 @@ def test_the_sdk_and_the_command_line_show_whole_histories(
 def test_a_limit_has_the_first_of_its_holders_and_says_how_many_there_are(
     stub: OrchestratorStub, crowd: Crowd
 ) -> None:
-    limit = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=crowd.tag)).concurrency_limit
-    assert limit.taken == HOLDERS
-    assert sorted(limit.active_slots) == sorted(crowd.holders)
+    limit = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=crowd.tag)).concurrency_limit
+    assert limit.taken_count == HOLDERS
+    held, _ = all_pages(stub.ListSlotHolders, ListSlotHoldersRequest(tag=crowd.tag), "holders")
+    slots = [holder.task_run_id for holder in held]
+    assert sorted(slots) == sorted(crowd.holders)
     shown = [holder.task_run_id for holder in limit.holders]
     assert 300 < len(shown) < HOLDERS
-    assert shown == limit.active_slots[: len(shown)]
+    assert shown == slots[: len(shown)]
     assert [waiter.task_run_id for waiter in limit.waiters] == crowd.waiters
     by_id = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(id=limit.id)).concurrency_limit
-    assert by_id.active_slots == limit.active_slots
     assert [holder.task_run_id for holder in by_id.holders] == shown
-    again = stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=crowd.tag, limit=HOLDERS))
-    assert again.concurrency_limit.active_slots == limit.active_slots
-    assert again.concurrency_limit.taken == HOLDERS
+    again = stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=crowd.tag, limit=HOLDERS))
+    assert [holder.task_run_id for holder in again.concurrency_limit.holders] == shown
+    assert again.concurrency_limit.taken_count == HOLDERS
 
 
 def test_the_holders_and_the_waiters_of_a_tag_come_in_pages(stub: OrchestratorStub, crowd: Crowd) -> None:
     request = ListSlotHoldersRequest(tag=crowd.tag, page_size=1_000)
     holders, pages = all_pages(stub.ListSlotHolders, request, "holders")
     assert pages > 2
-    limit = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=crowd.tag)).concurrency_limit
-    assert [holder.task_run_id for holder in holders] == list(limit.active_slots)
+    assert sorted(holder.task_run_id for holder in holders) == sorted(crowd.holders)
+    times = [holder.acquire_time.ToNanoseconds() for holder in holders]
+    assert times == sorted(times)
     assert {holder.client_name for holder in holders} == {LONG}
     waiters, pages = all_pages(
         stub.ListSlotWaiters, ListSlotWaitersRequest(tag=crowd.tag, page_size=2), "waiters"
@@ -213,7 +214,8 @@ def test_limits_with_very_many_holders_come_in_pages(stub: OrchestratorStub, cro
     assert pages > 2
     crowded = [limit for limit in limits if limit.tag.startswith("crowd-")]
     assert len(crowded) == TAGS
-    assert {(limit.taken, len(limit.active_slots)) for limit in crowded} == {(HOLDERS, HOLDERS)}
+    assert {limit.taken_count for limit in crowded} == {HOLDERS}
+    assert {len(limit.holders) for limit in crowded} == {100}
     assert crowd.tag in {limit.tag for limit in crowded}
 
 
@@ -223,27 +225,27 @@ def test_what_a_run_waits_for_is_told_with_the_first_holders_and_how_many_there_
     explained = stub.ExplainTaskRun(ExplainTaskRunRequest(id=crowd.waiters[1]))
     assert explained.ByteSize() < MOST // 2
     assert len(explained.limits) == TAGS
-    assert {limit.taken for limit in explained.limits} == {HOLDERS}
+    assert {limit.taken_count for limit in explained.limits} == {HOLDERS}
     blocking = explained.limits[0]
     assert (blocking.blocks, blocking.position) == (True, 2)
-    limit = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=blocking.tag))
-    assert [holder.task_run_id for holder in blocking.holders] == limit.concurrency_limit.active_slots[:100]
+    limit = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=blocking.tag)).concurrency_limit
+    assert list(blocking.holders) == list(limit.holders[:100])
     assert f"{HOLDERS} of {HOLDERS} slots are taken" in explained.summary
 
 
 def test_what_a_run_waits_for_upstream_is_told_of_the_first_and_how_many_there_are(
     stub: OrchestratorStub, caller: Client
 ) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     starts = [start(flow, PENDING, name=f"{number}-{LONG[:200]}") for number in range(1_500)]
     for first in range(0, len(starts), BATCH):
         stream.propose(*starts[first : first + BATCH])
     ids = [stream.final(proposal.id).run_id for proposal in starts]
     run = create_task(caller, flow, inputs=[TaskInput(parameter="x", task_run_ids=ids)])
-    explained = stub.ExplainTaskRun(ExplainTaskRunRequest(id=run.id))
-    assert explained.upstream_count == len(ids)
-    assert [upstream.task_run_id for upstream in explained.upstream] == ids[:100]
+    explained = stub.ExplainTaskRun(ExplainTaskRunRequest(id=run.spec.id))
+    assert explained.upstream.run_count == len(ids)
+    assert [upstream.task_run_id for upstream in explained.upstream.runs] == ids[:100]
     assert explained.summary.endswith(f" and {len(ids) - 10} more")
 
 
@@ -252,41 +254,41 @@ def test_a_reset_says_how_many_slots_it_took_back_and_whose_they_were_first(
 ) -> None:
     with Client(shared_server.address) as client:
         tag = set_limit(client, HOLDERS)
-        flow = create_flow(client, name=LONG, flow_name=LONG).id
+        flow = create_flow(client, name=LONG, flow_name=LONG).spec.id
         stream = client.open(LONG)
         starts = [start(flow, name=LONG, tags=[tag]) for _ in range(HOLDERS)]
         for first in range(0, HOLDERS, BATCH):
             stream.propose(*starts[first : first + BATCH])
         assert all(stream.final(proposal.id).HasField("accept") for proposal in starts)
         held, _ = all_pages(stub.ListSlotHolders, ListSlotHoldersRequest(tag=tag), "holders")
-        reset = stub.ResetConcurrencyLimitByTag(ResetConcurrencyLimitByTagRequest(tag=tag))
-        assert reset.freed_count == HOLDERS
-        freed = [holder.task_run_id for holder in reset.freed]
+        reset = stub.ResetConcurrencyLimit(ResetConcurrencyLimitRequest(tag=tag))
+        assert reset.released_count == HOLDERS
+        freed = [holder.task_run_id for holder in reset.released]
         assert freed == [holder.task_run_id for holder in held][: len(freed)]
         assert 600 < len(freed) < HOLDERS
-        left = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=tag)).concurrency_limit
-        assert left.taken == 0
+        left = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=tag)).concurrency_limit
+        assert left.taken_count == 0
         stream.break_off()
 
 
 def test_of_very_many_inputs_a_run_names_the_first_and_how_many_there_are(
     stub: OrchestratorStub, caller: Client, shared_server: Server
 ) -> None:
-    run = create_task(caller, create_flow(caller).id)
+    run = create_task(caller, create_flow(caller).spec.id)
     ids = [new_id() for _ in range(120_000)]  # as an earlier version took them
     inputs = json.dumps([["first", ids[:9_000]], ["second", ids[9_000:]], ["third", []]])
     with closing(sqlite3.connect(shared_server.database, timeout=30)) as database, database:
-        database.execute("UPDATE task_run SET inputs = ? WHERE id = ?", (inputs, run.id))
-    found = stub.GetTaskRun(GetTaskRunRequest(id=run.id)).task_run
+        database.execute("UPDATE task_run SET inputs = ? WHERE id = ?", (inputs, run.spec.id))
+    found = stub.GetTaskRun(GetTaskRunRequest(id=run.spec.id)).task_run
     assert found.input_count == len(ids)
-    assert [id_ for given in found.inputs for id_ in given.task_run_ids] == ids[:10_000]
-    wanted = TaskRunFilter(flow_run_id=run.flow_run_id)
+    assert [id_ for given in found.spec.inputs for id_ in given.task_run_ids] == ids[:10_000]
+    wanted = TaskRunFilter(flow_run_id=run.spec.flow_run_id)
     assert list(stub.ListTaskRuns(ListTaskRunsRequest(filter=wanted)).task_runs) == [found]
-    assert stub.ExplainTaskRun(ExplainTaskRunRequest(id=run.id)).task_run == found
+    assert stub.ExplainTaskRun(ExplainTaskRunRequest(id=run.spec.id)).task_run == found
 
 
 def test_a_run_takes_so_many_inputs_and_no_more(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     many = [new_id() for _ in range(50_000)]
     given = [TaskInput(parameter="x", task_run_ids=many)]
     assert create_task(caller, flow, inputs=given).input_count == len(many)

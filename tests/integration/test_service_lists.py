@@ -19,7 +19,7 @@ from clearway.v1.state_pb2 import (
     STATE_TYPE_PENDING,
     STATE_TYPE_RUNNING,
     Data,
-    State,
+    ProposedState,
 )
 from clearway.v1.task_run_pb2 import ListTaskRunsRequest, TaskRunFilter
 from support.client import Client
@@ -48,26 +48,27 @@ class World(NamedTuple):
 @pytest.fixture(scope="module")
 def world(shared_server: Server) -> World:
     with Client(shared_server.address) as client:
-        flow = create_flow(client, name="Die Große Reise", tags=["a", "b"]).id
+        flow = create_flow(client, name="Die Große Reise", tags=["a", "b"]).spec.id
         tasks = []
         for number in range(25):
             run = create_task(
                 client,
                 flow,
                 task_key="even" if number % 2 == 0 else "odd",
+                task_name="" if number % 2 == 0 else "the odd",
                 name=f"Task 100%_{number}",
                 tags=["all", f"rest-{number % 3}"],
             )
             tasks.append(run)
             if number % 5 == 0:
-                request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING)
+                request = SetTaskRunStateRequest(task_run_id=run.spec.id, state=RUNNING)
                 client.stub.SetTaskRunState(request)
             if number % 10 == 0:
-                state = State(type=STATE_TYPE_COMPLETED, name="Fine")
-                client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run.id, state=state))
-        other = create_flow(client, name="other").id
+                state = ProposedState(type=STATE_TYPE_COMPLETED, name="Fine")
+                client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run.spec.id, state=state))
+        other = create_flow(client, name="other").spec.id
         create_task(client, other, tags=["all"])
-        return World(flow, [run.id for run in tasks], tasks[12].created)
+        return World(flow, [run.spec.id for run in tasks], tasks[12].create_time)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 25, 1_000, 0])
@@ -79,26 +80,26 @@ def test_pages_together_have_every_task_run_once_the_newest_first(
         request = ListTaskRunsRequest(filter=wanted, page_size=size, page_token=token)
         return caller.stub.ListTaskRuns(request)
 
-    found = [[run.id for run in page] for page in pages(ask, "task_runs")]
+    found = [[run.spec.id for run in page] for page in pages(ask, "task_runs")]
     assert [id_ for page in found for id_ in page] == world.tasks[::-1]
     assert all(len(page) == size for page in found[:-1])
 
 
 def test_a_page_is_not_moved_by_runs_that_come_meanwhile(caller: Client) -> None:
-    flow = create_flow(caller).id
-    runs = [create_task(caller, flow).id for _ in range(6)]
+    flow = create_flow(caller).spec.id
+    runs = [create_task(caller, flow).spec.id for _ in range(6)]
     wanted = TaskRunFilter(flow_run_id=flow)
     first = caller.stub.ListTaskRuns(ListTaskRunsRequest(filter=wanted, page_size=3))
     create_task(caller, flow)
     request = ListTaskRunsRequest(filter=wanted, page_size=3, page_token=first.next_page_token)
     second = caller.stub.ListTaskRuns(request)
-    assert [run.id for run in (*first.task_runs, *second.task_runs)] == runs[::-1]
+    assert [run.spec.id for run in (*first.task_runs, *second.task_runs)] == runs[::-1]
 
 
 def test_large_answers_are_cut_to_what_any_client_takes(caller: Client) -> None:
-    flow = create_flow(caller).id
-    state = State(type=STATE_TYPE_COMPLETED, data=Data(encoding="json", inline=b"x" * 65_536))
-    runs = [create_task(caller, flow).id for _ in range(80)]
+    flow = create_flow(caller).spec.id
+    state = ProposedState(type=STATE_TYPE_COMPLETED, data=Data(encoding="json", inline=b"x" * 65_536))
+    runs = [create_task(caller, flow).spec.id for _ in range(80)]
     for run in runs:
         caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=state))
     sizes: list[int] = []
@@ -120,6 +121,9 @@ def test_large_answers_are_cut_to_what_any_client_takes(caller: Client) -> None:
         (TaskRunFilter(task_keys=["even"]), range(0, 25, 2)),
         (TaskRunFilter(task_keys=["even", "odd"]), range(25)),
         (TaskRunFilter(task_keys=["nobody"]), []),
+        (TaskRunFilter(task_names=["the odd"]), range(1, 25, 2)),
+        (TaskRunFilter(task_names=["even", "the odd"]), range(25)),
+        (TaskRunFilter(task_names=["odd"]), []),
         (TaskRunFilter(tags=["rest-1"]), range(1, 25, 3)),
         (TaskRunFilter(tags=["rest-1", "all"], task_keys=["odd"]), [1, 7, 13, 19]),
         (TaskRunFilter(tags=["rest-1", "rest-2"]), []),
@@ -139,7 +143,7 @@ def test_a_filter_picks_task_runs(wanted: TaskRunFilter, picked: Any, world: Wor
     here = TaskRunFilter(flow_run_id=world.flow)
     here.MergeFrom(wanted)
     found = caller.stub.ListTaskRuns(ListTaskRunsRequest(filter=here, page_size=1_000)).task_runs
-    assert [run.id for run in found] == [world.tasks[index] for index in reversed(list(picked))]
+    assert [run.spec.id for run in found] == [world.tasks[index] for index in reversed(list(picked))]
 
 
 def test_a_filter_picks_by_time_from_inclusive_to_exclusive(world: World, caller: Client) -> None:
@@ -147,8 +151,8 @@ def test_a_filter_picks_by_time_from_inclusive_to_exclusive(world: World, caller
     before = TaskRunFilter(flow_run_id=world.flow, created_before=world.middle)
     later = caller.stub.ListTaskRuns(ListTaskRunsRequest(filter=after)).task_runs
     earlier = caller.stub.ListTaskRuns(ListTaskRunsRequest(filter=before)).task_runs
-    assert [run.id for run in (*later, *earlier)] == world.tasks[::-1]
-    assert world.tasks[12] in {run.id for run in later}
+    assert [run.spec.id for run in (*later, *earlier)] == world.tasks[::-1]
+    assert world.tasks[12] in {run.spec.id for run in later}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_a_filter_picks_flow_runs(
     wanted: FlowRunFilter, is_there: bool, world: World, caller: Client
 ) -> None:
     found = caller.stub.ListFlowRuns(ListFlowRunsRequest(filter=wanted)).flow_runs
-    assert [run.id for run in found] == ([world.flow] if is_there else [])
+    assert [run.spec.id for run in found] == ([world.flow] if is_there else [])
 
 
 def test_pages_together_have_every_limit_once_sorted_by_tag(caller: Client) -> None:
@@ -186,7 +190,7 @@ def test_pages_together_have_every_limit_once_sorted_by_tag(caller: Client) -> N
 
 
 def test_logs_come_in_the_order_of_writing_and_by_level(caller: Client) -> None:
-    flow, task = create_flow(caller).id, new_id()
+    flow, task = create_flow(caller).spec.id, new_id()
     time = Timestamp(seconds=1_000)
     lines = [
         Log(
@@ -195,7 +199,7 @@ def test_logs_come_in_the_order_of_writing_and_by_level(caller: Client) -> None:
             logger="flow",
             level=10 * (1 + number % 5),
             message=f"line {number} \0 é",
-            timestamp=time,
+            create_time=time,
         )
         for number in range(30)
     ]
@@ -208,7 +212,7 @@ def test_logs_come_in_the_order_of_writing_and_by_level(caller: Client) -> None:
     found = [line for page in pages(ask, "logs") for line in page]
     assert [line.message for line in found] == [line.message for line in lines]
     assert [line.id for line in found] == sorted({line.id for line in found})
-    assert {line.timestamp.seconds for line in found} == {1_000}
+    assert {line.create_time.seconds for line in found} == {1_000}
     errors = caller.stub.ListLogs(ListLogsRequest(flow_run_id=flow, min_level=40)).logs
     assert [line.level for line in errors] == [
         level for level in (line.level for line in lines) if level >= 40
@@ -220,8 +224,8 @@ def test_logs_come_in_the_order_of_writing_and_by_level(caller: Client) -> None:
 
 def test_a_line_without_a_time_gets_that_of_its_arrival(caller: Client) -> None:
     flow = create_flow(caller)
-    caller.stub.WriteLogs(WriteLogsRequest(logs=[Log(flow_run_id=flow.id, message="now")]))
-    (line,) = caller.stub.ListLogs(ListLogsRequest(flow_run_id=flow.id)).logs
-    late = line.timestamp.ToDatetime() - flow.created.ToDatetime()
+    caller.stub.WriteLogs(WriteLogsRequest(logs=[Log(flow_run_id=flow.spec.id, message="now")]))
+    (line,) = caller.stub.ListLogs(ListLogsRequest(flow_run_id=flow.spec.id)).logs
+    late = line.create_time.ToDatetime() - flow.create_time.ToDatetime()
     assert timedelta(0) <= late < timedelta(minutes=1)
     assert caller.stub.WriteLogs(WriteLogsRequest()).written == 0

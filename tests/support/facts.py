@@ -6,6 +6,7 @@ from typing import Any
 
 from clearway_service.core.facts import Facts
 from clearway_service.core.moment import Moment
+from clearway_service.core.retries import NO_RETRIES, RetryPolicy
 from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 
@@ -18,13 +19,12 @@ TYPES = tuple(StateType)
 
 FLOW = FlowRunSpec(
     id="flow-run",
-    name="a flow run",
     flow_name="flow",
+    name="a flow run",
     flow_version="",
     parameters_json="{}",
     tags=(),
-    retries=0,
-    retry_delay=0,
+    retry_policy=NO_RETRIES,
     parent_task_run_id="",
 )
 TASK = TaskRunSpec(
@@ -32,12 +32,11 @@ TASK = TaskRunSpec(
     flow_run_id="flow-run",
     task_key="task",
     dynamic_key="0",
+    task_name="task",
     name="a task run",
     task_version="",
     tags=(),
-    retries=0,
-    retry_delays=(),
-    retry_jitter_factor=0.0,
+    retry_policy=NO_RETRIES,
     inputs_json="[]",
     tracks_subflow=False,
 )
@@ -47,6 +46,11 @@ ACCEPT, WAIT, REJECT, ABORT, SILENT = "accept", "wait", "reject", "abort", "noth
 _LETTERS = {"a": ACCEPT, "w": WAIT, "r": REJECT, "x": ABORT, ".": SILENT}
 
 Transition = tuple[StateType | None, StateType, str]
+
+
+def retrying(retries: int, *delays: int, jitter_factor: float = 0.0) -> RetryPolicy:
+    """Return the policy of a run that is tried again ``retries`` times."""
+    return RetryPolicy(retries + 1, delays, jitter_factor)
 
 
 def state(type_: StateType, **more: Any) -> State:

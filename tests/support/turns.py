@@ -30,7 +30,7 @@ from support.engines import (
     Store,
     Turn,
 )
-from support.facts import FLOW, NOW, SECOND, STEADY, TASK
+from support.facts import FLOW, NOW, SECOND, STEADY, TASK, retrying
 from support.model import Model
 from support.model_loading import Depths
 from support.model_store import ModelStore
@@ -125,7 +125,7 @@ class TurnMachine(RuleBasedStateMachine):
     def open(self) -> None:
         """Create what all else is about: two engines, two sessions, a flow with a subflow."""
         tracking = TASK._replace(id="tracking", tags=("a", "b"), tracks_subflow=True, dynamic_key="tracking")
-        child = FLOW._replace(id="child", parent_task_run_id="tracking", retries=1)
+        child = FLOW._replace(id="child", parent_task_run_id="tracking", retry_policy=retrying(1))
         sessions = [OpenSession(id_, LEASE) for id_ in ("engine-1", "engine-2", *self.sessions)]
         self.turn(0, [], [*sessions, CreateRun(FLOW), CreateRun(tracking), CreateRun(child)])
         self.turn(0, [], [SetLimit("a", 1), SetLimit("b", 1)])
@@ -213,7 +213,7 @@ class TurnMachine(RuleBasedStateMachine):
         id_ = f"run-{self.number()}"
         self.tasks.append(id_)
         tag_set, retries = TAG_SETS[first % len(TAG_SETS)], second % 2
-        run = TASK._replace(id=id_, tags=tag_set, dynamic_key=id_, retries=retries, retry_delays=(SECOND,))
+        run = TASK._replace(id=id_, tags=tag_set, dynamic_key=id_, retry_policy=retrying(retries, SECOND))
         key = "key" if shares else KEYS[(first + second) % len(KEYS)]
         state = ProposedState(
             RUNNING,
@@ -226,7 +226,7 @@ class TurnMachine(RuleBasedStateMachine):
     def _move(self, kind: str, first: int, second: int) -> Proposal | None:
         known = self.tasks
         if kind in ("complete", "fail") and second != 1:
-            known = sorted({id_ for _tag, id_ in self.model.slots}) or known
+            known = sorted({id_ for _resource, id_ in self.model.slots}) or known
         if kind == "leave":
             known = sorted({waiter.proposal.run_id for waiter in self.model.waiters.values()}) or known
         if not known:

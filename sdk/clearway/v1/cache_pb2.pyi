@@ -23,17 +23,17 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CacheEntry(_message.Message):
-    """CacheEntry is a completed state that runs with the same key get instead of running."""
+    """CacheEntry is a Completed state that runs with the same key get instead of running."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    CREATED_FIELD_NUMBER: _builtins.int
-    EXPIRES_FIELD_NUMBER: _builtins.int
-    HITS_FIELD_NUMBER: _builtins.int
-    LAST_HIT_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    HIT_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_HIT_TIME_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
     TASK_KEY_FIELD_NUMBER: _builtins.int
     TASK_NAME_FIELD_NUMBER: _builtins.int
     TASK_RUN_ID_FIELD_NUMBER: _builtins.int
@@ -42,14 +42,14 @@ class CacheEntry(_message.Message):
     TAGS_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """key is the cache key."""
-    hits: _builtins.int
-    """hits is how many runs have had the result instead of running, since the entry was written."""
-    size: _builtins.int
-    """size is the number of bytes of the result; 0 where it is not known."""
+    hit_count: _builtins.int
+    """hit_count is how many runs got the result instead of running, since the entry was written."""
+    size_bytes: _builtins.int
+    """size_bytes is the size of the result; 0 if not known."""
     task_key: _builtins.str
     """task_key identifies the task whose run wrote the entry."""
     task_name: _builtins.str
-    """task_name is that task's name, as far as the name of its run tells: that without its number."""
+    """task_name is the name of that task."""
     task_run_id: _builtins.str
     """task_run_id is the task run that wrote the entry."""
     task_run_name: _builtins.str
@@ -58,19 +58,19 @@ class CacheEntry(_message.Message):
     """flow_run_id is the flow run that it belongs to."""
     @_builtins.property
     def state(self) -> _state_pb2.State:
-        """state is the Completed state that wrote the entry, with its data; in lists without the data's inline bytes."""
+        """state is the Completed state that wrote the entry, with its data; in lists without inline bytes."""
 
     @_builtins.property
-    def created(self) -> _timestamp_pb2.Timestamp:
-        """created is when the entry was written."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the entry was written."""
 
     @_builtins.property
-    def expires(self) -> _timestamp_pb2.Timestamp:
-        """expires is when the entry is no longer served; unset means never."""
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """expire_time is when the entry is no longer served; unset means never."""
 
     @_builtins.property
-    def last_hit(self) -> _timestamp_pb2.Timestamp:
-        """last_hit is when the last one had it; unset where none did."""
+    def last_hit_time(self) -> _timestamp_pb2.Timestamp:
+        """last_hit_time is when a run last got it; unset if none did."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -81,11 +81,11 @@ class CacheEntry(_message.Message):
         *,
         key: _builtins.str = ...,
         state: _state_pb2.State | None = ...,
-        created: _timestamp_pb2.Timestamp | None = ...,
-        expires: _timestamp_pb2.Timestamp | None = ...,
-        hits: _builtins.int = ...,
-        last_hit: _timestamp_pb2.Timestamp | None = ...,
-        size: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        hit_count: _builtins.int = ...,
+        last_hit_time: _timestamp_pb2.Timestamp | None = ...,
+        size_bytes: _builtins.int = ...,
         task_key: _builtins.str = ...,
         task_name: _builtins.str = ...,
         task_run_id: _builtins.str = ...,
@@ -93,9 +93,9 @@ class CacheEntry(_message.Message):
         flow_run_id: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "expires", b"expires", "last_hit", b"last_hit", "state", b"state"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "last_hit_time", b"last_hit_time", "state", b"state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "expires", b"expires", "flow_run_id", b"flow_run_id", "hits", b"hits", "key", b"key", "last_hit", b"last_hit", "size", b"size", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_name", b"task_name", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "flow_run_id", b"flow_run_id", "hit_count", b"hit_count", "key", b"key", "last_hit_time", b"last_hit_time", "size_bytes", b"size_bytes", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_name", b"task_name", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,7 +103,7 @@ Global___CacheEntry: _TypeAlias = CacheEntry  # noqa: Y015
 
 @_typing.final
 class CacheFilter(_message.Message):
-    """CacheFilter says which entries are meant: those for which all that is set holds."""
+    """CacheFilter selects cache entries. Fields that are unset or empty do not restrict; an entry must match all others."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -116,28 +116,28 @@ class CacheFilter(_message.Message):
     OLDER_THAN_FIELD_NUMBER: _builtins.int
     EXPIRED_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """key is the one key. At most 1,024 characters; empty does not restrict."""
+    """key: the entry has this key. At most 1,024 characters."""
     key_prefix: _builtins.str
-    """key_prefix is what the keys begin with. At most 1,024 characters; empty does not restrict."""
+    """key_prefix: the entry's key starts with this. At most 1,024 characters."""
     task: _builtins.str
-    """task is a task's key, or its name. At most 255 characters; empty does not restrict."""
+    """task: the task that wrote the entry has this key or this name. At most 255 characters."""
     expired: _builtins.bool
-    """expired is whether they have expired; unset means both."""
+    """expired: whether the entry has expired; unset means either."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags are tags that the runs which wrote the entries have, all of them. At most 64."""
+        """tags: the run that wrote the entry has all of these tags. At most 64."""
 
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
-        """created_after is the time at which they were written, or later."""
+        """created_after: the entry was written at or after this time."""
 
     @_builtins.property
     def created_before(self) -> _timestamp_pb2.Timestamp:
-        """created_before is a time before which they were written."""
+        """created_before: the entry was written before this time."""
 
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than is how long ago they were written, by the service's clock, at least. From 0."""
+        """older_than: the entry was written at least this long ago, by the service's clock. From 0 to 3,650 days."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ Global___CacheFilter: _TypeAlias = CacheFilter  # noqa: Y015
 
 @_typing.final
 class ListCacheEntriesRequest(_message.Message):
-    """ListCacheEntriesRequest asks for entries, the newest first."""
+    """ListCacheEntriesRequest asks for cache entries, newest first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -171,15 +171,16 @@ class ListCacheEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is how many entries an answer has at most. From 1 to 1,000; 0 means 100."""
+    """page_size is the largest number of entries in a page; a page of large entries has fewer. From 0 to 1,000; 0 means
+    100.
+    """
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-    or it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `filter` of that page.
     """
     @_builtins.property
     def filter(self) -> Global___CacheFilter:
-        """filter says which entries; unset means all."""
+        """filter selects the entries; unset means all."""
 
     def __init__(
         self,
@@ -198,17 +199,17 @@ Global___ListCacheEntriesRequest: _TypeAlias = ListCacheEntriesRequest  # noqa: 
 
 @_typing.final
 class ListCacheEntriesResponse(_message.Message):
-    """ListCacheEntriesResponse answers a page of entries."""
+    """ListCacheEntriesResponse is a page of cache entries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheEntry]:
-        """entries are the entries, the newest first; expired ones are there until they are swept."""
+        """entries are the entries, newest first. Expired ones are listed until the service removes them."""
 
     def __init__(
         self,
@@ -226,8 +227,8 @@ Global___ListCacheEntriesResponse: _TypeAlias = ListCacheEntriesResponse  # noqa
 
 @_typing.final
 class InvalidateCacheRequest(_message.Message):
-    """InvalidateCacheRequest removes entries, so that the next runs with their keys run. What is being computed at
-    the time is written when it completes.
+    """InvalidateCacheRequest removes cache entries, so that the next runs with their keys run. A result that is being
+    computed during the call is written when it completes.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -238,10 +239,10 @@ class InvalidateCacheRequest(_message.Message):
     all: _builtins.bool
     """all removes every entry. Conflicts with `filter`."""
     dry_run: _builtins.bool
-    """dry_run only counts."""
+    """dry_run only counts the entries."""
     @_builtins.property
     def filter(self) -> Global___CacheFilter:
-        """filter says which; required, unless `all` is set."""
+        """filter selects the entries; required, unless `all` is true."""
 
     def __init__(
         self,
@@ -266,7 +267,7 @@ class InvalidateCacheResponse(_message.Message):
 
     COUNT_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """count is how many were removed, or with `dry_run` would be."""
+    """count is how many entries were removed, or would be without `dry_run`."""
     def __init__(
         self,
         *,
@@ -281,8 +282,54 @@ class InvalidateCacheResponse(_message.Message):
 Global___InvalidateCacheResponse: _TypeAlias = InvalidateCacheResponse  # noqa: Y015
 
 @_typing.final
+class CacheStats(_message.Message):
+    """CacheStats sums up cache entries."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRY_COUNT_FIELD_NUMBER: _builtins.int
+    EXPIRED_COUNT_FIELD_NUMBER: _builtins.int
+    HIT_COUNT_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    OLDEST_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    NEWEST_CREATE_TIME_FIELD_NUMBER: _builtins.int
+    entry_count: _builtins.int
+    """entry_count is how many entries there are, expired ones included."""
+    expired_count: _builtins.int
+    """expired_count is how many of them have expired and are not removed yet."""
+    hit_count: _builtins.int
+    """hit_count is how many runs got one of these results instead of running."""
+    size_bytes: _builtins.int
+    """size_bytes is the size of the results, as far as it is known."""
+    @_builtins.property
+    def oldest_create_time(self) -> _timestamp_pb2.Timestamp:
+        """oldest_create_time is when the oldest entry was written; unset if there is none."""
+
+    @_builtins.property
+    def newest_create_time(self) -> _timestamp_pb2.Timestamp:
+        """newest_create_time is when the newest entry was written; unset if there is none."""
+
+    def __init__(
+        self,
+        *,
+        entry_count: _builtins.int = ...,
+        expired_count: _builtins.int = ...,
+        hit_count: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+        oldest_create_time: _timestamp_pb2.Timestamp | None = ...,
+        newest_create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["newest_create_time", b"newest_create_time", "oldest_create_time", b"oldest_create_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_count", b"entry_count", "expired_count", b"expired_count", "hit_count", b"hit_count", "newest_create_time", b"newest_create_time", "oldest_create_time", b"oldest_create_time", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheStats: _TypeAlias = CacheStats  # noqa: Y015
+
+@_typing.final
 class GetCacheStatsRequest(_message.Message):
-    """GetCacheStatsRequest asks what the cache holds."""
+    """GetCacheStatsRequest asks what the cache holds as a whole."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -299,105 +346,129 @@ Global___GetCacheStatsRequest: _TypeAlias = GetCacheStatsRequest  # noqa: Y015
 
 @_typing.final
 class GetCacheStatsResponse(_message.Message):
-    """GetCacheStatsResponse answers what the cache holds."""
+    """GetCacheStatsResponse says what the cache holds as a whole."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TOTAL_FIELD_NUMBER: _builtins.int
-    TASKS_FIELD_NUMBER: _builtins.int
-    COMPUTING_FIELD_NUMBER: _builtins.int
-    WAITING_FIELD_NUMBER: _builtins.int
     TASK_COUNT_FIELD_NUMBER: _builtins.int
-    computing: _builtins.int
-    """computing is how many keys are being computed."""
-    waiting: _builtins.int
-    """waiting is how many runs wait for one of these."""
+    COMPUTING_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
     task_count: _builtins.int
-    """task_count is how many tasks have entries, of which `tasks` has the first."""
+    """task_count is how many tasks have entries; `ListTaskCacheStats` has each."""
+    computing_count: _builtins.int
+    """computing_count is how many keys are being computed now."""
+    waiting_count: _builtins.int
+    """waiting_count is how many runs wait for one of these."""
     @_builtins.property
     def total(self) -> Global___CacheStats:
-        """total is of all entries; it has no task."""
-
-    @_builtins.property
-    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CacheStats]:
-        """tasks are the same by task, those with the most entries first; at most 1,000, and fewer where their names are
-        long.
-        """
+        """total sums up all entries."""
 
     def __init__(
         self,
         *,
         total: Global___CacheStats | None = ...,
-        tasks: _abc.Iterable[Global___CacheStats] | None = ...,
-        computing: _builtins.int = ...,
-        waiting: _builtins.int = ...,
         task_count: _builtins.int = ...,
+        computing_count: _builtins.int = ...,
+        waiting_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["total", b"total"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["computing", b"computing", "task_count", b"task_count", "tasks", b"tasks", "total", b"total", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["computing_count", b"computing_count", "task_count", b"task_count", "total", b"total", "waiting_count", b"waiting_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCacheStatsResponse: _TypeAlias = GetCacheStatsResponse  # noqa: Y015
 
 @_typing.final
-class CacheStats(_message.Message):
-    """CacheStats is what the cache holds of one task, or of all."""
+class TaskCacheStats(_message.Message):
+    """TaskCacheStats sums up the cache entries of one task."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_KEY_FIELD_NUMBER: _builtins.int
     TASK_NAME_FIELD_NUMBER: _builtins.int
-    ENTRIES_FIELD_NUMBER: _builtins.int
-    EXPIRED_FIELD_NUMBER: _builtins.int
-    HITS_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
-    OLDEST_FIELD_NUMBER: _builtins.int
-    NEWEST_FIELD_NUMBER: _builtins.int
+    STATS_FIELD_NUMBER: _builtins.int
     task_key: _builtins.str
     """task_key identifies the task."""
     task_name: _builtins.str
-    """task_name is the task's name, as in `CacheEntry`."""
-    entries: _builtins.int
-    """entries is how many entries there are, those that have expired among them."""
-    expired: _builtins.int
-    """expired is how many of them have expired, and are not swept yet."""
-    hits: _builtins.int
-    """hits is how many runs had one of these results instead of running."""
-    size: _builtins.int
-    """size is the number of bytes of the results, as far as it is known."""
+    """task_name is the name of the task."""
     @_builtins.property
-    def oldest(self) -> _timestamp_pb2.Timestamp:
-        """oldest is when the oldest entry was written; unset where there is none."""
-
-    @_builtins.property
-    def newest(self) -> _timestamp_pb2.Timestamp:
-        """newest is when the newest entry was written; unset where there is none."""
+    def stats(self) -> Global___CacheStats:
+        """stats sums up its entries."""
 
     def __init__(
         self,
         *,
         task_key: _builtins.str = ...,
         task_name: _builtins.str = ...,
-        entries: _builtins.int = ...,
-        expired: _builtins.int = ...,
-        hits: _builtins.int = ...,
-        size: _builtins.int = ...,
-        oldest: _timestamp_pb2.Timestamp | None = ...,
-        newest: _timestamp_pb2.Timestamp | None = ...,
+        stats: Global___CacheStats | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["newest", b"newest", "oldest", b"oldest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "expired", b"expired", "hits", b"hits", "newest", b"newest", "oldest", b"oldest", "size", b"size", "task_key", b"task_key", "task_name", b"task_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats", "task_key", b"task_key", "task_name", b"task_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___CacheStats: _TypeAlias = CacheStats  # noqa: Y015
+Global___TaskCacheStats: _TypeAlias = TaskCacheStats  # noqa: Y015
+
+@_typing.final
+class ListTaskCacheStatsRequest(_message.Message):
+    """ListTaskCacheStatsRequest asks what the cache holds of each task; the tasks with the most entries come first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """page_size is the largest number of tasks in a page. From 0 to 1,000; 0 means 100."""
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the previous page; empty asks for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTaskCacheStatsRequest: _TypeAlias = ListTaskCacheStatsRequest  # noqa: Y015
+
+@_typing.final
+class ListTaskCacheStatsResponse(_message.Message):
+    """ListTaskCacheStatsResponse is a page of tasks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASKS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last page."""
+    @_builtins.property
+    def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskCacheStats]:
+        """tasks are the tasks, those with the most entries first."""
+
+    def __init__(
+        self,
+        *,
+        tasks: _abc.Iterable[Global___TaskCacheStats] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTaskCacheStatsResponse: _TypeAlias = ListTaskCacheStatsResponse  # noqa: Y015
 
 @_typing.final
 class LookupCacheRequest(_message.Message):
-    """LookupCacheRequest asks for the entry of a key."""
+    """LookupCacheRequest asks for the live entry of a key."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -419,14 +490,16 @@ Global___LookupCacheRequest: _TypeAlias = LookupCacheRequest  # noqa: Y015
 
 @_typing.final
 class LookupCacheResponse(_message.Message):
-    """LookupCacheResponse answers the entry, where there is one."""
+    """LookupCacheResponse returns the entry, if there is one. A miss is an ordinary outcome of a look-up, not an error, so
+    it has no status of its own.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entry(self) -> Global___CacheEntry:
-        """entry is the live entry of the key; unset where there is none or it has expired."""
+        """entry is the live entry of the key; unset if there is none or it has expired."""
 
     def __init__(
         self,

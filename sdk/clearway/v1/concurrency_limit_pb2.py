@@ -22,53 +22,72 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#clearway/v1/concurrency_limit.proto\x12\x0b\x63learway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x02\n\x10\x43oncurrencyLimit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x14\n\x0c\x61\x63tive_slots\x18\x04 \x03(\t\x12\x0f\n\x07waiting\x18\x05 \x01(\x05\x12+\n\x07\x63reated\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07updated\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07holders\x18\x08 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12(\n\x07waiters\x18\t \x03(\x0b\x32\x17.clearway.v1.SlotWaiter\x12\r\n\x05taken\x18\n \x01(\x05\"\xea\x01\n\nSlotHolder\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x06 \x01(\t\x12\x31\n\rlease_expires\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tflow_name\x18\x08 \x01(\t\"\xde\x01\n\nSlotWaiter\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12)\n\x05since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x05\x12\x13\n\x0bproposal_id\x18\x08 \x01(\t\x12\x11\n\tflow_name\x18\t \x01(\t\"J\n\x1d\x43reateConcurrencyLimitRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x12\n\x05limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x8a\x01\n\x1e\x43reateConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x1b\n\x0eprevious_limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_previous_limit\".\n\x1fGetConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"\\\n GetConcurrencyLimitByTagResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"E\n\x1cListConcurrencyLimitsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"s\n\x1dListConcurrencyLimitsResponse\x12\x39\n\x12\x63oncurrency_limits\x18\x01 \x03(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"1\n\"DeleteConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"%\n#DeleteConcurrencyLimitByTagResponse\"(\n\x1aGetConcurrencyLimitRequest\x12\n\n\x02id\x18\x01 \x01(\t\"W\n\x1bGetConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"0\n!ResetConcurrencyLimitByTagRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\"a\n\"ResetConcurrencyLimitByTagResponse\x12&\n\x05\x66reed\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x13\n\x0b\x66reed_count\x18\x02 \x01(\x05\"L\n\x16ListSlotHoldersRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x17ListSlotHoldersResponse\x12(\n\x07holders\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"L\n\x16ListSlotWaitersRequest\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x17ListSlotWaitersResponse\x12(\n\x07waiters\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotWaiter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tB|\n\x0eio.clearway.v1B\x15\x43oncurrencyLimitProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#clearway/v1/concurrency_limit.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n\x10\x43oncurrencyLimit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0b\n\x03tag\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x13\n\x0btaken_count\x18\x04 \x01(\x05\x12\x15\n\rwaiting_count\x18\x05 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\x07holders\x18\x08 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12(\n\x07waiters\x18\t \x03(\x0b\x32\x17.clearway.v1.SlotWaiter\"\xf5\x01\n\nSlotHolder\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12\x11\n\tflow_name\x18\x05 \x01(\t\x12\x30\n\x0c\x61\x63quire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x07 \x01(\t\x12\x35\n\x11lease_expire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe5\x01\n\nSlotWaiter\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x03 \x01(\t\x12\x15\n\rflow_run_name\x18\x04 \x01(\t\x12\x11\n\tflow_name\x18\x05 \x01(\t\x12\x30\n\x0c\x65nqueue_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63lient_name\x18\x07 \x01(\t\x12\x10\n\x08position\x18\x08 \x01(\x05\x12\x13\n\x0bproposal_id\x18\t \x01(\t\"n\n\x1aSetConcurrencyLimitRequest\x12\x18\n\x03tag\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x04\x18\xff\x01\x12,\n\x05limit\x18\x02 \x01(\x05\x42\x18\xa2\xbb\x18\x14\x08\x01\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x80\x84.AH\x00\x88\x01\x01\x42\x08\n\x06_limit\"\x87\x01\n\x1bSetConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x1b\n\x0eprevious_limit\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x11\n\x0f_previous_limit\"W\n\x1aGetConcurrencyLimitRequest\x12\x1a\n\x03tag\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x04\x18\xff\x01H\x00\x12\x16\n\x02id\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01H\x00\x42\x05\n\x03key\"W\n\x1bGetConcurrencyLimitResponse\x12\x38\n\x11\x63oncurrency_limit\x18\x01 \x01(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\"]\n\x1cListConcurrencyLimitsRequest\x12)\n\tpage_size\x18\x01 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x02 \x01(\t\"s\n\x1dListConcurrencyLimitsResponse\x12\x39\n\x12\x63oncurrency_limits\x18\x01 \x03(\x0b\x32\x1d.clearway.v1.ConcurrencyLimit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x1d\x44\x65leteConcurrencyLimitRequest\x12\x18\n\x03tag\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x04\x18\xff\x01\" \n\x1e\x44\x65leteConcurrencyLimitResponse\"8\n\x1cResetConcurrencyLimitRequest\x12\x18\n\x03tag\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x04\x18\xff\x01\"b\n\x1dResetConcurrencyLimitResponse\x12)\n\x08released\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x16\n\x0ereleased_count\x18\x02 \x01(\x05\"q\n\x16ListSlotHoldersRequest\x12\x18\n\x03tag\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x04\x18\xff\x01\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x17ListSlotHoldersResponse\x12(\n\x07holders\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"q\n\x16ListSlotWaitersRequest\x12\x18\n\x03tag\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x04\x18\xff\x01\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"\\\n\x17ListSlotWaitersResponse\x12(\n\x07waiters\x18\x01 \x03(\x0b\x32\x17.clearway.v1.SlotWaiter\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBv\n\x0eio.clearway.v1B\x15\x43oncurrencyLimitProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.concurrency_limit_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\025ConcurrencyLimitProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_CONCURRENCYLIMIT']._serialized_start=86
-  _globals['_CONCURRENCYLIMIT']._serialized_end=372
-  _globals['_SLOTHOLDER']._serialized_start=375
-  _globals['_SLOTHOLDER']._serialized_end=609
-  _globals['_SLOTWAITER']._serialized_start=612
-  _globals['_SLOTWAITER']._serialized_end=834
-  _globals['_CREATECONCURRENCYLIMITREQUEST']._serialized_start=836
-  _globals['_CREATECONCURRENCYLIMITREQUEST']._serialized_end=910
-  _globals['_CREATECONCURRENCYLIMITRESPONSE']._serialized_start=913
-  _globals['_CREATECONCURRENCYLIMITRESPONSE']._serialized_end=1051
-  _globals['_GETCONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1053
-  _globals['_GETCONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1099
-  _globals['_GETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1101
-  _globals['_GETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1193
-  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_start=1195
-  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_end=1264
-  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_start=1266
-  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_end=1381
-  _globals['_DELETECONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1383
-  _globals['_DELETECONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1432
-  _globals['_DELETECONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1434
-  _globals['_DELETECONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1471
-  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_start=1473
-  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_end=1513
-  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_start=1515
-  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_end=1602
-  _globals['_RESETCONCURRENCYLIMITBYTAGREQUEST']._serialized_start=1604
-  _globals['_RESETCONCURRENCYLIMITBYTAGREQUEST']._serialized_end=1652
-  _globals['_RESETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_start=1654
-  _globals['_RESETCONCURRENCYLIMITBYTAGRESPONSE']._serialized_end=1751
-  _globals['_LISTSLOTHOLDERSREQUEST']._serialized_start=1753
-  _globals['_LISTSLOTHOLDERSREQUEST']._serialized_end=1829
-  _globals['_LISTSLOTHOLDERSRESPONSE']._serialized_start=1831
-  _globals['_LISTSLOTHOLDERSRESPONSE']._serialized_end=1923
-  _globals['_LISTSLOTWAITERSREQUEST']._serialized_start=1925
-  _globals['_LISTSLOTWAITERSREQUEST']._serialized_end=2001
-  _globals['_LISTSLOTWAITERSRESPONSE']._serialized_start=2003
-  _globals['_LISTSLOTWAITERSRESPONSE']._serialized_end=2095
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\025ConcurrencyLimitProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_SETCONCURRENCYLIMITREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_SETCONCURRENCYLIMITREQUEST'].fields_by_name['tag']._serialized_options = b'\242\273\030\007\010\001\020\004\030\377\001'
+  _globals['_SETCONCURRENCYLIMITREQUEST'].fields_by_name['limit']._loaded_options = None
+  _globals['_SETCONCURRENCYLIMITREQUEST'].fields_by_name['limit']._serialized_options = b'\242\273\030\024\010\0019\000\000\000\000\000\000\000\000A\000\000\000\000\200\204.A'
+  _globals['_GETCONCURRENCYLIMITREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_GETCONCURRENCYLIMITREQUEST'].fields_by_name['tag']._serialized_options = b'\242\273\030\007\010\001\020\004\030\377\001'
+  _globals['_GETCONCURRENCYLIMITREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETCONCURRENCYLIMITREQUEST'].fields_by_name['id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_LISTCONCURRENCYLIMITSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTCONCURRENCYLIMITSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_DELETECONCURRENCYLIMITREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_DELETECONCURRENCYLIMITREQUEST'].fields_by_name['tag']._serialized_options = b'\242\273\030\007\010\001\020\004\030\377\001'
+  _globals['_RESETCONCURRENCYLIMITREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_RESETCONCURRENCYLIMITREQUEST'].fields_by_name['tag']._serialized_options = b'\242\273\030\007\010\001\020\004\030\377\001'
+  _globals['_LISTSLOTHOLDERSREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_LISTSLOTHOLDERSREQUEST'].fields_by_name['tag']._serialized_options = b'\242\273\030\007\010\001\020\004\030\377\001'
+  _globals['_LISTSLOTHOLDERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSLOTHOLDERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_LISTSLOTWAITERSREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_LISTSLOTWAITERSREQUEST'].fields_by_name['tag']._serialized_options = b'\242\273\030\007\010\001\020\004\030\377\001'
+  _globals['_LISTSLOTWAITERSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTSLOTWAITERSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_CONCURRENCYLIMIT']._serialized_start=113
+  _globals['_CONCURRENCYLIMIT']._serialized_end=397
+  _globals['_SLOTHOLDER']._serialized_start=400
+  _globals['_SLOTHOLDER']._serialized_end=645
+  _globals['_SLOTWAITER']._serialized_start=648
+  _globals['_SLOTWAITER']._serialized_end=877
+  _globals['_SETCONCURRENCYLIMITREQUEST']._serialized_start=879
+  _globals['_SETCONCURRENCYLIMITREQUEST']._serialized_end=989
+  _globals['_SETCONCURRENCYLIMITRESPONSE']._serialized_start=992
+  _globals['_SETCONCURRENCYLIMITRESPONSE']._serialized_end=1127
+  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_start=1129
+  _globals['_GETCONCURRENCYLIMITREQUEST']._serialized_end=1216
+  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_start=1218
+  _globals['_GETCONCURRENCYLIMITRESPONSE']._serialized_end=1305
+  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_start=1307
+  _globals['_LISTCONCURRENCYLIMITSREQUEST']._serialized_end=1400
+  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_start=1402
+  _globals['_LISTCONCURRENCYLIMITSRESPONSE']._serialized_end=1517
+  _globals['_DELETECONCURRENCYLIMITREQUEST']._serialized_start=1519
+  _globals['_DELETECONCURRENCYLIMITREQUEST']._serialized_end=1576
+  _globals['_DELETECONCURRENCYLIMITRESPONSE']._serialized_start=1578
+  _globals['_DELETECONCURRENCYLIMITRESPONSE']._serialized_end=1610
+  _globals['_RESETCONCURRENCYLIMITREQUEST']._serialized_start=1612
+  _globals['_RESETCONCURRENCYLIMITREQUEST']._serialized_end=1668
+  _globals['_RESETCONCURRENCYLIMITRESPONSE']._serialized_start=1670
+  _globals['_RESETCONCURRENCYLIMITRESPONSE']._serialized_end=1768
+  _globals['_LISTSLOTHOLDERSREQUEST']._serialized_start=1770
+  _globals['_LISTSLOTHOLDERSREQUEST']._serialized_end=1883
+  _globals['_LISTSLOTHOLDERSRESPONSE']._serialized_start=1885
+  _globals['_LISTSLOTHOLDERSRESPONSE']._serialized_end=1977
+  _globals['_LISTSLOTWAITERSREQUEST']._serialized_start=1979
+  _globals['_LISTSLOTWAITERSREQUEST']._serialized_end=2092
+  _globals['_LISTSLOTWAITERSRESPONSE']._serialized_start=2094
+  _globals['_LISTSLOTWAITERSRESPONSE']._serialized_end=2186
 # @@protoc_insertion_point(module_scope)

@@ -28,48 +28,39 @@ class ConcurrencyLimit(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
-    ACTIVE_SLOTS_FIELD_NUMBER: _builtins.int
-    WAITING_FIELD_NUMBER: _builtins.int
-    CREATED_FIELD_NUMBER: _builtins.int
-    UPDATED_FIELD_NUMBER: _builtins.int
+    TAKEN_COUNT_FIELD_NUMBER: _builtins.int
+    WAITING_COUNT_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
     HOLDERS_FIELD_NUMBER: _builtins.int
     WAITERS_FIELD_NUMBER: _builtins.int
-    TAKEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """id is the limit's UUID."""
     tag: _builtins.str
-    """tag is the tag that the limit is on."""
+    """tag is the tag that the limit is set on."""
     limit: _builtins.int
-    """limit is how many runs may be Running at once. From 0, which aborts all that would run."""
-    waiting: _builtins.int
-    """waiting is how many proposals wait for a slot."""
-    taken: _builtins.int
-    """taken is how many task runs hold a slot."""
+    """limit is how many runs may be Running at once. From 0, which aborts every run that would start."""
+    taken_count: _builtins.int
+    """taken_count is how many task runs hold a slot."""
+    waiting_count: _builtins.int
+    """waiting_count is how many proposals wait for a slot."""
     @_builtins.property
-    def active_slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it; the first
-        10,000. `taken` is how many there are, and `ListSlotHolders` has all.
-        """
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the limit was first set."""
 
     @_builtins.property
-    def created(self) -> _timestamp_pb2.Timestamp:
-        """created is when the limit was first set."""
-
-    @_builtins.property
-    def updated(self) -> _timestamp_pb2.Timestamp:
-        """updated is when the limit was last changed."""
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """update_time is when the limit was last set."""
 
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
-        """holders are who holds the slots, in the order in which they took them; the first 1,000, and fewer where they are
-        large. Set where one limit is asked for. `ListSlotHolders` has all.
+        """holders are the runs that hold a slot, in the order in which they took it: the first 1,000, in lists the first
+        100, and fewer if they are large. `ListSlotHolders` has all.
         """
 
     @_builtins.property
     def waiters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotWaiter]:
-        """waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for.
-        `waiting` is how many there are, and `ListSlotWaiters` has all.
-        """
+        """waiters are the first 100 proposals of the queue, next one first; empty in lists. `ListSlotWaiters` has all."""
 
     def __init__(
         self,
@@ -77,17 +68,16 @@ class ConcurrencyLimit(_message.Message):
         id: _builtins.str = ...,
         tag: _builtins.str = ...,
         limit: _builtins.int = ...,
-        active_slots: _abc.Iterable[_builtins.str] | None = ...,
-        waiting: _builtins.int = ...,
-        created: _timestamp_pb2.Timestamp | None = ...,
-        updated: _timestamp_pb2.Timestamp | None = ...,
+        taken_count: _builtins.int = ...,
+        waiting_count: _builtins.int = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
         holders: _abc.Iterable[Global___SlotHolder] | None = ...,
         waiters: _abc.Iterable[Global___SlotWaiter] | None = ...,
-        taken: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "updated", b"updated"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_slots", b"active_slots", "created", b"created", "holders", b"holders", "id", b"id", "limit", b"limit", "tag", b"tag", "taken", b"taken", "updated", b"updated", "waiters", b"waiters", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "holders", b"holders", "id", b"id", "limit", b"limit", "tag", b"tag", "taken_count", b"taken_count", "update_time", b"update_time", "waiters", b"waiters", "waiting_count", b"waiting_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -103,30 +93,30 @@ class SlotHolder(_message.Message):
     TASK_RUN_NAME_FIELD_NUMBER: _builtins.int
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     FLOW_RUN_NAME_FIELD_NUMBER: _builtins.int
-    SINCE_FIELD_NUMBER: _builtins.int
-    CLIENT_NAME_FIELD_NUMBER: _builtins.int
-    LEASE_EXPIRES_FIELD_NUMBER: _builtins.int
     FLOW_NAME_FIELD_NUMBER: _builtins.int
+    ACQUIRE_TIME_FIELD_NUMBER: _builtins.int
+    CLIENT_NAME_FIELD_NUMBER: _builtins.int
+    LEASE_EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     task_run_id: _builtins.str
     """task_run_id is the run's UUID."""
     task_run_name: _builtins.str
     """task_run_name is the run's own name."""
     flow_run_id: _builtins.str
-    """flow_run_id is the flow run it belongs to."""
+    """flow_run_id is the flow run that it belongs to."""
     flow_run_name: _builtins.str
     """flow_run_name is that run's own name."""
-    client_name: _builtins.str
-    """client_name is whose session runs it; empty for a run without a session."""
     flow_name: _builtins.str
-    """flow_name is the name of the flow that the flow run is of."""
+    """flow_name is the name of the flow."""
+    client_name: _builtins.str
+    """client_name is the client whose session runs it; empty for a run without a session."""
     @_builtins.property
-    def since(self) -> _timestamp_pb2.Timestamp:
-        """since is when it took the slot."""
+    def acquire_time(self) -> _timestamp_pb2.Timestamp:
+        """acquire_time is when the run took the slot."""
 
     @_builtins.property
-    def lease_expires(self) -> _timestamp_pb2.Timestamp:
-        """lease_expires is when the slot comes back if nothing more is heard of that client; unset for a run
-        without a session, which holds it until a terminal state.
+    def lease_expire_time(self) -> _timestamp_pb2.Timestamp:
+        """lease_expire_time is when the slot is released if nothing more is heard from that client; unset for a run without
+        a session, which holds its slot until it ends.
         """
 
     def __init__(
@@ -136,14 +126,14 @@ class SlotHolder(_message.Message):
         task_run_name: _builtins.str = ...,
         flow_run_id: _builtins.str = ...,
         flow_run_name: _builtins.str = ...,
-        since: _timestamp_pb2.Timestamp | None = ...,
-        client_name: _builtins.str = ...,
-        lease_expires: _timestamp_pb2.Timestamp | None = ...,
         flow_name: _builtins.str = ...,
+        acquire_time: _timestamp_pb2.Timestamp | None = ...,
+        client_name: _builtins.str = ...,
+        lease_expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_expires", b"lease_expires", "since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acquire_time", b"acquire_time", "lease_expire_time", b"lease_expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "flow_name", b"flow_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "lease_expires", b"lease_expires", "since", b"since", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acquire_time", b"acquire_time", "client_name", b"client_name", "flow_name", b"flow_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "lease_expire_time", b"lease_expire_time", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,30 +149,30 @@ class SlotWaiter(_message.Message):
     TASK_RUN_NAME_FIELD_NUMBER: _builtins.int
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     FLOW_RUN_NAME_FIELD_NUMBER: _builtins.int
-    SINCE_FIELD_NUMBER: _builtins.int
+    FLOW_NAME_FIELD_NUMBER: _builtins.int
+    ENQUEUE_TIME_FIELD_NUMBER: _builtins.int
     CLIENT_NAME_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
-    FLOW_NAME_FIELD_NUMBER: _builtins.int
     task_run_id: _builtins.str
     """task_run_id is the run's UUID."""
     task_run_name: _builtins.str
     """task_run_name is the run's own name."""
     flow_run_id: _builtins.str
-    """flow_run_id is the flow run it belongs to."""
+    """flow_run_id is the flow run that it belongs to."""
     flow_run_name: _builtins.str
     """flow_run_name is that run's own name."""
-    client_name: _builtins.str
-    """client_name is whose session asked; empty for a proposal without a session."""
-    position: _builtins.int
-    """position is its place in the queue, from 1."""
-    proposal_id: _builtins.str
-    """proposal_id is the proposal that waits."""
     flow_name: _builtins.str
-    """flow_name is the name of the flow that the flow run is of."""
+    """flow_name is the name of the flow."""
+    client_name: _builtins.str
+    """client_name is the client whose session proposed; empty for a proposal without a session."""
+    position: _builtins.int
+    """position is the proposal's place in the queue, from 1."""
+    proposal_id: _builtins.str
+    """proposal_id is the proposal's UUID."""
     @_builtins.property
-    def since(self) -> _timestamp_pb2.Timestamp:
-        """since is when it joined the queue."""
+    def enqueue_time(self) -> _timestamp_pb2.Timestamp:
+        """enqueue_time is when the proposal joined the queue."""
 
     def __init__(
         self,
@@ -191,32 +181,34 @@ class SlotWaiter(_message.Message):
         task_run_name: _builtins.str = ...,
         flow_run_id: _builtins.str = ...,
         flow_run_name: _builtins.str = ...,
-        since: _timestamp_pb2.Timestamp | None = ...,
+        flow_name: _builtins.str = ...,
+        enqueue_time: _timestamp_pb2.Timestamp | None = ...,
         client_name: _builtins.str = ...,
         position: _builtins.int = ...,
         proposal_id: _builtins.str = ...,
-        flow_name: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "flow_name", b"flow_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "position", b"position", "proposal_id", b"proposal_id", "since", b"since", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_name", b"client_name", "enqueue_time", b"enqueue_time", "flow_name", b"flow_name", "flow_run_id", b"flow_run_id", "flow_run_name", b"flow_run_name", "position", b"position", "proposal_id", b"proposal_id", "task_run_id", b"task_run_id", "task_run_name", b"task_run_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SlotWaiter: _TypeAlias = SlotWaiter  # noqa: Y015
 
 @_typing.final
-class CreateConcurrencyLimitRequest(_message.Message):
-    """CreateConcurrencyLimitRequest sets the limit of a tag, whether it had one or not."""
+class SetConcurrencyLimitRequest(_message.Message):
+    """SetConcurrencyLimitRequest sets the limit of a tag, and replaces the one it has."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TAG_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     tag: _builtins.str
-    """tag is the tag; required. 1 to 255 characters without control characters, not blank."""
+    """tag is the tag; required. 1 to 255 characters without control characters, not only spaces."""
     limit: _builtins.int
-    """limit is how many runs may be Running at once. From 0 (which aborts) to 1,000,000; required."""
+    """limit is how many runs may be Running at once; required. From 0, which aborts every run that would start, to
+    1,000,000.
+    """
     def __init__(
         self,
         *,
@@ -231,21 +223,21 @@ class CreateConcurrencyLimitRequest(_message.Message):
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
 
-Global___CreateConcurrencyLimitRequest: _TypeAlias = CreateConcurrencyLimitRequest  # noqa: Y015
+Global___SetConcurrencyLimitRequest: _TypeAlias = SetConcurrencyLimitRequest  # noqa: Y015
 
 @_typing.final
-class CreateConcurrencyLimitResponse(_message.Message):
-    """CreateConcurrencyLimitResponse answers the limit as it now is."""
+class SetConcurrencyLimitResponse(_message.Message):
+    """SetConcurrencyLimitResponse returns the limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONCURRENCY_LIMIT_FIELD_NUMBER: _builtins.int
     PREVIOUS_LIMIT_FIELD_NUMBER: _builtins.int
     previous_limit: _builtins.int
-    """previous_limit is what the limit was before; unset where the tag had none."""
+    """previous_limit is the limit that was replaced; unset if the tag had none."""
     @_builtins.property
     def concurrency_limit(self) -> Global___ConcurrencyLimit:
-        """concurrency_limit is the limit."""
+        """concurrency_limit is the limit after the call."""
 
     def __init__(
         self,
@@ -261,175 +253,39 @@ class CreateConcurrencyLimitResponse(_message.Message):
     _WhichOneofArgType__previous_limit: _TypeAlias = _typing.Literal["_previous_limit", b"_previous_limit"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__previous_limit) -> _WhichOneofReturnType__previous_limit | None: ...
 
-Global___CreateConcurrencyLimitResponse: _TypeAlias = CreateConcurrencyLimitResponse  # noqa: Y015
-
-@_typing.final
-class GetConcurrencyLimitByTagRequest(_message.Message):
-    """GetConcurrencyLimitByTagRequest asks for the limit of a tag."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TAG_FIELD_NUMBER: _builtins.int
-    tag: _builtins.str
-    """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
-    def __init__(
-        self,
-        *,
-        tag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetConcurrencyLimitByTagRequest: _TypeAlias = GetConcurrencyLimitByTagRequest  # noqa: Y015
-
-@_typing.final
-class GetConcurrencyLimitByTagResponse(_message.Message):
-    """GetConcurrencyLimitByTagResponse answers a limit."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONCURRENCY_LIMIT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def concurrency_limit(self) -> Global___ConcurrencyLimit:
-        """concurrency_limit is the limit."""
-
-    def __init__(
-        self,
-        *,
-        concurrency_limit: Global___ConcurrencyLimit | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limit", b"concurrency_limit"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetConcurrencyLimitByTagResponse: _TypeAlias = GetConcurrencyLimitByTagResponse  # noqa: Y015
-
-@_typing.final
-class ListConcurrencyLimitsRequest(_message.Message):
-    """ListConcurrencyLimitsRequest asks for all limits, sorted by tag."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PAGE_SIZE_FIELD_NUMBER: _builtins.int
-    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    page_size: _builtins.int
-    """page_size is how many limits a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
-    page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-    or it is not such a token.
-    """
-    def __init__(
-        self,
-        *,
-        page_size: _builtins.int = ...,
-        page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListConcurrencyLimitsRequest: _TypeAlias = ListConcurrencyLimitsRequest  # noqa: Y015
-
-@_typing.final
-class ListConcurrencyLimitsResponse(_message.Message):
-    """ListConcurrencyLimitsResponse answers a page of limits."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONCURRENCY_LIMITS_FIELD_NUMBER: _builtins.int
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
-    @_builtins.property
-    def concurrency_limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConcurrencyLimit]:
-        """concurrency_limits are the limits, sorted by tag."""
-
-    def __init__(
-        self,
-        *,
-        concurrency_limits: _abc.Iterable[Global___ConcurrencyLimit] | None = ...,
-        next_page_token: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limits", b"concurrency_limits", "next_page_token", b"next_page_token"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ListConcurrencyLimitsResponse: _TypeAlias = ListConcurrencyLimitsResponse  # noqa: Y015
-
-@_typing.final
-class DeleteConcurrencyLimitByTagRequest(_message.Message):
-    """DeleteConcurrencyLimitByTagRequest removes the limit of a tag."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TAG_FIELD_NUMBER: _builtins.int
-    tag: _builtins.str
-    """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
-    def __init__(
-        self,
-        *,
-        tag: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteConcurrencyLimitByTagRequest: _TypeAlias = DeleteConcurrencyLimitByTagRequest  # noqa: Y015
-
-@_typing.final
-class DeleteConcurrencyLimitByTagResponse(_message.Message):
-    """DeleteConcurrencyLimitByTagResponse says that the tag has no limit any more."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteConcurrencyLimitByTagResponse: _TypeAlias = DeleteConcurrencyLimitByTagResponse  # noqa: Y015
+Global___SetConcurrencyLimitResponse: _TypeAlias = SetConcurrencyLimitResponse  # noqa: Y015
 
 @_typing.final
 class GetConcurrencyLimitRequest(_message.Message):
-    """GetConcurrencyLimitRequest asks for a limit by its id."""
+    """GetConcurrencyLimitRequest asks for one limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    TAG_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """tag is the tag that the limit is set on."""
     id: _builtins.str
-    """id is the limit's UUID; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
+    """id is the limit's UUID."""
     def __init__(
         self,
         *,
+        tag: _builtins.str = ...,
         id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "key", b"key", "tag", b"tag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "key", b"key", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_key: _TypeAlias = _typing.Literal["tag", "id"]  # noqa: Y015
+    _WhichOneofArgType_key: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_key) -> _WhichOneofReturnType_key | None: ...
 
 Global___GetConcurrencyLimitRequest: _TypeAlias = GetConcurrencyLimitRequest  # noqa: Y015
 
 @_typing.final
 class GetConcurrencyLimitResponse(_message.Message):
-    """GetConcurrencyLimitResponse answers a limit."""
+    """GetConcurrencyLimitResponse returns one limit."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -452,9 +308,104 @@ class GetConcurrencyLimitResponse(_message.Message):
 Global___GetConcurrencyLimitResponse: _TypeAlias = GetConcurrencyLimitResponse  # noqa: Y015
 
 @_typing.final
-class ResetConcurrencyLimitByTagRequest(_message.Message):
-    """ResetConcurrencyLimitByTagRequest takes back all slots of a tag by force. The runs that held them go on, and
-    are no longer counted; so for a while more may run than the limit says.
+class ListConcurrencyLimitsRequest(_message.Message):
+    """ListConcurrencyLimitsRequest asks for all limits, sorted by tag."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """page_size is the largest number of limits in a page; a page of large limits has fewer. From 0 to 1,000; 0 means
+    100.
+    """
+    page_token: _builtins.str
+    """page_token is the `next_page_token` of the previous page; empty asks for the first."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConcurrencyLimitsRequest: _TypeAlias = ListConcurrencyLimitsRequest  # noqa: Y015
+
+@_typing.final
+class ListConcurrencyLimitsResponse(_message.Message):
+    """ListConcurrencyLimitsResponse is a page of limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONCURRENCY_LIMITS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last page."""
+    @_builtins.property
+    def concurrency_limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConcurrencyLimit]:
+        """concurrency_limits are the limits, sorted by tag."""
+
+    def __init__(
+        self,
+        *,
+        concurrency_limits: _abc.Iterable[Global___ConcurrencyLimit] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["concurrency_limits", b"concurrency_limits", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListConcurrencyLimitsResponse: _TypeAlias = ListConcurrencyLimitsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteConcurrencyLimitRequest(_message.Message):
+    """DeleteConcurrencyLimitRequest removes the limit of a tag, which is unlimited afterwards."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteConcurrencyLimitRequest: _TypeAlias = DeleteConcurrencyLimitRequest  # noqa: Y015
+
+@_typing.final
+class DeleteConcurrencyLimitResponse(_message.Message):
+    """DeleteConcurrencyLimitResponse says that the limit was removed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteConcurrencyLimitResponse: _TypeAlias = DeleteConcurrencyLimitResponse  # noqa: Y015
+
+@_typing.final
+class ResetConcurrencyLimitRequest(_message.Message):
+    """ResetConcurrencyLimitRequest takes all slots of a tag away from the runs that hold them. Those runs continue and are
+    no longer counted, so for a while more runs than the limit may be Running.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -473,41 +424,41 @@ class ResetConcurrencyLimitByTagRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ResetConcurrencyLimitByTagRequest: _TypeAlias = ResetConcurrencyLimitByTagRequest  # noqa: Y015
+Global___ResetConcurrencyLimitRequest: _TypeAlias = ResetConcurrencyLimitRequest  # noqa: Y015
 
 @_typing.final
-class ResetConcurrencyLimitByTagResponse(_message.Message):
-    """ResetConcurrencyLimitByTagResponse says whose slots were taken back."""
+class ResetConcurrencyLimitResponse(_message.Message):
+    """ResetConcurrencyLimitResponse says which runs lost their slots."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    FREED_FIELD_NUMBER: _builtins.int
-    FREED_COUNT_FIELD_NUMBER: _builtins.int
-    freed_count: _builtins.int
-    """freed_count is how many runs held a slot. Where it is more than `freed` has, the others are found with
-    `ListSlotHolders` before the reset only.
+    RELEASED_FIELD_NUMBER: _builtins.int
+    RELEASED_COUNT_FIELD_NUMBER: _builtins.int
+    released_count: _builtins.int
+    """released_count is how many runs held a slot. To see those that do not fit in `released`, call `ListSlotHolders`
+    before the reset.
     """
     @_builtins.property
-    def freed(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
-        """freed are the runs that held a slot, those that took it first; as many as fit in about 2 MiB."""
+    def released(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
+        """released are the runs that held a slot, in the order in which they took it; as many as fit in about 2 MiB."""
 
     def __init__(
         self,
         *,
-        freed: _abc.Iterable[Global___SlotHolder] | None = ...,
-        freed_count: _builtins.int = ...,
+        released: _abc.Iterable[Global___SlotHolder] | None = ...,
+        released_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["freed", b"freed", "freed_count", b"freed_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["released", b"released", "released_count", b"released_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ResetConcurrencyLimitByTagResponse: _TypeAlias = ResetConcurrencyLimitByTagResponse  # noqa: Y015
+Global___ResetConcurrencyLimitResponse: _TypeAlias = ResetConcurrencyLimitResponse  # noqa: Y015
 
 @_typing.final
 class ListSlotHoldersRequest(_message.Message):
-    """ListSlotHoldersRequest asks for all that hold a slot of a tag, those that took it first, in pages."""
+    """ListSlotHoldersRequest asks for the runs that hold a slot of a tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -517,10 +468,12 @@ class ListSlotHoldersRequest(_message.Message):
     tag: _builtins.str
     """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
     page_size: _builtins.int
-    """page_size is how many holders a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    """page_size is the largest number of holders in a page; a page of large holders has fewer. From 0 to 1,000; 0 means
+    100.
+    """
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
-    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `tag` of that page.
     """
     def __init__(
         self,
@@ -539,17 +492,17 @@ Global___ListSlotHoldersRequest: _TypeAlias = ListSlotHoldersRequest  # noqa: Y0
 
 @_typing.final
 class ListSlotHoldersResponse(_message.Message):
-    """ListSlotHoldersResponse is a page of the holders of a tag's slots."""
+    """ListSlotHoldersResponse is a page of the runs that hold a slot of a tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     HOLDERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotHolder]:
-        """holders are the holders, in the order in which they took their slots."""
+        """holders are the runs, in the order in which they took their slots."""
 
     def __init__(
         self,
@@ -567,7 +520,7 @@ Global___ListSlotHoldersResponse: _TypeAlias = ListSlotHoldersResponse  # noqa: 
 
 @_typing.final
 class ListSlotWaitersRequest(_message.Message):
-    """ListSlotWaitersRequest asks for all that wait for a slot of a tag, the next one first, in pages."""
+    """ListSlotWaitersRequest asks for the proposals that wait for a slot of a tag."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -577,10 +530,12 @@ class ListSlotWaitersRequest(_message.Message):
     tag: _builtins.str
     """tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`."""
     page_size: _builtins.int
-    """page_size is how many waiters a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    """page_size is the largest number of waiters in a page; a page of large waiters has fewer. From 0 to 1,000; 0 means
+    100.
+    """
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
-    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `tag` of that page.
     """
     def __init__(
         self,
@@ -606,10 +561,10 @@ class ListSlotWaitersResponse(_message.Message):
     WAITERS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def waiters(self) -> _containers.RepeatedCompositeFieldContainer[Global___SlotWaiter]:
-        """waiters are the waiters, the next one first, each with its place at the time of the call."""
+        """waiters are the proposals, next one first, each with its position at the time of the call."""
 
     def __init__(
         self,

@@ -24,14 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/error.proto\x12\x0b\x63learway.v1*\xad\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x02\x12 \n\x1c\x45RROR_REASON_LIMIT_NOT_FOUND\x10\x03\x12 \n\x1c\x45RROR_REASON_SESSION_EXPIRED\x10\x04\x12\"\n\x1e\x45RROR_REASON_PROPOSAL_CONFLICT\x10\x05\x12\x1d\n\x19\x45RROR_REASON_RUN_CONFLICT\x10\x06\x12\x19\n\x15\x45RROR_REASON_PROTOCOL\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x08\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\t\x12!\n\x1d\x45RROR_REASON_RESULT_NOT_FOUND\x10\n\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\x0b\x12\x15\n\x11\x45RROR_REASON_BUSY\x10\x0c\x42q\n\x0eio.clearway.v1B\nErrorProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/error.proto\x12\x0b\x63learway.v1*\xad\x03\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12!\n\x1d\x45RROR_REASON_INVALID_ARGUMENT\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_RUN_NOT_FOUND\x10\x02\x12 \n\x1c\x45RROR_REASON_LIMIT_NOT_FOUND\x10\x03\x12 \n\x1c\x45RROR_REASON_SESSION_EXPIRED\x10\x04\x12\"\n\x1e\x45RROR_REASON_PROPOSAL_CONFLICT\x10\x05\x12\x1d\n\x19\x45RROR_REASON_RUN_CONFLICT\x10\x06\x12\x19\n\x15\x45RROR_REASON_PROTOCOL\x10\x07\x12\x1e\n\x1a\x45RROR_REASON_SHUTTING_DOWN\x10\x08\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\t\x12!\n\x1d\x45RROR_REASON_RESULT_NOT_FOUND\x10\n\x12\x1d\n\x19\x45RROR_REASON_STORAGE_FULL\x10\x0b\x12\x15\n\x11\x45RROR_REASON_BUSY\x10\x0c\x42k\n\x0eio.clearway.v1B\nErrorProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.error_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\nErrorProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\nErrorProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
   _globals['_ERRORREASON']._serialized_start=41
   _globals['_ERRORREASON']._serialized_end=470
 # @@protoc_insertion_point(module_scope)

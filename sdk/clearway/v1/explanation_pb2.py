@@ -23,27 +23,42 @@ _sym_db = _symbol_database.Default()
 
 
 from clearway.v1 import concurrency_limit_pb2 as clearway_dot_v1_dot_concurrency__limit__pb2
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from clearway.v1 import state_pb2 as clearway_dot_v1_dot_state__pb2
 from clearway.v1 import task_run_pb2 as clearway_dot_v1_dot_task__run__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63learway/v1/explanation.proto\x12\x0b\x63learway.v1\x1a#clearway/v1/concurrency_limit.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1a\x63learway/v1/task_run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"#\n\x15\x45xplainTaskRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\xcf\x03\n\x16\x45xplainTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12%\n\x05\x63\x61use\x18\x02 \x01(\x0e\x32\x16.clearway.v1.WaitCause\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12-\n\x06limits\x18\x04 \x03(\x0b\x32\x1d.clearway.v1.LimitExplanation\x12\x31\n\rwaiting_since\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0escheduled_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x08upstream\x18\x07 \x03(\x0b\x32\x18.clearway.v1.UpstreamRun\x12\'\n\x06holder\x18\x08 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x11\n\tcache_key\x18\t \x01(\t\x12\'\n\x06leader\x18\n \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x16\n\x0e\x63\x61\x63he_position\x18\x0b \x01(\x05\x12\x16\n\x0eupstream_count\x18\x0c \x01(\x05\"\xb4\x01\n\x10LimitExplanation\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\r\n\x05taken\x18\x03 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x04 \x01(\x08\x12\x10\n\x08position\x18\x05 \x01(\x05\x12(\n\x07holders\x18\x06 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12)\n\x08\x61ncestor\x18\x07 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\"\x8c\x01\n\x0bUpstreamRun\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x11\n\tparameter\x18\x03 \x01(\t\x12*\n\nstate_type\x18\x04 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x12\n\nstate_name\x18\x05 \x01(\t*\xb4\x01\n\tWaitCause\x12\x1a\n\x16WAIT_CAUSE_UNSPECIFIED\x10\x00\x12\x16\n\x12WAIT_CAUSE_NOTHING\x10\x01\x12\x14\n\x10WAIT_CAUSE_LIMIT\x10\x02\x12\x17\n\x13WAIT_CAUSE_SCHEDULE\x10\x03\x12\x17\n\x13WAIT_CAUSE_UPSTREAM\x10\x04\x12\x15\n\x11WAIT_CAUSE_CLIENT\x10\x05\x12\x14\n\x10WAIT_CAUSE_CACHE\x10\x06\x42w\n\x0eio.clearway.v1B\x10\x45xplanationProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63learway/v1/explanation.proto\x12\x0b\x63learway.v1\x1a#clearway/v1/concurrency_limit.proto\x1a\x19\x63learway/v1/options.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1a\x63learway/v1/task_run.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"-\n\x15\x45xplainTaskRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\"\xd9\x03\n\x16\x45xplainTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12&\n\x05\x65nded\x18\x03 \x01(\x0b\x32\x15.clearway.v1.RunEndedH\x00\x12*\n\x07running\x18\x04 \x01(\x0b\x32\x17.clearway.v1.RunRunningH\x00\x12+\n\x05limit\x18\x05 \x01(\x0b\x32\x1a.clearway.v1.WaitsForLimitH\x00\x12\x38\n\x0c\x63\x61\x63he_leader\x18\x06 \x01(\x0b\x32 .clearway.v1.WaitsForCacheLeaderH\x00\x12\x31\n\x08schedule\x18\x07 \x01(\x0b\x32\x1d.clearway.v1.WaitsForScheduleH\x00\x12\x31\n\x08upstream\x18\x08 \x01(\x0b\x32\x1d.clearway.v1.WaitsForUpstreamH\x00\x12-\n\x06\x63lient\x18\t \x01(\x0b\x32\x1b.clearway.v1.WaitsForClientH\x00\x12-\n\x06limits\x18\n \x03(\x0b\x32\x1d.clearway.v1.LimitExplanationB\x07\n\x05\x63\x61use\"\n\n\x08RunEnded\"R\n\nRunRunning\x12\'\n\x06holder\x18\x01 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x1b\n\x13\x61waited_task_run_id\x18\x02 \x01(\t\"`\n\rWaitsForLimit\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x10\n\x08position\x18\x02 \x01(\x05\x12\x30\n\x0c\x65nqueue_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x13WaitsForCacheLeader\x12\x11\n\tcache_key\x18\x01 \x01(\t\x12\'\n\x06leader\x18\x02 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\x12\x10\n\x08position\x18\x03 \x01(\x05\x12\x30\n\x0c\x65nqueue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"F\n\x10WaitsForSchedule\x12\x32\n\x0escheduled_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x10WaitsForUpstream\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.clearway.v1.UpstreamRun\x12\x11\n\trun_count\x18\x02 \x01(\x05\"\x10\n\x0eWaitsForClient\"\xba\x01\n\x10LimitExplanation\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\x12\x13\n\x0btaken_count\x18\x03 \x01(\x05\x12\x0e\n\x06\x62locks\x18\x04 \x01(\x08\x12\x10\n\x08position\x18\x05 \x01(\x05\x12(\n\x07holders\x18\x06 \x03(\x0b\x32\x17.clearway.v1.SlotHolder\x12)\n\x08\x61ncestor\x18\x07 \x01(\x0b\x32\x17.clearway.v1.SlotHolder\"\x8c\x01\n\x0bUpstreamRun\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x15\n\rtask_run_name\x18\x02 \x01(\t\x12\x11\n\tparameter\x18\x03 \x01(\t\x12*\n\nstate_type\x18\x04 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x12\n\nstate_name\x18\x05 \x01(\tBq\n\x0eio.clearway.v1B\x10\x45xplanationProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.explanation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\020ExplanationProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_WAITCAUSE']._serialized_start=999
-  _globals['_WAITCAUSE']._serialized_end=1179
-  _globals['_EXPLAINTASKRUNREQUEST']._serialized_start=169
-  _globals['_EXPLAINTASKRUNREQUEST']._serialized_end=204
-  _globals['_EXPLAINTASKRUNRESPONSE']._serialized_start=207
-  _globals['_EXPLAINTASKRUNRESPONSE']._serialized_end=670
-  _globals['_LIMITEXPLANATION']._serialized_start=673
-  _globals['_LIMITEXPLANATION']._serialized_end=853
-  _globals['_UPSTREAMRUN']._serialized_start=856
-  _globals['_UPSTREAMRUN']._serialized_end=996
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\020ExplanationProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_EXPLAINTASKRUNREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_EXPLAINTASKRUNREQUEST'].fields_by_name['id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_EXPLAINTASKRUNREQUEST']._serialized_start=196
+  _globals['_EXPLAINTASKRUNREQUEST']._serialized_end=241
+  _globals['_EXPLAINTASKRUNRESPONSE']._serialized_start=244
+  _globals['_EXPLAINTASKRUNRESPONSE']._serialized_end=717
+  _globals['_RUNENDED']._serialized_start=719
+  _globals['_RUNENDED']._serialized_end=729
+  _globals['_RUNRUNNING']._serialized_start=731
+  _globals['_RUNRUNNING']._serialized_end=813
+  _globals['_WAITSFORLIMIT']._serialized_start=815
+  _globals['_WAITSFORLIMIT']._serialized_end=911
+  _globals['_WAITSFORCACHELEADER']._serialized_start=914
+  _globals['_WAITSFORCACHELEADER']._serialized_end=1063
+  _globals['_WAITSFORSCHEDULE']._serialized_start=1065
+  _globals['_WAITSFORSCHEDULE']._serialized_end=1135
+  _globals['_WAITSFORUPSTREAM']._serialized_start=1137
+  _globals['_WAITSFORUPSTREAM']._serialized_end=1214
+  _globals['_WAITSFORCLIENT']._serialized_start=1216
+  _globals['_WAITSFORCLIENT']._serialized_end=1232
+  _globals['_LIMITEXPLANATION']._serialized_start=1235
+  _globals['_LIMITEXPLANATION']._serialized_end=1421
+  _globals['_UPSTREAMRUN']._serialized_start=1424
+  _globals['_UPSTREAMRUN']._serialized_end=1564
 # @@protoc_insertion_point(module_scope)

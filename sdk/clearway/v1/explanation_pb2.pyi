@@ -11,7 +11,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -22,46 +21,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _WaitCause:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _WaitCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitCause.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    WAIT_CAUSE_UNSPECIFIED: _WaitCause.ValueType  # 0
-    """WAIT_CAUSE_UNSPECIFIED is never answered."""
-    WAIT_CAUSE_NOTHING: _WaitCause.ValueType  # 1
-    """WAIT_CAUSE_NOTHING: it runs, or has ended."""
-    WAIT_CAUSE_LIMIT: _WaitCause.ValueType  # 2
-    """WAIT_CAUSE_LIMIT: for slots of tags whose limits are full."""
-    WAIT_CAUSE_SCHEDULE: _WaitCause.ValueType  # 3
-    """WAIT_CAUSE_SCHEDULE: for its time."""
-    WAIT_CAUSE_UPSTREAM: _WaitCause.ValueType  # 4
-    """WAIT_CAUSE_UPSTREAM: for runs whose results it takes."""
-    WAIT_CAUSE_CLIENT: _WaitCause.ValueType  # 5
-    """WAIT_CAUSE_CLIENT: for its client, which has not proposed to run it."""
-    WAIT_CAUSE_CACHE: _WaitCause.ValueType  # 6
-    """WAIT_CAUSE_CACHE: for another run, which is computing the same cache key."""
-
-class WaitCause(_WaitCause, metaclass=_WaitCauseEnumTypeWrapper):
-    """WaitCause is what a task run waits for."""
-
-WAIT_CAUSE_UNSPECIFIED: WaitCause.ValueType  # 0
-"""WAIT_CAUSE_UNSPECIFIED is never answered."""
-WAIT_CAUSE_NOTHING: WaitCause.ValueType  # 1
-"""WAIT_CAUSE_NOTHING: it runs, or has ended."""
-WAIT_CAUSE_LIMIT: WaitCause.ValueType  # 2
-"""WAIT_CAUSE_LIMIT: for slots of tags whose limits are full."""
-WAIT_CAUSE_SCHEDULE: WaitCause.ValueType  # 3
-"""WAIT_CAUSE_SCHEDULE: for its time."""
-WAIT_CAUSE_UPSTREAM: WaitCause.ValueType  # 4
-"""WAIT_CAUSE_UPSTREAM: for runs whose results it takes."""
-WAIT_CAUSE_CLIENT: WaitCause.ValueType  # 5
-"""WAIT_CAUSE_CLIENT: for its client, which has not proposed to run it."""
-WAIT_CAUSE_CACHE: WaitCause.ValueType  # 6
-"""WAIT_CAUSE_CACHE: for another run, which is computing the same cache key."""
-Global___WaitCause: _TypeAlias = WaitCause  # noqa: Y015
 
 @_typing.final
 class ExplainTaskRunRequest(_message.Message):
@@ -92,120 +51,302 @@ class ExplainTaskRunResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_RUN_FIELD_NUMBER: _builtins.int
-    CAUSE_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
-    LIMITS_FIELD_NUMBER: _builtins.int
-    WAITING_SINCE_FIELD_NUMBER: _builtins.int
-    SCHEDULED_TIME_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    RUNNING_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    CACHE_LEADER_FIELD_NUMBER: _builtins.int
+    SCHEDULE_FIELD_NUMBER: _builtins.int
     UPSTREAM_FIELD_NUMBER: _builtins.int
-    HOLDER_FIELD_NUMBER: _builtins.int
-    CACHE_KEY_FIELD_NUMBER: _builtins.int
-    LEADER_FIELD_NUMBER: _builtins.int
-    CACHE_POSITION_FIELD_NUMBER: _builtins.int
-    UPSTREAM_COUNT_FIELD_NUMBER: _builtins.int
-    cause: Global___WaitCause.ValueType
-    """cause is what it waits for, for programs."""
+    CLIENT_FIELD_NUMBER: _builtins.int
+    LIMITS_FIELD_NUMBER: _builtins.int
     summary: _builtins.str
-    """summary says it in one sentence, for people."""
-    cache_key: _builtins.str
-    """cache_key is the key whose computation by another run it waits for; empty where it does not."""
-    cache_position: _builtins.int
-    """cache_position is its place among those who wait for that, from 1; 0 where it does not."""
-    upstream_count: _builtins.int
-    """upstream_count is how many runs it waits for, of which `upstream` has the first."""
+    """summary is the explanation in one sentence, for people."""
     @_builtins.property
     def task_run(self) -> _task_run_pb2.TaskRun:
         """task_run is the run."""
 
     @_builtins.property
+    def ended(self) -> Global___RunEnded:
+        """ended: it has ended."""
+
+    @_builtins.property
+    def running(self) -> Global___RunRunning:
+        """running: its code runs now."""
+
+    @_builtins.property
+    def limit(self) -> Global___WaitsForLimit:
+        """limit: it waits for a slot of a tag whose limit is reached."""
+
+    @_builtins.property
+    def cache_leader(self) -> Global___WaitsForCacheLeader:
+        """cache_leader: it waits for another run, which is computing the same cache key."""
+
+    @_builtins.property
+    def schedule(self) -> Global___WaitsForSchedule:
+        """schedule: it waits for its scheduled time."""
+
+    @_builtins.property
+    def upstream(self) -> Global___WaitsForUpstream:
+        """upstream: it waits for the runs that its arguments come from."""
+
+    @_builtins.property
+    def client(self) -> Global___WaitsForClient:
+        """client: it waits for its client, which has not proposed to run it."""
+
+    @_builtins.property
     def limits(self) -> _containers.RepeatedCompositeFieldContainer[Global___LimitExplanation]:
-        """limits are the limits on the run's tags, with their holders, those that block it first."""
-
-    @_builtins.property
-    def waiting_since(self) -> _timestamp_pb2.Timestamp:
-        """waiting_since is when its proposal joined the queue; unset where it is in none."""
-
-    @_builtins.property
-    def scheduled_time(self) -> _timestamp_pb2.Timestamp:
-        """scheduled_time is when it may begin; unset where it was not scheduled."""
-
-    @_builtins.property
-    def upstream(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamRun]:
-        """upstream are the runs it waits for, which have not ended; the first 100."""
-
-    @_builtins.property
-    def holder(self) -> _concurrency_limit_pb2.SlotHolder:
-        """holder is who runs it, where it is Running under a session."""
-
-    @_builtins.property
-    def leader(self) -> _concurrency_limit_pb2.SlotHolder:
-        """leader is the run that computes it, the first where there are several; unset where none does."""
+        """limits are the limits on the run's tags, those that block it first."""
 
     def __init__(
         self,
         *,
         task_run: _task_run_pb2.TaskRun | None = ...,
-        cause: Global___WaitCause.ValueType = ...,
         summary: _builtins.str = ...,
+        ended: Global___RunEnded | None = ...,
+        running: Global___RunRunning | None = ...,
+        limit: Global___WaitsForLimit | None = ...,
+        cache_leader: Global___WaitsForCacheLeader | None = ...,
+        schedule: Global___WaitsForSchedule | None = ...,
+        upstream: Global___WaitsForUpstream | None = ...,
+        client: Global___WaitsForClient | None = ...,
         limits: _abc.Iterable[Global___LimitExplanation] | None = ...,
-        waiting_since: _timestamp_pb2.Timestamp | None = ...,
-        scheduled_time: _timestamp_pb2.Timestamp | None = ...,
-        upstream: _abc.Iterable[Global___UpstreamRun] | None = ...,
-        holder: _concurrency_limit_pb2.SlotHolder | None = ...,
-        cache_key: _builtins.str = ...,
-        leader: _concurrency_limit_pb2.SlotHolder | None = ...,
-        cache_position: _builtins.int = ...,
-        upstream_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder", "leader", b"leader", "scheduled_time", b"scheduled_time", "task_run", b"task_run", "waiting_since", b"waiting_since"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_leader", b"cache_leader", "cause", b"cause", "client", b"client", "ended", b"ended", "limit", b"limit", "running", b"running", "schedule", b"schedule", "task_run", b"task_run", "upstream", b"upstream"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "cache_position", b"cache_position", "cause", b"cause", "holder", b"holder", "leader", b"leader", "limits", b"limits", "scheduled_time", b"scheduled_time", "summary", b"summary", "task_run", b"task_run", "upstream", b"upstream", "upstream_count", b"upstream_count", "waiting_since", b"waiting_since"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_leader", b"cache_leader", "cause", b"cause", "client", b"client", "ended", b"ended", "limit", b"limit", "limits", b"limits", "running", b"running", "schedule", b"schedule", "summary", b"summary", "task_run", b"task_run", "upstream", b"upstream"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_cause: _TypeAlias = _typing.Literal["ended", "running", "limit", "cache_leader", "schedule", "upstream", "client"]  # noqa: Y015
+    _WhichOneofArgType_cause: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_cause) -> _WhichOneofReturnType_cause | None: ...
 
 Global___ExplainTaskRunResponse: _TypeAlias = ExplainTaskRunResponse  # noqa: Y015
 
 @_typing.final
+class RunEnded(_message.Message):
+    """RunEnded says that the run has ended."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunEnded: _TypeAlias = RunEnded  # noqa: Y015
+
+@_typing.final
+class RunRunning(_message.Message):
+    """RunRunning says that the run's code runs now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOLDER_FIELD_NUMBER: _builtins.int
+    AWAITED_TASK_RUN_ID_FIELD_NUMBER: _builtins.int
+    awaited_task_run_id: _builtins.str
+    """awaited_task_run_id is the run whose result its code waits for; empty if it waits for none."""
+    @_builtins.property
+    def holder(self) -> _concurrency_limit_pb2.SlotHolder:
+        """holder is the session that runs it; unset for a run without a session."""
+
+    def __init__(
+        self,
+        *,
+        holder: _concurrency_limit_pb2.SlotHolder | None = ...,
+        awaited_task_run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["holder", b"holder"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaited_task_run_id", b"awaited_task_run_id", "holder", b"holder"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunRunning: _TypeAlias = RunRunning  # noqa: Y015
+
+@_typing.final
+class WaitsForLimit(_message.Message):
+    """WaitsForLimit says that the run waits for a slot. `ExplainTaskRunResponse.limits` has the limits and their holders."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAG_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ENQUEUE_TIME_FIELD_NUMBER: _builtins.int
+    tag: _builtins.str
+    """tag is the tag in whose queue it is."""
+    position: _builtins.int
+    """position is its place in that queue, from 1."""
+    @_builtins.property
+    def enqueue_time(self) -> _timestamp_pb2.Timestamp:
+        """enqueue_time is when it joined the queue."""
+
+    def __init__(
+        self,
+        *,
+        tag: _builtins.str = ...,
+        position: _builtins.int = ...,
+        enqueue_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time", "position", b"position", "tag", b"tag"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitsForLimit: _TypeAlias = WaitsForLimit  # noqa: Y015
+
+@_typing.final
+class WaitsForCacheLeader(_message.Message):
+    """WaitsForCacheLeader says that the run waits for another run, which is computing the same cache key."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
+    LEADER_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    ENQUEUE_TIME_FIELD_NUMBER: _builtins.int
+    cache_key: _builtins.str
+    """cache_key is the key."""
+    position: _builtins.int
+    """position is the run's place among those that wait for the key, from 1."""
+    @_builtins.property
+    def leader(self) -> _concurrency_limit_pb2.SlotHolder:
+        """leader is the run that computes it; unset if it stopped a moment ago."""
+
+    @_builtins.property
+    def enqueue_time(self) -> _timestamp_pb2.Timestamp:
+        """enqueue_time is when it began to wait."""
+
+    def __init__(
+        self,
+        *,
+        cache_key: _builtins.str = ...,
+        leader: _concurrency_limit_pb2.SlotHolder | None = ...,
+        position: _builtins.int = ...,
+        enqueue_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["enqueue_time", b"enqueue_time", "leader", b"leader"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "enqueue_time", b"enqueue_time", "leader", b"leader", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitsForCacheLeader: _TypeAlias = WaitsForCacheLeader  # noqa: Y015
+
+@_typing.final
+class WaitsForSchedule(_message.Message):
+    """WaitsForSchedule says that the run waits for its scheduled time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEDULED_TIME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def scheduled_time(self) -> _timestamp_pb2.Timestamp:
+        """scheduled_time is when it may start, by the service's clock."""
+
+    def __init__(
+        self,
+        *,
+        scheduled_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scheduled_time", b"scheduled_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["scheduled_time", b"scheduled_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitsForSchedule: _TypeAlias = WaitsForSchedule  # noqa: Y015
+
+@_typing.final
+class WaitsForUpstream(_message.Message):
+    """WaitsForUpstream says that the run waits for the runs that its arguments come from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: _builtins.int
+    RUN_COUNT_FIELD_NUMBER: _builtins.int
+    run_count: _builtins.int
+    """run_count is how many have not ended."""
+    @_builtins.property
+    def runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___UpstreamRun]:
+        """runs are those that have not ended; the first 100."""
+
+    def __init__(
+        self,
+        *,
+        runs: _abc.Iterable[Global___UpstreamRun] | None = ...,
+        run_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_count", b"run_count", "runs", b"runs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitsForUpstream: _TypeAlias = WaitsForUpstream  # noqa: Y015
+
+@_typing.final
+class WaitsForClient(_message.Message):
+    """WaitsForClient says that the client has not proposed to run the run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitsForClient: _TypeAlias = WaitsForClient  # noqa: Y015
+
+@_typing.final
 class LimitExplanation(_message.Message):
-    """LimitExplanation is how a limit looks to one task run."""
+    """LimitExplanation is how a limit affects one task run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TAG_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
-    TAKEN_FIELD_NUMBER: _builtins.int
+    TAKEN_COUNT_FIELD_NUMBER: _builtins.int
     BLOCKS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     HOLDERS_FIELD_NUMBER: _builtins.int
     ANCESTOR_FIELD_NUMBER: _builtins.int
     tag: _builtins.str
-    """tag is the tag that the limit is on."""
+    """tag is the tag that the limit is set on."""
     limit: _builtins.int
     """limit is how many runs may be Running at once."""
-    taken: _builtins.int
-    """taken is how many hold a slot."""
+    taken_count: _builtins.int
+    """taken_count is how many task runs hold a slot."""
     blocks: _builtins.bool
-    """blocks is true where the run waits for a slot of this tag, or has not ended and gets none, since the
-    limit is 0.
+    """blocks is true if the run waits for a slot of this tag, or if it has not ended and can get none because the limit
+    is 0.
     """
     position: _builtins.int
-    """position is the run's place in this tag's queue, from 1; 0 where it stands in another, or in none."""
+    """position is the run's place in this tag's queue, from 1; 0 if it is in another queue or in none."""
     @_builtins.property
     def holders(self) -> _containers.RepeatedCompositeFieldContainer[_concurrency_limit_pb2.SlotHolder]:
-        """holders are who holds the slots, in the order in which they took them; the first 100, and fewer where they are
-        large. `taken` is how many there are, and `ListSlotHolders` has all.
+        """holders are the runs that hold a slot, in the order in which they took it; the first 100, and fewer if they are
+        large. `ListSlotHolders` has all.
         """
 
     @_builtins.property
     def ancestor(self) -> _concurrency_limit_pb2.SlotHolder:
-        """ancestor is the holder whose own code waits for the run, itself or through others; unset for none."""
+        """ancestor is a holder whose own code waits for this run, directly or through other runs; unset if there is none."""
 
     def __init__(
         self,
         *,
         tag: _builtins.str = ...,
         limit: _builtins.int = ...,
-        taken: _builtins.int = ...,
+        taken_count: _builtins.int = ...,
         blocks: _builtins.bool = ...,
         position: _builtins.int = ...,
         holders: _abc.Iterable[_concurrency_limit_pb2.SlotHolder] | None = ...,
@@ -213,7 +354,7 @@ class LimitExplanation(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ancestor", b"ancestor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestor", b"ancestor", "blocks", b"blocks", "holders", b"holders", "limit", b"limit", "position", b"position", "tag", b"tag", "taken", b"taken"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ancestor", b"ancestor", "blocks", b"blocks", "holders", b"holders", "limit", b"limit", "position", b"position", "tag", b"tag", "taken_count", b"taken_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -221,7 +362,7 @@ Global___LimitExplanation: _TypeAlias = LimitExplanation  # noqa: Y015
 
 @_typing.final
 class UpstreamRun(_message.Message):
-    """UpstreamRun is a task run whose result another one takes."""
+    """UpstreamRun is a task run that another run's argument comes from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -235,11 +376,11 @@ class UpstreamRun(_message.Message):
     task_run_name: _builtins.str
     """task_run_name is the run's own name."""
     parameter: _builtins.str
-    """parameter is the parameter that takes the result; `wait_for` where it is only waited for."""
+    """parameter is the parameter that takes its result; `wait_for` if the run is only waited for."""
     state_type: _state_pb2.StateType.ValueType
-    """state_type is the type of the run's state now."""
+    """state_type is the type of the run's current state."""
     state_name: _builtins.str
-    """state_name is the name of the run's state now."""
+    """state_name is the name of the run's current state."""
     def __init__(
         self,
         *,

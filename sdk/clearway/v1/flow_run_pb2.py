@@ -22,39 +22,75 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
+from clearway.v1 import retry_pb2 as clearway_dot_v1_dot_retry__pb2
 from clearway.v1 import state_pb2 as clearway_dot_v1_dot_state__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/flow_run.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x01\n\x0b\x46lowRunSpec\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tflow_name\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x14\n\x0c\x66low_version\x18\x04 \x01(\t\x12\x17\n\x0fparameters_json\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x0f\n\x07retries\x18\x07 \x01(\x05\x12.\n\x0bretry_delay\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12parent_task_run_id\x18\t \x01(\t\"\xfd\x03\n\x07\x46lowRun\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x11\n\tflow_name\x18\x03 \x01(\t\x12\x14\n\x0c\x66low_version\x18\x04 \x01(\t\x12\x17\n\x0fparameters_json\x18\x05 \x01(\t\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12\x0f\n\x07retries\x18\x07 \x01(\x05\x12.\n\x0bretry_delay\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1a\n\x12parent_task_run_id\x18\t \x01(\t\x12!\n\x05state\x18\n \x01(\x0b\x32\x12.clearway.v1.State\x12\x11\n\trun_count\x18\x0b \x01(\x05\x12+\n\x07\x63reated\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x65xpected_start_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0etotal_run_time\x18\x10 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xf1\x01\n\rFlowRunFilter\x12\x12\n\nflow_names\x18\x01 \x03(\t\x12\x15\n\rname_contains\x18\x02 \x01(\t\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12+\n\x0bstate_types\x18\x04 \x03(\x0e\x32\x16.clearway.v1.StateType\x12\x13\n\x0bstate_names\x18\x05 \x03(\t\x12\x31\n\rcreated_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x14\x43reateFlowRunRequest\x12*\n\x08\x66low_run\x18\x01 \x01(\x0b\x32\x18.clearway.v1.FlowRunSpec\x12)\n\rinitial_state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\"P\n\x15\x43reateFlowRunResponse\x12&\n\x08\x66low_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.FlowRun\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x1f\n\x11GetFlowRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x12GetFlowRunResponse\x12&\n\x08\x66low_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.FlowRun\"h\n\x13ListFlowRunsRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.clearway.v1.FlowRunFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListFlowRunsResponse\x12\'\n\tflow_runs\x18\x01 \x03(\x0b\x32\x14.clearway.v1.FlowRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x18ListFlowRunStatesRequest\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x19ListFlowRunStatesResponse\x12\"\n\x06states\x18\x01 \x03(\x0b\x32\x12.clearway.v1.State\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBs\n\x0eio.clearway.v1B\x0c\x46lowRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/flow_run.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x17\x63learway/v1/retry.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x02\n\x0b\x46lowRunSpec\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x1c\n\tflow_name\x18\x02 \x01(\tB\t\xa2\xbb\x18\x05\x08\x01\x18\xff\x01\x12\x15\n\x04name\x18\x03 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x1d\n\x0c\x66low_version\x18\x04 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12#\n\x0fparameters_json\x18\x05 \x01(\tB\n\xa2\xbb\x18\x06\x10\x05 \x80\x80 \x12\x19\n\x04tags\x18\x06 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x04\x18\xff\x01\x30@\x12.\n\x0cretry_policy\x18\x07 \x01(\x0b\x32\x18.clearway.v1.RetryPolicy\x12\"\n\x12parent_task_run_id\x18\x08 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\"\xe2\x02\n\x07\x46lowRun\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x18.clearway.v1.FlowRunSpec\x12!\n\x05state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\x12\x11\n\trun_count\x18\x03 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x65xpected_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0etotal_run_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa5\x02\n\rFlowRunFilter\x12\x1d\n\nflow_names\x18\x01 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x01\x30\x64\x12\x1e\n\rname_contains\x18\x02 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x19\n\x04tags\x18\x03 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x04\x18\xff\x01\x30@\x12\x33\n\x0bstate_types\x18\x04 \x03(\x0e\x32\x16.clearway.v1.StateTypeB\x06\xa2\xbb\x18\x02\x30\x64\x12\x1e\n\x0bstate_names\x18\x05 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x01\x30\x64\x12\x31\n\rcreated_after\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x14\x43reateFlowRunRequest\x12\x32\n\x08\x66low_run\x18\x01 \x01(\x0b\x32\x18.clearway.v1.FlowRunSpecB\x06\xa2\xbb\x18\x02\x08\x01\x12\x31\n\rinitial_state\x18\x02 \x01(\x0b\x32\x1a.clearway.v1.ProposedState\"P\n\x15\x43reateFlowRunResponse\x12&\n\x08\x66low_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.FlowRun\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\")\n\x11GetFlowRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\"<\n\x12GetFlowRunResponse\x12&\n\x08\x66low_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.FlowRun\"\x80\x01\n\x13ListFlowRunsRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.clearway.v1.FlowRunFilter\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListFlowRunsResponse\x12\'\n\tflow_runs\x18\x01 \x03(\x0b\x32\x14.clearway.v1.FlowRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x18ListFlowRunStatesRequest\x12\x1d\n\x0b\x66low_run_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x19ListFlowRunStatesResponse\x12\"\n\x06states\x18\x01 \x03(\x0b\x32\x12.clearway.v1.State\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBm\n\x0eio.clearway.v1B\x0c\x46lowRunProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.flow_run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\014FlowRunProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_FLOWRUNSPEC']._serialized_start=134
-  _globals['_FLOWRUNSPEC']._serialized_end=346
-  _globals['_FLOWRUN']._serialized_start=349
-  _globals['_FLOWRUN']._serialized_end=858
-  _globals['_FLOWRUNFILTER']._serialized_start=861
-  _globals['_FLOWRUNFILTER']._serialized_end=1102
-  _globals['_CREATEFLOWRUNREQUEST']._serialized_start=1104
-  _globals['_CREATEFLOWRUNREQUEST']._serialized_end=1213
-  _globals['_CREATEFLOWRUNRESPONSE']._serialized_start=1215
-  _globals['_CREATEFLOWRUNRESPONSE']._serialized_end=1295
-  _globals['_GETFLOWRUNREQUEST']._serialized_start=1297
-  _globals['_GETFLOWRUNREQUEST']._serialized_end=1328
-  _globals['_GETFLOWRUNRESPONSE']._serialized_start=1330
-  _globals['_GETFLOWRUNRESPONSE']._serialized_end=1390
-  _globals['_LISTFLOWRUNSREQUEST']._serialized_start=1392
-  _globals['_LISTFLOWRUNSREQUEST']._serialized_end=1496
-  _globals['_LISTFLOWRUNSRESPONSE']._serialized_start=1498
-  _globals['_LISTFLOWRUNSRESPONSE']._serialized_end=1586
-  _globals['_LISTFLOWRUNSTATESREQUEST']._serialized_start=1588
-  _globals['_LISTFLOWRUNSTATESREQUEST']._serialized_end=1674
-  _globals['_LISTFLOWRUNSTATESRESPONSE']._serialized_start=1676
-  _globals['_LISTFLOWRUNSTATESRESPONSE']._serialized_end=1764
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\014FlowRunProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_FLOWRUNSPEC'].fields_by_name['id']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_FLOWRUNSPEC'].fields_by_name['flow_name']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['flow_name']._serialized_options = b'\242\273\030\005\010\001\030\377\001'
+  _globals['_FLOWRUNSPEC'].fields_by_name['name']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['name']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_FLOWRUNSPEC'].fields_by_name['flow_version']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['flow_version']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_FLOWRUNSPEC'].fields_by_name['parameters_json']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['parameters_json']._serialized_options = b'\242\273\030\006\020\005 \200\200 '
+  _globals['_FLOWRUNSPEC'].fields_by_name['tags']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['tags']._serialized_options = b'\242\273\030\007\020\004\030\377\0010@'
+  _globals['_FLOWRUNSPEC'].fields_by_name['parent_task_run_id']._loaded_options = None
+  _globals['_FLOWRUNSPEC'].fields_by_name['parent_task_run_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_FLOWRUNFILTER'].fields_by_name['flow_names']._loaded_options = None
+  _globals['_FLOWRUNFILTER'].fields_by_name['flow_names']._serialized_options = b'\242\273\030\005\030\377\0010d'
+  _globals['_FLOWRUNFILTER'].fields_by_name['name_contains']._loaded_options = None
+  _globals['_FLOWRUNFILTER'].fields_by_name['name_contains']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_FLOWRUNFILTER'].fields_by_name['tags']._loaded_options = None
+  _globals['_FLOWRUNFILTER'].fields_by_name['tags']._serialized_options = b'\242\273\030\007\020\004\030\377\0010@'
+  _globals['_FLOWRUNFILTER'].fields_by_name['state_types']._loaded_options = None
+  _globals['_FLOWRUNFILTER'].fields_by_name['state_types']._serialized_options = b'\242\273\030\0020d'
+  _globals['_FLOWRUNFILTER'].fields_by_name['state_names']._loaded_options = None
+  _globals['_FLOWRUNFILTER'].fields_by_name['state_names']._serialized_options = b'\242\273\030\005\030\377\0010d'
+  _globals['_CREATEFLOWRUNREQUEST'].fields_by_name['flow_run']._loaded_options = None
+  _globals['_CREATEFLOWRUNREQUEST'].fields_by_name['flow_run']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_GETFLOWRUNREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETFLOWRUNREQUEST'].fields_by_name['id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_LISTFLOWRUNSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTFLOWRUNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_LISTFLOWRUNSTATESREQUEST'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_LISTFLOWRUNSTATESREQUEST'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_LISTFLOWRUNSTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTFLOWRUNSTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_FLOWRUNSPEC']._serialized_start=186
+  _globals['_FLOWRUNSPEC']._serialized_end=451
+  _globals['_FLOWRUN']._serialized_start=454
+  _globals['_FLOWRUN']._serialized_end=808
+  _globals['_FLOWRUNFILTER']._serialized_start=811
+  _globals['_FLOWRUNFILTER']._serialized_end=1104
+  _globals['_CREATEFLOWRUNREQUEST']._serialized_start=1106
+  _globals['_CREATEFLOWRUNREQUEST']._serialized_end=1231
+  _globals['_CREATEFLOWRUNRESPONSE']._serialized_start=1233
+  _globals['_CREATEFLOWRUNRESPONSE']._serialized_end=1313
+  _globals['_GETFLOWRUNREQUEST']._serialized_start=1315
+  _globals['_GETFLOWRUNREQUEST']._serialized_end=1356
+  _globals['_GETFLOWRUNRESPONSE']._serialized_start=1358
+  _globals['_GETFLOWRUNRESPONSE']._serialized_end=1418
+  _globals['_LISTFLOWRUNSREQUEST']._serialized_start=1421
+  _globals['_LISTFLOWRUNSREQUEST']._serialized_end=1549
+  _globals['_LISTFLOWRUNSRESPONSE']._serialized_start=1551
+  _globals['_LISTFLOWRUNSRESPONSE']._serialized_end=1639
+  _globals['_LISTFLOWRUNSTATESREQUEST']._serialized_start=1641
+  _globals['_LISTFLOWRUNSTATESREQUEST']._serialized_end=1761
+  _globals['_LISTFLOWRUNSTATESRESPONSE']._serialized_start=1763
+  _globals['_LISTFLOWRUNSTATESRESPONSE']._serialized_end=1851
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from clearway.v1 import retry_pb2 as _retry_pb2
 from clearway.v1 import state_pb2 as _state_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -23,7 +24,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FlowRunSpec(_message.Message):
-    """FlowRunSpec is what a client says of a flow run when it creates it."""
+    """FlowRunSpec describes a flow run; its client gives it when it creates the run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,34 +34,33 @@ class FlowRunSpec(_message.Message):
     FLOW_VERSION_FIELD_NUMBER: _builtins.int
     PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
-    RETRIES_FIELD_NUMBER: _builtins.int
-    RETRY_DELAY_FIELD_NUMBER: _builtins.int
+    RETRY_POLICY_FIELD_NUMBER: _builtins.int
     PARENT_TASK_RUN_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it,
-    and then a call that is repeated makes another run. Creating the same id again answers the run that is there.
+    """id is the run's UUID, made by the client; time-ordered (version 7) is best. Empty lets the service make one, and
+    then a repeated call makes another run.
     """
     flow_name: _builtins.str
-    """flow_name names the flow; required. 1 to 255 characters."""
+    """flow_name is the flow's name; required. 1 to 255 characters."""
     name: _builtins.str
-    """name is the run's own name, for people. At most 255 characters; empty lets the service make one."""
+    """name is the run's own name, for people. Empty lets the service make one. At most 255 characters."""
     flow_version: _builtins.str
-    """flow_version is the flow's version as its author names it; at most 255 characters, empty for none."""
+    """flow_version is the flow's version, as its author names it; may be empty. At most 255 characters."""
     parameters_json: _builtins.str
-    """parameters_json is the flow's arguments as a JSON object; empty is the same as `{}`. At most 524,288 bytes."""
-    retries: _builtins.int
-    """retries is how many times a failed run is tried again. From 0 (the default) to 10,000."""
+    """parameters_json is the flow's arguments as a JSON object. Empty means `{}`. At most 524,288 bytes."""
     parent_task_run_id: _builtins.str
-    """parent_task_run_id is, for a subflow, the task run that tracks it in its parent; empty otherwise.
-    Error reason: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such task run.
+    """parent_task_run_id is, for a subflow, the task run that tracks it in its parent; otherwise empty.
+    Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
     """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags group runs. Each 1 to 255 characters without control characters; at most 64; duplicates count once."""
+        """tags group runs. At most 64, each 1 to 255 characters without control characters; duplicates count once.
+        Returned sorted.
+        """
 
     @_builtins.property
-    def retry_delay(self) -> _duration_pb2.Duration:
-        """retry_delay is how long the run waits before each retry; unset is 0, never negative, at most 3,650 days."""
+    def retry_policy(self) -> _retry_pb2.RetryPolicy:
+        """retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1."""
 
     def __init__(
         self,
@@ -71,13 +71,12 @@ class FlowRunSpec(_message.Message):
         flow_version: _builtins.str = ...,
         parameters_json: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
-        retries: _builtins.int = ...,
-        retry_delay: _duration_pb2.Duration | None = ...,
+        retry_policy: _retry_pb2.RetryPolicy | None = ...,
         parent_task_run_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_delay", b"retry_delay"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_policy", b"retry_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_name", b"flow_name", "flow_version", b"flow_version", "id", b"id", "name", b"name", "parameters_json", b"parameters_json", "parent_task_run_id", b"parent_task_run_id", "retries", b"retries", "retry_delay", b"retry_delay", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_name", b"flow_name", "flow_version", b"flow_version", "id", b"id", "name", b"name", "parameters_json", b"parameters_json", "parent_task_run_id", b"parent_task_run_id", "retry_policy", b"retry_policy", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -89,57 +88,31 @@ class FlowRun(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    FLOW_NAME_FIELD_NUMBER: _builtins.int
-    FLOW_VERSION_FIELD_NUMBER: _builtins.int
-    PARAMETERS_JSON_FIELD_NUMBER: _builtins.int
-    TAGS_FIELD_NUMBER: _builtins.int
-    RETRIES_FIELD_NUMBER: _builtins.int
-    RETRY_DELAY_FIELD_NUMBER: _builtins.int
-    PARENT_TASK_RUN_ID_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     RUN_COUNT_FIELD_NUMBER: _builtins.int
-    CREATED_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPECTED_START_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     TOTAL_RUN_TIME_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    """id is the run's UUID."""
-    name: _builtins.str
-    """name is the run's own name."""
-    flow_name: _builtins.str
-    """flow_name names the flow."""
-    flow_version: _builtins.str
-    """flow_version is the flow's version; empty for none."""
-    parameters_json: _builtins.str
-    """parameters_json is the flow's arguments as a JSON object."""
-    retries: _builtins.int
-    """retries is how many times a failed run is tried again."""
-    parent_task_run_id: _builtins.str
-    """parent_task_run_id is, for a subflow, the task run that tracks it; empty otherwise."""
     run_count: _builtins.int
     """run_count is how many times the run entered Running. From 0."""
     @_builtins.property
-    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags group runs; sorted."""
-
-    @_builtins.property
-    def retry_delay(self) -> _duration_pb2.Duration:
-        """retry_delay is how long the run waits before each retry."""
+    def spec(self) -> Global___FlowRunSpec:
+        """spec is what the client said of the run, with the id and the name that the service made if the client gave none."""
 
     @_builtins.property
     def state(self) -> _state_pb2.State:
-        """state is the run's state now."""
+        """state is the run's current state."""
 
     @_builtins.property
-    def created(self) -> _timestamp_pb2.Timestamp:
-        """created is when the service first heard of the run."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the run was created."""
 
     @_builtins.property
     def expected_start_time(self) -> _timestamp_pb2.Timestamp:
-        """expected_start_time is when the run is to begin; unset where it was not scheduled."""
+        """expected_start_time is when the run was to start; unset if it was not scheduled."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -151,31 +124,23 @@ class FlowRun(_message.Message):
 
     @_builtins.property
     def total_run_time(self) -> _duration_pb2.Duration:
-        """total_run_time is the time spent in Running, without the present attempt while it runs."""
+        """total_run_time is the time spent in Running, not counting the attempt that runs now."""
 
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
-        name: _builtins.str = ...,
-        flow_name: _builtins.str = ...,
-        flow_version: _builtins.str = ...,
-        parameters_json: _builtins.str = ...,
-        tags: _abc.Iterable[_builtins.str] | None = ...,
-        retries: _builtins.int = ...,
-        retry_delay: _duration_pb2.Duration | None = ...,
-        parent_task_run_id: _builtins.str = ...,
+        spec: Global___FlowRunSpec | None = ...,
         state: _state_pb2.State | None = ...,
         run_count: _builtins.int = ...,
-        created: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
         expected_start_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         total_run_time: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "retry_delay", b"retry_delay", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "spec", b"spec", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "flow_name", b"flow_name", "flow_version", b"flow_version", "id", b"id", "name", b"name", "parameters_json", b"parameters_json", "parent_task_run_id", b"parent_task_run_id", "retries", b"retries", "retry_delay", b"retry_delay", "run_count", b"run_count", "start_time", b"start_time", "state", b"state", "tags", b"tags", "total_run_time", b"total_run_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "run_count", b"run_count", "spec", b"spec", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -183,7 +148,7 @@ Global___FlowRun: _TypeAlias = FlowRun  # noqa: Y015
 
 @_typing.final
 class FlowRunFilter(_message.Message):
-    """FlowRunFilter picks flow runs; what is unset or empty does not restrict, and all that is set must hold."""
+    """FlowRunFilter selects flow runs. Fields that are unset or empty do not restrict; a run must match all others."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -195,22 +160,22 @@ class FlowRunFilter(_message.Message):
     CREATED_AFTER_FIELD_NUMBER: _builtins.int
     CREATED_BEFORE_FIELD_NUMBER: _builtins.int
     name_contains: _builtins.str
-    """name_contains: the run's name has this in it, letters of either case alike. At most 255 characters."""
+    """name_contains: the run's name contains this text, ignoring case. At most 255 characters."""
     @_builtins.property
     def flow_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """flow_names: the flow has one of these names. At most 100."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags: the run has all of these. At most 64."""
+        """tags: the run has all of these tags. At most 64."""
 
     @_builtins.property
     def state_types(self) -> _containers.RepeatedScalarFieldContainer[_state_pb2.StateType.ValueType]:
-        """state_types: the run is in a state of one of these types; any number of them."""
+        """state_types: the run's state has one of these types. At most 100."""
 
     @_builtins.property
     def state_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """state_names: the run is in a state with one of these names. At most 100."""
+        """state_names: the run's state has one of these names. At most 100."""
 
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
@@ -241,7 +206,7 @@ Global___FlowRunFilter: _TypeAlias = FlowRunFilter  # noqa: Y015
 
 @_typing.final
 class CreateFlowRunRequest(_message.Message):
-    """CreateFlowRunRequest creates a flow run."""
+    """CreateFlowRunRequest creates a flow run. If there is a run with its id, that run is returned."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -252,14 +217,14 @@ class CreateFlowRunRequest(_message.Message):
         """flow_run describes the run; required."""
 
     @_builtins.property
-    def initial_state(self) -> _state_pb2.State:
-        """initial_state is the run's first state; unset means Pending. Scheduled and Pending are allowed."""
+    def initial_state(self) -> _state_pb2.ProposedState:
+        """initial_state is the run's first state: Scheduled or Pending. Unset means Pending."""
 
     def __init__(
         self,
         *,
         flow_run: Global___FlowRunSpec | None = ...,
-        initial_state: _state_pb2.State | None = ...,
+        initial_state: _state_pb2.ProposedState | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["flow_run", b"flow_run", "initial_state", b"initial_state"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -271,17 +236,17 @@ Global___CreateFlowRunRequest: _TypeAlias = CreateFlowRunRequest  # noqa: Y015
 
 @_typing.final
 class CreateFlowRunResponse(_message.Message):
-    """CreateFlowRunResponse answers the run."""
+    """CreateFlowRunResponse returns the run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FLOW_RUN_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
-    """created is false where the run was there already."""
+    """created is false if the run existed before the call."""
     @_builtins.property
     def flow_run(self) -> Global___FlowRun:
-        """flow_run is the run, new or as it was found."""
+        """flow_run is the run."""
 
     def __init__(
         self,
@@ -321,7 +286,7 @@ Global___GetFlowRunRequest: _TypeAlias = GetFlowRunRequest  # noqa: Y015
 
 @_typing.final
 class GetFlowRunResponse(_message.Message):
-    """GetFlowRunResponse answers one flow run."""
+    """GetFlowRunResponse returns one flow run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -345,7 +310,7 @@ Global___GetFlowRunResponse: _TypeAlias = GetFlowRunResponse  # noqa: Y015
 
 @_typing.final
 class ListFlowRunsRequest(_message.Message):
-    """ListFlowRunsRequest asks for flow runs, the newest first."""
+    """ListFlowRunsRequest asks for flow runs, newest first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -353,15 +318,14 @@ class ListFlowRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    """page_size is the largest number of runs in a page; a page of large runs has fewer. From 0 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-    or it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `filter` of that page.
     """
     @_builtins.property
     def filter(self) -> Global___FlowRunFilter:
-        """filter picks the runs; unset means all."""
+        """filter selects the runs; unset means all."""
 
     def __init__(
         self,
@@ -380,17 +344,17 @@ Global___ListFlowRunsRequest: _TypeAlias = ListFlowRunsRequest  # noqa: Y015
 
 @_typing.final
 class ListFlowRunsResponse(_message.Message):
-    """ListFlowRunsResponse answers a page of flow runs."""
+    """ListFlowRunsResponse is a page of flow runs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FLOW_RUNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def flow_runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___FlowRun]:
-        """flow_runs are the runs, the newest first."""
+        """flow_runs are the runs, newest first."""
 
     def __init__(
         self,
@@ -408,7 +372,7 @@ Global___ListFlowRunsResponse: _TypeAlias = ListFlowRunsResponse  # noqa: Y015
 
 @_typing.final
 class ListFlowRunStatesRequest(_message.Message):
-    """ListFlowRunStatesRequest asks for a flow run's history, the oldest state first, in pages."""
+    """ListFlowRunStatesRequest asks for a flow run's history, oldest state first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -418,12 +382,12 @@ class ListFlowRunStatesRequest(_message.Message):
     flow_run_id: _builtins.str
     """flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     page_size: _builtins.int
-    """page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
-    as fit in about 2 MiB.
+    """page_size is the largest number of states in a page; a page of large states has fewer. From 0 to 1,000; 0 means as
+    many as fit in about 2 MiB.
     """
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
-    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `flow_run_id` of that page.
     """
     def __init__(
         self,
@@ -449,10 +413,10 @@ class ListFlowRunStatesResponse(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[_state_pb2.State]:
-        """states are the states the run was in, in order; the present one is the last of the last page."""
+        """states are the states in the order in which the run entered them."""
 
     def __init__(
         self,

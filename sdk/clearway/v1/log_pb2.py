@@ -22,25 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63learway/v1/log.proto\x12\x0b\x63learway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n\x03Log\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x13\n\x0btask_run_id\x18\x03 \x01(\t\x12\x0e\n\x06logger\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\x05\x12\x0f\n\x07message\x18\x06 \x01(\t\x12-\n\ttimestamp\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"2\n\x10WriteLogsRequest\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\"$\n\x11WriteLogsResponse\x12\x0f\n\x07written\x18\x01 \x01(\x05\"u\n\x0fListLogsRequest\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x13\n\x0btask_run_id\x18\x02 \x01(\t\x12\x11\n\tmin_level\x18\x03 \x01(\x05\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"K\n\x10ListLogsResponse\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBo\n\x0eio.clearway.v1B\x08LogProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15\x63learway/v1/log.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd9\x01\n\x03Log\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x1d\n\x0b\x66low_run_id\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x1b\n\x0btask_run_id\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x17\n\x06logger\x18\x04 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12%\n\x05level\x18\x05 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00\x00Y@\x12\x19\n\x07message\x18\x06 \x01(\tB\x08\xa2\xbb\x18\x04\x18\x80\x80\x04\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\";\n\x10WriteLogsRequest\x12\'\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.LogB\x07\xa2\xbb\x18\x03\x30\x90N\"*\n\x11WriteLogsResponse\x12\x15\n\rwritten_count\x18\x01 \x01(\x05\"\xb5\x01\n\x0fListLogsRequest\x12\x1b\n\x0b\x66low_run_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x1b\n\x0btask_run_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12)\n\tmin_level\x18\x03 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00\x00Y@\x12)\n\tpage_size\x18\x04 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x05 \x01(\t\"K\n\x10ListLogsResponse\x12\x1e\n\x04logs\x18\x01 \x03(\x0b\x32\x10.clearway.v1.Log\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBi\n\x0eio.clearway.v1B\x08LogProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\010LogProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_LOG']._serialized_start=72
-  _globals['_LOG']._serialized_end=226
-  _globals['_WRITELOGSREQUEST']._serialized_start=228
-  _globals['_WRITELOGSREQUEST']._serialized_end=278
-  _globals['_WRITELOGSRESPONSE']._serialized_start=280
-  _globals['_WRITELOGSRESPONSE']._serialized_end=316
-  _globals['_LISTLOGSREQUEST']._serialized_start=318
-  _globals['_LISTLOGSREQUEST']._serialized_end=435
-  _globals['_LISTLOGSRESPONSE']._serialized_start=437
-  _globals['_LISTLOGSRESPONSE']._serialized_end=512
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\010LogProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_LOG'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_LOG'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_LOG'].fields_by_name['task_run_id']._loaded_options = None
+  _globals['_LOG'].fields_by_name['task_run_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_LOG'].fields_by_name['logger']._loaded_options = None
+  _globals['_LOG'].fields_by_name['logger']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_LOG'].fields_by_name['level']._loaded_options = None
+  _globals['_LOG'].fields_by_name['level']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000\000Y@'
+  _globals['_LOG'].fields_by_name['message']._loaded_options = None
+  _globals['_LOG'].fields_by_name['message']._serialized_options = b'\242\273\030\004\030\200\200\004'
+  _globals['_WRITELOGSREQUEST'].fields_by_name['logs']._loaded_options = None
+  _globals['_WRITELOGSREQUEST'].fields_by_name['logs']._serialized_options = b'\242\273\030\0030\220N'
+  _globals['_LISTLOGSREQUEST'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_LISTLOGSREQUEST'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_LISTLOGSREQUEST'].fields_by_name['task_run_id']._loaded_options = None
+  _globals['_LISTLOGSREQUEST'].fields_by_name['task_run_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_LISTLOGSREQUEST'].fields_by_name['min_level']._loaded_options = None
+  _globals['_LISTLOGSREQUEST'].fields_by_name['min_level']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000\000Y@'
+  _globals['_LISTLOGSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTLOGSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_LOG']._serialized_start=99
+  _globals['_LOG']._serialized_end=316
+  _globals['_WRITELOGSREQUEST']._serialized_start=318
+  _globals['_WRITELOGSREQUEST']._serialized_end=377
+  _globals['_WRITELOGSRESPONSE']._serialized_start=379
+  _globals['_WRITELOGSRESPONSE']._serialized_end=421
+  _globals['_LISTLOGSREQUEST']._serialized_start=424
+  _globals['_LISTLOGSREQUEST']._serialized_end=605
+  _globals['_LISTLOGSRESPONSE']._serialized_start=607
+  _globals['_LISTLOGSRESPONSE']._serialized_end=682
 # @@protoc_insertion_point(module_scope)

@@ -31,24 +31,24 @@ class Log(_message.Message):
     LOGGER_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
-    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """id orders the logs of the service: later ones have a larger id. Set by the service; ignored when written."""
+    """id orders the logs of the service: later lines have larger ids. Made by the service, and ignored when written."""
     flow_run_id: _builtins.str
-    """flow_run_id is the flow run that logged; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
+    """flow_run_id is the flow run that logged the line; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     task_run_id: _builtins.str
-    """task_run_id is the task run that logged; empty where the flow itself did. A UUID; whether there is
-    such a run is not looked at.
+    """task_run_id is the task run that logged the line; empty if the flow itself did. The service does not check that
+    there is such a run.
     """
     logger: _builtins.str
-    """logger is the logger's name; at most 255 characters."""
+    """logger is the logger's name. At most 255 characters."""
     level: _builtins.int
-    """level is the line's weight: 10 debug, 20 info, 30 warning, 40 error, 50 critical. From 0 to 100."""
+    """level is the line's severity: 10 debug, 20 info, 30 warning, 40 error, 50 critical. From 0 to 100."""
     message: _builtins.str
-    """message is the line; at most 65,536 characters."""
+    """message is the line. At most 65,536 characters."""
     @_builtins.property
-    def timestamp(self) -> _timestamp_pb2.Timestamp:
-        """timestamp is when the line was logged, by the client's clock, from 1970 to 9999; unset means when it arrived."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the line was logged, by the client's clock; unset means when the service received it."""
 
     def __init__(
         self,
@@ -59,11 +59,11 @@ class Log(_message.Message):
         logger: _builtins.str = ...,
         level: _builtins.int = ...,
         message: _builtins.str = ...,
-        timestamp: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["timestamp", b"timestamp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["flow_run_id", b"flow_run_id", "id", b"id", "level", b"level", "logger", b"logger", "message", b"message", "task_run_id", b"task_run_id", "timestamp", b"timestamp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "flow_run_id", b"flow_run_id", "id", b"id", "level", b"level", "logger", b"logger", "message", b"message", "task_run_id", b"task_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -71,7 +71,7 @@ Global___Log: _TypeAlias = Log  # noqa: Y015
 
 @_typing.final
 class WriteLogsRequest(_message.Message):
-    """WriteLogsRequest writes log lines: none of them where one is wrong. Where the store fails during the call, the
+    """WriteLogsRequest writes log lines. If one line is invalid, none is written. If the store fails during the call, the
     first lines may have been written.
     """
 
@@ -101,17 +101,17 @@ class WriteLogsResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    WRITTEN_FIELD_NUMBER: _builtins.int
-    written: _builtins.int
-    """written is how many lines were written."""
+    WRITTEN_COUNT_FIELD_NUMBER: _builtins.int
+    written_count: _builtins.int
+    """written_count is how many lines were written."""
     def __init__(
         self,
         *,
-        written: _builtins.int = ...,
+        written_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["written", b"written"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["written_count", b"written_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -129,17 +129,16 @@ class ListLogsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     flow_run_id: _builtins.str
-    """flow_run_id: of this flow run and its task runs; empty does not restrict."""
+    """flow_run_id: lines of this flow run and its task runs; empty does not restrict."""
     task_run_id: _builtins.str
-    """task_run_id: of this task run; empty does not restrict."""
+    """task_run_id: lines of this task run; empty does not restrict."""
     min_level: _builtins.int
-    """min_level: of this level or above. From 0 (the default: all) to 100."""
+    """min_level: lines of this level or above. From 0 (the default, all) to 100."""
     page_size: _builtins.int
-    """page_size is how many lines an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    """page_size is the largest number of lines in a page; a page of large lines has fewer. From 0 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-    or it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `flow_run_id`, `task_run_id` and `min_level` of that page.
     """
     def __init__(
         self,
@@ -160,17 +159,17 @@ Global___ListLogsRequest: _TypeAlias = ListLogsRequest  # noqa: Y015
 
 @_typing.final
 class ListLogsResponse(_message.Message):
-    """ListLogsResponse answers a page of log lines."""
+    """ListLogsResponse is a page of log lines."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOGS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def logs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Log]:
-        """logs are the lines, the oldest first."""
+        """logs are the lines, oldest first."""
 
     def __init__(
         self,

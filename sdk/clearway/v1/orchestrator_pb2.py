@@ -27,6 +27,7 @@ from clearway.v1 import concurrency_limit_pb2 as clearway_dot_v1_dot_concurrency
 from clearway.v1 import explanation_pb2 as clearway_dot_v1_dot_explanation__pb2
 from clearway.v1 import flow_run_pb2 as clearway_dot_v1_dot_flow__run__pb2
 from clearway.v1 import log_pb2 as clearway_dot_v1_dot_log__pb2
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from clearway.v1 import proposal_pb2 as clearway_dot_v1_dot_proposal__pb2
 from clearway.v1 import result_pb2 as clearway_dot_v1_dot_result__pb2
 from clearway.v1 import server_info_pb2 as clearway_dot_v1_dot_server__info__pb2
@@ -34,14 +35,82 @@ from clearway.v1 import session_pb2 as clearway_dot_v1_dot_session__pb2
 from clearway.v1 import task_run_pb2 as clearway_dot_v1_dot_task__run__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63learway/v1/orchestrator.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/cache.proto\x1a#clearway/v1/concurrency_limit.proto\x1a\x1d\x63learway/v1/explanation.proto\x1a\x1a\x63learway/v1/flow_run.proto\x1a\x15\x63learway/v1/log.proto\x1a\x1a\x63learway/v1/proposal.proto\x1a\x18\x63learway/v1/result.proto\x1a\x1d\x63learway/v1/server_info.proto\x1a\x19\x63learway/v1/session.proto\x1a\x1a\x63learway/v1/task_run.proto2\xf4\x18\n\x0cOrchestrator\x12H\n\x07Propose\x12\x1b.clearway.v1.ProposeRequest\x1a\x1c.clearway.v1.ProposeResponse(\x01\x30\x01\x12\\\n\x0fSetFlowRunState\x12#.clearway.v1.SetFlowRunStateRequest\x1a$.clearway.v1.SetFlowRunStateResponse\x12\\\n\x0fSetTaskRunState\x12#.clearway.v1.SetTaskRunStateRequest\x1a$.clearway.v1.SetTaskRunStateResponse\x12V\n\rCreateFlowRun\x12!.clearway.v1.CreateFlowRunRequest\x1a\".clearway.v1.CreateFlowRunResponse\x12M\n\nGetFlowRun\x12\x1e.clearway.v1.GetFlowRunRequest\x1a\x1f.clearway.v1.GetFlowRunResponse\x12S\n\x0cListFlowRuns\x12 .clearway.v1.ListFlowRunsRequest\x1a!.clearway.v1.ListFlowRunsResponse\x12\x62\n\x11ListFlowRunStates\x12%.clearway.v1.ListFlowRunStatesRequest\x1a&.clearway.v1.ListFlowRunStatesResponse\x12V\n\rCreateTaskRun\x12!.clearway.v1.CreateTaskRunRequest\x1a\".clearway.v1.CreateTaskRunResponse\x12M\n\nGetTaskRun\x12\x1e.clearway.v1.GetTaskRunRequest\x1a\x1f.clearway.v1.GetTaskRunResponse\x12S\n\x0cListTaskRuns\x12 .clearway.v1.ListTaskRunsRequest\x1a!.clearway.v1.ListTaskRunsResponse\x12\x62\n\x11ListTaskRunStates\x12%.clearway.v1.ListTaskRunStatesRequest\x1a&.clearway.v1.ListTaskRunStatesResponse\x12q\n\x16\x43reateConcurrencyLimit\x12*.clearway.v1.CreateConcurrencyLimitRequest\x1a+.clearway.v1.CreateConcurrencyLimitResponse\x12w\n\x18GetConcurrencyLimitByTag\x12,.clearway.v1.GetConcurrencyLimitByTagRequest\x1a-.clearway.v1.GetConcurrencyLimitByTagResponse\x12n\n\x15ListConcurrencyLimits\x12).clearway.v1.ListConcurrencyLimitsRequest\x1a*.clearway.v1.ListConcurrencyLimitsResponse\x12\x80\x01\n\x1b\x44\x65leteConcurrencyLimitByTag\x12/.clearway.v1.DeleteConcurrencyLimitByTagRequest\x1a\x30.clearway.v1.DeleteConcurrencyLimitByTagResponse\x12h\n\x13GetConcurrencyLimit\x12\'.clearway.v1.GetConcurrencyLimitRequest\x1a(.clearway.v1.GetConcurrencyLimitResponse\x12}\n\x1aResetConcurrencyLimitByTag\x12..clearway.v1.ResetConcurrencyLimitByTagRequest\x1a/.clearway.v1.ResetConcurrencyLimitByTagResponse\x12\\\n\x0fListSlotHolders\x12#.clearway.v1.ListSlotHoldersRequest\x1a$.clearway.v1.ListSlotHoldersResponse\x12\\\n\x0fListSlotWaiters\x12#.clearway.v1.ListSlotWaitersRequest\x1a$.clearway.v1.ListSlotWaitersResponse\x12Y\n\x0e\x45xplainTaskRun\x12\".clearway.v1.ExplainTaskRunRequest\x1a#.clearway.v1.ExplainTaskRunResponse\x12P\n\x0bOpenSession\x12\x1f.clearway.v1.OpenSessionRequest\x1a .clearway.v1.OpenSessionResponse\x12J\n\tKeepAlive\x12\x1d.clearway.v1.KeepAliveRequest\x1a\x1e.clearway.v1.KeepAliveResponse\x12S\n\x0c\x43loseSession\x12 .clearway.v1.CloseSessionRequest\x1a!.clearway.v1.CloseSessionResponse\x12P\n\x0bLookupCache\x12\x1f.clearway.v1.LookupCacheRequest\x1a .clearway.v1.LookupCacheResponse\x12_\n\x10ListCacheEntries\x12$.clearway.v1.ListCacheEntriesRequest\x1a%.clearway.v1.ListCacheEntriesResponse\x12\\\n\x0fInvalidateCache\x12#.clearway.v1.InvalidateCacheRequest\x1a$.clearway.v1.InvalidateCacheResponse\x12V\n\rGetCacheStats\x12!.clearway.v1.GetCacheStatsRequest\x1a\".clearway.v1.GetCacheStatsResponse\x12S\n\x0cUploadResult\x12 .clearway.v1.UploadResultRequest\x1a!.clearway.v1.UploadResultResponse\x12Y\n\x0e\x44ownloadResult\x12\".clearway.v1.DownloadResultRequest\x1a#.clearway.v1.DownloadResultResponse\x12\x62\n\x11ListUnusedResults\x12%.clearway.v1.ListUnusedResultsRequest\x1a&.clearway.v1.ListUnusedResultsResponse\x12\x62\n\x11\x44ropUnusedResults\x12%.clearway.v1.DropUnusedResultsRequest\x1a&.clearway.v1.DropUnusedResultsResponse\x12J\n\tWriteLogs\x12\x1d.clearway.v1.WriteLogsRequest\x1a\x1e.clearway.v1.WriteLogsResponse\x12G\n\x08ListLogs\x12\x1c.clearway.v1.ListLogsRequest\x1a\x1d.clearway.v1.ListLogsResponse\x12V\n\rGetServerInfo\x12!.clearway.v1.GetServerInfoRequest\x1a\".clearway.v1.GetServerInfoResponseBx\n\x0eio.clearway.v1B\x11OrchestratorProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x63learway/v1/orchestrator.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/cache.proto\x1a#clearway/v1/concurrency_limit.proto\x1a\x1d\x63learway/v1/explanation.proto\x1a\x1a\x63learway/v1/flow_run.proto\x1a\x15\x63learway/v1/log.proto\x1a\x19\x63learway/v1/options.proto\x1a\x1a\x63learway/v1/proposal.proto\x1a\x18\x63learway/v1/result.proto\x1a\x1d\x63learway/v1/server_info.proto\x1a\x19\x63learway/v1/session.proto\x1a\x1a\x63learway/v1/task_run.proto2\x92\x1a\n\x0cOrchestrator\x12N\n\x07Propose\x12\x1b.clearway.v1.ProposeRequest\x1a\x1c.clearway.v1.ProposeResponse\"\x04\xa0\xbb\x18\x02(\x01\x30\x01\x12\x62\n\x0fSetFlowRunState\x12#.clearway.v1.SetFlowRunStateRequest\x1a$.clearway.v1.SetFlowRunStateResponse\"\x04\xa0\xbb\x18\x02\x12\x62\n\x0fSetTaskRunState\x12#.clearway.v1.SetTaskRunStateRequest\x1a$.clearway.v1.SetTaskRunStateResponse\"\x04\xa0\xbb\x18\x02\x12\\\n\rCreateFlowRun\x12!.clearway.v1.CreateFlowRunRequest\x1a\".clearway.v1.CreateFlowRunResponse\"\x04\xa0\xbb\x18\x02\x12S\n\nGetFlowRun\x12\x1e.clearway.v1.GetFlowRunRequest\x1a\x1f.clearway.v1.GetFlowRunResponse\"\x04\xa0\xbb\x18\x01\x12Y\n\x0cListFlowRuns\x12 .clearway.v1.ListFlowRunsRequest\x1a!.clearway.v1.ListFlowRunsResponse\"\x04\xa0\xbb\x18\x01\x12h\n\x11ListFlowRunStates\x12%.clearway.v1.ListFlowRunStatesRequest\x1a&.clearway.v1.ListFlowRunStatesResponse\"\x04\xa0\xbb\x18\x01\x12\\\n\rCreateTaskRun\x12!.clearway.v1.CreateTaskRunRequest\x1a\".clearway.v1.CreateTaskRunResponse\"\x04\xa0\xbb\x18\x02\x12S\n\nGetTaskRun\x12\x1e.clearway.v1.GetTaskRunRequest\x1a\x1f.clearway.v1.GetTaskRunResponse\"\x04\xa0\xbb\x18\x01\x12Y\n\x0cListTaskRuns\x12 .clearway.v1.ListTaskRunsRequest\x1a!.clearway.v1.ListTaskRunsResponse\"\x04\xa0\xbb\x18\x01\x12h\n\x11ListTaskRunStates\x12%.clearway.v1.ListTaskRunStatesRequest\x1a&.clearway.v1.ListTaskRunStatesResponse\"\x04\xa0\xbb\x18\x01\x12_\n\x0e\x45xplainTaskRun\x12\".clearway.v1.ExplainTaskRunRequest\x1a#.clearway.v1.ExplainTaskRunResponse\"\x04\xa0\xbb\x18\x01\x12n\n\x13SetConcurrencyLimit\x12\'.clearway.v1.SetConcurrencyLimitRequest\x1a(.clearway.v1.SetConcurrencyLimitResponse\"\x04\xa0\xbb\x18\x03\x12n\n\x13GetConcurrencyLimit\x12\'.clearway.v1.GetConcurrencyLimitRequest\x1a(.clearway.v1.GetConcurrencyLimitResponse\"\x04\xa0\xbb\x18\x01\x12t\n\x15ListConcurrencyLimits\x12).clearway.v1.ListConcurrencyLimitsRequest\x1a*.clearway.v1.ListConcurrencyLimitsResponse\"\x04\xa0\xbb\x18\x01\x12w\n\x16\x44\x65leteConcurrencyLimit\x12*.clearway.v1.DeleteConcurrencyLimitRequest\x1a+.clearway.v1.DeleteConcurrencyLimitResponse\"\x04\xa0\xbb\x18\x03\x12t\n\x15ResetConcurrencyLimit\x12).clearway.v1.ResetConcurrencyLimitRequest\x1a*.clearway.v1.ResetConcurrencyLimitResponse\"\x04\xa0\xbb\x18\x03\x12\x62\n\x0fListSlotHolders\x12#.clearway.v1.ListSlotHoldersRequest\x1a$.clearway.v1.ListSlotHoldersResponse\"\x04\xa0\xbb\x18\x01\x12\x62\n\x0fListSlotWaiters\x12#.clearway.v1.ListSlotWaitersRequest\x1a$.clearway.v1.ListSlotWaitersResponse\"\x04\xa0\xbb\x18\x01\x12V\n\x0bOpenSession\x12\x1f.clearway.v1.OpenSessionRequest\x1a .clearway.v1.OpenSessionResponse\"\x04\xa0\xbb\x18\x02\x12P\n\tKeepAlive\x12\x1d.clearway.v1.KeepAliveRequest\x1a\x1e.clearway.v1.KeepAliveResponse\"\x04\xa0\xbb\x18\x02\x12Y\n\x0c\x43loseSession\x12 .clearway.v1.CloseSessionRequest\x1a!.clearway.v1.CloseSessionResponse\"\x04\xa0\xbb\x18\x02\x12V\n\x0bLookupCache\x12\x1f.clearway.v1.LookupCacheRequest\x1a .clearway.v1.LookupCacheResponse\"\x04\xa0\xbb\x18\x01\x12\x65\n\x10ListCacheEntries\x12$.clearway.v1.ListCacheEntriesRequest\x1a%.clearway.v1.ListCacheEntriesResponse\"\x04\xa0\xbb\x18\x01\x12\x62\n\x0fInvalidateCache\x12#.clearway.v1.InvalidateCacheRequest\x1a$.clearway.v1.InvalidateCacheResponse\"\x04\xa0\xbb\x18\x03\x12\\\n\rGetCacheStats\x12!.clearway.v1.GetCacheStatsRequest\x1a\".clearway.v1.GetCacheStatsResponse\"\x04\xa0\xbb\x18\x01\x12k\n\x12ListTaskCacheStats\x12&.clearway.v1.ListTaskCacheStatsRequest\x1a\'.clearway.v1.ListTaskCacheStatsResponse\"\x04\xa0\xbb\x18\x01\x12Y\n\x0cUploadResult\x12 .clearway.v1.UploadResultRequest\x1a!.clearway.v1.UploadResultResponse\"\x04\xa0\xbb\x18\x02\x12_\n\x0e\x44ownloadResult\x12\".clearway.v1.DownloadResultRequest\x1a#.clearway.v1.DownloadResultResponse\"\x04\xa0\xbb\x18\x01\x12n\n\x13ListOrphanedResults\x12\'.clearway.v1.ListOrphanedResultsRequest\x1a(.clearway.v1.ListOrphanedResultsResponse\"\x04\xa0\xbb\x18\x01\x12n\n\x13\x44ropOrphanedResults\x12\'.clearway.v1.DropOrphanedResultsRequest\x1a(.clearway.v1.DropOrphanedResultsResponse\"\x04\xa0\xbb\x18\x03\x12P\n\tWriteLogs\x12\x1d.clearway.v1.WriteLogsRequest\x1a\x1e.clearway.v1.WriteLogsResponse\"\x04\xa0\xbb\x18\x02\x12M\n\x08ListLogs\x12\x1c.clearway.v1.ListLogsRequest\x1a\x1d.clearway.v1.ListLogsResponse\"\x04\xa0\xbb\x18\x01\x12\\\n\rGetServerInfo\x12!.clearway.v1.GetServerInfoRequest\x1a\".clearway.v1.GetServerInfoResponse\"\x04\xa0\xbb\x18\x01\x42r\n\x0eio.clearway.v1B\x11OrchestratorProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.orchestrator_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\021OrchestratorProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_ORCHESTRATOR']._serialized_start=332
-  _globals['_ORCHESTRATOR']._serialized_end=3520
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\021OrchestratorProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_ORCHESTRATOR'].methods_by_name['Propose']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['Propose']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['SetFlowRunState']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['SetFlowRunState']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['SetTaskRunState']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['SetTaskRunState']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['CreateFlowRun']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['CreateFlowRun']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['GetFlowRun']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['GetFlowRun']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListFlowRuns']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListFlowRuns']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListFlowRunStates']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListFlowRunStates']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['CreateTaskRun']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['CreateTaskRun']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['GetTaskRun']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['GetTaskRun']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListTaskRuns']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListTaskRuns']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListTaskRunStates']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListTaskRunStates']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ExplainTaskRun']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ExplainTaskRun']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['SetConcurrencyLimit']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['SetConcurrencyLimit']._serialized_options = b'\240\273\030\003'
+  _globals['_ORCHESTRATOR'].methods_by_name['GetConcurrencyLimit']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['GetConcurrencyLimit']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListConcurrencyLimits']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListConcurrencyLimits']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['DeleteConcurrencyLimit']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['DeleteConcurrencyLimit']._serialized_options = b'\240\273\030\003'
+  _globals['_ORCHESTRATOR'].methods_by_name['ResetConcurrencyLimit']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ResetConcurrencyLimit']._serialized_options = b'\240\273\030\003'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListSlotHolders']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListSlotHolders']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListSlotWaiters']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListSlotWaiters']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['OpenSession']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['OpenSession']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['KeepAlive']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['KeepAlive']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['CloseSession']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['CloseSession']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['LookupCache']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['LookupCache']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListCacheEntries']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListCacheEntries']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['InvalidateCache']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['InvalidateCache']._serialized_options = b'\240\273\030\003'
+  _globals['_ORCHESTRATOR'].methods_by_name['GetCacheStats']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['GetCacheStats']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListTaskCacheStats']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListTaskCacheStats']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['UploadResult']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['UploadResult']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['DownloadResult']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['DownloadResult']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListOrphanedResults']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListOrphanedResults']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['DropOrphanedResults']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['DropOrphanedResults']._serialized_options = b'\240\273\030\003'
+  _globals['_ORCHESTRATOR'].methods_by_name['WriteLogs']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['WriteLogs']._serialized_options = b'\240\273\030\002'
+  _globals['_ORCHESTRATOR'].methods_by_name['ListLogs']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['ListLogs']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR'].methods_by_name['GetServerInfo']._loaded_options = None
+  _globals['_ORCHESTRATOR'].methods_by_name['GetServerInfo']._serialized_options = b'\240\273\030\001'
+  _globals['_ORCHESTRATOR']._serialized_start=359
+  _globals['_ORCHESTRATOR']._serialized_end=3705
 # @@protoc_insertion_point(module_scope)

@@ -35,8 +35,9 @@ if _version_not_supported:
 
 
 class OrchestratorStub(object):
-    """Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-    accept, wait, reject or abort.
+    """Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+    accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+    caller needs.
     """
 
     def __init__(self, channel):
@@ -100,35 +101,35 @@ class OrchestratorStub(object):
                 request_serializer=clearway_dot_v1_dot_task__run__pb2.ListTaskRunStatesRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_task__run__pb2.ListTaskRunStatesResponse.FromString,
                 _registered_method=True)
-        self.CreateConcurrencyLimit = channel.unary_unary(
-                '/clearway.v1.Orchestrator/CreateConcurrencyLimit',
-                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.CreateConcurrencyLimitRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.CreateConcurrencyLimitResponse.FromString,
+        self.ExplainTaskRun = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ExplainTaskRun',
+                request_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.FromString,
                 _registered_method=True)
-        self.GetConcurrencyLimitByTag = channel.unary_unary(
-                '/clearway.v1.Orchestrator/GetConcurrencyLimitByTag',
-                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitByTagRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitByTagResponse.FromString,
-                _registered_method=True)
-        self.ListConcurrencyLimits = channel.unary_unary(
-                '/clearway.v1.Orchestrator/ListConcurrencyLimits',
-                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsResponse.FromString,
-                _registered_method=True)
-        self.DeleteConcurrencyLimitByTag = channel.unary_unary(
-                '/clearway.v1.Orchestrator/DeleteConcurrencyLimitByTag',
-                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitByTagRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitByTagResponse.FromString,
+        self.SetConcurrencyLimit = channel.unary_unary(
+                '/clearway.v1.Orchestrator/SetConcurrencyLimit',
+                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.SetConcurrencyLimitRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.SetConcurrencyLimitResponse.FromString,
                 _registered_method=True)
         self.GetConcurrencyLimit = channel.unary_unary(
                 '/clearway.v1.Orchestrator/GetConcurrencyLimit',
                 request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitResponse.FromString,
                 _registered_method=True)
-        self.ResetConcurrencyLimitByTag = channel.unary_unary(
-                '/clearway.v1.Orchestrator/ResetConcurrencyLimitByTag',
-                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagResponse.FromString,
+        self.ListConcurrencyLimits = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListConcurrencyLimits',
+                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsResponse.FromString,
+                _registered_method=True)
+        self.DeleteConcurrencyLimit = channel.unary_unary(
+                '/clearway.v1.Orchestrator/DeleteConcurrencyLimit',
+                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitResponse.FromString,
+                _registered_method=True)
+        self.ResetConcurrencyLimit = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ResetConcurrencyLimit',
+                request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitResponse.FromString,
                 _registered_method=True)
         self.ListSlotHolders = channel.unary_unary(
                 '/clearway.v1.Orchestrator/ListSlotHolders',
@@ -139,11 +140,6 @@ class OrchestratorStub(object):
                 '/clearway.v1.Orchestrator/ListSlotWaiters',
                 request_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersResponse.FromString,
-                _registered_method=True)
-        self.ExplainTaskRun = channel.unary_unary(
-                '/clearway.v1.Orchestrator/ExplainTaskRun',
-                request_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.FromString,
                 _registered_method=True)
         self.OpenSession = channel.unary_unary(
                 '/clearway.v1.Orchestrator/OpenSession',
@@ -180,6 +176,11 @@ class OrchestratorStub(object):
                 request_serializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsResponse.FromString,
                 _registered_method=True)
+        self.ListTaskCacheStats = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListTaskCacheStats',
+                request_serializer=clearway_dot_v1_dot_cache__pb2.ListTaskCacheStatsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_cache__pb2.ListTaskCacheStatsResponse.FromString,
+                _registered_method=True)
         self.UploadResult = channel.unary_unary(
                 '/clearway.v1.Orchestrator/UploadResult',
                 request_serializer=clearway_dot_v1_dot_result__pb2.UploadResultRequest.SerializeToString,
@@ -190,15 +191,15 @@ class OrchestratorStub(object):
                 request_serializer=clearway_dot_v1_dot_result__pb2.DownloadResultRequest.SerializeToString,
                 response_deserializer=clearway_dot_v1_dot_result__pb2.DownloadResultResponse.FromString,
                 _registered_method=True)
-        self.ListUnusedResults = channel.unary_unary(
-                '/clearway.v1.Orchestrator/ListUnusedResults',
-                request_serializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsResponse.FromString,
+        self.ListOrphanedResults = channel.unary_unary(
+                '/clearway.v1.Orchestrator/ListOrphanedResults',
+                request_serializer=clearway_dot_v1_dot_result__pb2.ListOrphanedResultsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_result__pb2.ListOrphanedResultsResponse.FromString,
                 _registered_method=True)
-        self.DropUnusedResults = channel.unary_unary(
-                '/clearway.v1.Orchestrator/DropUnusedResults',
-                request_serializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsRequest.SerializeToString,
-                response_deserializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsResponse.FromString,
+        self.DropOrphanedResults = channel.unary_unary(
+                '/clearway.v1.Orchestrator/DropOrphanedResults',
+                request_serializer=clearway_dot_v1_dot_result__pb2.DropOrphanedResultsRequest.SerializeToString,
+                response_deserializer=clearway_dot_v1_dot_result__pb2.DropOrphanedResultsResponse.FromString,
                 _registered_method=True)
         self.WriteLogs = channel.unary_unary(
                 '/clearway.v1.Orchestrator/WriteLogs',
@@ -218,14 +219,15 @@ class OrchestratorStub(object):
 
 
 class OrchestratorServicer(object):
-    """Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-    accept, wait, reject or abort.
+    """Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+    accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+    caller needs.
     """
 
     def Propose(self, request_iterator, context):
-        """Propose is the main road: many proposals and many decisions on one stream. The client's first message
-        has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-        decided and answered before the stream ends; what waits for a slot is withdrawn.
+        """Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+        hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+        and answered before the stream ends; proposals that wait for a slot are withdrawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -246,21 +248,21 @@ class OrchestratorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateFlowRun(self, request, context):
-        """CreateFlowRun creates a flow run; creating the same id again answers the run that is there.
+        """CreateFlowRun creates a flow run, or returns the one that has its id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetFlowRun(self, request, context):
-        """GetFlowRun answers one flow run.
+        """GetFlowRun returns one flow run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListFlowRuns(self, request, context):
-        """ListFlowRuns answers flow runs, the newest first, in pages.
+        """ListFlowRuns returns flow runs, newest first, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -274,22 +276,21 @@ class OrchestratorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CreateTaskRun(self, request, context):
-        """CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-        the run that is there.
+        """CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTaskRun(self, request, context):
-        """GetTaskRun answers one task run.
+        """GetTaskRun returns one task run.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListTaskRuns(self, request, context):
-        """ListTaskRuns answers task runs, the newest first, in pages.
+        """ListTaskRuns returns task runs, newest first, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,64 +303,57 @@ class OrchestratorServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateConcurrencyLimit(self, request, context):
-        """CreateConcurrencyLimit sets the limit of a tag, whether it had one or not.
+    def ExplainTaskRun(self, request, context):
+        """ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetConcurrencyLimitByTag(self, request, context):
-        """GetConcurrencyLimitByTag answers the limit of a tag.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListConcurrencyLimits(self, request, context):
-        """ListConcurrencyLimits answers all limits, sorted by tag, in pages.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteConcurrencyLimitByTag(self, request, context):
-        """DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on.
+    def SetConcurrencyLimit(self, request, context):
+        """SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetConcurrencyLimit(self, request, context):
-        """GetConcurrencyLimit answers a limit by its id.
+        """GetConcurrencyLimit returns one limit, by tag or id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ResetConcurrencyLimitByTag(self, request, context):
-        """ResetConcurrencyLimitByTag takes back all slots of a tag by force.
+    def ListConcurrencyLimits(self, request, context):
+        """ListConcurrencyLimits returns all limits, sorted by tag, in pages.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteConcurrencyLimit(self, request, context):
+        """DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetConcurrencyLimit(self, request, context):
+        """ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSlotHolders(self, request, context):
-        """ListSlotHolders returns all that hold a slot of a tag, in pages.
+        """ListSlotHolders returns the runs that hold a slot of a tag, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListSlotWaiters(self, request, context):
-        """ListSlotWaiters returns all that wait for a slot of a tag, in pages.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ExplainTaskRun(self, request, context):
-        """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that.
+        """ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -380,21 +374,22 @@ class OrchestratorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CloseSession(self, request, context):
-        """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone.
+        """CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+        withdrawn.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LookupCache(self, request, context):
-        """LookupCache answers the live cache entry of a key.
+        """LookupCache returns the live cache entry of a key, if there is one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCacheEntries(self, request, context):
-        """ListCacheEntries answers cache entries, the newest first, in pages.
+        """ListCacheEntries returns cache entries, newest first, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -408,56 +403,63 @@ class OrchestratorServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetCacheStats(self, request, context):
-        """GetCacheStats says how much the cache holds and serves, by task.
+        """GetCacheStats says what the cache holds as a whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTaskCacheStats(self, request, context):
+        """ListTaskCacheStats says what the cache holds of each task, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UploadResult(self, request, context):
-        """UploadResult keeps a piece of a result in the service's own storage.
+        """UploadResult stores a piece of a result in the service's own storage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DownloadResult(self, request, context):
-        """DownloadResult answers a piece of a result in the service's own storage.
+        """DownloadResult returns a piece of a result in the service's own storage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListUnusedResults(self, request, context):
-        """ListUnusedResults answers the results that only ended cache entries spoke of.
+    def ListOrphanedResults(self, request, context):
+        """ListOrphanedResults returns the results that may be deleted, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DropUnusedResults(self, request, context):
-        """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states.
+    def DropOrphanedResults(self, request, context):
+        """DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WriteLogs(self, request, context):
-        """WriteLogs writes what runs logged.
+        """WriteLogs writes lines that runs logged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLogs(self, request, context):
-        """ListLogs answers what runs logged, in pages.
+        """ListLogs returns lines that runs logged, in pages.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetServerInfo(self, request, context):
-        """GetServerInfo says who answers, with which version and settings.
+        """GetServerInfo returns the service's version and the settings that matter to clients.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -521,35 +523,35 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     request_deserializer=clearway_dot_v1_dot_task__run__pb2.ListTaskRunStatesRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_task__run__pb2.ListTaskRunStatesResponse.SerializeToString,
             ),
-            'CreateConcurrencyLimit': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateConcurrencyLimit,
-                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.CreateConcurrencyLimitRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.CreateConcurrencyLimitResponse.SerializeToString,
+            'ExplainTaskRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainTaskRun,
+                    request_deserializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.SerializeToString,
             ),
-            'GetConcurrencyLimitByTag': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetConcurrencyLimitByTag,
-                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitByTagRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitByTagResponse.SerializeToString,
-            ),
-            'ListConcurrencyLimits': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListConcurrencyLimits,
-                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsResponse.SerializeToString,
-            ),
-            'DeleteConcurrencyLimitByTag': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteConcurrencyLimitByTag,
-                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitByTagRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitByTagResponse.SerializeToString,
+            'SetConcurrencyLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetConcurrencyLimit,
+                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.SetConcurrencyLimitRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.SetConcurrencyLimitResponse.SerializeToString,
             ),
             'GetConcurrencyLimit': grpc.unary_unary_rpc_method_handler(
                     servicer.GetConcurrencyLimit,
                     request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitResponse.SerializeToString,
             ),
-            'ResetConcurrencyLimitByTag': grpc.unary_unary_rpc_method_handler(
-                    servicer.ResetConcurrencyLimitByTag,
-                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagResponse.SerializeToString,
+            'ListConcurrencyLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConcurrencyLimits,
+                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsResponse.SerializeToString,
+            ),
+            'DeleteConcurrencyLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConcurrencyLimit,
+                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitResponse.SerializeToString,
+            ),
+            'ResetConcurrencyLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetConcurrencyLimit,
+                    request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitResponse.SerializeToString,
             ),
             'ListSlotHolders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListSlotHolders,
@@ -560,11 +562,6 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     servicer.ListSlotWaiters,
                     request_deserializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersResponse.SerializeToString,
-            ),
-            'ExplainTaskRun': grpc.unary_unary_rpc_method_handler(
-                    servicer.ExplainTaskRun,
-                    request_deserializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.SerializeToString,
             ),
             'OpenSession': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenSession,
@@ -601,6 +598,11 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     request_deserializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_cache__pb2.GetCacheStatsResponse.SerializeToString,
             ),
+            'ListTaskCacheStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTaskCacheStats,
+                    request_deserializer=clearway_dot_v1_dot_cache__pb2.ListTaskCacheStatsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_cache__pb2.ListTaskCacheStatsResponse.SerializeToString,
+            ),
             'UploadResult': grpc.unary_unary_rpc_method_handler(
                     servicer.UploadResult,
                     request_deserializer=clearway_dot_v1_dot_result__pb2.UploadResultRequest.FromString,
@@ -611,15 +613,15 @@ def add_OrchestratorServicer_to_server(servicer, server):
                     request_deserializer=clearway_dot_v1_dot_result__pb2.DownloadResultRequest.FromString,
                     response_serializer=clearway_dot_v1_dot_result__pb2.DownloadResultResponse.SerializeToString,
             ),
-            'ListUnusedResults': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListUnusedResults,
-                    request_deserializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_result__pb2.ListUnusedResultsResponse.SerializeToString,
+            'ListOrphanedResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOrphanedResults,
+                    request_deserializer=clearway_dot_v1_dot_result__pb2.ListOrphanedResultsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_result__pb2.ListOrphanedResultsResponse.SerializeToString,
             ),
-            'DropUnusedResults': grpc.unary_unary_rpc_method_handler(
-                    servicer.DropUnusedResults,
-                    request_deserializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsRequest.FromString,
-                    response_serializer=clearway_dot_v1_dot_result__pb2.DropUnusedResultsResponse.SerializeToString,
+            'DropOrphanedResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.DropOrphanedResults,
+                    request_deserializer=clearway_dot_v1_dot_result__pb2.DropOrphanedResultsRequest.FromString,
+                    response_serializer=clearway_dot_v1_dot_result__pb2.DropOrphanedResultsResponse.SerializeToString,
             ),
             'WriteLogs': grpc.unary_unary_rpc_method_handler(
                     servicer.WriteLogs,
@@ -645,8 +647,9 @@ def add_OrchestratorServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Orchestrator(object):
-    """Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-    accept, wait, reject or abort.
+    """Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+    accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+    caller needs.
     """
 
     @staticmethod
@@ -947,7 +950,7 @@ class Orchestrator(object):
             _registered_method=True)
 
     @staticmethod
-    def CreateConcurrencyLimit(request,
+    def ExplainTaskRun(request,
             target,
             options=(),
             channel_credentials=None,
@@ -960,9 +963,9 @@ class Orchestrator(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/clearway.v1.Orchestrator/CreateConcurrencyLimit',
-            clearway_dot_v1_dot_concurrency__limit__pb2.CreateConcurrencyLimitRequest.SerializeToString,
-            clearway_dot_v1_dot_concurrency__limit__pb2.CreateConcurrencyLimitResponse.FromString,
+            '/clearway.v1.Orchestrator/ExplainTaskRun',
+            clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
+            clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -974,7 +977,7 @@ class Orchestrator(object):
             _registered_method=True)
 
     @staticmethod
-    def GetConcurrencyLimitByTag(request,
+    def SetConcurrencyLimit(request,
             target,
             options=(),
             channel_credentials=None,
@@ -987,63 +990,9 @@ class Orchestrator(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/clearway.v1.Orchestrator/GetConcurrencyLimitByTag',
-            clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitByTagRequest.SerializeToString,
-            clearway_dot_v1_dot_concurrency__limit__pb2.GetConcurrencyLimitByTagResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListConcurrencyLimits(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/clearway.v1.Orchestrator/ListConcurrencyLimits',
-            clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsRequest.SerializeToString,
-            clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteConcurrencyLimitByTag(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/clearway.v1.Orchestrator/DeleteConcurrencyLimitByTag',
-            clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitByTagRequest.SerializeToString,
-            clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitByTagResponse.FromString,
+            '/clearway.v1.Orchestrator/SetConcurrencyLimit',
+            clearway_dot_v1_dot_concurrency__limit__pb2.SetConcurrencyLimitRequest.SerializeToString,
+            clearway_dot_v1_dot_concurrency__limit__pb2.SetConcurrencyLimitResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1082,7 +1031,7 @@ class Orchestrator(object):
             _registered_method=True)
 
     @staticmethod
-    def ResetConcurrencyLimitByTag(request,
+    def ListConcurrencyLimits(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1095,9 +1044,63 @@ class Orchestrator(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/clearway.v1.Orchestrator/ResetConcurrencyLimitByTag',
-            clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagRequest.SerializeToString,
-            clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitByTagResponse.FromString,
+            '/clearway.v1.Orchestrator/ListConcurrencyLimits',
+            clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsRequest.SerializeToString,
+            clearway_dot_v1_dot_concurrency__limit__pb2.ListConcurrencyLimitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteConcurrencyLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/DeleteConcurrencyLimit',
+            clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitRequest.SerializeToString,
+            clearway_dot_v1_dot_concurrency__limit__pb2.DeleteConcurrencyLimitResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetConcurrencyLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/ResetConcurrencyLimit',
+            clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitRequest.SerializeToString,
+            clearway_dot_v1_dot_concurrency__limit__pb2.ResetConcurrencyLimitResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1152,33 +1155,6 @@ class Orchestrator(object):
             '/clearway.v1.Orchestrator/ListSlotWaiters',
             clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersRequest.SerializeToString,
             clearway_dot_v1_dot_concurrency__limit__pb2.ListSlotWaitersResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ExplainTaskRun(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/clearway.v1.Orchestrator/ExplainTaskRun',
-            clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunRequest.SerializeToString,
-            clearway_dot_v1_dot_explanation__pb2.ExplainTaskRunResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1379,6 +1355,33 @@ class Orchestrator(object):
             _registered_method=True)
 
     @staticmethod
+    def ListTaskCacheStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/clearway.v1.Orchestrator/ListTaskCacheStats',
+            clearway_dot_v1_dot_cache__pb2.ListTaskCacheStatsRequest.SerializeToString,
+            clearway_dot_v1_dot_cache__pb2.ListTaskCacheStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def UploadResult(request,
             target,
             options=(),
@@ -1433,7 +1436,7 @@ class Orchestrator(object):
             _registered_method=True)
 
     @staticmethod
-    def ListUnusedResults(request,
+    def ListOrphanedResults(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1446,9 +1449,9 @@ class Orchestrator(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/clearway.v1.Orchestrator/ListUnusedResults',
-            clearway_dot_v1_dot_result__pb2.ListUnusedResultsRequest.SerializeToString,
-            clearway_dot_v1_dot_result__pb2.ListUnusedResultsResponse.FromString,
+            '/clearway.v1.Orchestrator/ListOrphanedResults',
+            clearway_dot_v1_dot_result__pb2.ListOrphanedResultsRequest.SerializeToString,
+            clearway_dot_v1_dot_result__pb2.ListOrphanedResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1460,7 +1463,7 @@ class Orchestrator(object):
             _registered_method=True)
 
     @staticmethod
-    def DropUnusedResults(request,
+    def DropOrphanedResults(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1473,9 +1476,9 @@ class Orchestrator(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/clearway.v1.Orchestrator/DropUnusedResults',
-            clearway_dot_v1_dot_result__pb2.DropUnusedResultsRequest.SerializeToString,
-            clearway_dot_v1_dot_result__pb2.DropUnusedResultsResponse.FromString,
+            '/clearway.v1.Orchestrator/DropOrphanedResults',
+            clearway_dot_v1_dot_result__pb2.DropOrphanedResultsRequest.SerializeToString,
+            clearway_dot_v1_dot_result__pb2.DropOrphanedResultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

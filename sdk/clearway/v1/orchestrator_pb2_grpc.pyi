@@ -36,8 +36,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OrchestratorStub:
-    """Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-    accept, wait, reject or abort.
+    """Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+    accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+    caller needs.
     """
 
     @_typing.overload
@@ -45,163 +46,165 @@ class OrchestratorStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OrchestratorAsyncStub: ...
     Propose: _grpc.StreamStreamMultiCallable[_proposal_pb2.ProposeRequest, _proposal_pb2.ProposeResponse]
-    """Propose is the main road: many proposals and many decisions on one stream. The client's first message
-    has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-    decided and answered before the stream ends; what waits for a slot is withdrawn.
+    """Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+    hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+    and answered before the stream ends; proposals that wait for a slot are withdrawn.
     """
     SetFlowRunState: _grpc.UnaryUnaryMultiCallable[_proposal_pb2.SetFlowRunStateRequest, _proposal_pb2.SetFlowRunStateResponse]
     """SetFlowRunState proposes one state for a flow run."""
     SetTaskRunState: _grpc.UnaryUnaryMultiCallable[_proposal_pb2.SetTaskRunStateRequest, _proposal_pb2.SetTaskRunStateResponse]
     """SetTaskRunState proposes one state for a task run."""
     CreateFlowRun: _grpc.UnaryUnaryMultiCallable[_flow_run_pb2.CreateFlowRunRequest, _flow_run_pb2.CreateFlowRunResponse]
-    """CreateFlowRun creates a flow run; creating the same id again answers the run that is there."""
+    """CreateFlowRun creates a flow run, or returns the one that has its id."""
     GetFlowRun: _grpc.UnaryUnaryMultiCallable[_flow_run_pb2.GetFlowRunRequest, _flow_run_pb2.GetFlowRunResponse]
-    """GetFlowRun answers one flow run."""
+    """GetFlowRun returns one flow run."""
     ListFlowRuns: _grpc.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunsRequest, _flow_run_pb2.ListFlowRunsResponse]
-    """ListFlowRuns answers flow runs, the newest first, in pages."""
+    """ListFlowRuns returns flow runs, newest first, in pages."""
     ListFlowRunStates: _grpc.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunStatesRequest, _flow_run_pb2.ListFlowRunStatesResponse]
     """ListFlowRunStates returns a flow run's history, in pages."""
     CreateTaskRun: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.CreateTaskRunRequest, _task_run_pb2.CreateTaskRunResponse]
-    """CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-    the run that is there.
-    """
+    """CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key."""
     GetTaskRun: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.GetTaskRunRequest, _task_run_pb2.GetTaskRunResponse]
-    """GetTaskRun answers one task run."""
+    """GetTaskRun returns one task run."""
     ListTaskRuns: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunsRequest, _task_run_pb2.ListTaskRunsResponse]
-    """ListTaskRuns answers task runs, the newest first, in pages."""
+    """ListTaskRuns returns task runs, newest first, in pages."""
     ListTaskRunStates: _grpc.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunStatesRequest, _task_run_pb2.ListTaskRunStatesResponse]
     """ListTaskRunStates returns a task run's history, in pages."""
-    CreateConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.CreateConcurrencyLimitRequest, _concurrency_limit_pb2.CreateConcurrencyLimitResponse]
-    """CreateConcurrencyLimit sets the limit of a tag, whether it had one or not."""
-    GetConcurrencyLimitByTag: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.GetConcurrencyLimitByTagResponse]
-    """GetConcurrencyLimitByTag answers the limit of a tag."""
-    ListConcurrencyLimits: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListConcurrencyLimitsRequest, _concurrency_limit_pb2.ListConcurrencyLimitsResponse]
-    """ListConcurrencyLimits answers all limits, sorted by tag, in pages."""
-    DeleteConcurrencyLimitByTag: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest, _concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse]
-    """DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on."""
-    GetConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitRequest, _concurrency_limit_pb2.GetConcurrencyLimitResponse]
-    """GetConcurrencyLimit answers a limit by its id."""
-    ResetConcurrencyLimitByTag: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse]
-    """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
-    ListSlotHolders: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotHoldersRequest, _concurrency_limit_pb2.ListSlotHoldersResponse]
-    """ListSlotHolders returns all that hold a slot of a tag, in pages."""
-    ListSlotWaiters: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotWaitersRequest, _concurrency_limit_pb2.ListSlotWaitersResponse]
-    """ListSlotWaiters returns all that wait for a slot of a tag, in pages."""
     ExplainTaskRun: _grpc.UnaryUnaryMultiCallable[_explanation_pb2.ExplainTaskRunRequest, _explanation_pb2.ExplainTaskRunResponse]
-    """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
+    """ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that."""
+    SetConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.SetConcurrencyLimitRequest, _concurrency_limit_pb2.SetConcurrencyLimitResponse]
+    """SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced."""
+    GetConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitRequest, _concurrency_limit_pb2.GetConcurrencyLimitResponse]
+    """GetConcurrencyLimit returns one limit, by tag or id."""
+    ListConcurrencyLimits: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListConcurrencyLimitsRequest, _concurrency_limit_pb2.ListConcurrencyLimitsResponse]
+    """ListConcurrencyLimits returns all limits, sorted by tag, in pages."""
+    DeleteConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.DeleteConcurrencyLimitRequest, _concurrency_limit_pb2.DeleteConcurrencyLimitResponse]
+    """DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards."""
+    ResetConcurrencyLimit: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ResetConcurrencyLimitRequest, _concurrency_limit_pb2.ResetConcurrencyLimitResponse]
+    """ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them."""
+    ListSlotHolders: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotHoldersRequest, _concurrency_limit_pb2.ListSlotHoldersResponse]
+    """ListSlotHolders returns the runs that hold a slot of a tag, in pages."""
+    ListSlotWaiters: _grpc.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotWaitersRequest, _concurrency_limit_pb2.ListSlotWaitersResponse]
+    """ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages."""
     OpenSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.OpenSessionRequest, _session_pb2.OpenSessionResponse]
     """OpenSession opens a session for a client that makes unary calls; a stream has its own."""
     KeepAlive: _grpc.UnaryUnaryMultiCallable[_session_pb2.KeepAliveRequest, _session_pb2.KeepAliveResponse]
     """KeepAlive renews a session's lease."""
     CloseSession: _grpc.UnaryUnaryMultiCallable[_session_pb2.CloseSessionRequest, _session_pb2.CloseSessionResponse]
-    """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
+    """CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+    withdrawn.
+    """
     LookupCache: _grpc.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]
-    """LookupCache answers the live cache entry of a key."""
+    """LookupCache returns the live cache entry of a key, if there is one."""
     ListCacheEntries: _grpc.UnaryUnaryMultiCallable[_cache_pb2.ListCacheEntriesRequest, _cache_pb2.ListCacheEntriesResponse]
-    """ListCacheEntries answers cache entries, the newest first, in pages."""
+    """ListCacheEntries returns cache entries, newest first, in pages."""
     InvalidateCache: _grpc.UnaryUnaryMultiCallable[_cache_pb2.InvalidateCacheRequest, _cache_pb2.InvalidateCacheResponse]
     """InvalidateCache removes cache entries, or counts them."""
     GetCacheStats: _grpc.UnaryUnaryMultiCallable[_cache_pb2.GetCacheStatsRequest, _cache_pb2.GetCacheStatsResponse]
-    """GetCacheStats says how much the cache holds and serves, by task."""
+    """GetCacheStats says what the cache holds as a whole."""
+    ListTaskCacheStats: _grpc.UnaryUnaryMultiCallable[_cache_pb2.ListTaskCacheStatsRequest, _cache_pb2.ListTaskCacheStatsResponse]
+    """ListTaskCacheStats says what the cache holds of each task, in pages."""
     UploadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.UploadResultRequest, _result_pb2.UploadResultResponse]
-    """UploadResult keeps a piece of a result in the service's own storage."""
+    """UploadResult stores a piece of a result in the service's own storage."""
     DownloadResult: _grpc.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]
-    """DownloadResult answers a piece of a result in the service's own storage."""
-    ListUnusedResults: _grpc.UnaryUnaryMultiCallable[_result_pb2.ListUnusedResultsRequest, _result_pb2.ListUnusedResultsResponse]
-    """ListUnusedResults answers the results that only ended cache entries spoke of."""
-    DropUnusedResults: _grpc.UnaryUnaryMultiCallable[_result_pb2.DropUnusedResultsRequest, _result_pb2.DropUnusedResultsResponse]
-    """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states."""
+    """DownloadResult returns a piece of a result in the service's own storage."""
+    ListOrphanedResults: _grpc.UnaryUnaryMultiCallable[_result_pb2.ListOrphanedResultsRequest, _result_pb2.ListOrphanedResultsResponse]
+    """ListOrphanedResults returns the results that may be deleted, in pages."""
+    DropOrphanedResults: _grpc.UnaryUnaryMultiCallable[_result_pb2.DropOrphanedResultsRequest, _result_pb2.DropOrphanedResultsResponse]
+    """DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage."""
     WriteLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]
-    """WriteLogs writes what runs logged."""
+    """WriteLogs writes lines that runs logged."""
     ListLogs: _grpc.UnaryUnaryMultiCallable[_log_pb2.ListLogsRequest, _log_pb2.ListLogsResponse]
-    """ListLogs answers what runs logged, in pages."""
+    """ListLogs returns lines that runs logged, in pages."""
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_info_pb2.GetServerInfoRequest, _server_info_pb2.GetServerInfoResponse]
-    """GetServerInfo says who answers, with which version and settings."""
+    """GetServerInfo returns the service's version and the settings that matter to clients."""
 
 @_typing.type_check_only
 class OrchestratorAsyncStub(OrchestratorStub):
-    """Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-    accept, wait, reject or abort.
+    """Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+    accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+    caller needs.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Propose: _aio.StreamStreamMultiCallable[_proposal_pb2.ProposeRequest, _proposal_pb2.ProposeResponse]  # type: ignore[assignment]
-    """Propose is the main road: many proposals and many decisions on one stream. The client's first message
-    has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-    decided and answered before the stream ends; what waits for a slot is withdrawn.
+    """Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+    hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+    and answered before the stream ends; proposals that wait for a slot are withdrawn.
     """
     SetFlowRunState: _aio.UnaryUnaryMultiCallable[_proposal_pb2.SetFlowRunStateRequest, _proposal_pb2.SetFlowRunStateResponse]  # type: ignore[assignment]
     """SetFlowRunState proposes one state for a flow run."""
     SetTaskRunState: _aio.UnaryUnaryMultiCallable[_proposal_pb2.SetTaskRunStateRequest, _proposal_pb2.SetTaskRunStateResponse]  # type: ignore[assignment]
     """SetTaskRunState proposes one state for a task run."""
     CreateFlowRun: _aio.UnaryUnaryMultiCallable[_flow_run_pb2.CreateFlowRunRequest, _flow_run_pb2.CreateFlowRunResponse]  # type: ignore[assignment]
-    """CreateFlowRun creates a flow run; creating the same id again answers the run that is there."""
+    """CreateFlowRun creates a flow run, or returns the one that has its id."""
     GetFlowRun: _aio.UnaryUnaryMultiCallable[_flow_run_pb2.GetFlowRunRequest, _flow_run_pb2.GetFlowRunResponse]  # type: ignore[assignment]
-    """GetFlowRun answers one flow run."""
+    """GetFlowRun returns one flow run."""
     ListFlowRuns: _aio.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunsRequest, _flow_run_pb2.ListFlowRunsResponse]  # type: ignore[assignment]
-    """ListFlowRuns answers flow runs, the newest first, in pages."""
+    """ListFlowRuns returns flow runs, newest first, in pages."""
     ListFlowRunStates: _aio.UnaryUnaryMultiCallable[_flow_run_pb2.ListFlowRunStatesRequest, _flow_run_pb2.ListFlowRunStatesResponse]  # type: ignore[assignment]
     """ListFlowRunStates returns a flow run's history, in pages."""
     CreateTaskRun: _aio.UnaryUnaryMultiCallable[_task_run_pb2.CreateTaskRunRequest, _task_run_pb2.CreateTaskRunResponse]  # type: ignore[assignment]
-    """CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-    the run that is there.
-    """
+    """CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key."""
     GetTaskRun: _aio.UnaryUnaryMultiCallable[_task_run_pb2.GetTaskRunRequest, _task_run_pb2.GetTaskRunResponse]  # type: ignore[assignment]
-    """GetTaskRun answers one task run."""
+    """GetTaskRun returns one task run."""
     ListTaskRuns: _aio.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunsRequest, _task_run_pb2.ListTaskRunsResponse]  # type: ignore[assignment]
-    """ListTaskRuns answers task runs, the newest first, in pages."""
+    """ListTaskRuns returns task runs, newest first, in pages."""
     ListTaskRunStates: _aio.UnaryUnaryMultiCallable[_task_run_pb2.ListTaskRunStatesRequest, _task_run_pb2.ListTaskRunStatesResponse]  # type: ignore[assignment]
     """ListTaskRunStates returns a task run's history, in pages."""
-    CreateConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.CreateConcurrencyLimitRequest, _concurrency_limit_pb2.CreateConcurrencyLimitResponse]  # type: ignore[assignment]
-    """CreateConcurrencyLimit sets the limit of a tag, whether it had one or not."""
-    GetConcurrencyLimitByTag: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.GetConcurrencyLimitByTagResponse]  # type: ignore[assignment]
-    """GetConcurrencyLimitByTag answers the limit of a tag."""
-    ListConcurrencyLimits: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListConcurrencyLimitsRequest, _concurrency_limit_pb2.ListConcurrencyLimitsResponse]  # type: ignore[assignment]
-    """ListConcurrencyLimits answers all limits, sorted by tag, in pages."""
-    DeleteConcurrencyLimitByTag: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest, _concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse]  # type: ignore[assignment]
-    """DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on."""
-    GetConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitRequest, _concurrency_limit_pb2.GetConcurrencyLimitResponse]  # type: ignore[assignment]
-    """GetConcurrencyLimit answers a limit by its id."""
-    ResetConcurrencyLimitByTag: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest, _concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse]  # type: ignore[assignment]
-    """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
-    ListSlotHolders: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotHoldersRequest, _concurrency_limit_pb2.ListSlotHoldersResponse]  # type: ignore[assignment]
-    """ListSlotHolders returns all that hold a slot of a tag, in pages."""
-    ListSlotWaiters: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotWaitersRequest, _concurrency_limit_pb2.ListSlotWaitersResponse]  # type: ignore[assignment]
-    """ListSlotWaiters returns all that wait for a slot of a tag, in pages."""
     ExplainTaskRun: _aio.UnaryUnaryMultiCallable[_explanation_pb2.ExplainTaskRunRequest, _explanation_pb2.ExplainTaskRunResponse]  # type: ignore[assignment]
-    """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
+    """ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that."""
+    SetConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.SetConcurrencyLimitRequest, _concurrency_limit_pb2.SetConcurrencyLimitResponse]  # type: ignore[assignment]
+    """SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced."""
+    GetConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.GetConcurrencyLimitRequest, _concurrency_limit_pb2.GetConcurrencyLimitResponse]  # type: ignore[assignment]
+    """GetConcurrencyLimit returns one limit, by tag or id."""
+    ListConcurrencyLimits: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListConcurrencyLimitsRequest, _concurrency_limit_pb2.ListConcurrencyLimitsResponse]  # type: ignore[assignment]
+    """ListConcurrencyLimits returns all limits, sorted by tag, in pages."""
+    DeleteConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.DeleteConcurrencyLimitRequest, _concurrency_limit_pb2.DeleteConcurrencyLimitResponse]  # type: ignore[assignment]
+    """DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards."""
+    ResetConcurrencyLimit: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ResetConcurrencyLimitRequest, _concurrency_limit_pb2.ResetConcurrencyLimitResponse]  # type: ignore[assignment]
+    """ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them."""
+    ListSlotHolders: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotHoldersRequest, _concurrency_limit_pb2.ListSlotHoldersResponse]  # type: ignore[assignment]
+    """ListSlotHolders returns the runs that hold a slot of a tag, in pages."""
+    ListSlotWaiters: _aio.UnaryUnaryMultiCallable[_concurrency_limit_pb2.ListSlotWaitersRequest, _concurrency_limit_pb2.ListSlotWaitersResponse]  # type: ignore[assignment]
+    """ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages."""
     OpenSession: _aio.UnaryUnaryMultiCallable[_session_pb2.OpenSessionRequest, _session_pb2.OpenSessionResponse]  # type: ignore[assignment]
     """OpenSession opens a session for a client that makes unary calls; a stream has its own."""
     KeepAlive: _aio.UnaryUnaryMultiCallable[_session_pb2.KeepAliveRequest, _session_pb2.KeepAliveResponse]  # type: ignore[assignment]
     """KeepAlive renews a session's lease."""
     CloseSession: _aio.UnaryUnaryMultiCallable[_session_pb2.CloseSessionRequest, _session_pb2.CloseSessionResponse]  # type: ignore[assignment]
-    """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
+    """CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+    withdrawn.
+    """
     LookupCache: _aio.UnaryUnaryMultiCallable[_cache_pb2.LookupCacheRequest, _cache_pb2.LookupCacheResponse]  # type: ignore[assignment]
-    """LookupCache answers the live cache entry of a key."""
+    """LookupCache returns the live cache entry of a key, if there is one."""
     ListCacheEntries: _aio.UnaryUnaryMultiCallable[_cache_pb2.ListCacheEntriesRequest, _cache_pb2.ListCacheEntriesResponse]  # type: ignore[assignment]
-    """ListCacheEntries answers cache entries, the newest first, in pages."""
+    """ListCacheEntries returns cache entries, newest first, in pages."""
     InvalidateCache: _aio.UnaryUnaryMultiCallable[_cache_pb2.InvalidateCacheRequest, _cache_pb2.InvalidateCacheResponse]  # type: ignore[assignment]
     """InvalidateCache removes cache entries, or counts them."""
     GetCacheStats: _aio.UnaryUnaryMultiCallable[_cache_pb2.GetCacheStatsRequest, _cache_pb2.GetCacheStatsResponse]  # type: ignore[assignment]
-    """GetCacheStats says how much the cache holds and serves, by task."""
+    """GetCacheStats says what the cache holds as a whole."""
+    ListTaskCacheStats: _aio.UnaryUnaryMultiCallable[_cache_pb2.ListTaskCacheStatsRequest, _cache_pb2.ListTaskCacheStatsResponse]  # type: ignore[assignment]
+    """ListTaskCacheStats says what the cache holds of each task, in pages."""
     UploadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.UploadResultRequest, _result_pb2.UploadResultResponse]  # type: ignore[assignment]
-    """UploadResult keeps a piece of a result in the service's own storage."""
+    """UploadResult stores a piece of a result in the service's own storage."""
     DownloadResult: _aio.UnaryUnaryMultiCallable[_result_pb2.DownloadResultRequest, _result_pb2.DownloadResultResponse]  # type: ignore[assignment]
-    """DownloadResult answers a piece of a result in the service's own storage."""
-    ListUnusedResults: _aio.UnaryUnaryMultiCallable[_result_pb2.ListUnusedResultsRequest, _result_pb2.ListUnusedResultsResponse]  # type: ignore[assignment]
-    """ListUnusedResults answers the results that only ended cache entries spoke of."""
-    DropUnusedResults: _aio.UnaryUnaryMultiCallable[_result_pb2.DropUnusedResultsRequest, _result_pb2.DropUnusedResultsResponse]  # type: ignore[assignment]
-    """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states."""
+    """DownloadResult returns a piece of a result in the service's own storage."""
+    ListOrphanedResults: _aio.UnaryUnaryMultiCallable[_result_pb2.ListOrphanedResultsRequest, _result_pb2.ListOrphanedResultsResponse]  # type: ignore[assignment]
+    """ListOrphanedResults returns the results that may be deleted, in pages."""
+    DropOrphanedResults: _aio.UnaryUnaryMultiCallable[_result_pb2.DropOrphanedResultsRequest, _result_pb2.DropOrphanedResultsResponse]  # type: ignore[assignment]
+    """DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage."""
     WriteLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.WriteLogsRequest, _log_pb2.WriteLogsResponse]  # type: ignore[assignment]
-    """WriteLogs writes what runs logged."""
+    """WriteLogs writes lines that runs logged."""
     ListLogs: _aio.UnaryUnaryMultiCallable[_log_pb2.ListLogsRequest, _log_pb2.ListLogsResponse]  # type: ignore[assignment]
-    """ListLogs answers what runs logged, in pages."""
+    """ListLogs returns lines that runs logged, in pages."""
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_info_pb2.GetServerInfoRequest, _server_info_pb2.GetServerInfoResponse]  # type: ignore[assignment]
-    """GetServerInfo says who answers, with which version and settings."""
+    """GetServerInfo returns the service's version and the settings that matter to clients."""
 
 class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
-    """Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-    accept, wait, reject or abort.
+    """Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+    accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+    caller needs.
     """
 
     @_abc_1.abstractmethod
@@ -210,9 +213,9 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_proposal_pb2.ProposeRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_proposal_pb2.ProposeResponse], _abc.AsyncIterator[_proposal_pb2.ProposeResponse]]:
-        """Propose is the main road: many proposals and many decisions on one stream. The client's first message
-        has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-        decided and answered before the stream ends; what waits for a slot is withdrawn.
+        """Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+        hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+        and answered before the stream ends; proposals that wait for a slot are withdrawn.
         """
 
     @_abc_1.abstractmethod
@@ -237,7 +240,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _flow_run_pb2.CreateFlowRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flow_run_pb2.CreateFlowRunResponse, _abc.Awaitable[_flow_run_pb2.CreateFlowRunResponse]]:
-        """CreateFlowRun creates a flow run; creating the same id again answers the run that is there."""
+        """CreateFlowRun creates a flow run, or returns the one that has its id."""
 
     @_abc_1.abstractmethod
     def GetFlowRun(
@@ -245,7 +248,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _flow_run_pb2.GetFlowRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flow_run_pb2.GetFlowRunResponse, _abc.Awaitable[_flow_run_pb2.GetFlowRunResponse]]:
-        """GetFlowRun answers one flow run."""
+        """GetFlowRun returns one flow run."""
 
     @_abc_1.abstractmethod
     def ListFlowRuns(
@@ -253,7 +256,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _flow_run_pb2.ListFlowRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_flow_run_pb2.ListFlowRunsResponse, _abc.Awaitable[_flow_run_pb2.ListFlowRunsResponse]]:
-        """ListFlowRuns answers flow runs, the newest first, in pages."""
+        """ListFlowRuns returns flow runs, newest first, in pages."""
 
     @_abc_1.abstractmethod
     def ListFlowRunStates(
@@ -269,9 +272,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _task_run_pb2.CreateTaskRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_run_pb2.CreateTaskRunResponse, _abc.Awaitable[_task_run_pb2.CreateTaskRunResponse]]:
-        """CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-        the run that is there.
-        """
+        """CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key."""
 
     @_abc_1.abstractmethod
     def GetTaskRun(
@@ -279,7 +280,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _task_run_pb2.GetTaskRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_run_pb2.GetTaskRunResponse, _abc.Awaitable[_task_run_pb2.GetTaskRunResponse]]:
-        """GetTaskRun answers one task run."""
+        """GetTaskRun returns one task run."""
 
     @_abc_1.abstractmethod
     def ListTaskRuns(
@@ -287,7 +288,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _task_run_pb2.ListTaskRunsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_task_run_pb2.ListTaskRunsResponse, _abc.Awaitable[_task_run_pb2.ListTaskRunsResponse]]:
-        """ListTaskRuns answers task runs, the newest first, in pages."""
+        """ListTaskRuns returns task runs, newest first, in pages."""
 
     @_abc_1.abstractmethod
     def ListTaskRunStates(
@@ -298,36 +299,20 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         """ListTaskRunStates returns a task run's history, in pages."""
 
     @_abc_1.abstractmethod
-    def CreateConcurrencyLimit(
+    def ExplainTaskRun(
         self,
-        request: _concurrency_limit_pb2.CreateConcurrencyLimitRequest,
+        request: _explanation_pb2.ExplainTaskRunRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_concurrency_limit_pb2.CreateConcurrencyLimitResponse, _abc.Awaitable[_concurrency_limit_pb2.CreateConcurrencyLimitResponse]]:
-        """CreateConcurrencyLimit sets the limit of a tag, whether it had one or not."""
+    ) -> _typing.Union[_explanation_pb2.ExplainTaskRunResponse, _abc.Awaitable[_explanation_pb2.ExplainTaskRunResponse]]:
+        """ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that."""
 
     @_abc_1.abstractmethod
-    def GetConcurrencyLimitByTag(
+    def SetConcurrencyLimit(
         self,
-        request: _concurrency_limit_pb2.GetConcurrencyLimitByTagRequest,
+        request: _concurrency_limit_pb2.SetConcurrencyLimitRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_concurrency_limit_pb2.GetConcurrencyLimitByTagResponse, _abc.Awaitable[_concurrency_limit_pb2.GetConcurrencyLimitByTagResponse]]:
-        """GetConcurrencyLimitByTag answers the limit of a tag."""
-
-    @_abc_1.abstractmethod
-    def ListConcurrencyLimits(
-        self,
-        request: _concurrency_limit_pb2.ListConcurrencyLimitsRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_concurrency_limit_pb2.ListConcurrencyLimitsResponse, _abc.Awaitable[_concurrency_limit_pb2.ListConcurrencyLimitsResponse]]:
-        """ListConcurrencyLimits answers all limits, sorted by tag, in pages."""
-
-    @_abc_1.abstractmethod
-    def DeleteConcurrencyLimitByTag(
-        self,
-        request: _concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse, _abc.Awaitable[_concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse]]:
-        """DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on."""
+    ) -> _typing.Union[_concurrency_limit_pb2.SetConcurrencyLimitResponse, _abc.Awaitable[_concurrency_limit_pb2.SetConcurrencyLimitResponse]]:
+        """SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced."""
 
     @_abc_1.abstractmethod
     def GetConcurrencyLimit(
@@ -335,15 +320,31 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _concurrency_limit_pb2.GetConcurrencyLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_concurrency_limit_pb2.GetConcurrencyLimitResponse, _abc.Awaitable[_concurrency_limit_pb2.GetConcurrencyLimitResponse]]:
-        """GetConcurrencyLimit answers a limit by its id."""
+        """GetConcurrencyLimit returns one limit, by tag or id."""
 
     @_abc_1.abstractmethod
-    def ResetConcurrencyLimitByTag(
+    def ListConcurrencyLimits(
         self,
-        request: _concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest,
+        request: _concurrency_limit_pb2.ListConcurrencyLimitsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse, _abc.Awaitable[_concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse]]:
-        """ResetConcurrencyLimitByTag takes back all slots of a tag by force."""
+    ) -> _typing.Union[_concurrency_limit_pb2.ListConcurrencyLimitsResponse, _abc.Awaitable[_concurrency_limit_pb2.ListConcurrencyLimitsResponse]]:
+        """ListConcurrencyLimits returns all limits, sorted by tag, in pages."""
+
+    @_abc_1.abstractmethod
+    def DeleteConcurrencyLimit(
+        self,
+        request: _concurrency_limit_pb2.DeleteConcurrencyLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_concurrency_limit_pb2.DeleteConcurrencyLimitResponse, _abc.Awaitable[_concurrency_limit_pb2.DeleteConcurrencyLimitResponse]]:
+        """DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards."""
+
+    @_abc_1.abstractmethod
+    def ResetConcurrencyLimit(
+        self,
+        request: _concurrency_limit_pb2.ResetConcurrencyLimitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_concurrency_limit_pb2.ResetConcurrencyLimitResponse, _abc.Awaitable[_concurrency_limit_pb2.ResetConcurrencyLimitResponse]]:
+        """ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them."""
 
     @_abc_1.abstractmethod
     def ListSlotHolders(
@@ -351,7 +352,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _concurrency_limit_pb2.ListSlotHoldersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_concurrency_limit_pb2.ListSlotHoldersResponse, _abc.Awaitable[_concurrency_limit_pb2.ListSlotHoldersResponse]]:
-        """ListSlotHolders returns all that hold a slot of a tag, in pages."""
+        """ListSlotHolders returns the runs that hold a slot of a tag, in pages."""
 
     @_abc_1.abstractmethod
     def ListSlotWaiters(
@@ -359,15 +360,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _concurrency_limit_pb2.ListSlotWaitersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_concurrency_limit_pb2.ListSlotWaitersResponse, _abc.Awaitable[_concurrency_limit_pb2.ListSlotWaitersResponse]]:
-        """ListSlotWaiters returns all that wait for a slot of a tag, in pages."""
-
-    @_abc_1.abstractmethod
-    def ExplainTaskRun(
-        self,
-        request: _explanation_pb2.ExplainTaskRunRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_explanation_pb2.ExplainTaskRunResponse, _abc.Awaitable[_explanation_pb2.ExplainTaskRunResponse]]:
-        """ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that."""
+        """ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages."""
 
     @_abc_1.abstractmethod
     def OpenSession(
@@ -391,7 +384,9 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _session_pb2.CloseSessionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_session_pb2.CloseSessionResponse, _abc.Awaitable[_session_pb2.CloseSessionResponse]]:
-        """CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone."""
+        """CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+        withdrawn.
+        """
 
     @_abc_1.abstractmethod
     def LookupCache(
@@ -399,7 +394,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.LookupCacheRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_pb2.LookupCacheResponse, _abc.Awaitable[_cache_pb2.LookupCacheResponse]]:
-        """LookupCache answers the live cache entry of a key."""
+        """LookupCache returns the live cache entry of a key, if there is one."""
 
     @_abc_1.abstractmethod
     def ListCacheEntries(
@@ -407,7 +402,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.ListCacheEntriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_pb2.ListCacheEntriesResponse, _abc.Awaitable[_cache_pb2.ListCacheEntriesResponse]]:
-        """ListCacheEntries answers cache entries, the newest first, in pages."""
+        """ListCacheEntries returns cache entries, newest first, in pages."""
 
     @_abc_1.abstractmethod
     def InvalidateCache(
@@ -423,7 +418,15 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _cache_pb2.GetCacheStatsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_cache_pb2.GetCacheStatsResponse, _abc.Awaitable[_cache_pb2.GetCacheStatsResponse]]:
-        """GetCacheStats says how much the cache holds and serves, by task."""
+        """GetCacheStats says what the cache holds as a whole."""
+
+    @_abc_1.abstractmethod
+    def ListTaskCacheStats(
+        self,
+        request: _cache_pb2.ListTaskCacheStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cache_pb2.ListTaskCacheStatsResponse, _abc.Awaitable[_cache_pb2.ListTaskCacheStatsResponse]]:
+        """ListTaskCacheStats says what the cache holds of each task, in pages."""
 
     @_abc_1.abstractmethod
     def UploadResult(
@@ -431,7 +434,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _result_pb2.UploadResultRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_result_pb2.UploadResultResponse, _abc.Awaitable[_result_pb2.UploadResultResponse]]:
-        """UploadResult keeps a piece of a result in the service's own storage."""
+        """UploadResult stores a piece of a result in the service's own storage."""
 
     @_abc_1.abstractmethod
     def DownloadResult(
@@ -439,23 +442,23 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _result_pb2.DownloadResultRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_result_pb2.DownloadResultResponse, _abc.Awaitable[_result_pb2.DownloadResultResponse]]:
-        """DownloadResult answers a piece of a result in the service's own storage."""
+        """DownloadResult returns a piece of a result in the service's own storage."""
 
     @_abc_1.abstractmethod
-    def ListUnusedResults(
+    def ListOrphanedResults(
         self,
-        request: _result_pb2.ListUnusedResultsRequest,
+        request: _result_pb2.ListOrphanedResultsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_result_pb2.ListUnusedResultsResponse, _abc.Awaitable[_result_pb2.ListUnusedResultsResponse]]:
-        """ListUnusedResults answers the results that only ended cache entries spoke of."""
+    ) -> _typing.Union[_result_pb2.ListOrphanedResultsResponse, _abc.Awaitable[_result_pb2.ListOrphanedResultsResponse]]:
+        """ListOrphanedResults returns the results that may be deleted, in pages."""
 
     @_abc_1.abstractmethod
-    def DropUnusedResults(
+    def DropOrphanedResults(
         self,
-        request: _result_pb2.DropUnusedResultsRequest,
+        request: _result_pb2.DropOrphanedResultsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_result_pb2.DropUnusedResultsResponse, _abc.Awaitable[_result_pb2.DropUnusedResultsResponse]]:
-        """DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states."""
+    ) -> _typing.Union[_result_pb2.DropOrphanedResultsResponse, _abc.Awaitable[_result_pb2.DropOrphanedResultsResponse]]:
+        """DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage."""
 
     @_abc_1.abstractmethod
     def WriteLogs(
@@ -463,7 +466,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _log_pb2.WriteLogsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_log_pb2.WriteLogsResponse, _abc.Awaitable[_log_pb2.WriteLogsResponse]]:
-        """WriteLogs writes what runs logged."""
+        """WriteLogs writes lines that runs logged."""
 
     @_abc_1.abstractmethod
     def ListLogs(
@@ -471,7 +474,7 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _log_pb2.ListLogsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_log_pb2.ListLogsResponse, _abc.Awaitable[_log_pb2.ListLogsResponse]]:
-        """ListLogs answers what runs logged, in pages."""
+        """ListLogs returns lines that runs logged, in pages."""
 
     @_abc_1.abstractmethod
     def GetServerInfo(
@@ -479,6 +482,6 @@ class OrchestratorServicer(metaclass=_abc_1.ABCMeta):
         request: _server_info_pb2.GetServerInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_server_info_pb2.GetServerInfoResponse, _abc.Awaitable[_server_info_pb2.GetServerInfoResponse]]:
-        """GetServerInfo says who answers, with which version and settings."""
+        """GetServerInfo returns the service's version and the settings that matter to clients."""
 
 def add_OrchestratorServicer_to_server(servicer: OrchestratorServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,51 +23,100 @@ _sym_db = _symbol_database.Default()
 
 
 from clearway.v1 import error_pb2 as clearway_dot_v1_dot_error__pb2
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from clearway.v1 import state_pb2 as clearway_dot_v1_dot_state__pb2
 from clearway.v1 import task_run_pb2 as clearway_dot_v1_dot_task__run__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/proposal.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/error.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1a\x63learway/v1/task_run.proto\x1a\x1egoogle/protobuf/duration.proto\"\xa1\x01\n\x08Proposal\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\x0b\x66low_run_id\x18\x02 \x01(\tH\x00\x12\x15\n\x0btask_run_id\x18\x03 \x01(\tH\x00\x12!\n\x05state\x18\x04 \x01(\x0b\x32\x12.clearway.v1.State\x12\x31\n\x0f\x63reate_task_run\x18\x05 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpecB\x05\n\x03run\"\x9f\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0bproposal_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12!\n\x05state\x18\x03 \x01(\x0b\x32\x12.clearway.v1.State\x12%\n\x06\x61\x63\x63\x65pt\x18\x04 \x01(\x0b\x32\x13.clearway.v1.AcceptH\x00\x12!\n\x04wait\x18\x05 \x01(\x0b\x32\x11.clearway.v1.WaitH\x00\x12%\n\x06reject\x18\x06 \x01(\x0b\x32\x13.clearway.v1.RejectH\x00\x12#\n\x05\x61\x62ort\x18\x07 \x01(\x0b\x32\x12.clearway.v1.AbortH\x00\x12+\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x1a.clearway.v1.ProposalErrorH\x00\x42\x08\n\x06\x61nswer\"\x08\n\x06\x41\x63\x63\x65pt\"\x93\x01\n\x04Wait\x12.\n\x0bretry_after\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06queued\x18\x03 \x01(\x08\x12\x15\n\rblocking_tags\x18\x04 \x03(\t\x12\x10\n\x08position\x18\x05 \x01(\x05\x12\x11\n\tcache_key\x18\x06 \x01(\t\"\x19\n\x06Reject\x12\x0f\n\x07message\x18\x01 \x01(\t\"B\n\x05\x41\x62ort\x12\x0f\n\x07message\x18\x01 \x01(\t\x12(\n\x06reason\x18\x02 \x01(\x0e\x32\x18.clearway.v1.AbortReason\"Y\n\rProposalError\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.clearway.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"Z\n\x05Hello\x12\x13\n\x0b\x63lient_name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x19\n\x11resume_session_id\x18\x04 \x01(\t\"\x91\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x05\x12\x15\n\rmax_proposals\x18\x05 \x01(\x05\"\xb5\x01\n\x0eProposeRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.clearway.v1.Hello\x12(\n\tproposals\x18\x02 \x03(\x0b\x32\x15.clearway.v1.Proposal\x12\x13\n\x0bwithdrawals\x18\x03 \x03(\t\x12\x0f\n\x07goodbye\x18\x04 \x01(\x08\x12\x0c\n\x04ping\x18\x05 \x01(\x03\x12\"\n\x06\x61waits\x18\x06 \x03(\x0b\x32\x12.clearway.v1.Await\"9\n\x05\x41wait\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x1b\n\x13\x61waited_task_run_id\x18\x02 \x01(\t\"p\n\x0fProposeResponse\x12%\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.clearway.v1.Welcome\x12(\n\tdecisions\x18\x02 \x03(\x0b\x32\x15.clearway.v1.Decision\x12\x0c\n\x04pong\x18\x03 \x01(\x03\"y\n\x16SetFlowRunStateRequest\x12\x13\n\x0bproposal_id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12!\n\x05state\x18\x03 \x01(\x0b\x32\x12.clearway.v1.State\x12\x12\n\nsession_id\x18\x04 \x01(\t\"B\n\x17SetFlowRunStateResponse\x12\'\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x15.clearway.v1.Decision\"\xaa\x01\n\x16SetTaskRunStateRequest\x12\x13\n\x0bproposal_id\x18\x01 \x01(\t\x12\x13\n\x0btask_run_id\x18\x02 \x01(\t\x12!\n\x05state\x18\x03 \x01(\x0b\x32\x12.clearway.v1.State\x12/\n\x0cwait_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nsession_id\x18\x05 \x01(\t\"B\n\x17SetTaskRunStateResponse\x12\'\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x15.clearway.v1.Decision*z\n\x0b\x41\x62ortReason\x12\x1c\n\x18\x41\x42ORT_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x42ORT_REASON_TERMINAL\x10\x01\x12\x15\n\x11\x41\x42ORT_REASON_HELD\x10\x02\x12\x1b\n\x17\x41\x42ORT_REASON_LIMIT_ZERO\x10\x03\x42t\n\x0eio.clearway.v1B\rProposalProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/proposal.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/error.proto\x1a\x19\x63learway/v1/options.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1a\x63learway/v1/task_run.proto\x1a\x1egoogle/protobuf/duration.proto\"\xcf\x01\n\x08Proposal\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x1f\n\x0b\x66low_run_id\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01H\x00\x12\x1f\n\x0btask_run_id\x18\x03 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01H\x00\x12\x31\n\x05state\x18\x04 \x01(\x0b\x32\x1a.clearway.v1.ProposedStateB\x06\xa2\xbb\x18\x02\x08\x01\x12\x31\n\x0f\x63reate_task_run\x18\x05 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpecB\x05\n\x03run\"\x9f\x02\n\x08\x44\x65\x63ision\x12\x13\n\x0bproposal_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12!\n\x05state\x18\x03 \x01(\x0b\x32\x12.clearway.v1.State\x12%\n\x06\x61\x63\x63\x65pt\x18\x04 \x01(\x0b\x32\x13.clearway.v1.AcceptH\x00\x12!\n\x04wait\x18\x05 \x01(\x0b\x32\x11.clearway.v1.WaitH\x00\x12%\n\x06reject\x18\x06 \x01(\x0b\x32\x13.clearway.v1.RejectH\x00\x12#\n\x05\x61\x62ort\x18\x07 \x01(\x0b\x32\x12.clearway.v1.AbortH\x00\x12+\n\x05\x65rror\x18\x08 \x01(\x0b\x32\x1a.clearway.v1.ProposalErrorH\x00\x42\x08\n\x06\x61nswer\"\x08\n\x06\x41\x63\x63\x65pt\"\xbc\x01\n\x04Wait\x12\'\n\x06reason\x18\x01 \x01(\x0e\x32\x17.clearway.v1.WaitReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12.\n\x0bretry_after\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06queued\x18\x04 \x01(\x08\x12\x15\n\rblocking_tags\x18\x05 \x03(\t\x12\x11\n\tcache_key\x18\x06 \x01(\t\x12\x10\n\x08position\x18\x07 \x01(\x05\"D\n\x06Reject\x12)\n\x06reason\x18\x01 \x01(\x0e\x32\x19.clearway.v1.RejectReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"B\n\x05\x41\x62ort\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.clearway.v1.AbortReason\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xc6\x01\n\rProposalError\x12(\n\x06reason\x18\x01 \x01(\x0e\x32\x18.clearway.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12:\n\x08metadata\x18\x04 \x03(\x0b\x32(.clearway.v1.ProposalError.MetadataEntry\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"{\n\x05Hello\x12\x1c\n\x0b\x63lient_name\x18\x01 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x18\n\x08language\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x18@\x12\x17\n\x07version\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x18@\x12!\n\x11resume_session_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\"\x91\x01\n\x07Welcome\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0eserver_version\x18\x03 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x05\x12\x15\n\rmax_proposals\x18\x05 \x01(\x05\"\xc9\x01\n\x0eProposeRequest\x12!\n\x05hello\x18\x01 \x01(\x0b\x32\x12.clearway.v1.Hello\x12(\n\tproposals\x18\x02 \x03(\x0b\x32\x15.clearway.v1.Proposal\x12\x1e\n\x0bwithdrawals\x18\x03 \x03(\tB\t\xa2\xbb\x18\x05\x10\x01\x30\x80 \x12\x0f\n\x07goodbye\x18\x04 \x01(\x08\x12\x0c\n\x04ping\x18\x05 \x01(\x03\x12+\n\x06\x61waits\x18\x06 \x03(\x0b\x32\x12.clearway.v1.AwaitB\x07\xa2\xbb\x18\x03\x30\x80 \"K\n\x05\x41wait\x12\x1d\n\x0btask_run_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12#\n\x13\x61waited_task_run_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\"p\n\x0fProposeResponse\x12%\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.clearway.v1.Welcome\x12(\n\tdecisions\x18\x02 \x03(\x0b\x32\x15.clearway.v1.Decision\x12\x0c\n\x04pong\x18\x03 \x01(\x03\"\xa3\x01\n\x16SetFlowRunStateRequest\x12\x1b\n\x0bproposal_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x1d\n\x0b\x66low_run_id\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x31\n\x05state\x18\x03 \x01(\x0b\x32\x1a.clearway.v1.ProposedStateB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1a\n\nsession_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\"B\n\x17SetFlowRunStateResponse\x12\'\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x15.clearway.v1.Decision\"\xd4\x01\n\x16SetTaskRunStateRequest\x12\x1b\n\x0bproposal_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x1d\n\x0btask_run_id\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x31\n\x05state\x18\x03 \x01(\x0b\x32\x1a.clearway.v1.ProposedStateB\x06\xa2\xbb\x18\x02\x08\x01\x12\x1a\n\nsession_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12/\n\x0cwait_timeout\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"B\n\x17SetTaskRunStateResponse\x12\'\n\x08\x64\x65\x63ision\x18\x01 \x01(\x0b\x32\x15.clearway.v1.Decision*x\n\nWaitReason\x12\x1b\n\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\x15\n\x11WAIT_REASON_LIMIT\x10\x01\x12\x1c\n\x18WAIT_REASON_CACHE_LEADER\x10\x02\x12\x18\n\x14WAIT_REASON_SCHEDULE\x10\x03*j\n\x0cRejectReason\x12\x1d\n\x19REJECT_REASON_UNSPECIFIED\x10\x00\x12\x18\n\x14REJECT_REASON_CACHED\x10\x01\x12!\n\x1dREJECT_REASON_RETRY_SCHEDULED\x10\x02*z\n\x0b\x41\x62ortReason\x12\x1c\n\x18\x41\x42ORT_REASON_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41\x42ORT_REASON_TERMINAL\x10\x01\x12\x15\n\x11\x41\x42ORT_REASON_HELD\x10\x02\x12\x1b\n\x17\x41\x42ORT_REASON_LIMIT_ZERO\x10\x03\x42n\n\x0eio.clearway.v1B\rProposalProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.proposal_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\rProposalProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_ABORTREASON']._serialized_start=1982
-  _globals['_ABORTREASON']._serialized_end=2104
-  _globals['_PROPOSAL']._serialized_start=154
-  _globals['_PROPOSAL']._serialized_end=315
-  _globals['_DECISION']._serialized_start=318
-  _globals['_DECISION']._serialized_end=605
-  _globals['_ACCEPT']._serialized_start=607
-  _globals['_ACCEPT']._serialized_end=615
-  _globals['_WAIT']._serialized_start=618
-  _globals['_WAIT']._serialized_end=765
-  _globals['_REJECT']._serialized_start=767
-  _globals['_REJECT']._serialized_end=792
-  _globals['_ABORT']._serialized_start=794
-  _globals['_ABORT']._serialized_end=860
-  _globals['_PROPOSALERROR']._serialized_start=862
-  _globals['_PROPOSALERROR']._serialized_end=951
-  _globals['_HELLO']._serialized_start=953
-  _globals['_HELLO']._serialized_end=1043
-  _globals['_WELCOME']._serialized_start=1046
-  _globals['_WELCOME']._serialized_end=1191
-  _globals['_PROPOSEREQUEST']._serialized_start=1194
-  _globals['_PROPOSEREQUEST']._serialized_end=1375
-  _globals['_AWAIT']._serialized_start=1377
-  _globals['_AWAIT']._serialized_end=1434
-  _globals['_PROPOSERESPONSE']._serialized_start=1436
-  _globals['_PROPOSERESPONSE']._serialized_end=1548
-  _globals['_SETFLOWRUNSTATEREQUEST']._serialized_start=1550
-  _globals['_SETFLOWRUNSTATEREQUEST']._serialized_end=1671
-  _globals['_SETFLOWRUNSTATERESPONSE']._serialized_start=1673
-  _globals['_SETFLOWRUNSTATERESPONSE']._serialized_end=1739
-  _globals['_SETTASKRUNSTATEREQUEST']._serialized_start=1742
-  _globals['_SETTASKRUNSTATEREQUEST']._serialized_end=1912
-  _globals['_SETTASKRUNSTATERESPONSE']._serialized_start=1914
-  _globals['_SETTASKRUNSTATERESPONSE']._serialized_end=1980
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\rProposalProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_PROPOSAL'].fields_by_name['id']._loaded_options = None
+  _globals['_PROPOSAL'].fields_by_name['id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_PROPOSAL'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_PROPOSAL'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_PROPOSAL'].fields_by_name['task_run_id']._loaded_options = None
+  _globals['_PROPOSAL'].fields_by_name['task_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_PROPOSAL'].fields_by_name['state']._loaded_options = None
+  _globals['_PROPOSAL'].fields_by_name['state']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_PROPOSALERROR_METADATAENTRY']._loaded_options = None
+  _globals['_PROPOSALERROR_METADATAENTRY']._serialized_options = b'8\001'
+  _globals['_HELLO'].fields_by_name['client_name']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['client_name']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_HELLO'].fields_by_name['language']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['language']._serialized_options = b'\242\273\030\002\030@'
+  _globals['_HELLO'].fields_by_name['version']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['version']._serialized_options = b'\242\273\030\002\030@'
+  _globals['_HELLO'].fields_by_name['resume_session_id']._loaded_options = None
+  _globals['_HELLO'].fields_by_name['resume_session_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_PROPOSEREQUEST'].fields_by_name['withdrawals']._loaded_options = None
+  _globals['_PROPOSEREQUEST'].fields_by_name['withdrawals']._serialized_options = b'\242\273\030\005\020\0010\200 '
+  _globals['_PROPOSEREQUEST'].fields_by_name['awaits']._loaded_options = None
+  _globals['_PROPOSEREQUEST'].fields_by_name['awaits']._serialized_options = b'\242\273\030\0030\200 '
+  _globals['_AWAIT'].fields_by_name['task_run_id']._loaded_options = None
+  _globals['_AWAIT'].fields_by_name['task_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_AWAIT'].fields_by_name['awaited_task_run_id']._loaded_options = None
+  _globals['_AWAIT'].fields_by_name['awaited_task_run_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['proposal_id']._loaded_options = None
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['proposal_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['state']._loaded_options = None
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['state']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_SETFLOWRUNSTATEREQUEST'].fields_by_name['session_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['proposal_id']._loaded_options = None
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['proposal_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['task_run_id']._loaded_options = None
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['task_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['state']._loaded_options = None
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['state']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_SETTASKRUNSTATEREQUEST'].fields_by_name['session_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_WAITREASON']._serialized_start=2405
+  _globals['_WAITREASON']._serialized_end=2525
+  _globals['_REJECTREASON']._serialized_start=2527
+  _globals['_REJECTREASON']._serialized_end=2633
+  _globals['_ABORTREASON']._serialized_start=2635
+  _globals['_ABORTREASON']._serialized_end=2757
+  _globals['_PROPOSAL']._serialized_start=181
+  _globals['_PROPOSAL']._serialized_end=388
+  _globals['_DECISION']._serialized_start=391
+  _globals['_DECISION']._serialized_end=678
+  _globals['_ACCEPT']._serialized_start=680
+  _globals['_ACCEPT']._serialized_end=688
+  _globals['_WAIT']._serialized_start=691
+  _globals['_WAIT']._serialized_end=879
+  _globals['_REJECT']._serialized_start=881
+  _globals['_REJECT']._serialized_end=949
+  _globals['_ABORT']._serialized_start=951
+  _globals['_ABORT']._serialized_end=1017
+  _globals['_PROPOSALERROR']._serialized_start=1020
+  _globals['_PROPOSALERROR']._serialized_end=1218
+  _globals['_PROPOSALERROR_METADATAENTRY']._serialized_start=1171
+  _globals['_PROPOSALERROR_METADATAENTRY']._serialized_end=1218
+  _globals['_HELLO']._serialized_start=1220
+  _globals['_HELLO']._serialized_end=1343
+  _globals['_WELCOME']._serialized_start=1346
+  _globals['_WELCOME']._serialized_end=1491
+  _globals['_PROPOSEREQUEST']._serialized_start=1494
+  _globals['_PROPOSEREQUEST']._serialized_end=1695
+  _globals['_AWAIT']._serialized_start=1697
+  _globals['_AWAIT']._serialized_end=1772
+  _globals['_PROPOSERESPONSE']._serialized_start=1774
+  _globals['_PROPOSERESPONSE']._serialized_end=1886
+  _globals['_SETFLOWRUNSTATEREQUEST']._serialized_start=1889
+  _globals['_SETFLOWRUNSTATEREQUEST']._serialized_end=2052
+  _globals['_SETFLOWRUNSTATERESPONSE']._serialized_start=2054
+  _globals['_SETFLOWRUNSTATERESPONSE']._serialized_end=2120
+  _globals['_SETTASKRUNSTATEREQUEST']._serialized_start=2123
+  _globals['_SETTASKRUNSTATEREQUEST']._serialized_end=2335
+  _globals['_SETTASKRUNSTATERESPONSE']._serialized_start=2337
+  _globals['_SETTASKRUNSTATERESPONSE']._serialized_end=2403
 # @@protoc_insertion_point(module_scope)

@@ -23,6 +23,62 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _WaitReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WaitReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WaitReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WAIT_REASON_UNSPECIFIED: _WaitReason.ValueType  # 0
+    """WAIT_REASON_UNSPECIFIED is never returned."""
+    WAIT_REASON_LIMIT: _WaitReason.ValueType  # 1
+    """WAIT_REASON_LIMIT: concurrency limits of the run's tags have no free slot. See `Wait.blocking_tags`."""
+    WAIT_REASON_CACHE_LEADER: _WaitReason.ValueType  # 2
+    """WAIT_REASON_CACHE_LEADER: another run is computing the result of the same cache key. See `Wait.cache_key`."""
+    WAIT_REASON_SCHEDULE: _WaitReason.ValueType  # 3
+    """WAIT_REASON_SCHEDULE: the run is Scheduled for a later time. See `Wait.retry_after`."""
+
+class WaitReason(_WaitReason, metaclass=_WaitReasonEnumTypeWrapper):
+    """WaitReason is why a run may not enter a state yet."""
+
+WAIT_REASON_UNSPECIFIED: WaitReason.ValueType  # 0
+"""WAIT_REASON_UNSPECIFIED is never returned."""
+WAIT_REASON_LIMIT: WaitReason.ValueType  # 1
+"""WAIT_REASON_LIMIT: concurrency limits of the run's tags have no free slot. See `Wait.blocking_tags`."""
+WAIT_REASON_CACHE_LEADER: WaitReason.ValueType  # 2
+"""WAIT_REASON_CACHE_LEADER: another run is computing the result of the same cache key. See `Wait.cache_key`."""
+WAIT_REASON_SCHEDULE: WaitReason.ValueType  # 3
+"""WAIT_REASON_SCHEDULE: the run is Scheduled for a later time. See `Wait.retry_after`."""
+Global___WaitReason: _TypeAlias = WaitReason  # noqa: Y015
+
+class _RejectReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RejectReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REJECT_REASON_UNSPECIFIED: _RejectReason.ValueType  # 0
+    """REJECT_REASON_UNSPECIFIED is never returned."""
+    REJECT_REASON_CACHED: _RejectReason.ValueType  # 1
+    """REJECT_REASON_CACHED: the cache has the result of the run's key. The run is Completed, named `Cached`, with that
+    result.
+    """
+    REJECT_REASON_RETRY_SCHEDULED: _RejectReason.ValueType  # 2
+    """REJECT_REASON_RETRY_SCHEDULED: the run failed and has retries left. It is Scheduled, named `AwaitingRetry`."""
+
+class RejectReason(_RejectReason, metaclass=_RejectReasonEnumTypeWrapper):
+    """RejectReason is why a run has another state than the proposed one."""
+
+REJECT_REASON_UNSPECIFIED: RejectReason.ValueType  # 0
+"""REJECT_REASON_UNSPECIFIED is never returned."""
+REJECT_REASON_CACHED: RejectReason.ValueType  # 1
+"""REJECT_REASON_CACHED: the cache has the result of the run's key. The run is Completed, named `Cached`, with that
+result.
+"""
+REJECT_REASON_RETRY_SCHEDULED: RejectReason.ValueType  # 2
+"""REJECT_REASON_RETRY_SCHEDULED: the run failed and has retries left. It is Scheduled, named `AwaitingRetry`."""
+Global___RejectReason: _TypeAlias = RejectReason  # noqa: Y015
+
 class _AbortReason:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -30,11 +86,11 @@ class _AbortReason:
 class _AbortReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbortReason.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ABORT_REASON_UNSPECIFIED: _AbortReason.ValueType  # 0
-    """ABORT_REASON_UNSPECIFIED is never answered."""
+    """ABORT_REASON_UNSPECIFIED is never returned."""
     ABORT_REASON_TERMINAL: _AbortReason.ValueType  # 1
     """ABORT_REASON_TERMINAL: the run has ended and keeps its state. Example: Running for a run that is Crashed."""
     ABORT_REASON_HELD: _AbortReason.ValueType  # 2
-    """ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took up one run."""
+    """ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took the same run."""
     ABORT_REASON_LIMIT_ZERO: _AbortReason.ValueType  # 3
     """ABORT_REASON_LIMIT_ZERO: the limit of one of the run's tags is 0."""
 
@@ -42,11 +98,11 @@ class AbortReason(_AbortReason, metaclass=_AbortReasonEnumTypeWrapper):
     """AbortReason is why a proposal was aborted."""
 
 ABORT_REASON_UNSPECIFIED: AbortReason.ValueType  # 0
-"""ABORT_REASON_UNSPECIFIED is never answered."""
+"""ABORT_REASON_UNSPECIFIED is never returned."""
 ABORT_REASON_TERMINAL: AbortReason.ValueType  # 1
 """ABORT_REASON_TERMINAL: the run has ended and keeps its state. Example: Running for a run that is Crashed."""
 ABORT_REASON_HELD: AbortReason.ValueType  # 2
-"""ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took up one run."""
+"""ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took the same run."""
 ABORT_REASON_LIMIT_ZERO: AbortReason.ValueType  # 3
 """ABORT_REASON_LIMIT_ZERO: the limit of one of the run's tags is 0."""
 Global___AbortReason: _TypeAlias = AbortReason  # noqa: Y015
@@ -63,23 +119,23 @@ class Proposal(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     CREATE_TASK_RUN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the proposal's UUID, made by the client (time-ordered, version 7, is best); required. The same id sent
-    again gets the decision that was recorded the first time, with the state that it led to, never a second
-    transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+    """id is the proposal's UUID, made by the client; time-ordered (version 7) is best; required. If the same id is sent
+    again, the decision that was recorded the first time is returned, with the state that it led to; there is never
+    a second transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
     """
     flow_run_id: _builtins.str
     """flow_run_id is a flow run's UUID. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     task_run_id: _builtins.str
     """task_run_id is a task run's UUID. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     @_builtins.property
-    def state(self) -> _state_pb2.State:
-        """state is the proposed state; required."""
+    def state(self) -> _state_pb2.ProposedState:
+        """state is the state that the run is to enter; required."""
 
     @_builtins.property
     def create_task_run(self) -> _task_run_pb2.TaskRunSpec:
-        """create_task_run creates the task run, where it does not exist, and proposes `state` for it in the
-        same transaction. Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such
-        flow run; `ERROR_REASON_RUN_CONFLICT`, where its id is another run's.
+        """create_task_run creates the task run if it does not exist, and proposes `state` for it in the same transaction.
+        Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, if there is no such flow run;
+        `ERROR_REASON_RUN_CONFLICT`, if another run has its id.
         """
 
     def __init__(
@@ -88,7 +144,7 @@ class Proposal(_message.Message):
         id: _builtins.str = ...,
         flow_run_id: _builtins.str = ...,
         task_run_id: _builtins.str = ...,
-        state: _state_pb2.State | None = ...,
+        state: _state_pb2.ProposedState | None = ...,
         create_task_run: _task_run_pb2.TaskRunSpec | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_task_run", b"create_task_run", "flow_run_id", b"flow_run_id", "run", b"run", "state", b"state", "task_run_id", b"task_run_id"]  # noqa: Y015
@@ -116,13 +172,13 @@ class Decision(_message.Message):
     ABORT_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
-    """proposal_id is the id of the proposal that is answered."""
+    """proposal_id is the proposal that was decided about."""
     run_id: _builtins.str
-    """run_id is the run that was decided about; with `create_task_run` it is the id of the run that is meant."""
+    """run_id is the run that was decided about; with `create_task_run`, the run that exists now."""
     @_builtins.property
     def state(self) -> _state_pb2.State:
-        """state is the run's state as it now stands, and in the answer to a repeated proposal as it was decided the
-        first time; unset with `error`.
+        """state is the run's state after the decision; for a repeated proposal, as it was decided the first time. Unset with
+        `error`.
         """
 
     @_builtins.property
@@ -139,13 +195,11 @@ class Decision(_message.Message):
 
     @_builtins.property
     def abort(self) -> Global___Abort:
-        """abort: never; the run keeps its state, and its code must not go on."""
+        """abort: never. The run keeps its state, and its code must not continue."""
 
     @_builtins.property
     def error(self) -> Global___ProposalError:
-        """error: the proposal could not be decided about, and changed nothing. Only on the stream;
-        a unary call ends with a status.
-        """
+        """error: the proposal was invalid and changed nothing. Only on the stream; a unary call fails with a status."""
 
     def __init__(
         self,
@@ -192,43 +246,47 @@ class Wait(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     QUEUED_FIELD_NUMBER: _builtins.int
     BLOCKING_TAGS_FIELD_NUMBER: _builtins.int
-    POSITION_FIELD_NUMBER: _builtins.int
     CACHE_KEY_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    reason: Global___WaitReason.ValueType
+    """reason is why, for programs."""
     message: _builtins.str
-    """message says what is waited for, for people."""
+    """message is why, for people."""
     queued: _builtins.bool
-    """queued is true where the proposal keeps its place and the final decision follows on the stream by itself."""
-    position: _builtins.int
-    """position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it
-    joined, from 1; 0 where it has none.
-    """
+    """queued is true if the proposal keeps its place in a queue, and the final decision follows on the stream."""
     cache_key: _builtins.str
-    """cache_key is the key that another run is computing, where that is waited for; empty otherwise."""
+    """cache_key is the key that another run is computing; empty for other reasons."""
+    position: _builtins.int
+    """position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it joined, from
+    1; 0 if it is not queued.
+    """
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """retry_after is when to propose again, from now; unset where `queued` is true."""
+        """retry_after is how long to wait before proposing again; unset if `queued` is true."""
 
     @_builtins.property
     def blocking_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """blocking_tags are the tags whose limits have no free slot; sorted, empty where no limit is the reason."""
+        """blocking_tags are the tags whose limits have no free slot, sorted; empty for other reasons."""
 
     def __init__(
         self,
         *,
-        retry_after: _duration_pb2.Duration | None = ...,
+        reason: Global___WaitReason.ValueType = ...,
         message: _builtins.str = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
         queued: _builtins.bool = ...,
         blocking_tags: _abc.Iterable[_builtins.str] | None = ...,
-        position: _builtins.int = ...,
         cache_key: _builtins.str = ...,
+        position: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking_tags", b"blocking_tags", "cache_key", b"cache_key", "message", b"message", "position", b"position", "queued", b"queued", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking_tags", b"blocking_tags", "cache_key", b"cache_key", "message", b"message", "position", b"position", "queued", b"queued", "reason", b"reason", "retry_after", b"retry_after"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,17 +298,21 @@ class Reject(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    reason: Global___RejectReason.ValueType
+    """reason is why, for programs."""
     message: _builtins.str
-    """message says why, for people."""
+    """message is why, for people."""
     def __init__(
         self,
         *,
+        reason: Global___RejectReason.ValueType = ...,
         message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message", b"message", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -258,21 +320,21 @@ Global___Reject: _TypeAlias = Reject  # noqa: Y015
 
 @_typing.final
 class Abort(_message.Message):
-    """Abort says that the run must not enter the state, and that its code must not go on."""
+    """Abort says that the run must not enter the state, and that its code must not continue."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    MESSAGE_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
-    message: _builtins.str
-    """message says why, for people."""
+    MESSAGE_FIELD_NUMBER: _builtins.int
     reason: Global___AbortReason.ValueType
     """reason is why, for programs."""
+    message: _builtins.str
+    """message is why, for people."""
     def __init__(
         self,
         *,
-        message: _builtins.str = ...,
         reason: Global___AbortReason.ValueType = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -288,25 +350,51 @@ class ProposalError(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     REASON_FIELD_NUMBER: _builtins.int
-    FIELD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     reason: _error_pb2.ErrorReason.ValueType
     """reason is what was wrong, for programs."""
-    field: _builtins.str
-    """field is the proposal's field that was wrong, such as `state.details.scheduled_time`; empty where none is."""
     message: _builtins.str
-    """message says what was wrong with which value and what would be right, for people."""
+    """message is what was wrong with which value, and what would be right, for people."""
+    field: _builtins.str
+    """field is the proposal's field that was wrong, such as `state.scheduled_time`; empty if none was."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """metadata names what the error is about, with the keys that `reason` lists."""
+
     def __init__(
         self,
         *,
         reason: _error_pb2.ErrorReason.ValueType = ...,
-        field: _builtins.str = ...,
         message: _builtins.str = ...,
+        field: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "message", b"message", "metadata", b"metadata", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -323,16 +411,14 @@ class Hello(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     RESUME_SESSION_ID_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
-    shown as a client without a name.
-    """
+    """client_name is who the client is, for people: a program, a host, a process. May be empty. At most 255 characters."""
     language: _builtins.str
-    """language is the client's programming language, such as `python`. At most 64 characters; may be empty."""
+    """language is the client's programming language, such as `python`; may be empty. At most 64 characters."""
     version: _builtins.str
-    """version is the client library's version. At most 64 characters; may be empty."""
+    """version is the version of the client library; may be empty. At most 64 characters."""
     resume_session_id: _builtins.str
-    """resume_session_id is the session that a lost stream had; empty opens a new one.
-    Error reason: `ERROR_REASON_SESSION_EXPIRED`, where it is no longer alive.
+    """resume_session_id is the session of a stream that was lost; empty opens a new session.
+    Error reason: `ERROR_REASON_SESSION_EXPIRED`, if it is no longer alive.
     """
     def __init__(
         self,
@@ -366,12 +452,12 @@ class Welcome(_message.Message):
     server_version: _builtins.str
     """server_version is the service's version."""
     max_message_bytes: _builtins.int
-    """max_message_bytes is the largest message that the service takes, in bytes."""
+    """max_message_bytes is the size of the largest message that the service takes."""
     max_proposals: _builtins.int
-    """max_proposals is how many proposals a message may carry."""
+    """max_proposals is how many proposals a message may have."""
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
-        """lease is how long the session lives after the last message of its client. After a stream that broke it is
+        """lease is how long the session lives after the client's last message. After a stream that broke it lives for
         `GetServerInfoResponse.broken_stream_grace` at most.
         """
 
@@ -394,7 +480,7 @@ Global___Welcome: _TypeAlias = Welcome  # noqa: Y015
 
 @_typing.final
 class ProposeRequest(_message.Message):
-    """ProposeRequest is a message of a client on the stream."""
+    """ProposeRequest is a message from the client on the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -405,34 +491,34 @@ class ProposeRequest(_message.Message):
     PING_FIELD_NUMBER: _builtins.int
     AWAITS_FIELD_NUMBER: _builtins.int
     goodbye: _builtins.bool
-    """goodbye ends the session with the stream, at once: no lease is kept."""
+    """goodbye ends the session with the stream; no lease is kept."""
     ping: _builtins.int
-    """ping asks for a pong with the same number; 0 does not ask. Any message renews the session's lease, so a
-    client that has nothing to say sends a ping each third of the lease.
+    """ping asks for a pong with the same number; 0 asks for none. Every message renews the session's lease, so an idle
+    client sends a ping each third of the lease.
     """
     @_builtins.property
     def hello(self) -> Global___Hello:
-        """hello opens the stream: required in the first message, not allowed later. Error reason:
-        `ERROR_REASON_PROTOCOL`, in both cases.
+        """hello opens the stream: required in the first message, not allowed in later ones.
+        Error reason: `ERROR_REASON_PROTOCOL`.
         """
 
     @_builtins.property
     def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proposal]:
-        """proposals are decided in this order. At most `Welcome.max_proposals` (4,096). What is wrong with one of them
-        is answered in its `Decision.error`, and the stream goes on.
+        """proposals are decided in this order. At most `Welcome.max_proposals` (4,096). An invalid proposal gets a
+        `Decision.error`, and the stream continues.
         """
 
     @_builtins.property
     def withdrawals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """withdrawals are the ids of proposals that wait and are no longer wanted; each that still waits
-        is forgotten without another answer. At most 4,096. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where one
-        is no UUID; it ends the stream.
+        """withdrawals are the ids of queued proposals that are no longer wanted. Each that is still queued leaves the queue
+        and gets no decision. At most 4,096. An id that is no UUID ends the stream with
+        `ERROR_REASON_INVALID_ARGUMENT`.
         """
 
     @_builtins.property
     def awaits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Await]:
-        """awaits tell that the code of running task runs waits for other runs' results, so that `ExplainTaskRun` can
-        say when two wait for each other. At most 4,096; what is said of runs that do not exist is ignored.
+        """awaits say that the code of running task runs waits for the results of other runs, so that `ExplainTaskRun` can
+        report runs that wait for each other. At most 4,096; runs that do not exist are ignored.
         """
 
     def __init__(
@@ -455,7 +541,7 @@ Global___ProposeRequest: _TypeAlias = ProposeRequest  # noqa: Y015
 
 @_typing.final
 class Await(_message.Message):
-    """Await says that the code of a running task run waits for the result of another."""
+    """Await says that the code of a running task run waits for another run's result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -481,7 +567,7 @@ Global___Await: _TypeAlias = Await  # noqa: Y015
 
 @_typing.final
 class ProposeResponse(_message.Message):
-    """ProposeResponse is a message of the service on the stream."""
+    """ProposeResponse is a message from the service on the stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -489,17 +575,17 @@ class ProposeResponse(_message.Message):
     DECISIONS_FIELD_NUMBER: _builtins.int
     PONG_FIELD_NUMBER: _builtins.int
     pong: _builtins.int
-    """pong answers the ping with the same number; 0 answers none. A client that gets neither decisions nor
-    pongs for a whole lease may take the stream for lost.
+    """pong answers the ping with the same number; 0 answers none. A client that receives nothing for a whole lease may
+    treat the stream as lost.
     """
     @_builtins.property
     def welcome(self) -> Global___Welcome:
-        """welcome answers the hello; set in the first message only."""
+        """welcome answers the hello; only in the first message."""
 
     @_builtins.property
     def decisions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Decision]:
-        """decisions answer proposals in any order, matched by proposal id. A wait with `queued` is followed by
-        another decision with the same proposal id.
+        """decisions answer proposals in any order, matched by proposal id. A wait with `queued` is followed by another
+        decision with the same proposal id.
         """
 
     def __init__(
@@ -528,25 +614,25 @@ class SetFlowRunStateRequest(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
-    """proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-    is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+    """proposal_id is the proposal's UUID. Empty lets the service make one, and then a repeated call is a new proposal.
+    Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
     """
     flow_run_id: _builtins.str
     """flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     session_id: _builtins.str
-    """session_id is the session that the run is to belong to while it is Running; empty for none.
+    """session_id is the session that the run belongs to while it is Running; empty for none.
     Error reason: `ERROR_REASON_SESSION_EXPIRED`.
     """
     @_builtins.property
-    def state(self) -> _state_pb2.State:
-        """state is the proposed state; required."""
+    def state(self) -> _state_pb2.ProposedState:
+        """state is the state that the run is to enter; required."""
 
     def __init__(
         self,
         *,
         proposal_id: _builtins.str = ...,
         flow_run_id: _builtins.str = ...,
-        state: _state_pb2.State | None = ...,
+        state: _state_pb2.ProposedState | None = ...,
         session_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
@@ -559,7 +645,7 @@ Global___SetFlowRunStateRequest: _TypeAlias = SetFlowRunStateRequest  # noqa: Y0
 
 @_typing.final
 class SetFlowRunStateResponse(_message.Message):
-    """SetFlowRunStateResponse answers the decision."""
+    """SetFlowRunStateResponse returns the decision."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -590,28 +676,28 @@ class SetTaskRunStateRequest(_message.Message):
     PROPOSAL_ID_FIELD_NUMBER: _builtins.int
     TASK_RUN_ID_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
-    WAIT_TIMEOUT_FIELD_NUMBER: _builtins.int
     SESSION_ID_FIELD_NUMBER: _builtins.int
+    WAIT_TIMEOUT_FIELD_NUMBER: _builtins.int
     proposal_id: _builtins.str
-    """proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-    is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+    """proposal_id is the proposal's UUID. Empty lets the service make one, and then a repeated call is a new proposal.
+    Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
     """
     task_run_id: _builtins.str
     """task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     session_id: _builtins.str
-    """session_id is the session that the run is to belong to while it is Running; empty for none: then it holds
-    its slots until a terminal state. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
+    """session_id is the session that the run belongs to while it is Running. Empty for none: then it holds its slots
+    until it ends. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
     """
     @_builtins.property
-    def state(self) -> _state_pb2.State:
-        """state is the proposed state; required."""
+    def state(self) -> _state_pb2.ProposedState:
+        """state is the state that the run is to enter; required."""
 
     @_builtins.property
     def wait_timeout(self) -> _duration_pb2.Duration:
-        """wait_timeout is how long the call may wait in the queue for a slot, or for the run that computes the
-        cache key. From 0 to the service's bound (1 hour); when it is over, a wait with `retry_after` is answered,
-        and the place is given up. Unset or 0 answers a wait with `retry_after` at once; with a `proposal_id` the
-        place is kept for twice that time.
+        """wait_timeout is how long the call may wait in a queue, for a slot or for the run that computes the cache key. From
+        0 to `GetServerInfoResponse.max_slot_wait` (1 hour). When it is over, a wait with `retry_after` is returned and
+        the place in the queue is lost. Unset or 0 returns such a wait at once; with a `proposal_id` the place is then
+        kept for twice `retry_after`.
         """
 
     def __init__(
@@ -619,9 +705,9 @@ class SetTaskRunStateRequest(_message.Message):
         *,
         proposal_id: _builtins.str = ...,
         task_run_id: _builtins.str = ...,
-        state: _state_pb2.State | None = ...,
-        wait_timeout: _duration_pb2.Duration | None = ...,
+        state: _state_pb2.ProposedState | None = ...,
         session_id: _builtins.str = ...,
+        wait_timeout: _duration_pb2.Duration | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state", "wait_timeout", b"wait_timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -633,7 +719,7 @@ Global___SetTaskRunStateRequest: _TypeAlias = SetTaskRunStateRequest  # noqa: Y0
 
 @_typing.final
 class SetTaskRunStateResponse(_message.Message):
-    """SetTaskRunStateResponse answers the decision."""
+    """SetTaskRunStateResponse returns the decision."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -22,48 +22,48 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class UploadResultRequest(_message.Message):
-    """UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
-    order, one at a time; a piece that was sent before may be sent again, and what was received of it is not
-    written twice. With the last one the result is checked and kept. An upload without a piece for an hour is
-    discarded; sooner, after 10 s, where more than 1,024 are unfinished. Error reason:
-    `ERROR_REASON_STORE_UNAVAILABLE`, where too much is queued, or the files cannot be used at the moment.
+    """UploadResultRequest is one piece of a result, for the service's own storage. The pieces of an upload are sent in
+    order, one at a time; a piece that was sent before may be sent again. After the last piece the result is checked and
+    kept. An upload that receives no piece for an hour is discarded, or after 10 s if more than 1,024 are unfinished.
+    Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, if too much is queued or the files cannot be used now.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     UPLOAD_ID_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     upload_id: _builtins.str
     """upload_id is a UUID that the client makes for one upload; required."""
     sha256: _builtins.str
-    """sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage. The
+    """sha256 is the SHA-256 of the whole result, in lower-case hexadecimal, and its name in the storage; required. The
     same in each piece of an upload.
     """
-    size: _builtins.int
-    """size is the number of bytes of the whole result. From 0 to the server's limit, `max_result_bytes` of
-    `GetServerInfo`; the same in each piece of an upload.
+    size_bytes: _builtins.int
+    """size_bytes is the size of the whole result. From 0 to `GetServerInfoResponse.max_result_bytes`; the same in each
+    piece of an upload.
     """
     offset: _builtins.int
-    """offset is where in the result the piece begins, in bytes. From 0 to what was received so far."""
+    """offset is where in the result the piece starts, in bytes. From 0 to what was received so far."""
     chunk: _builtins.bytes
-    """chunk is the piece. At most 4 MiB, and not beyond `size`. Error reasons: `ERROR_REASON_STORAGE_FULL`;
-    `ERROR_REASON_INVALID_ARGUMENT`, where with the last piece the result has another SHA-256 than `sha256`.
+    """chunk is the piece. At most 4 MiB (4,194,304 bytes), and not beyond `size_bytes`. Error reasons:
+    `ERROR_REASON_STORAGE_FULL`; `ERROR_REASON_INVALID_ARGUMENT`, if after the last piece the result has another
+    SHA-256 than `sha256`.
     """
     def __init__(
         self,
         *,
         upload_id: _builtins.str = ...,
         sha256: _builtins.str = ...,
-        size: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
         offset: _builtins.int = ...,
         chunk: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "offset", b"offset", "sha256", b"sha256", "size", b"size", "upload_id", b"upload_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "offset", b"offset", "sha256", b"sha256", "size_bytes", b"size_bytes", "upload_id", b"upload_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -75,23 +75,23 @@ class UploadResultResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    RECEIVED_FIELD_NUMBER: _builtins.int
+    RECEIVED_BYTES_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
-    received: _builtins.int
-    """received is the number of bytes that the service has of the result."""
+    received_bytes: _builtins.int
+    """received_bytes is how much of the result the service has."""
     location: _builtins.str
-    """location is what to give as `Data.location`; set once the result is kept, which may be with the first piece
-    where the service has it already.
+    """location is the value for `Data.location`; set once the whole result is kept. That may be after the first piece, if
+    the service had the result before.
     """
     def __init__(
         self,
         *,
-        received: _builtins.int = ...,
+        received_bytes: _builtins.int = ...,
         location: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "received", b"received"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "received_bytes", b"received_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,31 +99,31 @@ Global___UploadResultResponse: _TypeAlias = UploadResultResponse  # noqa: Y015
 
 @_typing.final
 class DownloadResultRequest(_message.Message):
-    """DownloadResultRequest asks for a piece of a result in the service's own storage."""
+    """DownloadResultRequest asks for one piece of a result in the service's own storage."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     LOCATION_FIELD_NUMBER: _builtins.int
     OFFSET_FIELD_NUMBER: _builtins.int
-    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_CHUNK_BYTES_FIELD_NUMBER: _builtins.int
     location: _builtins.str
-    """location is the `Data.location` of the result, `service://` and its SHA-256; required.
+    """location is the result's `Data.location`: `service://` and its SHA-256; required.
     Error reason: `ERROR_REASON_RESULT_NOT_FOUND`.
     """
     offset: _builtins.int
-    """offset is where the piece begins, in bytes. From 0; at the result's size, and beyond it, nothing is answered."""
-    max_bytes: _builtins.int
-    """max_bytes is how large the piece may be, in bytes. From 1 to 4 MiB (4,194,304); 0 means 1 MiB."""
+    """offset is where the piece starts, in bytes. From 0; at or beyond the result's size the piece is empty."""
+    max_chunk_bytes: _builtins.int
+    """max_chunk_bytes is the largest size of the piece. From 0 to 4 MiB (4,194,304); 0 means 1 MiB."""
     def __init__(
         self,
         *,
         location: _builtins.str = ...,
         offset: _builtins.int = ...,
-        max_bytes: _builtins.int = ...,
+        max_chunk_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "max_bytes", b"max_bytes", "offset", b"offset"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "max_chunk_bytes", b"max_chunk_bytes", "offset", b"offset"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -131,135 +131,131 @@ Global___DownloadResultRequest: _TypeAlias = DownloadResultRequest  # noqa: Y015
 
 @_typing.final
 class DownloadResultResponse(_message.Message):
-    """DownloadResultResponse answers a piece of a result."""
+    """DownloadResultResponse returns one piece of a result."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHUNK_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
     """chunk is the piece; empty only at the result's end."""
-    size: _builtins.int
-    """size is the number of bytes of the whole result."""
+    size_bytes: _builtins.int
+    """size_bytes is the size of the whole result."""
     def __init__(
         self,
         *,
         chunk: _builtins.bytes = ...,
-        size: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DownloadResultResponse: _TypeAlias = DownloadResultResponse  # noqa: Y015
 
 @_typing.final
-class UnusedResult(_message.Message):
-    """UnusedResult is an orphaned result: outside the database, and referred to by ended cache entries only."""
+class OrphanedResult(_message.Message):
+    """OrphanedResult is a result that is stored outside the database and is referenced by ended cache entries only."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_ID_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
     CACHE_KEY_FIELD_NUMBER: _builtins.int
-    CREATED_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     state_id: _builtins.str
     """state_id is the UUID of the first state that has the result."""
     location: _builtins.str
-    """location is the state's `Data.location`. It is shown to people; delete a result by its `sha256`."""
-    size: _builtins.int
-    """size is the number of bytes."""
+    """location is that state's `Data.location`, for people. Delete a result by its `sha256`."""
+    size_bytes: _builtins.int
+    """size_bytes is the size of the result."""
     cache_key: _builtins.str
-    """cache_key is the key of the entry that it was served by."""
+    """cache_key is the key of the cache entry that served it."""
     sha256: _builtins.str
-    """sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
-    state was recorded by an earlier version that did not require one. A result of an earlier version whose
-    `location` does not end with its SHA-256 is listed for people to look at, and never dropped.
+    """sha256 is the SHA-256 of the bytes, in lower-case hexadecimal, and their name in every storage. Empty if the
+    state was recorded by a version that did not require one. A result of such a version whose `location` does not
+    end with its SHA-256 is listed for people to look at, and never dropped.
     """
     @_builtins.property
-    def created(self) -> _timestamp_pb2.Timestamp:
-        """created is when the state was entered."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the state was entered."""
 
     def __init__(
         self,
         *,
         state_id: _builtins.str = ...,
         location: _builtins.str = ...,
-        size: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
         cache_key: _builtins.str = ...,
-        created: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
         sha256: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "created", b"created", "location", b"location", "sha256", b"sha256", "size", b"size", "state_id", b"state_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_key", b"cache_key", "create_time", b"create_time", "location", b"location", "sha256", b"sha256", "size_bytes", b"size_bytes", "state_id", b"state_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___UnusedResult: _TypeAlias = UnusedResult  # noqa: Y015
+Global___OrphanedResult: _TypeAlias = OrphanedResult  # noqa: Y015
 
 @_typing.final
-class ListUnusedResultsRequest(_message.Message):
-    """ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
-    replaced or have expired, and whose SHA-256 no other state refers to, at whatever location.
+class ListOrphanedResultsRequest(_message.Message):
+    """ListOrphanedResultsRequest asks for the results that may be deleted: those of cache entries that were deleted,
+    replaced or have expired, whose SHA-256 no other state references, at any location.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OLDER_THAN_FIELD_NUMBER: _builtins.int
-    LIMIT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
-    limit: _builtins.int
-    """limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
-    may hold fewer: it ends at about 2 MiB.
-    """
+    page_size: _builtins.int
+    """page_size is the largest number of results in a page; a page ends at about 2 MiB. From 0 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty asks for the first page. The other fields must be
-    those of the first page.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `older_than` of that page.
     """
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than is how old the states that refer to a result must be for it to be returned. From 0; unset means
-        one day.
-        """
+        """older_than is how old the states that reference a result must be. From 0 to 3,650 days; unset means one day."""
 
     def __init__(
         self,
         *,
         older_than: _duration_pb2.Duration | None = ...,
-        limit: _builtins.int = ...,
+        page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "older_than", b"older_than", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["older_than", b"older_than", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListUnusedResultsRequest: _TypeAlias = ListUnusedResultsRequest  # noqa: Y015
+Global___ListOrphanedResultsRequest: _TypeAlias = ListOrphanedResultsRequest  # noqa: Y015
 
 @_typing.final
-class ListUnusedResultsResponse(_message.Message):
-    """ListUnusedResultsResponse returns what may be deleted."""
+class ListOrphanedResultsResponse(_message.Message):
+    """ListOrphanedResultsResponse is a page of orphaned results."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last one."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnusedResult]:
-        """results are the results, the oldest first; each location once, with the first state that referred to it."""
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrphanedResult]:
+        """results are the results, oldest first; each location once, with the first state that referenced it."""
 
     def __init__(
         self,
         *,
-        results: _abc.Iterable[Global___UnusedResult] | None = ...,
+        results: _abc.Iterable[Global___OrphanedResult] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -268,15 +264,15 @@ class ListUnusedResultsResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ListUnusedResultsResponse: _TypeAlias = ListUnusedResultsResponse  # noqa: Y015
+Global___ListOrphanedResultsResponse: _TypeAlias = ListOrphanedResultsResponse  # noqa: Y015
 
 @_typing.final
-class DropUnusedResultsRequest(_message.Message):
-    """DropUnusedResultsRequest says which results are no longer to be listed. Those in the service's own storage are
-    deleted by the service, by their SHA-256. Those in its own storages the client deletes, and best before it drops
-    them: ask with `check_only`, delete the files, then drop. What is interrupted in between remains listed. Error
-    reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of the service's files could not be deleted; their results
-    remain listed.
+class DropOrphanedResultsRequest(_message.Message):
+    """DropOrphanedResultsRequest takes results off the list of orphans. The service deletes those in its own storage. The
+    client deletes those in its storages, and should do so first: ask with `check_only`, delete the files, then drop. If
+    it is interrupted in between, the results are still listed.
+    Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, if some of the service's files could not be deleted; their results are
+    still listed.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -285,18 +281,16 @@ class DropUnusedResultsRequest(_message.Message):
     OLDER_THAN_FIELD_NUMBER: _builtins.int
     CHECK_ONLY_FIELD_NUMBER: _builtins.int
     check_only: _builtins.bool
-    """check_only asks which of the results are still unused, and changes nothing. False, the default, drops them. An
-    earlier version does not know this field and drops them; dropping them again is no error.
-    """
+    """check_only returns which of the results are still orphaned, and changes nothing."""
     @_builtins.property
     def state_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
-        whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
+        """state_ids are `OrphanedResult.state_id`s; required. Results that are referenced again by now are left alone, as are
+        those of an earlier version whose `location` does not end with their SHA-256. 1 to 10,000.
         """
 
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than is what the results were listed with."""
+        """older_than is the `older_than` that the results were listed with. From 0 to 3,650 days; unset means one day."""
 
     def __init__(
         self,
@@ -311,25 +305,25 @@ class DropUnusedResultsRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DropUnusedResultsRequest: _TypeAlias = DropUnusedResultsRequest  # noqa: Y015
+Global___DropOrphanedResultsRequest: _TypeAlias = DropOrphanedResultsRequest  # noqa: Y015
 
 @_typing.final
-class DropUnusedResultsResponse(_message.Message):
-    """DropUnusedResultsResponse says which results are no longer listed, or may be deleted where only that was asked. A
-    client whose response is lost does not learn which files of its own to delete if it dropped them first.
-    """
+class DropOrphanedResultsResponse(_message.Message):
+    """DropOrphanedResultsResponse says which results were dropped."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___UnusedResult]:
-        """results are those of the request that are still unused."""
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrphanedResult]:
+        """results are those of the request that were dropped, or with `check_only` may be. A client that drops before it
+        deletes its own files, and loses this response, does not know which files to delete.
+        """
 
     def __init__(
         self,
         *,
-        results: _abc.Iterable[Global___UnusedResult] | None = ...,
+        results: _abc.Iterable[Global___OrphanedResult] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -337,4 +331,4 @@ class DropUnusedResultsResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DropUnusedResultsResponse: _TypeAlias = DropUnusedResultsResponse  # noqa: Y015
+Global___DropOrphanedResultsResponse: _TypeAlias = DropOrphanedResultsResponse  # noqa: Y015

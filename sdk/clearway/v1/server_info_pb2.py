@@ -26,18 +26,18 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63learway/v1/server_info.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xa0\x03\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\'\n\x03now\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x61tabase\x18\x03 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x05\x12\x15\n\rmax_proposals\x18\x05 \x01(\x05\x12(\n\x05lease\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10slot_retry_after\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_result_bytes\x18\x08 \x01(\x03\x12&\n\x08\x66\x65\x61tures\x18\t \x03(\x0e\x32\x14.clearway.v1.Feature\x12\x36\n\x13\x62roken_stream_grace\x18\n \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rmax_slot_wait\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration*\x91\x01\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x45\x41TURE_EXPLANATIONS\x10\x01\x12\x1a\n\x16\x46\x45\x41TURE_RESULT_STORAGE\x10\x02\x12\x19\n\x15\x46\x45\x41TURE_SINGLE_FLIGHT\x10\x03\x12\x1c\n\x18\x46\x45\x41TURE_CACHE_MANAGEMENT\x10\x04\x42v\n\x0eio.clearway.v1B\x0fServerInfoProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x63learway/v1/server_info.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xa9\x03\n\x15GetServerInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x30\n\x0c\x63urrent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64\x61tabase\x18\x03 \x01(\t\x12\x19\n\x11max_message_bytes\x18\x04 \x01(\x05\x12\x15\n\rmax_proposals\x18\x05 \x01(\x05\x12(\n\x05lease\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x36\n\x13\x62roken_stream_grace\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10slot_retry_after\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x30\n\rmax_slot_wait\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x18\n\x10max_result_bytes\x18\n \x01(\x03\x12&\n\x08\x66\x65\x61tures\x18\x0b \x03(\x0e\x32\x14.clearway.v1.Feature*\x91\x01\n\x07\x46\x65\x61ture\x12\x17\n\x13\x46\x45\x41TURE_UNSPECIFIED\x10\x00\x12\x18\n\x14\x46\x45\x41TURE_EXPLANATIONS\x10\x01\x12\x1a\n\x16\x46\x45\x41TURE_RESULT_STORAGE\x10\x02\x12\x19\n\x15\x46\x45\x41TURE_SINGLE_FLIGHT\x10\x03\x12\x1c\n\x18\x46\x45\x41TURE_CACHE_MANAGEMENT\x10\x04\x42p\n\x0eio.clearway.v1B\x0fServerInfoProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.server_info_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\017ServerInfoProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_FEATURE']._serialized_start=555
-  _globals['_FEATURE']._serialized_end=700
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\017ServerInfoProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_FEATURE']._serialized_start=564
+  _globals['_FEATURE']._serialized_end=709
   _globals['_GETSERVERINFOREQUEST']._serialized_start=111
   _globals['_GETSERVERINFOREQUEST']._serialized_end=133
   _globals['_GETSERVERINFORESPONSE']._serialized_start=136
-  _globals['_GETSERVERINFORESPONSE']._serialized_end=552
+  _globals['_GETSERVERINFORESPONSE']._serialized_end=561
 # @@protoc_insertion_point(module_scope)

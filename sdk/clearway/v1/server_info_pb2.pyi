@@ -28,38 +28,34 @@ class _Feature:
 class _FeatureEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Feature.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     FEATURE_UNSPECIFIED: _Feature.ValueType  # 0
-    """FEATURE_UNSPECIFIED is never answered."""
+    """FEATURE_UNSPECIFIED is never returned."""
     FEATURE_EXPLANATIONS: _Feature.ValueType  # 1
-    """FEATURE_EXPLANATIONS: `ExplainTaskRun` is answered, and `ProposeRequest.awaits` are taken for it."""
+    """FEATURE_EXPLANATIONS: `ExplainTaskRun`, and `ProposeRequest.awaits` for it."""
     FEATURE_RESULT_STORAGE: _Feature.ValueType  # 2
-    """FEATURE_RESULT_STORAGE: the service has a storage of its own, `UploadResult` and `DownloadResult`."""
+    """FEATURE_RESULT_STORAGE: a result storage of its own, with `UploadResult` and `DownloadResult`."""
     FEATURE_SINGLE_FLIGHT: _Feature.ValueType  # 3
-    """FEATURE_SINGLE_FLIGHT: `StateDetails.cache_single_flight` is obeyed."""
+    """FEATURE_SINGLE_FLIGHT: `ProposedState.cache_single_flight`."""
     FEATURE_CACHE_MANAGEMENT: _Feature.ValueType  # 4
-    """FEATURE_CACHE_MANAGEMENT: cache entries can be listed, invalidated and counted: `ListCacheEntries`,
-    `InvalidateCache` and `GetCacheStats`.
-    """
+    """FEATURE_CACHE_MANAGEMENT: `ListCacheEntries`, `InvalidateCache`, `GetCacheStats` and `ListTaskCacheStats`."""
 
 class Feature(_Feature, metaclass=_FeatureEnumTypeWrapper):
-    """Feature is something that not every service of this protocol can do."""
+    """Feature is something that not every service of this protocol offers."""
 
 FEATURE_UNSPECIFIED: Feature.ValueType  # 0
-"""FEATURE_UNSPECIFIED is never answered."""
+"""FEATURE_UNSPECIFIED is never returned."""
 FEATURE_EXPLANATIONS: Feature.ValueType  # 1
-"""FEATURE_EXPLANATIONS: `ExplainTaskRun` is answered, and `ProposeRequest.awaits` are taken for it."""
+"""FEATURE_EXPLANATIONS: `ExplainTaskRun`, and `ProposeRequest.awaits` for it."""
 FEATURE_RESULT_STORAGE: Feature.ValueType  # 2
-"""FEATURE_RESULT_STORAGE: the service has a storage of its own, `UploadResult` and `DownloadResult`."""
+"""FEATURE_RESULT_STORAGE: a result storage of its own, with `UploadResult` and `DownloadResult`."""
 FEATURE_SINGLE_FLIGHT: Feature.ValueType  # 3
-"""FEATURE_SINGLE_FLIGHT: `StateDetails.cache_single_flight` is obeyed."""
+"""FEATURE_SINGLE_FLIGHT: `ProposedState.cache_single_flight`."""
 FEATURE_CACHE_MANAGEMENT: Feature.ValueType  # 4
-"""FEATURE_CACHE_MANAGEMENT: cache entries can be listed, invalidated and counted: `ListCacheEntries`,
-`InvalidateCache` and `GetCacheStats`.
-"""
+"""FEATURE_CACHE_MANAGEMENT: `ListCacheEntries`, `InvalidateCache`, `GetCacheStats` and `ListTaskCacheStats`."""
 Global___Feature: _TypeAlias = Feature  # noqa: Y015
 
 @_typing.final
 class GetServerInfoRequest(_message.Message):
-    """GetServerInfoRequest asks who answers."""
+    """GetServerInfoRequest asks for the service's version and settings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -76,79 +72,79 @@ Global___GetServerInfoRequest: _TypeAlias = GetServerInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetServerInfoResponse(_message.Message):
-    """GetServerInfoResponse says who answers."""
+    """GetServerInfoResponse returns the service's version, and the settings that matter to clients."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
-    NOW_FIELD_NUMBER: _builtins.int
+    CURRENT_TIME_FIELD_NUMBER: _builtins.int
     DATABASE_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     MAX_PROPOSALS_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
+    BROKEN_STREAM_GRACE_FIELD_NUMBER: _builtins.int
     SLOT_RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    MAX_SLOT_WAIT_FIELD_NUMBER: _builtins.int
     MAX_RESULT_BYTES_FIELD_NUMBER: _builtins.int
     FEATURES_FIELD_NUMBER: _builtins.int
-    BROKEN_STREAM_GRACE_FIELD_NUMBER: _builtins.int
-    MAX_SLOT_WAIT_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """version is the service's version."""
     database: _builtins.str
     """database is the kind of database: `sqlite`."""
     max_message_bytes: _builtins.int
-    """max_message_bytes is the largest message that the service takes, in bytes. A larger one ends its call with the
-    status RESOURCE_EXHAUSTED, without an error reason.
+    """max_message_bytes is the size of the largest message that the service takes. A larger one ends its call with the
+    status RESOURCE_EXHAUSTED and without an error reason.
     """
     max_proposals: _builtins.int
-    """max_proposals is how many proposals a stream message may carry."""
+    """max_proposals is how many proposals a stream message may have."""
     max_result_bytes: _builtins.int
-    """max_result_bytes is the largest result that the service's own storage takes, in bytes."""
+    """max_result_bytes is the size of the largest result that the service's own storage takes."""
     @_builtins.property
-    def now(self) -> _timestamp_pb2.Timestamp:
-        """now is the service's wall clock, in UTC. Timestamps are taken from it, scheduled times and the expiry of cache
-        entries are compared with it. Leases and delays are not: setting the clock leaves them as they are.
+    def current_time(self) -> _timestamp_pb2.Timestamp:
+        """current_time is the service's wall clock. Timestamps are taken from it; scheduled times and the expiry of cache
+        entries are compared with it. Setting that clock does not change leases and delays.
         """
 
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
-        """lease is how long a session lives after its client was last heard of."""
-
-    @_builtins.property
-    def slot_retry_after(self) -> _duration_pb2.Duration:
-        """slot_retry_after is what a unary caller is told to wait before it proposes again: `Wait.retry_after`."""
-
-    @_builtins.property
-    def features(self) -> _containers.RepeatedScalarFieldContainer[Global___Feature.ValueType]:
-        """features are what the service can do beyond the first release of `clearway.v1`, in the order of their
-        numbers. A service ignores fields that it does not know, so a client that depends on one looks here first.
-        """
+        """lease is how long a session lives after the client's last message."""
 
     @_builtins.property
     def broken_stream_grace(self) -> _duration_pb2.Duration:
-        """broken_stream_grace is how long a session outlives a stream that broke; never more than `lease`."""
+        """broken_stream_grace is how long a session lives after its stream broke; never more than `lease`."""
+
+    @_builtins.property
+    def slot_retry_after(self) -> _duration_pb2.Duration:
+        """slot_retry_after is the `Wait.retry_after` of a unary call that found no free slot."""
 
     @_builtins.property
     def max_slot_wait(self) -> _duration_pb2.Duration:
-        """max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout` that is taken."""
+        """max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout`."""
+
+    @_builtins.property
+    def features(self) -> _containers.RepeatedScalarFieldContainer[Global___Feature.ValueType]:
+        """features are what the service offers, sorted by number. A service ignores fields that it does not know, so a client
+        that depends on a feature checks for it here.
+        """
 
     def __init__(
         self,
         *,
         version: _builtins.str = ...,
-        now: _timestamp_pb2.Timestamp | None = ...,
+        current_time: _timestamp_pb2.Timestamp | None = ...,
         database: _builtins.str = ...,
         max_message_bytes: _builtins.int = ...,
         max_proposals: _builtins.int = ...,
         lease: _duration_pb2.Duration | None = ...,
+        broken_stream_grace: _duration_pb2.Duration | None = ...,
         slot_retry_after: _duration_pb2.Duration | None = ...,
+        max_slot_wait: _duration_pb2.Duration | None = ...,
         max_result_bytes: _builtins.int = ...,
         features: _abc.Iterable[Global___Feature.ValueType] | None = ...,
-        broken_stream_grace: _duration_pb2.Duration | None = ...,
-        max_slot_wait: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["broken_stream_grace", b"broken_stream_grace", "lease", b"lease", "max_slot_wait", b"max_slot_wait", "now", b"now", "slot_retry_after", b"slot_retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["broken_stream_grace", b"broken_stream_grace", "current_time", b"current_time", "lease", b"lease", "max_slot_wait", b"max_slot_wait", "slot_retry_after", b"slot_retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_stream_grace", b"broken_stream_grace", "database", b"database", "features", b"features", "lease", b"lease", "max_message_bytes", b"max_message_bytes", "max_proposals", b"max_proposals", "max_result_bytes", b"max_result_bytes", "max_slot_wait", b"max_slot_wait", "now", b"now", "slot_retry_after", b"slot_retry_after", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_stream_grace", b"broken_stream_grace", "current_time", b"current_time", "database", b"database", "features", b"features", "lease", b"lease", "max_message_bytes", b"max_message_bytes", "max_proposals", b"max_proposals", "max_result_bytes", b"max_result_bytes", "max_slot_wait", b"max_slot_wait", "slot_retry_after", b"slot_retry_after", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

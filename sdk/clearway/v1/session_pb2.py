@@ -22,27 +22,38 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63learway/v1/session.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\"L\n\x12OpenSessionRequest\x12\x13\n\x0b\x63lient_name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\"S\n\x13OpenSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"&\n\x10KeepAliveRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"=\n\x11KeepAliveResponse\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\")\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x16\n\x14\x43loseSessionResponseBs\n\x0eio.clearway.v1B\x0cSessionProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x63learway/v1/session.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"e\n\x12OpenSessionRequest\x12\x1c\n\x0b\x63lient_name\x18\x01 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x18\n\x08language\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x18@\x12\x17\n\x07version\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x18@\"S\n\x13OpenSessionResponse\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12(\n\x05lease\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"0\n\x10KeepAliveRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\"=\n\x11KeepAliveResponse\x12(\n\x05lease\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\x13\x43loseSessionRequest\x12\x1c\n\nsession_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\"\x16\n\x14\x43loseSessionResponseBm\n\x0eio.clearway.v1B\x0cSessionProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\014SessionProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_OPENSESSIONREQUEST']._serialized_start=74
-  _globals['_OPENSESSIONREQUEST']._serialized_end=150
-  _globals['_OPENSESSIONRESPONSE']._serialized_start=152
-  _globals['_OPENSESSIONRESPONSE']._serialized_end=235
-  _globals['_KEEPALIVEREQUEST']._serialized_start=237
-  _globals['_KEEPALIVEREQUEST']._serialized_end=275
-  _globals['_KEEPALIVERESPONSE']._serialized_start=277
-  _globals['_KEEPALIVERESPONSE']._serialized_end=338
-  _globals['_CLOSESESSIONREQUEST']._serialized_start=340
-  _globals['_CLOSESESSIONREQUEST']._serialized_end=381
-  _globals['_CLOSESESSIONRESPONSE']._serialized_start=383
-  _globals['_CLOSESESSIONRESPONSE']._serialized_end=405
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\014SessionProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_OPENSESSIONREQUEST'].fields_by_name['client_name']._loaded_options = None
+  _globals['_OPENSESSIONREQUEST'].fields_by_name['client_name']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_OPENSESSIONREQUEST'].fields_by_name['language']._loaded_options = None
+  _globals['_OPENSESSIONREQUEST'].fields_by_name['language']._serialized_options = b'\242\273\030\002\030@'
+  _globals['_OPENSESSIONREQUEST'].fields_by_name['version']._loaded_options = None
+  _globals['_OPENSESSIONREQUEST'].fields_by_name['version']._serialized_options = b'\242\273\030\002\030@'
+  _globals['_KEEPALIVEREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_KEEPALIVEREQUEST'].fields_by_name['session_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_CLOSESESSIONREQUEST'].fields_by_name['session_id']._loaded_options = None
+  _globals['_CLOSESESSIONREQUEST'].fields_by_name['session_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_OPENSESSIONREQUEST']._serialized_start=101
+  _globals['_OPENSESSIONREQUEST']._serialized_end=202
+  _globals['_OPENSESSIONRESPONSE']._serialized_start=204
+  _globals['_OPENSESSIONRESPONSE']._serialized_end=287
+  _globals['_KEEPALIVEREQUEST']._serialized_start=289
+  _globals['_KEEPALIVEREQUEST']._serialized_end=337
+  _globals['_KEEPALIVERESPONSE']._serialized_start=339
+  _globals['_KEEPALIVERESPONSE']._serialized_end=400
+  _globals['_CLOSESESSIONREQUEST']._serialized_start=402
+  _globals['_CLOSESESSIONREQUEST']._serialized_end=453
+  _globals['_CLOSESESSIONRESPONSE']._serialized_start=455
+  _globals['_CLOSESESSIONRESPONSE']._serialized_end=477
 # @@protoc_insertion_point(module_scope)

@@ -27,13 +27,11 @@ class OpenSessionRequest(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     client_name: _builtins.str
-    """client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
-    shown as a client without a name.
-    """
+    """client_name is who the client is, for people: a program, a host, a process. May be empty. At most 255 characters."""
     language: _builtins.str
-    """language is the client's programming language, such as `go`. At most 64 characters; may be empty."""
+    """language is the client's programming language, such as `go`; may be empty. At most 64 characters."""
     version: _builtins.str
-    """version is the client library's version. At most 64 characters; may be empty."""
+    """version is the version of the client library; may be empty. At most 64 characters."""
     def __init__(
         self,
         *,
@@ -51,14 +49,14 @@ Global___OpenSessionRequest: _TypeAlias = OpenSessionRequest  # noqa: Y015
 
 @_typing.final
 class OpenSessionResponse(_message.Message):
-    """OpenSessionResponse answers the session."""
+    """OpenSessionResponse returns the session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     LEASE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """session_id is the UUID that proposals name, so that their runs belong to the session."""
+    """session_id is the session's UUID. Proposals name it, so that their runs belong to the session."""
     @_builtins.property
     def lease(self) -> _duration_pb2.Duration:
         """lease is how long the session lives without a `KeepAlive`; a third of it is a good interval."""
@@ -101,7 +99,7 @@ Global___KeepAliveRequest: _TypeAlias = KeepAliveRequest  # noqa: Y015
 
 @_typing.final
 class KeepAliveResponse(_message.Message):
-    """KeepAliveResponse answers the new lease."""
+    """KeepAliveResponse returns the new lease."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -125,13 +123,15 @@ Global___KeepAliveResponse: _TypeAlias = KeepAliveResponse  # noqa: Y015
 
 @_typing.final
 class CloseSessionRequest(_message.Message):
-    """CloseSessionRequest ends a session: its running runs crash, its slots are free, and its waiters are gone."""
+    """CloseSessionRequest ends a session: its running runs become Crashed, its slots are released, and its queued proposals
+    are withdrawn.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     SESSION_ID_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
-    """session_id is the session's UUID; required. Closing a session that has ended does nothing."""
+    """session_id is the session's UUID; required. Closing a session that has ended changes nothing."""
     def __init__(
         self,
         *,

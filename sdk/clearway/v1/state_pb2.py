@@ -22,26 +22,65 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/state.proto\x12\x0b\x63learway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n\x08RunError\x12\x0c\n\x04type\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x13\n\x0bstack_trace\x18\x03 \x01(\t\x12$\n\x05\x63\x61use\x18\x04 \x01(\x0b\x32\x15.clearway.v1.RunError\x12&\n\x07members\x18\x05 \x03(\x0b\x32\x15.clearway.v1.RunError\"\xb2\x01\n\x04\x44\x61ta\x12\x10\n\x08\x65ncoding\x18\x01 \x01(\t\x12\x10\n\x06inline\x18\x02 \x01(\x0cH\x00\x12\x12\n\x08location\x18\x03 \x01(\tH\x00\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x0e\n\x06sha256\x18\x05 \x01(\t\x12$\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x15.clearway.v1.RunError\x12\x13\n\x0b\x63ompression\x18\x07 \x01(\t\x12\x11\n\tsignature\x18\x08 \x01(\tB\x06\n\x04\x62ody\"\x95\x02\n\x0cStateDetails\x12\x32\n\x0escheduled_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcache_key\x18\x02 \x01(\t\x12\x33\n\x10\x63\x61\x63he_expiration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66low_run_id\x18\x04 \x01(\t\x12\x13\n\x0btask_run_id\x18\x05 \x01(\t\x12\x19\n\x11\x63hild_flow_run_id\x18\x06 \x01(\t\x12\x15\n\rrefresh_cache\x18\x08 \x01(\x08\x12\x10\n\x08no_retry\x18\t \x01(\x08\x12\x1b\n\x13\x63\x61\x63he_single_flight\x18\n \x01(\x08\"\xd4\x01\n\x05State\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x0c\n\x04name\x18\x03 \x01(\t\x12-\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x1f\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x11.clearway.v1.Data\x12*\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x19.clearway.v1.StateDetails*\xd4\x01\n\tStateType\x12\x1a\n\x16STATE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14STATE_TYPE_SCHEDULED\x10\x01\x12\x16\n\x12STATE_TYPE_PENDING\x10\x02\x12\x16\n\x12STATE_TYPE_RUNNING\x10\x03\x12\x18\n\x14STATE_TYPE_COMPLETED\x10\x04\x12\x15\n\x11STATE_TYPE_FAILED\x10\x05\x12\x18\n\x14STATE_TYPE_CANCELLED\x10\x06\x12\x16\n\x12STATE_TYPE_CRASHED\x10\x07\x42q\n\x0eio.clearway.v1B\nStateProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/state.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n\x08RunError\x12\x17\n\x04type\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x08\x01\x18\xff\x01\x12\x18\n\x07message\x18\x02 \x01(\tB\x07\xa2\xbb\x18\x03\x18\x80 \x12\x1d\n\x0bstack_trace\x18\x03 \x01(\tB\x08\xa2\xbb\x18\x04\x18\x80\x80\x01\x12$\n\x05\x63\x61use\x18\x04 \x01(\x0b\x32\x15.clearway.v1.RunError\x12.\n\x07members\x18\x05 \x03(\x0b\x32\x15.clearway.v1.RunErrorB\x06\xa2\xbb\x18\x02\x30\x10\x12\'\n\x04kind\x18\x06 \x01(\x0e\x32\x19.clearway.v1.RunErrorKind\x12\x15\n\rnon_retryable\x18\x07 \x01(\x08\"\x86\x02\n\x04\x44\x61ta\x12\x18\n\x08\x65ncoding\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x18@\x12\x1a\n\x06inline\x18\x02 \x01(\x0c\x42\x08\xa2\xbb\x18\x04 \x80\x80\x04H\x00\x12\x1d\n\x08location\x18\x03 \x01(\tB\t\xa2\xbb\x18\x05\x08\x01\x18\x80\x10H\x00\x12!\n\nsize_bytes\x18\x04 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12\x16\n\x06sha256\x18\x05 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x02\x12.\n\x05\x65rror\x18\x06 \x01(\x0b\x32\x15.clearway.v1.RunErrorB\x08\xa2\xbb\x18\x04 \x80\x80\x04\x12\x1b\n\x0b\x63ompression\x18\x07 \x01(\tB\x06\xa2\xbb\x18\x02\x18@\x12\x19\n\tsignature\x18\x08 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x02\x42\x06\n\x04\x62ody\"\xf5\x02\n\rProposedState\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x16.clearway.v1.StateTypeB\x06\xa2\xbb\x18\x02\x08\x01\x12\x15\n\x04name\x18\x02 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x19\n\x07message\x18\x03 \x01(\tB\x08\xa2\xbb\x18\x04\x18\x80\x80\x01\x12\x1f\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32\x11.clearway.v1.Data\x12\x32\n\x0escheduled_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1c\n\tcache_key\x18\x06 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\x08\x12K\n\x10\x63\x61\x63he_expiration\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x16\xa2\xbb\x18\x12\x41\x00\x00\x00\x00\x03\xcc\xb2\x41I\x00\x00\x00\x00\x00\x00\x00\x00\x12\x15\n\rrefresh_cache\x18\x08 \x01(\x08\x12\x1b\n\x13\x63\x61\x63he_single_flight\x18\t \x01(\x08\x12\x10\n\x08no_retry\x18\n \x01(\x08\"\xcf\x01\n\x0cStateDetails\x12\x32\n\x0escheduled_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tcache_key\x18\x02 \x01(\t\x12\x33\n\x10\x63\x61\x63he_expiration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66low_run_id\x18\x04 \x01(\t\x12\x13\n\x0btask_run_id\x18\x05 \x01(\t\x12\x19\n\x11\x63hild_flow_run_id\x18\x06 \x01(\t\"\xd6\x01\n\x05State\x12\n\n\x02id\x18\x01 \x01(\t\x12$\n\x04type\x18\x02 \x01(\x0e\x32\x16.clearway.v1.StateType\x12\x0c\n\x04name\x18\x03 \x01(\t\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\x1f\n\x04\x64\x61ta\x18\x06 \x01(\x0b\x32\x11.clearway.v1.Data\x12*\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x19.clearway.v1.StateDetails*\xd4\x01\n\tStateType\x12\x1a\n\x16STATE_TYPE_UNSPECIFIED\x10\x00\x12\x18\n\x14STATE_TYPE_SCHEDULED\x10\x01\x12\x16\n\x12STATE_TYPE_PENDING\x10\x02\x12\x16\n\x12STATE_TYPE_RUNNING\x10\x03\x12\x18\n\x14STATE_TYPE_COMPLETED\x10\x04\x12\x15\n\x11STATE_TYPE_FAILED\x10\x05\x12\x18\n\x14STATE_TYPE_CANCELLED\x10\x06\x12\x16\n\x12STATE_TYPE_CRASHED\x10\x07*\xd9\x01\n\x0cRunErrorKind\x12\x1e\n\x1aRUN_ERROR_KIND_UNSPECIFIED\x10\x00\x12\x1e\n\x1aRUN_ERROR_KIND_APPLICATION\x10\x01\x12\x1a\n\x16RUN_ERROR_KIND_TIMEOUT\x10\x02\x12\x1c\n\x18RUN_ERROR_KIND_CANCELLED\x10\x03\x12\x17\n\x13RUN_ERROR_KIND_LOST\x10\x04\x12\x1b\n\x17RUN_ERROR_KIND_UPSTREAM\x10\x05\x12\x19\n\x15RUN_ERROR_KIND_RESULT\x10\x06\x42k\n\x0eio.clearway.v1B\nStateProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\nStateProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_STATETYPE']._serialized_start=925
-  _globals['_STATETYPE']._serialized_end=1137
-  _globals['_RUNERROR']._serialized_start=106
-  _globals['_RUNERROR']._serialized_end=246
-  _globals['_DATA']._serialized_start=249
-  _globals['_DATA']._serialized_end=427
-  _globals['_STATEDETAILS']._serialized_start=430
-  _globals['_STATEDETAILS']._serialized_end=707
-  _globals['_STATE']._serialized_start=710
-  _globals['_STATE']._serialized_end=922
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\nStateProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_RUNERROR'].fields_by_name['type']._loaded_options = None
+  _globals['_RUNERROR'].fields_by_name['type']._serialized_options = b'\242\273\030\005\010\001\030\377\001'
+  _globals['_RUNERROR'].fields_by_name['message']._loaded_options = None
+  _globals['_RUNERROR'].fields_by_name['message']._serialized_options = b'\242\273\030\003\030\200 '
+  _globals['_RUNERROR'].fields_by_name['stack_trace']._loaded_options = None
+  _globals['_RUNERROR'].fields_by_name['stack_trace']._serialized_options = b'\242\273\030\004\030\200\200\001'
+  _globals['_RUNERROR'].fields_by_name['members']._loaded_options = None
+  _globals['_RUNERROR'].fields_by_name['members']._serialized_options = b'\242\273\030\0020\020'
+  _globals['_DATA'].fields_by_name['encoding']._loaded_options = None
+  _globals['_DATA'].fields_by_name['encoding']._serialized_options = b'\242\273\030\002\030@'
+  _globals['_DATA'].fields_by_name['inline']._loaded_options = None
+  _globals['_DATA'].fields_by_name['inline']._serialized_options = b'\242\273\030\004 \200\200\004'
+  _globals['_DATA'].fields_by_name['location']._loaded_options = None
+  _globals['_DATA'].fields_by_name['location']._serialized_options = b'\242\273\030\005\010\001\030\200\020'
+  _globals['_DATA'].fields_by_name['size_bytes']._loaded_options = None
+  _globals['_DATA'].fields_by_name['size_bytes']._serialized_options = b'\242\273\030\t9\000\000\000\000\000\000\000\000'
+  _globals['_DATA'].fields_by_name['sha256']._loaded_options = None
+  _globals['_DATA'].fields_by_name['sha256']._serialized_options = b'\242\273\030\002\020\002'
+  _globals['_DATA'].fields_by_name['error']._loaded_options = None
+  _globals['_DATA'].fields_by_name['error']._serialized_options = b'\242\273\030\004 \200\200\004'
+  _globals['_DATA'].fields_by_name['compression']._loaded_options = None
+  _globals['_DATA'].fields_by_name['compression']._serialized_options = b'\242\273\030\002\030@'
+  _globals['_DATA'].fields_by_name['signature']._loaded_options = None
+  _globals['_DATA'].fields_by_name['signature']._serialized_options = b'\242\273\030\002\020\002'
+  _globals['_PROPOSEDSTATE'].fields_by_name['type']._loaded_options = None
+  _globals['_PROPOSEDSTATE'].fields_by_name['type']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_PROPOSEDSTATE'].fields_by_name['name']._loaded_options = None
+  _globals['_PROPOSEDSTATE'].fields_by_name['name']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_PROPOSEDSTATE'].fields_by_name['message']._loaded_options = None
+  _globals['_PROPOSEDSTATE'].fields_by_name['message']._serialized_options = b'\242\273\030\004\030\200\200\001'
+  _globals['_PROPOSEDSTATE'].fields_by_name['cache_key']._loaded_options = None
+  _globals['_PROPOSEDSTATE'].fields_by_name['cache_key']._serialized_options = b'\242\273\030\005\020\003\030\200\010'
+  _globals['_PROPOSEDSTATE'].fields_by_name['cache_expiration']._loaded_options = None
+  _globals['_PROPOSEDSTATE'].fields_by_name['cache_expiration']._serialized_options = b'\242\273\030\022A\000\000\000\000\003\314\262AI\000\000\000\000\000\000\000\000'
+  _globals['_STATETYPE']._serialized_start=1446
+  _globals['_STATETYPE']._serialized_end=1658
+  _globals['_RUNERRORKIND']._serialized_start=1661
+  _globals['_RUNERRORKIND']._serialized_end=1878
+  _globals['_RUNERROR']._serialized_start=133
+  _globals['_RUNERROR']._serialized_end=375
+  _globals['_DATA']._serialized_start=378
+  _globals['_DATA']._serialized_end=640
+  _globals['_PROPOSEDSTATE']._serialized_start=643
+  _globals['_PROPOSEDSTATE']._serialized_end=1016
+  _globals['_STATEDETAILS']._serialized_start=1019
+  _globals['_STATEDETAILS']._serialized_end=1226
+  _globals['_STATE']._serialized_start=1229
+  _globals['_STATE']._serialized_end=1443
 # @@protoc_insertion_point(module_scope)

@@ -28,47 +28,87 @@ class _StateType:
 class _StateTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StateType.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STATE_TYPE_UNSPECIFIED: _StateType.ValueType  # 0
-    """STATE_TYPE_UNSPECIFIED is never valid in a proposal and never answered."""
+    """STATE_TYPE_UNSPECIFIED is not allowed in a proposal and never returned."""
     STATE_TYPE_SCHEDULED: _StateType.ValueType  # 1
-    """STATE_TYPE_SCHEDULED: to begin at a time, `StateDetails.scheduled_time`."""
+    """STATE_TYPE_SCHEDULED: starts at a later time."""
     STATE_TYPE_PENDING: _StateType.ValueType  # 2
-    """STATE_TYPE_PENDING: accepted for running, waiting for what it needs."""
+    """STATE_TYPE_PENDING: about to run, and waiting for what it needs."""
     STATE_TYPE_RUNNING: _StateType.ValueType  # 3
-    """STATE_TYPE_RUNNING: its code runs now, and its slots are taken."""
+    """STATE_TYPE_RUNNING: its code runs now, and it holds its slots."""
     STATE_TYPE_COMPLETED: _StateType.ValueType  # 4
-    """STATE_TYPE_COMPLETED: ended well. Terminal."""
+    """STATE_TYPE_COMPLETED: succeeded. Terminal."""
     STATE_TYPE_FAILED: _StateType.ValueType  # 5
-    """STATE_TYPE_FAILED: its code failed and no retry is left. Terminal."""
+    """STATE_TYPE_FAILED: its code failed, and no retry is left. Terminal."""
     STATE_TYPE_CANCELLED: _StateType.ValueType  # 6
     """STATE_TYPE_CANCELLED: stopped on purpose. Terminal."""
     STATE_TYPE_CRASHED: _StateType.ValueType  # 7
-    """STATE_TYPE_CRASHED: stopped by its surroundings (its process died, it was interrupted). Terminal."""
+    """STATE_TYPE_CRASHED: stopped by its environment: its process died or was interrupted. Terminal."""
 
 class StateType(_StateType, metaclass=_StateTypeEnumTypeWrapper):
     """StateType is what the service reasons about; a state's name is for people."""
 
 STATE_TYPE_UNSPECIFIED: StateType.ValueType  # 0
-"""STATE_TYPE_UNSPECIFIED is never valid in a proposal and never answered."""
+"""STATE_TYPE_UNSPECIFIED is not allowed in a proposal and never returned."""
 STATE_TYPE_SCHEDULED: StateType.ValueType  # 1
-"""STATE_TYPE_SCHEDULED: to begin at a time, `StateDetails.scheduled_time`."""
+"""STATE_TYPE_SCHEDULED: starts at a later time."""
 STATE_TYPE_PENDING: StateType.ValueType  # 2
-"""STATE_TYPE_PENDING: accepted for running, waiting for what it needs."""
+"""STATE_TYPE_PENDING: about to run, and waiting for what it needs."""
 STATE_TYPE_RUNNING: StateType.ValueType  # 3
-"""STATE_TYPE_RUNNING: its code runs now, and its slots are taken."""
+"""STATE_TYPE_RUNNING: its code runs now, and it holds its slots."""
 STATE_TYPE_COMPLETED: StateType.ValueType  # 4
-"""STATE_TYPE_COMPLETED: ended well. Terminal."""
+"""STATE_TYPE_COMPLETED: succeeded. Terminal."""
 STATE_TYPE_FAILED: StateType.ValueType  # 5
-"""STATE_TYPE_FAILED: its code failed and no retry is left. Terminal."""
+"""STATE_TYPE_FAILED: its code failed, and no retry is left. Terminal."""
 STATE_TYPE_CANCELLED: StateType.ValueType  # 6
 """STATE_TYPE_CANCELLED: stopped on purpose. Terminal."""
 STATE_TYPE_CRASHED: StateType.ValueType  # 7
-"""STATE_TYPE_CRASHED: stopped by its surroundings (its process died, it was interrupted). Terminal."""
+"""STATE_TYPE_CRASHED: stopped by its environment: its process died or was interrupted. Terminal."""
 Global___StateType: _TypeAlias = StateType  # noqa: Y015
+
+class _RunErrorKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _RunErrorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunErrorKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RUN_ERROR_KIND_UNSPECIFIED: _RunErrorKind.ValueType  # 0
+    """RUN_ERROR_KIND_UNSPECIFIED: not known; treat it as an error of the application."""
+    RUN_ERROR_KIND_APPLICATION: _RunErrorKind.ValueType  # 1
+    """RUN_ERROR_KIND_APPLICATION: the run's own code failed."""
+    RUN_ERROR_KIND_TIMEOUT: _RunErrorKind.ValueType  # 2
+    """RUN_ERROR_KIND_TIMEOUT: the run took longer than it may."""
+    RUN_ERROR_KIND_CANCELLED: _RunErrorKind.ValueType  # 3
+    """RUN_ERROR_KIND_CANCELLED: the run was cancelled or interrupted."""
+    RUN_ERROR_KIND_LOST: _RunErrorKind.ValueType  # 4
+    """RUN_ERROR_KIND_LOST: the process that ran it died or lost its session."""
+    RUN_ERROR_KIND_UPSTREAM: _RunErrorKind.ValueType  # 5
+    """RUN_ERROR_KIND_UPSTREAM: a run that it depends on did not complete, so its code did not start."""
+    RUN_ERROR_KIND_RESULT: _RunErrorKind.ValueType  # 6
+    """RUN_ERROR_KIND_RESULT: its code succeeded, but its result could not be stored or read."""
+
+class RunErrorKind(_RunErrorKind, metaclass=_RunErrorKindEnumTypeWrapper):
+    """RunErrorKind is what kind of error ended a run, for programs."""
+
+RUN_ERROR_KIND_UNSPECIFIED: RunErrorKind.ValueType  # 0
+"""RUN_ERROR_KIND_UNSPECIFIED: not known; treat it as an error of the application."""
+RUN_ERROR_KIND_APPLICATION: RunErrorKind.ValueType  # 1
+"""RUN_ERROR_KIND_APPLICATION: the run's own code failed."""
+RUN_ERROR_KIND_TIMEOUT: RunErrorKind.ValueType  # 2
+"""RUN_ERROR_KIND_TIMEOUT: the run took longer than it may."""
+RUN_ERROR_KIND_CANCELLED: RunErrorKind.ValueType  # 3
+"""RUN_ERROR_KIND_CANCELLED: the run was cancelled or interrupted."""
+RUN_ERROR_KIND_LOST: RunErrorKind.ValueType  # 4
+"""RUN_ERROR_KIND_LOST: the process that ran it died or lost its session."""
+RUN_ERROR_KIND_UPSTREAM: RunErrorKind.ValueType  # 5
+"""RUN_ERROR_KIND_UPSTREAM: a run that it depends on did not complete, so its code did not start."""
+RUN_ERROR_KIND_RESULT: RunErrorKind.ValueType  # 6
+"""RUN_ERROR_KIND_RESULT: its code succeeded, but its result could not be stored or read."""
+Global___RunErrorKind: _TypeAlias = RunErrorKind  # noqa: Y015
 
 @_typing.final
 class RunError(_message.Message):
-    """RunError is an exception that ended a run, in a form that needs neither the language nor the class of it.
-    With all that it holds it has at most 65,536 bytes, and is at most 16 deep.
+    """RunError is the error that ended a run, readable in any language and without the class of the exception. It may
+    nest at most 16 deep.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -78,21 +118,29 @@ class RunError(_message.Message):
     STACK_TRACE_FIELD_NUMBER: _builtins.int
     CAUSE_FIELD_NUMBER: _builtins.int
     MEMBERS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    NON_RETRYABLE_FIELD_NUMBER: _builtins.int
     type: _builtins.str
     """type is the full name of the exception's type, such as `builtins.ValueError`. 1 to 255 characters."""
     message: _builtins.str
-    """message is what the exception said; at most 4,096 characters. Empty where it said nothing."""
+    """message is what the exception said; may be empty. At most 4,096 characters."""
     stack_trace: _builtins.str
-    """stack_trace says where it was raised, as the language writes it, the innermost frame last; at most
-    16,384 characters. Empty where it is not known.
+    """stack_trace is where it was raised, in the language's own form, innermost frame last. Empty if not known. At
+    most 16,384 characters.
+    """
+    kind: Global___RunErrorKind.ValueType
+    """kind is what kind of error it is."""
+    non_retryable: _builtins.bool
+    """non_retryable: another attempt would fail the same way. A run that fails with such an error is not retried,
+    whatever its policy. Only the outermost error counts.
     """
     @_builtins.property
     def cause(self) -> Global___RunError:
-        """cause is what the exception was raised because of; unset where there was nothing."""
+        """cause is the error that led to this one; unset if there is none."""
 
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___RunError]:
-        """members are the exceptions of a group that was raised as one; at most 16."""
+        """members are the errors of a group that was raised as one. At most 16."""
 
     def __init__(
         self,
@@ -102,10 +150,12 @@ class RunError(_message.Message):
         stack_trace: _builtins.str = ...,
         cause: Global___RunError | None = ...,
         members: _abc.Iterable[Global___RunError] | None = ...,
+        kind: Global___RunErrorKind.ValueType = ...,
+        non_retryable: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "members", b"members", "message", b"message", "stack_trace", b"stack_trace", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "kind", b"kind", "members", b"members", "message", b"message", "non_retryable", b"non_retryable", "stack_trace", b"stack_trace", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,51 +163,51 @@ Global___RunError: _TypeAlias = RunError  # noqa: Y015
 
 @_typing.final
 class Data(_message.Message):
-    """Data is a run's result, or a reference to it. The service stores it and never looks inside."""
+    """Data is a run's result, or a reference to it. The service stores it and does not look inside."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ENCODING_FIELD_NUMBER: _builtins.int
     INLINE_FIELD_NUMBER: _builtins.int
     LOCATION_FIELD_NUMBER: _builtins.int
-    SIZE_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
     SHA256_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     COMPRESSION_FIELD_NUMBER: _builtins.int
     SIGNATURE_FIELD_NUMBER: _builtins.int
     encoding: _builtins.str
-    """encoding tells how the result's bytes were made: `json`, `cloudpickle`, or a name of the client's.
-    1 to 64 characters; empty where `body` is unset.
+    """encoding is how the result was turned into bytes: `json`, `cloudpickle`, or a name of the client's own.
+    1 to 64 characters; empty only if `body` is unset.
     """
     inline: _builtins.bytes
-    """inline holds the bytes themselves; at most 65,536 of them."""
+    """inline is the bytes themselves. At most 65,536 bytes."""
     location: _builtins.str
-    """location is where the client kept the bytes, a hint for readers: either `service://` and `sha256`, for the
-    service's own storage, or `ROOT/XX/sha256`, where XX are the first two digits of `sha256` and ROOT is an
-    absolute path or a URL without empty, `.` or `..` segments. 1 to 2,048 characters without control
-    characters; needs `sha256`. Nothing is opened or deleted by it: a result is found by its SHA-256 in the
-    storage that the reader has configured.
+    """location is where the client stored the bytes, as a hint for readers: either `service://` and `sha256`, for
+    the service's own storage, or `ROOT/XX/sha256`, where XX is the first two digits of `sha256` and ROOT is an
+    absolute path or a URL without empty, `.` or `..` segments. Needs `sha256`. Nothing is opened or deleted by
+    its location: a reader finds a result by SHA-256 in the storage that the reader has configured. At most 2,048
+    characters without control characters.
     """
-    size: _builtins.int
-    """size is the number of bytes as they are kept. From 0."""
+    size_bytes: _builtins.int
+    """size_bytes is the number of bytes as stored. From 0."""
     sha256: _builtins.str
-    """sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept. 64 characters; required with
-    `location`, optional with `inline`.
+    """sha256 is the SHA-256 of the bytes as stored, in lower-case hexadecimal. Required with `location`, optional with
+    `inline`.
     """
     compression: _builtins.str
-    """compression tells how the encoded bytes were compressed before they were kept: `gzip`, or a name of the
-    client's. At most 64 characters; empty means not at all.
+    """compression is how the encoded bytes were compressed before they were stored: `gzip`, or a name of the client's
+    own. Empty means not compressed. At most 64 characters.
     """
     signature: _builtins.str
-    """signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
-    not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal, `sha256` and `location`, joined by line
-    feeds; `location` is empty where the bytes are inline, and the text then ends with a line feed. At most 64
-    characters; empty means unsigned. `error` is not signed.
+    """signature is an HMAC-SHA-256 in lower-case hexadecimal, made with a key that the clients share and the service does
+    not know. The signed text is the UTF-8 of `encoding`, `compression`, `size_bytes` in decimal, `sha256` and
+    `location`, joined by line feeds; for inline bytes `location` is empty and the text ends with a line feed. Empty
+    means unsigned. `error` is not signed.
     """
     @_builtins.property
     def error(self) -> Global___RunError:
-        """error is the exception that the run ended with, for whoever cannot read the bytes; unset where it ended
-        otherwise.
+        """error is the error that ended the run, for readers that cannot decode the bytes; unset if the run did not fail.
+        At most 65,536 bytes in all.
         """
 
     def __init__(
@@ -166,7 +216,7 @@ class Data(_message.Message):
         encoding: _builtins.str = ...,
         inline: _builtins.bytes = ...,
         location: _builtins.str = ...,
-        size: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
         sha256: _builtins.str = ...,
         error: Global___RunError | None = ...,
         compression: _builtins.str = ...,
@@ -174,7 +224,7 @@ class Data(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "error", b"error", "inline", b"inline", "location", b"location"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "compression", b"compression", "encoding", b"encoding", "error", b"error", "inline", b"inline", "location", b"location", "sha256", b"sha256", "signature", b"signature", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "compression", b"compression", "encoding", b"encoding", "error", b"error", "inline", b"inline", "location", b"location", "sha256", b"sha256", "signature", b"signature", "size_bytes", b"size_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["inline", "location"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -183,8 +233,86 @@ class Data(_message.Message):
 Global___Data: _TypeAlias = Data  # noqa: Y015
 
 @_typing.final
+class ProposedState(_message.Message):
+    """ProposedState is the state that a client wants a run to enter."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    SCHEDULED_TIME_FIELD_NUMBER: _builtins.int
+    CACHE_KEY_FIELD_NUMBER: _builtins.int
+    CACHE_EXPIRATION_FIELD_NUMBER: _builtins.int
+    REFRESH_CACHE_FIELD_NUMBER: _builtins.int
+    CACHE_SINGLE_FLIGHT_FIELD_NUMBER: _builtins.int
+    NO_RETRY_FIELD_NUMBER: _builtins.int
+    type: Global___StateType.ValueType
+    """type is the state's type; required."""
+    name: _builtins.str
+    """name is for people. Empty means the name that the rules give, such as `Retrying`, or else the type's own. At most
+    255 characters.
+    """
+    message: _builtins.str
+    """message says why, for people. At most 16,384 characters."""
+    cache_key: _builtins.str
+    """cache_key is the key that other runs find the result by. With `STATE_TYPE_RUNNING` it is looked up; with
+    `STATE_TYPE_COMPLETED` an entry is written. Empty for a run that is not cached. At most 1,024 characters
+    without NUL.
+    """
+    refresh_cache: _builtins.bool
+    """refresh_cache makes the run start although the cache has its key; its completion replaces the entry. Only with
+    `STATE_TYPE_RUNNING` and a `cache_key`.
+    """
+    cache_single_flight: _builtins.bool
+    """cache_single_flight makes the run wait for another run that is Running with the same key. The run gets that run's
+    result as soon as it completes, and starts itself if that run does not complete. Only with `STATE_TYPE_RUNNING` and
+    a `cache_key`; a run that refreshes the cache does not wait.
+    """
+    no_retry: _builtins.bool
+    """no_retry ends the run although it has retries left. Only with `STATE_TYPE_FAILED`."""
+    @_builtins.property
+    def data(self) -> Global___Data:
+        """data is the result, or a reference to it; unset if there is none."""
+
+    @_builtins.property
+    def scheduled_time(self) -> _timestamp_pb2.Timestamp:
+        """scheduled_time is when the run may start, by the service's wall clock; it may be in the past. Required for
+        `STATE_TYPE_SCHEDULED`, not allowed for other types.
+        """
+
+    @_builtins.property
+    def cache_expiration(self) -> _duration_pb2.Duration:
+        """cache_expiration is how long after the run's completion the entry is served, by the service's clock. Needs
+        `cache_key`. Above 0 and at most 3,650 days; unset means for ever.
+        """
+
+    def __init__(
+        self,
+        *,
+        type: Global___StateType.ValueType = ...,
+        name: _builtins.str = ...,
+        message: _builtins.str = ...,
+        data: Global___Data | None = ...,
+        scheduled_time: _timestamp_pb2.Timestamp | None = ...,
+        cache_key: _builtins.str = ...,
+        cache_expiration: _duration_pb2.Duration | None = ...,
+        refresh_cache: _builtins.bool = ...,
+        cache_single_flight: _builtins.bool = ...,
+        no_retry: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "data", b"data", "scheduled_time", b"scheduled_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "cache_single_flight", b"cache_single_flight", "data", b"data", "message", b"message", "name", b"name", "no_retry", b"no_retry", "refresh_cache", b"refresh_cache", "scheduled_time", b"scheduled_time", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProposedState: _TypeAlias = ProposedState  # noqa: Y015
+
+@_typing.final
 class StateDetails(_message.Message):
-    """StateDetails holds the facts that rules decide by."""
+    """StateDetails are the facts that the service decides by."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -194,45 +322,24 @@ class StateDetails(_message.Message):
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     TASK_RUN_ID_FIELD_NUMBER: _builtins.int
     CHILD_FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
-    REFRESH_CACHE_FIELD_NUMBER: _builtins.int
-    NO_RETRY_FIELD_NUMBER: _builtins.int
-    CACHE_SINGLE_FLIGHT_FIELD_NUMBER: _builtins.int
     cache_key: _builtins.str
-    """cache_key makes the run's result findable by others. Proposed with Running it is looked up,
-    with Completed it is written. At most 1,024 characters without NUL; empty for a run that is not cached.
-    """
+    """cache_key is the key that the run's result is found by; empty for a run that is not cached."""
     flow_run_id: _builtins.str
-    """flow_run_id is the flow run that the state's run belongs to, or is. Set by the service."""
+    """flow_run_id is the flow run that the run belongs to, or is."""
     task_run_id: _builtins.str
-    """task_run_id is the task run that the state belongs to; empty in a flow run's states. Set by the service."""
+    """task_run_id is the task run that the state is of; empty in states of a flow run."""
     child_flow_run_id: _builtins.str
-    """child_flow_run_id is the subflow's run, in the states of the task run that tracks it. Set by the service."""
-    refresh_cache: _builtins.bool
-    """refresh_cache, proposed with Running and a `cache_key`, lets the run not be served from the cache: it runs,
-    and its completion replaces the key's entry. Only in a proposal; not part of the history.
-    """
-    no_retry: _builtins.bool
-    """no_retry, proposed with Failed, ends the run although it has retries left. Only in a proposal; not part of
-    the history.
-    """
-    cache_single_flight: _builtins.bool
-    """cache_single_flight, proposed with Running and a `cache_key`, lets the run wait for another one that is
-    Running with the same key: it has that run's result the moment that completes, and goes on to run itself
-    where it does not. A run that refreshes the cache waits for nobody. Only in a proposal; not part of the
-    history.
-    """
+    """child_flow_run_id is the subflow's run, in the states of the task run that tracks it; otherwise empty."""
     @_builtins.property
     def scheduled_time(self) -> _timestamp_pb2.Timestamp:
-        """scheduled_time is when a Scheduled run may begin, by the service's wall clock; for a retry that the service
-        scheduled, as that clock was set when the state was entered: the delay itself does not follow it. Required for
-        `STATE_TYPE_SCHEDULED`, unset otherwise. From 1970 to 9999, and in the past too.
+        """scheduled_time is when a Scheduled run may start, by the service's wall clock. For a retry it is where that clock
+        stood when the retry was scheduled; setting the clock later does not change the delay itself. Unset for other
+        types.
         """
 
     @_builtins.property
     def cache_expiration(self) -> _duration_pb2.Duration:
-        """cache_expiration is how long, from its completion, the entry is served; it counts by the service's clock.
-        Needs `cache_key`; unset means for ever, and it is above 0 and at most 3,650 days.
-        """
+        """cache_expiration is how long after its completion the entry is served; unset means for ever."""
 
     def __init__(
         self,
@@ -243,13 +350,10 @@ class StateDetails(_message.Message):
         flow_run_id: _builtins.str = ...,
         task_run_id: _builtins.str = ...,
         child_flow_run_id: _builtins.str = ...,
-        refresh_cache: _builtins.bool = ...,
-        no_retry: _builtins.bool = ...,
-        cache_single_flight: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "scheduled_time", b"scheduled_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "cache_single_flight", b"cache_single_flight", "child_flow_run_id", b"child_flow_run_id", "flow_run_id", b"flow_run_id", "no_retry", b"no_retry", "refresh_cache", b"refresh_cache", "scheduled_time", b"scheduled_time", "task_run_id", b"task_run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache_expiration", b"cache_expiration", "cache_key", b"cache_key", "child_flow_run_id", b"child_flow_run_id", "flow_run_id", b"flow_run_id", "scheduled_time", b"scheduled_time", "task_run_id", b"task_run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -257,40 +361,36 @@ Global___StateDetails: _TypeAlias = StateDetails  # noqa: Y015
 
 @_typing.final
 class State(_message.Message):
-    """State is one entry of a run's history, or a proposal for the next."""
+    """State is one entry of a run's history, as the service recorded it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
     TYPE_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    TIMESTAMP_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the UUID of the proposal that made the state, and so the record of its decision.
-    Set by the service; ignored in a proposal.
-    """
+    """id is the UUID of the proposal that led to the state, or one that the service made."""
     type: Global___StateType.ValueType
-    """type is what the service reasons about; required in a proposal."""
+    """type is the state's type."""
     name: _builtins.str
-    """name is for people: `Running`, `Retrying`, `Cached`. At most 255 characters;
-    empty in a proposal means the name that the rules give, or else the type's own.
-    """
+    """name is for people: `Running`, `Retrying`, `Cached`. Programs look at types and reasons."""
     message: _builtins.str
-    """message says why, for people; at most 16,384 characters. Empty where there is nothing to say."""
+    """message says why, for people; empty if there is nothing to say."""
     @_builtins.property
-    def timestamp(self) -> _timestamp_pb2.Timestamp:
-        """timestamp is when the state was entered, by the service's clock. Ignored in a proposal."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the run entered the state, by the service's clock."""
 
     @_builtins.property
     def data(self) -> Global___Data:
-        """data is the result, or a reference to it; unset where there is none."""
+        """data is the result, or a reference to it; unset if there is none."""
 
     @_builtins.property
     def details(self) -> Global___StateDetails:
-        """details holds the facts that rules decide by; unset is the same as empty."""
+        """details are the facts that the service decides by."""
 
     def __init__(
         self,
@@ -298,14 +398,14 @@ class State(_message.Message):
         id: _builtins.str = ...,
         type: Global___StateType.ValueType = ...,
         name: _builtins.str = ...,
-        timestamp: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
         message: _builtins.str = ...,
         data: Global___Data | None = ...,
         details: Global___StateDetails | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "details", b"details", "timestamp", b"timestamp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data", b"data", "details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "details", b"details", "id", b"id", "message", b"message", "name", b"name", "timestamp", b"timestamp", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "data", b"data", "details", b"details", "id", b"id", "message", b"message", "name", b"name", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,41 +22,89 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from clearway.v1 import options_pb2 as clearway_dot_v1_dot_options__pb2
+from clearway.v1 import retry_pb2 as clearway_dot_v1_dot_retry__pb2
 from clearway.v1 import state_pb2 as clearway_dot_v1_dot_state__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/task_run.proto\x12\x0b\x63learway.v1\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"4\n\tTaskInput\x12\x11\n\tparameter\x18\x01 \x01(\t\x12\x14\n\x0ctask_run_ids\x18\x02 \x03(\t\"\xa6\x02\n\x0bTaskRunSpec\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x10\n\x08task_key\x18\x03 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0ctask_version\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12/\n\x0cretry_delays\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInput\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\x12\x1b\n\x13retry_jitter_factor\x18\x0c \x01(\x01\"\xe4\x04\n\x07TaskRun\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x02 \x01(\t\x12\x10\n\x08task_key\x18\x03 \x01(\t\x12\x13\n\x0b\x64ynamic_key\x18\x04 \x01(\t\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0ctask_version\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0f\n\x07retries\x18\x08 \x01(\x05\x12/\n\x0cretry_delays\x18\t \x03(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInput\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\x12!\n\x05state\x18\x0c \x01(\x0b\x32\x12.clearway.v1.State\x12\x11\n\trun_count\x18\r \x01(\x05\x12+\n\x07\x63reated\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x65xpected_start_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0etotal_run_time\x18\x12 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1b\n\x13retry_jitter_factor\x18\x13 \x01(\x01\x12\x13\n\x0binput_count\x18\x14 \x01(\x05\"\x85\x02\n\rTaskRunFilter\x12\x13\n\x0b\x66low_run_id\x18\x01 \x01(\t\x12\x11\n\ttask_keys\x18\x02 \x03(\t\x12\x15\n\rname_contains\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12+\n\x0bstate_types\x18\x05 \x03(\x0e\x32\x16.clearway.v1.StateType\x12\x13\n\x0bstate_names\x18\x06 \x03(\t\x12\x31\n\rcreated_after\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"m\n\x14\x43reateTaskRunRequest\x12*\n\x08task_run\x18\x01 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpec\x12)\n\rinitial_state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\"P\n\x15\x43reateTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x1f\n\x11GetTaskRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\"<\n\x12GetTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\"h\n\x13ListTaskRunsRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.clearway.v1.TaskRunFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListTaskRunsResponse\x12\'\n\ttask_runs\x18\x01 \x03(\x0b\x32\x14.clearway.v1.TaskRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\x18ListTaskRunStatesRequest\x12\x13\n\x0btask_run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x19ListTaskRunStatesResponse\x12\"\n\x06states\x18\x01 \x03(\x0b\x32\x12.clearway.v1.State\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBs\n\x0eio.clearway.v1B\x0cTaskRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63learway/v1/task_run.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x17\x63learway/v1/retry.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"G\n\tTaskInput\x12\x1c\n\tparameter\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x08\x01\x18\xff\x01\x12\x1c\n\x0ctask_run_ids\x18\x02 \x03(\tB\x06\xa2\xbb\x18\x02\x10\x01\"\xe7\x02\n\x0bTaskRunSpec\x12\x12\n\x02id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x1d\n\x0b\x66low_run_id\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x1d\n\x08task_key\x18\x03 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x03\x18\xff\x01\x12 \n\x0b\x64ynamic_key\x18\x04 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x03\x18\xff\x01\x12\x1a\n\ttask_name\x18\x05 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x15\n\x04name\x18\x06 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x1d\n\x0ctask_version\x18\x07 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x19\n\x04tags\x18\x08 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x04\x18\xff\x01\x30@\x12.\n\x0cretry_policy\x18\t \x01(\x0b\x32\x18.clearway.v1.RetryPolicy\x12/\n\x06inputs\x18\n \x03(\x0b\x32\x16.clearway.v1.TaskInputB\x07\xa2\xbb\x18\x03\x30\xe8\x07\x12\x16\n\x0etracks_subflow\x18\x0b \x01(\x08\"\xf7\x02\n\x07TaskRun\x12&\n\x04spec\x18\x01 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpec\x12!\n\x05state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\x12\x11\n\trun_count\x18\x03 \x01(\x05\x12/\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x13\x65xpected_start_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x0etotal_run_time\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0binput_count\x18\t \x01(\x05\"\xe0\x02\n\rTaskRunFilter\x12\x1b\n\x0b\x66low_run_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01\x12\x1c\n\ttask_keys\x18\x02 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x01\x30\x64\x12\x1d\n\ntask_names\x18\x03 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x01\x30\x64\x12\x1e\n\rname_contains\x18\x04 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x19\n\x04tags\x18\x05 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x04\x18\xff\x01\x30@\x12\x33\n\x0bstate_types\x18\x06 \x03(\x0e\x32\x16.clearway.v1.StateTypeB\x06\xa2\xbb\x18\x02\x30\x64\x12\x1e\n\x0bstate_names\x18\x07 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x01\x30\x64\x12\x31\n\rcreated_after\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"}\n\x14\x43reateTaskRunRequest\x12\x32\n\x08task_run\x18\x01 \x01(\x0b\x32\x18.clearway.v1.TaskRunSpecB\x06\xa2\xbb\x18\x02\x08\x01\x12\x31\n\rinitial_state\x18\x02 \x01(\x0b\x32\x1a.clearway.v1.ProposedState\"P\n\x15\x43reateTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\")\n\x11GetTaskRunRequest\x12\x14\n\x02id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\"<\n\x12GetTaskRunResponse\x12&\n\x08task_run\x18\x01 \x01(\x0b\x32\x14.clearway.v1.TaskRun\"\x80\x01\n\x13ListTaskRunsRequest\x12*\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x1a.clearway.v1.TaskRunFilter\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x14ListTaskRunsResponse\x12\'\n\ttask_runs\x18\x01 \x03(\x0b\x32\x14.clearway.v1.TaskRun\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"x\n\x18ListTaskRunStatesRequest\x12\x1d\n\x0btask_run_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"X\n\x19ListTaskRunStatesResponse\x12\"\n\x06states\x18\x01 \x03(\x0b\x32\x12.clearway.v1.State\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\tBm\n\x0eio.clearway.v1B\x0cTaskRunProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'clearway.v1.task_run_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\014TaskRunProtoP\001ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\252\002\013Clearway.V1'
-  _globals['_TASKINPUT']._serialized_start=133
-  _globals['_TASKINPUT']._serialized_end=185
-  _globals['_TASKRUNSPEC']._serialized_start=188
-  _globals['_TASKRUNSPEC']._serialized_end=482
-  _globals['_TASKRUN']._serialized_start=485
-  _globals['_TASKRUN']._serialized_end=1097
-  _globals['_TASKRUNFILTER']._serialized_start=1100
-  _globals['_TASKRUNFILTER']._serialized_end=1361
-  _globals['_CREATETASKRUNREQUEST']._serialized_start=1363
-  _globals['_CREATETASKRUNREQUEST']._serialized_end=1472
-  _globals['_CREATETASKRUNRESPONSE']._serialized_start=1474
-  _globals['_CREATETASKRUNRESPONSE']._serialized_end=1554
-  _globals['_GETTASKRUNREQUEST']._serialized_start=1556
-  _globals['_GETTASKRUNREQUEST']._serialized_end=1587
-  _globals['_GETTASKRUNRESPONSE']._serialized_start=1589
-  _globals['_GETTASKRUNRESPONSE']._serialized_end=1649
-  _globals['_LISTTASKRUNSREQUEST']._serialized_start=1651
-  _globals['_LISTTASKRUNSREQUEST']._serialized_end=1755
-  _globals['_LISTTASKRUNSRESPONSE']._serialized_start=1757
-  _globals['_LISTTASKRUNSRESPONSE']._serialized_end=1845
-  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_start=1847
-  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_end=1933
-  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_start=1935
-  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_end=2023
+  _globals['DESCRIPTOR']._serialized_options = b'\n\016io.clearway.v1B\014TaskRunProtoP\001Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\252\002\013Clearway.V1'
+  _globals['_TASKINPUT'].fields_by_name['parameter']._loaded_options = None
+  _globals['_TASKINPUT'].fields_by_name['parameter']._serialized_options = b'\242\273\030\005\010\001\030\377\001'
+  _globals['_TASKINPUT'].fields_by_name['task_run_ids']._loaded_options = None
+  _globals['_TASKINPUT'].fields_by_name['task_run_ids']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['id']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['task_key']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['task_key']._serialized_options = b'\242\273\030\007\010\001\020\003\030\377\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['dynamic_key']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['dynamic_key']._serialized_options = b'\242\273\030\007\010\001\020\003\030\377\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['task_name']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['task_name']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['name']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['name']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['task_version']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['task_version']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_TASKRUNSPEC'].fields_by_name['tags']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['tags']._serialized_options = b'\242\273\030\007\020\004\030\377\0010@'
+  _globals['_TASKRUNSPEC'].fields_by_name['inputs']._loaded_options = None
+  _globals['_TASKRUNSPEC'].fields_by_name['inputs']._serialized_options = b'\242\273\030\0030\350\007'
+  _globals['_TASKRUNFILTER'].fields_by_name['flow_run_id']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['flow_run_id']._serialized_options = b'\242\273\030\002\020\001'
+  _globals['_TASKRUNFILTER'].fields_by_name['task_keys']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['task_keys']._serialized_options = b'\242\273\030\005\030\377\0010d'
+  _globals['_TASKRUNFILTER'].fields_by_name['task_names']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['task_names']._serialized_options = b'\242\273\030\005\030\377\0010d'
+  _globals['_TASKRUNFILTER'].fields_by_name['name_contains']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['name_contains']._serialized_options = b'\242\273\030\003\030\377\001'
+  _globals['_TASKRUNFILTER'].fields_by_name['tags']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['tags']._serialized_options = b'\242\273\030\007\020\004\030\377\0010@'
+  _globals['_TASKRUNFILTER'].fields_by_name['state_types']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['state_types']._serialized_options = b'\242\273\030\0020d'
+  _globals['_TASKRUNFILTER'].fields_by_name['state_names']._loaded_options = None
+  _globals['_TASKRUNFILTER'].fields_by_name['state_names']._serialized_options = b'\242\273\030\005\030\377\0010d'
+  _globals['_CREATETASKRUNREQUEST'].fields_by_name['task_run']._loaded_options = None
+  _globals['_CREATETASKRUNREQUEST'].fields_by_name['task_run']._serialized_options = b'\242\273\030\002\010\001'
+  _globals['_GETTASKRUNREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_GETTASKRUNREQUEST'].fields_by_name['id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_LISTTASKRUNSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTASKRUNSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_LISTTASKRUNSTATESREQUEST'].fields_by_name['task_run_id']._loaded_options = None
+  _globals['_LISTTASKRUNSTATESREQUEST'].fields_by_name['task_run_id']._serialized_options = b'\242\273\030\004\010\001\020\001'
+  _globals['_LISTTASKRUNSTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTTASKRUNSTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
+  _globals['_TASKINPUT']._serialized_start=185
+  _globals['_TASKINPUT']._serialized_end=256
+  _globals['_TASKRUNSPEC']._serialized_start=259
+  _globals['_TASKRUNSPEC']._serialized_end=618
+  _globals['_TASKRUN']._serialized_start=621
+  _globals['_TASKRUN']._serialized_end=996
+  _globals['_TASKRUNFILTER']._serialized_start=999
+  _globals['_TASKRUNFILTER']._serialized_end=1351
+  _globals['_CREATETASKRUNREQUEST']._serialized_start=1353
+  _globals['_CREATETASKRUNREQUEST']._serialized_end=1478
+  _globals['_CREATETASKRUNRESPONSE']._serialized_start=1480
+  _globals['_CREATETASKRUNRESPONSE']._serialized_end=1560
+  _globals['_GETTASKRUNREQUEST']._serialized_start=1562
+  _globals['_GETTASKRUNREQUEST']._serialized_end=1603
+  _globals['_GETTASKRUNRESPONSE']._serialized_start=1605
+  _globals['_GETTASKRUNRESPONSE']._serialized_end=1665
+  _globals['_LISTTASKRUNSREQUEST']._serialized_start=1668
+  _globals['_LISTTASKRUNSREQUEST']._serialized_end=1796
+  _globals['_LISTTASKRUNSRESPONSE']._serialized_start=1798
+  _globals['_LISTTASKRUNSRESPONSE']._serialized_end=1886
+  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_start=1888
+  _globals['_LISTTASKRUNSTATESREQUEST']._serialized_end=2008
+  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_start=2010
+  _globals['_LISTTASKRUNSTATESRESPONSE']._serialized_end=2098
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 """
 
+from clearway.v1 import retry_pb2 as _retry_pb2
 from clearway.v1 import state_pb2 as _state_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
@@ -23,17 +24,17 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class TaskInput(_message.Message):
-    """TaskInput names what one parameter of a task was given from upstream."""
+    """TaskInput says which task runs one argument of a task came from."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PARAMETER_FIELD_NUMBER: _builtins.int
     TASK_RUN_IDS_FIELD_NUMBER: _builtins.int
     parameter: _builtins.str
-    """parameter is the parameter's name; `wait_for` for runs that were only waited for. 1 to 255 characters."""
+    """parameter is the parameter's name, or `wait_for` for runs that are only waited for. 1 to 255 characters."""
     @_builtins.property
     def task_run_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """task_run_ids are the UUIDs of the task runs whose results the parameter holds."""
+        """task_run_ids are the UUIDs of the task runs whose results the argument holds."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ Global___TaskInput: _TypeAlias = TaskInput  # noqa: Y015
 
 @_typing.final
 class TaskRunSpec(_message.Message):
-    """TaskRunSpec is what a client says of a task run when it creates it."""
+    """TaskRunSpec describes a task run; its client gives it when it creates the run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -59,55 +60,51 @@ class TaskRunSpec(_message.Message):
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     TASK_KEY_FIELD_NUMBER: _builtins.int
     DYNAMIC_KEY_FIELD_NUMBER: _builtins.int
+    TASK_NAME_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     TASK_VERSION_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
-    RETRIES_FIELD_NUMBER: _builtins.int
-    RETRY_DELAYS_FIELD_NUMBER: _builtins.int
+    RETRY_POLICY_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     TRACKS_SUBFLOW_FIELD_NUMBER: _builtins.int
-    RETRY_JITTER_FACTOR_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it.
-    Where a run with the same flow run, task key and dynamic key exists, that run is meant, and its id is answered.
-    Error reason: `ERROR_REASON_RUN_CONFLICT`, where another run has the id.
+    """id is the run's UUID, made by the client; time-ordered (version 7) is best. Empty lets the service make one. If
+    there is a run with the same flow run, task key and dynamic key, that run is meant, and its id is returned.
+    Error reason: `ERROR_REASON_RUN_CONFLICT`, if another run has the id.
     """
     flow_run_id: _builtins.str
-    """flow_run_id is the flow run it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
+    """flow_run_id is the flow run that it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     task_key: _builtins.str
-    """task_key identifies the task: equal for all runs of one task; required. 1 to 255 characters without NUL."""
+    """task_key identifies the task: all runs of a task have the same; required. 1 to 255 characters without NUL."""
     dynamic_key: _builtins.str
-    """dynamic_key tells apart the runs of one task in one flow run; required. 1 to 255 characters without NUL."""
+    """dynamic_key distinguishes the runs of one task in one flow run; required. 1 to 255 characters without NUL."""
+    task_name: _builtins.str
+    """task_name is the task's name, for people. Empty means `task_key`. At most 255 characters."""
     name: _builtins.str
-    """name is the run's own name, for people. At most 255 characters; empty means task key and dynamic key."""
-    task_version: _builtins.str
-    """task_version is the task's version as its author names it; at most 255 characters, empty for none."""
-    retries: _builtins.int
-    """retries is how many times a failed run is tried again. From 0 (the default) to 10,000."""
-    tracks_subflow: _builtins.bool
-    """tracks_subflow is true for the run that stands for a subflow in its parent: it takes no slot,
-    and follows the subflow's state.
+    """name is the run's own name, for people. Empty means `task_name` and `dynamic_key`, joined by `-`. At most 255
+    characters.
     """
-    retry_jitter_factor: _builtins.float
-    """retry_jitter_factor spreads the delays: each is drawn at random, between a smaller one and
-    (1 + retry_jitter_factor) times the one that was asked for, which stays the mean. From 0 (the default, which
-    draws nothing) to 100.
+    task_version: _builtins.str
+    """task_version is the task's version, as its author names it; may be empty. At most 255 characters."""
+    tracks_subflow: _builtins.bool
+    """tracks_subflow is true for the run that represents a subflow in its parent. It takes no slot, and its state
+    follows the subflow's.
     """
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags group runs, and limits hold by them. Each 1 to 255 characters without control characters; at most 64;
-        duplicates count once.
+        """tags group runs; concurrency limits are set on them. At most 64, each 1 to 255 characters without control
+        characters; duplicates count once. Returned sorted.
         """
 
     @_builtins.property
-    def retry_delays(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
-        """retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-        all retries after it. None means not to wait. At most 50, none negative, each at most 3,650 days.
-        """
+    def retry_policy(self) -> _retry_pb2.RetryPolicy:
+        """retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1."""
 
     @_builtins.property
     def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]:
-        """inputs names the upstream runs, by parameter. At most 1,000 parameters and 50,000 runs."""
+        """inputs are the task runs that the arguments came from, by parameter. At most 1,000 parameters and 50,000 runs;
+        the first 10,000 runs are returned.
+        """
 
     def __init__(
         self,
@@ -116,18 +113,17 @@ class TaskRunSpec(_message.Message):
         flow_run_id: _builtins.str = ...,
         task_key: _builtins.str = ...,
         dynamic_key: _builtins.str = ...,
+        task_name: _builtins.str = ...,
         name: _builtins.str = ...,
         task_version: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
-        retries: _builtins.int = ...,
-        retry_delays: _abc.Iterable[_duration_pb2.Duration] | None = ...,
+        retry_policy: _retry_pb2.RetryPolicy | None = ...,
         inputs: _abc.Iterable[Global___TaskInput] | None = ...,
         tracks_subflow: _builtins.bool = ...,
-        retry_jitter_factor: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_policy", b"retry_policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamic_key", b"dynamic_key", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delays", b"retry_delays", "retry_jitter_factor", b"retry_jitter_factor", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dynamic_key", b"dynamic_key", "flow_run_id", b"flow_run_id", "id", b"id", "inputs", b"inputs", "name", b"name", "retry_policy", b"retry_policy", "tags", b"tags", "task_key", b"task_key", "task_name", b"task_name", "task_version", b"task_version", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -139,73 +135,34 @@ class TaskRun(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    ID_FIELD_NUMBER: _builtins.int
-    FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
-    TASK_KEY_FIELD_NUMBER: _builtins.int
-    DYNAMIC_KEY_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    TASK_VERSION_FIELD_NUMBER: _builtins.int
-    TAGS_FIELD_NUMBER: _builtins.int
-    RETRIES_FIELD_NUMBER: _builtins.int
-    RETRY_DELAYS_FIELD_NUMBER: _builtins.int
-    INPUTS_FIELD_NUMBER: _builtins.int
-    TRACKS_SUBFLOW_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     RUN_COUNT_FIELD_NUMBER: _builtins.int
-    CREATED_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
     EXPECTED_START_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
     TOTAL_RUN_TIME_FIELD_NUMBER: _builtins.int
-    RETRY_JITTER_FACTOR_FIELD_NUMBER: _builtins.int
     INPUT_COUNT_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    """id is the run's UUID."""
-    flow_run_id: _builtins.str
-    """flow_run_id is the flow run it belongs to."""
-    task_key: _builtins.str
-    """task_key identifies the task."""
-    dynamic_key: _builtins.str
-    """dynamic_key tells apart the runs of one task in one flow run."""
-    name: _builtins.str
-    """name is the run's own name."""
-    task_version: _builtins.str
-    """task_version is the task's version; empty for none."""
-    retries: _builtins.int
-    """retries is how many times a failed run is tried again."""
-    tracks_subflow: _builtins.bool
-    """tracks_subflow is true for the run that stands for a subflow in its parent."""
     run_count: _builtins.int
     """run_count is how many times the run entered Running. From 0."""
-    retry_jitter_factor: _builtins.float
-    """retry_jitter_factor says how far the delays are spread at random; 0 for not at all."""
     input_count: _builtins.int
-    """input_count is how many upstream runs there are, of which `inputs` names the first."""
+    """input_count is how many runs the arguments came from; `spec.inputs` has the first 10,000."""
     @_builtins.property
-    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags group runs, and limits hold by them; sorted."""
-
-    @_builtins.property
-    def retry_delays(self) -> _containers.RepeatedCompositeFieldContainer[_duration_pb2.Duration]:
-        """retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-        all retries after it.
-        """
-
-    @_builtins.property
-    def inputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskInput]:
-        """inputs names the upstream runs, by parameter; the first 10,000 runs."""
+    def spec(self) -> Global___TaskRunSpec:
+        """spec is what the client said of the run, with the id and the names that the service made if the client gave none."""
 
     @_builtins.property
     def state(self) -> _state_pb2.State:
-        """state is the run's state now."""
+        """state is the run's current state."""
 
     @_builtins.property
-    def created(self) -> _timestamp_pb2.Timestamp:
-        """created is when the service first heard of the run."""
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when the run was created."""
 
     @_builtins.property
     def expected_start_time(self) -> _timestamp_pb2.Timestamp:
-        """expected_start_time is when the run is to begin; unset where it was not scheduled."""
+        """expected_start_time is when the run was to start; unset if it was not scheduled."""
 
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
@@ -217,35 +174,24 @@ class TaskRun(_message.Message):
 
     @_builtins.property
     def total_run_time(self) -> _duration_pb2.Duration:
-        """total_run_time is the time spent in Running, without the present attempt while it runs."""
+        """total_run_time is the time spent in Running, not counting the attempt that runs now."""
 
     def __init__(
         self,
         *,
-        id: _builtins.str = ...,
-        flow_run_id: _builtins.str = ...,
-        task_key: _builtins.str = ...,
-        dynamic_key: _builtins.str = ...,
-        name: _builtins.str = ...,
-        task_version: _builtins.str = ...,
-        tags: _abc.Iterable[_builtins.str] | None = ...,
-        retries: _builtins.int = ...,
-        retry_delays: _abc.Iterable[_duration_pb2.Duration] | None = ...,
-        inputs: _abc.Iterable[Global___TaskInput] | None = ...,
-        tracks_subflow: _builtins.bool = ...,
+        spec: Global___TaskRunSpec | None = ...,
         state: _state_pb2.State | None = ...,
         run_count: _builtins.int = ...,
-        created: _timestamp_pb2.Timestamp | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
         expected_start_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
         total_run_time: _duration_pb2.Duration | None = ...,
-        retry_jitter_factor: _builtins.float = ...,
         input_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "spec", b"spec", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "dynamic_key", b"dynamic_key", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "flow_run_id", b"flow_run_id", "id", b"id", "input_count", b"input_count", "inputs", b"inputs", "name", b"name", "retries", b"retries", "retry_delays", b"retry_delays", "retry_jitter_factor", b"retry_jitter_factor", "run_count", b"run_count", "start_time", b"start_time", "state", b"state", "tags", b"tags", "task_key", b"task_key", "task_version", b"task_version", "total_run_time", b"total_run_time", "tracks_subflow", b"tracks_subflow"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "end_time", b"end_time", "expected_start_time", b"expected_start_time", "input_count", b"input_count", "run_count", b"run_count", "spec", b"spec", "start_time", b"start_time", "state", b"state", "total_run_time", b"total_run_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -253,12 +199,13 @@ Global___TaskRun: _TypeAlias = TaskRun  # noqa: Y015
 
 @_typing.final
 class TaskRunFilter(_message.Message):
-    """TaskRunFilter picks task runs; what is unset or empty does not restrict, and all that is set must hold."""
+    """TaskRunFilter selects task runs. Fields that are unset or empty do not restrict; a run must match all others."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     FLOW_RUN_ID_FIELD_NUMBER: _builtins.int
     TASK_KEYS_FIELD_NUMBER: _builtins.int
+    TASK_NAMES_FIELD_NUMBER: _builtins.int
     NAME_CONTAINS_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     STATE_TYPES_FIELD_NUMBER: _builtins.int
@@ -268,22 +215,26 @@ class TaskRunFilter(_message.Message):
     flow_run_id: _builtins.str
     """flow_run_id: the run belongs to this flow run."""
     name_contains: _builtins.str
-    """name_contains: the run's name has this in it, letters of either case alike. At most 255 characters."""
+    """name_contains: the run's name contains this text, ignoring case. At most 255 characters."""
     @_builtins.property
     def task_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """task_keys: the run is of one of these tasks. At most 100."""
+        """task_keys: the task has one of these keys. At most 100."""
+
+    @_builtins.property
+    def task_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """task_names: the task has one of these names. At most 100."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """tags: the run has all of these. At most 64."""
+        """tags: the run has all of these tags. At most 64."""
 
     @_builtins.property
     def state_types(self) -> _containers.RepeatedScalarFieldContainer[_state_pb2.StateType.ValueType]:
-        """state_types: the run is in a state of one of these types; any number of them."""
+        """state_types: the run's state has one of these types. At most 100."""
 
     @_builtins.property
     def state_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """state_names: the run is in a state with one of these names. At most 100."""
+        """state_names: the run's state has one of these names. At most 100."""
 
     @_builtins.property
     def created_after(self) -> _timestamp_pb2.Timestamp:
@@ -298,6 +249,7 @@ class TaskRunFilter(_message.Message):
         *,
         flow_run_id: _builtins.str = ...,
         task_keys: _abc.Iterable[_builtins.str] | None = ...,
+        task_names: _abc.Iterable[_builtins.str] | None = ...,
         name_contains: _builtins.str = ...,
         tags: _abc.Iterable[_builtins.str] | None = ...,
         state_types: _abc.Iterable[_state_pb2.StateType.ValueType] | None = ...,
@@ -307,7 +259,7 @@ class TaskRunFilter(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "flow_run_id", b"flow_run_id", "name_contains", b"name_contains", "state_names", b"state_names", "state_types", b"state_types", "tags", b"tags", "task_keys", b"task_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "flow_run_id", b"flow_run_id", "name_contains", b"name_contains", "state_names", b"state_names", "state_types", b"state_types", "tags", b"tags", "task_keys", b"task_keys", "task_names", b"task_names"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -315,7 +267,9 @@ Global___TaskRunFilter: _TypeAlias = TaskRunFilter  # noqa: Y015
 
 @_typing.final
 class CreateTaskRunRequest(_message.Message):
-    """CreateTaskRunRequest creates a task run."""
+    """CreateTaskRunRequest creates a task run. If there is a run with the same flow run, task key and dynamic key, that run
+    is returned.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -326,14 +280,14 @@ class CreateTaskRunRequest(_message.Message):
         """task_run describes the run; required."""
 
     @_builtins.property
-    def initial_state(self) -> _state_pb2.State:
-        """initial_state is the run's first state; unset means Pending. Scheduled and Pending are allowed."""
+    def initial_state(self) -> _state_pb2.ProposedState:
+        """initial_state is the run's first state: Scheduled or Pending. Unset means Pending."""
 
     def __init__(
         self,
         *,
         task_run: Global___TaskRunSpec | None = ...,
-        initial_state: _state_pb2.State | None = ...,
+        initial_state: _state_pb2.ProposedState | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["initial_state", b"initial_state", "task_run", b"task_run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -345,17 +299,17 @@ Global___CreateTaskRunRequest: _TypeAlias = CreateTaskRunRequest  # noqa: Y015
 
 @_typing.final
 class CreateTaskRunResponse(_message.Message):
-    """CreateTaskRunResponse answers the run."""
+    """CreateTaskRunResponse returns the run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_RUN_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     created: _builtins.bool
-    """created is false where the run was there already."""
+    """created is false if the run existed before the call."""
     @_builtins.property
     def task_run(self) -> Global___TaskRun:
-        """task_run is the run, new or as it was found."""
+        """task_run is the run."""
 
     def __init__(
         self,
@@ -395,7 +349,7 @@ Global___GetTaskRunRequest: _TypeAlias = GetTaskRunRequest  # noqa: Y015
 
 @_typing.final
 class GetTaskRunResponse(_message.Message):
-    """GetTaskRunResponse answers one task run."""
+    """GetTaskRunResponse returns one task run."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -419,7 +373,7 @@ Global___GetTaskRunResponse: _TypeAlias = GetTaskRunResponse  # noqa: Y015
 
 @_typing.final
 class ListTaskRunsRequest(_message.Message):
-    """ListTaskRunsRequest asks for task runs, the newest first."""
+    """ListTaskRunsRequest asks for task runs, newest first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -427,15 +381,14 @@ class ListTaskRunsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100."""
+    """page_size is the largest number of runs in a page; a page of large runs has fewer. From 0 to 1,000; 0 means 100."""
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-    `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-    or it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `filter` of that page.
     """
     @_builtins.property
     def filter(self) -> Global___TaskRunFilter:
-        """filter picks the runs; unset means all."""
+        """filter selects the runs; unset means all."""
 
     def __init__(
         self,
@@ -454,17 +407,17 @@ Global___ListTaskRunsRequest: _TypeAlias = ListTaskRunsRequest  # noqa: Y015
 
 @_typing.final
 class ListTaskRunsResponse(_message.Message):
-    """ListTaskRunsResponse answers a page of task runs."""
+    """ListTaskRunsResponse is a page of task runs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_RUNS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def task_runs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TaskRun]:
-        """task_runs are the runs, the newest first."""
+        """task_runs are the runs, newest first."""
 
     def __init__(
         self,
@@ -482,7 +435,7 @@ Global___ListTaskRunsResponse: _TypeAlias = ListTaskRunsResponse  # noqa: Y015
 
 @_typing.final
 class ListTaskRunStatesRequest(_message.Message):
-    """ListTaskRunStatesRequest asks for a task run's history, the oldest state first, in pages."""
+    """ListTaskRunStatesRequest asks for a task run's history, oldest state first."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -492,12 +445,12 @@ class ListTaskRunStatesRequest(_message.Message):
     task_run_id: _builtins.str
     """task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`."""
     page_size: _builtins.int
-    """page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
-    as fit in about 2 MiB.
+    """page_size is the largest number of states in a page; a page of large states has fewer. From 0 to 1,000; 0 means as
+    many as fit in about 2 MiB.
     """
     page_token: _builtins.str
-    """page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
-    first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+    """page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+    `task_run_id` of that page.
     """
     def __init__(
         self,
@@ -523,10 +476,10 @@ class ListTaskRunStatesResponse(_message.Message):
     STATES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for the next page; empty on the last."""
+    """next_page_token asks for the next page; empty on the last page."""
     @_builtins.property
     def states(self) -> _containers.RepeatedCompositeFieldContainer[_state_pb2.State]:
-        """states are the states the run was in, in order; the present one is the last of the last page."""
+        """states are the states in the order in which the run entered them."""
 
     def __init__(
         self,

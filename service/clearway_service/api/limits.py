@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from clearway.v1 import concurrency_limit_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
 from clearway_service.api.pages import Page, pair
+from clearway_service.api.parsing import uuid_of
 from clearway_service.errors import LimitNotFoundError
 
 if TYPE_CHECKING:
@@ -19,45 +19,36 @@ if TYPE_CHECKING:
 
     from clearway_service.store.slots import Holder
 
-MAX_LIMIT = 1_000_000
-# How much of an answer with one limit its holders may fill; the rest is for their ids and for the waiters.
+# How much of a response with one limit its holders may fill; the rest is for the waiters.
 _HOLDER_BYTES = MAX_ANSWER_BYTES // 2
 
 
 class LimitHandlers(Handlers):
     """RPCs about concurrency limits."""
 
-    async def CreateConcurrencyLimit(  # noqa: N802 - the RPC's name
-        self, request: concurrency_limit_pb2.CreateConcurrencyLimitRequest
-    ) -> concurrency_limit_pb2.CreateConcurrencyLimitResponse:
+    async def SetConcurrencyLimit(  # noqa: N802 - the RPC's name
+        self, request: concurrency_limit_pb2.SetConcurrencyLimitRequest
+    ) -> concurrency_limit_pb2.SetConcurrencyLimitResponse:
         """Set the limit of a tag."""
-        tag = valid.tag("tag", request.tag)
-        if not request.HasField("limit"):
-            raise valid.missing("limit", f"from 0 to {MAX_LIMIT}")
-        slots = valid.number("limit", request.limit, 0, MAX_LIMIT)
-        limit, active_slots, previous = await self._run(store.limits.set_limit(tag, slots))
-        return concurrency_limit_pb2.CreateConcurrencyLimitResponse(
-            concurrency_limit=render.render_limit(limit, active_slots), previous_limit=previous
+        limit, previous = await self._run(store.limits.set_limit(request.tag, request.limit))
+        # Read after the commit, in which queued proposals may have got slots; unless it is deleted by then.
+        found = await self._find(store.schema.concurrency_limit.c.id == limit.id)
+        return concurrency_limit_pb2.SetConcurrencyLimitResponse(
+            concurrency_limit=found or render.render_limit(limit), previous_limit=previous
         )
-
-    async def GetConcurrencyLimitByTag(  # noqa: N802
-        self, request: concurrency_limit_pb2.GetConcurrencyLimitByTagRequest
-    ) -> concurrency_limit_pb2.GetConcurrencyLimitByTagResponse:
-        """Answer the limit of a tag."""
-        tag = valid.tag("tag", request.tag)
-        limit = await self._find(store.schema.concurrency_limit.c.tag == tag)
-        if limit is None:
-            raise store.limits.no_limit(tag)
-        return concurrency_limit_pb2.GetConcurrencyLimitByTagResponse(concurrency_limit=limit)
 
     async def GetConcurrencyLimit(  # noqa: N802
         self, request: concurrency_limit_pb2.GetConcurrencyLimitRequest
     ) -> concurrency_limit_pb2.GetConcurrencyLimitResponse:
-        """Answer a limit by its id."""
-        id_ = valid.required_id("id", request.id)
-        limit = await self._find(store.schema.concurrency_limit.c.id == id_)
+        """Return one limit, by tag or id."""
+        columns = store.schema.concurrency_limit.c
+        if request.HasField("tag"):
+            limit, missing = await self._find(columns.tag == request.tag), store.limits.no_limit(request.tag)
+        else:
+            id_ = uuid_of(request.id)
+            limit, missing = await self._find(columns.id == id_), _no_limit_with(id_)
         if limit is None:
-            raise LimitNotFoundError(f"no concurrency limit has the id {id_}", "id")
+            raise missing
         return concurrency_limit_pb2.GetConcurrencyLimitResponse(concurrency_limit=limit)
 
     async def _find(self, which: ColumnElement[bool]) -> concurrency_limit_pb2.ConcurrencyLimit | None:
@@ -66,8 +57,7 @@ class LimitHandlers(Handlers):
         if not rows:
             return None
         limit = store.limits.LimitRow(*rows[0])
-        active_slots = [id_ for _tag, id_ in await self._read(store.slots.select_holder_ids([limit.tag]))]
-        rendered = render.render_limit(limit, active_slots)
+        rendered = render.render_limit(limit)
         shown = store.slots.SHOWN_HOLDERS
         holders = await self._read_fitting(
             store.slots.select_holders(limit.tag, shown), self._render_holder, shown, _HOLDER_BYTES
@@ -85,32 +75,33 @@ class LimitHandlers(Handlers):
         tag = store.schema.concurrency_limit.c.tag
         query = store.limits.select_limits().where(tag > page.after).order_by(tag).limit(page.size + 1)
         rows = await self._read(query)
-        limits = [render.render_limit(store.limits.LimitRow(*row), []) for row in rows[: page.size]]
-        fitting = await self._add_active_slots(limits)
+        limits = [render.render_limit(store.limits.LimitRow(*row)) for row in rows[: page.size]]
+        fitting = await self._add_holders(limits)
         token = page.token(limits[fitting - 1].tag) if len(rows) > fitting else ""
         return concurrency_limit_pb2.ListConcurrencyLimitsResponse(
             concurrency_limits=limits[:fitting], next_page_token=token
         )
 
-    async def _add_active_slots(self, limits: list[concurrency_limit_pb2.ConcurrencyLimit]) -> int:
-        """Add to limits, sorted by tag, who holds their slots; return how many of the limits then fit."""
+    async def _add_holders(self, limits: list[concurrency_limit_pb2.ConcurrencyLimit]) -> int:
+        """Add the first holders to limits, which are sorted by tag; return how many limits then fit."""
         by_tag = {limit.tag: index for index, limit in enumerate(limits)}
         left = MAX_ANSWER_BYTES - sum(limit.ByteSize() for limit in limits)
         fitting = len(limits)
 
         def take(row: tuple[Any, ...]) -> bool:
             nonlocal left, fitting
-            tag, run_id = row
-            left -= len(run_id) + FRAMING_BYTES
-            index = by_tag[tag]
-            if left < 0 and index:
-                # The slots of this one are not all read: it is the first of the next page.
-                fitting = index
-                return False
-            limits[index].active_slots.append(run_id)
-            return True
+            holder = self._render_holder(row)
+            left -= holder.ByteSize() + FRAMING_BYTES
+            index = by_tag[row[0]]
+            if left >= 0:
+                limits[index].holders.append(holder)
+                return True
+            # The holders of this one are not all read: it becomes the first of the next page, with more room.
+            # The first of all has as many as fit.
+            fitting = max(index, 1)
+            return False
 
-        await self._read_while(store.slots.select_holder_ids(list(by_tag)), take)
+        await self._read_while(store.slots.select_first_holders(list(by_tag)), take)
         return fitting
 
     async def ListSlotHolders(  # noqa: N802
@@ -141,26 +132,26 @@ class LimitHandlers(Handlers):
 
     async def _known_tag(self, tag: str) -> str:
         """Return a tag that has a limit."""
-        valid.tag("tag", tag)
         if not await self._read(store.limits.select_limits_of([tag])):
             raise store.limits.no_limit(tag)
         return tag
 
-    async def DeleteConcurrencyLimitByTag(  # noqa: N802
-        self, request: concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest
-    ) -> concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse:
+    async def DeleteConcurrencyLimit(  # noqa: N802
+        self, request: concurrency_limit_pb2.DeleteConcurrencyLimitRequest
+    ) -> concurrency_limit_pb2.DeleteConcurrencyLimitResponse:
         """Remove the limit of a tag."""
-        await self._run(store.limits.delete_limit(valid.tag("tag", request.tag)))
-        return concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse()
+        await self._run(store.limits.delete_limit(request.tag))
+        return concurrency_limit_pb2.DeleteConcurrencyLimitResponse()
 
-    async def ResetConcurrencyLimitByTag(  # noqa: N802
-        self, request: concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest
-    ) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
+    async def ResetConcurrencyLimit(  # noqa: N802
+        self, request: concurrency_limit_pb2.ResetConcurrencyLimitRequest
+    ) -> concurrency_limit_pb2.ResetConcurrencyLimitResponse:
         """Take back all slots of a tag by force."""
-        tag = valid.tag("tag", request.tag)
-        freed, total = await self._run(store.limits.reset_limit(tag, self._weigh, MAX_ANSWER_BYTES))
-        return concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse(
-            freed=[render.render_holder(holder, self._clock.read()) for holder in freed], freed_count=total
+        tag = request.tag
+        released, total = await self._run(store.limits.reset_limit(tag, self._weigh, MAX_ANSWER_BYTES))
+        return concurrency_limit_pb2.ResetConcurrencyLimitResponse(
+            released=[render.render_holder(holder, self._clock.read()) for holder in released],
+            released_count=total,
         )
 
     def _weigh(self, holder: Holder) -> int:
@@ -168,6 +159,10 @@ class LimitHandlers(Handlers):
 
     def _render_holder(self, row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
         return render.render_holder(store.slots.Holder(*row), self._clock.read())
+
+
+def _no_limit_with(id_: str) -> LimitNotFoundError:
+    return LimitNotFoundError(f"no concurrency limit has the id {id_}", "id", limit_id=id_)
 
 
 def _place(row: Sequence[Any]) -> str:

@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clearway_service.api import validation as valid
 from clearway_service.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile("[0-9]{1,18}")
 _DIGEST_BYTES = 8
 _SHOWN = 80
+_DEFAULT_SIZE = 100
 # A page whose size was left open ends by its bytes, long before it has so many items.
 _OPEN_SIZE = 10_000
 
@@ -39,32 +39,22 @@ class Page:
     size: int
     after: str
     _request: Message = field(repr=False)
-    _size_field: str = field(default="page_size", repr=False)
 
     @classmethod
-    def of(
-        cls,
-        request: Any,
-        default: int = valid.DEFAULT_PAGE_SIZE,
-        most: int = valid.MAX_PAGE_SIZE,
-        size_field: str = "page_size",
-    ) -> Page:
-        """Return the page that ``request`` asks for by its size and its ``page_token``.
+    def of(cls, request: Any, default: int = _DEFAULT_SIZE) -> Page:
+        """Return the page that ``request`` asks for by its ``page_size`` and its ``page_token``.
 
         Args:
             request: The request of a list RPC.
-            default: How many items a page has at most where the request leaves that open; 0 for as many as
-                fit.
-            most: How many it may ask for.
-            size_field: The request's field that has the size.
+            default: How many items a page has at most if the request does not say; 0 for as many as fit.
 
         Raises:
-            InvalidArgumentError: The size is not allowed; or the token is none, or that of another request.
+            InvalidArgumentError: The token is none, or that of another request.
         """
-        size = valid.number(size_field, getattr(request, size_field), 0, most) or default or _OPEN_SIZE
+        size = request.page_size or default or _OPEN_SIZE
         token = request.page_token
         if not token:
-            return cls(size, "", request, size_field)
+            return cls(size, "", request)
         try:
             text = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True).decode()
         except (binascii.Error, UnicodeError):
@@ -72,13 +62,13 @@ class Page:
         digest, _, after = text.partition(":")
         if len(digest) != 2 * _DIGEST_BYTES or not after:
             raise bad_token(token)
-        if digest != _digest(request, size_field):
+        if digest != _digest(request):
             raise InvalidArgumentError(
-                f"page_token is of a request with other fields; all but {size_field} must be as they were "
-                "for the first page",
+                "page_token is of a request with other fields; all but page_size must be as they were for "
+                "the first page",
                 "page_token",
             )
-        return cls(size, after, request, size_field)
+        return cls(size, after, request)
 
     @property
     def after_number(self) -> int | None:
@@ -109,7 +99,7 @@ class Page:
 
     def token(self, place: object) -> str:
         """Return the token that asks for what follows ``place``."""
-        digest = _digest(self._request, self._size_field)
+        digest = _digest(self._request)
         return base64.urlsafe_b64encode(f"{digest}:{place}".encode()).decode()
 
     def bad_token(self) -> InvalidArgumentError:
@@ -130,10 +120,10 @@ def bad_token(token: str) -> InvalidArgumentError:
     )
 
 
-def _digest(request: Message, size_field: str) -> str:
+def _digest(request: Message) -> str:
     rest = type(request)()
     rest.CopyFrom(request)
-    rest.ClearField(size_field)
+    rest.ClearField("page_size")
     rest.ClearField("page_token")
     said = f"{request.DESCRIPTOR.full_name}\n".encode() + rest.SerializeToString(deterministic=True)
     return hashlib.blake2b(said, digest_size=_DIGEST_BYTES).hexdigest()

@@ -9,10 +9,19 @@ from typing import TYPE_CHECKING, assert_never
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from clearway.v1 import concurrency_limit_pb2, error_pb2, flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
+from clearway.v1 import (
+    concurrency_limit_pb2,
+    error_pb2,
+    flow_run_pb2,
+    proposal_pb2,
+    retry_pb2,
+    state_pb2,
+    task_run_pb2,
+)
 from clearway_service.core.decisions import Abort, Accept, Reject, Wait
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Problem, Refusal
+from clearway_service.core.retries import RetryPolicy
 from clearway_service.core.runs import FlowRunSpec, Progress, TaskRunSpec
 from clearway_service.core.states import State
 from clearway_service.errors import (
@@ -61,7 +70,7 @@ def _fill_state(rendered: state_pb2.State, state: State, run: FlowRunSpec | Task
     rendered.id = state.id
     rendered.type = state.type  # type: ignore[assignment] # the numbers are the same
     rendered.name = state.name
-    rendered.timestamp.CopyFrom(_batch_time(state.timestamp))
+    rendered.create_time.CopyFrom(_batch_time(state.timestamp))
     if state.message:
         rendered.message = state.message
     details = rendered.details
@@ -100,13 +109,14 @@ def fill_decision(decision: proposal_pb2.Decision, answer: Answer, slot_retry_af
     match answer.decision:
         case Accept():
             decision.accept.SetInParent()
-        case Reject(_, message):
-            decision.reject.SetInParent()
+        case Reject(reason, _, message):
+            decision.reject.reason = reason  # type: ignore[assignment] # the numbers are the same
             decision.reject.message = message
         case Abort(reason, message):
             decision.abort.message = message
             decision.abort.reason = reason  # type: ignore[assignment] # the numbers are the same
-        case Wait(retry_after, message, blocking_tags, _ancestors, cache_key):
+        case Wait(wait_reason, retry_after, message, blocking_tags, _ancestors, cache_key):
+            decision.wait.reason = wait_reason  # type: ignore[assignment]
             decision.wait.message = message
             decision.wait.queued = answer.queued
             decision.wait.position = answer.position
@@ -125,6 +135,7 @@ def fill_error(decision: proposal_pb2.Decision, proposal_id: str, error: Clearwa
     decision.error.reason = error_pb2.ErrorReason.ValueType(error.reason)
     decision.error.field = error.field
     decision.error.message = error.message
+    decision.error.metadata.update(error.metadata)
 
 
 def refusal_error(
@@ -141,22 +152,32 @@ def refusal_error(
     subject = refusal.subject
     match refusal.problem:
         case Problem.RUN_NOT_FOUND:
-            return RunNotFoundError(f"no such run has the id {subject}; create it first", run_field)
+            return RunNotFoundError(
+                f"no such run has the id {subject}; create it first", run_field, run_id=subject
+            )
         case Problem.FLOW_RUN_NOT_FOUND:
             return RunNotFoundError(
-                f"no flow run has the id {subject}; create it first", "create_task_run.flow_run_id"
+                f"no flow run has the id {subject}; create it first",
+                "create_task_run.flow_run_id",
+                run_id=subject,
             )
         case Problem.PROPOSAL_CONFLICT:
             return ProposalConflictError(
-                f"proposal id {subject} was used for another run; make a new UUID for each proposal", id_field
+                f"proposal id {subject} was used for another run; make a new UUID for each proposal",
+                id_field,
+                proposal_id=subject,
             )
         case Problem.RUN_CONFLICT:
             return RunConflictError(
-                f"id {subject} is another run's; make a new UUID for each run", "create_task_run.id"
+                f"id {subject} is another run's; make a new UUID for each run",
+                "create_task_run.id",
+                run_id=subject,
             )
         case Problem.SESSION_EXPIRED:
             return SessionExpiredError(
-                f"session {subject} has ended, or never was; open a new one", session_field
+                f"session {subject} has ended, or never was; open a new one",
+                session_field,
+                session_id=subject,
             )
         case _ as unreachable:
             assert_never(unreachable)
@@ -165,18 +186,19 @@ def refusal_error(
 def render_flow_run(spec: FlowRunSpec, progress: Progress) -> flow_run_pb2.FlowRun:
     """Return a flow run."""
     return flow_run_pb2.FlowRun(
-        id=spec.id,
-        name=spec.name,
-        flow_name=spec.flow_name,
-        flow_version=spec.flow_version,
-        parameters_json=spec.parameters_json,
-        tags=spec.tags,
-        retries=spec.retries,
-        retry_delay=duration(spec.retry_delay),
-        parent_task_run_id=spec.parent_task_run_id,
+        spec=flow_run_pb2.FlowRunSpec(
+            id=spec.id,
+            flow_name=spec.flow_name,
+            name=spec.name,
+            flow_version=spec.flow_version,
+            parameters_json=spec.parameters_json,
+            tags=spec.tags,
+            retry_policy=_render_policy(spec.retry_policy),
+            parent_task_run_id=spec.parent_task_run_id,
+        ),
         state=render_state(progress.state, spec),
         run_count=progress.run_count,
-        created=timestamp(progress.created),
+        create_time=timestamp(progress.created),
         expected_start_time=optional_timestamp(progress.expected_start_time),
         start_time=optional_timestamp(progress.start_time),
         end_time=optional_timestamp(progress.end_time),
@@ -188,26 +210,35 @@ def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskR
     """Return a task run."""
     inputs, input_count = _render_inputs(spec.inputs_json)
     return task_run_pb2.TaskRun(
-        id=spec.id,
-        flow_run_id=spec.flow_run_id,
-        task_key=spec.task_key,
-        dynamic_key=spec.dynamic_key,
-        name=spec.name,
-        task_version=spec.task_version,
-        tags=spec.tags,
-        retries=spec.retries,
-        retry_delays=[duration(delay) for delay in spec.retry_delays],
-        retry_jitter_factor=spec.retry_jitter_factor,
-        inputs=inputs,
+        spec=task_run_pb2.TaskRunSpec(
+            id=spec.id,
+            flow_run_id=spec.flow_run_id,
+            task_key=spec.task_key,
+            dynamic_key=spec.dynamic_key,
+            task_name=spec.task_name,
+            name=spec.name,
+            task_version=spec.task_version,
+            tags=spec.tags,
+            retry_policy=_render_policy(spec.retry_policy),
+            inputs=inputs,
+            tracks_subflow=spec.tracks_subflow,
+        ),
         input_count=input_count,
-        tracks_subflow=spec.tracks_subflow,
         state=render_state(progress.state, spec),
         run_count=progress.run_count,
-        created=timestamp(progress.created),
+        create_time=timestamp(progress.created),
         expected_start_time=optional_timestamp(progress.expected_start_time),
         start_time=optional_timestamp(progress.start_time),
         end_time=optional_timestamp(progress.end_time),
         total_run_time=duration(progress.total_run_time),
+    )
+
+
+def _render_policy(policy: RetryPolicy) -> retry_pb2.RetryPolicy:
+    return retry_pb2.RetryPolicy(
+        max_attempts=policy.max_attempts,
+        delays=[duration(delay) for delay in policy.delays],
+        jitter_factor=policy.jitter_factor,
     )
 
 
@@ -222,17 +253,16 @@ def _render_inputs(inputs_json: str) -> tuple[list[task_run_pb2.TaskInput], int]
     return inputs, count
 
 
-def render_limit(limit: LimitRow, active_slots: list[str]) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return a limit and the first task runs that hold its slots."""
+def render_limit(limit: LimitRow) -> concurrency_limit_pb2.ConcurrencyLimit:
+    """Return a limit, without those that hold its slots or wait for one."""
     return concurrency_limit_pb2.ConcurrencyLimit(
         id=limit.id,
         tag=limit.tag,
         limit=limit.slots,
-        active_slots=active_slots,
-        waiting=limit.waiting,
-        taken=limit.taken,
-        created=timestamp(limit.created),
-        updated=timestamp(limit.updated),
+        taken_count=limit.taken,
+        waiting_count=limit.waiting,
+        create_time=timestamp(limit.created),
+        update_time=timestamp(limit.updated),
     )
 
 
@@ -244,9 +274,9 @@ def render_holder(holder: Holder, moment: Moment) -> concurrency_limit_pb2.SlotH
         flow_run_id=holder.flow_run_id,
         flow_run_name=holder.flow_run_name,
         flow_name=holder.flow_name,
-        since=timestamp(holder.since),
+        acquire_time=timestamp(holder.since),
         client_name=holder.client_name or "",
-        lease_expires=None if holder.expires is None else timestamp(moment.wall_time(holder.expires)),
+        lease_expire_time=None if holder.expires is None else timestamp(moment.wall_time(holder.expires)),
     )
 
 
@@ -258,7 +288,7 @@ def render_waiter(waiter: Waiting, position: int) -> concurrency_limit_pb2.SlotW
         flow_run_id=waiter.flow_run_id,
         flow_run_name=waiter.flow_run_name,
         flow_name=waiter.flow_name,
-        since=timestamp(waiter.since),
+        enqueue_time=timestamp(waiter.since),
         client_name=waiter.client_name or "",
         position=position,
         proposal_id=waiter.proposal_id,

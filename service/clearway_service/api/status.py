@@ -37,10 +37,9 @@ _RETRY_SECONDS = 1
 
 def status_of(error: ClearwayError) -> status_pb2.Status:
     """Return the status of a failed call: code, message, and details that a program can act on."""
-    reason = error_pb2.ErrorReason.Name(error_pb2.ErrorReason.ValueType(error.reason))
     status = status_pb2.Status(code=_CODES[error.reason], message=error.message)
-    info = error_details_pb2.ErrorInfo(reason=reason.removeprefix("ERROR_REASON_"), domain=DOMAIN)
-    _attach(status, info)
+    reason = error_pb2.ErrorReason.Name(error_pb2.ErrorReason.ValueType(error.reason))
+    _attach(status, error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=error.metadata))
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.message)
         _attach(status, error_details_pb2.BadRequest(field_violations=[violation]))

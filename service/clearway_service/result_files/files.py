@@ -143,9 +143,11 @@ class ResultFiles:
             try:
                 return self._folder.read(digest, offset, length)
             except FileNotFoundError:
+                location = SERVICE_SCHEME + digest
                 raise ResultNotFoundError(
-                    f"there is no result {SERVICE_SCHEME}{digest}: it was deleted, or never uploaded here",
+                    f"there is no result {location}: it was deleted, or never uploaded here",
                     "location",
+                    location=location,
                 ) from None
 
     def delete(self, digest: str, written_before: float) -> bool:
@@ -228,9 +230,9 @@ class ResultFiles:
     def _check_size(self, size: int, offset: int, chunk: bytes) -> None:
         if size > self._max_bytes:
             raise InvalidArgumentError(
-                f"size is {size:,}; a result may have {self._max_bytes:,} bytes at most "
+                f"size_bytes is {size:,}; a result may have {self._max_bytes:,} bytes at most "
                 "(the server's setting CLEARWAY_MAX_RESULT_BYTES)",
-                "size",
+                "size_bytes",
             )
         if offset + len(chunk) > size:
             raise InvalidArgumentError(

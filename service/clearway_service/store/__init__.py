@@ -1,4 +1,4 @@
-"""The store, a SQLite file and the only place with SQL: may import core, errors, texts and turns.
+"""The store, a SQLite file and the only place with SQL: may import core, errors, fair_semaphore and texts.
 
 One thread's turns write the file, and others read beside them. The database is the only authority; nothing
 in memory decides.
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from clearway_service.store import cache as cache
     from clearway_service.store import limits as limits
     from clearway_service.store import log_queries as log_queries
+    from clearway_service.store import orphaned_results as orphaned_results
     from clearway_service.store import queries as queries
     from clearway_service.store import schema as schema
     from clearway_service.store import slots as slots
-    from clearway_service.store import unused_results as unused_results
 
 _BUILT = (
     "ancestors",
@@ -30,10 +30,10 @@ _BUILT = (
     "cache",
     "limits",
     "log_queries",
+    "orphaned_results",
     "queries",
     "schema",
     "slots",
-    "unused_results",
 )
 
 

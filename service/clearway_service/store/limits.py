@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, delete, func, insert, literal, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 
+from clearway_service.core.resources import Resource
 from clearway_service.errors import LimitNotFoundError
 from clearway_service.store import schema
-from clearway_service.store.slots import SHOWN_SLOTS, Holder, select_holder_ids, select_holders
+from clearway_service.store.slots import RELEASED_HOLDERS, Holder, select_holders
 from clearway_service.store.transaction import Transaction
 from clearway_service.texts import plain
 
@@ -61,17 +62,16 @@ def select_limits_of(tags: list[str]) -> Select[Any]:
 
 
 class SetLimit(NamedTuple):
-    """What became of a limit that was set: as it is, the first who hold its slots, and what it was before."""
+    """A limit that was set, and how many slots it had before; None if there was no limit."""
 
     limit: LimitRow
-    active_slots: list[str]
     previous: int | None
 
 
 class ResetLimit(NamedTuple):
-    """Whose slots were taken back, the first of them, and how many there were."""
+    """The first of the runs whose slots were taken away, and how many there were."""
 
-    freed: list[Holder]
+    released: list[Holder]
     total: int
 
 
@@ -90,13 +90,12 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
             row = {"id": transaction.new_id(), "tag": tag, "slots": slots, "created": now, "updated": now}
             connection.execute(insert(_limit).values(row))
             _count_running(transaction, tag)
-            _age_waiting(transaction, tag)
+            _track_elders(transaction, tag)
         elif previous != slots:
             connection.execute(update(_limit).where(_limit.c.tag == tag).values(slots=slots, updated=now))
-        transaction.woken_tags.add(tag)
+        transaction.woken.add(Resource.of_tag(tag))
         found = LimitRow(*tuple(connection.execute(select_limits().where(_limit.c.tag == tag)).one()))
-        active_slots = [run_id for _tag, run_id in connection.execute(select_holder_ids([tag]))]
-        return SetLimit(found, active_slots, previous)
+        return SetLimit(found, previous)
 
     return command
 
@@ -110,7 +109,7 @@ def _count_running(transaction: Transaction, tag: str) -> None:
     transaction.connection.execute(insert(_slot).from_select(["tag", "task_run_id", "taken"], running))
 
 
-def _age_waiting(transaction: Transaction, tag: str) -> None:
+def _track_elders(transaction: Transaction, tag: str) -> None:
     """Count those who wait in other queues, and need ``tag`` as well, among the elders of their tags."""
     waiter, elder = schema.waiter, schema.waiter_tag
     others = select(_limit.c.tag).where(_limit.c.tag != tag)
@@ -139,7 +138,7 @@ def delete_limit(tag: str) -> Callable[[Transaction], None]:
         if connection.execute(delete(_limit).where(_limit.c.tag == tag)).rowcount == 0:
             raise no_limit(tag)
         connection.execute(delete(_slot).where(_slot.c.tag == tag))
-        transaction.woken_tags.add(tag)
+        transaction.woken.add(Resource.of_tag(tag))
 
     return command
 
@@ -161,22 +160,22 @@ def reset_limit(
         connection = transaction.connection
         if connection.scalar(select(_limit.c.slots).where(_limit.c.tag == tag)) is None:
             raise no_limit(tag)
-        freed: list[Holder] = []
+        released: list[Holder] = []
         left = budget
-        with connection.execute(select_holders(tag, SHOWN_SLOTS)) as rows:
+        with connection.execute(select_holders(tag, RELEASED_HOLDERS)) as rows:
             for row in rows:
                 holder = Holder(*tuple(row))
                 left -= weigh(holder)
                 if left < 0:
                     break
-                freed.append(holder)
+                released.append(holder)
         total = connection.execute(delete(_slot).where(_slot.c.tag == tag)).rowcount
-        transaction.woken_tags.add(tag)
-        return ResetLimit(freed, total)
+        transaction.woken.add(Resource.of_tag(tag))
+        return ResetLimit(released, total)
 
     return command
 
 
 def no_limit(tag: str) -> LimitNotFoundError:
     """Return the error that says that ``tag`` has no limit."""
-    return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag")
+    return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag", tag=tag)

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, begin
-from clearway_service.core.snapshot import RunEntry
+from clearway_service.core.snapshot import RunEntry, Stage
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
 from clearway_service.store import statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
+from clearway_service.store.resources import resource_from
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
 from clearway_service.store.transaction import Entangled, Transaction
 from clearway_service.store.writing import insert_runs, refer_to_results
@@ -31,7 +32,7 @@ def create_flow_run(spec: FlowRunSpec, initial: ProposedState) -> Callable[[Tran
             return *flow_run_from(row), False
         if _is_found(transaction, statements.TASK_RUN_IDS, spec.id):
             raise RunConflictError(
-                f"id {spec.id} is a task run's; make a new UUID for each run", "flow_run.id"
+                f"id {spec.id} is a task run's; make a new UUID for each run", "flow_run.id", run_id=spec.id
             )
         if spec.parent_task_run_id:
             _adopt_child(transaction, spec)
@@ -52,10 +53,12 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
             _is_found(transaction, ids, spec.id) for ids in (statements.TASK_RUN_IDS, statements.FLOW_RUN_IDS)
         ):
             raise RunConflictError(
-                f"id {spec.id} is another run's; make a new UUID for each run", "task_run.id"
+                f"id {spec.id} is another run's; make a new UUID for each run", "task_run.id", run_id=spec.id
             )
         if not _is_found(transaction, statements.FLOW_RUN_IDS, spec.flow_run_id):
-            raise RunNotFoundError(f"no flow run has the id {spec.flow_run_id}", "task_run.flow_run_id")
+            raise RunNotFoundError(
+                f"no flow run has the id {spec.flow_run_id}", "task_run.flow_run_id", run_id=spec.flow_run_id
+            )
         return spec, _insert(transaction, RunKind.TASK, spec, initial), True
 
     return command
@@ -78,8 +81,9 @@ def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
         rows = [(awaited, id_) for id_, awaited in dict(awaits).items()]
         execute_rows(driver, statements.SET_AWAITS, rows)
         if begun := [awaited for _task_run_id, awaited in awaits if awaited]:
-            for run_id, name, *ancestor in driver.execute(statements.ENTANGLED, (array(begun),)):
-                transaction.entangled.append(Entangled(run_id, name, Ancestor(*ancestor)))
+            for run_id, name, id_, of, held in driver.execute(statements.ENTANGLED, (array(begun),)):
+                ancestor = Ancestor(id_, of, resource_from(held))
+                transaction.entangled.append(Entangled(run_id, name, ancestor))
             # Whoever computes their key may wait for them by now.
             followers = driver.execute(statements.FOLLOWERS, (array(begun),))
             transaction.woken_runs.update(run_id for (run_id,) in followers)
@@ -91,7 +95,7 @@ def _adopt_child(transaction: Transaction, spec: FlowRunSpec) -> None:
     parent, field = spec.parent_task_run_id, "flow_run.parent_task_run_id"
     row = transaction.driver.execute(statements.TRACKS_SUBFLOW, (parent,)).fetchone()
     if row is None:
-        raise RunNotFoundError(f"no task run has the id {spec.parent_task_run_id}", field)
+        raise RunNotFoundError(f"no task run has the id {parent}", field, run_id=parent)
     if not row[0]:
         # It would follow the subflow into Running without a slot of its own.
         raise InvalidArgumentError(
@@ -119,5 +123,5 @@ def _insert(
         statements.INSERT_STATE, state_to(kind, spec.id, progress.ordinal, state, 0, "")
     )
     refer_to_results(transaction.driver, [state])
-    insert_runs(transaction.driver, [RunEntry(kind, spec, progress, created=True)])
+    insert_runs(transaction.driver, [RunEntry(kind, spec, progress, Stage.CREATED)])
     return progress

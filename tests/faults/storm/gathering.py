@@ -21,9 +21,11 @@ _STATES = """
     ORDER BY run_id, ordinal
 """
 _RUNS = """
-    SELECT id, 'task', state_id, state_type, ordinal, run_count, retries, session_id, tags FROM task_run
+    SELECT id, 'task', state_id, state_type, ordinal, run_count, max_attempts - 1, session_id, tags
+    FROM task_run
     UNION ALL
-    SELECT id, 'flow', state_id, state_type, ordinal, run_count, retries, session_id, tags FROM flow_run
+    SELECT id, 'flow', state_id, state_type, ordinal, run_count, max_attempts - 1, session_id, tags
+    FROM flow_run
 """
 _BEAT_GAP = 1.0
 _FINISHED = "finished"

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
@@ -62,9 +62,7 @@ def prepare(database: Path) -> str:
 
     async def create(service: Service) -> None:
         for tag, limit in TAGS.items():
-            await service.orchestrator.CreateConcurrencyLimit(
-                CreateConcurrencyLimitRequest(tag=tag, limit=limit)
-            )
+            await service.orchestrator.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=tag, limit=limit))
         spec = FlowRunSpec(id=flow, flow_name="storm")
         await service.orchestrator.CreateFlowRun(CreateFlowRunRequest(flow_run=spec))
         await service.close_reader()

@@ -10,7 +10,14 @@ def total(numbers: list[int], start: int = 0) -> int:
     return sum(numbers, start)
 
 
-@flow(name="named", description="d", version="1", retries=2, retry_delay_seconds=1.5)
+@flow(
+    name="named",
+    description="d",
+    version="1",
+    retries=2,
+    retry_delay_seconds=[1.5, 3],
+    retry_jitter_factor=0.5,
+)
 def named(word: str) -> str:
     return word
 

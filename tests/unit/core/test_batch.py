@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject, Wait
+from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject, Wait, WaitReason
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
-from support.facts import FLOW, SECOND, TASK
+from support.facts import FLOW, SECOND, TASK, retrying
 from support.world import World
 
 SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, CRASHED = StateType
@@ -119,11 +120,13 @@ class TestNames:
         assert model.names("a") == ["Running", "Rerunning"]
 
     def test_a_run_that_failed_awaits_its_retry_and_is_then_retrying(self, model: World) -> None:
-        one(model, start("a", retries=1, retry_delays=(5 * SECOND,)))
+        one(model, start("a", retry_policy=retrying(1, 5 * SECOND)))
         answer = one(model, propose("a", FAILED, message="no"))
         assert isinstance(answer.decision, Reject)
         early = one(model, propose("a", RUNNING))
-        assert early.decision == Wait(5 * SECOND, "the run is AwaitingRetry for a later time")
+        assert early.decision == Wait(
+            WaitReason.SCHEDULE, 5 * SECOND, "the run is AwaitingRetry for a later time"
+        )
         model.now += 5 * SECOND
         one(model, propose("a", RUNNING))
         one(model, propose("a", FAILED, message="no again"))
@@ -134,7 +137,7 @@ class TestNames:
     ) -> None:
         failures = []
         for name in "abcdefgh":
-            one(model, start(name, retries=1, retry_delays=(60 * SECOND,), retry_jitter_factor=1.0))
+            one(model, start(name, retry_policy=retrying(1, 60 * SECOND, jitter_factor=1.0)))
             failures.append(propose(name, FAILED))
         began = {one(model, failure).state.scheduled_time for failure in failures}
         assert len(began) == len(failures)
@@ -150,7 +153,7 @@ class TestNames:
 class TestReplays:
     def test_the_same_proposal_is_answered_the_same_and_changes_nothing(self, model: World) -> None:
         proposals = [
-            start("a", retries=1),
+            start("a", retry_policy=retrying(1)),
             propose("a", FAILED),
             propose("a", CANCELLED),
             propose("a", RUNNING),
@@ -200,7 +203,10 @@ class TestReplays:
         many(model, first, second)
         again = one(model, first)
         assert again.queued
-        assert [waiter.proposal.id for waiter in model.store.queue("disk")] == [first.id, second.id]
+        assert [waiter.proposal.id for waiter in model.store.queue(Resource.of_tag("disk"))] == [
+            first.id,
+            second.id,
+        ]
 
 
 class TestHolders:
@@ -300,7 +306,7 @@ class TestSlots:
 
     def test_a_run_that_awaits_its_retry_holds_none(self, model: World) -> None:
         model.set_limit("disk", 1)
-        one(model, start("a", "disk", retries=1))
+        one(model, start("a", "disk", retry_policy=retrying(1)))
         waiting = start("b", "disk")
         one(model, waiting)
         one(model, propose("a", FAILED))
@@ -397,7 +403,9 @@ class TestWhoWaits:
         put_off = propose("a", SCHEDULED, scheduled_time=busy.now + 60 * SECOND)
         turn = busy.turn([put_off])
         assert [answer.proposal_id for answer in turn.woken] == [first.id]
-        assert turn.woken[0].decision == Wait(60 * SECOND, "the run is Scheduled for a later time")
+        assert turn.woken[0].decision == Wait(
+            WaitReason.SCHEDULE, 60 * SECOND, "the run is Scheduled for a later time"
+        )
         assert not turn.woken[0].queued
         one(busy, propose("holder", COMPLETED))
         assert busy.slots() == [("disk", "b")]
@@ -480,7 +488,7 @@ class TestSubflows:
     @pytest.fixture
     def nested(self, model: World) -> World:
         one(model, start("tracking", "disk", state=PENDING, tracks_subflow=True))
-        model.create(FLOW._replace(id="child", parent_task_run_id="tracking", retries=1))
+        model.create(FLOW._replace(id="child", parent_task_run_id="tracking", retry_policy=retrying(1)))
         return model
 
     def step(self, model: World, type_: StateType, **more: Any) -> None:
@@ -516,7 +524,7 @@ class TestSubflows:
 class TestColumns:
     def test_times_and_counts_of_a_run_with_a_retry(self, model: World) -> None:
         begin = model.now
-        one(model, start("a", retries=1, retry_delays=(2 * SECOND,)))
+        one(model, start("a", retry_policy=retrying(1, 2 * SECOND)))
         model.now += 3 * SECOND
         one(model, propose("a", FAILED))
         model.now += 2 * SECOND
@@ -537,7 +545,7 @@ class TestColumns:
         self, model: World, hours: int
     ) -> None:
         model.ahead = 5 * SECOND
-        one(model, start("a", retries=1, retry_delays=(2 * SECOND,)))
+        one(model, start("a", retry_policy=retrying(1, 2 * SECOND)))
         model.now += 3 * SECOND
         model.ahead += hours * 3600 * SECOND
         failed = one(model, propose("a", FAILED)).state
@@ -554,7 +562,7 @@ class TestColumns:
 
     def test_the_run_that_tracks_a_subflow_waits_no_longer_than_it(self, model: World) -> None:
         model.create(TASK._replace(id="tracking", tracks_subflow=True))
-        child = FLOW._replace(id="child", parent_task_run_id="tracking", retries=1, retry_delay=9 * SECOND)
+        child = FLOW._replace(id="child", parent_task_run_id="tracking", retry_policy=retrying(1, 9 * SECOND))
         model.create(child)
         for type_ in (RUNNING, FAILED):
             one(model, propose("child", type_)._replace(kind=RunKind.FLOW))

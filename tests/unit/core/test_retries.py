@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearway_service.core.retries import draw_for, retry_delay, spread
+from support.facts import retrying
 
 FACTORS = st.floats(min_value=0, max_value=100)
 DRAWS = st.floats(min_value=0, max_value=1, exclude_max=True)
@@ -54,21 +55,21 @@ def test_without_a_factor_each_attempt_has_its_own_delay(
     delays: list[int], attempt: int, draw: float
 ) -> None:
     expected = delays[attempt - 1] if attempt <= len(delays) else delays[-1]
-    assert retry_delay(tuple(delays), attempt, 0.0, draw) == expected
+    assert retry_delay(retrying(99, *delays), attempt, draw) == expected
 
 
 @given(DELAYS, st.integers(min_value=1, max_value=100), FACTORS, DRAWS)
 def test_a_spread_delay_is_whole_microseconds_within_its_bounds(
     delays: list[int], attempt: int, factor: float, draw: float
 ) -> None:
-    delay = retry_delay(tuple(delays), attempt, factor, draw)
+    delay = retry_delay(retrying(99, *delays, jitter_factor=factor), attempt, draw)
     asked = delays[min(attempt, len(delays)) - 1]
     assert isinstance(delay, int)
     assert 0 <= delay <= asked * (1 + Fraction(factor)) * (1 + Fraction(1, 10**9)) + 1
 
 
 def test_no_delays_are_no_delay() -> None:
-    assert retry_delay((), 3, 1.0, 0.5) == 0
+    assert retry_delay(retrying(9, jitter_factor=1.0), 3, 0.5) == 0
 
 
 @given(st.uuids())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearway_service.core.decisions import Abort, AbortReason, Reject, Wait
+from clearway_service.core.decisions import Abort, AbortReason, Reject, Wait, WaitReason
 from clearway_service.core.facts import Facts, LimitFacts
 from clearway_service.core.moment import Moment
 from clearway_service.core.rules import (
@@ -30,6 +30,7 @@ from support.facts import (
     answer_name,
     facts,
     progress,
+    retrying,
     state,
     transition_id,
     transitions,
@@ -251,7 +252,7 @@ class TestRetryFailed:
     def test_only_a_running_run_that_failed_is_tried_again(
         self, before: StateType | None, to: StateType, expected: str
     ) -> None:
-        run = TASK._replace(retries=3)
+        run = TASK._replace(retry_policy=retrying(3))
         assert answer_name(retry_failed(facts(before, to, run=run))) == expected
 
     @pytest.mark.parametrize(
@@ -271,26 +272,26 @@ class TestRetryFailed:
         self, run: Any, retries: int, run_count: int, expected: str
     ) -> None:
         present = progress(RUNNING, run_count=run_count)
-        given = facts(present, FAILED, run=run._replace(retries=retries))
+        given = facts(present, FAILED, run=run._replace(retry_policy=retrying(retries)))
         assert answer_name(retry_failed(given)) == expected
 
     @pytest.mark.parametrize("run", [TASK, FLOW], ids=["task", "flow"])
     def test_a_run_that_declines_its_retries_is_failed(self, run: Any) -> None:
         declined = ProposedState(FAILED, no_retry=True)
-        assert retry_failed(facts(RUNNING, declined, run=run._replace(retries=5))) is None
+        assert retry_failed(facts(RUNNING, declined, run=run._replace(retry_policy=retrying(5)))) is None
 
     @pytest.mark.parametrize(("run_count", "seconds"), [(1, 1), (2, 5), (3, 20), (4, 20), (9, 20)])
     def test_each_retry_has_its_own_delay_and_the_last_delay_holds_on(
         self, run_count: int, seconds: int
     ) -> None:
-        run = TASK._replace(retries=9, retry_delays=(1 * SECOND, 5 * SECOND, 20 * SECOND))
+        run = TASK._replace(retry_policy=retrying(9, 1 * SECOND, 5 * SECOND, 20 * SECOND))
         decision = retry_failed(facts(progress(RUNNING, run_count=run_count), FAILED, run=run))
         assert isinstance(decision, Reject)
         assert decision.state.scheduled_time == NOW + seconds * SECOND
 
     @pytest.mark.parametrize(("draw", "least", "most"), [(0.0, 0.6, 0.7), (0.999, 1.49, 1.5)])
     def test_a_delay_is_spread_by_what_was_drawn(self, draw: float, least: float, most: float) -> None:
-        run = TASK._replace(retries=1, retry_delays=(SECOND,), retry_jitter_factor=0.5)
+        run = TASK._replace(retry_policy=retrying(1, SECOND, jitter_factor=0.5))
         decision = retry_failed(facts(RUNNING, FAILED, run=run, draw=draw))
         assert isinstance(decision, Reject)
         assert decision.state.scheduled_time is not None
@@ -298,7 +299,7 @@ class TestRetryFailed:
 
     def test_it_is_scheduled_for_now_and_its_delay_with_what_was_said_of_the_failure(self) -> None:
         failed = ProposedState(FAILED, message="disk on fire", data=b"traceback")
-        run = TASK._replace(retries=1, retry_delays=(9 * SECOND,))
+        run = TASK._replace(retry_policy=retrying(1, 9 * SECOND))
         decision = retry_failed(facts(RUNNING, failed, run=run))
         assert isinstance(decision, Reject)
         assert decision.state == ProposedState(
@@ -317,7 +318,9 @@ def decided(before: StateType | None, to: StateType, **more: Any) -> str:
     present = None if before is None else progress(before)
     if before is SCHEDULED:
         present = progress(SCHEDULED, scheduled_time=NOW + SECOND)
-    return answer_name(decide(policy, facts(present, to, **({"run": TASK._replace(retries=1)} | more))))
+    return answer_name(
+        decide(policy, facts(present, to, **({"run": TASK._replace(retry_policy=retrying(1))} | more)))
+    )
 
 
 class TestPolicies:
@@ -399,7 +402,10 @@ class TestPolicies:
         self, before: StateType | None, to: StateType, expected: str
     ) -> None:
         more = {"cached": state(COMPLETED), "limits": (limit(taken=1), limit("closed", 0))}
-        assert decided(before, to, policy=FLOW_POLICY, run=FLOW._replace(retries=1), **more) == expected
+        assert (
+            decided(before, to, policy=FLOW_POLICY, run=FLOW._replace(retry_policy=retrying(1)), **more)
+            == expected
+        )
 
     def test_a_flow_run_that_another_holds_is_not_run_twice(self) -> None:
         assert decided(RUNNING, RUNNING, policy=FLOW_POLICY, run=FLOW, holder="worker 7") == "abort"
@@ -415,10 +421,10 @@ class TestPolicies:
 
         def first(_facts: Facts) -> Wait:
             asked.append("first")
-            return Wait(1, "first")
+            return Wait(WaitReason.LIMIT, 1, "first")
 
         def second(_facts: Facts) -> Wait:
             raise AssertionError("the first answer is the decision")
 
-        assert decide((silent, first, second), facts(PENDING, RUNNING)) == Wait(1, "first")
+        assert decide((silent, first, second), facts(PENDING, RUNNING)) == Wait(WaitReason.LIMIT, 1, "first")
         assert asked == ["silent", "first"]

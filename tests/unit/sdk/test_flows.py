@@ -20,6 +20,7 @@ OPTIONS: dict[str, Any] = {
     "version": "3",
     "retries": 2,
     "retry_delay_seconds": 0.5,
+    "retry_jitter_factor": 0.25,
 }
 
 
@@ -42,6 +43,9 @@ def test_with_options_changes_what_is_given_and_keeps_the_rest(option: str) -> N
         ({"name": ""}, ValueError, "1 to 200"),
         ({"retries": -1}, ValueError, "retries of the flow 'nightly' is -1"),
         ({"retry_delay_seconds": -1}, ValueError, "retry_delay_seconds"),
+        ({"retry_delay_seconds": [1, "2"]}, TypeError, r"retry_delay_seconds\[1\] of the flow 'nightly'"),
+        ({"retry_delay_seconds": []}, ValueError, "retry_delay_seconds of the flow 'nightly' has 0 delays"),
+        ({"retry_jitter_factor": -1}, ValueError, "retry_jitter_factor of the flow 'nightly' is -1"),
         ({"version": 2}, TypeError, "version of the flow 'nightly' is 2"),
         ({"description": 2}, TypeError, "description of the flow 'nightly' is 2"),
         ({"validate_parameters": "no"}, TypeError, "validate_parameters of the flow 'nightly' is 'no'"),

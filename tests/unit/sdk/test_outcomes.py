@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clearway import Completed, Failed, Pending, State
+from clearway import Cancelled, Completed, Crashed, Failed, Pending, State
 from clearway._execution.effects import Outcome
 from clearway._execution.outcomes import (
     describe,
@@ -14,10 +14,12 @@ from clearway._execution.outcomes import (
     failed_state,
     flow_state,
     interruption,
+    stopped_early,
     task_state,
 )
-from clearway.exceptions import MissingResult
+from clearway.exceptions import MissingResult, WorkerDied
 from clearway.results import StoredResult
+from clearway.run_errors import RunError, RunErrorKind
 from clearway.states import StateDetails, StateType
 
 
@@ -41,6 +43,49 @@ def test_an_exception_fails_a_run_and_is_kept() -> None:
     assert state.message == "Task run encountered an exception: ValueError: bad"
     assert state.result(raise_on_failure=False) is error
     assert flow_state(Outcome(error=error), [], 0).message.startswith("Flow run encountered an exception")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind"),
+    [
+        (Outcome(error=ValueError("bad")), RunErrorKind.APPLICATION),
+        (Outcome(error=TimeoutError("mine")), RunErrorKind.APPLICATION),
+        (Outcome(error=TimeoutError("ours"), timed_out=True), RunErrorKind.TIMEOUT),
+        (Outcome(error=WorkerDied("gone")), RunErrorKind.LOST),
+        (Outcome(error=ValueError("unread"), unread=True), RunErrorKind.RESULT),
+        (Outcome(Cancelled(ValueError("enough"))), RunErrorKind.CANCELLED),
+        (Outcome(Failed(ValueError("bad"))), RunErrorKind.APPLICATION),
+    ],
+)
+def test_the_kind_of_an_error_is_recorded_and_known_here_alike(outcome: Outcome, kind: RunErrorKind) -> None:
+    for may_run_again in (False, True):
+        state = task_state(outcome, may_run_again=may_run_again)
+        assert state.error is not None
+        assert state.error.kind is kind
+        message = end_message(state, "run").function()
+        assert message.data.error.kind == kind
+        assert RunError.from_proto(message.data.error) == state.error
+
+
+def test_an_exception_of_a_task_is_an_application_s_error_of_the_flow_that_raises_it() -> None:
+    error = flow_state(Outcome(error=WorkerDied("gone")), [], 1).error
+    assert error is not None
+    assert error.kind is RunErrorKind.APPLICATION
+
+
+@pytest.mark.parametrize("make", [Crashed, Cancelled])
+def test_an_interrupted_run_says_by_what(make: Any) -> None:
+    state = stopped_early(make, "interrupted: \udcff", KeyboardInterrupt())
+    message = state.to_proto()
+    assert (message.data.error.type, message.data.error.kind) == (
+        "builtins.KeyboardInterrupt",
+        RunErrorKind.CANCELLED,
+    )
+    assert message.data.error.message == "interrupted: \\udcff"
+    failure = state.result(raise_on_failure=False)
+    expected = make(message="m").result(raise_on_failure=False)
+    assert (type(failure), str(failure)) == (type(expected), state.message)
+    assert stopped_early(make, "its flow ended").error is not None
 
 
 def test_a_state_made_by_hand_is_taken_as_given() -> None:

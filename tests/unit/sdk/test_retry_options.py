@@ -1,4 +1,4 @@
-"""What a task can be told of its retries."""
+"""The options of tasks and flows for their retries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import warnings
 import pytest
 
 import clearway
-from clearway import task
+from clearway import flow, task
+from clearway._execution.flow.specs import flow_run_spec
 from clearway.exceptions import DefinitionWarning
 from clearway.tasks import exponential_backoff
 
@@ -58,3 +59,22 @@ def test_a_list_that_is_shorter_than_the_retries_is_no_mistake() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert task(retries=5, retry_delay_seconds=[1, 2])(load).retry_delay_seconds == [1.0, 2.0]
+
+
+def test_a_flow_takes_the_delays_that_a_task_takes() -> None:
+    loading = flow(retries=3, retry_delay_seconds=[1, 2.5, 5], retry_jitter_factor=0.5)(load)
+    assert (loading.retry_delay_seconds, loading.retry_jitter_factor) == ([1.0, 2.5, 5.0], 0.5)
+    doubling = flow(retries=3, retry_delay_seconds=exponential_backoff(10))(load)
+    assert doubling.retry_delay_seconds == [10.0, 20.0, 40.0]
+    assert doubling.with_options(retries=2).retry_delay_seconds == [10.0, 20.0]
+    with pytest.warns(DefinitionWarning, match="retry_delay_seconds of the flow 'load' has 3 delays"):
+        flow(retries=1, retry_delay_seconds=[1, 2, 3])(load)
+
+
+def test_the_policy_of_a_run_counts_its_first_attempt() -> None:
+    loading = flow(retries=3, retry_delay_seconds=[1, 2.5], retry_jitter_factor=0.5)(load)
+    policy = flow_run_spec(loading, "id", "name", {}, frozenset(), "").retry_policy
+    delays = [delay.ToMilliseconds() for delay in policy.delays]
+    assert (policy.max_attempts, delays, policy.jitter_factor) == (4, [1_000, 2_500], 0.5)
+    plain = flow_run_spec(flow(load), "id", "name", {}, frozenset(), "")
+    assert not plain.HasField("retry_policy")

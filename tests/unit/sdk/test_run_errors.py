@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearway.run_errors import RunError
+from clearway.exceptions import NonRetryable
+from clearway.run_errors import RunError, RunErrorKind
+from clearway.v1.state_pb2 import RunErrorKind as TheirKind
 
 
 class Mute(Exception):  # noqa: N818 - a user's name for it
@@ -104,6 +106,22 @@ def test_a_cause_that_is_a_circle_ends() -> None:
     report = told(one)
     assert report.cause is not None
     assert report.cause.cause is None
+
+
+def test_the_kinds_are_the_protocols_and_a_newer_one_is_unknown() -> None:
+    theirs = {number: name.removeprefix("RUN_ERROR_KIND_") for name, number in TheirKind.items()}
+    assert theirs == {int(kind): kind.name.replace("UNKNOWN", "UNSPECIFIED") for kind in RunErrorKind}
+    assert RunErrorKind(99) is RunErrorKind.UNKNOWN
+
+
+def test_only_the_outermost_error_has_a_kind_and_says_whether_it_may_be_retried() -> None:
+    error = RunError.from_exception(caught(NonRetryable("no"), NonRetryable("inner")), RunErrorKind.RESULT)
+    assert (error.kind, error.non_retryable) == (RunErrorKind.RESULT, True)
+    assert error.cause is not None
+    assert (error.cause.kind, error.cause.non_retryable) == (RunErrorKind.UNKNOWN, False)
+    assert RunError.from_proto(error.to_proto()) == error
+    outer = told(caught(ValueError("outer"), NonRetryable("inner")))
+    assert (outer.kind, outer.non_retryable) == (RunErrorKind.APPLICATION, False)
 
 
 def trees() -> st.SearchStrategy[BaseException]:

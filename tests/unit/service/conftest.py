@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.task_run_pb2 import GetTaskRunRequest, ListTaskRunStatesRequest, TaskRun
 from clearway_service.engine.budget import Caller
@@ -28,7 +28,7 @@ class Service(RealService):
         self.database = settings.database
         super().__init__(settings, clock)
         self.flow = self.call("CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
-        self.flow_id: str = self.flow.flow_run.id
+        self.flow_id: str = self.flow.flow_run.spec.id
 
     def call(self, method: str, request: Any) -> Any:
         """Make a unary call."""
@@ -47,7 +47,7 @@ class Service(RealService):
 
     def limit(self, tag: str, slots: int) -> None:
         """Set the limit of a tag."""
-        self.call("CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag=tag, limit=slots))
+        self.call("SetConcurrencyLimit", SetConcurrencyLimitRequest(tag=tag, limit=slots))
 
     def task(self, task_run_id: str) -> TaskRun:
         """Return a task run."""

@@ -10,9 +10,9 @@ from typing import Any
 
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec, GetFlowRunRequest, ListFlowRunsRequest
 from clearway_service.engine.budget import Budget, Call, current_call
+from clearway_service.fair_semaphore import FairSemaphore
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
-from clearway_service.turns import Turns
 from support.proposals import new_id
 
 LISTS, ROWS = 60, 1_000
@@ -43,7 +43,7 @@ async def test_a_single_row_is_read_before_the_lists_that_were_asked_for_earlier
     lists = ListFlowRunsRequest(page_size=ROWS)
     asked = [asyncio.create_task(ask("list", service.orchestrator.ListFlowRuns, lists)) for _ in range(LISTS)]
     await asyncio.sleep(0)  # all of them have begun
-    await ask("row", service.orchestrator.GetFlowRun, GetFlowRunRequest(id=some.id))
+    await ask("row", service.orchestrator.GetFlowRun, GetFlowRunRequest(id=some.spec.id))
     await asyncio.gather(*asked)
     assert ended.index("row") <= LISTS // 10
     await closed(service)
@@ -74,7 +74,7 @@ async def test_a_list_of_more_than_is_fetched_at_once_is_whole(tmp_path: Path) -
     request = ListFlowRunsRequest()
     while not found or request.page_token:
         page = await service.orchestrator.ListFlowRuns(request)
-        found += [run.id for run in page.flow_runs]
+        found += [run.spec.id for run in page.flow_runs]
         request.page_token = page.next_page_token
     assert len(set(found)) == len(found) == rows
     await closed(service)
@@ -95,19 +95,19 @@ async def test_lists_that_are_given_up_leave_their_turns_and_connections_to_othe
 
 
 async def test_turns_are_given_in_rotation_and_are_not_lost_with_those_that_leave() -> None:
-    turns, had = Turns(1), []
+    semaphore, had = FairSemaphore(1), []
 
     async def have(client: str) -> None:
-        async with turns.turn(client):
+        async with semaphore.hold(client):
             await asyncio.sleep(0)
             had.append(client)
 
-    await turns.begin("first")
+    await semaphore.acquire("first")
     waiting = [asyncio.create_task(have(client)) for client in "aaabbc"]
     await asyncio.sleep(0)
     waiting[1].cancel()
-    turns.end()
+    semaphore.release()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert had == ["a", "b", "c", "a", "b"]
-    async with turns.turn("last"):
+    async with semaphore.hold("last"):
         pass

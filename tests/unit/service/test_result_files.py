@@ -164,13 +164,13 @@ def test_an_upload_says_the_same_with_each_piece(files: ResultFiles, folder: Pat
     upload = new_id()
     write(files, upload, 0, BODY[:10])
     with pytest.raises(
-        InvalidArgumentError, match=f"size is 900, and upload {upload} began with 100"
+        InvalidArgumentError, match=f"size_bytes is 900, and upload {upload} began with 100"
     ) as size:
         write(files, upload, 10, BODY[10:], size=900)
     other = sha256(b"other").hexdigest()
     with pytest.raises(InvalidArgumentError, match=f"sha256 is {other}") as digest:
         write(files, upload, 10, BODY[10:], other)
-    assert (size.value.field, digest.value.field) == ("size", "sha256")
+    assert (size.value.field, digest.value.field) == ("size_bytes", "sha256")
     assert len(parts(folder)) == 1
     assert write(files, upload, 10, BODY[10:]) == WHOLE
 

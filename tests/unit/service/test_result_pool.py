@@ -77,21 +77,21 @@ async def test_a_hello_a_ping_and_a_decision_wait_for_no_file(
             assert (await stream.read()).HasField("welcome")
             await stream.write(ProposeRequest(ping=1))
             assert (await stream.read()).pong == 1
-            await stream.write(ProposeRequest(proposals=[start(flow.flow_run.id)]))
+            await stream.write(ProposeRequest(proposals=[start(flow.flow_run.spec.id)]))
             assert (await stream.read()).decisions[0].HasField("accept")
             assert len(waiting) == 4
         outcomes = [await each for each in uploads]
     await asyncio.to_thread(service.close)
     await service.close_reader()
     assert {(each.code, each.reason, each.retry_seconds) for each in refused} == {
-        (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 1)
+        (grpc.StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE", 1)
     }
     assert outcomes.count(f"service://{DIGEST}") == 128
 
 
 async def outcome(stub: Any) -> Any:
     """Upload; return the location, or how that failed."""
-    request = UploadResultRequest(upload_id=new_id(), sha256=DIGEST, size=len(BODY), chunk=BODY)
+    request = UploadResultRequest(upload_id=new_id(), sha256=DIGEST, size_bytes=len(BODY), chunk=BODY)
     try:
         return (await stub.UploadResult(request)).location
     except grpc.aio.AioRpcError as error:

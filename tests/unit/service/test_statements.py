@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from clearway.v1 import flow_run_pb2, proposal_pb2
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, State
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, ProposedState
 from clearway.v1.task_run_pb2 import TaskRunSpec
 from clearway_service.api.session_connection import Connection
 from clearway_service.engine.clock import new_id
@@ -34,7 +34,7 @@ class Counted:
         self._left = 0
         self._done = threading.Event()
         request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="flow"))
-        self.flow_run_id = asyncio.run(service.orchestrator.CreateFlowRun(request)).flow_run.id
+        self.flow_run_id = asyncio.run(service.orchestrator.CreateFlowRun(request)).flow_run.spec.id
 
     def _decided(self, response: proposal_pb2.ProposeResponse) -> None:
         assert all(decision.HasField("accept") for decision in response.decisions)
@@ -49,7 +49,7 @@ class Counted:
                 create_task_run=TaskRunSpec(
                     id=new_id(), flow_run_id=self.flow_run_id, task_key="task", dynamic_key=str(new_id())
                 ),
-                state=State(type=STATE_TYPE_RUNNING),
+                state=ProposedState(type=STATE_TYPE_RUNNING),
             )
             for _ in range(count)
         ]
@@ -59,7 +59,9 @@ class Counted:
         self._propose(started)
         return [
             proposal_pb2.Proposal(
-                id=new_id(), task_run_id=proposal.create_task_run.id, state=State(type=STATE_TYPE_COMPLETED)
+                id=new_id(),
+                task_run_id=proposal.create_task_run.id,
+                state=ProposedState(type=STATE_TYPE_COMPLETED),
             )
             for proposal in started
         ]

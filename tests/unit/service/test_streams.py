@@ -14,7 +14,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, ProposeResponse
@@ -82,7 +82,7 @@ async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connecti
     async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
         local = await asyncio.to_thread(LocalClient, service)
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
-        with local.engine_held(start(flow.flow_run.id)):
+        with local.engine_held(start(flow.flow_run.spec.id)):
             call = stub.Propose()
             await call.write(HELLO)
             await asyncio.to_thread(
@@ -98,12 +98,12 @@ async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connecti
 
 async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_session(tmp_path: Path) -> None:
     async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
-        await stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag="disk", limit=1))
+        await stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag="disk", limit=1))
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         local = await asyncio.to_thread(LocalClient, service)
-        holder = start(flow.flow_run.id, tags=["disk"])
+        holder = start(flow.flow_run.spec.id, tags=["disk"])
         await asyncio.to_thread(local.decide, holder)
-        waiting, running = start(flow.flow_run.id, tags=["disk"]), start(flow.flow_run.id)
+        waiting, running = start(flow.flow_run.spec.id, tags=["disk"]), start(flow.flow_run.spec.id)
         call = stub.Propose()
         await call.write(HELLO)
         await call.write(ProposeRequest(proposals=[waiting, running]))
@@ -146,7 +146,7 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
             flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
             call = stub.Propose()
             await call.write(HELLO)
-            batches = [[start(flow.flow_run.id) for _ in range(a_message)] for _ in range(messages)]
+            batches = [[start(flow.flow_run.spec.id) for _ in range(a_message)] for _ in range(messages)]
 
             async def flood() -> None:
                 for batch in batches:
@@ -214,7 +214,7 @@ async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
         call = stub.Propose()
         await call.write(HELLO)
         await call.read()
-        with local.engine_held(start(flow.flow_run.id)):
+        with local.engine_held(start(flow.flow_run.spec.id)):
             for _ in range(60):
                 await call.write(ProposeRequest(withdrawals=[new_id()]))
             await asyncio.to_thread(
@@ -241,7 +241,7 @@ async def unread_decisions(service: Service, stub: Any) -> AsyncIterator[Any]:
     call = stub.Propose()
     await call.write(HELLO)
     await call.read()
-    later = start(flow.flow_run.id, with_result(scheduled(timedelta(hours=1)), bytes(64 * 1024)))
+    later = start(flow.flow_run.spec.id, with_result(scheduled(timedelta(hours=1)), bytes(64 * 1024)))
     await call.write(ProposeRequest(proposals=[later]))
 
     async def flood() -> None:
@@ -311,7 +311,7 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
 
         def message(count: int) -> ProposeRequest:
             large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
-            return ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(count)])
+            return ProposeRequest(proposals=[start(flow.flow_run.spec.id, large) for _ in range(count)])
 
         async def decide(call: Any, count: int) -> None:
             await call.write(message(count))
@@ -327,15 +327,15 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
             await decide(call, 10)
         others = service.engine.budget.caller()
         others.take_in(total)
-        await service.engine.budget.large.begin("another stream")
+        await service.engine.budget.large.acquire("another stream")
         waiting = [asyncio.create_task(decide(call, 10)) for call in calls[:2]]
         for _ in range(3):
             await decide(calls[2], 1)
         assert not any(each.done() for each in waiting)
         # Each of the two is decided, although nobody leaves room, and the turn is there for the next.
-        service.engine.budget.large.end()
+        service.engine.budget.large.release()
         await asyncio.gather(*waiting)
-        async with service.engine.budget.large.turn("another stream"):
+        async with service.engine.budget.large.hold("another stream"):
             await decide(calls[2], 1)
         others.settle(total)
 
@@ -355,12 +355,14 @@ async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: 
         for call in (silent, leaving):
             await call.write(HELLO)
             await call.read()
-            await call.write(ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(10)]))
+            await call.write(
+                ProposeRequest(proposals=[start(flow.flow_run.spec.id, large) for _ in range(10)])
+            )
             decided = 0
             while decided < 10:
                 decided += len((await call.read()).decisions)
         leaving.cancel()
-        async with service.engine.budget.large.turn("another stream"):
+        async with service.engine.budget.large.hold("another stream"):
             others.settle(total)
 
 
@@ -387,7 +389,9 @@ async def test_while_the_total_is_used_up_one_large_message_is_taken_after_the_o
         others.take_in(total)
 
         async def propose(call: Any) -> None:
-            await call.write(ProposeRequest(proposals=[start(flow.flow_run.id, large) for _ in range(count)]))
+            await call.write(
+                ProposeRequest(proposals=[start(flow.flow_run.spec.id, large) for _ in range(count)])
+            )
             decided = 0
             while decided < count:
                 decided += len((await call.read()).decisions)

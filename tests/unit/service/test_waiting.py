@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clearway.v1.concurrency_limit_pb2 import (
-    DeleteConcurrencyLimitByTagRequest,
-    GetConcurrencyLimitByTagRequest,
+    DeleteConcurrencyLimitRequest,
+    GetConcurrencyLimitRequest,
 )
 from clearway.v1.error_pb2 import ERROR_REASON_PROPOSAL_CONFLICT
 from clearway.v1.proposal_pb2 import Proposal, SetTaskRunStateRequest
-from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_RUNNING, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
 from support.database import rows
 from support.proposals import COMPLETED, PENDING, RUNNING, move, new_id, scheduled, seconds, start, task_spec
@@ -146,8 +146,9 @@ class TestMemory:
         ids = [new_id() for _ in range(5_000)]
 
         def wait() -> Proposal:
-            details = StateDetails(cache_key=new_id() * 20)
-            state = State(type=STATE_TYPE_RUNNING, name="Crawling", message="€" * 16_000, details=details)
+            state = ProposedState(
+                type=STATE_TYPE_RUNNING, name="Crawling", message="€" * 16_000, cache_key=new_id() * 20
+            )
             proposal = start(service.flow_id, state, tags=["disk"])
             proposal.create_task_run.inputs.add(parameter="x").task_run_ids.extend(ids)
             # Serialized as the client's message was, so that the test itself shares nothing with the engine.
@@ -238,7 +239,7 @@ class TestOneQueue:
         service.call("CreateTaskRun", CreateTaskRunRequest(task_run=run))
         request = SetTaskRunStateRequest(proposal_id=new_id(), task_run_id=run.id, state=RUNNING)
         assert service.call("SetTaskRunState", request).decision.wait.blocking_tags == ["disk"]
-        service.call("DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="disk"))
+        service.call("DeleteConcurrencyLimit", DeleteConcurrencyLimitRequest(tag="disk"))
         service.limit("net", 1)
         assert service.call("SetTaskRunState", request).decision.wait.blocking_tags == ["net"]
         client.decide(move(net.create_task_run.id, COMPLETED))
@@ -254,9 +255,9 @@ class TestOneQueue:
         runs = [move(proposal.create_task_run.id, RUNNING) for proposal in pending]
         client.propose(*runs)
         client.settle()
-        limit = service.call("GetConcurrencyLimitByTag", GetConcurrencyLimitByTagRequest(tag="disk"))
-        assert limit.concurrency_limit.waiting == 699
-        service.call("DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="disk"))
+        limit = service.call("GetConcurrencyLimit", GetConcurrencyLimitRequest(tag="disk"))
+        assert limit.concurrency_limit.waiting_count == 699
+        service.call("DeleteConcurrencyLimit", DeleteConcurrencyLimitRequest(tag="disk"))
         for proposal in runs[1:]:
             assert client.decisions(proposal.id, 2)[1].HasField("accept")
         wait_until(lambda: service.engine.pipeline.waiting == 0, "the end of all waiting")

@@ -11,12 +11,12 @@ from alembic.command import downgrade
 from alembic.config import Config
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from clearway.v1.concurrency_limit_pb2 import GetConcurrencyLimitByTagRequest
+from clearway.v1.concurrency_limit_pb2 import GetConcurrencyLimitRequest
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest, ExplainTaskRunResponse
 from clearway.v1.proposal_pb2 import Hello, SetTaskRunStateRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.session_pb2 import KeepAliveRequest, OpenSessionRequest
-from clearway.v1.state_pb2 import STATE_TYPE_SCHEDULED, State, StateDetails
+from clearway.v1.state_pb2 import STATE_TYPE_SCHEDULED, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, ListTaskRunStatesRequest
 from clearway_service.engine.clock import Clock
 from clearway_service.settings import ServiceSettings
@@ -96,7 +96,9 @@ def session(service: Service, name: str) -> str:
     return str(opened.session_id)
 
 
-def ask(service: Service, run_id: str, state: State, session_id: str = "", proposal_id: str = "") -> object:
+def ask(
+    service: Service, run_id: str, state: ProposedState, session_id: str = "", proposal_id: str = ""
+) -> object:
     request = SetTaskRunStateRequest(
         task_run_id=run_id, state=state, session_id=session_id, proposal_id=proposal_id
     )
@@ -189,7 +191,7 @@ def test_a_retry_waits_for_its_delay_and_says_so(machine: Machine, jump: timedel
     assert early.wait.retry_after.ToTimedelta() == timedelta(seconds=1.5)
     explained = explain(service, run_id)
     assert "it may begin in 1.5 s" in explained.summary
-    assert explained.scheduled_time.ToDatetime(UTC) == machine.wall + timedelta(seconds=1.5)
+    assert explained.schedule.scheduled_time.ToDatetime(UTC) == machine.wall + timedelta(seconds=1.5)
     machine.run(timedelta(seconds=1.5))
     assert client.decide(move(run_id, RUNNING)).state.name == "Retrying"
     machine.set(-jump)
@@ -205,7 +207,7 @@ def test_a_time_of_the_calendar_follows_the_wall_clock(machine: Machine, jump: t
     service = machine.service
     at = Timestamp()
     at.FromDatetime(machine.wall + timedelta(hours=1))
-    later = State(type=STATE_TYPE_SCHEDULED, details=StateDetails(scheduled_time=at))
+    later = ProposedState(type=STATE_TYPE_SCHEDULED, scheduled_time=at)
     # Its name alone makes it no delay of the service.
     later.name = "AwaitingRetry"
     spec = task_spec(service.flow_id)
@@ -245,14 +247,14 @@ def test_people_read_the_wall_clock_as_it_is_set(machine: Machine, jump: timedel
     begun = machine.wall
     machine.set(jump)
     machine.run(timedelta(seconds=5))
-    assert service.call("GetServerInfo", GetServerInfoRequest()).now.ToDatetime(UTC) == machine.wall
-    request = GetConcurrencyLimitByTagRequest(tag=TAG)
-    (holder,) = service.call("GetConcurrencyLimitByTag", request).concurrency_limit.holders
-    assert holder.lease_expires.ToDatetime(UTC) == machine.wall + timedelta(seconds=25)
+    assert service.call("GetServerInfo", GetServerInfoRequest()).current_time.ToDatetime(UTC) == machine.wall
+    request = GetConcurrencyLimitRequest(tag=TAG)
+    (holder,) = service.call("GetConcurrencyLimit", request).concurrency_limit.holders
+    assert holder.lease_expire_time.ToDatetime(UTC) == machine.wall + timedelta(seconds=25)
     ask(service, run_id, COMPLETED)
     states = service.call("ListTaskRunStates", ListTaskRunStatesRequest(task_run_id=run_id)).states
     assert [state.name for state in states] == ["Pending", "Running", "Completed"]
-    times = [state.timestamp.ToDatetime(UTC) for state in states]
+    times = [state.create_time.ToDatetime(UTC) for state in states]
     assert times == [begun, begun, machine.wall]
     assert service.task(run_id).total_run_time.ToTimedelta() == timedelta(seconds=5)
 

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.populated import COMMON_KEY, COMMON_TAG, RARE_KEY, RARE_NAME, RARE_TAG, populate
+from benchmarks.populated import (
+    COMMON_KEY,
+    COMMON_TAG,
+    COMMON_TASK,
+    RARE_KEY,
+    RARE_NAME,
+    RARE_TAG,
+    RARE_TASK,
+    populate,
+)
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
@@ -22,6 +31,7 @@ from clearway_service.store.queries import RunFilter, select_run_page
 
 RUNS = 60
 KEYS = [(), (COMMON_KEY,), (RARE_KEY,), (RARE_KEY, COMMON_KEY, RARE_KEY), ("unknown", RARE_KEY)]
+NAMES = [(), (COMMON_TASK,), (RARE_TASK,), (RARE_TASK, COMMON_TASK, RARE_TASK), ("unknown", RARE_TASK)]
 TAGS = [(), (COMMON_TAG,), (RARE_TAG,), (COMMON_TAG, RARE_TAG), (RARE_TAG, COMMON_TAG)]
 TYPES = [(), (StateType.FAILED,), (StateType.COMPLETED,), (StateType.FAILED, StateType.COMPLETED)]
 STATES = [(), (RARE_NAME,)]
@@ -46,7 +56,8 @@ def paged(connection: Connection, wanted: RunFilter, size: int) -> list[int]:
 
 def has(row: Any, wanted: RunFilter) -> bool:
     return (
-        (not wanted.names or row.task_key in wanted.names)
+        (not wanted.task_keys or row.task_key in wanted.task_keys)
+        and (not wanted.task_names or row.task_name in wanted.task_names)
         and set(wanted.tags) <= set(json.loads(row.tags))
         and (not wanted.state_types or row.state_type in wanted.state_types)
         and (not wanted.state_names or row.state_name in wanted.state_names)
@@ -55,9 +66,10 @@ def has(row: Any, wanted: RunFilter) -> bool:
 
 
 @pytest.mark.parametrize("of_flow", [False, True], ids=["of all", "of one flow run"])
+@pytest.mark.parametrize("names", [NAMES[0], NAMES[1], NAMES[-1]], ids=str)
 @pytest.mark.parametrize("keys", KEYS, ids=str)
 def test_each_filter_finds_what_it_says_the_newest_first(
-    connection: Connection, keys: tuple[str, ...], *, of_flow: bool
+    connection: Connection, keys: tuple[str, ...], names: tuple[str, ...], *, of_flow: bool
 ) -> None:
     rows = list(connection.execute(select(schema.task_run).order_by(schema.task_run.c.seq.desc())))
     assert len(rows) == RUNS
@@ -65,9 +77,24 @@ def test_each_filter_finds_what_it_says_the_newest_first(
     found = 0
     for tags, types, states in itertools.product(TAGS, TYPES, STATES):
         wanted = RunFilter(
-            names=keys, tags=tags, state_types=types, state_names=states, flow_run_id=flow_run_id
+            task_keys=keys,
+            task_names=names,
+            tags=tags,
+            state_types=types,
+            state_names=states,
+            flow_run_id=flow_run_id,
         )
         expected = [row.seq for row in rows if has(row, wanted)]
         found += len(expected)
         assert paged(connection, wanted, 7) == expected, wanted
-    assert found
+    rare = RARE_KEY in keys and COMMON_KEY not in keys
+    assert found or (rare and names == (COMMON_TASK,)) or (keys == (COMMON_KEY,) and names == NAMES[-1])
+
+
+@pytest.mark.parametrize("names", NAMES, ids=str)
+def test_runs_are_found_by_the_names_of_their_tasks(connection: Connection, names: tuple[str, ...]) -> None:
+    rows = list(connection.execute(select(schema.task_run).order_by(schema.task_run.c.seq.desc())))
+    wanted = RunFilter(task_names=names)
+    expected = [row.seq for row in rows if has(row, wanted)]
+    assert paged(connection, wanted, 7) == expected
+    assert expected

@@ -158,12 +158,12 @@ def test_a_file_of_the_second_revision_keeps_its_references_to_results(path: Pat
     digest, other = "ab" * 32, "cd" * 32
     place = f"/srv/ab/{digest}"
     states = {
-        "1": (Data(encoding="json", location=place, sha256=digest, size=3), "ended", 10),
-        "2": (Data(encoding="json", location=place, sha256=digest, size=3), "ended", 30),
-        "3": (Data(encoding="json", location=f"service://{other}", sha256=other, size=4), "live", 40),
+        "1": (Data(encoding="json", location=place, sha256=digest, size_bytes=3), "ended", 10),
+        "2": (Data(encoding="json", location=place, sha256=digest, size_bytes=3), "ended", 30),
+        "3": (Data(encoding="json", location=f"service://{other}", sha256=other, size_bytes=4), "live", 40),
         "4": (Data(encoding="json", location=f"service://{other}"), "", 50),
         "5": (Data(encoding="json", location="service:///etc/passwd"), "ended", 60),
-        "6": (Data(encoding="json", inline=b"service://", size=10), "inline", 70),
+        "6": (Data(encoding="json", inline=b"service://", size_bytes=10), "inline", 70),
         "7": (Data(encoding="json", location=f"/srv/cd/{other}", sha256=other), "dropped", 80),
         "8": (Data(error=RunError(type="E")), "", 90),
     }
@@ -207,3 +207,54 @@ def test_a_file_of_the_second_revision_keeps_its_references_to_results(path: Pat
         ("service:///etc/passwd", "service:///etc/passwd", "5", 0, "ended", 60, 60, Keep.ODD_LOCATION),
     ]
     assert entries == [("inline", ""), ("live", other)]
+
+
+def test_a_file_of_the_fourth_revision_keeps_its_retries_and_the_names_of_its_tasks(path: Path) -> None:
+    populate(path, 1)
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with closing(Database(path)) as database, database.turn(), database.writer.begin():
+        config.attributes["connection"] = database.writer
+        downgrade(config, "0004")
+    named = {
+        "as it is by default": ("work-7", "7", "work"),
+        "named by its client": ("daily load", "7", "daily load"),
+        "of a dynamic key with dashes": ("work-a-b", "a-b", "work"),
+        "nothing but its number": ("-7", "7", ""),
+        "shorter than its key": ("7", "1234567", "7"),
+    }
+    delayed = {"no retries": (0, 0, "[]"), "at once": (2, 0, "[]"), "later": (3, 5_000_000, "[5000000]")}
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE task_run SET id = 'populated', retries = 4, retry_delays = '[1, 2]'")
+        for id_, (name, dynamic_key, _expected) in named.items():
+            _copy(connection, "task_run", id=id_, task_key=id_, name=name, dynamic_key=dynamic_key)
+        for id_, (retries, delay, _expected) in delayed.items():
+            _copy(connection, "flow_run", id=id_, retries=retries, retry_delay=delay)
+    Database(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        tasks = {
+            id_: found
+            for id_, *found in connection.execute(
+                "SELECT id, task_name, max_attempts, retry_delays, retry_jitter_factor FROM task_run"
+            )
+        }
+        flows = {
+            id_: found
+            for id_, *found in connection.execute(
+                "SELECT id, max_attempts, retry_delays, typeof(retry_delays), retry_jitter_factor "
+                "FROM flow_run"
+            )
+        }
+    for id_, (_name, _key, expected) in named.items():
+        assert tasks[id_] == [expected, 5, "[1, 2]", 0]
+    for id_, (retries, _delay, delays) in delayed.items():
+        assert flows[id_] == [retries + 1, delays, "text", 0]
+
+
+def _copy(connection: sqlite3.Connection, table: str, **changed: object) -> None:
+    """Insert a row that is as the first one of a table but for some columns."""
+    columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[1] != "seq"]
+    row = connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY seq").fetchone()
+    values = [changed.get(name, value) for name, value in zip(columns, row, strict=True)]
+    marks = ", ".join("?" * len(columns))
+    connection.execute(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})", values)

@@ -16,18 +16,19 @@ from benchmarks.populated import populate
 from sqlalchemy import Select
 
 from clearway_service.core.moment import Moment
+from clearway_service.core.retries import NO_RETRIES
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import (
     cache,
+    cache_expiry,
+    orphaned_results,
     queries,
     runs,
     schema,
     sessions,
     statements,
-    sweeping,
     timeline,
-    unused_results,
 )
 from clearway_service.store.ancestors import select_ancestors_of
 from clearway_service.store.building import DIALECT
@@ -40,7 +41,7 @@ from clearway_service.store.queries import RunFilter
 from clearway_service.store.result_references import Reference
 from clearway_service.store.slots import (
     count_waiting,
-    select_holder_ids,
+    select_first_holders,
     select_holders,
     select_place,
     select_runner,
@@ -70,25 +71,27 @@ TASKS, FLOWS = RunKind.TASK, RunKind.FLOW
 NAMES = ("one", "two")
 FAILED = (int(StateType.FAILED), int(StateType.CRASHED))
 
-LISTED: dict[str, RunFilter] = {
-    "with a name": RunFilter(names=NAMES[:1]),
-    "with one of some names": RunFilter(names=NAMES),
-    "with a tag": RunFilter(tags=("common",)),
-    "with two tags": RunFilter(tags=("common", "rare")),
-    "in a state": RunFilter(state_types=FAILED[:1]),
-    "in one of some states": RunFilter(state_types=FAILED),
-    "running": RunFilter(state_types=(int(StateType.RUNNING),)),
-    "with a name, in a state": RunFilter(names=NAMES, state_types=FAILED),
-    "with a name and a tag": RunFilter(names=NAMES, tags=("common",)),
-    "with a tag, in a state": RunFilter(tags=("common",), state_types=FAILED),
-    "with a tag, late": RunFilter(tags=("common",), created_after=1, state_names=("Late",)),
+# What is asked for. `names` stands for the field of a filter that names flows or tasks, or has the keys of tasks.
+LISTED: dict[str, dict[str, Any]] = {
+    "with a name": {"names": NAMES[:1]},
+    "with one of some names": {"names": NAMES},
+    "with a tag": {"tags": ("common",)},
+    "with two tags": {"tags": ("common", "rare")},
+    "in a state": {"state_types": FAILED[:1]},
+    "in one of some states": {"state_types": FAILED},
+    "running": {"state_types": (int(StateType.RUNNING),)},
+    "with a name, in a state": {"names": NAMES, "state_types": FAILED},
+    "with a name and a tag": {"names": NAMES, "tags": ("common",)},
+    "with a tag, in a state": {"tags": ("common",), "state_types": FAILED},
+    "with a tag, late": {"tags": ("common",), "created_after": 1, "state_names": ("Late",)},
 }
-OF_A_FLOW_RUN: dict[str, RunFilter] = {
-    "of a flow run": RunFilter(flow_run_id="id"),
-    "of a flow run, with a name": RunFilter(flow_run_id="id", names=NAMES),
-    "of a flow run, with a tag": RunFilter(flow_run_id="id", tags=("common",)),
-    "of a flow run, in a state": RunFilter(flow_run_id="id", state_types=FAILED),
+OF_A_FLOW_RUN: dict[str, dict[str, Any]] = {
+    "of a flow run": {"flow_run_id": "id"},
+    "of a flow run, with a name": {"flow_run_id": "id", "names": NAMES},
+    "of a flow run, with a tag": {"flow_run_id": "id", "tags": ("common",)},
+    "of a flow run, in a state": {"flow_run_id": "id", "state_types": FAILED},
 }
+NAMED = ((FLOWS, "flow_names"), (TASKS, "task_keys"), (TASKS, "task_names"))
 
 READ: dict[str, Select[Any]] = {
     "a run": queries.select_run(TASKS, "id"),
@@ -104,7 +107,7 @@ READ: dict[str, Select[Any]] = {
     "holders": select_holders("disk", 100),
     "later holders": select_holders("disk", 100, (5, "id")),
     "some holders": select_holders("disk", 1, among=["a", "b"]),
-    "ids of holders": select_holder_ids(["disk", "net"]),
+    "the first holders of some limits": select_first_holders(["disk", "net"]),
     "tags that a run holds": select_tags_held("id"),
     "a queue": select_waiting("disk", 100),
     "a later part of a queue": select_waiting("disk", 100, 5),
@@ -144,7 +147,7 @@ WALKED: dict[str, tuple[Select[Any], str]] = {
         for name, wanted, why in (
             ("of all kinds", cache.CacheFilter(), "the page is full at once"),
             ("that live", cache.CacheFilter(expired=False), "most do, since others are swept"),
-            ("of a task", cache.CacheFilter(task="x"), "people ask so, by a name that is computed"),
+            ("of a task", cache.CacheFilter(task="x"), "people ask so, by a key or a name"),
             ("of runs with a tag", cache.CacheFilter(tags=("x",)), "people ask so, seldom"),
         )
     },
@@ -152,7 +155,8 @@ WALKED: dict[str, tuple[Select[Any], str]] = {
 
 # Sums over all entries have to read all entries; people ask for them.
 SUMMED: dict[str, Select[Any]] = {
-    "entries by task": cache.select_stats(1),
+    "entries by task": cache.select_task_stats(1, None, 100),
+    "entries by task, a later page": cache.select_task_stats(1, (5, "key"), 100),
     "entries": cache.select_total(1),
     "tasks with entries": cache.select_task_count(),
     "entries that would be removed": cache.select_count(cache.CacheFilter(), 1),
@@ -160,7 +164,7 @@ SUMMED: dict[str, Select[Any]] = {
 
 COMMANDS: dict[str, Any] = {
     "a flow run is created": runs.create_flow_run(
-        FlowRunSpec("new-flow", "n", "f", "", "{}", ("a",), 0, 0, ""), ProposedState(StateType.PENDING)
+        FlowRunSpec("new-flow", "f", "n", "", "{}", ("a",), NO_RETRIES, ""), ProposedState(StateType.PENDING)
     ),
     "awaits are noted": runs.note_awaits([("id", "other"), ("id", "")]),
     "a session is opened": sessions.open_session("id", sessions.Client("n", "l", "v"), 1),
@@ -175,7 +179,7 @@ COMMANDS: dict[str, Any] = {
     "a limit is reset": reset_limit("disk"),
     "a limit is removed": delete_limit("disk"),
     "an entry is removed": cache.invalidate(cache.CacheFilter(key="key"), 10),
-    "expired entries are swept": sweeping.sweep(10),
+    "expired entries are deleted": cache_expiry.delete_expired(10),
 }
 
 
@@ -253,7 +257,7 @@ def test_the_statements_of_the_hot_path_are_found() -> None:
 def test_a_hot_statement_scans_nothing_that_grows(writer: Database, name: str) -> None:
     if name == "LAST_PLACE":  # the end of the queues, found at once from the table's own order
         assert plan(writer, HOT[name]) == ["SEARCH waiter"]
-    if name != "WAITED_TAGS":  # read once when a client is lost, see below
+    if name != "WAITED_BLOCKERS":  # read once when a client is lost, see below
         assert scans(writer, HOT[name], nothing(HOT[name])) == []
 
 
@@ -270,19 +274,29 @@ def test_a_query_for_one_thing_scans_nothing_that_grows(writer: Database, name: 
 
 @pytest.mark.parametrize("before", [None, 1_000], ids=["first page", "later page"])
 @pytest.mark.parametrize(
-    ("kind", "name"),
-    [(kind, name) for kind in RunKind for name in LISTED] + [(TASKS, name) for name in OF_A_FLOW_RUN],
+    ("kind", "field", "name"),
+    [(kind, field, name) for kind, field in NAMED for name in LISTED]
+    + [(kind, field, name) for kind, field in NAMED[1:] for name in OF_A_FLOW_RUN],
 )
 def test_a_list_of_runs_reads_an_index_of_what_is_wanted(
-    writer: Database, kind: RunKind, name: str, before: int | None
+    writer: Database, kind: RunKind, field: str, name: str, before: int | None
 ) -> None:
-    sql = rendered(queries.select_run_page(kind, (LISTED | OF_A_FLOW_RUN)[name], before, 100))
+    given = (LISTED | OF_A_FLOW_RUN)[name]
+    wanted = RunFilter(**{field if key == "names" else key: value for key, value in given.items()})
+    sql = rendered(queries.select_run_page(kind, wanted, before, 100))
     steps = scans(writer, sql)
     # Those that did not complete are read in order, the newest first.
     assert [step for step in steps if not step.endswith("_run_not_completed")] == []
     if name in LISTED:
         sorting = [step for step in plan(writer, sql) if "TEMP B-TREE" in step]
         assert sorting == [] or "UNION ALL" in sql, "all that is wanted would be sorted for one page"
+
+
+def test_a_list_by_keys_and_names_reads_the_index_of_keys(writer: Database) -> None:
+    wanted = RunFilter(task_keys=NAMES, task_names=NAMES)
+    sql = rendered(queries.select_run_page(TASKS, wanted, None, 100))
+    assert scans(writer, sql) == []
+    assert any("ix_task_run_task_key" in step for step in plan(writer, sql))
 
 
 @pytest.mark.parametrize("before", [None, (5, "key")], ids=["first page", "later page"])
@@ -335,12 +349,11 @@ def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Database, f
         flow_run_id,
         "key",
         "1",
+        "task",
         "n",
         "",
         ("a", "b"),
-        0,
-        (),
-        0.0,
+        NO_RETRIES,
         "",
         tracks_subflow=False,
         child_flow_run_id="",
@@ -354,9 +367,9 @@ def test_a_task_run_is_created_and_logs_are_written_by_index(writer: Database, f
 @pytest.mark.parametrize("after", [None, (1, "id")], ids=["first page", "later page"])
 def test_orphaned_results_are_listed_by_index(writer: Database, after: tuple[int, str] | None) -> None:
     for query in (
-        unused_results.select_position(2, after, 100),
-        unused_results.select_page(1, 2, after, None),
-        unused_results.select_page(1, 2, after, (2, "id")),
+        orphaned_results.select_position(2, after, 100),
+        orphaned_results.select_page(1, 2, after, None),
+        orphaned_results.select_page(1, 2, after, (2, "id")),
     ):
         sql = rendered(query)
         assert scans(writer, sql) == []
@@ -365,14 +378,14 @@ def test_orphaned_results_are_listed_by_index(writer: Database, after: tuple[int
 
 def test_orphaned_results_are_dropped_by_index(writer: Database) -> None:
     reference = Reference("0" * 64, "there", "id", 1, "key", 1, 1, 0)
-    listed = [unused_results.UnusedResult(reference, "0" * 64)]
-    asked = asked_by(writer, unused_results.restore(listed))
+    listed = [orphaned_results.OrphanedResult(reference, "0" * 64)]
+    asked = asked_by(writer, orphaned_results.restore(listed))
 
     def drop(transaction: Transaction) -> None:
-        unused_results.restore(listed)(transaction)
-        assert unused_results.droppable(["id"], 2)(transaction) == (listed, {"0" * 64})
-        assert unused_results.drop_unused(["id"], 2, set())(transaction) == []
-        assert unused_results.drop_unused(["id"], 2, {"0" * 64})(transaction) == listed
+        orphaned_results.restore(listed)(transaction)
+        assert orphaned_results.droppable(["id"], 2)(transaction) == (listed, {"0" * 64})
+        assert orphaned_results.drop_orphaned(["id"], 2, set())(transaction) == []
+        assert orphaned_results.drop_orphaned(["id"], 2, {"0" * 64})(transaction) == listed
 
     asked += asked_by(writer, drop)
     assert len(asked) == 10

@@ -19,7 +19,7 @@ import grpc
 
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, SetTaskRunStateRequest
 from clearway.v1.session_pb2 import KeepAliveRequest, OpenSessionRequest
-from clearway.v1.state_pb2 import State
+from clearway.v1.state_pb2 import ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
 from faults.storm.clients.place import Job, Place
 from support.client import Client, failure_of
@@ -86,7 +86,7 @@ class Caller:
             try:
                 self._client.stub.KeepAlive(KeepAliveRequest(session_id=session), timeout=_CALL_SECONDS)
             except grpc.RpcError as error:
-                if failure_of(error).reason == "SESSION_EXPIRED":
+                if failure_of(error).reason == "ERROR_REASON_SESSION_EXPIRED":
                     self._renew_session(session)
 
     def _renew_session(self, before: str) -> None:
@@ -104,7 +104,7 @@ class Caller:
                 return getattr(self._client.stub, method)(request, timeout=_CALL_SECONDS)
             except grpc.RpcError as error:
                 failure = failure_of(error)
-            if failure.reason == "SESSION_EXPIRED":
+            if failure.reason == "ERROR_REASON_SESSION_EXPIRED":
                 raise _SessionLostError
             if failure.code not in _BROKEN and "Stream removed" not in failure.message:
                 self._place.record.write(unexpected=f"{method} failed: {failure}")
@@ -118,11 +118,11 @@ class Caller:
             retries=_RETRIES,
             retry_delays=[seconds(0.05)],
         )
-        run = self._call("CreateTaskRun", CreateTaskRunRequest(task_run=spec)).task_run.id
-        state = State(type=RUNNING.type)
+        run = self._call("CreateTaskRun", CreateTaskRunRequest(task_run=spec)).task_run.spec.id
+        state = ProposedState(type=RUNNING.type)
         if job.key:
-            state.details.cache_key = job.key
-            state.details.cache_single_flight = True
+            state.cache_key = job.key
+            state.cache_single_flight = True
         failed = 0
         while True:
             started = self._decide(run, state, _WAIT_SECONDS)
@@ -142,11 +142,11 @@ class Caller:
                     return
                 continue
             done = with_result(COMPLETED, f"{job.key or self._place.name} {started.proposal_id}".encode())
-            done.details.cache_key = job.key
+            done.cache_key = job.key
             self._decide(run, done)
             return
 
-    def _decide(self, run: str, state: State, wait: float = 0.0) -> Decision:
+    def _decide(self, run: str, state: ProposedState, wait: float = 0.0) -> Decision:
         """Propose until there is a decision; one that is not a wait is recorded before it is returned."""
         while True:
             session = self._session
@@ -173,7 +173,7 @@ class Caller:
             told=decision.proposal_id,
             run=decision.run_id,
             answer=decision.WhichOneof("answer"),
-            state=[state.id, int(state.type), state.name, state.timestamp.ToMicroseconds() / 1e6],
+            state=[state.id, int(state.type), state.name, state.create_time.ToMicroseconds() / 1e6],
             result=sha256(state.data.inline).hexdigest()[:16] if state.data.HasField("body") else "",
             reason=int(decision.abort.reason),
         )

@@ -21,7 +21,9 @@ _PAUSE_SECONDS = 0.05
 _PING_SECONDS = 0.5
 _BACKOFF = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 300)]
 # How a stream may end on a bad day: the connection broke, the server drains, or the lease ran out.
-_EXPECTED = frozenset({"SHUTTING_DOWN", "SESSION_EXPIRED", "STORE_UNAVAILABLE"})
+_EXPECTED = frozenset(
+    {"ERROR_REASON_SHUTTING_DOWN", "ERROR_REASON_SESSION_EXPIRED", "ERROR_REASON_STORE_UNAVAILABLE"}
+)
 _BROKEN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.OK})
 
 
@@ -98,7 +100,7 @@ class StreamLine:
 
     def _note(self, end: object) -> None:
         reason, code = getattr(end, "reason", ""), getattr(end, "code", None)
-        if reason == "SESSION_EXPIRED":
+        if reason == "ERROR_REASON_SESSION_EXPIRED":
             self._session = ""
         message = getattr(end, "message", "")
         if reason not in _EXPECTED and code not in _BROKEN and "Stream removed" not in message:

@@ -25,7 +25,7 @@ from clearway.v1.error_pb2 import (
     ERROR_REASON_STORE_UNAVAILABLE,
 )
 from clearway.v1.proposal_pb2 import ABORT_REASON_HELD, ABORT_REASON_TERMINAL, Decision, Proposal
-from clearway.v1.state_pb2 import State
+from clearway.v1.state_pb2 import ProposedState, State
 from faults.storm.clients.line import EmbeddedLine, Line, StreamLine
 from faults.storm.clients.place import Job, Place
 from support.proposals import COMPLETED, FAILED, RUNNING, move, new_id, seconds, task_spec, with_result
@@ -96,11 +96,11 @@ class Striver:
         heapq.heappush(self._due, (time.monotonic() + after, next(self._count), what))
 
     def _start(self, work: _Work) -> None:
-        job, state = work.job, State()
+        job, state = work.job, ProposedState()
         state.CopyFrom(RUNNING)
         if job.key:
-            state.details.cache_key = job.key
-            state.details.cache_single_flight = True
+            state.cache_key = job.key
+            state.cache_single_flight = True
         if work.run:
             self._propose(work, move(work.run, state))
             return
@@ -159,7 +159,7 @@ class Striver:
 
     def _tell(self, decision: Decision, answer: str) -> None:
         state = decision.state
-        told = [state.id, int(state.type), state.name, state.timestamp.ToMicroseconds() / 1e6]
+        told = [state.id, int(state.type), state.name, state.create_time.ToMicroseconds() / 1e6]
         self._place.record.write(
             told=decision.proposal_id,
             run=decision.run_id,
@@ -212,7 +212,7 @@ class Striver:
         else:
             result = f"{work.job.key or self._place.name} {attempt}".encode()
             state = with_result(COMPLETED, result)
-            state.details.cache_key = work.job.key
+            state.cache_key = work.job.key
             self._propose(work, move(work.run, state))
 
     def _done(self, work: _Work) -> None:

@@ -48,7 +48,7 @@ Position = tuple[int, str]
 """The time and the state of a result, after which others follow in a list."""
 
 
-class UnusedResult(NamedTuple):
+class OrphanedResult(NamedTuple):
     """A stored result that no run can be served any more.
 
     Attributes:
@@ -70,16 +70,16 @@ class Droppable(NamedTuple):
 
     Attributes:
         results: The results.
-        orphaned: The SHA-256 values that no other row has. Their files are deleted before the rows.
+        unreferenced: The SHA-256 values that no other row has. Their files are deleted before the rows.
     """
 
-    results: list[UnusedResult]
-    orphaned: set[str]
+    results: list[OrphanedResult]
+    unreferenced: set[str]
 
 
-async def find_unused(
+async def find_orphaned(
     database: Database, now: int, before: int, after: Position | None
-) -> AsyncGenerator[UnusedResult]:
+) -> AsyncGenerator[OrphanedResult]:
     """Yield orphaned results, the oldest first. At most a few hundred rows are in memory at once.
 
     Args:
@@ -110,11 +110,11 @@ def droppable(state_ids: Collection[str], before: int) -> Callable[[Transaction]
 
     Args:
         state_ids: As they were listed.
-        before: As for ``find_unused``.
+        before: As for ``find_orphaned``.
     """
 
     def command(transaction: Transaction) -> Droppable:
-        results = _still_unused(transaction, state_ids, before)
+        results = _still_orphaned(transaction, state_ids, before)
         found = Counter(result.digest for result in results)
         rows = select(_stored.c.name, func.count()).where(one_of(_stored.c.name, list(found)))
         counts = transaction.connection.execute(rows.group_by(_stored.c.name))
@@ -123,9 +123,9 @@ def droppable(state_ids: Collection[str], before: int) -> Callable[[Transaction]
     return command
 
 
-def drop_unused(
+def drop_orphaned(
     state_ids: Collection[str], before: int, deleted: Collection[str]
-) -> Callable[[Transaction], list[UnusedResult]]:
+) -> Callable[[Transaction], list[OrphanedResult]]:
     """Return the command that forgets results, and returns those that it forgot.
 
     A file is deleted before its last row, so that a process that ends in between leaves a row by which the
@@ -138,9 +138,9 @@ def drop_unused(
         deleted: The SHA-256 values whose files were deleted.
     """
 
-    def command(transaction: Transaction) -> list[UnusedResult]:
+    def command(transaction: Transaction) -> list[OrphanedResult]:
         connection = transaction.connection
-        dropped = _still_unused(transaction, state_ids, before)
+        dropped = _still_orphaned(transaction, state_ids, before)
         if not dropped:
             return []
         # All are found before the first one goes: a row that is kept keeps the others of its name.
@@ -162,7 +162,7 @@ def drop_unused(
     return command
 
 
-def restore(results: Sequence[UnusedResult]) -> Callable[[Transaction], None]:
+def restore(results: Sequence[OrphanedResult]) -> Callable[[Transaction], None]:
     """Return the command that lists results again that were dropped, and whose client does not know that."""
 
     def command(transaction: Transaction) -> None:
@@ -181,17 +181,19 @@ def select_position(before: int, after: Position | None, count: int) -> Select[A
 def select_page(now: int, before: int, after: Position | None, until: Sequence[Any] | None) -> Select[Any]:
     """Return the query for the next orphaned results, in order, up to the position ``until``."""
     place = (_stored.c.created, _stored.c.state_id)
-    query = select(*_columns).where(*_between(before, after), _is_unused(now, before))
+    query = select(*_columns).where(*_between(before, after), _is_orphaned(now, before))
     if until is not None:
         query = query.where(tuple_(*place) <= tuple(until))
     return query.order_by(*place).limit(_ROWS)
 
 
-def _still_unused(transaction: Transaction, state_ids: Collection[str], before: int) -> list[UnusedResult]:
+def _still_orphaned(
+    transaction: Transaction, state_ids: Collection[str], before: int
+) -> list[OrphanedResult]:
     query = select(*_columns).where(
         one_of(_stored.c.state_id, state_ids),
         _stored.c.keep == int(Keep.NOTHING),
-        _is_unused(transaction.now, before),
+        _is_orphaned(transaction.now, before),
     )
     return [_result(row) for row in transaction.connection.execute(query)]
 
@@ -203,7 +205,7 @@ def _between(before: int, after: Position | None) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _is_unused(now: int, before: int) -> ColumnElement[bool]:
+def _is_orphaned(now: int, before: int) -> ColumnElement[bool]:
     """Return "only ended cache entries refer to the result", each part of which is one look into an index."""
     entry = schema.cache_entry
     of_name = _same.c.name == _stored.c.name
@@ -220,6 +222,6 @@ def _is_unused(now: int, before: int) -> ColumnElement[bool]:
     )
 
 
-def _result(row: Sequence[Any]) -> UnusedResult:
+def _result(row: Sequence[Any]) -> OrphanedResult:
     reference = Reference(*row)
-    return UnusedResult(reference, reference.name if is_digest(reference.name) else "")
+    return OrphanedResult(reference, reference.name if is_digest(reference.name) else "")

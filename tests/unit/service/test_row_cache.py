@@ -61,7 +61,7 @@ def test_what_a_call_has_changed_of_a_run_is_seen_by_the_next_turn(service: Serv
     run_id = proposal.create_task_run.id
     client.decide(proposal)
     subflow = FlowRunSpec(flow_name="inner", parent_task_run_id=run_id)
-    child = service.call("CreateFlowRun", CreateFlowRunRequest(flow_run=subflow)).flow_run.id
+    child = service.call("CreateFlowRun", CreateFlowRunRequest(flow_run=subflow)).flow_run.spec.id
     answer = client.decide(move(run_id, RUNNING))
     assert answer.state.details.child_flow_run_id == child
 
