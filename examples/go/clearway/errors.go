@@ -8,11 +8,11 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 // Version is this client's.
-const Version = "0.1.0"
+const Version = "0.2.0"
 
 var (
 	// ErrClosed: the session was closed, or the service was given up.
@@ -59,20 +59,20 @@ func (e *RunFailedError) Error() string {
 
 // fromStatus makes a session that has expired known to errors.Is.
 func fromStatus(err error) error {
-	if reasonOf(err) == "SESSION_EXPIRED" {
+	if reasonOf(err) == pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED {
 		return fmt.Errorf("%w: %s", ErrSessionExpired, status.Convert(err).Message())
 	}
 	return err
 }
 
-// reasonOf returns the ErrorReason in a call's details, without its prefix; empty where there is none.
-func reasonOf(err error) string {
+// reasonOf returns the reason in a call's details: unspecified if it has none, or one that this client does not know.
+func reasonOf(err error) pb.ErrorReason {
 	for _, detail := range status.Convert(err).Details() {
 		if info, is := detail.(*errdetails.ErrorInfo); is && info.Domain == "clearway" {
-			return info.Reason
+			return pb.ErrorReason(pb.ErrorReason_value[info.Reason])
 		}
 	}
-	return ""
+	return pb.ErrorReason_ERROR_REASON_UNSPECIFIED
 }
 
 // permanent says whether connecting again cannot help.

@@ -13,7 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 // What a state and a RunError hold; the protos have the bounds.
@@ -95,7 +95,7 @@ func encode(result any) (*pb.Data, error) {
 	}
 	digest := sha256.Sum256(text)
 	return &pb.Data{
-		Encoding: "json", Body: &pb.Data_Inline{Inline: text}, Size: int64(len(text)), Sha256: hex.EncodeToString(digest[:]),
+		Encoding: "json", Body: &pb.Data_Inline{Inline: text}, SizeBytes: int64(len(text)), Sha256: hex.EncodeToString(digest[:]),
 	}, nil
 }
 

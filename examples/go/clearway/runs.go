@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 // FlowRun is a run of a flow, and belongs to a session.
@@ -53,10 +53,10 @@ func (s *Session) RunFlow(
 	if err := s.create(ctx, spec); err != nil {
 		return "", err
 	}
-	propose := func(state *pb.State) *pb.Proposal {
+	propose := func(state *pb.ProposedState) *pb.Proposal {
 		return &pb.Proposal{Run: &pb.Proposal_FlowRunId{FlowRunId: run.ID}, State: state}
 	}
-	_, err := s.attempts(ctx, propose, &pb.StateDetails{}, func(ctx context.Context) (any, error) { return flow(ctx, run) })
+	_, err := s.attempts(ctx, propose, caching{}, func(ctx context.Context) (any, error) { return flow(ctx, run) })
 	return run.ID, err
 }
 
@@ -73,24 +73,36 @@ func (s *Session) create(ctx context.Context, spec *pb.FlowRunSpec) error {
 // again.
 func (f *FlowRun) Do(ctx context.Context, dynamicKey string, task Task) (json.RawMessage, error) {
 	spec := &pb.TaskRunSpec{
-		Id: newID(), FlowRunId: f.ID, TaskKey: task.Key, DynamicKey: dynamicKey, Tags: task.Tags, Retries: task.Retries,
+		Id: newID(), FlowRunId: f.ID, TaskKey: task.Key, DynamicKey: dynamicKey, Tags: task.Tags,
+		RetryPolicy: &pb.RetryPolicy{MaxAttempts: task.Retries + 1},
 	}
 	if task.RetryDelay > 0 {
-		spec.RetryDelays = []*durationpb.Duration{durationpb.New(task.RetryDelay)}
+		spec.RetryPolicy.Delays = []*durationpb.Duration{durationpb.New(task.RetryDelay)}
 	}
-	details := &pb.StateDetails{CacheKey: task.CacheKey}
+	cache := caching{key: task.CacheKey}
 	if task.CacheKey != "" && task.CacheExpiration > 0 {
-		details.CacheExpiration = durationpb.New(task.CacheExpiration)
+		cache.expiration = durationpb.New(task.CacheExpiration)
 	}
-	propose := func(state *pb.State) *pb.Proposal { return &pb.Proposal{CreateTaskRun: spec, State: state} }
-	return f.session.attempts(ctx, propose, details, task.Run)
+	propose := func(state *pb.ProposedState) *pb.Proposal { return &pb.Proposal{CreateTaskRun: spec, State: state} }
+	return f.session.attempts(ctx, propose, cache, task.Run)
+}
+
+// caching is what the service needs to find a result by its key: when the run starts, and when it completes.
+type caching struct {
+	key        string
+	expiration *durationpb.Duration
+}
+
+// state returns a state to propose, with the cache key.
+func (c caching) state(kind pb.StateType) *pb.ProposedState {
+	return &pb.ProposedState{Type: kind, CacheKey: c.key, CacheExpiration: c.expiration}
 }
 
 // attempts runs code as often as the service says.
 func (s *Session) attempts(
-	ctx context.Context, propose func(*pb.State) *pb.Proposal, details *pb.StateDetails, code func(context.Context) (any, error),
+	ctx context.Context, propose func(*pb.ProposedState) *pb.Proposal, cache caching, code func(context.Context) (any, error),
 ) (json.RawMessage, error) {
-	running := &pb.State{Type: pb.StateType_STATE_TYPE_RUNNING, Details: details}
+	running := cache.state(pb.StateType_STATE_TYPE_RUNNING)
 	for {
 		answer, err := s.Propose(ctx, propose(running))
 		if err != nil {
@@ -103,7 +115,7 @@ func (s *Session) attempts(
 			}
 			continue
 		}
-		ending, failure := s.attempt(ctx, answer, details, code)
+		ending, failure := s.attempt(ctx, answer, cache, code)
 		if errors.Is(failure, ErrSessionExpired) || errors.Is(failure, ErrClosed) {
 			return nil, failure
 		}
@@ -123,28 +135,34 @@ func (s *Session) attempts(
 
 // attempt runs code once, and returns the state to propose then.
 func (s *Session) attempt(
-	ctx context.Context, answer Answer, details *pb.StateDetails, code func(context.Context) (any, error),
-) (*pb.State, error) {
+	ctx context.Context, answer Answer, cache caching, code func(context.Context) (any, error),
+) (*pb.ProposedState, error) {
 	running, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Where the session is lost the run is no longer ours, and somebody else may have its slots.
 	defer context.AfterFunc(answer.Held, func() { cancel(context.Cause(answer.Held)) })()
+	kind := pb.RunErrorKind_RUN_ERROR_KIND_APPLICATION
 	result, err := guarded(running, code)
 	if err == nil {
 		var data *pb.Data
 		if data, err = encode(result); err == nil {
-			return &pb.State{Type: pb.StateType_STATE_TYPE_COMPLETED, Data: data, Details: details}, nil
+			completed := cache.state(pb.StateType_STATE_TYPE_COMPLETED)
+			completed.Data = data
+			return completed, nil
 		}
+		kind = pb.RunErrorKind_RUN_ERROR_KIND_RESULT
 	}
 	if lost := context.Cause(answer.Held); lost != nil {
 		return nil, lost
 	}
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return &pb.State{Type: pb.StateType_STATE_TYPE_CRASHED, Message: "interrupted: " + context.Cause(ctx).Error()}, err
+		return &pb.ProposedState{Type: pb.StateType_STATE_TYPE_CRASHED, Message: "interrupted: " + context.Cause(ctx).Error()}, err
 	}
-	failed := &pb.State{Type: pb.StateType_STATE_TYPE_FAILED, Message: short(err.Error(), 4096)}
-	failed.Data = &pb.Data{Error: Portable(err)}
-	return failed, err
+	failure := Portable(err)
+	failure.Kind = kind
+	return &pb.ProposedState{
+		Type: pb.StateType_STATE_TYPE_FAILED, Message: short(err.Error(), 4096), Data: &pb.Data{Error: failure},
+	}, err
 }
 
 // obey does what a decision says that is no accept. again: propose Running now.
@@ -159,12 +177,12 @@ func obey(ctx context.Context, answer Answer) (result json.RawMessage, again boo
 	case *pb.Decision_Error:
 		return nil, false, &ProposalError{said.Error}
 	case *pb.Decision_Reject:
-		switch state := answer.State; state.GetType() {
-		case pb.StateType_STATE_TYPE_COMPLETED: // Cached
-			result, err = decode(state.Data)
+		switch state := answer.State; said.Reject.Reason {
+		case pb.RejectReason_REJECT_REASON_CACHED:
+			result, err = decode(state.GetData())
 			return result, false, err
-		case pb.StateType_STATE_TYPE_SCHEDULED: // AwaitingRetry; both times are the service's, so clocks need not agree
-			delay := state.Details.GetScheduledTime().AsTime().Sub(state.Timestamp.AsTime())
+		case pb.RejectReason_REJECT_REASON_RETRY_SCHEDULED: // both times are the service's, so clocks need not agree
+			delay := state.GetDetails().GetScheduledTime().AsTime().Sub(state.GetCreateTime().AsTime())
 			return nil, true, pause(ctx, delay)
 		default:
 			return nil, false, &RunFailedError{answer.RunId, state}

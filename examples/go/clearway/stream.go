@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 const (
@@ -188,7 +188,7 @@ func (s *Session) endUnwanted(decision *pb.Decision) {
 	s.outbox = append(s.outbox, &pb.Proposal{
 		Id:    newID(),
 		Run:   &pb.Proposal_TaskRunId{TaskRunId: decision.RunId},
-		State: &pb.State{Type: pb.StateType_STATE_TYPE_CANCELLED, Message: "no longer wanted"},
+		State: &pb.ProposedState{Type: pb.StateType_STATE_TYPE_CANCELLED, Message: "no longer wanted"},
 	})
 }
 

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use tonic_types::StatusExt;
 
-use crate::v1::RunError;
+use crate::v1::{ErrorReason, RunError, RunErrorKind};
 
 // A failure with all its causes has to stay below 65,536 bytes, at up to four bytes a character.
 const MAX_TEXT: usize = 2_000;
@@ -44,11 +44,12 @@ impl From<tonic::Status> for Error {
     }
 }
 
-/// Returns the `ErrorReason` of a failed call, without its prefix; empty where it has none.
-pub fn reason_of(status: &tonic::Status) -> String {
+/// Returns the reason of a failed call: unspecified if it has none, or one that this client does not know.
+pub fn reason_of(status: &tonic::Status) -> ErrorReason {
     status
         .get_details_error_info()
-        .map_or_else(String::new, |info| info.reason)
+        .and_then(|info| ErrorReason::from_str_name(&info.reason))
+        .unwrap_or_default()
 }
 
 /// What a task's code failed with: any error, and where the code gave up with `?`.
@@ -83,6 +84,7 @@ impl Failure {
 fn told(kind: &str, error: &dyn StdError, depth: usize) -> RunError {
     let cause = error.source().filter(|_| depth < MAX_DEPTH);
     RunError {
+        kind: RunErrorKind::Application.into(),
         r#type: kind.chars().take(255).collect(),
         message: error.to_string().chars().take(MAX_TEXT).collect(),
         cause: cause.map(|cause| Box::new(told("dyn std::error::Error", cause, depth + 1))),

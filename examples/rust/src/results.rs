@@ -20,7 +20,7 @@ pub fn write(result: &Value) -> Result<Data, Error> {
     }
     Ok(Data {
         encoding: "json".to_owned(),
-        size: json.len() as i64,
+        size_bytes: json.len() as i64,
         sha256: sha256(&json),
         body: Some(Body::Inline(json)),
         ..Data::default()

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use crate::error::{reason_of, Error};
 use crate::v1::decision::Answer;
 use crate::v1::orchestrator_client::OrchestratorClient;
-use crate::v1::{Decision, GetServerInfoRequest, Hello, Proposal, ProposeRequest, ProposeResponse, Welcome};
+use crate::v1::{Decision, ErrorReason, GetServerInfoRequest, Hello, Proposal, ProposeRequest, ProposeResponse, Welcome};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const LEASE_BEFORE_WELCOME: Duration = Duration::from_secs(30);
@@ -31,7 +31,6 @@ pub struct Session {
     commands: mpsc::UnboundedSender<Command>,
     ended: watch::Receiver<Option<Error>>,
     resumed: Arc<AtomicU32>,
-    clock_ahead: f64,
 }
 
 enum Command {
@@ -49,11 +48,10 @@ impl Session {
             .map_err(|error| Error::Usage(format!("--address is '{address}': {error}")))?
             .connect_timeout(CONNECT_TIMEOUT);
         let mut client = OrchestratorClient::new(endpoint.connect_lazy());
-        let info = timeout(CONNECT_TIMEOUT, client.get_server_info(GetServerInfoRequest {}))
+        timeout(CONNECT_TIMEOUT, client.get_server_info(GetServerInfoRequest {}))
             .await
             .map_err(|_| absent(&"it took too long"))?
-            .map_err(|status| absent(&status.message()))?
-            .into_inner();
+            .map_err(|status| absent(&status.message()))?;
         let (commands, received) = mpsc::unbounded_channel();
         let (end, mut ended) = watch::channel(None);
         let (welcomed, opened) = oneshot::channel();
@@ -76,8 +74,7 @@ impl Session {
         if opened.await.is_err() {
             return Err(Self::reason(&mut ended).await);
         }
-        let clock_ahead = info.now.map_or(0.0, |now| seconds(&now) - local_seconds());
-        Ok(Self { client, commands, ended, resumed, clock_ahead })
+        Ok(Self { client, commands, ended, resumed })
     }
 
     /// Proposes a state, and returns the final decision: while the proposal waits in the server's queue, so does this.
@@ -117,25 +114,11 @@ impl Session {
         self.resumed.load(Ordering::Relaxed)
     }
 
-    /// How long it is until a time of the service's clock.
-    pub fn until(&self, time: &prost_types::Timestamp) -> Duration {
-        Duration::try_from_secs_f64(seconds(time) - self.clock_ahead - local_seconds()).unwrap_or_default()
-    }
-
     /// Waits until all is decided and says goodbye. What still runs then is Crashed.
     pub async fn close(self) {
         let _ = self.commands.send(Command::Close);
         self.lost().await;
     }
-}
-
-fn seconds(time: &prost_types::Timestamp) -> f64 {
-    time.seconds as f64 + f64::from(time.nanos) / 1e9
-}
-
-fn local_seconds() -> f64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0.0, |time| time.as_secs_f64())
 }
 
 struct Withdrawal<'a> {
@@ -174,7 +157,7 @@ impl Driver {
         loop {
             let (outgoing, requests) = mpsc::unbounded_channel();
             if let Err(status) = self.stream(outgoing, requests, &mut failures).await {
-                if reason_of(&status) == "SESSION_EXPIRED" {
+                if reason_of(&status) == ErrorReason::SessionExpired {
                     let message = format!("the session has expired, so its runs are Crashed: {}", status.message());
                     return Err(Error::SessionLost(message));
                 }

@@ -2,7 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 
 import { ErrorInfoSchema } from "../gen/google/rpc/error_details_pb.js";
-import { type RunError, RunErrorSchema } from "../gen/clearway/v1/state_pb.js";
+import { ErrorReason, ErrorReasonSchema } from "../gen/clearway/v1/error_pb.js";
+import { type RunError, RunErrorKind, RunErrorSchema } from "../gen/clearway/v1/state_pb.js";
 
 const MAX_MESSAGE = 4_096;
 const MAX_STACK = 16_384;
@@ -28,9 +29,10 @@ export class TaskFailedError extends ClearwayError {
   override name = "TaskFailedError";
 }
 
-/** Returns the `ErrorReason` of a failed call, without its prefix; empty where it has none. */
-export function reasonOf(error: ConnectError): string {
-  return error.findDetails(ErrorInfoSchema)[0]?.reason ?? "";
+/** Returns the reason of a failed call: unspecified if it has none, or one that this client does not know. */
+export function reasonOf(error: ConnectError): ErrorReason {
+  const info = error.findDetails(ErrorInfoSchema).find((each) => each.domain === "clearway");
+  return ErrorReasonSchema.values.find((each) => each.name === info?.reason)?.number ?? ErrorReason.UNSPECIFIED;
 }
 
 const HOPELESS = new Set([
@@ -48,13 +50,14 @@ export function isPassing(error: ConnectError): boolean {
 }
 
 /** Returns what was thrown in the form that every language can show, within the limits of the protocol. */
-export function portable(thrown: unknown, depth = 1): RunError {
+export function portable(thrown: unknown, kind = RunErrorKind.APPLICATION, depth = 1): RunError {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   return create(RunErrorSchema, {
+    kind,
     type: (error.name || "Error").slice(0, 255),
     message: error.message.slice(0, MAX_MESSAGE),
     stackTrace: innermostLast(error.stack ?? "").slice(-MAX_STACK),
-    ...(error.cause !== undefined && depth < MAX_DEPTH && { cause: portable(error.cause, depth + 1) }),
+    ...(error.cause !== undefined && depth < MAX_DEPTH && { cause: portable(error.cause, undefined, depth + 1) }),
   });
 }
 

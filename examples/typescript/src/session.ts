@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { create } from "@bufbuild/protobuf";
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { uuidv7 } from "uuidv7";
 
+import { ErrorReason } from "../gen/clearway/v1/error_pb.js";
 import { Orchestrator } from "../gen/clearway/v1/orchestrator_pb.js";
 import {
   type Decision,
@@ -37,8 +38,6 @@ interface Undecided {
 export class Session {
   /** Unary calls. */
   readonly client: Client<typeof Orchestrator>;
-  /** How far the service's clock is ahead of this machine's, in milliseconds. */
-  clockAheadMs = 0;
   /** How often the stream was opened again. */
   resumed = 0;
   #welcome: Welcome | undefined;
@@ -73,8 +72,7 @@ export class Session {
   static async open(address: string, clientName: string): Promise<Session> {
     const session = new Session(address, clientName);
     try {
-      const info = await session.client.getServerInfo({}, { timeoutMs: 10_000 });
-      if (info.now) session.clockAheadMs = timestampMs(info.now) - Date.now();
+      await session.client.getServerInfo({}, { timeoutMs: 10_000 });
     } catch (error) {
       session.#connection.abort();
       throw new ClearwayError(`no Clearway server answers at ${address}: ${ConnectError.from(error).rawMessage}`);
@@ -151,7 +149,7 @@ export class Session {
         if (this.#closing) return;
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;
-        if (reasonOf(error) === "SESSION_EXPIRED") {
+        if (reasonOf(error) === ErrorReason.SESSION_EXPIRED) {
           throw new SessionExpiredError(`the session has expired, so its runs are Crashed: ${error.rawMessage}`);
         }
         if (!isPassing(error)) throw new ClearwayError(`the server ended the stream: ${error.message}`);

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 const deadline = 30 * time.Second
@@ -111,7 +111,7 @@ func (s *server) now() (time.Time, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	info, err := pb.NewOrchestratorClient(s.conn).GetServerInfo(ctx, &pb.GetServerInfoRequest{})
-	return info.GetNow().AsTime(), err
+	return info.GetCurrentTime().AsTime(), err
 }
 
 func (s *server) kill() {

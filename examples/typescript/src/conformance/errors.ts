@@ -1,8 +1,7 @@
 import { durationMs } from "@bufbuild/protobuf/wkt";
 import { Code, type ConnectError } from "@connectrpc/connect";
 
-import { BadRequestSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { reasonOf } from "../errors.js";
+import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { JsonObject } from "./reading.js";
 
 /** The service did something else than the scenario says. */
@@ -12,10 +11,12 @@ export class NotConformingError extends Error {}
 export function facts(error: ConnectError | undefined): JsonObject {
   if (error === undefined) return { code: "OK" };
   const violations = error.findDetails(BadRequestSchema).flatMap((each) => each.fieldViolations);
+  const info = error.findDetails(ErrorInfoSchema)[0];
   const delay = error.findDetails(RetryInfoSchema)[0]?.retryDelay;
   return {
     code: codeName(error.code),
-    reason: reasonOf(error),
+    reason: info?.reason ?? "",
+    metadata: info?.metadata ?? {},
     fields: violations.map((each) => each.field),
     message: error.rawMessage,
     retrySeconds: delay === undefined ? null : durationMs(delay) / 1_000,

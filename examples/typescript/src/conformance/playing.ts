@@ -26,8 +26,8 @@ const FIRST = { hello: { clientName: "conformance" } };
  */
 export async function play(scenario: Scenario, target: ServerTarget): Promise<void> {
   const began = performance.now();
-  const { now } = await target.call("GetServerInfo", {});
-  const player = new Player(target, new Values(micros(String(now))), began);
+  const { currentTime } = await target.call("GetServerInfo", {});
+  const player = new Player(target, new Values(micros(String(currentTime))), began);
   for (const [place, step] of scenario.steps.entries()) {
     try {
       await player.do(step);

@@ -119,9 +119,9 @@ export class StartedTarget extends ServerTarget {
   }
 
   override async restart(): Promise<void> {
-    const { now } = await this.call("GetServerInfo", {});
+    const { currentTime } = await this.call("GetServerInfo", {});
     await this.#kill();
-    await this.#start(micros(String(now)) / 1e6);
+    await this.#start(micros(String(currentTime)) / 1e6);
   }
 
   async #kill(): Promise<void> {

@@ -32,7 +32,7 @@ final class Results {
     return Data.newBuilder()
         .setEncoding("json")
         .setInline(ByteString.copyFrom(json))
-        .setSize(json.length)
+        .setSizeBytes(json.length)
         .setSha256(CacheKeys.sha256(json))
         .build();
   }

@@ -1,15 +1,15 @@
 package io.clearway.examples;
 
 import com.google.protobuf.util.Durations;
-import com.google.protobuf.util.Timestamps;
 import io.clearway.v1.Decision;
+import io.clearway.v1.ErrorReason;
 import io.clearway.v1.GetServerInfoRequest;
 import io.clearway.v1.Hello;
 import io.clearway.v1.OrchestratorGrpc;
 import io.clearway.v1.Proposal;
 import io.clearway.v1.ProposeRequest;
 import io.clearway.v1.ProposeResponse;
-import io.clearway.v1.State;
+import io.clearway.v1.ProposedState;
 import io.clearway.v1.StateType;
 import io.clearway.v1.Welcome;
 import io.grpc.ManagedChannel;
@@ -51,7 +51,6 @@ final class Session implements AutoCloseable {
   private final String clientName;
   private final ManagedChannel channel;
   private final OrchestratorGrpc.OrchestratorBlockingStub calls;
-  private final long clockAheadMs;
   private final CompletableFuture<Void> opened = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private final ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor(task -> {
@@ -72,11 +71,10 @@ final class Session implements AutoCloseable {
   private int failures;
   private boolean closing;
 
-  private Session(ManagedChannel channel, String clientName, long clockAheadMs) {
+  private Session(ManagedChannel channel, String clientName) {
     this.channel = channel;
     this.calls = OrchestratorGrpc.newBlockingStub(channel);
     this.clientName = clientName;
-    this.clockAheadMs = clockAheadMs;
   }
 
   /**
@@ -89,17 +87,15 @@ final class Session implements AutoCloseable {
     // The brackets of an IPv6 address are none of a URI's path.
     var target = "dns:///" + address.replace("[", "%5B").replace("]", "%5D");
     var channel = ManagedChannelBuilder.forTarget(target).usePlaintext().build();
-    Session session;
     try {
-      var info = OrchestratorGrpc.newBlockingStub(channel)
+      OrchestratorGrpc.newBlockingStub(channel)
           .withDeadlineAfter(10, TimeUnit.SECONDS)
           .getServerInfo(GetServerInfoRequest.getDefaultInstance());
-      long ahead = Timestamps.toMillis(info.getNow()) - System.currentTimeMillis();
-      session = new Session(channel, clientName, ahead);
     } catch (StatusRuntimeException failure) {
       channel.shutdownNow();
       throw new ClearwayException("no Clearway server answers at %s: %s".formatted(address, told(failure)));
     }
+    var session = new Session(channel, clientName);
     session.connect();
     Waiting.get(session.opened);
     return session;
@@ -118,11 +114,6 @@ final class Session implements AutoCloseable {
   /** How often the stream was opened again. */
   synchronized int resumed() {
     return resumed;
-  }
-
-  /** How long it is until a time of the service's clock; not below 0. */
-  long millisUntil(com.google.protobuf.Timestamp time) {
-    return Math.max(0, Timestamps.toMillis(time) - clockAheadMs - System.currentTimeMillis());
   }
 
   /** Proposes a state; the future has the final decision, however long the proposal waits in the server's queue. */
@@ -190,7 +181,7 @@ final class Session implements AutoCloseable {
     if (closing) {
       // Also where the goodbye was cut off: the session ends by itself soon.
       end(null);
-    } else if (failure != null && ClearwayException.reasonOf(failure).equals("SESSION_EXPIRED")) {
+    } else if (failure != null && ClearwayException.reasonOf(failure) == ErrorReason.ERROR_REASON_SESSION_EXPIRED) {
       end(new ClearwayException("the session has expired, so its runs are Crashed: " + told(failure)));
     } else if (failure != null && HOPELESS.contains(Status.fromThrowable(failure).getCode())) {
       end(new ClearwayException("the server ended the stream: " + told(failure)));
@@ -235,7 +226,7 @@ final class Session implements AutoCloseable {
     if (known != null) known.decision().complete(decision);
     if (withdrawn.remove(decision.getProposalId()) && decision.hasAccept() && !closing) {
       // Nobody runs its code any more, and it may hold slots.
-      var state = State.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("no longer wanted");
+      var state = ProposedState.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("no longer wanted");
       propose(Tasks.proposal().setTaskRunId(decision.getRunId()).setState(state).build());
     }
   }

@@ -7,7 +7,7 @@ import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import io.clearway.v1.CreateFlowRunRequest;
 import io.clearway.v1.FlowRunSpec;
-import io.clearway.v1.State;
+import io.clearway.v1.ProposedState;
 import io.clearway.v1.StateType;
 import io.grpc.StatusRuntimeException;
 import java.io.PrintStream;
@@ -209,11 +209,11 @@ public final class Worker {
     return outcome;
   }
 
-  private void propose(String flowRunId, State state) throws InterruptedException {
+  private void propose(String flowRunId, ProposedState state) throws InterruptedException {
     Tasks.decide(session, Tasks.proposal().setFlowRunId(flowRunId).setState(state).build());
   }
 
-  private static State state(StateType type, String message) {
-    return State.newBuilder().setType(type).setMessage(message).build();
+  private static ProposedState state(StateType type, String message) {
+    return ProposedState.newBuilder().setType(type).setMessage(message).build();
   }
 }
