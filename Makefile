@@ -29,7 +29,7 @@ demo: $(STAMP) ## Verify every installed Python distribution, as an orchestrated
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n logical --dist loadfile
 
-check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and statements
+check: $(STAMP) ## Lint, types, import rules, proto rules, fresh generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,6 +37,7 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and state
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/released.binpb
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python protos/reference.py --check
 	$(BIN)/python service/generate.py --check
 
 conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
@@ -48,8 +49,9 @@ storm: $(STAMP) ## Kill, stop and cut servers and clients, and check; STORM="--s
 fuzz: $(STAMP) ## Send hostile messages to a server; FUZZ="--messages 100000 --seed 3"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
 
-protos: $(STAMP) ## Generate the Python stubs from protos/
+protos: $(STAMP) ## Generate the Python stubs and docs/reference/ from protos/
 	@$(BIN)/python protos/generate.py
+	@$(BIN)/python protos/reference.py
 
 statements: $(STAMP) ## Render the SQL that the service executes as it stands
 	@$(BIN)/python service/generate.py

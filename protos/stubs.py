@@ -5,9 +5,9 @@ python protos/stubs.py --only java       writes those whose folder has this in i
 python protos/stubs.py --check           exits 1 if a committed file differs from a generated one
 python protos/stubs.py --install         gets the plugins into .tools, by their languages' package managers
 
-The template is written as JSON, which is valid YAML, so no library is needed to pick the plugins of one folder.
-Generated files are in folders of their own below a plugin's folder; files directly in it, such as `go.mod`, are
-written by hand.
+The template is written as JSON, which is valid YAML, so no library is needed to pick the plugins of one
+folder. Generated files are in folders of their own below a plugin's folder; files directly in it, such as
+`go.mod`, are written by hand.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def missing(names: list[str]) -> list[str]:
 
 
 def generate(chosen: list[dict[str, Any]], into: Path) -> None:
-    """Write what the plugins make to their folders below ``into``, in place of what was generated there before."""
+    """Replace the generated files in the plugins' folders below ``into``."""
     for folder in {plugin["out"] for plugin in chosen}:
         for package in packages(into / folder):
             shutil.rmtree(package)
