@@ -28,15 +28,17 @@ class ClearwayError(Exception):
     Attributes:
         reason: The protocol's ``ErrorReason``.
         message: What was wrong with which value, and what would be right.
-        field: The request's field that was wrong; empty where none is.
+        field: The request's field that was wrong; empty if none was.
+        metadata: What the error is about, with the keys that the protocol's ``ErrorReason`` lists.
     """
 
     reason: ClassVar[int]
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, field: str = "", /, **metadata: str) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
+        self.metadata = metadata
 
 
 def reason_of(error: BaseException) -> str:
@@ -57,6 +59,9 @@ class InvalidArgumentError(ClearwayError):
     """A field's value is not allowed."""
 
     reason = error_pb2.ERROR_REASON_INVALID_ARGUMENT
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message, field, **({"field": field} if field else {}))
 
 
 class RunNotFoundError(ClearwayError):

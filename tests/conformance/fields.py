@@ -31,10 +31,21 @@ def field_problems(descriptor: Descriptor, value: Any, where: str, *, expected: 
             yield f"{place} is no field of {descriptor.full_name}; there are {', '.join(known)}"
         elif expected and (inner is None or _is_matcher(inner)):
             yield from _matcher_problems(inner, place)
+        elif known[name].message_type is not None and known[name].message_type.GetOptions().map_entry:
+            yield from _map(inner, place, expected=expected)
         elif known[name].is_repeated:
             yield from _items(known[name], inner, place, expected=expected)
         else:
             yield from _one(known[name], inner, place, expected=expected)
+
+
+def _map(value: Any, where: str, *, expected: bool) -> Iterator[str]:
+    if not isinstance(value, Mapping):
+        yield f"{where} is {value!r}; it must be an object of texts"
+        return
+    for key, inner in value.items():
+        if not isinstance(inner, str) and not (expected and (inner is None or _is_matcher(inner))):
+            yield f"{where}.{key} is {inner!r}; it must be a text"
 
 
 def _items(field: FieldDescriptor, values: Any, where: str, *, expected: bool) -> Iterator[str]:

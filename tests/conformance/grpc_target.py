@@ -118,7 +118,7 @@ class StartedTarget(ServerTarget):
 
     def restart(self) -> None:
         """Kill the server, and start it again by the clock that it had."""
-        now = self.call("GetServerInfo", GetServerInfoRequest()).result(DEADLINE_SECONDS).now
+        now = self.call("GetServerInfo", GetServerInfoRequest()).result(DEADLINE_SECONDS).current_time
         self._kill()
         self._clients_before.append(self._client)
         self._start(now.seconds + now.nanos / 1e9)

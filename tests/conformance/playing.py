@@ -70,7 +70,7 @@ class _Player:
         self._calls: dict[str, Future[Any]] = {}
         self._began = time.monotonic()
         info = target.call("GetServerInfo", GetServerInfoRequest()).result(DEADLINE_SECONDS)
-        self._values = Values(info.now.ToDatetime(UTC))
+        self._values = Values(info.current_time.ToDatetime(UTC))
 
     @property
     def _matcher(self) -> Matcher:
@@ -217,6 +217,7 @@ def _facts(failure: Failure) -> Json:
     return {
         "code": failure.code.name,
         "reason": failure.reason,
+        "metadata": failure.metadata,
         "fields": list(failure.fields),
         "message": failure.message,
         "retrySeconds": failure.retry_seconds,

@@ -39,7 +39,7 @@ _STREAM = _METHODS["Propose"]
 _WELCOME = _STREAM.output_type.fields_by_name["welcome"].message_type
 _DECISION = _STREAM.output_type.fields_by_name["decisions"].message_type
 _FIRST = {"hello": {"clientName": "conformance"}}
-_ERROR_KEYS = ("code", "reason", "fields", "message", "retrySeconds")
+_ERROR_KEYS = ("code", "reason", "metadata", "fields", "message", "retrySeconds")
 _EXPECTED_KEYS = ("expect", "error", "save")
 _KEYS = {
     "call": ("request", "background", "eventually", *_EXPECTED_KEYS),

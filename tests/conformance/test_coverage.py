@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clearway.v1 import error_pb2, orchestrator_pb2, proposal_pb2
+import pytest
+
+from clearway.v1 import error_pb2, explanation_pb2, orchestrator_pb2, proposal_pb2
 from conformance.placeholders import strings
 from conformance.reading import read_all
 from conformance.steps import Advance, Await, Call, Ended, Exchange, Open, Step
@@ -12,9 +14,20 @@ from conformance.steps import Advance, Await, Call, Ended, Exchange, Open, Step
 SCENARIOS = read_all()
 STEPS = [step for scenario in SCENARIOS for step in scenario.steps]
 # These take a full disk, a database that is gone, or a server at a certain moment of its end.
-NOT_PROVOKED = {"BUSY", "STORAGE_FULL", "STORE_UNAVAILABLE", "SHUTTING_DOWN"}
+NOT_PROVOKED = {
+    "ERROR_REASON_BUSY",
+    "ERROR_REASON_STORAGE_FULL",
+    "ERROR_REASON_STORE_UNAVAILABLE",
+    "ERROR_REASON_SHUTTING_DOWN",
+}
 # These are about a client's own files, or about all entries of a cache that others use.
-NOT_CALLED = {"ListUnusedResults", "DropUnusedResults", "ListCacheEntries", "GetCacheStats"}
+NOT_CALLED = {
+    "ListOrphanedResults",
+    "DropOrphanedResults",
+    "ListCacheEntries",
+    "GetCacheStats",
+    "ListTaskCacheStats",
+}
 
 
 def calls() -> Iterator[Call]:
@@ -38,20 +51,30 @@ def reasons(step: Step) -> Iterator[str]:
                 yield expected.error.get("reason", "")
         case Exchange(decisions=decisions):
             for decision in decisions:
-                yield decision.get("error", {}).get("reason", "").removeprefix("ERROR_REASON_")
+                yield decision.get("error", {}).get("reason", "")
 
 
 def test_every_error_reason_is_provoked_but_those_that_need_more_than_calls() -> None:
-    every = {name.removeprefix("ERROR_REASON_") for name in error_pb2.ErrorReason.keys()}  # noqa: SIM118 - no dict
+    every = set(error_pb2.ErrorReason.keys())
     provoked = {reason for step in STEPS for reason in reasons(step)} - {""}
-    assert provoked == every - NOT_PROVOKED - {"UNSPECIFIED"}
+    assert provoked == every - NOT_PROVOKED - {"ERROR_REASON_UNSPECIFIED"}
 
 
-def test_every_abort_reason_is_provoked() -> None:
+@pytest.mark.parametrize("reason", ["AbortReason", "RejectReason", "WaitReason"])
+def test_every_reason_of_a_decision_is_provoked(reason: str) -> None:
+    names = set(proposal_pb2.DESCRIPTOR.enum_types_by_name[reason].values_by_name)
+    prefix = next(iter(names)).partition("_REASON_")[0] + "_REASON_"
     decisions = [step.expected.message for step in STEPS if isinstance(step, Call)]
     decisions += [decision for step in STEPS if isinstance(step, Exchange) for decision in step.decisions]
-    told = {text for decision in decisions for text in strings(decision) if text.startswith("ABORT_REASON_")}
-    assert told == set(proposal_pb2.AbortReason.keys()) - {"ABORT_REASON_UNSPECIFIED"}
+    told = {text for decision in decisions for text in strings(decision) if text.startswith(prefix)}
+    assert told == names - {f"{prefix}UNSPECIFIED"}
+
+
+def test_every_cause_of_an_explanation_is_expected() -> None:
+    causes = explanation_pb2.ExplainTaskRunResponse.DESCRIPTOR.oneofs_by_name["cause"].fields
+    expected = [call.expected.message or {} for call in calls() if call.method == "ExplainTaskRun"]
+    told = {name for message in expected for name, value in message.items() if value is not None}
+    assert {field.json_name for field in causes} <= told
 
 
 def test_every_rpc_is_called() -> None:

@@ -47,17 +47,20 @@ def document(*steps: Any, **more: Any) -> Any:
             "one of STATE_TYPE_UNSPECIFIED",
         ),
         (
-            document(GET | {"expect": {"taskRun": {"tags": "a"}}}),
-            "expect.taskRun.tags is 'a'; it must be a list",
+            document(GET | {"expect": {"taskRun": {"spec": {"tags": "a"}}}}),
+            "expect.taskRun.spec.tags is 'a'; it must be a list",
         ),
         (
-            document(GET | {"expect": {"taskRun": {"created": 5}}}),
+            document(GET | {"expect": {"taskRun": {"createTime": 5}}}),
             "it must be a text, as protobuf JSON writes it",
         ),
-        (document(GET | {"expect": {"taskRun": {"name": {"$like": "a"}}}}), "a matcher is one of $any"),
-        (document(GET | {"expect": {"taskRun": {"name": {"$contains": 5}}}}), "it takes a str"),
+        (
+            document(GET | {"expect": {"taskRun": {"spec": {"name": {"$like": "a"}}}}}),
+            "a matcher is one of $any",
+        ),
+        (document(GET | {"expect": {"taskRun": {"spec": {"name": {"$contains": 5}}}}}), "it takes a str"),
         (document(GET | {"request": {"id": {"$any": True}}}), ""),
-        (document(GET | {"error": {"reason": "RUN_NOT_FOUND"}}), "'code' is not there"),
+        (document(GET | {"error": {"reason": "ERROR_REASON_RUN_NOT_FOUND"}}), "'code' is not there"),
         (document(GET | {"error": {"code": "NOT_FOUND"}, "expect": {}}), "answers nothing to expect"),
         (document(GET | {"request": {"id": "${saved.run}"}}), "nothing before it saved run"),
         (

@@ -7,7 +7,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -30,10 +30,11 @@ class Failure:
 
     Attributes:
         code: Its status.
-        reason: The ``ErrorReason`` of its details, without the prefix; empty where it has none.
+        reason: The name of the ``ErrorReason`` of its details; empty if it has none.
         fields: The fields that were wrong.
         message: For people.
         retry_seconds: What the details say about trying again; None where they say nothing.
+        metadata: What the failure is about.
     """
 
     code: grpc.StatusCode
@@ -41,6 +42,7 @@ class Failure:
     fields: tuple[str, ...]
     message: str
     retry_seconds: float | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 def failure_of(error: Any) -> Failure:
@@ -53,7 +55,7 @@ def failure_of(error: Any) -> Failure:
 
 def failure_of_status(status: status_pb2.Status) -> Failure:
     """Return what a status says, with its details unpacked."""
-    reason, fields, retry_seconds = "", [], None
+    reason, fields, retry_seconds, metadata = "", [], None, {}
     for detail in status.details:
         info, bad, retry = (
             error_details_pb2.ErrorInfo(),
@@ -62,13 +64,13 @@ def failure_of_status(status: status_pb2.Status) -> Failure:
         )
         if detail.Unpack(info):
             assert info.domain == "clearway"
-            assert error_pb2.ErrorReason.Value("ERROR_REASON_" + info.reason)
-            reason = info.reason
+            assert error_pb2.ErrorReason.Value(info.reason)
+            reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):
             fields += [violation.field for violation in bad.field_violations]
         elif detail.Unpack(retry):
             retry_seconds = retry.retry_delay.ToTimedelta().total_seconds()
-    return Failure(_CODES[status.code], reason, tuple(fields), status.message, retry_seconds)
+    return Failure(_CODES[status.code], reason, tuple(fields), status.message, retry_seconds, metadata)
 
 
 class EndedError(AssertionError):

@@ -1,1 +1,1 @@
-"""Backups: a database with its results as one file, checked, and restored. Imports ``store``, no engine."""
+"""Backups save and restore a database with its results as one file: may import store and below, no engine."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
-from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait
+from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait, WaitReason
 from clearway_service.core.facts import Facts, LimitFacts
 from clearway_service.core.keys import is_key_tag, key_of, key_tag
 from clearway_service.core.moment import Moment
@@ -86,7 +86,8 @@ class Batch:
         queued = self._queues.find(proposal.id) is not None
         decision = decide(_policy(entry.kind), self._facts(entry, proposal))
         if not isinstance(decision, Wait):
-            decision = Wait(0, "the proposal has left the queue; propose it again")
+            # As with a run whose scheduled time has come, the client has nothing more to wait for.
+            decision = Wait(WaitReason.SCHEDULE, 0, "the proposal has left the queue; propose it again")
         return Answer(proposal.id, entry.kind, entry.run, decision, self._present(entry), queued)
 
     def _may_go_on(self, entry: RunEntry, proposal: Proposal) -> bool:
@@ -148,7 +149,7 @@ class Batch:
     def _facts(self, entry: RunEntry, proposal: Proposal, waiter: Waiter | None = None) -> Facts:
         run, progress, proposed = entry.run, entry.progress, proposal.state
         if proposed.type != StateType.RUNNING:
-            draw = draw_for(proposal.id) if run.retry_jitter_factor else 0.0
+            draw = draw_for(proposal.id) if run.retry_policy.jitter_factor else 0.0
             return Facts(self._moment, run, progress, proposed, proposal.session_id, draw=draw)
         snapshot = self._snapshot
         held_by = "" if progress is None else progress.session_id
@@ -213,12 +214,12 @@ class Batch:
                 state = self._enter(
                     entry, proposal.state, proposal.id, proposal.session_id, AnswerKind.ACCEPT, ""
                 )
-            case Reject(proposed, message):
+            case Reject(_reason, proposed, message):
                 if proposed.cache_key:
                     hits = self.changes.cache_hits
                     hits[proposed.cache_key] = hits.get(proposed.cache_key, 0) + 1
                 state = self._enter(entry, proposed, proposal.id, "", AnswerKind.REJECT, message)
-            case Wait(retry_after):
+            case Wait(_reason, retry_after):
                 state = self._present(entry)
                 if retry_after is None and waiter is None:
                     queued, position = self._queue(entry, proposal, decision)

@@ -6,7 +6,22 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from clearway_service.core.keys import key_tag
-from clearway_service.core.states import ProposedState
+from clearway_service.core.states import ProposedState, StateType
+
+
+class WaitReason(IntEnum):
+    """Why a run may not enter a state yet; the numbers are those of the protocol's ``WaitReason``."""
+
+    LIMIT = 1
+    CACHE_LEADER = 2
+    SCHEDULE = 3
+
+
+class RejectReason(IntEnum):
+    """Why a run has another state than the proposed one; numbered as the protocol's ``RejectReason``."""
+
+    CACHED = 1
+    RETRY_SCHEDULED = 2
 
 
 class AbortReason(IntEnum):
@@ -39,6 +54,7 @@ class Wait(NamedTuple):
     """The run keeps its state, and may propose again later.
 
     Attributes:
+        reason: Why, for programs.
         retry_after: From now, in microseconds; None where only another run's doing helps.
         message: What is waited for, for people.
         blocking_tags: The tags whose limits have no free slot; sorted.
@@ -46,6 +62,7 @@ class Wait(NamedTuple):
         cache_key: The key that another run is computing; empty where that is not waited for.
     """
 
+    reason: WaitReason
     retry_after: int | None
     message: str
     blocking_tags: tuple[str, ...] = ()
@@ -61,8 +78,16 @@ class Wait(NamedTuple):
 class Reject(NamedTuple):
     """The run enters another state than the proposed one."""
 
+    reason: RejectReason
     state: ProposedState
     message: str
+
+
+def recorded_reject(entered: StateType, message: str) -> Reject:
+    """Return a reject that was decided before, from the type of the state that the run entered."""
+    # The two states that a rejected run can enter are of different types, so the reason is not stored.
+    reason = RejectReason.CACHED if entered == StateType.COMPLETED else RejectReason.RETRY_SCHEDULED
+    return Reject(reason, ProposedState(entered), message)
 
 
 class Abort(NamedTuple):

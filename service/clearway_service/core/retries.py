@@ -1,22 +1,41 @@
-"""Retries: how long a run waits before its next attempt."""
+"""Retries: how often a run is attempted, and how long it waits before its next attempt."""
 
 from __future__ import annotations
 
 import math
 from hashlib import blake2b
+from typing import NamedTuple
 
 _DRAW_BITS = 53  # as many as a float holds exactly
 
 
-def retry_delay(delays: tuple[int, ...], attempt: int, jitter_factor: float, draw: float) -> int:
+class RetryPolicy(NamedTuple):
+    """When a failed run is tried again.
+
+    Attributes:
+        max_attempts: How often the run is attempted in all, from 1.
+        delays: How long to wait before the first retry, the second and so on, in microseconds; the last one
+            applies to all further retries. Empty means not to wait.
+        jitter_factor: How far the delays are spread at random; 0 takes them as they are.
+    """
+
+    max_attempts: int = 1
+    delays: tuple[int, ...] = ()
+    jitter_factor: float = 0.0
+
+
+NO_RETRIES = RetryPolicy()
+
+
+def retry_delay(policy: RetryPolicy, attempt: int, draw: float) -> int:
     """Return how long a run waits before attempt ``attempt + 1``, in microseconds.
 
     Args:
-        delays: Before the first retry, the second and so on; the last holds for those after it. None is 0.
+        policy: The run's policy.
         attempt: Attempts already made, from 1.
-        jitter_factor: How far the delay is spread; 0 takes it as it is.
         draw: From 0 and below 1, drawn evenly; says where in its spread the delay is.
     """
+    delays, jitter_factor = policy.delays, policy.jitter_factor
     if not delays:
         return 0
     delay = delays[min(attempt, len(delays)) - 1]

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clearway_service.core.decisions import Abort, AbortReason, Accept, Ancestor, Decision, Reject, Wait
+from clearway_service.core.decisions import (
+    Abort,
+    AbortReason,
+    Accept,
+    Ancestor,
+    Decision,
+    Reject,
+    RejectReason,
+    Wait,
+    WaitReason,
+)
 from clearway_service.core.facts import Facts
 from clearway_service.core.retries import retry_delay
 from clearway_service.core.states import AWAITING_RETRY, CACHED, TERMINAL, ProposedState, StateType
@@ -42,7 +52,7 @@ def await_scheduled_time(facts: Facts) -> Decision | None:
     left = facts.progress.wait_left(facts.moment)
     if not left:
         return None
-    return Wait(left, f"the run is {plain(facts.progress.state.name)} for a later time")
+    return Wait(WaitReason.SCHEDULE, left, f"the run is {plain(facts.progress.state.name)} for a later time")
 
 
 def use_cache(facts: Facts) -> Decision | None:
@@ -59,7 +69,7 @@ def use_cache(facts: Facts) -> Decision | None:
         data=facts.cached.data,
         cache_key=facts.proposed.cache_key,
     )
-    return Reject(state, "a completed run with the same cache key has the result")
+    return Reject(RejectReason.CACHED, state, "a completed run with the same cache key has the result")
 
 
 def follow_leader(facts: Facts) -> Decision | None:
@@ -73,7 +83,7 @@ def follow_leader(facts: Facts) -> Decision | None:
     if flight is None or flight.held or (flight.free and not facts.unwanted):
         return None
     message = "another run is computing the result of the same cache key"
-    return Wait(None, message, cache_key=facts.proposed.cache_key)
+    return Wait(WaitReason.CACHE_LEADER, None, message, cache_key=facts.proposed.cache_key)
 
 
 def secure_slots(facts: Facts) -> Decision | None:
@@ -91,17 +101,18 @@ def secure_slots(facts: Facts) -> Decision | None:
         return None
     tags = [limit.tag for limit in full]
     ancestors = tuple(ancestor for limit in full for ancestor in limit.ancestors)
-    return Wait(None, f"no free slot for {_tags(tags)}{_entangled(ancestors)}", tuple(tags), ancestors)
+    message = f"no free slot for {_tags(tags)}{_entangled(ancestors)}"
+    return Wait(WaitReason.LIMIT, None, message, tuple(tags), ancestors)
 
 
 def retry_failed(facts: Facts) -> Decision | None:
     """A run that failed with retries left, and does not decline them, is scheduled for another attempt."""
     if facts.proposed.type != StateType.FAILED or facts.proposed.no_retry or facts.progress is None:
         return None
-    run, attempt = facts.run, facts.progress.run_count
-    if facts.progress.state.type != StateType.RUNNING or attempt > run.retries:
+    policy, attempt = facts.run.retry_policy, facts.progress.run_count
+    if facts.progress.state.type != StateType.RUNNING or attempt >= policy.max_attempts:
         return None
-    delay = retry_delay(run.retry_delays, attempt, run.retry_jitter_factor, facts.draw)
+    delay = retry_delay(policy, attempt, facts.draw)
     state = ProposedState(
         type=StateType.SCHEDULED,
         name=AWAITING_RETRY,
@@ -110,7 +121,8 @@ def retry_failed(facts: Facts) -> Decision | None:
         scheduled_time=facts.moment.now + delay,
         due=facts.moment.steady + delay,
     )
-    return Reject(state, f"retry {attempt} of {run.retries} is scheduled")
+    message = f"retry {attempt} of {policy.max_attempts - 1} is scheduled"
+    return Reject(RejectReason.RETRY_SCHEDULED, state, message)
 
 
 TASK_POLICY: tuple[Rule, ...] = (

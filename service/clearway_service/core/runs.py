@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from clearway_service.core.moment import Moment
+from clearway_service.core.retries import RetryPolicy
 from clearway_service.core.states import TERMINAL, State, StateType
 
 
@@ -20,29 +21,18 @@ class FlowRunSpec(NamedTuple):
     """What a client said of a flow run. Times are microseconds; tags are sorted and unique."""
 
     id: str
-    name: str
     flow_name: str
+    name: str
     flow_version: str
     parameters_json: str
     tags: tuple[str, ...]
-    retries: int
-    retry_delay: int
+    retry_policy: RetryPolicy
     parent_task_run_id: str
 
     @property
     def limited_tags(self) -> tuple[str, ...]:
         """No limit holds for a flow run."""
         return ()
-
-    @property
-    def retry_delays(self) -> tuple[int, ...]:
-        """A flow run waits for the same time before each retry."""
-        return (self.retry_delay,)
-
-    @property
-    def retry_jitter_factor(self) -> float:
-        """A flow run's delays are not spread."""
-        return 0.0
 
 
 class TaskRunSpec(NamedTuple):
@@ -52,12 +42,11 @@ class TaskRunSpec(NamedTuple):
     flow_run_id: str
     task_key: str
     dynamic_key: str
+    task_name: str
     name: str
     task_version: str
     tags: tuple[str, ...]
-    retries: int
-    retry_delays: tuple[int, ...]
-    retry_jitter_factor: float
+    retry_policy: RetryPolicy
     inputs_json: str
     tracks_subflow: bool
     child_flow_run_id: str = ""

@@ -143,9 +143,11 @@ class ResultFiles:
             try:
                 return self._folder.read(digest, offset, length)
             except FileNotFoundError:
+                location = SERVICE_SCHEME + digest
                 raise ResultNotFoundError(
-                    f"there is no result {SERVICE_SCHEME}{digest}: it was deleted, or never uploaded here",
+                    f"there is no result {location}: it was deleted, or never uploaded here",
                     "location",
+                    location=location,
                 ) from None
 
     def delete(self, digest: str, written_before: float) -> bool:

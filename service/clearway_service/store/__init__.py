@@ -1,6 +1,7 @@
-"""The store: a SQLite file, written by one thread's turns and read beside them.
+"""The store, a SQLite file and the only place with SQL: may import core, errors, texts and turns.
 
-The only place with SQL. The database is the only authority; nothing in memory decides.
+One thread's turns write the file, and others read beside them. The database is the only authority; nothing
+in memory decides.
 
 What a flow needs are ``statements``, executed by the driver. What people and other programs ask for is built
 with SQLAlchemy, by modules that are loaded when they are first asked for as attributes: that takes longer
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from clearway_service.store import cache as cache
     from clearway_service.store import limits as limits
     from clearway_service.store import log_queries as log_queries
+    from clearway_service.store import orphaned_results as orphaned_results
     from clearway_service.store import queries as queries
     from clearway_service.store import schema as schema
     from clearway_service.store import slots as slots
-    from clearway_service.store import unused_results as unused_results
 
 _BUILT = (
     "ancestors",
@@ -29,10 +30,10 @@ _BUILT = (
     "cache",
     "limits",
     "log_queries",
+    "orphaned_results",
     "queries",
     "schema",
     "slots",
-    "unused_results",
 )
 
 

@@ -55,14 +55,11 @@ class EntryRow(NamedTuple):
     size: int
     hits: int
     last_hit: int | None
-    task_name: str
 
 
 class StatsRow(NamedTuple):
-    """What the cache holds of a task, or of all."""
+    """Sums over cache entries. Times as in ``CacheFilter``; None if there are no entries."""
 
-    task_key: str
-    task_name: str
     entries: int
     expired: int
     hits: int
@@ -99,24 +96,28 @@ def select_count(wanted: CacheFilter, now: int) -> Select[Any]:
     return select(func.count()).select_from(_joined()).where(*_conditions(wanted, now))
 
 
-def select_stats(now: int) -> Select[Any]:
-    """Return the query for what the cache holds by task, as ``StatsRow``, the most entries first."""
-    entries = func.count().label("entries")
-    return (
-        select(
-            _run.c.task_key,
-            func.max(_task_name()),
-            entries,
-            func.sum(case((_has_expired(now), 1), else_=0)),
-            func.sum(_entry.c.hits),
-            func.sum(_entry.c.size),
-            func.min(_entry.c.created),
-            func.max(_entry.c.created),
-        )
+def select_task_stats(now: int, after: tuple[int, str] | None, limit: int) -> Select[Any]:
+    """Return the query for a page of tasks, those with the most entries first.
+
+    Each row is a task's key and name, then the columns of ``StatsRow``.
+
+    Args:
+        now: The service's clock.
+        after: How many entries the last task of the previous page has, and its key; None for the first page.
+        limit: How many at most.
+    """
+    count = func.count()
+    query = (
+        select(_run.c.task_key, func.max(_run.c.task_name), *_sums(now))
         .select_from(_joined())
         .group_by(_run.c.task_key)
-        .order_by(entries.desc(), _run.c.task_key)
+        .order_by(count.desc(), _run.c.task_key)
+        .limit(limit)
     )
+    if after is None:
+        return query
+    entries, key = after
+    return query.having(or_(count < entries, and_(count == entries, _run.c.task_key > key)))
 
 
 def select_task_count() -> Select[Any]:
@@ -125,15 +126,8 @@ def select_task_count() -> Select[Any]:
 
 
 def select_total(now: int) -> Select[Any]:
-    """Return the query for what the cache holds of all tasks, as ``StatsRow`` without a task."""
-    return select(
-        func.count(),
-        func.coalesce(func.sum(case((_has_expired(now), 1), else_=0)), 0),
-        func.coalesce(func.sum(_entry.c.hits), 0),
-        func.coalesce(func.sum(_entry.c.size), 0),
-        func.min(_entry.c.created),
-        func.max(_entry.c.created),
-    )
+    """Return the query for what the cache holds of all tasks, as ``StatsRow``."""
+    return select(*_sums(now))
 
 
 def select_in_flight() -> Select[Any]:
@@ -161,23 +155,25 @@ def _delete(transaction: Transaction, keys: Select[Any]) -> int:
 
 
 def _select_entries() -> Select[Any]:
-    own = (_entry.c[name] for name in EntryRow._fields[:-1])
+    own = (_entry.c[name] for name in EntryRow._fields)
     state = schema.state
     joined = _joined().join(state, state.c.id == _entry.c.state_id)
-    return select(*own, _task_name(), *run_columns(_run)).select_from(joined)
+    return select(*own, *run_columns(_run)).select_from(joined)
 
 
 def _joined() -> FromClause:
     return _entry.join(_run, _run.c.id == _entry.c.task_run_id)
 
 
-def _task_name() -> ColumnElement[str]:
-    """Return a task's name: that of its run without the number; runs with names of their own keep them."""
-    number = "-" + _run.c.dynamic_key
-    length = func.length(_run.c.name) - func.length(number)
-    return case(
-        (func.substr(_run.c.name, length + 1) == number, func.substr(_run.c.name, 1, length)),
-        else_=_run.c.name,
+def _sums(now: int) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of ``StatsRow``."""
+    return (
+        func.count(),
+        func.coalesce(func.sum(case((_has_expired(now), 1), else_=0)), 0),
+        func.coalesce(func.sum(_entry.c.hits), 0),
+        func.coalesce(func.sum(_entry.c.size), 0),
+        func.min(_entry.c.created),
+        func.max(_entry.c.created),
     )
 
 
@@ -201,7 +197,7 @@ def _conditions(wanted: CacheFilter, now: int) -> list[ColumnElement[bool]]:
         # Not by a pattern, which takes letters of either case for the same.
         conditions += [_entry.c.key >= wanted.key_prefix, _entry.c.key < wanted.key_prefix + _LAST]
     if wanted.task:
-        conditions.append(or_(_run.c.task_key == wanted.task, _task_name() == wanted.task))
+        conditions.append(or_(_run.c.task_key == wanted.task, _run.c.task_name == wanted.task))
     if wanted.created_after is not None:
         conditions.append(_entry.c.created >= wanted.created_after)
     if wanted.created_before is not None:

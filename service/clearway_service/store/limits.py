@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert_into
 
 from clearway_service.errors import LimitNotFoundError
 from clearway_service.store import schema
-from clearway_service.store.slots import SHOWN_SLOTS, Holder, select_holder_ids, select_holders
+from clearway_service.store.slots import RELEASED_HOLDERS, Holder, select_holders
 from clearway_service.store.transaction import Transaction
 from clearway_service.texts import plain
 
@@ -61,17 +61,16 @@ def select_limits_of(tags: list[str]) -> Select[Any]:
 
 
 class SetLimit(NamedTuple):
-    """What became of a limit that was set: as it is, the first who hold its slots, and what it was before."""
+    """A limit that was set, and how many slots it had before; None if there was no limit."""
 
     limit: LimitRow
-    active_slots: list[str]
     previous: int | None
 
 
 class ResetLimit(NamedTuple):
-    """Whose slots were taken back, the first of them, and how many there were."""
+    """The first of the runs whose slots were taken away, and how many there were."""
 
-    freed: list[Holder]
+    released: list[Holder]
     total: int
 
 
@@ -95,8 +94,7 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
             connection.execute(update(_limit).where(_limit.c.tag == tag).values(slots=slots, updated=now))
         transaction.woken_tags.add(tag)
         found = LimitRow(*tuple(connection.execute(select_limits().where(_limit.c.tag == tag)).one()))
-        active_slots = [run_id for _tag, run_id in connection.execute(select_holder_ids([tag]))]
-        return SetLimit(found, active_slots, previous)
+        return SetLimit(found, previous)
 
     return command
 
@@ -161,22 +159,22 @@ def reset_limit(
         connection = transaction.connection
         if connection.scalar(select(_limit.c.slots).where(_limit.c.tag == tag)) is None:
             raise no_limit(tag)
-        freed: list[Holder] = []
+        released: list[Holder] = []
         left = budget
-        with connection.execute(select_holders(tag, SHOWN_SLOTS)) as rows:
+        with connection.execute(select_holders(tag, RELEASED_HOLDERS)) as rows:
             for row in rows:
                 holder = Holder(*tuple(row))
                 left -= weigh(holder)
                 if left < 0:
                     break
-                freed.append(holder)
+                released.append(holder)
         total = connection.execute(delete(_slot).where(_slot.c.tag == tag)).rowcount
         transaction.woken_tags.add(tag)
-        return ResetLimit(freed, total)
+        return ResetLimit(released, total)
 
     return command
 
 
 def no_limit(tag: str) -> LimitNotFoundError:
     """Return the error that says that ``tag`` has no limit."""
-    return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag")
+    return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag", tag=tag)

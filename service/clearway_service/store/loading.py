@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 
 from clearway_service.core.changes import AnswerKind
-from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject
+from clearway_service.core.decisions import Abort, AbortReason, Accept, recorded_reject
 from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
-from clearway_service.core.states import ProposedState, State
+from clearway_service.core.states import State, StateType
 from clearway_service.store import statements
 from clearway_service.store.known import Known
 from clearway_service.store.loading_parts import (
@@ -114,9 +114,8 @@ def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) 
     for row in cursor.execute(statements.STATES_BY_ID, (ids,)):
         _id, kind, run_id, _ordinal, *columns, answer, answer_message = row
         state = State(row[0], *columns)
-        decision = (
-            Reject(ProposedState(state.type), answer_message) if answer == AnswerKind.REJECT else Accept()
-        )
+        rejected = answer == AnswerKind.REJECT
+        decision = recorded_reject(StateType(state.type), answer_message) if rejected else Accept()
         snapshot.recorded[state.id] = Recorded(RunKind(kind), run_id, decision, state)
     for proposal_id, kind, run_id, reason, message, *columns in cursor.execute(
         statements.ABORTS_BY_ID, (ids,)

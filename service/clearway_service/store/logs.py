@@ -39,7 +39,8 @@ def write_logs(
         if ids:
             found = {id_ for (id_,) in transaction.driver.execute(statements.FLOW_RUN_IDS, (array(ids),))}
             if unknown := ids - found:
-                raise RunNotFoundError(f"no flow run has the id {min(unknown)}", "logs.flow_run_id")
+                first = min(unknown)
+                raise RunNotFoundError(f"no flow run has the id {first}", "logs.flow_run_id", run_id=first)
         values = [
             row if row.timestamp is not None else row._replace(timestamp=transaction.now) for row in rows
         ]

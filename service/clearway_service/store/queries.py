@@ -13,6 +13,8 @@ from clearway_service.store import schema
 from clearway_service.store.building import one_of, run_columns, select_runs
 from clearway_service.store.columns import RUN_STATE
 
+# The columns that hold the names of each field of a filter; their indexes serve.
+_NAMES = {"flow_names": "flow_name", "task_keys": "task_key", "task_names": "task_name"}
 _ENDED = sorted(int(type_) for type_ in TERMINAL)
 
 
@@ -21,7 +23,9 @@ class RunFilter:
     """Which runs to list; what is empty or None does not restrict. Times are microseconds since 1970.
 
     Attributes:
-        names: Of the flow, or the task keys.
+        flow_names: The flow has one of these names.
+        task_keys: The task has one of these keys.
+        task_names: The task has one of these names.
         name_contains: In the run's name, letters of either case alike.
         tags: All of these.
         state_types: One of these.
@@ -31,7 +35,9 @@ class RunFilter:
         flow_run_id: Of this flow run.
     """
 
-    names: tuple[str, ...] = ()
+    flow_names: tuple[str, ...] = ()
+    task_keys: tuple[str, ...] = ()
+    task_names: tuple[str, ...] = ()
     name_contains: str = ""
     tags: tuple[str, ...] = ()
     state_types: tuple[int, ...] = ()
@@ -115,10 +121,11 @@ def _numbers(kind: RunKind, wanted: RunFilter, before: int | None, limit: int) -
 
     An index serves in the order of creation only where it is asked for one value, so that is how it is asked.
     """
-    names = dict.fromkeys(wanted.names)
+    named = _named_by(wanted)
+    names = dict.fromkeys(getattr(wanted, named)) if named else {}
     if len(names) > 1 and not (wanted.tags or wanted.flow_run_id or _none_completed(wanted)):
         each = (
-            _numbers(kind, replace(wanted, names=(name,)), before, limit).subquery().select()
+            _numbers(kind, _with_name(wanted, named, name), before, limit).subquery().select()
             for name in names
         )
         pages = union_all(*each).subquery()
@@ -136,22 +143,36 @@ def _numbers(kind: RunKind, wanted: RunFilter, before: int | None, limit: int) -
         query = query.where(has_tag.exists())
     if before is not None:
         query = query.where(seq < before)
-    query = query.where(*_conditions(kind, table, wanted))
+    query = query.where(*_conditions(table, wanted))
     return query.order_by(seq.desc()).limit(limit)
+
+
+def _named_by(wanted: RunFilter) -> str:
+    """Return the field of names by whose index runs are found; empty if the filter has none.
+
+    The key of a task is that of fewer runs than its name, which several tasks may have.
+    """
+    return next((field for field in _NAMES if getattr(wanted, field)), "")
+
+
+def _with_name(wanted: RunFilter, field: str, name: str) -> RunFilter:
+    names: dict[str, Any] = {field: (name,)}
+    return replace(wanted, **names)
 
 
 def _none_completed(wanted: RunFilter) -> bool:
     return bool(wanted.state_types) and StateType.COMPLETED not in wanted.state_types
 
 
-def _conditions(kind: RunKind, table: Table, wanted: RunFilter) -> list[ColumnElement[bool]]:
+def _conditions(table: Table, wanted: RunFilter) -> list[ColumnElement[bool]]:
     """Return the conditions on a run's own columns."""
-    names: ColumnElement[str] = table.c.flow_name if kind is RunKind.FLOW else table.c.task_key
     conditions: list[ColumnElement[bool]] = []
-    if wanted.names:
-        # Those with a tag, or in a state that few are in, are fewer than those with a name.
-        names = names + literal_column("''") if wanted.tags or _none_completed(wanted) else names
-        conditions.append(names.in_(wanted.names))
+    by_index = "" if wanted.tags or _none_completed(wanted) else _named_by(wanted)
+    for field, column in _NAMES.items():
+        if names := getattr(wanted, field):
+            # Those with a tag, or in a state that few are in, are fewer than those with a name.
+            of: ColumnElement[str] = table.c[column]
+            conditions.append((of if field == by_index else of + literal_column("''")).in_(names))
     if wanted.name_contains:
         # The database lowers both: what it takes for letters is its own.
         conditions.append(table.c.name.icontains(wanted.name_contains, autoescape=True))

@@ -76,7 +76,7 @@ def reference_of(state_id: str, data: bytes, cache_key: str, entered: int) -> Re
     if keep is Keep.NOTHING and not is_location_of(message.location, message.sha256):
         keep = Keep.ODD_LOCATION
     name = _name(message)
-    return Reference(name, message.location, state_id, message.size, cache_key, entered, entered, keep)
+    return Reference(name, message.location, state_id, message.size_bytes, cache_key, entered, entered, keep)
 
 
 def data_facts(data: bytes | None) -> tuple[int, str]:
@@ -84,7 +84,7 @@ def data_facts(data: bytes | None) -> tuple[int, str]:
     if data is None:
         return 0, ""
     message = _parsed(data)
-    return message.size or len(message.inline), _name(message) if message.location else ""
+    return message.size_bytes or len(message.inline), _name(message) if message.location else ""
 
 
 def _name(message: state_pb2.Data) -> str:

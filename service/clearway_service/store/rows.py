@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clearway_service.core.proposals import Proposal, Waiter
+from clearway_service.core.retries import NO_RETRIES, RetryPolicy
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, State, StateType
 from clearway_service.store.columns import FLOW_RUN, RUN_PROGRESS, TASK_RUN
@@ -31,11 +32,9 @@ def tags_to(tags: tuple[str, ...]) -> str:
 
 def flow_run_from(row: Row) -> tuple[FlowRunSpec, Progress]:
     """Return the flow run of a row of ``select_runs``."""
-    id_, name, flow_name, flow_version, parameters, tags, retries, retry_delay, parent, created = row[
-        :_FLOW_WIDTH
-    ]
+    id_, flow_name, name, version, parameters, tags, *policy, parent, created = row[:_FLOW_WIDTH]
     spec = FlowRunSpec(
-        id_, name, flow_name, flow_version, parameters, tags_from(tags), retries, retry_delay, parent
+        id_, flow_name, name, version, parameters, tags_from(tags), _policy_from(*policy), parent
     )
     return spec, _progress_from(row[_FLOW_WIDTH:], created)
 
@@ -47,12 +46,13 @@ def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
         flow,
         key,
         dynamic_key,
+        task_name,
         name,
         version,
         tags,
-        retries,
+        max_attempts,
         delays,
-        jitter,
+        jitter_factor,
         inputs,
         tracks,
         child,
@@ -63,17 +63,27 @@ def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
         flow,
         key,
         dynamic_key,
+        task_name,
         name,
         version,
         tags_from(tags),
-        retries,
-        () if delays == _NONE else tuple(json.loads(delays)),
-        jitter,
+        _policy_from(max_attempts, delays, jitter_factor),
         inputs,
         bool(tracks),
         child,
     )
     return spec, _progress_from(row[_TASK_WIDTH:], created)
+
+
+def _policy_from(max_attempts: int, delays: str, jitter_factor: float) -> RetryPolicy:
+    if max_attempts == 1 and delays == _NONE and not jitter_factor:
+        return NO_RETRIES
+    return RetryPolicy(max_attempts, tuple(json.loads(delays)), jitter_factor)
+
+
+def _policy_to(policy: RetryPolicy) -> Row:
+    delays = json.dumps(policy.delays) if policy.delays else _NONE
+    return policy.max_attempts, delays, policy.jitter_factor
 
 
 def _progress_from(row: Row, created: int) -> Progress:
@@ -102,17 +112,22 @@ def progress_to(progress: Progress) -> Row:
 
 def flow_run_to(spec: FlowRunSpec, progress: Progress) -> Row:
     """Return a new flow run's row, in the order of ``columns.FLOW_RUN`` and ``PROGRESS``."""
-    return (*spec[:5], tags_to(spec.tags), *spec[6:], progress.created, *progress_to(progress))
+    return (
+        *spec[:5],
+        tags_to(spec.tags),
+        *_policy_to(spec.retry_policy),
+        spec.parent_task_run_id,
+        progress.created,
+        *progress_to(progress),
+    )
 
 
 def task_run_to(spec: TaskRunSpec, progress: Progress) -> Row:
     """Return a new task run's row, in the order of ``columns.TASK_RUN`` and ``PROGRESS``."""
-    delays = json.dumps(spec.retry_delays) if spec.retry_delays else _NONE
     return (
-        *spec[:6],
+        *spec[:7],
         tags_to(spec.tags),
-        spec.retries,
-        delays,
+        *_policy_to(spec.retry_policy),
         *spec[9:],
         progress.created,
         *progress_to(progress),

@@ -31,7 +31,7 @@ def create_flow_run(spec: FlowRunSpec, initial: ProposedState) -> Callable[[Tran
             return *flow_run_from(row), False
         if _is_found(transaction, statements.TASK_RUN_IDS, spec.id):
             raise RunConflictError(
-                f"id {spec.id} is a task run's; make a new UUID for each run", "flow_run.id"
+                f"id {spec.id} is a task run's; make a new UUID for each run", "flow_run.id", run_id=spec.id
             )
         if spec.parent_task_run_id:
             _adopt_child(transaction, spec)
@@ -52,10 +52,12 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
             _is_found(transaction, ids, spec.id) for ids in (statements.TASK_RUN_IDS, statements.FLOW_RUN_IDS)
         ):
             raise RunConflictError(
-                f"id {spec.id} is another run's; make a new UUID for each run", "task_run.id"
+                f"id {spec.id} is another run's; make a new UUID for each run", "task_run.id", run_id=spec.id
             )
         if not _is_found(transaction, statements.FLOW_RUN_IDS, spec.flow_run_id):
-            raise RunNotFoundError(f"no flow run has the id {spec.flow_run_id}", "task_run.flow_run_id")
+            raise RunNotFoundError(
+                f"no flow run has the id {spec.flow_run_id}", "task_run.flow_run_id", run_id=spec.flow_run_id
+            )
         return spec, _insert(transaction, RunKind.TASK, spec, initial), True
 
     return command
@@ -91,7 +93,7 @@ def _adopt_child(transaction: Transaction, spec: FlowRunSpec) -> None:
     parent, field = spec.parent_task_run_id, "flow_run.parent_task_run_id"
     row = transaction.driver.execute(statements.TRACKS_SUBFLOW, (parent,)).fetchone()
     if row is None:
-        raise RunNotFoundError(f"no task run has the id {spec.parent_task_run_id}", field)
+        raise RunNotFoundError(f"no task run has the id {parent}", field, run_id=parent)
     if not row[0]:
         # It would follow the subflow into Running without a slot of its own.
         raise InvalidArgumentError(

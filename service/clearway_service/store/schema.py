@@ -7,6 +7,8 @@ Columns that mean "none" by an empty string are never null.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -66,18 +68,26 @@ def _progress_columns() -> list[Column[int] | Column[str]]:
     ]
 
 
+def _retry_policy_columns() -> list[Column[Any]]:
+    """Return the columns of a retry policy, the same for both kinds of run."""
+    return [
+        _number("max_attempts"),
+        _text("retry_delays"),
+        Column("retry_jitter_factor", Float, nullable=False, server_default=text("0")),
+    ]
+
+
 flow_run = Table(
     "flow_run",
     metadata,
     Column("seq", _Sequence, primary_key=True, autoincrement=True),
     _id("id", unique=True),
-    _text("name"),
     _text("flow_name"),
+    _text("name"),
     _text("flow_version"),
     _text("parameters"),
     _text("tags"),
-    _number("retries"),
-    _number("retry_delay"),
+    *_retry_policy_columns(),
     _id("parent_task_run_id"),
     _number("created"),
     *_progress_columns(),
@@ -91,12 +101,11 @@ task_run = Table(
     _id("flow_run_id"),
     _text("task_key"),
     _text("dynamic_key"),
+    Column("task_name", Text, nullable=False, server_default=""),
     _text("name"),
     _text("task_version"),
     _text("tags"),
-    _number("retries"),
-    _text("retry_delays"),
-    Column("retry_jitter_factor", Float, nullable=False),
+    *_retry_policy_columns(),
     _text("inputs"),
     Column("tracks_subflow", Boolean, nullable=False),
     _id("child_flow_run_id"),
@@ -118,6 +127,7 @@ for _table in (flow_run, task_run):
 # For lists of runs by name, and by a state other than Completed, which most runs end in.
 Index(None, flow_run.c.flow_name)
 Index(None, task_run.c.task_key)
+Index(None, task_run.c.task_name)
 for _table in (flow_run, task_run):
     Index(
         f"ix_{_table.name}_not_completed",

@@ -59,7 +59,8 @@ def resume_session(session_id: str, lease: int, field: str) -> Callable[[Transac
 
     def command(transaction: Transaction) -> None:
         if not renew_sessions({session_id: transaction.steady + lease})(transaction):
-            raise SessionExpiredError(f"session {session_id} has ended, or never was; open a new one", field)
+            message = f"session {session_id} has ended, or never was; open a new one"
+            raise SessionExpiredError(message, field, session_id=session_id)
 
     return command
 

@@ -11,10 +11,12 @@ from sqlalchemy.sql.expression import FromClause
 from clearway_service.store import schema
 from clearway_service.store.building import one_of
 
-# How much of a queue is shown with its limit, and of those who hold its slots.
+# How much of a queue is shown with its limit, and of the runs that hold its slots: with one limit, in a list
+# of limits, and when they are taken away.
 SHOWN_WAITERS = 100
 SHOWN_HOLDERS = 1_000
-SHOWN_SLOTS = 10_000
+LISTED_HOLDERS = 100
+RELEASED_HOLDERS = 10_000
 
 _run = schema.task_run
 _flow = schema.flow_run
@@ -77,40 +79,43 @@ def select_holders(
     if among is not None:
         slots = slots.where(one_of(_slot.c.task_run_id, among))
     found = slots.order_by(_slot.c.taken, _slot.c.task_run_id).limit(limit).subquery("found")
+    return _holders(found).order_by(found.c.taken, found.c.task_run_id)
+
+
+def select_first_holders(tags: list[str]) -> Select[Any]:
+    """Return the query for the first ``LISTED_HOLDERS`` of each of ``tags``, as ``Holder``.
+
+    They are sorted by tag; those of a tag come in the order in which they took their slots.
+    """
+    place = func.row_number().over(partition_by=_slot.c.tag, order_by=(_slot.c.taken, _slot.c.task_run_id))
+    ranked = select(_slot.c.tag, _slot.c.task_run_id, _slot.c.taken, place.label("place")).where(
+        one_of(_slot.c.tag, tags)
+    )
+    found = ranked.subquery("found")
+    return (
+        _holders(found)
+        .where(found.c.place <= LISTED_HOLDERS)
+        .order_by(found.c.tag, found.c.taken, found.c.task_run_id)
+    )
+
+
+def _holders(found: FromClause) -> Select[Any]:
+    """Return the query for the runs of slots, as ``Holder``; ``found`` has tags, task run ids and times."""
     joined = _with_run(found, found.c.task_run_id).outerjoin(
         _session, and_(_session.c.id == _run.c.session_id, _run.c.session_id != "")
     )
-    return (
-        select(
-            found.c.tag,
-            _run.c.id,
-            _run.c.name,
-            _run.c.flow_run_id,
-            _flow.c.name,
-            _flow.c.flow_name,
-            found.c.taken,
-            _session.c.client_name,
-            _session.c.expires,
-            _run.c.awaits,
-        )
-        .select_from(joined)
-        .order_by(found.c.taken, found.c.task_run_id)
-    )
-
-
-def select_holder_ids(tags: list[str]) -> Select[Any]:
-    """Return the query for the ids of who holds slots of ``tags``: rows of tag and id, sorted by tag.
-
-    Of each tag they are the first ``SHOWN_SLOTS``, the longest first.
-    """
-    place = func.row_number().over(partition_by=_slot.c.tag, order_by=(_slot.c.taken, _slot.c.task_run_id))
-    ranked = select(_slot.c.tag, _slot.c.task_run_id, place.label("place")).where(one_of(_slot.c.tag, tags))
-    found = ranked.subquery("found")
-    return (
-        select(found.c.tag, found.c.task_run_id)
-        .where(found.c.place <= SHOWN_SLOTS)
-        .order_by(found.c.tag, found.c.place)
-    )
+    return select(
+        found.c.tag,
+        _run.c.id,
+        _run.c.name,
+        _run.c.flow_run_id,
+        _flow.c.name,
+        _flow.c.flow_name,
+        found.c.taken,
+        _session.c.client_name,
+        _session.c.expires,
+        _run.c.awaits,
+    ).select_from(joined)
 
 
 def select_tags_held(task_run_id: str) -> Select[Any]:

@@ -1,16 +1,16 @@
 """The SQL of the hot path, rendered from ``statement_sources`` and others by ``make statements``."""
 
-FLOW_RUNS_BY_ID = """SELECT flow_run.id, flow_run.name, flow_run.flow_name, flow_run.flow_version, flow_run.parameters, flow_run.tags, flow_run.retries, flow_run.retry_delay, flow_run.parent_task_run_id, flow_run.created, flow_run.session_id, flow_run.ordinal, flow_run.run_count, flow_run.expected_start_time, flow_run.start_time, flow_run.end_time, flow_run.total_run_time, flow_run.running_since, flow_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
+FLOW_RUNS_BY_ID = """SELECT flow_run.id, flow_run.flow_name, flow_run.name, flow_run.flow_version, flow_run.parameters, flow_run.tags, flow_run.max_attempts, flow_run.retry_delays, flow_run.retry_jitter_factor, flow_run.parent_task_run_id, flow_run.created, flow_run.session_id, flow_run.ordinal, flow_run.run_count, flow_run.expected_start_time, flow_run.start_time, flow_run.end_time, flow_run.total_run_time, flow_run.running_since, flow_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM flow_run JOIN state ON state.id = flow_run.state_id
 WHERE flow_run.id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1)"""
 
-TASK_RUNS_BY_ID = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.name, task_run.task_version, task_run.tags, task_run.retries, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, task_run.running_since, task_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
+TASK_RUNS_BY_ID = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.task_name, task_run.name, task_run.task_version, task_run.tags, task_run.max_attempts, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, task_run.running_since, task_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM task_run JOIN state ON state.id = task_run.state_id
 WHERE task_run.id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1)"""
 
-TASK_RUNS_BY_KEY = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.name, task_run.task_version, task_run.tags, task_run.retries, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, task_run.running_since, task_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
+TASK_RUNS_BY_KEY = """SELECT task_run.id, task_run.flow_run_id, task_run.task_key, task_run.dynamic_key, task_run.task_name, task_run.name, task_run.task_version, task_run.tags, task_run.max_attempts, task_run.retry_delays, task_run.retry_jitter_factor, task_run.inputs, task_run.tracks_subflow, task_run.child_flow_run_id, task_run.created, task_run.session_id, task_run.ordinal, task_run.run_count, task_run.expected_start_time, task_run.start_time, task_run.end_time, task_run.total_run_time, task_run.running_since, task_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM json_each(?) AS keys JOIN task_run ON task_run.flow_run_id = json_extract(keys.value, '$[0]') AND task_run.task_key = json_extract(keys.value, '$[1]') AND task_run.dynamic_key = json_extract(keys.value, '$[2]') JOIN state ON state.id = task_run.state_id"""
 
 FLOW_RUN_IDS = """SELECT flow_run.id
@@ -115,9 +115,9 @@ DELIVERIES = """SELECT delivery.proposal_id
 FROM delivery
 WHERE delivery.owner = ?"""
 
-INSERT_FLOW_RUN = """INSERT INTO flow_run (id, name, flow_name, flow_version, parameters, tags, retries, retry_delay, parent_task_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time, running_since, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_FLOW_RUN = """INSERT INTO flow_run (id, flow_name, name, flow_version, parameters, tags, max_attempts, retry_delays, retry_jitter_factor, parent_task_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time, running_since, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
-INSERT_TASK_RUN = """INSERT INTO task_run (id, flow_run_id, task_key, dynamic_key, name, task_version, tags, retries, retry_delays, retry_jitter_factor, inputs, tracks_subflow, child_flow_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time, running_since, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_TASK_RUN = """INSERT INTO task_run (id, flow_run_id, task_key, dynamic_key, task_name, name, task_version, tags, max_attempts, retry_delays, retry_jitter_factor, inputs, tracks_subflow, child_flow_run_id, created, state_id, state_type, state_name, session_id, ordinal, run_count, expected_start_time, start_time, end_time, total_run_time, running_since, due) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 INSERT_FLOW_RUN_TAG = """INSERT INTO flow_run_tag (tag, run_seq) SELECT given.column1, flow_run.seq FROM (VALUES (?, ?)) AS given JOIN flow_run ON flow_run.id = given.column2"""
 
@@ -321,13 +321,14 @@ SCHEMA = (
     """CREATE TABLE flow_run (
     seq INTEGER NOT NULL,
     id VARCHAR(36) NOT NULL,
-    name TEXT NOT NULL,
     flow_name TEXT NOT NULL,
+    name TEXT NOT NULL,
     flow_version TEXT NOT NULL,
     parameters TEXT NOT NULL,
     tags TEXT NOT NULL,
-    retries BIGINT NOT NULL,
-    retry_delay BIGINT NOT NULL,
+    max_attempts BIGINT NOT NULL,
+    retry_delays TEXT NOT NULL,
+    retry_jitter_factor FLOAT DEFAULT 0 NOT NULL,
     parent_task_run_id VARCHAR(36) NOT NULL,
     created BIGINT NOT NULL,
     state_id VARCHAR(36) NOT NULL,
@@ -428,12 +429,13 @@ SCHEMA = (
     flow_run_id VARCHAR(36) NOT NULL,
     task_key TEXT NOT NULL,
     dynamic_key TEXT NOT NULL,
+    task_name TEXT DEFAULT '' NOT NULL,
     name TEXT NOT NULL,
     task_version TEXT NOT NULL,
     tags TEXT NOT NULL,
-    retries BIGINT NOT NULL,
+    max_attempts BIGINT NOT NULL,
     retry_delays TEXT NOT NULL,
-    retry_jitter_factor FLOAT NOT NULL,
+    retry_jitter_factor FLOAT DEFAULT 0 NOT NULL,
     inputs TEXT NOT NULL,
     tracks_subflow BOOLEAN NOT NULL,
     child_flow_run_id VARCHAR(36) NOT NULL,
@@ -459,6 +461,7 @@ SCHEMA = (
     """CREATE INDEX ix_task_run_not_completed ON task_run (seq, state_type) WHERE state_type != 4""",
     """CREATE INDEX ix_task_run_running ON task_run (session_id) WHERE state_type = 3""",
     """CREATE INDEX ix_task_run_task_key ON task_run (task_key)""",
+    """CREATE INDEX ix_task_run_task_name ON task_run (task_name)""",
     """CREATE TABLE task_run_tag (
     tag TEXT NOT NULL,
     run_seq INTEGER NOT NULL,

@@ -1,0 +1,275 @@
+"""The RPC that says why a task run is where it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from clearway.v1 import concurrency_limit_pb2, explanation_pb2
+from clearway_service import store
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import MAX_ANSWER_BYTES, Handlers
+from clearway_service.core.keys import is_key_tag, key_of
+from clearway_service.core.moment import Moment
+from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
+from clearway_service.core.states import TERMINAL, StateType
+from clearway_service.errors import RunNotFoundError
+from clearway_service.store.rows import task_run_from
+from clearway_service.texts import plain
+
+# How many are named in the summary.
+_SHOWN_HOLDERS = 3
+_SHOWN_UPSTREAM = 10
+# How many an answer has of those who hold the slots of one limit, and of the runs that are waited for.
+_MOST_HOLDERS = 100
+_MOST_UPSTREAM = 100
+# How many of those whose code waits for the run are looked at.
+_MOST_ANCESTORS = 1_000
+# How much of an answer the holders of all limits may fill, those of the blocking one first.
+_HOLDER_BYTES = MAX_ANSWER_BYTES // 4
+# The two clocks are not read at once, and time servers correct one of them all the time.
+_CLOCKS_DIFFER = 1_000_000
+
+
+class _Place(NamedTuple):
+    """Where in a queue a run waits.
+
+    Attributes:
+        tag: The tag in whose queue it is, or that of a cache key.
+        since: When it joined the queue, in microseconds since 1970.
+        before: How many are before it.
+    """
+
+    tag: str
+    since: int
+    before: int
+
+    @property
+    def position(self) -> int:
+        """Its place in the queue, from 1."""
+        return self.before + 1
+
+
+class ExplanationHandlers(Handlers):
+    """The RPC that says why a task run is where it is."""
+
+    async def ExplainTaskRun(  # noqa: N802 - the RPC's name
+        self, request: explanation_pb2.ExplainTaskRunRequest
+    ) -> explanation_pb2.ExplainTaskRunResponse:
+        """Say why a task run is where it is."""
+        run_id = valid.required_id("id", request.id)
+        rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
+        if not rows:
+            raise RunNotFoundError(f"no task run has the id {run_id}", "id", run_id=run_id)
+        spec, progress = task_run_from(rows[0])
+        response = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
+        found = await self._read(store.slots.select_place(spec.id))
+        place = _Place(*found[0]) if found else None
+        await self._add_limits(response, spec, place)
+        awaited = await self._add_cause(response, spec, progress, place)
+        response.summary = self._summary(response, spec, progress, awaited)
+        return response
+
+    async def _add_cause(
+        self,
+        response: explanation_pb2.ExplainTaskRunResponse,
+        spec: TaskRunSpec,
+        progress: Progress,
+        place: _Place | None,
+    ) -> str:
+        """Set the cause; return the name of the run whose result the run's code waits for, if any."""
+        if progress.state.type in TERMINAL:
+            response.ended.SetInParent()
+        elif progress.state.type == StateType.RUNNING:
+            return await self._add_running(response.running, spec.id)
+        elif place is not None and is_key_tag(place.tag):
+            await self._add_leader(response.cache_leader, place)
+        elif place is not None:
+            response.limit.tag = place.tag
+            response.limit.position = place.position
+            response.limit.enqueue_time.CopyFrom(render.timestamp(place.since))
+        elif progress.wait_left(self._clock.read()):
+            begins = _begins(progress, self._clock.read())
+            response.schedule.scheduled_time.CopyFrom(render.timestamp(begins))
+        elif not await self._add_upstream(response, spec):
+            response.client.SetInParent()
+        return ""
+
+    async def _add_running(self, running: explanation_pb2.RunRunning, run_id: str) -> str:
+        running.SetInParent()
+        for row in await self._read(store.slots.select_runner(run_id)):
+            holder = store.slots.Holder(*row)
+            running.holder.CopyFrom(render.render_holder(holder, self._clock.read()))
+            running.awaited_task_run_id = holder.awaits
+        return await self._name(running.awaited_task_run_id)
+
+    async def _add_leader(self, cause: explanation_pb2.WaitsForCacheLeader, place: _Place) -> None:
+        """Say which run computes the key that is waited for."""
+        cause.cache_key = key_of(place.tag)
+        cause.position = place.position
+        cause.enqueue_time.CopyFrom(render.timestamp(place.since))
+        for row in await self._read(store.slots.select_holders(place.tag, 1)):
+            cause.leader.CopyFrom(self._render_holder(row))
+
+    async def _add_limits(
+        self,
+        response: explanation_pb2.ExplainTaskRunResponse,
+        spec: TaskRunSpec,
+        place: _Place | None,
+    ) -> None:
+        tags = list(spec.limited_tags)
+        if not tags:
+            return
+        blocking = "" if place is None else place.tag
+        ended = StateType(response.task_run.state.type) in TERMINAL
+        limits = [
+            store.limits.LimitRow(*row) for row in await self._read(store.limits.select_limits_of(tags))
+        ]
+        held = {tag for (tag,) in await self._read(store.slots.select_tags_held(spec.id))}
+        ancestors = await self._ancestors(spec.id) if blocking else []
+        left = _HOLDER_BYTES
+        for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
+            holds = limit.tag in held
+            closed = not limit.slots and not holds and not ended
+            full = bool(blocking) and not is_key_tag(blocking) and not holds and limit.taken >= limit.slots
+            holders = await self._read_fitting(
+                store.slots.select_holders(limit.tag, _MOST_HOLDERS), self._render_holder, _MOST_HOLDERS, left
+            )
+            left = max(0, left - sum(holder.ByteSize() for holder in holders.items))
+            response.limits.add(
+                tag=limit.tag,
+                limit=limit.slots,
+                taken_count=limit.taken,
+                blocks=full or closed or limit.tag == blocking,
+                position=place.position if place is not None and limit.tag == blocking else 0,
+                holders=holders.items,
+                ancestor=await self._ancestor(limit.tag, ancestors) if full else None,
+            )
+
+    async def _ancestors(self, run_id: str) -> list[str]:
+        """Return the nearest runs that hold slots while their code waits for a run."""
+        query = store.ancestors.select_ancestors_of(run_id).limit(_MOST_ANCESTORS)
+        return list({id_: None for _of, id_, _name, _tag in await self._read(query)})
+
+    async def _ancestor(self, tag: str, ancestors: list[str]) -> concurrency_limit_pb2.SlotHolder | None:
+        """Return the one of ``ancestors`` that has held a slot of ``tag`` for the longest, if any does."""
+        rows = await self._read(store.slots.select_holders(tag, 1, among=ancestors)) if ancestors else []
+        return self._render_holder(rows[0]) if rows else None
+
+    def _render_holder(self, row: Sequence[Any]) -> concurrency_limit_pb2.SlotHolder:
+        return render.render_holder(store.slots.Holder(*row), self._clock.read())
+
+    async def _name(self, run_id: str) -> str:
+        """Return a task run's name; empty for none."""
+        rows = await self._read(store.queries.select_run(RunKind.TASK, run_id)) if run_id else []
+        return task_run_from(rows[0])[0].name if rows else ""
+
+    async def _add_upstream(
+        self, response: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec
+    ) -> bool:
+        """Say which upstream runs have not ended; return whether there are any."""
+        parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}
+        if not parameters:
+            return False
+        ids = list(parameters)
+        rows = await self._read(store.queries.select_unfinished(ids, _MOST_UPSTREAM))
+        for run_id, name, state_type, state_name in rows:
+            response.upstream.runs.add(
+                task_run_id=run_id,
+                task_run_name=name,
+                parameter=parameters[run_id],
+                state_type=state_type,
+                state_name=state_name,
+            )
+        if rows:
+            count = len(rows)
+            if count == _MOST_UPSTREAM:
+                count = (await self._read(store.queries.count_unfinished(ids)))[0][0]
+            response.upstream.run_count = count
+        return bool(rows)
+
+    def _summary(
+        self,
+        response: explanation_pb2.ExplainTaskRunResponse,
+        spec: TaskRunSpec,
+        progress: Progress,
+        awaited: str,
+    ) -> str:
+        run = plain(spec.name)
+        match response.WhichOneof("cause"):
+            case "limit":
+                return "; ".join(_limit_summary(limit) for limit in response.limits if limit.blocks)
+            case "cache_leader":
+                return f"{run} waits for {_leader_summary(response.cache_leader)}"
+            case "schedule":
+                seconds = progress.wait_left(self._clock.read()) / 1e6
+                return f"{run} is {plain(progress.state.name)}: it may begin in {seconds:.1f} s"
+            case "upstream":
+                shown = response.upstream.runs[:_SHOWN_UPSTREAM]
+                runs = ", ".join(f"{plain(each.task_run_name)} ({plain(each.state_name)})" for each in shown)
+                more = _more(response.upstream.run_count - len(shown))
+                return f"{run} waits for the results of {runs}{more}"
+            case "client":
+                return f"{run} is {plain(progress.state.name)}: {_client_summary(response)}"
+            case _:
+                ended = progress.state.message if progress.state.type in TERMINAL else ""
+                waits_for = f"its code waits for {plain(awaited)}" if awaited else "it waits for nothing"
+                return f"{run} is {plain(progress.state.name)}: {plain(ended) or waits_for}"
+
+
+def _begins(progress: Progress, moment: Moment) -> int:
+    """Return when a Scheduled run may begin; a delay's end by the wall clock as it is set now."""
+    begins = progress.state.scheduled_time
+    assert begins is not None
+    if progress.due is None:
+        return begins
+    present = moment.wall_time(progress.due)
+    return begins if abs(present - begins) < _CLOCKS_DIFFER else present
+
+
+def _leader_summary(cause: explanation_pb2.WaitsForCacheLeader) -> str:
+    place = f"number {cause.position} in the queue"
+    if not cause.HasField("leader"):
+        return f"the result of its cache key, which another run has just stopped computing; {place}"
+    leader = cause.leader
+    client = f" for {plain(leader.client_name)}" if leader.client_name else ""
+    run = f"{plain(leader.task_run_name)} of {plain(leader.flow_run_name)}"
+    return f"{run}, which computes its cache key{client}; {place}"
+
+
+def _client_summary(response: explanation_pb2.ExplainTaskRunResponse) -> str:
+    closed = [_closed_summary(limit) for limit in response.limits if limit.blocks]
+    return "; ".join(closed) or "its client has not proposed to run it"
+
+
+def _closed_summary(limit: explanation_pb2.LimitExplanation) -> str:
+    return f"the limit of tag '{plain(limit.tag)}' is 0, and who would run under it is aborted"
+
+
+def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
+    if not limit.limit:
+        return _closed_summary(limit)
+    place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
+    if limit.taken_count < limit.limit:
+        return f"tag '{plain(limit.tag)}': a free slot is kept for a run that has waited longer; {place}"
+    if limit.HasField("ancestor"):
+        ancestor = plain(limit.ancestor.task_run_name)
+        return (
+            f"tag '{plain(limit.tag)}': {_held(limit)} held by its own ancestor {ancestor}, "
+            f"whose code waits for this run while it holds the slot; {place}"
+        )
+    names = [plain(holder.task_run_name) for holder in limit.holders[:_SHOWN_HOLDERS]]
+    held = ", ".join(names) + _more(limit.taken_count - len(names))
+    return (
+        f"tag '{plain(limit.tag)}': {limit.taken_count} of {limit.limit} slots are taken, by {held}; {place}"
+    )
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count > 0 else ""
+
+
+def _held(limit: explanation_pb2.LimitExplanation) -> str:
+    return "the only slot is" if limit.taken_count == 1 else f"one of {limit.taken_count} slots is"

@@ -1,0 +1,141 @@
+"""RPCs that propose one state: the unary side of the stream."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TypeGuard
+
+from clearway.v1 import proposal_pb2
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import Handlers
+from clearway_service.api.parsing import parse_state
+from clearway_service.core.proposals import Answer, Proposal, Refusal
+from clearway_service.core.runs import RunKind
+from clearway_service.engine.budget import current_call
+from clearway_service.engine.clock import new_id
+from clearway_service.engine.inbox import Failure, Result, size_of
+
+_MICROSECONDS = 1_000_000
+# A decision of at most so many bytes takes no more than its call, which is counted from its beginning.
+_SMALL_BYTES = 4096
+
+
+class StateHandlers(Handlers):
+    """RPCs that propose one state."""
+
+    async def SetFlowRunState(  # noqa: N802 - the RPC's name
+        self, request: proposal_pb2.SetFlowRunStateRequest
+    ) -> proposal_pb2.SetFlowRunStateResponse:
+        """Propose one state for a flow run."""
+        run_id = valid.required_id("flow_run_id", request.flow_run_id)
+        proposal = _proposal(request, RunKind.FLOW, run_id)
+        decision = await self._decide(proposal, 0)
+        decision.proposal_id = request.proposal_id or proposal.id
+        return proposal_pb2.SetFlowRunStateResponse(decision=decision)
+
+    async def SetTaskRunState(  # noqa: N802
+        self, request: proposal_pb2.SetTaskRunStateRequest
+    ) -> proposal_pb2.SetTaskRunStateResponse:
+        """Propose one state for a task run, and wait in the queue for a slot if the caller likes to."""
+        run_id = valid.required_id("task_run_id", request.task_run_id)
+        wait = valid.duration("wait_timeout", request.wait_timeout, self._settings.max_slot_wait)
+        keeps = 2 * (self._settings.slot_retry_after // timedelta(microseconds=1))
+        proposal = _proposal(request, RunKind.TASK, run_id)._replace(
+            queues=wait > 0, keeps=keeps if request.proposal_id else 0
+        )
+        decision = await self._decide(proposal, wait)
+        decision.proposal_id = request.proposal_id or proposal.id
+        return proposal_pb2.SetTaskRunStateResponse(decision=decision)
+
+    async def _decide(self, proposal: Proposal, wait: int) -> proposal_pb2.Decision:
+        """Return the decision; after a queued wait, the one that follows within ``wait`` microseconds."""
+        loop = asyncio.get_running_loop()
+        results: asyncio.Queue[Result] = asyncio.Queue()
+
+        def reply(batch: list[Result]) -> None:
+            for result in batch:
+                loop.call_soon_threadsafe(results.put_nowait, result)
+
+        call = current_call.get()
+        self._pipeline.submit([proposal], reply, None if call is None else call.caller)
+        try:
+            result = await results.get()
+        except asyncio.CancelledError:
+            if proposal.queues:
+                self._pipeline.withdraw([proposal.id], current_call.get())
+            raise
+        if _queued(result):
+            result = await self._await_slot(proposal, result, results, wait / _MICROSECONDS)
+        match result:
+            case Answer():
+                after = self._settings.slot_retry_after // timedelta(microseconds=1)
+                decision = proposal_pb2.Decision()
+                render.fill_decision(decision, result, after)
+                return decision
+            case Refusal():
+                raise render.refusal_error(
+                    result, f"{proposal.kind.value}_run_id", "proposal_id", "session_id"
+                )
+            case Failure(_, error):
+                raise error
+
+    async def _await_slot(
+        self, proposal: Proposal, waiting: Answer, results: asyncio.Queue[Result], seconds: float
+    ) -> Result:
+        final: Result | None = None
+        try:
+            try:
+                async with asyncio.timeout(seconds):
+                    final = await _last(results)
+            except TimeoutError:
+                # The place in the queue is given up; a slot that was granted meanwhile is not lost.
+                withdrawn = self._pipeline.withdraw([proposal.id], current_call.get())
+                if proposal.id in await asyncio.wrap_future(withdrawn):
+                    final = waiting._replace(queued=False)
+                else:
+                    final = await self._recorded(proposal, results)
+        finally:
+            if final is None:
+                self._pipeline.withdraw([proposal.id], current_call.get())
+        return final
+
+    async def _recorded(self, proposal: Proposal, results: asyncio.Queue[Result]) -> Result:
+        """Return what was decided about a proposal that waits no longer.
+
+        The decision may be due only when its client has room. A small one need not wait for that: the room
+        that its call itself takes is enough.
+        """
+        loop = asyncio.get_running_loop()
+
+        def reply(batch: list[Result]) -> None:
+            for result in batch:
+                if size_of(result) <= _SMALL_BYTES:
+                    loop.call_soon_threadsafe(results.put_nowait, result)
+
+        self._pipeline.submit([proposal._replace(queues=False, keeps=0, unwanted=True)], reply)
+        return await _last(results)
+
+
+def _queued(result: Result) -> TypeGuard[Answer]:
+    return isinstance(result, Answer) and result.queued
+
+
+async def _last(results: asyncio.Queue[Result]) -> Result:
+    """Return the decision that is final."""
+    while _queued(result := await results.get()):
+        pass
+    return result
+
+
+def _proposal(
+    request: proposal_pb2.SetFlowRunStateRequest | proposal_pb2.SetTaskRunStateRequest,
+    kind: RunKind,
+    run_id: str,
+) -> Proposal:
+    id_ = valid.optional_id("proposal_id", request.proposal_id) or new_id()
+    if not request.HasField("state"):
+        raise valid.missing("state", "the proposed state")
+    session_id = valid.optional_id("session_id", request.session_id)
+    return Proposal(id_, kind, run_id, parse_state(request.state), session_id=session_id)

@@ -1,0 +1,49 @@
+"""The log of runs that wait for a slot that their own ancestor holds: it says so once for each pair."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from clearway_service.core.decisions import Wait
+from clearway_service.core.proposals import Answer
+from clearway_service.store.transaction import Entangled
+from clearway_service.texts import plain
+
+logger = logging.getLogger(__name__)
+
+# So many pairs are remembered; one that is seen again after as many others is told once more.
+_REMEMBERED = 4_096
+
+
+class DeadlockLog:
+    """Tells operators of runs that hold each other up. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._told: dict[tuple[str, str], None] = {}
+
+    def tell(self, found: Iterable[Entangled], results: Iterable[object]) -> None:
+        """Log what was found, and what answers say, but for pairs that were told before."""
+        for entangled in found:
+            self._tell(entangled)
+        for result in results:
+            if isinstance(result, Answer) and isinstance(result.decision, Wait) and result.decision.ancestors:
+                for ancestor in result.decision.ancestors:
+                    self._tell(Entangled(result.run.id, result.run.name, ancestor))
+
+    def _tell(self, entangled: Entangled) -> None:
+        run_id, name, ancestor = entangled
+        if (run_id, ancestor.run_id) in self._told:
+            return
+        self._told[run_id, ancestor.run_id] = None
+        if len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        logger.warning(
+            "task run %s (%s) waits for a slot of tag '%s' that is held by its own ancestor %s (%s), "
+            "whose code waits for it",
+            plain(name),
+            run_id,
+            plain(ancestor.tag),
+            plain(ancestor.name),
+            ancestor.run_id,
+        )
