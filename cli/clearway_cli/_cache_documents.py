@@ -3,6 +3,7 @@
 The same holds as in ``_documents``.
 """
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 from clearway.v1 import cache_pb2
@@ -61,11 +62,11 @@ def entry(message: cache_pb2.CacheEntry) -> EntryDocument:
     """Return the document of an entry."""
     return {
         "key": message.key,
-        "created": _times.iso_or_none(message, "created"),
-        "expires": _times.iso_or_none(message, "expires"),
-        "hits": message.hits,
-        "last_hit": _times.iso_or_none(message, "last_hit"),
-        "size": message.size or None,
+        "created": _times.iso_or_none(message, "create_time"),
+        "expires": _times.iso_or_none(message, "expire_time"),
+        "hits": message.hit_count,
+        "last_hit": _times.iso_or_none(message, "last_hit_time"),
+        "size": message.size_bytes or None,
         "task_key": message.task_key,
         "task_name": message.task_name,
         "task_run_id": message.task_run_id,
@@ -76,24 +77,28 @@ def entry(message: cache_pb2.CacheEntry) -> EntryDocument:
     }
 
 
-def summary(message: cache_pb2.GetCacheStatsResponse) -> SummaryDocument:
+def summary(
+    message: cache_pb2.GetCacheStatsResponse, tasks: Iterable[cache_pb2.TaskCacheStats]
+) -> SummaryDocument:
     """Return the document of what the cache holds."""
     return {
         "total": _stats(message.total),
-        "tasks": [_stats(each) for each in message.tasks],
-        "computing": message.computing,
-        "waiting": message.waiting,
+        "tasks": [_stats(each.stats, each.task_key, each.task_name) for each in tasks],
+        "computing": message.computing_count,
+        "waiting": message.waiting_count,
     }
 
 
-def _stats(message: cache_pb2.CacheStats) -> StatsDocument:
+def _stats(
+    message: cache_pb2.CacheStats, task_key: str | None = None, task_name: str | None = None
+) -> StatsDocument:
     return {
-        "task_key": message.task_key or None,
-        "task_name": message.task_name or None,
-        "entries": message.entries,
-        "expired": message.expired,
-        "hits": message.hits,
-        "size": message.size,
-        "oldest": _times.iso_or_none(message, "oldest"),
-        "newest": _times.iso_or_none(message, "newest"),
+        "task_key": task_key,
+        "task_name": task_name,
+        "entries": message.entry_count,
+        "expired": message.expired_count,
+        "hits": message.hit_count,
+        "size": message.size_bytes,
+        "oldest": _times.iso_or_none(message, "oldest_create_time"),
+        "newest": _times.iso_or_none(message, "newest_create_time"),
     }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from clearway.results import UnusedResult, delete_unused_results
+from clearway.results import OrphanedResult, delete_orphaned_results
 from clearway_cli import _output, _tables
 from clearway_cli._options import age
 from clearway_cli._output import Format, FormatOption
@@ -45,7 +45,7 @@ def gc(
 
     Exits with 1 where something could not be deleted, or a storage not be searched for such files.
     """
-    found = list(delete_unused_results(older_than, dry_run=dry_run))
+    found = list(delete_orphaned_results(older_than, dry_run=dry_run))
     results = [each for each in found if not each.is_storage]
     unsearched = [each for each in found if each.is_storage]
     failed = [result for result in results if result.problem]
@@ -66,7 +66,7 @@ def gc(
         raise typer.Exit(_FAILED)
 
 
-def _show(results: Sequence[UnusedResult], left_alone: Sequence[UnusedResult], *, dry_run: bool) -> None:
+def _show(results: Sequence[OrphanedResult], left_alone: Sequence[OrphanedResult], *, dry_run: bool) -> None:
     deleted = [result for result in results if not (result.problem or result.left_alone)]
     if deleted or not left_alone:
         _tables.show(_COLUMNS, [_row(result) for result in deleted])
@@ -79,18 +79,18 @@ def _show(results: Sequence[UnusedResult], left_alone: Sequence[UnusedResult], *
             _tables.show(_COLUMNS, [_row(result) for result in of])
 
 
-def _by_reason(left_alone: Sequence[UnusedResult]) -> dict[str, list[UnusedResult]]:
-    found: dict[str, list[UnusedResult]] = {}
+def _by_reason(left_alone: Sequence[OrphanedResult]) -> dict[str, list[OrphanedResult]]:
+    found: dict[str, list[OrphanedResult]] = {}
     for result in left_alone:
         found.setdefault(result.left_alone, []).append(result)
     return found
 
 
-def _bytes(results: Sequence[UnusedResult]) -> str:
+def _bytes(results: Sequence[OrphanedResult]) -> str:
     return f"{sum(result.size for result in results):,}"
 
 
-def _document(result: UnusedResult, *, dry_run: bool) -> dict[str, object]:
+def _document(result: OrphanedResult, *, dry_run: bool) -> dict[str, object]:
     return {
         "location": result.location,
         "size": result.size,
@@ -102,7 +102,7 @@ def _document(result: UnusedResult, *, dry_run: bool) -> dict[str, object]:
     }
 
 
-def _row(result: UnusedResult) -> list[Text]:
+def _row(result: OrphanedResult) -> list[Text]:
     return [
         Text(f"{result.size:,}"),
         Text(result.created.isoformat(sep=" ", timespec="seconds")),

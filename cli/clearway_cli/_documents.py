@@ -9,18 +9,25 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
+from clearway.run_errors import RunErrorKind
 from clearway.v1 import flow_run_pb2, state_pb2, task_run_pb2
 from clearway_cli import _states, _times
 
 
 class ErrorDocument(TypedDict):
-    """An exception that ended a run; ``cause`` is what it was raised from, ``members`` those of a group."""
+    """An exception that ended a run; ``cause`` is what it was raised from, ``members`` those of a group.
+
+    ``kind`` is APPLICATION, TIMEOUT, CANCELLED, LOST, UPSTREAM, RESULT or UNKNOWN. With ``non_retryable`` the
+    run is not retried.
+    """
 
     type: str
     message: str
     stack_trace: str | None
     cause: "ErrorDocument | None"
     members: list["ErrorDocument"]
+    kind: str
+    non_retryable: bool
 
 
 class DataDocument(TypedDict):
@@ -64,11 +71,16 @@ class _RunDocument(TypedDict):
 
 
 class FlowRunDocument(_RunDocument):
-    """A flow run; ``parameters`` is the object that the flow was called with."""
+    """A flow run; ``parameters`` is the object that the flow was called with.
+
+    ``retry_delay_seconds`` is the first of ``retry_delays_seconds``; 0 if there is none.
+    """
 
     flow_name: str
     flow_version: str | None
     retry_delay_seconds: float
+    retry_delays_seconds: list[float]
+    retry_jitter_factor: float
     parameters: Any
     parent_task_run_id: str | None
 
@@ -79,6 +91,7 @@ class TaskRunDocument(_RunDocument):
     flow_run_id: str
     task_key: str
     dynamic_key: str
+    task_name: str
     task_version: str | None
     retry_delays_seconds: list[float]
     retry_jitter_factor: float
@@ -105,7 +118,7 @@ def state(message: state_pb2.State) -> StateDocument:
         "id": message.id,
         "type": _states.type_name(message),
         "name": message.name,
-        "timestamp": _times.iso_or_none(message, "timestamp"),
+        "timestamp": _times.iso_or_none(message, "create_time"),
         "message": message.message or None,
         "data": _data(message.data) if message.data.WhichOneof("body") else None,
         "scheduled_time": _times.iso_or_none(details, "scheduled_time"),
@@ -120,28 +133,34 @@ def state(message: state_pb2.State) -> StateDocument:
 
 def flow_run(message: flow_run_pb2.FlowRun) -> FlowRunDocument:
     """Return the document of a flow run."""
+    spec = message.spec
+    delays = [_times.seconds(delay) for delay in spec.retry_policy.delays]
     return {
         **_run(message),
-        "flow_name": message.flow_name,
-        "flow_version": message.flow_version or None,
-        "retry_delay_seconds": _times.seconds(message.retry_delay),
-        "parameters": parameters(message),
-        "parent_task_run_id": message.parent_task_run_id or None,
+        "flow_name": spec.flow_name,
+        "flow_version": spec.flow_version or None,
+        "retry_delay_seconds": delays[0] if delays else 0.0,
+        "retry_delays_seconds": delays,
+        "retry_jitter_factor": spec.retry_policy.jitter_factor,
+        "parameters": parameters(spec),
+        "parent_task_run_id": spec.parent_task_run_id or None,
     }
 
 
 def task_run(message: task_run_pb2.TaskRun) -> TaskRunDocument:
     """Return the document of a task run."""
+    spec = message.spec
     return {
         **_run(message),
-        "flow_run_id": message.flow_run_id,
-        "task_key": message.task_key,
-        "dynamic_key": message.dynamic_key,
-        "task_version": message.task_version or None,
-        "retry_delays_seconds": [_times.seconds(delay) for delay in message.retry_delays],
-        "retry_jitter_factor": message.retry_jitter_factor,
-        "task_inputs": {given.parameter: list(given.task_run_ids) for given in message.inputs},
-        "tracks_subflow": message.tracks_subflow,
+        "flow_run_id": spec.flow_run_id,
+        "task_key": spec.task_key,
+        "dynamic_key": spec.dynamic_key,
+        "task_name": spec.task_name,
+        "task_version": spec.task_version or None,
+        "retry_delays_seconds": [_times.seconds(delay) for delay in spec.retry_policy.delays],
+        "retry_jitter_factor": spec.retry_policy.jitter_factor,
+        "task_inputs": {given.parameter: list(given.task_run_ids) for given in spec.inputs},
+        "tracks_subflow": spec.tracks_subflow,
     }
 
 
@@ -159,23 +178,23 @@ def task_run_history(
     return {**task_run(message), "states": [state(each) for each in states]}
 
 
-def parameters(message: flow_run_pb2.FlowRun) -> Any:
-    """Return a flow run's parameters; as text, where a client wrote what is no JSON."""
+def parameters(spec: flow_run_pb2.FlowRunSpec) -> Any:
+    """Return a flow run's parameters; as text, if a client wrote something that is not JSON."""
     try:
-        return json.loads(message.parameters_json or "{}")
+        return json.loads(spec.parameters_json or "{}")
     except ValueError:
-        return message.parameters_json
+        return spec.parameters_json
 
 
 def _run(message: flow_run_pb2.FlowRun | task_run_pb2.TaskRun) -> _RunDocument:
     return {
-        "id": message.id,
-        "name": message.name,
-        "tags": list(message.tags),
-        "retries": message.retries,
+        "id": message.spec.id,
+        "name": message.spec.name,
+        "tags": list(message.spec.tags),
+        "retries": max(0, message.spec.retry_policy.max_attempts - 1),
         "state": state(message.state),
         "run_count": message.run_count,
-        "created": _times.iso_or_none(message, "created"),
+        "created": _times.iso_or_none(message, "create_time"),
         "expected_start_time": _times.iso_or_none(message, "expected_start_time"),
         "start_time": _times.iso_or_none(message, "start_time"),
         "end_time": _times.iso_or_none(message, "end_time"),
@@ -190,6 +209,8 @@ def _error(message: state_pb2.RunError) -> ErrorDocument:
         "stack_trace": message.stack_trace or None,
         "cause": _error(message.cause) if message.HasField("cause") else None,
         "members": [_error(member) for member in message.members],
+        "kind": RunErrorKind(message.kind).name,
+        "non_retryable": message.non_retryable,
     }
 
 
@@ -197,7 +218,7 @@ def _data(message: state_pb2.Data) -> DataDocument:
     inline = message.WhichOneof("body") == "inline"
     return {
         "encoding": message.encoding,
-        "size": message.size,
+        "size": message.size_bytes,
         "sha256": message.sha256 or None,
         "location": message.location or None,
         "inline_base64": base64.b64encode(message.inline).decode() if inline else None,

@@ -22,45 +22,60 @@ _UPSTREAM = (
 def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
     """Write what a task run waits for, and who holds that."""
     _tables.show_facts(_facts(answer, now))
-    if answer.HasField("leader"):
-        _slots.show_holders("Its cache key is computed by", [answer.leader], now)
-    _show_upstream(answer.upstream)
-    if answer.upstream_count > len(answer.upstream):
-        _output.note(
-            f"These are the first {len(answer.upstream)} of the {answer.upstream_count} it waits for."
-        )
+    if answer.cache_leader.HasField("leader"):
+        _slots.show_holders("Its cache key is computed by", [answer.cache_leader.leader], now)
+    upstream = answer.upstream
+    _show_upstream(upstream.runs)
+    if upstream.run_count > len(upstream.runs):
+        _output.note(f"These are the first {len(upstream.runs)} of the {upstream.run_count} it waits for.")
     _show_limits(answer.limits)
     for limit in answer.limits:
         if limit.blocks:
             title = f"The slots of tag '{_output.name(limit.tag)}' are held by"
             _slots.show_holders(title, limit.holders, now)
-            if limit.taken > len(limit.holders) > 0:
+            if limit.taken_count > len(limit.holders) > 0:
                 _output.note(
-                    f"These are the first {len(limit.holders)} of {limit.taken}; all are shown by "
+                    f"These are the first {len(limit.holders)} of {limit.taken_count}; all are shown by "
                     f"`clearway concurrency-limit inspect`."
                 )
 
 
+def waiting_since(answer: ExplainTaskRunResponse) -> Timestamp | None:
+    """Return when a run joined the queue that it is in; None if it is in none."""
+    queued = answer.cache_leader if answer.HasField("cache_leader") else answer.limit
+    return queued.enqueue_time if queued.HasField("enqueue_time") else None
+
+
+def scheduled_time(answer: ExplainTaskRunResponse) -> Timestamp | None:
+    """Return when a run may begin; None if it was not scheduled."""
+    if answer.schedule.HasField("scheduled_time"):
+        return answer.schedule.scheduled_time
+    details = answer.task_run.state.details
+    return details.scheduled_time if details.HasField("scheduled_time") else None
+
+
 def _facts(answer: ExplainTaskRunResponse, now: Timestamp) -> list[tuple[str, Text]]:
-    run = answer.task_run
+    spec = answer.task_run.spec
     facts = [
-        ("Task run", _runs.text(run.name)),
-        ("Id", Text(run.id)),
-        ("Flow run", Text(run.flow_run_id)),
-        ("State", _runs.state_text(run.state)),
+        ("Task run", _runs.text(spec.name)),
+        ("Id", Text(spec.id)),
+        ("Flow run", Text(spec.flow_run_id)),
+        ("State", _runs.state_text(answer.task_run.state)),
         ("Why", _runs.text(answer.summary)),
     ]
-    if answer.HasField("waiting_since"):
-        facts.append(("Waits since", Text(_times.moment(answer.waiting_since, now))))
-    if answer.cache_key:
-        facts.append(("Cache key", _runs.text(answer.cache_key)))
-    if answer.HasField("scheduled_time"):
-        facts.append(("May begin", Text(_times.moment(answer.scheduled_time, now))))
-    if answer.HasField("holder"):
+    since, begins = waiting_since(answer), scheduled_time(answer)
+    if since is not None:
+        facts.append(("Waits since", Text(_times.moment(since, now))))
+    if answer.cache_leader.cache_key:
+        facts.append(("Cache key", _runs.text(answer.cache_leader.cache_key)))
+    if begins is not None:
+        facts.append(("May begin", Text(_times.moment(begins, now))))
+    if answer.running.HasField("holder"):
+        holder = answer.running.holder
         facts += [
-            ("Client", _slots.client_text(answer.holder.client_name)),
-            ("Slots since", Text(_times.moment(answer.holder.since, now))),
-            ("Lease left", _slots.lease_text(answer.holder, now)),
+            ("Client", _slots.client_text(holder.client_name)),
+            ("Slots since", Text(_times.moment(holder.acquire_time, now))),
+            ("Lease left", _slots.lease_text(holder, now)),
         ]
     return facts
 
@@ -89,8 +104,8 @@ def _upstream_row(run: UpstreamRun) -> list[Text]:
 def _limit_row(limit: LimitExplanation) -> list[Text]:
     return [
         _runs.text(limit.tag),
-        Text(f"{limit.taken}/{limit.limit}"),
-        _slots.bar(limit.taken, limit.limit),
+        Text(f"{limit.taken_count}/{limit.limit}"),
+        _slots.bar(limit.taken_count, limit.limit),
         Text("yes", style="yellow") if limit.blocks else Text("no"),
         Text(str(limit.position) if limit.position else "-"),
     ]

@@ -9,12 +9,11 @@ from typing import TypedDict
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from clearway.schemas import WaitCause
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway.v1.state_pb2 import State
-from clearway_cli import _documents, _slots, _states, _times
+from clearway_cli import _documents, _explanation, _states, _times
 from clearway_cli._documents import TaskRunDocument
-
-_CAUSE = "WAIT_CAUSE_"
 
 
 class HolderDocument(TypedDict):
@@ -50,7 +49,7 @@ class WaiterDocument(TypedDict):
 class LimitDocument(TypedDict):
     """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one, ``taken`` of them.
 
-    In a list of limits, ``active_slots`` has the first 10,000.
+    In a list of limits, ``active_slots`` has the first 100 at most.
     """
 
     id: str
@@ -121,7 +120,8 @@ class ExplanationDocument(TypedDict):
 
     ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, where the service knows one that this
     version does not, UNKNOWN. ``upstream`` has the first 100 of the ``upstream_count`` runs it waits for,
-    and a limit's ``holders`` the first 100 of those ``taken``.
+    and a limit's ``holders`` the first 100 of those ``taken``. ``awaited_task_run_id`` is the run that the
+    code of a running one waits for.
     """
 
     task_run: TaskRunDocument
@@ -137,6 +137,7 @@ class ExplanationDocument(TypedDict):
     leader: HolderDocument | None
     cache_position: int | None
     upstream_count: int
+    awaited_task_run_id: str | None
 
 
 def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
@@ -145,11 +146,11 @@ def limit(message: concurrency_limit_pb2.ConcurrencyLimit) -> LimitDocument:
         "id": message.id,
         "tag": message.tag,
         "limit": message.limit,
-        "active_slots": list(message.active_slots),
-        "waiting": message.waiting,
-        "created": _times.iso_or_none(message, "created"),
-        "updated": _times.iso_or_none(message, "updated"),
-        "taken": _slots.taken(message),
+        "active_slots": [holder.task_run_id for holder in message.holders],
+        "waiting": message.waiting_count,
+        "created": _times.iso_or_none(message, "create_time"),
+        "updated": _times.iso_or_none(message, "update_time"),
+        "taken": message.taken_count,
     }
 
 
@@ -184,37 +185,40 @@ def reset_limit(
 
 def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp) -> ExplanationDocument:
     """Return the document of why a task run is where it is."""
-    waits = message.HasField("waiting_since")
+    since = _explanation.waiting_since(message)
+    begins = _explanation.scheduled_time(message)
+    cache = message.cache_leader
     return {
         "task_run": _documents.task_run(message.task_run),
-        "cause": _cause(message.cause),
+        "cause": WaitCause.of(message).name,
         "summary": message.summary,
         "limits": [_limit_explanation(each, now) for each in message.limits],
-        "waiting_since": _times.iso_or_none(message, "waiting_since"),
-        "waited_seconds": _times.seconds_between(message.waiting_since, now) if waits else None,
-        "scheduled_time": _times.iso_or_none(message, "scheduled_time"),
-        "upstream": [_upstream(each) for each in message.upstream],
-        "holder": _holder(message.holder, now) if message.HasField("holder") else None,
-        "cache_key": message.cache_key or None,
-        "leader": _holder(message.leader, now) if message.HasField("leader") else None,
-        "cache_position": message.cache_position or None,
-        "upstream_count": max(message.upstream_count, len(message.upstream)),
+        "waiting_since": None if since is None else _times.iso(since),
+        "waited_seconds": None if since is None else _times.seconds_between(since, now),
+        "scheduled_time": None if begins is None else _times.iso(begins),
+        "upstream": [_upstream(each) for each in message.upstream.runs],
+        "holder": _holder(message.running.holder, now) if message.running.HasField("holder") else None,
+        "cache_key": cache.cache_key or None,
+        "leader": _holder(cache.leader, now) if cache.HasField("leader") else None,
+        "cache_position": cache.position or None,
+        "upstream_count": message.upstream.run_count,
+        "awaited_task_run_id": message.running.awaited_task_run_id or None,
     }
 
 
 def _holder(message: concurrency_limit_pb2.SlotHolder, now: Timestamp) -> HolderDocument:
-    leased = message.HasField("lease_expires")
+    leased = message.HasField("lease_expire_time")
     return {
         "task_run_id": message.task_run_id,
         "task_run_name": message.task_run_name,
         "flow_run_id": message.flow_run_id,
         "flow_run_name": message.flow_run_name,
         "flow_name": message.flow_name,
-        "since": _times.iso_or_none(message, "since"),
-        "held_seconds": _times.seconds_between(message.since, now),
+        "since": _times.iso_or_none(message, "acquire_time"),
+        "held_seconds": _times.seconds_between(message.acquire_time, now),
         "client_name": message.client_name or None,
-        "lease_expires": _times.iso_or_none(message, "lease_expires"),
-        "lease_left_seconds": _times.seconds_between(now, message.lease_expires) if leased else None,
+        "lease_expires": _times.iso_or_none(message, "lease_expire_time"),
+        "lease_left_seconds": _times.seconds_between(now, message.lease_expire_time) if leased else None,
     }
 
 
@@ -226,23 +230,18 @@ def _waiter(message: concurrency_limit_pb2.SlotWaiter, now: Timestamp) -> Waiter
         "flow_run_id": message.flow_run_id,
         "flow_run_name": message.flow_run_name,
         "flow_name": message.flow_name,
-        "since": _times.iso_or_none(message, "since"),
-        "waited_seconds": _times.seconds_between(message.since, now),
+        "since": _times.iso_or_none(message, "enqueue_time"),
+        "waited_seconds": _times.seconds_between(message.enqueue_time, now),
         "client_name": message.client_name or None,
         "proposal_id": message.proposal_id,
     }
-
-
-def _cause(number: int) -> str:
-    value = explanation_pb2.WaitCause.DESCRIPTOR.values_by_number.get(number)
-    return value.name.removeprefix(_CAUSE) if value else "UNKNOWN"
 
 
 def _limit_explanation(message: explanation_pb2.LimitExplanation, now: Timestamp) -> LimitExplanationDocument:
     return {
         "tag": message.tag,
         "limit": message.limit,
-        "taken": message.taken,
+        "taken": message.taken_count,
         "blocks": message.blocks,
         "position": message.position or None,
         "holders": [_holder(each, now) for each in message.holders],

@@ -118,6 +118,15 @@ FlowNamesOption = Annotated[
         help="Runs of this flow. Given several times, of any.",
     ),
 ]
+TaskNamesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--task",
+        metavar="NAME",
+        callback=_none_empty,
+        help="Runs of the task of this name. Given several times, of any.",
+    ),
+]
 FlowRunOption = Annotated[
     str | None,
     typer.Option("--flow-run", metavar="ID", callback=_not_empty, help="Task runs of this flow run."),

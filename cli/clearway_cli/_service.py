@@ -38,21 +38,21 @@ class Listed(Generic[_T]):
     more: bool
 
 
-def create_limit(tag: str, limit: int) -> concurrency_limit_pb2.CreateConcurrencyLimitResponse:
+def set_limit(tag: str, limit: int) -> concurrency_limit_pb2.SetConcurrencyLimitResponse:
     """Set the limit of a tag, whether it had one or not."""
-    request = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=tag, limit=limit)
-    return _ask(rpcs.CREATE_CONCURRENCY_LIMIT, request)
+    request = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=tag, limit=limit)
+    return _ask(rpcs.SET_CONCURRENCY_LIMIT, request)
 
 
 def read_now() -> Timestamp:
     """Return the time by the service's clock, which its leases run by."""
-    return _ask(rpcs.GET_SERVER_INFO, server_info_pb2.GetServerInfoRequest()).now
+    return _ask(rpcs.GET_SERVER_INFO, server_info_pb2.GetServerInfoRequest()).current_time
 
 
 def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     """Return the limit of a tag, with the first of its holders and waiters."""
-    request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
-    return _ask(rpcs.GET_CONCURRENCY_LIMIT_BY_TAG, request).concurrency_limit
+    request = concurrency_limit_pb2.GetConcurrencyLimitRequest(tag=tag)
+    return _ask(rpcs.GET_CONCURRENCY_LIMIT, request).concurrency_limit
 
 
 def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
@@ -61,7 +61,7 @@ def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     It has all holders of its slots; the service's response has only the first of them.
     """
     found = _find_limit(tag_or_id)
-    if found.taken <= len(found.holders):
+    if found.taken_count <= len(found.holders):
         return found
 
     def page(size: int, token: str) -> tuple[Sequence[concurrency_limit_pb2.SlotHolder], str]:
@@ -72,10 +72,9 @@ def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
         return answer.holders, answer.next_page_token
 
     holders = _pages(page, None).items
-    del found.holders[:], found.active_slots[:]
+    del found.holders[:]
     found.holders.extend(holders)
-    found.active_slots.extend(holder.task_run_id for holder in holders)
-    found.taken = len(holders)
+    found.taken_count = len(holders)
     return found
 
 
@@ -89,16 +88,16 @@ def _find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     return _ask(rpcs.GET_CONCURRENCY_LIMIT, request).concurrency_limit
 
 
-def reset_limit(tag: str) -> concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse:
+def reset_limit(tag: str) -> concurrency_limit_pb2.ResetConcurrencyLimitResponse:
     """Take back all slots of a tag by force; return who held them, the first where they are very many."""
-    request = concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest(tag=tag)
-    return _ask(rpcs.RESET_CONCURRENCY_LIMIT_BY_TAG, request)
+    request = concurrency_limit_pb2.ResetConcurrencyLimitRequest(tag=tag)
+    return _ask(rpcs.RESET_CONCURRENCY_LIMIT, request)
 
 
 def delete_limit(tag: str) -> None:
     """Remove the limit of a tag."""
-    request = concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest(tag=tag)
-    _ask(rpcs.DELETE_CONCURRENCY_LIMIT_BY_TAG, request)
+    request = concurrency_limit_pb2.DeleteConcurrencyLimitRequest(tag=tag)
+    _ask(rpcs.DELETE_CONCURRENCY_LIMIT, request)
 
 
 def list_limits() -> list[concurrency_limit_pb2.ConcurrencyLimit]:
@@ -187,8 +186,19 @@ def invalidate_cache(picked: cache_pb2.CacheFilter | None, *, dry_run: bool) -> 
 
 
 def read_cache_stats() -> cache_pb2.GetCacheStatsResponse:
-    """Return what the cache holds."""
+    """Return what the cache holds as a whole."""
     return _ask(rpcs.GET_CACHE_STATS, cache_pb2.GetCacheStatsRequest())
+
+
+def list_task_cache_stats() -> Sequence[cache_pb2.TaskCacheStats]:
+    """Return what the cache holds of each task, those with the most entries first."""
+
+    def page(size: int, token: str) -> tuple[Sequence[cache_pb2.TaskCacheStats], str]:
+        request = cache_pb2.ListTaskCacheStatsRequest(page_size=size, page_token=token)
+        answer = _ask(rpcs.LIST_TASK_CACHE_STATS, request)
+        return answer.tasks, answer.next_page_token
+
+    return _pages(page, None).items
 
 
 def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[task_run_pb2.TaskRun]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
-from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit, SlotHolder, SlotWaiter
+from clearway.v1.concurrency_limit_pb2 import SlotHolder, SlotWaiter
 from clearway_cli import _output, _runs, _tables, _times
 from clearway_cli._tables import Column
 
@@ -44,11 +44,6 @@ def show_waiters(title: str, waiters: Sequence[SlotWaiter], now: Timestamp) -> N
         _tables.show(_WAITERS, [_waiter_row(waiter, now) for waiter in waiters])
 
 
-def taken(limit: ConcurrencyLimit) -> int:
-    """Return how many runs hold a slot; a service of before says it by their ids alone."""
-    return max(limit.taken, len(limit.active_slots))
-
-
 def bar(used: int, limit: int) -> Text:
     """Return how full a limit is, as a bar; of ASCII characters where it does not go to a terminal.
 
@@ -75,10 +70,10 @@ def client_text(name: str) -> Text:
 
 def lease_text(holder: SlotHolder, now: Timestamp) -> Text:
     """Return how long a slot's lease still lasts; a run without a session has none."""
-    if not holder.HasField("lease_expires"):
+    if not holder.HasField("lease_expire_time"):
         return Text("none")
-    left = _times.seconds_between(now, holder.lease_expires)
-    return Text(_times.age(now, holder.lease_expires)) if left > 0 else Text("over", style="red")
+    left = _times.seconds_between(now, holder.lease_expire_time)
+    return Text(_times.age(now, holder.lease_expire_time)) if left > 0 else Text("over", style="red")
 
 
 def _show_title(title: str) -> None:
@@ -91,7 +86,7 @@ def _holder_row(holder: SlotHolder, now: Timestamp) -> list[Text]:
         Text(holder.task_run_id),
         _runs.text(holder.task_run_name),
         client_text(holder.client_name),
-        Text(_times.age(holder.since, now)),
+        Text(_times.age(holder.acquire_time, now)),
         lease_text(holder, now),
         _runs.text(holder.flow_name),
         _runs.text(holder.flow_run_name),
@@ -104,7 +99,7 @@ def _waiter_row(waiter: SlotWaiter, now: Timestamp) -> list[Text]:
         Text(waiter.task_run_id),
         _runs.text(waiter.task_run_name),
         client_text(waiter.client_name),
-        Text(_times.age(waiter.since, now)),
+        Text(_times.age(waiter.enqueue_time, now)),
         _runs.text(waiter.flow_name),
         _runs.text(waiter.flow_run_name),
     ]

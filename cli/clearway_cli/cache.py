@@ -8,7 +8,7 @@ import typer
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
-from clearway.v1.cache_pb2 import CacheEntry, CacheFilter, CacheStats
+from clearway.v1.cache_pb2 import CacheEntry, CacheFilter, TaskCacheStats
 from clearway_cli import _asking, _cache_documents, _output, _runs, _service, _tables, _times
 from clearway_cli._cache_gc import gc
 from clearway_cli._options import (
@@ -73,11 +73,17 @@ def get(key: KeyArgument, output: FormatOption = Format.TABLE) -> None:
             ("Task run", Text(f"{found.task_run_id}  ").append_text(_runs.text(found.task_run_name))),
             ("Flow run", Text(found.flow_run_id)),
             ("Tags", _runs.text(", ".join(found.tags) or "-")),
-            ("Created", Text(_times.moment(found.created, now))),
-            ("Expires", Text(_times.moment(found.expires, now) if found.HasField("expires") else "never")),
-            ("Hits", Text(str(found.hits))),
-            ("Last hit", Text(_times.moment(found.last_hit, now) if found.HasField("last_hit") else "-")),
-            ("Size", Text(size(found.size))),
+            ("Created", Text(_times.moment(found.create_time, now))),
+            (
+                "Expires",
+                Text(_times.moment(found.expire_time, now) if found.HasField("expire_time") else "never"),
+            ),
+            ("Hits", Text(str(found.hit_count))),
+            (
+                "Last hit",
+                Text(_times.moment(found.last_hit_time, now) if found.HasField("last_hit_time") else "-"),
+            ),
+            ("Size", Text(size(found.size_bytes))),
         ]
     )
 
@@ -145,24 +151,25 @@ def invalidate(
 def stats(output: FormatOption = Format.TABLE) -> None:
     """Show how much the cache holds and serves, by task."""
     found = _service.read_cache_stats()
+    tasks = _service.list_task_cache_stats()
     if output is Format.JSON:
-        _output.write_json(_cache_documents.summary(found))
+        _output.write_json(_cache_documents.summary(found, tasks))
         return
     total = found.total
     _tables.show_facts(
         [
-            ("Entries", Text(str(total.entries))),
-            ("Expired", Text(str(total.expired))),
-            ("Hits", Text(str(total.hits))),
-            ("Size", Text(size(total.size))),
-            ("Computing", Text(str(found.computing))),
-            ("Waiting", Text(str(found.waiting))),
+            ("Entries", Text(str(total.entry_count))),
+            ("Expired", Text(str(total.expired_count))),
+            ("Hits", Text(str(total.hit_count))),
+            ("Size", Text(size(total.size_bytes))),
+            ("Computing", Text(str(found.computing_count))),
+            ("Waiting", Text(str(found.waiting_count))),
         ]
     )
-    if found.tasks:
+    if tasks:
         now = _service.read_now()
         _output.write("\n")
-        _tables.show(_TASKS, [_task_row(each, now) for each in found.tasks])
+        _tables.show(_TASKS, [_task_row(each, now) for each in tasks])
 
 
 def size(count: int) -> str:
@@ -220,30 +227,31 @@ def _row(entry: CacheEntry, now: Timestamp) -> list[Text]:
     return [
         _runs.text(entry.key),
         _runs.text(entry.task_name),
-        Text(_times.age(entry.created, now)),
+        Text(_times.age(entry.create_time, now)),
         _expiry(entry, now),
-        Text(str(entry.hits)),
-        Text(f"{_times.age(entry.last_hit, now)} ago" if entry.HasField("last_hit") else "-"),
-        Text(size(entry.size)),
+        Text(str(entry.hit_count)),
+        Text(f"{_times.age(entry.last_hit_time, now)} ago" if entry.HasField("last_hit_time") else "-"),
+        Text(size(entry.size_bytes)),
         Text(entry.task_run_id),
     ]
 
 
 def _expiry(entry: CacheEntry, now: Timestamp) -> Text:
-    if not entry.HasField("expires"):
+    if not entry.HasField("expire_time"):
         return Text("never")
-    if _times.seconds_between(now, entry.expires) <= 0:
+    if _times.seconds_between(now, entry.expire_time) <= 0:
         return Text("expired", style="yellow")
-    return Text(f"in {_times.age(now, entry.expires)}")
+    return Text(f"in {_times.age(now, entry.expire_time)}")
 
 
-def _task_row(of: CacheStats, now: Timestamp) -> list[Text]:
+def _task_row(of: TaskCacheStats, now: Timestamp) -> list[Text]:
+    stats = of.stats
     return [
         _runs.text(of.task_name),
-        Text(str(of.entries)),
-        Text(str(of.expired)),
-        Text(str(of.hits)),
-        Text(size(of.size)),
-        Text(f"{_times.age(of.oldest, now)} ago"),
-        Text(f"{_times.age(of.newest, now)} ago"),
+        Text(str(stats.entry_count)),
+        Text(str(stats.expired_count)),
+        Text(str(stats.hit_count)),
+        Text(size(stats.size_bytes)),
+        Text(f"{_times.age(stats.oldest_create_time, now)} ago"),
+        Text(f"{_times.age(stats.newest_create_time, now)} ago"),
     ]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit, ResetConcurrencyLimitByTagResponse
+from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit, ResetConcurrencyLimitResponse
 from clearway_cli import _asking, _limit_documents, _output, _service, _slots, _tables, _times
 from clearway_cli._options import TagArgument, TagOrIdArgument, whole_number
 from clearway_cli._output import Format, FormatOption
@@ -44,7 +44,7 @@ def create(
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Set the limit of a tag; a limit that is there already is changed."""
-    answer = _service.create_limit(tag, limit)
+    answer = _service.set_limit(tag, limit)
     previous = answer.previous_limit if answer.HasField("previous_limit") else None
     named = f"on tag '{_output.name(tag)}'"
     if output is Format.JSON:
@@ -65,22 +65,22 @@ def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
     if output is Format.JSON:
         _output.write_json(_limit_documents.limit_details(found, now))
         return
-    used = _slots.taken(found)
+    used = found.taken_count
     _tables.show_facts(
         [
             ("Tag", Text(_output.name(found.tag))),
             ("Limit", Text(str(found.limit))),
             ("Used", Text(f"{used}  ").append_text(_slots.bar(used, found.limit))),
-            ("Waiting", Text(str(found.waiting))),
-            ("Created", Text(_times.moment(found.created, now))),
-            ("Updated", Text(_times.moment(found.updated, now))),
+            ("Waiting", Text(str(found.waiting_count))),
+            ("Created", Text(_times.moment(found.create_time, now))),
+            ("Updated", Text(_times.moment(found.update_time, now))),
             ("Id", Text(found.id)),
         ]
     )
     _slots.show_holders("Its slots are held by", found.holders, now)
     _slots.show_waiters("Who waits for one", found.waiters, now)
-    if found.waiting > len(found.waiters):
-        _output.note(f"These are the first {len(found.waiters)} of the {found.waiting} that wait.")
+    if found.waiting_count > len(found.waiters):
+        _output.note(f"These are the first {len(found.waiters)} of the {found.waiting_count} that wait.")
 
 
 app.command("inspect", help="The same as `read`.")(read)
@@ -110,8 +110,8 @@ def reset(
     The task runs that hold them go on, and are no longer counted: so for a while more may run than the limit
     says.
     """
-    answer = _service.reset_limit(tag) if yes or _confirmed(tag) else ResetConcurrencyLimitByTagResponse()
-    freed, count = answer.freed, max(answer.freed_count, len(answer.freed))
+    answer = _service.reset_limit(tag) if yes or _confirmed(tag) else ResetConcurrencyLimitResponse()
+    freed, count = answer.released, answer.released_count
     now = _service.read_now()
     if output is Format.JSON:
         _output.write_json(_limit_documents.reset_limit(tag, freed, now, count))
@@ -150,7 +150,7 @@ def _confirmed(tag: str) -> bool:
         )
         raise typer.Exit(2)
     found = _service.read_limit(tag)
-    held = _slots.taken(found)
+    held = found.taken_count
     if not held:
         return False
     _output.note(
@@ -164,12 +164,12 @@ def _confirmed(tag: str) -> bool:
 
 
 def _row(limit: ConcurrencyLimit) -> list[Text]:
-    used = _slots.taken(limit)
+    used = limit.taken_count
     return [
         Text(_output.name(limit.tag)),
         Text(f"{used}/{limit.limit}"),
         _slots.bar(used, limit.limit),
-        Text(str(limit.waiting)),
-        Text(f"{_times.age(limit.updated, _times.now())} ago"),
+        Text(str(limit.waiting_count)),
+        Text(f"{_times.age(limit.update_time, _times.now())} ago"),
         Text(limit.id),
     ]

@@ -60,30 +60,32 @@ def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
     _tables.show_facts(_facts(run))
     _runs.show_history(states)
     _runs.show_error(run.state)
-    _output.note(f"\nIts task runs: clearway task-run ls --flow-run {run.id}")
+    _output.note(f"\nIts task runs: clearway task-run ls --flow-run {run.spec.id}")
 
 
 def _row(run: FlowRun, now: Timestamp) -> list[Text]:
+    spec = run.spec
     return [
-        Text(run.id),
-        _runs.text(run.name),
-        _runs.text(run.flow_name),
+        Text(spec.id),
+        _runs.text(spec.name),
+        _runs.text(spec.flow_name),
         _runs.state_text(run.state),
         _runs.age_text(run, now),
         _runs.run_time_text(run, now),
-        _runs.text(", ".join(run.tags)),
+        _runs.text(", ".join(spec.tags)),
     ]
 
 
 def _facts(run: FlowRun) -> list[tuple[str, Text]]:
-    parameters = _documents.parameters(run)
-    flow = f"{run.flow_name}, version {run.flow_version}" if run.flow_version else run.flow_name
+    spec = run.spec
+    parameters = _documents.parameters(spec)
+    flow = f"{spec.flow_name}, version {spec.flow_version}" if spec.flow_version else spec.flow_name
     facts = [
-        ("Flow run", _runs.text(run.name)),
-        ("Id", Text(run.id)),
+        ("Flow run", _runs.text(spec.name)),
+        ("Id", Text(spec.id)),
         ("Flow", _runs.text(flow)),
         ("State", _runs.state_text(run.state)),
-        ("Tracked by", Text(run.parent_task_run_id)),
+        ("Tracked by", Text(spec.parent_task_run_id)),
         ("Parameters", _runs.text(json.dumps(parameters, ensure_ascii=False)) if parameters else Text()),
         *_runs.common_facts(run, _times.now()),
     ]

@@ -23,6 +23,7 @@ from clearway_cli._options import (
     RunIdArgument,
     StatesOption,
     TagsOption,
+    TaskNamesOption,
 )
 from clearway_cli._output import Format, FormatOption
 from clearway_cli._tables import Column
@@ -49,6 +50,7 @@ app = typer.Typer(
 def list_runs(
     *,
     flow_run: FlowRunOption = None,
+    task: TaskNamesOption = None,
     state: StatesOption = None,
     tag: TagsOption = None,
     name: NameOption = None,
@@ -58,7 +60,12 @@ def list_runs(
     """List task runs, the newest first."""
     types, names = _states.pick(state or ())
     picked = TaskRunFilter(
-        flow_run_id=flow_run or "", name_contains=name or "", tags=tag, state_types=types, state_names=names
+        flow_run_id=flow_run or "",
+        task_names=task,
+        name_contains=name or "",
+        tags=tag,
+        state_types=types,
+        state_names=names,
     )
     found = _service.list_task_runs(picked, limit)
     if flow_run and not found.items:
@@ -98,28 +105,31 @@ def explain(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
 
 
 def _row(run: TaskRun, now: Timestamp) -> list[Text]:
+    spec = run.spec
     return [
-        Text(run.id),
-        _runs.text(run.name),
+        Text(spec.id),
+        _runs.text(spec.name),
         _runs.state_text(run.state),
         _runs.age_text(run, now),
         _runs.run_time_text(run, now),
-        _runs.text(", ".join(run.tags)),
-        Text(run.flow_run_id),
+        _runs.text(", ".join(spec.tags)),
+        Text(spec.flow_run_id),
     ]
 
 
 def _facts(run: TaskRun) -> list[tuple[str, Text]]:
-    task = f"{run.task_key}, version {run.task_version}" if run.task_version else run.task_key
+    spec = run.spec
+    key = f"{spec.task_key}, version {spec.task_version}" if spec.task_version else spec.task_key
     given = "\n".join(
-        f"{_output.name(each.parameter)}: {', '.join(each.task_run_ids)}" for each in run.inputs
+        f"{_output.name(each.parameter)}: {', '.join(each.task_run_ids)}" for each in spec.inputs
     )
     facts = [
-        ("Task run", _runs.text(run.name)),
-        ("Id", Text(run.id)),
-        ("Flow run", Text(run.flow_run_id)),
-        ("Task key", _runs.text(task)),
-        ("Dynamic key", _runs.text(run.dynamic_key)),
+        ("Task run", _runs.text(spec.name)),
+        ("Id", Text(spec.id)),
+        ("Flow run", Text(spec.flow_run_id)),
+        ("Task", _runs.text(spec.task_name)),
+        ("Task key", _runs.text(key)),
+        ("Dynamic key", _runs.text(spec.dynamic_key)),
         ("State", _runs.state_text(run.state)),
         ("Subflow run", Text(run.state.details.child_flow_run_id)),
         ("Inputs", Text(given)),

@@ -23,10 +23,10 @@
     │   ├── CancelledRun
     │   ├── UnfinishedRun
     │   └── UpstreamTaskError                          the run never began: something it depends on failed
-    ├── Aborted                                        the service said that a run must not go on
+    ├── Aborted                                        the service said that a run must not continue
     ├── ClientClosed                (RuntimeError)     the connection was closed by this process
     ├── ForkedProcess               (RuntimeError)     gRPC was used before this process was forked
-    └── ServiceError                                   a call was refused; has ``reason`` and ``field``
+    └── ServiceError                                   a call was refused; has ``reason`` and ``metadata``
         ├── ServerUnavailable       (ConnectionError)  nobody answered, or the service can take nothing now
         ├── InvalidArgument         (ValueError)       a field's value is not allowed
         ├── RunNotFound             (LookupError)
@@ -38,6 +38,7 @@
         ├── RunConflict
         └── ProtocolViolation
 
+    NonRetryable                                       for users to raise: the run is not retried
     DefinitionWarning               (UserWarning)      a definition works, and is probably not what was meant
 
 An exception that a user's own code raised is never wrapped in one of these: the caller sees it as it was
@@ -47,10 +48,12 @@ raised.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from clearway._base.errors import ClearwayError as ClearwayError  # noqa: PLC0414 - offered here
 from clearway._base.errors import InvalidSetting as InvalidSetting  # noqa: PLC0414 - offered here
+from clearway._base.errors import NonRetryable as NonRetryable  # noqa: PLC0414 - offered here
 
 if TYPE_CHECKING:
     from clearway.run_errors import RunError
@@ -137,8 +140,8 @@ class RunFailure(ClearwayError):
     """A run's result was asked for, and it has none, nor an exception that can be raised here.
 
     Attributes:
-        error: What the run's code raised, in its portable form, where the exception itself cannot be had: its
-            class is not known here, or it could not be pickled. None where the code raised nothing.
+        error: What the run's code raised, in its portable form, if the exception itself cannot be loaded: its
+            class is not installed here, or it could not be pickled. None if the code raised nothing.
     """
 
     error: RunError | None = None
@@ -173,7 +176,12 @@ class UnfinishedRun(RunFailure):
 
 
 class UpstreamTaskError(RunFailure):
-    """The run never began, because something that it depends on did not complete."""
+    """The run never began, because something that it depends on did not complete.
+
+    Attributes:
+        error: Which input that was, as an error of the kind ``RunErrorKind.UPSTREAM``; its ``cause`` is the
+            error of that input. None in an exception that a user raises.
+    """
 
 
 class Aborted(ClearwayError):
@@ -197,17 +205,22 @@ class ForkedProcess(ClearwayError, RuntimeError):
 
 
 class ServiceError(ClearwayError):
-    """The service refused a call, or could not be asked.
+    """The service refused a call, or could not be reached.
 
     Attributes:
-        reason: The number of the protocol's ``ErrorReason``; 0 where the service gave none.
-        field: The request's field that was wrong; empty where none is named.
+        reason: The number of the protocol's ``ErrorReason``; 0 if the service gave none.
+        field: The request's field that was wrong; empty if none is named.
+        metadata: What the error is about, such as ``{"run_id": "..."}``. The protocol lists the keys of each
+            reason; empty if the service named nothing.
     """
 
-    def __init__(self, message: str, reason: int = 0, field: str = "") -> None:
+    def __init__(
+        self, message: str, reason: int = 0, field: str = "", metadata: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.field = field
+        self.metadata = dict(metadata or {})
 
 
 class ServerUnavailable(ServiceError, ConnectionError):

@@ -12,7 +12,6 @@ from clearway._definition.base import FlowDefinition
 from clearway._definition.hooks import FlowHook
 from clearway._definition.options import (
     check_not_async_generator,
-    checked_delay,
     checked_description,
     checked_flag,
     checked_log_prints,
@@ -22,6 +21,7 @@ from clearway._definition.options import (
     checked_version,
 )
 from clearway._definition.policy import ResultStorage, checked_keeping
+from clearway._definition.retries import RetryDelays, checked_delays, checked_jitter
 from clearway._definition.run_names import RunName, checked_run_name
 from clearway._definition.signature import CallSignature
 from clearway.task_runners import checked_task_runner
@@ -54,7 +54,9 @@ class Flow(FlowDefinition, Generic[P, R]):
         description: What it is for; by default the function's docstring.
         version: As its author names it.
         retries: How many times a failed run is tried again.
-        retry_delay_seconds: How long it waits before each retry.
+        retry_delay_seconds: How long it waits before each retry: a number, or a list of them, of which the
+            last applies to all further retries.
+        retry_jitter_factor: How far these delays are spread at random; None for not at all.
         timeout_seconds: How long its code may take; None for as long as it takes.
         result_storage: Where large results of it and its tasks are kept, as it was given; None for where its
             parent or the settings say.
@@ -78,7 +80,8 @@ class Flow(FlowDefinition, Generic[P, R]):
         description: str | None = None,
         version: str | None = None,
         retries: int = 0,
-        retry_delay_seconds: float = 0,
+        retry_delay_seconds: float | RetryDelays = 0,
+        retry_jitter_factor: float | None = None,
         timeout_seconds: float | None = None,
         result_storage: ResultStorage | None = None,
         log_prints: bool | None = None,
@@ -112,7 +115,9 @@ class Flow(FlowDefinition, Generic[P, R]):
         )
         self.version: str | None = checked_version(owner, version)
         self.retries = checked_retries(owner, retries)
-        self.retry_delay_seconds = checked_delay(owner, retry_delay_seconds)
+        self._retry_delays = retry_delay_seconds
+        self.retry_delay_seconds = checked_delays(owner, retry_delay_seconds, self.retries)
+        self.retry_jitter_factor = checked_jitter(owner, retry_jitter_factor)
         self.should_validate_parameters = checked_flag("validate_parameters", owner, validate_parameters)
         self.task_runner = checked_task_runner(owner, task_runner)
         self.is_async = inspect.iscoroutinefunction(fn)
@@ -139,7 +144,8 @@ class Flow(FlowDefinition, Generic[P, R]):
         description: str | None = _KEEP,
         version: str | None = _KEEP,
         retries: int = _KEEP,
-        retry_delay_seconds: float = _KEEP,
+        retry_delay_seconds: float | RetryDelays = _KEEP,
+        retry_jitter_factor: float | None = _KEEP,
         timeout_seconds: float | None = _KEEP,
         result_storage: ResultStorage | None = _KEEP,
         log_prints: bool | None = _KEEP,
@@ -158,7 +164,10 @@ class Flow(FlowDefinition, Generic[P, R]):
             "description": description,
             "version": version,
             "retries": retries,
-            "retry_delay_seconds": retry_delay_seconds,
+            "retry_delay_seconds": self._retry_delays
+            if retry_delay_seconds is _KEEP
+            else retry_delay_seconds,
+            "retry_jitter_factor": retry_jitter_factor,
             "timeout_seconds": timeout_seconds,
             "result_storage": result_storage,
             "log_prints": log_prints,
@@ -286,7 +295,8 @@ def flow(
     description: str | None = None,
     version: str | None = None,
     retries: int = 0,
-    retry_delay_seconds: float = 0,
+    retry_delay_seconds: float | RetryDelays = 0,
+    retry_jitter_factor: float | None = None,
     timeout_seconds: float | None = None,
     result_storage: ResultStorage | None = None,
     log_prints: bool | None = None,
@@ -310,7 +320,11 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             ``version``: as its author names it.
             ``retries``: how many times a failed run is tried again; task runs that completed are not run
             again.
-            ``retry_delay_seconds``: how long it waits before each retry.
+            ``retry_delay_seconds``: how long it waits before each retry: a number of seconds; a list of them,
+            of which the last applies to all further retries; or a function that returns a list for a number
+            of retries, such as ``exponential_backoff(10)``.
+            ``retry_jitter_factor``: spread the delays at random, each up to so much longer: with 0.5 up to
+            half as long again. Their mean stays what it was.
             ``timeout_seconds``: how long its code may take, its tasks included; a run that takes longer
             fails, named TimedOut, and what it started is ended. Async code is cancelled. Sync code is
             interrupted on the main thread; on others, where it next calls or waits for a task or flow.

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._base.encodings import CLOUDPICKLE
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.locations import checked_place, is_digest
 from clearway._base.settings import get_settings
 from clearway._base.unsigned import marked, marks_unsigned
@@ -29,11 +30,11 @@ from clearway.exceptions import MissingResult, UnreadableResult, UntrustedResult
 
 if TYPE_CHECKING:
     from clearway._base.settings import Settings
-    from clearway._results.unused import UnusedResult, delete_unused_results
+    from clearway._results.orphans import OrphanedResult, delete_orphaned_results
     from clearway.run_errors import RunError
     from clearway.v1 import state_pb2
 
-__all__ = ["Serializer", "StoredResult", "UnusedResult", "delete_unused_results", "register_serializer"]
+__all__ = ["OrphanedResult", "Serializer", "StoredResult", "delete_orphaned_results", "register_serializer"]
 
 MEMORY: Final = "clearway.memory"
 """The encoding of a result that only the process of its run has; the bytes say why, for people."""
@@ -244,7 +245,7 @@ class StoredResult:
             message.encoding,
             message.location,
             inline,
-            message.size,
+            message.size_bytes,
             message.sha256,
             message.compression,
             message.signature,
@@ -278,11 +279,18 @@ class ResultStore:
         """
         return self._keep(*serializers.encode(value, self.settings.result_serializers))
 
-    def store_exception(self, error: BaseException, *, pickled: bool = True) -> state_pb2.Data:
-        """Keep an exception, where it can be pickled and read back.
+    def store_exception(
+        self,
+        error: BaseException,
+        kind: RunErrorKind = RunErrorKind.APPLICATION,
+        *,
+        pickled: bool = True,
+    ) -> state_pb2.Data:
+        """Keep an exception, if it can be pickled and read back.
 
         Args:
             error: The exception.
+            kind: What kind of error it is.
             pickled: Whether to keep more than its portable form.
 
         Returns:
@@ -292,7 +300,7 @@ class ResultStore:
         from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
         from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
 
-        report = RunError.from_exception(error)
+        report = RunError.from_exception(error, kind)
         body = serializers.encode_exception(error, self.settings.result_serializers) if pickled else None
         try:
             data = Data() if body is None else self._keep(CLOUDPICKLE, body)
@@ -349,7 +357,7 @@ def _data(
 ) -> state_pb2.Data:
     from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
 
-    message = Data(encoding=encoding, size=size, sha256=sha256)
+    message = Data(encoding=encoding, size_bytes=size, sha256=sha256)
     if inline is not None:
         message.inline = inline
     elif location:
@@ -412,8 +420,8 @@ def forget_store(directory: Path) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"UnusedResult", "delete_unused_results"}:
-        from clearway._results import unused  # noqa: PLC0415 - seldom wanted
+    if name in {"OrphanedResult", "delete_orphaned_results"}:
+        from clearway._results import orphans  # noqa: PLC0415 - seldom wanted
 
-        return getattr(unused, name)
+        return getattr(orphans, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

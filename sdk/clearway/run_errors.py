@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from clearway._base.error_kinds import RunErrorKind
+from clearway._base.errors import NonRetryable
 from clearway._base.texts import UNSIGNED, encodable
 from clearway._base.tracebacks import folded
 
 if TYPE_CHECKING:
     from clearway.v1 import state_pb2
+
+__all__ = ["RunError", "RunErrorKind"]
 
 _MAX_TYPE: Final = 255
 _MAX_MESSAGE: Final = 4_096
@@ -36,6 +40,10 @@ class RunError:
         unsigned: True where it came through the service to a process that has
             ``CLEARWAY_RESULT_SIGNING_KEY``: no signature covers it, so another client of the service may have
             made it up. Its texts then begin with ``[unsigned]``. Errors are compared without it.
+        kind: What kind of error ended the run. That of ``cause`` and ``members`` is ``UNKNOWN``, except below
+            an ``UPSTREAM`` error, whose cause is another run's error.
+        non_retryable: True if the run is not retried after this error, whatever its ``retries``; see
+            ``clearway.exceptions.NonRetryable``. Only the outermost error counts. False by default.
     """
 
     type: str
@@ -44,6 +52,8 @@ class RunError:
     cause: RunError | None = None
     members: tuple[RunError, ...] = ()
     unsigned: bool = field(default=False, compare=False)
+    kind: RunErrorKind = RunErrorKind.UNKNOWN
+    non_retryable: bool = False
 
     @property
     def type_name(self) -> str:
@@ -70,6 +80,8 @@ class RunError:
             stack_trace=self.stack_trace,
             cause=None if self.cause is None else self.cause.to_proto(),
             members=[member.to_proto() for member in self.members],
+            kind=state_pb2.RunErrorKind.ValueType(self.kind),
+            non_retryable=self.non_retryable,
         )
 
     @staticmethod
@@ -87,15 +99,26 @@ class RunError:
             RunError.from_proto(message.cause, unsigned=unsigned) if message.HasField("cause") else None,
             tuple(RunError.from_proto(member, unsigned=unsigned) for member in message.members),
             unsigned,
+            RunErrorKind(message.kind),
+            message.non_retryable,
         )
 
     @staticmethod
-    def from_exception(error: BaseException) -> RunError:
-        """Return the portable form of an exception, of at most 65,536 bytes."""
+    def from_exception(error: BaseException, kind: RunErrorKind = RunErrorKind.APPLICATION) -> RunError:
+        """Return the portable form of an exception, of at most 65,536 bytes.
+
+        Args:
+            error: The exception.
+            kind: What kind of error it is, as the end of a run.
+        """
         folded(error)
         longest, depth, members = _MAX_TRACE, _MAX_DEPTH, _MAX_MEMBERS
         while True:
-            report = _report(error, depth, longest, members, set())
+            report = replace(
+                _report(error, depth, longest, members, set()),
+                kind=kind,
+                non_retryable=isinstance(error, NonRetryable),
+            )
             if report.to_proto().ByteSize() <= _MAX_BYTES or longest < _LEAST:
                 return report
             longest, depth, members = longest // 2, max(1, depth - 1), max(1, members - 2)
@@ -103,7 +126,6 @@ class RunError:
 
 def _report(error: BaseException, depth: int, longest: int, members: int, seen: set[int]) -> RunError:
     seen.add(id(error))
-    kind = type(error)
     source = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     cause = None
     if source is not None and depth > 1 and id(source) not in seen:
@@ -113,12 +135,18 @@ def _report(error: BaseException, depth: int, longest: int, members: int, seen: 
         shown = [each for each in error.exceptions if id(each) not in seen][:members]
         inner = tuple(_report(each, depth - 1, longest // 2, members, seen) for each in shown)
     return RunError(
-        type=encodable(f"{kind.__module__}.{kind.__qualname__}")[:_MAX_TYPE],
+        type=type_of(error),
         message=_cut(message_of(error), min(_MAX_MESSAGE, longest)),
         stack_trace=_cut("".join(traceback.format_tb(error.__traceback__)), longest, middle=True),
         cause=cause,
         members=inner,
     )
+
+
+def type_of(error: BaseException) -> str:
+    """Return the full name of an exception's type, such as ``builtins.ValueError``."""
+    kind = type(error)
+    return encodable(f"{kind.__module__}.{kind.__qualname__}")[:_MAX_TYPE]
 
 
 def message_of(error: BaseException) -> str:

@@ -11,7 +11,14 @@ from clearway._base.timestamps import (
     optional_time,
     timestamp_from_proto,
 )
-from clearway._schemas.slots import LimitExplanation, SlotHolder, SlotWaiter, UpstreamRun, WaitCause
+from clearway._schemas.slots import (
+    LimitExplanation,
+    SlotHolder,
+    SlotWaiter,
+    UpstreamRun,
+    WaitCause,
+    optional_holder,
+)
 from clearway.run_errors import RunError
 from clearway.states import State
 from clearway.v1 import (
@@ -20,6 +27,7 @@ from clearway.v1 import (
     explanation_pb2,
     flow_run_pb2,
     log_pb2,
+    retry_pb2,
     task_run_pb2,
 )
 
@@ -51,7 +59,9 @@ class FlowRun:
         parameters_json: The flow's arguments, as a JSON object.
         tags: Sorted.
         retries: How many times a failed run is tried again.
-        retry_delay: How long it waits before each retry.
+        retry_delays: How long it waits before its first retry, its second and so on; the last one applies to
+            all further retries.
+        retry_jitter_factor: How far these are spread at random; 0 for not at all.
         parent_task_run_id: For a subflow, the task run that tracks it in its parent; empty otherwise.
         state: The state it is in.
         run_count: How many times it entered Running.
@@ -69,7 +79,8 @@ class FlowRun:
     parameters_json: str
     tags: tuple[str, ...]
     retries: int
-    retry_delay: timedelta
+    retry_delays: tuple[timedelta, ...]
+    retry_jitter_factor: float
     parent_task_run_id: str
     state: State[Any]
     run_count: int
@@ -82,19 +93,21 @@ class FlowRun:
     @staticmethod
     def from_proto(message: flow_run_pb2.FlowRun) -> FlowRun:
         """Return the run in a message."""
+        spec = message.spec
         return FlowRun(
-            id=message.id,
-            name=message.name,
-            flow_name=message.flow_name,
-            flow_version=message.flow_version,
-            parameters_json=message.parameters_json,
-            tags=tuple(message.tags),
-            retries=message.retries,
-            retry_delay=duration_from_proto(message.retry_delay),
-            parent_task_run_id=message.parent_task_run_id,
+            id=spec.id,
+            name=spec.name,
+            flow_name=spec.flow_name,
+            flow_version=spec.flow_version,
+            parameters_json=spec.parameters_json,
+            tags=tuple(spec.tags),
+            retries=_retries(spec.retry_policy),
+            retry_delays=tuple(map(duration_from_proto, spec.retry_policy.delays)),
+            retry_jitter_factor=spec.retry_policy.jitter_factor,
+            parent_task_run_id=spec.parent_task_run_id,
             state=State.from_proto(message.state),
             run_count=message.run_count,
-            created=timestamp_from_proto(message.created),
+            created=timestamp_from_proto(message.create_time),
             expected_start_time=optional_time(message, "expected_start_time"),
             start_time=optional_time(message, "start_time"),
             end_time=optional_time(message, "end_time"),
@@ -110,7 +123,8 @@ class TaskRun:
         id: The run's UUID.
         flow_run_id: The flow run it belongs to.
         task_key: Equal for all runs of one task.
-        dynamic_key: Tells apart the runs of one task in one flow run.
+        dynamic_key: Distinguishes the runs of one task in one flow run.
+        task_name: The task's name.
         name: The run's own name, for people.
         task_version: The task's version; empty for none.
         tags: Sorted.
@@ -133,6 +147,7 @@ class TaskRun:
     flow_run_id: str
     task_key: str
     dynamic_key: str
+    task_name: str
     name: str
     task_version: str
     tags: tuple[str, ...]
@@ -152,27 +167,34 @@ class TaskRun:
     @staticmethod
     def from_proto(message: task_run_pb2.TaskRun) -> TaskRun:
         """Return the run in a message."""
+        spec = message.spec
         return TaskRun(
-            id=message.id,
-            flow_run_id=message.flow_run_id,
-            task_key=message.task_key,
-            dynamic_key=message.dynamic_key,
-            name=message.name,
-            task_version=message.task_version,
-            tags=tuple(message.tags),
-            retries=message.retries,
-            retry_delays=tuple(map(duration_from_proto, message.retry_delays)),
-            retry_jitter_factor=message.retry_jitter_factor,
-            task_inputs={item.parameter: tuple(item.task_run_ids) for item in message.inputs},
-            tracks_subflow=message.tracks_subflow,
+            id=spec.id,
+            flow_run_id=spec.flow_run_id,
+            task_key=spec.task_key,
+            dynamic_key=spec.dynamic_key,
+            task_name=spec.task_name,
+            name=spec.name,
+            task_version=spec.task_version,
+            tags=tuple(spec.tags),
+            retries=_retries(spec.retry_policy),
+            retry_delays=tuple(map(duration_from_proto, spec.retry_policy.delays)),
+            retry_jitter_factor=spec.retry_policy.jitter_factor,
+            task_inputs={item.parameter: tuple(item.task_run_ids) for item in spec.inputs},
+            tracks_subflow=spec.tracks_subflow,
             state=State.from_proto(message.state),
             run_count=message.run_count,
-            created=timestamp_from_proto(message.created),
+            created=timestamp_from_proto(message.create_time),
             expected_start_time=optional_time(message, "expected_start_time"),
             start_time=optional_time(message, "start_time"),
             end_time=optional_time(message, "end_time"),
             total_run_time=duration_from_proto(message.total_run_time),
         )
+
+
+def _retries(policy: retry_pb2.RetryPolicy) -> int:
+    """Return how many times a failed run is tried again; ``max_attempts`` counts the first attempt too."""
+    return max(0, policy.max_attempts - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,15 +204,15 @@ class ConcurrencyLimit:
     Attributes:
         id: The limit's UUID.
         tag: The tag that it is on.
-        concurrency_limit: How many; 0 aborts all that would run.
-        active_slots: The task runs that hold a slot, in the order in which they took it. In a list of limits
-            the first 10,000.
+        concurrency_limit: How many; 0 aborts every run that would start.
+        active_slots: The UUIDs of the task runs in ``holders``, in the same order.
         waiting: How many runs wait for a slot.
         created: When the limit was first set.
         updated: When it was last changed.
-        holders: Who holds the slots, in the same order. Empty in a list of limits.
-        waiters: Who stands in the queue, the first 100, the next one first; ``read_slot_waiters`` has all.
-            Empty in a list of limits.
+        holders: The runs that hold a slot, in the order in which they took it. In a list of limits the first
+            100 at most; the client's calls for one limit return all.
+        waiters: The first 100 runs in the queue, next one first; ``read_slot_waiters`` returns all. Empty in
+            a list of limits.
         taken: How many runs hold a slot.
     """
 
@@ -208,17 +230,18 @@ class ConcurrencyLimit:
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.ConcurrencyLimit) -> ConcurrencyLimit:
         """Return the limit in a message."""
+        holders = tuple(map(SlotHolder.from_proto, message.holders))
         return ConcurrencyLimit(
             id=message.id,
             tag=message.tag,
             concurrency_limit=message.limit,
-            active_slots=tuple(message.active_slots),
-            waiting=message.waiting,
-            created=timestamp_from_proto(message.created),
-            updated=timestamp_from_proto(message.updated),
-            holders=tuple(SlotHolder.from_proto(holder) for holder in message.holders),
-            waiters=tuple(SlotWaiter.from_proto(waiter) for waiter in message.waiters),
-            taken=max(message.taken, len(message.active_slots)),  # a service of before has no `taken`
+            active_slots=tuple(holder.task_run_id for holder in holders),
+            waiting=message.waiting_count,
+            created=timestamp_from_proto(message.create_time),
+            updated=timestamp_from_proto(message.update_time),
+            holders=holders,
+            waiters=tuple(map(SlotWaiter.from_proto, message.waiters)),
+            taken=message.taken_count,
         )
 
 
@@ -231,14 +254,15 @@ class TaskRunExplanation:
         cause: What it waits for.
         summary: The same in one sentence, for people.
         limits: The limits on its tags, with their holders, those that block it first.
-        waiting_since: When it joined a queue; None where it is in none.
-        scheduled_time: When it may begin; None where it was not scheduled.
+        waiting_since: When it joined a queue; None if it is in none.
+        scheduled_time: When it may begin; None if it was not scheduled.
         upstream: The runs it waits for, which have not ended; the first 100.
-        holder: Who runs it, where it is Running under a session.
-        cache_key: The key that another run is computing, where it waits for that; empty otherwise.
-        leader: That run; None where it waits for none.
-        cache_position: Its place among those who wait for that, from 1; 0 where it does not.
+        holder: Who runs it, if it is Running under a session; otherwise None.
+        cache_key: The key that another run is computing, if it waits for that; otherwise empty.
+        leader: That run; None if it waits for none.
+        cache_position: Its place among those that wait for that, from 1; 0 if it does not.
         upstream_count: How many runs it waits for.
+        awaited_task_run_id: The run whose result its own code waits for, while it is Running; empty for none.
     """
 
     task_run: TaskRun
@@ -253,23 +277,28 @@ class TaskRunExplanation:
     leader: SlotHolder | None
     cache_position: int
     upstream_count: int = 0
+    awaited_task_run_id: str = ""
 
     @staticmethod
     def from_proto(message: explanation_pb2.ExplainTaskRunResponse) -> TaskRunExplanation:
         """Return the explanation in a message."""
+        run = TaskRun.from_proto(message.task_run)
+        queued = message.cache_leader if message.HasField("cache_leader") else message.limit
         return TaskRunExplanation(
-            task_run=TaskRun.from_proto(message.task_run),
-            cause=WaitCause(message.cause),
+            task_run=run,
+            cause=WaitCause.of(message),
             summary=message.summary,
-            limits=tuple(LimitExplanation.from_proto(limit) for limit in message.limits),
-            waiting_since=optional_time(message, "waiting_since"),
-            scheduled_time=optional_time(message, "scheduled_time"),
-            upstream=tuple(UpstreamRun.from_proto(run) for run in message.upstream),
-            holder=SlotHolder.from_proto(message.holder) if message.HasField("holder") else None,
-            cache_key=message.cache_key,
-            leader=SlotHolder.from_proto(message.leader) if message.HasField("leader") else None,
-            cache_position=message.cache_position,
-            upstream_count=max(message.upstream_count, len(message.upstream)),
+            limits=tuple(map(LimitExplanation.from_proto, message.limits)),
+            waiting_since=optional_time(queued, "enqueue_time"),
+            scheduled_time=optional_time(message.schedule, "scheduled_time")
+            or run.state.details.scheduled_time,
+            upstream=tuple(map(UpstreamRun.from_proto, message.upstream.runs)),
+            holder=optional_holder(message.running, "holder"),
+            cache_key=message.cache_leader.cache_key,
+            leader=optional_holder(message.cache_leader, "leader"),
+            cache_position=message.cache_leader.position,
+            upstream_count=message.upstream.run_count,
+            awaited_task_run_id=message.running.awaited_task_run_id,
         )
 
 
@@ -286,7 +315,7 @@ class CacheEntry:
         last_hit: When the last one had it; None where none did.
         size: The number of bytes of the result; 0 where it is not known.
         task_key: Identifies the task whose run wrote the entry.
-        task_name: That task's name, as far as its run's name tells.
+        task_name: That task's name.
         task_run_id: The run that wrote it.
         task_run_name: That run's name.
         flow_run_id: The flow run that it belongs to.
@@ -313,11 +342,11 @@ class CacheEntry:
         return CacheEntry(
             key=message.key,
             state=State.from_proto(message.state),
-            created=timestamp_from_proto(message.created),
-            expires=optional_time(message, "expires"),
-            hits=message.hits,
-            last_hit=optional_time(message, "last_hit"),
-            size=message.size,
+            created=timestamp_from_proto(message.create_time),
+            expires=optional_time(message, "expire_time"),
+            hits=message.hit_count,
+            last_hit=optional_time(message, "last_hit_time"),
+            size=message.size_bytes,
             task_key=message.task_key,
             task_name=message.task_name,
             task_run_id=message.task_run_id,
@@ -352,18 +381,23 @@ class CacheStats:
     newest: datetime | None
 
     @staticmethod
-    def from_proto(message: cache_pb2.CacheStats) -> CacheStats:
-        """Return what a message says."""
+    def from_proto(message: cache_pb2.CacheStats, task_key: str = "", task_name: str = "") -> CacheStats:
+        """Return the sums in a message, of all tasks or of the one that is named."""
         return CacheStats(
-            task_key=message.task_key,
-            task_name=message.task_name,
-            entries=message.entries,
-            expired=message.expired,
-            hits=message.hits,
-            size=message.size,
-            oldest=optional_time(message, "oldest"),
-            newest=optional_time(message, "newest"),
+            task_key=task_key,
+            task_name=task_name,
+            entries=message.entry_count,
+            expired=message.expired_count,
+            hits=message.hit_count,
+            size=message.size_bytes,
+            oldest=optional_time(message, "oldest_create_time"),
+            newest=optional_time(message, "newest_create_time"),
         )
+
+    @staticmethod
+    def of_task(message: cache_pb2.TaskCacheStats) -> CacheStats:
+        """Return the sums of one task in a message."""
+        return CacheStats.from_proto(message.stats, message.task_key, message.task_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,5 +449,5 @@ class Log:
             logger=message.logger,
             level=message.level,
             message=message.message,
-            timestamp=timestamp_from_proto(message.timestamp),
+            timestamp=timestamp_from_proto(message.create_time),
         )

@@ -54,6 +54,8 @@ class State(StateRecord, Generic[R]):
         timestamp: When the state was entered; by the service's clock once the service has answered.
         id: The UUID that the service gave the state; empty before.
         details: The facts that the service's rules decide by.
+        error_kind: The number of the ``RunErrorKind`` of an exception in ``data``; 0 if it follows from the
+            state's type. Use ``error.kind`` rather than this.
     """
 
     __slots__ = ()
@@ -101,23 +103,22 @@ class State(StateRecord, Generic[R]):
         """Return this state with other data."""
         return replace(self, data=data)
 
-    def to_proto(self, data: state_pb2.Data | None = None) -> state_pb2.State:
-        """Return the protocol's message for a proposal of this state. Reads and writes nothing.
+    def to_proto(self, data: state_pb2.Data | None = None) -> state_pb2.ProposedState:
+        """Return the protocol's message that proposes this state. Reads and writes nothing.
 
         Args:
-            data: The stored result; by default the state's own reference, where its data is a
-                ``StoredResult``.
+            data: The stored result; by default the state's own reference, if its data is a ``StoredResult``.
         """
-        from clearway._states.messages import state_to_proto  # noqa: PLC0415 - loads the messages
+        from clearway._states.messages import proposed_state  # noqa: PLC0415 - loads the messages
 
-        return state_to_proto(self, data)
+        return proposed_state(self, data)
 
     @staticmethod
     def from_proto(message: state_pb2.State, data: Any = None) -> State[Any]:
-        """Return the state that the service answered.
+        """Return the state that the service recorded.
 
         Args:
-            message: The service's answer.
+            message: The state, as the service returned it.
             data: The value or exception that this process has; None keeps a reference to the stored result.
         """
         from clearway._states.messages import fields_with_result  # noqa: PLC0415 - as above

@@ -72,11 +72,12 @@ def invalidate_cache(  # noqa: D417 - the filters are described together
 def read_cache_stats() -> Operation[CacheSummary]:
     """Return how much the cache holds and serves, by task, and how much is being computed."""
     response = yield Call("GetCacheStats", cache_pb2.GetCacheStatsRequest())
+    tasks = yield from pages("ListTaskCacheStats", cache_pb2.ListTaskCacheStatsRequest(), "tasks", None)
     return CacheSummary(
         total=CacheStats.from_proto(response.total),
-        tasks=tuple(CacheStats.from_proto(message) for message in response.tasks),
-        computing=response.computing,
-        waiting=response.waiting,
+        tasks=tuple(CacheStats.of_task(message) for message in tasks),
+        computing=response.computing_count,
+        waiting=response.waiting_count,
     )
 
 

@@ -67,8 +67,8 @@ def create_concurrency_limit(tag: str, concurrency_limit: int) -> Operation[str]
         InvalidArgument: The tag or the number is not allowed.
     """
     _require_int("concurrency_limit", concurrency_limit, "from 0 to 1,000,000")
-    request = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=tag, limit=concurrency_limit)
-    response = yield Call("CreateConcurrencyLimit", request)
+    request = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=tag, limit=concurrency_limit)
+    response = yield Call("SetConcurrencyLimit", request)
     limit_id: str = response.concurrency_limit.id
     return limit_id
 
@@ -79,8 +79,8 @@ def read_concurrency_limit_by_tag(tag: str) -> Operation[ConcurrencyLimit]:
     Raises:
         LimitNotFound: The tag has no limit.
     """
-    request = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=tag)
-    response = yield Call("GetConcurrencyLimitByTag", request)
+    request = concurrency_limit_pb2.GetConcurrencyLimitRequest(tag=tag)
+    response = yield Call("GetConcurrencyLimit", request)
     return (yield from _with_all_holders(response.concurrency_limit))
 
 
@@ -100,12 +100,11 @@ def _with_all_holders(
     message: concurrency_limit_pb2.ConcurrencyLimit,
 ) -> Operation[ConcurrencyLimit]:
     """Return a limit with all holders of its slots; the service's response has only the first."""
-    if message.taken > len(message.holders):
+    if message.taken_count > len(message.holders):
         request = concurrency_limit_pb2.ListSlotHoldersRequest(tag=message.tag)
         holders = yield from pages("ListSlotHolders", request, "holders", None)
-        del message.holders[:], message.active_slots[:]
+        del message.holders[:]
         message.holders.extend(holders)
-        message.active_slots.extend(holder.task_run_id for holder in holders)
     return ConcurrencyLimit.from_proto(message)
 
 
@@ -143,9 +142,7 @@ def delete_concurrency_limit_by_tag(tag: str) -> Operation[None]:
     Raises:
         LimitNotFound: The tag has no limit.
     """
-    yield Call(
-        "DeleteConcurrencyLimitByTag", concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest(tag=tag)
-    )
+    yield Call("DeleteConcurrencyLimit", concurrency_limit_pb2.DeleteConcurrencyLimitRequest(tag=tag))
 
 
 def reset_concurrency_limit_by_tag(tag: str) -> Operation[list[SlotHolder]]:
@@ -160,9 +157,9 @@ def reset_concurrency_limit_by_tag(tag: str) -> Operation[list[SlotHolder]]:
     Raises:
         LimitNotFound: The tag has no limit.
     """
-    request = concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest(tag=tag)
-    response = yield Call("ResetConcurrencyLimitByTag", request)
-    return [SlotHolder.from_proto(message) for message in response.freed]
+    request = concurrency_limit_pb2.ResetConcurrencyLimitRequest(tag=tag)
+    response = yield Call("ResetConcurrencyLimit", request)
+    return [SlotHolder.from_proto(message) for message in response.released]
 
 
 def read_flow_run(flow_run_id: str) -> Operation[FlowRun]:
@@ -232,6 +229,7 @@ def read_task_runs(  # noqa: D417 - the filters are described together
     *,
     flow_run_id: str = "",
     task_keys: Iterable[str] = (),
+    task_names: Iterable[str] = (),
     name_contains: str = "",
     tags: Iterable[str] = (),
     state_types: Iterable[StateType] = (),
@@ -240,7 +238,10 @@ def read_task_runs(  # noqa: D417 - the filters are described together
     created_before: datetime | None = None,
     limit: int | None = 200,
 ) -> Operation[list[TaskRun]]:
-    """Return task runs, the newest first. All that is given must hold; of ``tags``, all.
+    """Return task runs, newest first: those that match every filter that is given.
+
+    ``task_names`` are names of tasks, ``name_contains`` is a part of the run's own name. A run must have one
+    of the ``task_names``, and all of the ``tags``.
 
     Args:
         limit: How many at most; None for all.
@@ -248,6 +249,7 @@ def read_task_runs(  # noqa: D417 - the filters are described together
     selection = task_run_pb2.TaskRunFilter(
         flow_run_id=flow_run_id,
         task_keys=task_keys,
+        task_names=task_names,
         name_contains=name_contains,
         tags=tags,
         state_types=_types(state_types),
@@ -306,7 +308,7 @@ def lookup_cache(key: str) -> Operation[CacheEntry | None]:
 
 
 def pages(method: str, request: Any, field: str, limit: int | None) -> Operation[list[Any]]:
-    """Return what a list call answers, of as many pages as are wanted."""
+    """Return what a list call returns, from as many pages as are wanted."""
     if limit is not None:
         _require_int("limit", limit)
     found: list[Any] = []

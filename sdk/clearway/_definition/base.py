@@ -24,6 +24,8 @@ class Definition(Hooked):
     description: str | None
     version: str | None
     retries: int
+    retry_delay_seconds: float | list[float]
+    retry_jitter_factor: float | None
     timeout_seconds: float | None
     result_storage: ResultStorage | None
     keeping: Keeping
@@ -35,7 +37,6 @@ class Definition(Hooked):
 class FlowDefinition(Definition, FlowHooks):
     """A flow, as it is run."""
 
-    retry_delay_seconds: float
     flow_run_name: RunName | None
     should_validate_parameters: bool
     task_runner: TaskRunner
@@ -57,8 +58,6 @@ class TaskDefinition(Definition, TaskHooks):
     cache_expiration: timedelta | None
     cache_single_flight: bool
     refresh_cache: bool | None
-    retry_delay_seconds: float | list[float]
-    retry_jitter_factor: float | None
     retry_condition_fn: RetryConditionFn | None
     persist_result: bool | None
     task_run_name: RunName | None

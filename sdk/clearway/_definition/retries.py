@@ -1,4 +1,4 @@
-"""How long a task's run waits before its retries: what a task can be told, and how that is checked."""
+"""The options of flows and tasks for the delays before retries, and how they are checked."""
 
 from __future__ import annotations
 

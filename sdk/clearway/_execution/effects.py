@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from clearway._base.clock import get_clock
+from clearway._base.error_kinds import RunErrorKind
 from clearway._transport.decision_future import Answered
 from clearway._transport.protocol import Transport
 from clearway._waiting.sigint import unshielded, wait_told
+from clearway.exceptions import WorkerDied
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.proposal_pb2 import Decision, Proposal
@@ -124,11 +126,26 @@ ADMIT = Admit()
 
 @dataclass(slots=True)
 class Outcome:
-    """How a user's code ended: with a value, or with an exception; or because it took too long."""
+    """How a user's code ended: with a value, or with an exception; or because it took too long.
+
+    Attributes:
+        value: What it returned.
+        error: What it raised, or why its result cannot be read; None if it returned.
+        timed_out: Whether it took too long; ``error`` says so then.
+        unread: Whether its code returned, and its result cannot be read.
+    """
 
     value: Any = None
     error: Exception | None = None
     timed_out: bool = False
+    unread: bool = False
+
+    @property
+    def kind(self) -> RunErrorKind:
+        """What kind of error its exception is."""
+        if isinstance(self.error, WorkerDied):
+            return RunErrorKind.LOST
+        return RunErrorKind.RESULT if self.unread else RunErrorKind.APPLICATION
 
 
 @dataclass(slots=True)

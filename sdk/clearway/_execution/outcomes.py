@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.settings import get_settings
-from clearway._base.texts import shortened
+from clearway._base.texts import encodable, shortened
 from clearway._definition.policy import AS_USUAL, Keeping
 from clearway._execution.effects import Outcome, Work
 from clearway._execution.inputs.found import replace_upstreams
-from clearway.exceptions import FailedRun, MissingResult, UnkeptResult, UnreadableResult, WorkerDied
+from clearway._states.result import error_kind
+from clearway.exceptions import (
+    CancelledRun,
+    FailedRun,
+    MissingResult,
+    UnkeptResult,
+    UnreadableResult,
+    WorkerDied,
+)
 from clearway.futures import Future
 from clearway.results import StoredResult, forget_damaged, get_store, in_memory
 from clearway.states import Completed, Crashed, Failed, State
@@ -25,6 +35,14 @@ _LIGHT_ITEMS = 64
 _MAX_MESSAGE = 4_000  # characters, of 16,384 that the service takes
 
 
+class StopState(Protocol):
+    """``Crashed`` or ``Cancelled``."""
+
+    def __call__(self, data: Any = None, *, message: str = "") -> State[Any]:
+        """Make the state."""
+        ...
+
+
 def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]:
     """Return the state of a run whose code raised an exception.
 
@@ -34,6 +52,31 @@ def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]
         where: Where, if not in the function itself, such as `` in its cache_key_fn``.
     """
     return Failed(error, message=f"{kind} run encountered an exception{where}: {describe(error)}")
+
+
+def of_kind(kind: RunErrorKind, state: State[Any]) -> State[Any]:
+    """Return a state whose exception is of another kind than the state's type says."""
+    return replace(state, error_kind=kind)
+
+
+def entered(recorded: State[Any], end: State[Any]) -> State[Any]:
+    """Return the state that the service recorded for an end, with the value or the exception of that end."""
+    return replace(recorded, data=end.data, error_kind=end.error_kind)
+
+
+def stopped_early(stop: StopState, message: str, cause: BaseException | None = None) -> State[Any]:
+    """Return the state of a run that was interrupted or cancelled.
+
+    Args:
+        stop: ``Crashed`` for a run whose code had begun, ``Cancelled`` for others.
+        message: Why, for people.
+        cause: What interrupted it; None if its flow run has ended.
+    """
+    from clearway.run_errors import RunError, type_of  # noqa: PLC0415 - most runs have none
+
+    kind = type_of(CancelledRun() if cause is None else cause)
+    report = RunError(kind, encodable(shortened(message, _MAX_MESSAGE)), kind=RunErrorKind.CANCELLED)
+    return stop(StoredResult("", error=report), message=message)
 
 
 def describe(error: BaseException) -> str:
@@ -64,9 +107,9 @@ def task_state(outcome: Outcome, *, may_run_again: bool = False) -> State[Any]:
     if outcome.timed_out:
         return _timed_out(outcome)
     if isinstance(outcome.error, WorkerDied) and not may_run_again:
-        return Crashed(outcome.error, message=str(outcome.error))
+        return of_kind(RunErrorKind.LOST, Crashed(outcome.error, message=str(outcome.error)))
     if outcome.error is not None:
-        return failed_state("Task", outcome.error)
+        return of_kind(outcome.kind, failed_state("Task", outcome.error))
     return _state_of(outcome.value)
 
 
@@ -94,7 +137,7 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
 
 
 def _timed_out(outcome: Outcome) -> State[Any]:
-    return Failed(outcome.error, name="TimedOut", message=str(outcome.error))
+    return of_kind(RunErrorKind.TIMEOUT, Failed(outcome.error, name="TimedOut", message=str(outcome.error)))
 
 
 def _state(upstream: Future[Any] | State[Any]) -> State[Any]:
@@ -180,7 +223,9 @@ def _lost_result(data: Any) -> str:
     return ""
 
 
-def _end_message(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.State | UnkeptResult:
+def _end_message(
+    state: State[Any], run_name: str, keeping: Keeping
+) -> state_pb2.ProposedState | UnkeptResult:
     try:
         message = state.to_proto(_stored(state, run_name, keeping))
     except UnkeptResult as error:
@@ -219,7 +264,9 @@ def _stored(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.Dat
     if value is None and not state.is_completed():
         return None
     if isinstance(value, BaseException):
-        return get_store(keeping.place).store_exception(value, pickled=keeping.persist is not False)
+        return get_store(keeping.place).store_exception(
+            value, error_kind(state), pickled=keeping.persist is not False
+        )
     if keeping.persist is False and value is not None:  # None is all that there is of it
         return in_memory("its task has persist_result=False")
     try:

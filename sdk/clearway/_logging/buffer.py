@@ -44,7 +44,7 @@ class LogBuffer:
         with self._guard:
             if len(self._lines) >= self._max_lines or self._bytes + size > self._max_bytes:
                 first = not self._dropped
-                count, since = self._dropped.get(line.flow_run_id, (0, line.timestamp))
+                count, since = self._dropped.get(line.flow_run_id, (0, line.create_time))
                 self._dropped[line.flow_run_id] = (count + 1, since)
                 return first
             if self._dropped:
@@ -96,7 +96,7 @@ class LogBuffer:
                 message=f"{count:,} log lines of this flow run and its task runs are missing from here on: "
                 f"they came faster than the service took them, and no more than {self._max_lines:,} lines "
                 f"or {self._max_bytes // 1_048_576} MiB are kept until it does",
-                timestamp=since,
+                create_time=since,
             )
             self._append(note, note.ByteSize())
         self._dropped.clear()

@@ -56,7 +56,7 @@ class LogShipper:
             logger=record.name[:_MAX_LOGGER],
             level=min(max(record.levelno, 0), _MAX_LEVEL),
             message=_sendable(message),
-            timestamp=timestamp(record.created),
+            create_time=timestamp(record.created),
         )
         if self._buffer.add(line):
             _log.warning("log lines come faster than the service takes them; some are dropped")

@@ -32,16 +32,16 @@ class ServiceStorage:
             request = UploadResultRequest(
                 upload_id=upload_id,
                 sha256=digest,
-                size=len(body),
+                size_bytes=len(body),
                 offset=offset,
                 chunk=body[offset : offset + _CHUNK],
             )
             response = _response(UPLOAD_RESULT, request)
             if response.location:
                 return
-            if response.received <= offset:
+            if response.received_bytes <= offset:
                 raise OSError(f"the service took none of the bytes from {offset:,} on, without saying why")
-            offset = response.received
+            offset = response.received_bytes
 
     def read(self, digest: str, size: int) -> bytes:
         """See ``Storage.read``."""
@@ -53,11 +53,11 @@ class ServiceStorage:
             request = DownloadResultRequest(
                 location=self.location(digest),
                 offset=len(body),
-                max_bytes=max(1, min(_CHUNK, size - len(body))),
+                max_chunk_bytes=max(1, min(_CHUNK, size - len(body))),
             )
             response = _response(DOWNLOAD_RESULT, request)
-            if response.size != size:
-                raise SizeMismatchError(response.size)
+            if response.size_bytes != size:
+                raise SizeMismatchError(response.size_bytes)
             body += response.chunk
             if not response.chunk or len(body) >= size:
                 return bytes(body)

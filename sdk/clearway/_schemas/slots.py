@@ -1,15 +1,19 @@
-"""Who holds slots and who waits for what, as the service answers it; offered in ``clearway.schemas``."""
+"""The holders of slots, and what task runs wait for; offered in ``clearway.schemas``."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from clearway._base.timestamps import optional_time, timestamp_from_proto
 from clearway._states.messages import state_type
 from clearway.states import StateType
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class SlotHolder:
         task_run_name: The run's own name.
         flow_run_id: The flow run it belongs to.
         flow_run_name: That run's own name.
-        flow_name: The flow that it is of; empty where the service is older.
+        flow_name: The name of the flow.
         since: When it took the slot.
         client_name: Whose session runs it; empty for a run without a session.
         lease_expires: When the slot comes back if nothing more is heard of that client; None for a run
@@ -45,11 +49,16 @@ class SlotHolder:
             task_run_name=message.task_run_name,
             flow_run_id=message.flow_run_id,
             flow_run_name=message.flow_run_name,
-            since=timestamp_from_proto(message.since),
+            since=timestamp_from_proto(message.acquire_time),
             client_name=message.client_name,
-            lease_expires=optional_time(message, "lease_expires"),
+            lease_expires=optional_time(message, "lease_expire_time"),
             flow_name=message.flow_name,
         )
+
+
+def optional_holder(message: Message, field: str) -> SlotHolder | None:
+    """Return the holder in a field of a message, or None if it is not set."""
+    return SlotHolder.from_proto(getattr(message, field)) if message.HasField(field) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +70,7 @@ class SlotWaiter:
         task_run_name: The run's own name.
         flow_run_id: The flow run it belongs to.
         flow_run_name: That run's own name.
-        flow_name: The flow that it is of; empty where the service is older.
+        flow_name: The name of the flow.
         since: When it joined the queue.
         client_name: Whose session asked; empty for a run without a session.
         position: Its place in the queue, from 1.
@@ -84,7 +93,7 @@ class SlotWaiter:
             task_run_name=message.task_run_name,
             flow_run_id=message.flow_run_id,
             flow_run_name=message.flow_run_name,
-            since=timestamp_from_proto(message.since),
+            since=timestamp_from_proto(message.enqueue_time),
             client_name=message.client_name,
             position=message.position,
             flow_name=message.flow_name,
@@ -92,7 +101,7 @@ class SlotWaiter:
 
 
 class WaitCause(enum.IntEnum):
-    """What a task run waits for. The numbers are the protocol's."""
+    """What a task run waits for."""
 
     UNKNOWN = 0
     """For what this version of the package does not know."""
@@ -110,9 +119,20 @@ class WaitCause(enum.IntEnum):
     """For another run, which is computing the same cache key."""
 
     @classmethod
-    def _missing_(cls, value: object) -> WaitCause:
-        del value
-        return cls.UNKNOWN
+    def of(cls, message: explanation_pb2.ExplainTaskRunResponse) -> WaitCause:
+        """Return the cause in a message."""
+        return _CAUSES.get(message.WhichOneof("cause") or "", cls.UNKNOWN)
+
+
+_CAUSES = {
+    "ended": WaitCause.NOTHING,
+    "running": WaitCause.NOTHING,
+    "limit": WaitCause.LIMIT,
+    "cache_leader": WaitCause.CACHE,
+    "schedule": WaitCause.SCHEDULE,
+    "upstream": WaitCause.UPSTREAM,
+    "client": WaitCause.CLIENT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +164,11 @@ class LimitExplanation:
         return LimitExplanation(
             tag=message.tag,
             concurrency_limit=message.limit,
-            taken=message.taken,
+            taken=message.taken_count,
             blocks=message.blocks,
             position=message.position or None,
             holders=tuple(SlotHolder.from_proto(holder) for holder in message.holders),
-            ancestor=SlotHolder.from_proto(message.ancestor) if message.HasField("ancestor") else None,
+            ancestor=optional_holder(message, "ancestor"),
         )
 
 

@@ -23,24 +23,24 @@ _TYPES: dict[int, StateType] = {int(kind): kind for kind in StateType}
 
 
 def state_type(number: int) -> StateType:
-    """Return the type of a state that the service answered.
+    """Return the type of a state that the service returned.
 
     Raises:
-        ValueError: The service answered a type that this version does not know.
+        ValueError: This version of the package does not know the type.
     """
     try:
         return _TYPES[number]
     except KeyError:
         raise ValueError(
-            f"the service answered a state of type {number}, which this version of clearway does not know; "
+            f"the service returned a state of type {number}, which this version of clearway does not know; "
             "update the clearway package"
         ) from None
 
 
-def state_to_proto(state: StateRecord, data: state_pb2.Data | None = None) -> state_pb2.State:
+def proposed_state(state: StateRecord, data: state_pb2.Data | None = None) -> state_pb2.ProposedState:
     """Return the message that proposes a state; see ``State.to_proto``."""
     kind = state.type
-    message = state_pb2.State(
+    message = state_pb2.ProposedState(
         type=state_pb2.StateType.ValueType(kind),
         name="" if state.name == kind.default_name else encodable(state.name),
         message=encodable(state.message),
@@ -52,11 +52,11 @@ def state_to_proto(state: StateRecord, data: state_pb2.Data | None = None) -> st
     details = state.details
     if details is not NO_DETAILS:
         if details.scheduled_time is not None:
-            message.details.scheduled_time.CopyFrom(timestamp_to_proto(details.scheduled_time))
+            message.scheduled_time.CopyFrom(timestamp_to_proto(details.scheduled_time))
         if details.cache_key:
-            message.details.cache_key = details.cache_key
+            message.cache_key = details.cache_key
             if details.cache_expiration is not None:
-                message.details.cache_expiration.CopyFrom(duration_to_proto(details.cache_expiration))
+                message.cache_expiration.CopyFrom(duration_to_proto(details.cache_expiration))
     return message
 
 
@@ -74,7 +74,7 @@ def fields_from_proto(message: state_pb2.State, data: Any) -> Fields:
         message.name,
         message.message,
         data,
-        timestamp_from_proto(message.timestamp),
+        timestamp_from_proto(message.create_time),
         message.id,
         _details_from_proto(message.details) if message.HasField("details") else NO_DETAILS,
     )

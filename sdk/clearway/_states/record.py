@@ -71,6 +71,7 @@ class StateRecord:
     timestamp: datetime = field(default_factory=now)
     id: str = ""
     details: StateDetails = NO_DETAILS
+    error_kind: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.unsigned import marked
 from clearway._states.record import StateRecord, StateType
 from clearway.exceptions import (
@@ -15,6 +16,7 @@ from clearway.exceptions import (
     RunFailure,
     UnfinishedRun,
     UnreadableResult,
+    UpstreamTaskError,
 )
 from clearway.results import StoredResult
 
@@ -45,11 +47,20 @@ def state_result(state: StateRecord, *, raise_on_failure: bool) -> Any:
 def error_of(state: StateRecord) -> RunError | None:
     """Return the exception that a run ended with; see ``State.error``."""
     data = state.data
+    if isinstance(data, UpstreamTaskError) and data.error is not None and not state.is_final():
+        return data.error  # as it was recorded: why the run did not start
     if isinstance(data, BaseException):
         from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
 
-        return RunError.from_exception(data)
+        return RunError.from_exception(data, error_kind(state))
     return data.error if isinstance(data, StoredResult) else None
+
+
+def error_kind(state: StateRecord) -> RunErrorKind:
+    """Return what kind of error the exception is that a run ended with."""
+    if state.error_kind:
+        return RunErrorKind(state.error_kind)
+    return RunErrorKind.CANCELLED if state.is_cancelled() else RunErrorKind.APPLICATION
 
 
 def _value(state: StateRecord) -> Any:
@@ -59,8 +70,9 @@ def _value(state: StateRecord) -> Any:
 
 def _exception(state: StateRecord) -> BaseException:
     """Return a run's own exception, or that of the states that it returned, or one of ours."""
-    if isinstance(state.data, BaseException):  # also why a run never began, such as UpstreamTaskError
-        return state.data
+    own = state.data if isinstance(state.data, BaseException) else _stopped(state)
+    if own is not None:  # also why a run never began, such as UpstreamTaskError
+        return own
     try:
         value = _value(state)
     except (MissingResult, UnreadableResult) as missing:
@@ -78,6 +90,22 @@ def _exception(state: StateRecord) -> BaseException:
     message = marked(state.message) or (value if isinstance(value, str) else "")
     message = message or f"the run ended as {marked(state.name)}"
     return _FAILURES[state.type](message)
+
+
+def _stopped(state: StateRecord) -> RunFailure | None:
+    """Return one of our exceptions for a run whose code did not start, or did not end by itself."""
+    data = state.data
+    report = data.error if isinstance(data, StoredResult) and not data.encoding else None
+    if report is None or not state.message:
+        return None
+    if report.kind is RunErrorKind.UPSTREAM:
+        failure: RunFailure = UpstreamTaskError(f"the run did not start: {marked(state.message)}")
+    elif report.kind is RunErrorKind.CANCELLED and state.type in _FAILURES:
+        failure = _FAILURES[state.type](marked(state.message))
+    else:
+        return None
+    failure.error = report
+    return failure
 
 
 def _reported(state: StateRecord, report: RunError, missing: MissingResult | UnreadableResult) -> RunFailure:

@@ -32,7 +32,7 @@ _OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 _LOOPBACK: Final = ("localhost:", "127.", "[::1]:")
-_NOT_REPEATED: Final = frozenset({"DeleteConcurrencyLimitByTag"})
+_NOT_REPEATED: Final = frozenset({"DeleteConcurrencyLimit"})
 """A repeated delete of what the first one deleted would be an error; all other calls may be repeated."""
 
 RECONNECT: Final = Backoff(first=0.05, longest=1.0)

@@ -177,7 +177,7 @@ def empty_database() -> bytes:
 
 
 def _exception_from(error: EngineError) -> ServiceError:
-    return exception_for(int(error.reason), error.message, error.field)
+    return exception_for(int(error.reason), error.message, error.field, error.metadata)
 
 
 def _closed() -> ClientClosed:

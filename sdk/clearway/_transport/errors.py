@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from google.protobuf.message import DecodeError
@@ -22,7 +23,6 @@ from clearway.exceptions import (
 from clearway.v1 import error_pb2
 
 _DOMAIN: Final = "clearway"
-_PREFIX: Final = "ERROR_REASON_"
 
 _EXCEPTIONS: Final[dict[int, type[ServiceError]]] = {
     error_pb2.ERROR_REASON_INVALID_ARGUMENT: InvalidArgument,
@@ -51,9 +51,11 @@ _STATUSES: Final[dict[str, type[ServiceError]]] = {
 """For a status without our details, as from gRPC itself or a proxy."""
 
 
-def exception_for(reason: int, message: str, field: str = "") -> ServiceError:
+def exception_for(
+    reason: int, message: str, field: str = "", metadata: Mapping[str, str] | None = None
+) -> ServiceError:
     """Return the exception of an error reason."""
-    return _EXCEPTIONS.get(reason, ServiceError)(message, reason, field)
+    return _EXCEPTIONS.get(reason, ServiceError)(message, reason, field, metadata)
 
 
 def exception_from_status(code: str, details: str, status: bytes | None, address: str) -> ServiceError:
@@ -97,13 +99,17 @@ def _from_details(status: bytes | None, details: str) -> ServiceError | None:
     except DecodeError:
         return None
     reason, field = 0, ""
+    metadata: dict[str, str] = {}
     for detail in message.details:
         info, bad = ErrorInfo(), BadRequest()
         if detail.Unpack(info) and info.domain == _DOMAIN:
-            reason = dict(error_pb2.ErrorReason.items()).get(_PREFIX + info.reason, 0)
+            reason = dict(error_pb2.ErrorReason.items()).get(info.reason, 0)
+            metadata = dict(info.metadata)
         elif detail.Unpack(bad) and bad.field_violations:
             field = bad.field_violations[0].field
-    return exception_for(reason, message.message or details, field) if reason else None
+    if not reason:
+        return None
+    return exception_for(reason, message.message or details, field or metadata.get("field", ""), metadata)
 
 
 def _why(details: str) -> str:

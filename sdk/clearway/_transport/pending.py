@@ -174,4 +174,4 @@ class PendingProposals:
             if delay is not None:
                 self._send_again(delay, entry)
                 return
-        self.fail(entry, exception_for(error.reason, error.message, error.field))
+        self.fail(entry, exception_for(error.reason, error.message, error.field, error.metadata))

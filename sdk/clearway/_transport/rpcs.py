@@ -65,15 +65,10 @@ LIST_TASK_RUNS: Final = Method(
 LIST_TASK_RUN_STATES: Final = Method(
     "ListTaskRunStates", task_run_pb2.ListTaskRunStatesRequest, task_run_pb2.ListTaskRunStatesResponse
 )
-CREATE_CONCURRENCY_LIMIT: Final = Method(
-    "CreateConcurrencyLimit",
-    concurrency_limit_pb2.CreateConcurrencyLimitRequest,
-    concurrency_limit_pb2.CreateConcurrencyLimitResponse,
-)
-GET_CONCURRENCY_LIMIT_BY_TAG: Final = Method(
-    "GetConcurrencyLimitByTag",
-    concurrency_limit_pb2.GetConcurrencyLimitByTagRequest,
-    concurrency_limit_pb2.GetConcurrencyLimitByTagResponse,
+SET_CONCURRENCY_LIMIT: Final = Method(
+    "SetConcurrencyLimit",
+    concurrency_limit_pb2.SetConcurrencyLimitRequest,
+    concurrency_limit_pb2.SetConcurrencyLimitResponse,
 )
 GET_CONCURRENCY_LIMIT: Final = Method(
     "GetConcurrencyLimit",
@@ -85,15 +80,15 @@ LIST_CONCURRENCY_LIMITS: Final = Method(
     concurrency_limit_pb2.ListConcurrencyLimitsRequest,
     concurrency_limit_pb2.ListConcurrencyLimitsResponse,
 )
-DELETE_CONCURRENCY_LIMIT_BY_TAG: Final = Method(
-    "DeleteConcurrencyLimitByTag",
-    concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest,
-    concurrency_limit_pb2.DeleteConcurrencyLimitByTagResponse,
+DELETE_CONCURRENCY_LIMIT: Final = Method(
+    "DeleteConcurrencyLimit",
+    concurrency_limit_pb2.DeleteConcurrencyLimitRequest,
+    concurrency_limit_pb2.DeleteConcurrencyLimitResponse,
 )
-RESET_CONCURRENCY_LIMIT_BY_TAG: Final = Method(
-    "ResetConcurrencyLimitByTag",
-    concurrency_limit_pb2.ResetConcurrencyLimitByTagRequest,
-    concurrency_limit_pb2.ResetConcurrencyLimitByTagResponse,
+RESET_CONCURRENCY_LIMIT: Final = Method(
+    "ResetConcurrencyLimit",
+    concurrency_limit_pb2.ResetConcurrencyLimitRequest,
+    concurrency_limit_pb2.ResetConcurrencyLimitResponse,
 )
 LIST_SLOT_HOLDERS: Final = Method(
     "ListSlotHolders",
@@ -123,15 +118,18 @@ INVALIDATE_CACHE: Final = Method(
 GET_CACHE_STATS: Final = Method(
     "GetCacheStats", cache_pb2.GetCacheStatsRequest, cache_pb2.GetCacheStatsResponse
 )
+LIST_TASK_CACHE_STATS: Final = Method(
+    "ListTaskCacheStats", cache_pb2.ListTaskCacheStatsRequest, cache_pb2.ListTaskCacheStatsResponse
+)
 UPLOAD_RESULT: Final = Method("UploadResult", result_pb2.UploadResultRequest, result_pb2.UploadResultResponse)
 DOWNLOAD_RESULT: Final = Method(
     "DownloadResult", result_pb2.DownloadResultRequest, result_pb2.DownloadResultResponse
 )
-LIST_UNUSED_RESULTS: Final = Method(
-    "ListUnusedResults", result_pb2.ListUnusedResultsRequest, result_pb2.ListUnusedResultsResponse
+LIST_ORPHANED_RESULTS: Final = Method(
+    "ListOrphanedResults", result_pb2.ListOrphanedResultsRequest, result_pb2.ListOrphanedResultsResponse
 )
-DROP_UNUSED_RESULTS: Final = Method(
-    "DropUnusedResults", result_pb2.DropUnusedResultsRequest, result_pb2.DropUnusedResultsResponse
+DROP_ORPHANED_RESULTS: Final = Method(
+    "DropOrphanedResults", result_pb2.DropOrphanedResultsRequest, result_pb2.DropOrphanedResultsResponse
 )
 WRITE_LOGS: Final = Method("WriteLogs", log_pb2.WriteLogsRequest, log_pb2.WriteLogsResponse)
 LIST_LOGS: Final = Method("ListLogs", log_pb2.ListLogsRequest, log_pb2.ListLogsResponse)

@@ -176,7 +176,9 @@ class ProposalStream:
         )
 
     def _fail_all(self, failure: ServiceError) -> None:
-        self.pending.fail_all(lambda: type(failure)(str(failure), failure.reason, failure.field))
+        self.pending.fail_all(
+            lambda: type(failure)(str(failure), failure.reason, failure.field, failure.metadata)
+        )
 
     async def _converse(self) -> ServiceError:
         """Hold one stream until it ends; return why it ended."""

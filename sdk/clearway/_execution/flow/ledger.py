@@ -15,7 +15,7 @@ class RunLedger:
     """Keeps count of runs, for any thread.
 
     Attributes:
-        cached: How many of the runs had their result from the cache.
+        cached: How many of the runs have their result from the cache.
         retries: How often one of the runs was told to try again.
         guard: Held for a moment while something changes that several threads change.
     """
@@ -52,12 +52,15 @@ class RunLedger:
             self._total += 1
             if not state.is_completed():
                 self._not_completed.append(state)
-            elif state.name == "Cached":
-                self.cached += 1
 
     def ended_otherwise(self, state: State[Any]) -> None:
         """Note that a run which was taken as completed is in another state."""
         self._not_completed.append(state)
+
+    def note_cached(self) -> None:
+        """Note that a run has its result from the cache."""
+        with self.guard:
+            self.cached += 1
 
     def note_retry(self) -> None:
         """Note that a run is to be tried again."""

@@ -6,6 +6,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._base.clock import now
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.ids import new_id
 from clearway._base.settings import get_settings
 from clearway._base.timestamps import timestamp_from_proto
@@ -18,7 +19,7 @@ from clearway._execution.flow.runner import StartedRunner
 from clearway._execution.flow.specs import flow_run_spec, tracking_spec
 from clearway._execution.inputs.provenance import NO_PROVENANCE
 from clearway._execution.inputs.run_inputs import RunInputs
-from clearway._execution.outcomes import interruption
+from clearway._execution.outcomes import interruption, of_kind, stopped_early
 from clearway._execution.run_key import RunKey
 from clearway._execution.shutdown.fencing import unwatch, watch
 from clearway._execution.shutdown.interrupt_flush import InterruptFlush
@@ -128,7 +129,7 @@ class FlowRun:
         if response.flow_run.HasField("expected_start_time"):
             self.scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
 
-    def propose(self, state: state_pb2.State) -> Proposal:
+    def propose(self, state: state_pb2.ProposedState) -> Proposal:
         """Return a proposal of ``state``."""
         return Proposal(id=new_id(), flow_run_id=self.run_id, state=state)
 
@@ -233,7 +234,8 @@ class FlowRun:
         assert self.attempt is not None
         why = self.attempt.lost
         error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
-        return State(StateType.CRASHED, "", why, error, details=StateDetails(flow_run_id=self.run_id))
+        details = StateDetails(flow_run_id=self.run_id)
+        return of_kind(RunErrorKind.LOST, State(StateType.CRASHED, "", why, error, details=details))
 
     def abandon(self, cause: BaseException) -> InterruptFlush:
         """End the run wherever it is, with all its task runs.
@@ -242,7 +244,7 @@ class FlowRun:
             What may be waited for.
         """
         message = interruption(cause)
-        state = Cancelled(message=message) if self.attempt is None else Crashed(message=message)
+        state = stopped_early(Cancelled if self.attempt is None else Crashed, message, cause)
         self.abandoned_as = state
         flush = InterruptFlush(before=[call for call in self._calls if not call.done()])
         if self.attempt is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clearway._definition.signature import parameters_to_json
 from clearway._execution.inputs.run_inputs import RunInputs
+from clearway._execution.retry_policy import fill_retry_policy
 from clearway._execution.run_key import RunKey
 from clearway.v1.flow_run_pb2 import FlowRunSpec
 from clearway.v1.task_run_pb2 import TaskRunSpec
@@ -40,11 +41,10 @@ def flow_run_spec(
         flow_version=flow.version or "",
         parameters_json=parameters_to_json(parameters),
         tags=tags,
-        retries=flow.retries,
         parent_task_run_id=tracked_by,
     )
-    if flow.retries and flow.retry_delay_seconds:
-        spec.retry_delay.FromNanoseconds(int(flow.retry_delay_seconds * 1e9))
+    if flow.retries:
+        fill_retry_policy(spec.retry_policy, flow)
     return spec
 
 
@@ -72,6 +72,7 @@ def tracking_spec(
         flow_run_id=parent_id,
         task_key=key.task_key,
         dynamic_key=dynamic_key,
+        task_name=flow.name,
         name=f"{flow.name}-{dynamic_key}",
         task_version=flow.version or "",
         tags=tags,

@@ -13,7 +13,7 @@ from clearway._execution.effects import Answer, Effect, Outcome, Propose, Sleep,
 from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.user_code import call_hooks, execution, take_inputs, take_name
-from clearway._execution.outcomes import end_message, failed_state, flow_state
+from clearway._execution.outcomes import end_message, entered, failed_state, flow_state
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
 from clearway.results import MEMORY
@@ -75,7 +75,9 @@ def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
         yield WaitFor(unfinished)
     failure = run.inputs.failure()
     if failure:
-        raise UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure}")
+        error = UpstreamTaskError(f"the flow {run.flow.name!r} was not started: {failure.message}")
+        error.error = failure
+        raise error
     take_inputs(run)
     if run.wrong_parameters is None:
         take_name(run)
@@ -96,7 +98,7 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
             return run.parent.completed_before(state)
         if not state.is_final():
             break
-    run.tracked_by(tracking.id)
+    run.tracked_by(tracking.spec.id)
     return None
 
 
@@ -107,7 +109,7 @@ def _live(run: FlowRun) -> Steps:
         yield from _tell(run, state)
         return state
     while True:
-        decision = yield from _ask(run, state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING))
+        decision = yield from _ask(run, state_pb2.ProposedState(type=state_pb2.STATE_TYPE_RUNNING))
         if decision.WhichOneof("answer") != "accept":
             return State.from_proto(decision.state)
         attempt = run.begin()
@@ -144,13 +146,13 @@ def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
 
 
 def _end(run: FlowRun, end: State[Any]) -> Steps:
-    message: state_pb2.State = yield end_message(end, run.name, run.keeping)
+    message: state_pb2.ProposedState = yield end_message(end, run.name, run.keeping)
     if end.is_completed() and message.data.encoding == MEMORY:
         run.keep_result(end.data)
     decision = yield from _ask(run, message)
     state = State.from_proto(decision.state)
     if decision.WhichOneof("answer") == "accept":
-        state = state.with_data(end.data)
+        state = entered(state, end)
     run.log().log(_level(state), "%s", _line(state, end))
     return state
 
@@ -161,7 +163,7 @@ def _tell(run: FlowRun, state: State[Any]) -> Generator[Effect, Any, None]:
         yield call_hooks(run, state)
 
 
-def _ask(run: FlowRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
+def _ask(run: FlowRun, state: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
     while True:
         decision: Decision = yield Propose(run.transport, run.propose(state))
         if decision.WhichOneof("answer") != "wait":

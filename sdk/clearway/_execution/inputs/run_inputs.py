@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clearway._base.texts import shortened
-from clearway._base.unsigned import marked
 from clearway._definition.annotations import Annotation
 from clearway._execution.inputs.found import ATOMS, Found, Upstream, maker_of, replace_upstreams
 from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
+from clearway._execution.inputs.upstream_errors import upstream_error
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.task_run_pb2 import TaskInput
 
-_MAX_STATE = 500  # characters
-_NOT_READY = " did not complete: it is NotReady, since "
+if TYPE_CHECKING:
+    from clearway.run_errors import RunError
+
 _MAX_RECORDED = 10_000  # upstream ids of one run: some 400 kB of a message
 
 NOTHING_MAPPED: Mapping[str, Found] = {}
@@ -73,14 +73,14 @@ class RunInputs:
             if isinstance(upstream, Future) and not upstream.is_done()
         ]
 
-    def failure(self) -> str:
-        """Return which input did not complete, and how it ended, in words; empty where all did."""
+    def failure(self) -> RunError | None:
+        """Return which input did not complete, and how it ended; None if all did."""
         for found in self._by_parameter.values():
             for upstream in (*found.upstreams, *found.may_fail):
                 state = _state_of(upstream)
                 if not (state.is_completed() or (state.is_failed() and upstream not in found.upstreams)):
-                    return f"{_name_of(upstream)}{_ended(state)}"
-        return ""
+                    return upstream_error(_name_of(upstream), state)
+        return None
 
     def resolved(self, parameters: dict[str, Any], *, keep_unmapped: bool = False) -> dict[str, Any]:
         """Return the parameters with the results of the inputs in their place; exceptions of failed ones.
@@ -140,13 +140,6 @@ def as_list(wait_for: Any) -> list[Any]:
 
 def _state_of(upstream: Upstream) -> State[Any]:
     return upstream.current_state() if isinstance(upstream, Future) else upstream
-
-
-def _ended(state: State[Any]) -> str:
-    """Return how a run ended that did not complete; of one that never began, where that came from."""
-    if state.is_pending() and state.name == "NotReady" and state.message:
-        return f"{_NOT_READY}{marked(shortened(state.message.rpartition(_NOT_READY)[2], _MAX_STATE))}"
-    return f" did not complete: it is {marked(shortened(str(state), _MAX_STATE))}"
 
 
 def _result_of(upstream: Upstream) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from clearway._execution.retry_policy import fill_retry_policy
 from clearway._execution.run_key import RunKey
 from clearway.futures import Future
 from clearway.v1.task_run_pb2 import TaskRunSpec
@@ -82,6 +83,7 @@ class Identity:
         spec.flow_run_id = self._flow_attempt.facts.flow_run_id
         spec.task_key = self._key.task_key
         spec.dynamic_key = self._key.dynamic_key
+        spec.task_name = task.name
         spec.name = self.name
         if task.version:
             spec.task_version = task.version
@@ -90,8 +92,4 @@ class Identity:
         if given.inputs:
             spec.inputs.extend(given.inputs.recorded())
         if task.retries:
-            spec.retries = task.retries
-            delays = task.retry_delay_seconds
-            for seconds in delays if isinstance(delays, list) else [delays]:
-                spec.retry_delays.add().FromNanoseconds(int(seconds * 1e9))
-            spec.retry_jitter_factor = task.retry_jitter_factor or 0.0
+            fill_retry_policy(spec.retry_policy, task)

@@ -29,11 +29,11 @@ def report(run: TaskRun, outcome: Outcome) -> None:
 def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
     try:
         state = task_state(outcome)
-        message: state_pb2.State = end_message(state, run.name).function()
+        message: state_pb2.ProposedState = end_message(state, run.name).function()
         run.log().warning("%s", message.message)
         condition = run.task.retry_condition_fn
         if condition is not None:
-            message.details.no_retry = not ask_condition(run, state, condition).block()
+            message.no_retry = not ask_condition(run, state, condition).block()
         told.resolve(run.flow_attempt.transport.propose(run.propose(message)).result())
     except BaseException as error:  # noqa: BLE001 - the run is to hear of it
         told.fail(error)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.ids import new_id
 from clearway._execution.inputs.run_inputs import NOTHING_MAPPED, inputs_of
-from clearway._execution.outcomes import describe, interruption
+from clearway._execution.outcomes import describe, interruption, of_kind, stopped_early
 from clearway._execution.task.given import Given
 from clearway._execution.task.identity import Identity
 from clearway._execution.task.lifecycle import Lifecycle
@@ -134,7 +135,7 @@ class TaskRun:
 
     # What the run proposes.
 
-    def propose(self, state: state_pb2.State) -> Proposal:
+    def propose(self, state: state_pb2.ProposedState) -> Proposal:
         """Return a proposal of ``state``, which also creates the run if the service does not know it."""
         self._proposal_id = new_id()
         if self.identity.known:
@@ -209,7 +210,9 @@ class TaskRun:
     def own_state(self, state: State[Any]) -> State[Any]:
         """Return a state that the service has not given as one of this run's."""
         details = StateDetails(flow_run_id=self.flow_attempt.facts.flow_run_id, task_run_id=self.run_id)
-        return State(state.type, state.name, state.message, state.data, details=details)
+        return State(
+            state.type, state.name, state.message, state.data, details=details, error_kind=state.error_kind
+        )
 
     def check_end(self, decision: Decision) -> None:
         """Look at the answer to an end that was taken as decided."""
@@ -226,12 +229,12 @@ class TaskRun:
 
     def interrupt(self, cause: BaseException) -> None:
         """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
-        message = interruption(cause)
-        self._end_here(Crashed(message=message) if self.life.code_began else Cancelled(message=message))
+        stop = Crashed if self.life.code_began else Cancelled
+        self._end_here(stopped_early(stop, interruption(cause), cause))
 
     def give_up(self, error: ClearwayError) -> None:
         """End the run because the service cannot be asked about it, or refuses what it is asked."""
-        self._end_here(Crashed(error, message=describe(error)))
+        self._end_here(of_kind(RunErrorKind.LOST, Crashed(error, message=describe(error))))
 
     def lose(self, why: str) -> bool:
         """End the run, which is Crashed at the service: its process was taken for dead.
@@ -242,13 +245,13 @@ class TaskRun:
         if self.phase in (Phase.ENDING, Phase.ENDED):
             return False
         error = LostRun(f"the task run {self.name!r} goes no further: {why}")
-        self._end_here(Crashed(error, message=why))
+        self._end_here(of_kind(RunErrorKind.LOST, Crashed(error, message=why)))
         return True
 
     def abandon(self, why: str) -> None:
         """End the run because its flow run goes no further, unless its end was proposed."""
         if self.phase is not Phase.ENDING:
-            self._end_here(Cancelled(message=why))
+            self._end_here(stopped_early(Cancelled, why))
 
     def _end_here(self, state: State[Any]) -> None:
         own = self.own_state(state)

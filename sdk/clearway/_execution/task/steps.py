@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.timestamps import duration_from_proto
 from clearway._execution.effects import (
     ADMIT,
@@ -18,7 +19,7 @@ from clearway._execution.effects import (
     Steps,
     WaitFor,
 )
-from clearway._execution.outcomes import end_message, failed_state, lost_result, task_state
+from clearway._execution.outcomes import end_message, failed_state, lost_result, of_kind, task_state
 from clearway._execution.task.lifecycle import RunInterrupted
 from clearway._execution.task.run import TaskRun
 from clearway._execution.task.user_code import (
@@ -34,7 +35,10 @@ from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTa
 from clearway.results import MEMORY
 from clearway.states import Pending, State, StateType
 from clearway.v1 import state_pb2
-from clearway.v1.proposal_pb2 import Decision
+from clearway.v1.proposal_pb2 import REJECT_REASON_CACHED, REJECT_REASON_RETRY_SCHEDULED, Decision
+
+if TYPE_CHECKING:
+    from clearway.run_errors import RunError
 
 _Part = Generator[Effect, Any, State[Any] | None]
 
@@ -109,25 +113,27 @@ def _prepare(run: TaskRun) -> _Part:
     return None
 
 
-def _not_ready(run: TaskRun, why: str) -> Steps:
+def _not_ready(run: TaskRun, why: RunError) -> Steps:
     """End a run that cannot begin. The service has it as Pending, as nothing of it ever ran."""
-    not_ready = Pending(name="NotReady", message=why)
-    decision = yield from _ask(run, not_ready.to_proto())
+    not_ready = Pending(name="NotReady", message=why.message)
+    decision = yield from _ask(run, not_ready.to_proto(state_pb2.Data(error=why.to_proto())))
     state = State.from_proto(decision.state)
     if state.is_final():  # an earlier attempt of the flow ended it
         return state
-    return state.with_data(UpstreamTaskError(f"the task run {run.name!r} did not start: {why}"))
+    error = UpstreamTaskError(f"the task run {run.name!r} did not start: {why.message}")
+    error.error = why
+    return state.with_data(error)
 
 
 def _start(run: TaskRun) -> _Part:
     """Propose Running. Returns None when the run's code is to run, or the state that it has instead."""
     while True:
         run.life.move(Phase.PROPOSED)
-        message = state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING)
+        message = state_pb2.ProposedState(type=state_pb2.STATE_TYPE_RUNNING)
         if run.given.cache_key:
-            message.details.cache_key = run.given.cache_key
-            message.details.refresh_cache = run.given.refreshes_cache or run.identity.repairs > 0
-            message.details.cache_single_flight = run.task.cache_single_flight
+            message.cache_key = run.given.cache_key
+            message.refresh_cache = run.given.refreshes_cache or run.identity.repairs > 0
+            message.cache_single_flight = run.task.cache_single_flight
         decision = yield from _ask(run, message)
         answer = decision.WhichOneof("answer")
         if answer == "accept":
@@ -140,7 +146,8 @@ def _start(run: TaskRun) -> _Part:
         if state.type is not StateType.SCHEDULED:
             if (yield from _begins_anew(run, state)):
                 continue
-            if answer == "reject":  # as Cached
+            if decision.reject.reason == REJECT_REASON_CACHED:
+                run.flow_attempt.ledger.note_cached()
                 yield from _tell(run, state)
             return state
         yield from _rest(run, state)
@@ -171,14 +178,14 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     else:
         decision = yield from _ask(run, message)
     if decision.WhichOneof("answer") == "accept":
-        ended: State[Any] = State(*fields_from_proto(decision.state, end.data))
+        ended: State[Any] = State(*fields_from_proto(decision.state, end.data), end.error_kind)
         yield from _tell(run, ended)
         if ended.type is not StateType.SCHEDULED:
             return ended
         yield from _rest(run, ended)  # as its code asked for
         return None
     state = State.from_proto(decision.state)
-    if state.type is StateType.SCHEDULED:
+    if decision.reject.reason == REJECT_REASON_RETRY_SCHEDULED:
         run.log().warning("%s; %s", end.message, _retry(state))
         yield from _rest(run, state)
         return None
@@ -186,26 +193,28 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
     return state
 
 
-def _message(run: TaskRun, end: State[Any]) -> Generator[Effect, Any, tuple[State[Any], state_pb2.State]]:
+def _message(
+    run: TaskRun, end: State[Any]
+) -> Generator[Effect, Any, tuple[State[Any], state_pb2.ProposedState]]:
     """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
-    made: state_pb2.State | UnkeptResult = yield end_message(
+    made: state_pb2.ProposedState | UnkeptResult = yield end_message(
         end, run.name, run.task.keeping.within(run.flow_attempt.facts.keeping)
     )
     if isinstance(made, UnkeptResult):
-        end = failed_state("Task", made)
+        end = of_kind(RunErrorKind.RESULT, failed_state("Task", made))
         made = yield end_message(end, run.name)
-    message = cast("state_pb2.State", made)
+    message = cast("state_pb2.ProposedState", made)
     if end.is_completed():
         if message.data.encoding == MEMORY:
             run.flow_attempt.keep(run.run_id, end.data)
         elif run.given.cache_key:
-            message.details.cache_key = run.given.cache_key
+            message.cache_key = run.given.cache_key
             if run.task.cache_expiration is not None:
-                message.details.cache_expiration.FromTimedelta(run.task.cache_expiration)
+                message.cache_expiration.FromTimedelta(run.task.cache_expiration)
     elif end.is_failed() and run.phase is Phase.RUNNING and run.reported is None:
         condition = run.task.retry_condition_fn
-        if condition is not None:
-            message.details.no_retry = not (yield ask_condition(run, end, condition))
+        if condition is not None and not message.data.error.non_retryable:
+            message.no_retry = not (yield ask_condition(run, end, condition))
     return end, message
 
 
@@ -228,7 +237,7 @@ def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
     yield Sleep(0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds()))
 
 
-def _ask(run: TaskRun, state: state_pb2.State) -> Generator[Effect, Any, Decision]:
+def _ask(run: TaskRun, state: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
     """Propose a state until the answer is not to come back later."""
     while True:
         decision: Decision = yield Propose(run.flow_attempt.transport, run.propose(state), run.note_wait)

@@ -30,7 +30,7 @@ from clearway._transport.decision_future import DecisionFuture
 from clearway._waiting.loop_calls import call_soon
 from clearway.exceptions import ClearwayError
 from clearway.futures import Future
-from clearway.v1.proposal_pb2 import Decision
+from clearway.v1.proposal_pb2 import WAIT_REASON_CACHE_LEADER, Decision
 
 if TYPE_CHECKING:
     import asyncio
@@ -220,7 +220,7 @@ class Submission:
 
     def _queued(self, decision: Decision) -> None:
         self.run.note_wait(decision)
-        self._permit.queued(self, for_slot=not decision.wait.cache_key)
+        self._permit.queued(self, for_slot=decision.wait.reason != WAIT_REASON_CACHE_LEADER)
 
     def _decided(self, future: DecisionFuture) -> None:
         error = None if future.cancelled() else future.exception()
@@ -289,7 +289,7 @@ class Submission:
         try:
             outcome = ended()
         except Exception as error:  # noqa: BLE001 - it cannot be read
-            outcome = Outcome(error=error)
+            outcome = Outcome(error=error, unread=True)
         except BaseException as error:  # noqa: BLE001 - SystemExit, say
             self.advance(self.steps.throw, error)
             return

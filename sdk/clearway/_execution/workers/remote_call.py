@@ -127,5 +127,5 @@ def read_reply(reply: bytes) -> Outcome:
             ) from error
     ended_by = unpack(body)
     if isinstance(ended_by, Exception):
-        return Outcome(error=ended_by, timed_out=kind == "late")
+        return Outcome(error=ended_by, timed_out=kind == "late", unread=kind == "unread")
     raise ended_by

@@ -44,7 +44,7 @@ def run_call(data: bytes) -> bytes:
     try:
         return pickle.dumps(("value", _portable.dumps(value)))
     except Exception as error:  # noqa: BLE001 - as above
-        return pickle.dumps(("error", pack(_not_picklable(value, error))))
+        return pickle.dumps(("unread", pack(_not_picklable(value, error))))
 
 
 def _run(data: bytes) -> Outcome:

@@ -19,19 +19,19 @@ from clearway._results.service_storage import ServiceStorage
 from clearway._results.storage import Leftover, Storage
 from clearway._results.storages import storage_for
 from clearway._transport.current import connect
-from clearway._transport.rpcs import DROP_UNUSED_RESULTS, LIST_UNUSED_RESULTS
+from clearway._transport.rpcs import DROP_ORPHANED_RESULTS, LIST_ORPHANED_RESULTS
 from clearway.exceptions import ServerUnavailable
-from clearway.v1.result_pb2 import DropUnusedResultsRequest, ListUnusedResultsRequest
-from clearway.v1.result_pb2 import UnusedResult as UnusedResultMessage
+from clearway.v1.result_pb2 import DropOrphanedResultsRequest, ListOrphanedResultsRequest
+from clearway.v1.result_pb2 import OrphanedResult as OrphanMessage
 
 _log = logging.getLogger("clearway.results")
-_LIMIT = 10_000  # as many as one call may list
+_PAGE = 1_000  # as many as one call may list
 _DROPPED_AT_ONCE = 500
 _UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
 
 
 @dataclass(frozen=True, slots=True)
-class UnusedResult:
+class OrphanedResult:
     """An orphaned result, which no run can be served any more, or a killed writer's unfinished file.
 
     Or a storage that could not be searched for unfinished files: ``is_storage``.
@@ -57,14 +57,14 @@ class UnusedResult:
 
 
 class _Deletable(NamedTuple):
-    message: UnusedResultMessage
+    message: OrphanMessage
     storage: Storage
     digest: str
 
 
-def delete_unused_results(
+def delete_orphaned_results(
     older_than: timedelta = timedelta(days=1), *, dry_run: bool = False
-) -> Iterator[UnusedResult]:
+) -> Iterator[OrphanedResult]:
     """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
 
     What a live entry, a younger state, or a run without a cache key references as well is left alone; so is
@@ -103,49 +103,45 @@ def delete_unused_results(
     yield from _unfinished(dry_run=dry_run)
 
 
-def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[UnusedResult]:
+def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[OrphanedResult]:
     """Yield what becomes of all orphaned results; several states may have one of them."""
     age = duration_to_proto(older_than)
     transport = connect()
     written_before = time.time() - older_than.total_seconds() / 2  # half, as clocks differ
     token = ""
     while True:
-        request = ListUnusedResultsRequest(older_than=age, limit=_LIMIT, page_token=token)
-        page = LIST_UNUSED_RESULTS.start(transport, request).result()
+        request = ListOrphanedResultsRequest(older_than=age, page_size=_PAGE, page_token=token)
+        page = LIST_ORPHANED_RESULTS.start(transport, request).result()
         deletable: list[_Deletable] = []
         for result in page.results:
             found = _examined(result)
-            if isinstance(found, UnusedResult):
+            if isinstance(found, OrphanedResult):
                 yield found
             elif dry_run:
                 yield _result(result)
             else:
                 deletable.append(found)
-        dropped = 0
         for chosen in _batches(deletable):
             own = isinstance(chosen[0].storage, ServiceStorage)
             try:
-                unused = _drop(chosen, age, check_only=not own)
+                orphaned = _drop(chosen, age, check_only=not own)
             except ServerUnavailable as error:
                 yield from (_failed(it.message, error) for it in chosen)
                 continue
-            results = [(it, _deleted(it, written_before)) for it in unused]
+            results = [(it, _deleted(it, written_before)) for it in orphaned]
             gone = [it for it, result in results if result is not None and not result.problem]
             if gone and not own:
                 _forget(gone, age)
-            dropped += len(gone)
             yield from (result for _, result in results if result is not None)
-        # An earlier service has no tokens; it lists from the beginning what was not dropped.
-        before, token = token, page.next_page_token
-        again = dropped and len(page.results) >= _LIMIT if not token else token != before
-        if not again:
+        token = page.next_page_token
+        if not token:
             return
 
 
-def _examined(message: UnusedResultMessage) -> _Deletable | UnusedResult:
+def _examined(message: OrphanMessage) -> _Deletable | OrphanedResult:
     """Return where a result is to be deleted, or why it is not."""
     settings = get_settings()
-    digest = message.sha256 or digest_in(message.location)  # an earlier service has no SHA-256 for it
+    digest = message.sha256 or digest_in(message.location)  # early states have no SHA-256
     place = place_of(message.location, digest, settings)
     if place is None:
         return _result(message, left_alone=f"it {why_foreign(message.location, digest, settings)}")
@@ -168,8 +164,8 @@ def _batches(deletable: list[_Deletable]) -> Iterator[list[_Deletable]]:
 def _drop(chosen: list[_Deletable], age: Duration, *, check_only: bool = False) -> list[_Deletable]:
     """Have the service forget results, or only check them; return those that it still took for orphaned."""
     by_id = {it.message.state_id: it for it in chosen}
-    request = DropUnusedResultsRequest(state_ids=list(by_id), older_than=age, check_only=check_only)
-    response = DROP_UNUSED_RESULTS.start(connect(), request).result()
+    request = DropOrphanedResultsRequest(state_ids=list(by_id), older_than=age, check_only=check_only)
+    response = DROP_ORPHANED_RESULTS.start(connect(), request).result()
     return [by_id[result.state_id] for result in response.results if result.state_id in by_id]
 
 
@@ -181,7 +177,7 @@ def _forget(gone: list[_Deletable], age: Duration) -> None:
         _log.warning("%d deleted results stay listed until the next time: %s", len(gone), error)
 
 
-def _deleted(it: _Deletable, written_before: float) -> UnusedResult | None:
+def _deleted(it: _Deletable, written_before: float) -> OrphanedResult | None:
     """Delete a result; return what became of it, None where it was written too late to be deleted."""
     try:
         return _result(it.message) if it.storage.delete(it.digest, written_before) else None
@@ -189,26 +185,28 @@ def _deleted(it: _Deletable, written_before: float) -> UnusedResult | None:
         return _failed(it.message, error)
 
 
-def _unfinished(*, dry_run: bool) -> Iterator[UnusedResult]:
+def _unfinished(*, dry_run: bool) -> Iterator[OrphanedResult]:
     written_before = time.time() - _UNFINISHED_SECONDS
     for place in configured_places(get_settings()):
         try:
             for leftover in storage_for(place).sweep(written_before, dry_run=dry_run):
                 yield _unfinished_file(leftover)
         except OSError as error:
-            yield UnusedResult(place, 0, "", datetime.now(UTC), problem=str(error), is_storage=True)
+            yield OrphanedResult(place, 0, "", datetime.now(UTC), problem=str(error), is_storage=True)
 
 
-def _unfinished_file(leftover: Leftover) -> UnusedResult:
+def _unfinished_file(leftover: Leftover) -> OrphanedResult:
     modified = datetime.fromtimestamp(leftover.modified or time.time(), UTC)
-    return UnusedResult(leftover.location, leftover.size, "", modified, leftover.problem)
+    return OrphanedResult(leftover.location, leftover.size, "", modified, leftover.problem)
 
 
-def _failed(message: UnusedResultMessage, error: OSError) -> UnusedResult:
+def _failed(message: OrphanMessage, error: OSError) -> OrphanedResult:
     _log.warning("the orphaned result %s could not be deleted: %s", message.location, error)
     return _result(message, problem=error.strerror or str(error))
 
 
-def _result(message: UnusedResultMessage, *, problem: str = "", left_alone: str = "") -> UnusedResult:
-    created = timestamp_from_proto(message.created)
-    return UnusedResult(message.location, message.size, message.cache_key, created, problem, left_alone)
+def _result(message: OrphanMessage, *, problem: str = "", left_alone: str = "") -> OrphanedResult:
+    created = timestamp_from_proto(message.create_time)
+    return OrphanedResult(
+        message.location, message.size_bytes, message.cache_key, created, problem, left_alone
+    )

@@ -1,0 +1,26 @@
+"""The retry policy of a flow or task, as its runs' specs have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from clearway.v1.retry_pb2 import RetryPolicy
+
+
+class Retried(Protocol):
+    """What a flow or task says of its retries."""
+
+    retries: int
+    retry_delay_seconds: float | list[float]
+    retry_jitter_factor: float | None
+
+
+def fill_retry_policy(policy: RetryPolicy, definition: Retried) -> None:
+    """Set the fields of ``policy``, part of a spec, for runs that are retried at least once."""
+    policy.max_attempts = definition.retries + 1
+    delays = definition.retry_delay_seconds
+    for seconds in delays if isinstance(delays, list) else [delays]:
+        policy.delays.add().FromNanoseconds(int(seconds * 1e9))
+    if definition.retry_jitter_factor:
+        policy.jitter_factor = definition.retry_jitter_factor
