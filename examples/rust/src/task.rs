@@ -17,16 +17,16 @@ use crate::v1::{
 
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What one run of a task is.
+/// One run of a task.
 pub struct Task {
-    /// Equal for all runs of one task.
+    /// Identifies the task: the same for all its runs.
     pub key: &'static str,
-    /// Tells apart the runs of one task in one flow run.
+    /// Distinguishes the runs of one task in one flow run.
     pub dynamic_key: String,
     pub tags: Vec<String>,
     pub retries: i32,
     pub retry_delay: Duration,
-    /// Makes the result findable by other runs, in any language; empty for none.
+    /// The key that other runs, in any language, find the result by; empty disables the cache.
     pub cache_key: String,
 }
 
@@ -37,17 +37,17 @@ impl Task {
     }
 }
 
-/// How a run ended well.
+/// The outcome of a run that completed.
 pub struct Outcome {
     pub result: Value,
-    /// The name of its last state: `Completed`, or `Cached` where its code was not run.
+    /// The name of its last state: `Completed`, or `Cached` if its code was not run.
     pub state: String,
 }
 
-/// Runs a task in a flow run: waits for slots, is served from the cache, and tries again after a failure where the
-/// service says so. `code` is given the attempt, from 1.
+/// Runs a task in a flow run as the service decides: waits for slots, takes the result from the cache, retries after a
+/// failure. The argument of `code` is the attempt, from 1.
 ///
-/// Who drops the future stops the run: what waits is withdrawn, what runs is Cancelled.
+/// Dropping the future stops the run: a queued proposal is withdrawn, a running run is Cancelled.
 pub async fn run<C, F>(session: &Session, flow_run_id: &str, task: &Task, code: C) -> Result<Outcome, Error>
 where
     C: Fn(u32) -> F,
@@ -118,14 +118,14 @@ fn retry_delay(decision: &Decision) -> Option<Duration> {
     if reject.reason() != RejectReason::RetryScheduled {
         return None;
     }
-    // Both times are the service's, so clocks need not agree.
+    // Both times are the service's, so the clocks need not agree.
     let state = decision.state.as_ref()?;
     let nanos = |time: &prost_types::Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     let delay = nanos(state.details.as_ref()?.scheduled_time.as_ref()?) - nanos(state.create_time.as_ref()?);
     Some(Duration::from_nanos(u64::try_from(delay.max(0)).ok()?))
 }
 
-/// A run whose code is running; where that is dropped, it is ended.
+/// A run whose code is running; dropping it ends the run.
 struct Held<'a> {
     session: &'a Session,
     run_id: &'a str,
@@ -146,7 +146,7 @@ impl Drop for Held<'_> {
     }
 }
 
-/// Proposes to begin until it is no longer too early; returns an accept or a reject.
+/// Proposes Running until its time has come; returns an accept or a reject.
 async fn enter(session: &Session, spec: &TaskRunSpec, cache_key: &str) -> Result<Decision, Error> {
     loop {
         let decision = decide(session, Proposal {
@@ -208,7 +208,7 @@ fn task_run(id: &str, state: ProposedState) -> Proposal {
     Proposal { id: new_id(), run: Some(Run::TaskRunId(id.to_owned())), state: Some(state), create_task_run: None }
 }
 
-/// Returns a new id; those that are made later are greater.
+/// Returns a new id, greater than all earlier ones.
 pub fn new_id() -> String {
     Uuid::now_v7().to_string()
 }

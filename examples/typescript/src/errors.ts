@@ -9,17 +9,17 @@ const MAX_MESSAGE = 4_096;
 const MAX_STACK = 16_384;
 const MAX_DEPTH = 8;
 
-/** Something that a person can mend; it is shown without a stack trace. */
+/** An error that the user can fix; it is shown without a stack trace. */
 export class ClearwayError extends Error {
   override name = "ClearwayError";
 }
 
-/** The session is no longer alive: its runs are Crashed, and their slots are others' by now. */
+/** The session has expired: its runs are Crashed, and other runs may have their slots. */
 export class SessionExpiredError extends ClearwayError {
   override name = "SessionExpiredError";
 }
 
-/** The service said that a run's code must not go on. */
+/** The service aborted a proposal: the run's code must not continue. */
 export class AbortedError extends ClearwayError {
   override name = "AbortedError";
 }
@@ -44,12 +44,12 @@ const HOPELESS = new Set([
   Code.PermissionDenied,
 ]);
 
-/** Returns whether a stream that ended so can be opened again. */
+/** Returns whether a stream that ended with this error can be opened again. */
 export function isPassing(error: ConnectError): boolean {
   return !HOPELESS.has(error.code);
 }
 
-/** Returns what was thrown in the form that every language can show, within the limits of the protocol. */
+/** Returns what was thrown in a form that every language can show, within the limits of the protocol. */
 export function portable(thrown: unknown, kind = RunErrorKind.APPLICATION, depth = 1): RunError {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   return create(RunErrorSchema, {
@@ -61,7 +61,7 @@ export function portable(thrown: unknown, kind = RunErrorKind.APPLICATION, depth
   });
 }
 
-/** The protocol has the innermost frame last, as Python writes it; V8 writes it first. */
+/** The protocol has the innermost frame last, as Python does; V8 writes it first. */
 function innermostLast(stack: string): string {
   const frames = stack.split("\n").filter((line) => line.startsWith("    at "));
   return frames.reverse().join("\n");

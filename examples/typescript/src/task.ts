@@ -17,36 +17,36 @@ const MAX_INLINE_BYTES = 65_536;
 const PASSING = new Set([ErrorReason.STORE_UNAVAILABLE, ErrorReason.SHUTTING_DOWN]);
 const PAUSE_MS = 1_000;
 
-/** What one run of a task is, and the code that it runs. */
+/** One run of a task, and its code. */
 export interface Task<Result extends Json> {
-  /** Equal for all runs of one task. */
+  /** Identifies the task: the same for all its runs. */
   key: string;
-  /** Tells apart the runs of one task in one flow run. */
+  /** Distinguishes the runs of one task in one flow run. */
   dynamicKey: string;
   tags?: string[];
   retries?: number;
   retryDelaysMs?: number[];
-  /** Makes the result findable by other runs, in any language; see `inputKey`. */
+  /** The key that other runs, in any language, find the result by; see `inputKey`. */
   cacheKey?: string;
-  /** Runs the task's code; `signal` is aborted when it must not go on. `attempt` counts from 1. */
+  /** Runs the task's code; `signal` is aborted when it must stop. `attempt` counts from 1. */
   run(signal: AbortSignal, attempt: number): Promise<Result>;
 }
 
-/** How a run ended well. */
+/** The outcome of a run that completed. */
 export interface Outcome<Result extends Json> {
   result: Result;
-  /** The name of its last state: `Completed`, or `Cached` where its code was not run. */
+  /** The name of its last state: `Completed`, or `Cached` if its code was not run. */
   state: string;
   /** How often its code was run. */
   attempts: number;
 }
 
 /**
- * Runs a task in a flow run, as the service decides: it waits for slots, is served from the cache, and is tried
- * again after a failure where the service says so.
+ * Runs a task in a flow run as the service decides: waits for slots, takes the result from the cache, retries after a
+ * failure.
  *
  * @throws TaskFailedError the task failed and has no retry left; its cause is what the code threw.
- * @throws AbortedError the run must not go on.
+ * @throws AbortedError the run must not continue.
  */
 export async function runTask<Result extends Json>(
   session: Session,
@@ -92,7 +92,7 @@ export async function runTask<Result extends Json>(
   }
 }
 
-/** Returns how long to wait before the retry that a decision schedules. Both times are the service's, so clocks need not agree. */
+/** Returns the delay before a scheduled retry. Both times are the service's, so the clocks need not agree. */
 function retryDelayMs(decision: Decision): number {
   const { answer, state } = decision;
   const scheduled = state?.details?.scheduledTime;
@@ -103,7 +103,7 @@ function retryDelayMs(decision: Decision): number {
 
 type Spec = NonNullable<MessageInitShape<typeof ProposalSchema>["createTaskRun"]>;
 
-/** Proposes to begin until it is no longer too early; returns an accept or a reject. */
+/** Proposes Running until its time has come; returns an accept or a reject. */
 async function enter(
   session: Session,
   createTaskRun: Spec,
@@ -121,8 +121,8 @@ async function enter(
 /**
  * Proposes a state under a new id, and returns the final decision: an accept, a reject, or a wait with a delay.
  *
- * @throws AbortedError the run must not go on.
- * @throws ClearwayError the proposal was wrong, or the answer is one that this client does not know.
+ * @throws AbortedError the run must not continue.
+ * @throws ClearwayError the proposal was invalid, or this client does not know the answer.
  */
 export async function decide(
   session: Session,

@@ -32,7 +32,7 @@ func facts(err error) map[string]any {
 	return said
 }
 
-// screaming writes InvalidArgument as INVALID_ARGUMENT; Go writes CANCELLED with one L.
+// screaming returns InvalidArgument as INVALID_ARGUMENT; Go spells CANCELLED with one L.
 func screaming(code string) string {
 	if code == "Canceled" {
 		return "CANCELLED"

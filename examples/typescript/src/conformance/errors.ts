@@ -4,10 +4,10 @@ import { Code, type ConnectError } from "@connectrpc/connect";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { JsonObject } from "./reading.js";
 
-/** The service did something else than the scenario says. */
+/** The service did not do what the scenario says. */
 export class NotConformingError extends Error {}
 
-/** Returns how a call failed, as scenarios write it; undefined is well. */
+/** Returns how a call failed, as scenarios write it; undefined means that it succeeded. */
 export function facts(error: ConnectError | undefined): JsonObject {
   if (error === undefined) return { code: "OK" };
   const violations = error.findDetails(BadRequestSchema).flatMap((each) => each.fieldViolations);
@@ -23,7 +23,7 @@ export function facts(error: ConnectError | undefined): JsonObject {
   };
 }
 
-/** gRPC writes `CANCELLED`, where Connect has `Canceled`. */
+/** gRPC spells it `CANCELLED`, Connect `Canceled`. */
 function codeName(code: Code): string {
   if (code === Code.Canceled) return "CANCELLED";
   return (Code[code] ?? "").replace(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();

@@ -6,13 +6,13 @@ import com.google.rpc.ErrorInfo;
 import io.clearway.v1.ErrorReason;
 import io.grpc.protobuf.StatusProto;
 
-/** Something that a person can mend; it is shown without a stack trace. */
+/** An error that the user can fix; it is shown without a stack trace. */
 class ClearwayException extends RuntimeException {
   ClearwayException(String message) {
     super(message, null);
   }
 
-  /** The service said that a run's code must not go on. */
+  /** The service aborted a proposal: the run's code must not continue. */
   static final class Aborted extends ClearwayException {
     Aborted(String message) {
       super(message);

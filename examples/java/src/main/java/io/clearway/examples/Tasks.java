@@ -25,7 +25,7 @@ final class Tasks {
 
   private Tasks() {}
 
-  /** A task's code. {@code attempt} counts from 1; an interrupt of its thread says that it must not go on. */
+  /** A task's code. {@code attempt} counts from 1; an interrupt of its thread tells it to stop. */
   @FunctionalInterface
   interface Code {
     JsonElement run(int attempt) throws Exception;
@@ -34,9 +34,9 @@ final class Tasks {
   /**
    * One run of a task.
    *
-   * @param key equal for all runs of one task.
-   * @param dynamicKey tells apart the runs of one task in one flow run.
-   * @param cacheKey makes the result findable by other runs, in any language; empty for none.
+   * @param key identifies the task: the same for all its runs.
+   * @param dynamicKey distinguishes the runs of one task in one flow run.
+   * @param cacheKey the key that other runs, in any language, find the result by; empty disables the cache.
    */
   record Task(
       String key, String dynamicKey, List<String> tags, int retries, Duration retryDelay, String cacheKey, Code code) {
@@ -48,18 +48,18 @@ final class Tasks {
   /** How a run ended. */
   sealed interface Outcome permits Ended, Failed {}
 
-  /** Ended well. {@code state} is {@code Completed}, or {@code Cached} where its code was not run. */
+  /** Completed. {@code state} is {@code Completed}, or {@code Cached} if its code was not run. */
   record Ended(JsonElement result, String state) implements Outcome {}
 
   /** Failed, and has no retry left. */
   record Failed(Task task, RunError error) implements Outcome {}
 
   /**
-   * Runs a task in a flow run: waits for slots, is served from the cache, and tries again after a failure where the
-   * service says so.
+   * Runs a task in a flow run as the service decides: waits for slots, takes the result from the cache, retries after a
+   * failure.
    *
-   * @throws ClearwayException the run must not go on, or the session is lost.
-   * @throws InterruptedException the thread was told to stop; the run is then Cancelled, where it had begun.
+   * @throws ClearwayException the run must not continue, or the session is lost.
+   * @throws InterruptedException the thread was interrupted; the run is Cancelled if it was Running.
    */
   static Outcome run(Session session, String flowRunId, Task task) throws InterruptedException {
     var delay = Durations.fromMillis(task.retryDelay().toMillis());
@@ -100,7 +100,7 @@ final class Tasks {
     }
   }
 
-  /** Proposes to begin until it is no longer too early; returns an accept or a reject. */
+  /** Proposes Running until its time has come; returns an accept or a reject. */
   private static Decision enter(Session session, TaskRunSpec spec, ProposedState state) throws InterruptedException {
     while (true) {
       var decision = decide(session, proposal().setCreateTaskRun(spec).setState(state).build());
@@ -112,8 +112,8 @@ final class Tasks {
   /**
    * Returns the final decision about a proposal: an accept, a reject, or a wait with a delay.
    *
-   * @throws ClearwayException the run must not go on, the proposal was wrong, or the session is lost.
-   * @throws InterruptedException the thread was told to stop; the proposal is withdrawn.
+   * @throws ClearwayException the run must not continue, the proposal was invalid, or the session is lost.
+   * @throws InterruptedException the thread was interrupted; the proposal is withdrawn.
    */
   static Decision decide(Session session, Proposal proposal) throws InterruptedException {
     while (true) {
@@ -144,7 +144,7 @@ final class Tasks {
     }
   }
 
-  /** Returns the milliseconds before a retry. Both times are the service's, so clocks need not agree. */
+  /** Returns the milliseconds before a retry. Both times are the service's, so the clocks need not agree. */
   private static long retryDelay(State scheduled) {
     return Durations.toMillis(
         Timestamps.between(scheduled.getCreateTime(), scheduled.getDetails().getScheduledTime()));
@@ -156,17 +156,17 @@ final class Tasks {
     return ProposedState.newBuilder().setType(StateType.STATE_TYPE_FAILED).setMessage(message).setData(data).build();
   }
 
-  /** Returns a failure in a line. */
+  /** Returns a failure as one line. */
   static String told(RunError error) {
     return error.getType() + ": " + error.getMessage();
   }
 
-  /** Returns a proposal with an id of its own. */
+  /** Returns a proposal with a new id. */
   static Proposal.Builder proposal() {
     return Proposal.newBuilder().setId(newId());
   }
 
-  /** Returns a new id; those that are made later are greater. */
+  /** Returns a new id, greater than all earlier ones. */
   static String newId() {
     return UuidCreator.getTimeOrderedEpoch().toString();
   }
