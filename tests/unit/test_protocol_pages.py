@@ -113,3 +113,21 @@ def test_a_name_that_is_not_there_is_found(pool: DescriptorPool) -> None:
     assert not is_there(pool, "Decision.wait.quiet")
     assert not is_there(pool, "Decided")
     assert not is_there(pool, "Decision.proposal_id.length")
+
+
+def rows_of(page: str, heading: str) -> dict[str, list[str]]:
+    """Return the rows of the table below a heading, by the names in backticks in their first cells."""
+    text = (ROOT / page).read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return {name: [cell.strip() for cell in row[1:]] for row in rows for name in _CODE.findall(row[0])}
+
+
+def test_the_table_of_errors_has_the_status_and_the_metadata_of_each_reason() -> None:
+    described = (ROOT / "docs/reference/error.md").read_text(encoding="utf-8")
+    errors = rows_of("docs/protocol.md", "Errors")
+    for name, (status, metadata, *_) in errors.items():
+        (comment,) = re.findall(rf"^\| \d+ \| `{name}` \| (.*) \|$", described, re.MULTILINE)
+        assert f"Status {status}." in comment, name
+        keys = re.search(r"Metadata: (.*?)\. Example", comment)
+        assert _CODE.findall(metadata) == _CODE.findall(keys[1] if keys else ""), name
+    assert len(errors) == 12
