@@ -74,12 +74,12 @@ def _listed(wanted: task_run_pb2.TaskRunFilter, size: int = 100) -> Call:
 
 
 def _set_limit(place: Place, _id: str) -> None:
-    request = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=COMMON_TAG, limit=1)
-    place.stub.CreateConcurrencyLimit(request)
-    asked = concurrency_limit_pb2.GetConcurrencyLimitByTagRequest(tag=COMMON_TAG)
-    place.stub.GetConcurrencyLimitByTag(asked)
-    removal = concurrency_limit_pb2.DeleteConcurrencyLimitByTagRequest(tag=COMMON_TAG)
-    place.stub.DeleteConcurrencyLimitByTag(removal)
+    request = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=COMMON_TAG, limit=1)
+    place.stub.SetConcurrencyLimit(request)
+    asked = concurrency_limit_pb2.GetConcurrencyLimitRequest(tag=COMMON_TAG)
+    place.stub.GetConcurrencyLimit(asked)
+    removal = concurrency_limit_pb2.DeleteConcurrencyLimitRequest(tag=COMMON_TAG)
+    place.stub.DeleteConcurrencyLimit(removal)
 
 
 _FAILED = state_pb2.STATE_TYPE_FAILED

@@ -54,9 +54,9 @@ def queue_handoff(waiters: int) -> float:
 async def _measure(service: Service, waiters: int) -> float:
     orchestrator = service.orchestrator
     request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="queue"))
-    flow_run_id = (await orchestrator.CreateFlowRun(request)).flow_run.id
-    limit = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=_TAG, limit=1)
-    await orchestrator.CreateConcurrencyLimit(limit)
+    flow_run_id = (await orchestrator.CreateFlowRun(request)).flow_run.spec.id
+    limit = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=_TAG, limit=1)
+    await orchestrator.SetConcurrencyLimit(limit)
     client = _Client()
     connection = service.connector.connect(proposal_pb2.Hello(client_name="benchmark"), client.deliver)
     started = proposals(flow_run_id, waiters + _HANDOFFS + 1)

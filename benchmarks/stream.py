@@ -83,7 +83,7 @@ async def open_stream(
     """Return a stream that was welcomed, and the id of a new flow run."""
     stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
     request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="benchmark"))
-    flow = (await stub.CreateFlowRun(request)).flow_run.id
+    flow = (await stub.CreateFlowRun(request)).flow_run.spec.id
     call = stub.Propose()
     await call.write(proposal_pb2.ProposeRequest(hello=proposal_pb2.Hello(client_name="benchmark")))
     await call.read()

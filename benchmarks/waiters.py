@@ -21,8 +21,8 @@ async def bytes_per_waiter(waiters: int) -> float:
     """Return by how many bytes a new server grows for each of ``waiters`` runs that wait for one tag."""
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "server.db") as server:
         async with grpc.aio.insecure_channel(server.address) as channel:
-            limit = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=_TAG, limit=1)
-            await orchestrator_pb2_grpc.OrchestratorStub(channel).CreateConcurrencyLimit(limit)
+            limit = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=_TAG, limit=1)
+            await orchestrator_pb2_grpc.OrchestratorStub(channel).SetConcurrencyLimit(limit)
             call, flow = await open_stream(channel)
             process = psutil.Process(server.pid)
             await _wait(call, flow, _A_MESSAGE)  # whatever is loaded or grown once

@@ -11,7 +11,7 @@ def proposals(flow_run_id: str, count: int) -> list[proposal_pb2.Proposal]:
     return [
         proposal_pb2.Proposal(
             id=new_id(),
-            state=state_pb2.State(type=state_pb2.STATE_TYPE_RUNNING),
+            state=state_pb2.ProposedState(type=state_pb2.STATE_TYPE_RUNNING),
             create_task_run=task_run_pb2.TaskRunSpec(
                 id=new_id(), flow_run_id=flow_run_id, task_key="benchmark", dynamic_key=new_id()
             ),
@@ -26,7 +26,7 @@ def endings(started: list[proposal_pb2.Proposal]) -> list[proposal_pb2.Proposal]
         proposal_pb2.Proposal(
             id=new_id(),
             task_run_id=proposal.create_task_run.id,
-            state=state_pb2.State(type=state_pb2.STATE_TYPE_COMPLETED),
+            state=state_pb2.ProposedState(type=state_pb2.STATE_TYPE_COMPLETED),
         )
         for proposal in started
     ]

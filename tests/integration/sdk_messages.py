@@ -9,15 +9,15 @@ from typing import Any
 from clearway._base.ids import new_id
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import (
-    CREATE_CONCURRENCY_LIMIT,
     CREATE_FLOW_RUN,
     GET_TASK_RUN,
     LIST_TASK_RUN_STATES,
+    SET_CONCURRENCY_LIMIT,
 )
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import Proposal
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, State
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, ProposedState, State
 from clearway.v1.task_run_pb2 import GetTaskRunRequest, ListTaskRunStatesRequest, TaskRunSpec
 
 SECONDS = 30.0
@@ -37,7 +37,7 @@ def create_flow_run(transport: Transport) -> str:
     flow_run_id = new_id()
     request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow_run_id, flow_name="flow"))
     CREATE_FLOW_RUN.start(transport, request).result(SECONDS)
-    running = Proposal(id=new_id(), flow_run_id=flow_run_id, state=State(type=STATE_TYPE_RUNNING))
+    running = Proposal(id=new_id(), flow_run_id=flow_run_id, state=ProposedState(type=STATE_TYPE_RUNNING))
     assert transport.propose(running).result(SECONDS).HasField("accept")
     return flow_run_id
 
@@ -54,20 +54,18 @@ def start_task(flow_run_id: str, key: object, *tags: str, **spec: Any) -> Propos
             tags=tags,
             **spec,
         ),
-        state=State(type=STATE_TYPE_RUNNING),
+        state=ProposedState(type=STATE_TYPE_RUNNING),
     )
 
 
 def complete_task(task_run_id: str) -> Proposal:
     """Return the proposal that completes a task run."""
-    return Proposal(id=new_id(), task_run_id=task_run_id, state=State(type=STATE_TYPE_COMPLETED))
+    return Proposal(id=new_id(), task_run_id=task_run_id, state=ProposedState(type=STATE_TYPE_COMPLETED))
 
 
 def set_limit(transport: Transport, tag: str, limit: int) -> None:
     """Set the limit of a tag."""
-    CREATE_CONCURRENCY_LIMIT.start(transport, CreateConcurrencyLimitRequest(tag=tag, limit=limit)).result(
-        SECONDS
-    )
+    SET_CONCURRENCY_LIMIT.start(transport, SetConcurrencyLimitRequest(tag=tag, limit=limit)).result(SECONDS)
 
 
 def history(transport: Transport, task_run_id: str) -> list[str]:

@@ -90,7 +90,7 @@ async def test_small_proposals_with_large_decisions_take_bounded_memory_and_all_
     server: Server,
 ) -> None:
     with Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         large = with_result(scheduled(timedelta(hours=1)), RESULT)
         runs = [start(flow, large) for _ in range(GREEDY)]
         stream = client.open()
@@ -112,7 +112,7 @@ async def test_small_proposals_with_large_decisions_take_bounded_memory_and_all_
             await small.write(ProposeRequest(proposals=[proposal]))
             (decision,) = (await small.read()).decisions
             assert decision.HasField("accept")
-            assert (await stub.GetFlowRun(GetFlowRunRequest(id=flow))).flow_run.id == flow
+            assert (await stub.GetFlowRun(GetFlowRunRequest(id=flow))).flow_run.spec.id == flow
         told = await asyncio.gather(*(each.read() for each in greedy))
         await asyncio.gather(*writing)
     assert told == [each.ids for each in greedy]

@@ -116,7 +116,7 @@ def test_a_backup_is_restored_elsewhere_with_its_results(original: Path, tmp_pat
             request = DownloadResultRequest(location=f"service://{digest_of(body)}")
             assert client.stub.DownloadResult(request).chunk == body
         # The results that it has need not be sent again.
-        keep_result(client, create_flow(client).id, FIRST)
+        keep_result(client, create_flow(client).spec.id, FIRST)
 
 
 def test_a_link_to_a_database_shares_its_results(database: Path, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_link_to_a_database_shares_its_results(database: Path, tmp_path: Path)
         for body in (FIRST, SECOND):
             request = DownloadResultRequest(location=f"service://{digest_of(body)}")
             assert client.stub.DownloadResult(request).chunk == body
-        keep_result(client, create_flow(client).id, third)
+        keep_result(client, create_flow(client).spec.id, third)
         server.stop()
     assert result_file(database, digest_of(third)).read_bytes() == third
     done = run("backup", str(tmp_path / "some.tar"), "--database", str(link))
@@ -231,7 +231,7 @@ def test_results_that_are_missing_or_are_no_results_are_listed_and_warned_of(
 ) -> None:
     bodies = [f"result {number}".encode() for number in range(5)]
     with Server(database) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         for body in bodies:
             keep_result(client, flow, body)
         server.stop()
@@ -425,7 +425,7 @@ def test_what_is_no_backup_is_not_restored(archive: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("room", [60_000, 400_000], ids=["copy", "archive"])
 def test_without_room_nothing_is_left(room: int, database: Path, tmp_path: Path) -> None:
     with Server(database) as server, Client(server.address) as client:
-        keep_result(client, create_flow(client).id, os.urandom(500_000))
+        keep_result(client, create_flow(client).spec.id, os.urandom(500_000))
         server.stop()
     place = tmp_path / "backups"
     place.mkdir()
@@ -464,7 +464,7 @@ def test_an_interrupted_backup_leaves_nothing(
         return True
 
     with Server(database) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         for number_ in range(8):  # some bytes to copy
             keep_result(client, flow, os.urandom(4_000_000 + number_))
     wait_until(interrupted, "an interruption")

@@ -14,7 +14,8 @@ from clearway._base.ids import new_id
 from clearway._transport.current import connect
 from clearway._transport.rpcs import CREATE_TASK_RUN
 from clearway.v1.proposal_pb2 import Proposal
-from clearway.v1.state_pb2 import STATE_TYPE_FAILED, State
+from clearway.v1.retry_pb2 import RetryPolicy
+from clearway.v1.state_pb2 import STATE_TYPE_FAILED, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput, TaskRunSpec
 from integration.cli_holding import end, holding, waiting
 from integration.cli_process import answer, complaint
@@ -86,11 +87,14 @@ def test_a_run_that_waits_for_a_slot_is_told_who_holds_it() -> None:
 def test_a_run_that_waits_for_its_time_is_told_when_it_comes() -> None:
     transport = connect()
     retried = start_task(
-        create_flow_run(transport), 0, name="flaky", retries=1, retry_delays=[Duration(seconds=600)]
+        create_flow_run(transport),
+        0,
+        name="flaky",
+        retry_policy=RetryPolicy(max_attempts=2, delays=[Duration(seconds=600)]),
     )
     run_id = retried.create_task_run.id
     transport.propose(retried).result(SECONDS)
-    failed = Proposal(id=new_id(), task_run_id=run_id, state=State(type=STATE_TYPE_FAILED))
+    failed = Proposal(id=new_id(), task_run_id=run_id, state=ProposedState(type=STATE_TYPE_FAILED))
     assert transport.propose(failed).result(SECONDS).HasField("reject")
     found = explained(run_id)
     assert (found["cause"], found["task_run"]["state"]["name"]) == ("SCHEDULE", "AwaitingRetry")

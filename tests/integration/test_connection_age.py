@@ -44,7 +44,7 @@ RETRYING = json.dumps(
 def test_a_stream_on_an_old_connection_is_cut_and_resumed(young_server: Server) -> None:
     with Client(young_server.address, [("grpc.service_config", RETRYING)]) as client:
         stream = client.open()
-        run = stream.decide(start(create_flow(client).id)).run_id
+        run = stream.decide(start(create_flow(client).spec.id)).run_id
         assert stream.end().code == StatusCode.UNAVAILABLE
         back = client.open(resume=stream.session_id)
         assert back.decide(move(run, COMPLETED)).HasField("accept")

@@ -23,8 +23,8 @@ from clearway._transport.errors import exception_for
 from clearway._transport.protocol import Transport
 from clearway.v1 import error_pb2
 from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    DeleteConcurrencyLimitByTagRequest,
+    DeleteConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, SetTaskRunStateRequest
@@ -104,7 +104,7 @@ def a_task_run(service: Service) -> str:
 
 def wrong_value(service: Service) -> tuple[str, Message]:
     del service
-    return "CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag="disk", limit=-1)
+    return "SetConcurrencyLimit", SetConcurrencyLimitRequest(tag="disk", limit=-1)
 
 
 def no_run(service: Service) -> tuple[str, Message]:
@@ -114,7 +114,7 @@ def no_run(service: Service) -> tuple[str, Message]:
 
 def no_limit(service: Service) -> tuple[str, Message]:
     del service
-    return "DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="never-limited")
+    return "DeleteConcurrencyLimit", DeleteConcurrencyLimitRequest(tag="never-limited")
 
 
 def no_session(service: Service) -> tuple[str, Message]:
@@ -154,42 +154,46 @@ def full_disk(service: Service) -> tuple[str, Message]:
             "CREATE TRIGGER IF NOT EXISTS full BEFORE INSERT ON concurrency_limit "
             f"WHEN NEW.tag = '{FULL}' BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
         )
-    return "CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag=FULL, limit=1)
+    return "SetConcurrencyLimit", SetConcurrencyLimitRequest(tag=FULL, limit=1)
 
 
 UNARY = {
-    "INVALID_ARGUMENT": Case(
+    "ERROR_REASON_INVALID_ARGUMENT": Case(
         wrong_value, StatusCode.INVALID_ARGUMENT, exceptions.InvalidArgument, "limit", "limit is -1"
     ),
-    "RUN_NOT_FOUND": Case(no_run, StatusCode.NOT_FOUND, exceptions.RunNotFound, "id", "no task run"),
-    "LIMIT_NOT_FOUND": Case(no_limit, StatusCode.NOT_FOUND, exceptions.LimitNotFound, "tag", "never-limited"),
-    "SESSION_EXPIRED": Case(
+    "ERROR_REASON_RUN_NOT_FOUND": Case(
+        no_run, StatusCode.NOT_FOUND, exceptions.RunNotFound, "id", "no task run"
+    ),
+    "ERROR_REASON_LIMIT_NOT_FOUND": Case(
+        no_limit, StatusCode.NOT_FOUND, exceptions.LimitNotFound, "tag", "never-limited"
+    ),
+    "ERROR_REASON_SESSION_EXPIRED": Case(
         no_session, StatusCode.FAILED_PRECONDITION, exceptions.SessionExpired, "session_id", "session"
     ),
-    "PROPOSAL_CONFLICT": Case(
+    "ERROR_REASON_PROPOSAL_CONFLICT": Case(
         used_proposal, StatusCode.ALREADY_EXISTS, exceptions.ProposalConflict, "proposal_id", "another run"
     ),
-    "RUN_CONFLICT": Case(
+    "ERROR_REASON_RUN_CONFLICT": Case(
         used_run, StatusCode.ALREADY_EXISTS, exceptions.RunConflict, "task_run.id", "another run"
     ),
-    "RESULT_NOT_FOUND": Case(
+    "ERROR_REASON_RESULT_NOT_FOUND": Case(
         no_result, StatusCode.NOT_FOUND, exceptions.ResultNotFound, "location", "there is no result"
     ),
-    "STORAGE_FULL": Case(
+    "ERROR_REASON_STORAGE_FULL": Case(
         large_result,
         StatusCode.RESOURCE_EXHAUSTED,
         exceptions.StorageFull,
         "",
         "CLEARWAY_MAX_RESULT_STORAGE_BYTES",
     ),
-    "STORE_UNAVAILABLE": Case(
+    "ERROR_REASON_STORE_UNAVAILABLE": Case(
         full_disk, StatusCode.UNAVAILABLE, exceptions.ServerUnavailable, "", "database or disk is full", 1
     ),
 }
-ON_STREAMS = {"PROTOCOL", "SHUTTING_DOWN"}
+ON_STREAMS = {"ERROR_REASON_PROTOCOL", "ERROR_REASON_SHUTTING_DOWN"}
 """What only a stream is told; each has a test of its own below."""
 
-ON_CONNECTIONS = {"BUSY"}
+ON_CONNECTIONS = {"ERROR_REASON_BUSY"}
 """What only a connection gets, not the embedded engine's process; it has a test of its own below."""
 
 
@@ -249,24 +253,24 @@ def test_a_connection_with_too_much_under_way_is_busy_and_others_are_not(tmp_pat
         Client(server.address) as other,
     ):
         tag = set_limit(other, 1)
-        flow = create_flow(other).id
+        flow = create_flow(other).spec.id
         assert other.open().decide(start(flow, tags=[tag])).HasField("accept")
         session = other.stub.OpenSession(OpenSessionRequest()).session_id
         # Waiting in the queue for a slot, each with all that it has sent.
         waiting = [
             client.stub.SetTaskRunState.future(
                 SetTaskRunStateRequest(
-                    task_run_id=create_task(other, flow, tags=[tag]).id,
+                    task_run_id=create_task(other, flow, tags=[tag]).spec.id,
                     state=with_result(RUNNING, bytes(a_call)),
                     wait_timeout=seconds(DEADLINE_SECONDS),
                 )
             )
             for _ in range(half // a_call)
         ]
-        wait_until(lambda: get_limit(other, tag).waiting == len(waiting), "all of them waiting")
+        wait_until(lambda: get_limit(other, tag).waiting_count == len(waiting), "all of them waiting")
         request = GetServerInfoRequest()
         failure = client.fails("GetServerInfo", request)
-        assert failure == Failure(StatusCode.RESOURCE_EXHAUSTED, "BUSY", (), failure.message, 1)
+        assert failure == Failure(StatusCode.RESOURCE_EXHAUSTED, "ERROR_REASON_BUSY", (), failure.message, 1)
         assert "try again" in failure.message
         # What keeps a session is taken all the same, and others are served.
         client.stub.KeepAlive(KeepAliveRequest(session_id=session))
@@ -294,10 +298,10 @@ def test_messages_in_a_wrong_order_are_a_protocol_violation(small_server: Server
         stream = Stream(client.stub)
         stream.send(ProposeRequest(ping=1))
         end = stream.end()
-    assert end == Failure(StatusCode.FAILED_PRECONDITION, "PROTOCOL", ("hello",), end.message)
+    assert end == Failure(StatusCode.FAILED_PRECONDITION, "ERROR_REASON_PROTOCOL", ("hello",), end.message)
     error = converse(small_server.address, ProposeRequest(ping=1), threading.Event())
     assert type(error) is exceptions.ProtocolViolation
-    assert (error.reason, error.field, str(error)) == (number("PROTOCOL"), "hello", end.message)
+    assert (error.reason, error.field, str(error)) == (number("ERROR_REASON_PROTOCOL"), "hello", end.message)
 
 
 def test_a_server_that_stops_says_so(tmp_path: Path) -> None:
@@ -314,10 +318,10 @@ def test_a_server_that_stops_says_so(tmp_path: Path) -> None:
         assert server.stop() == 0
         end = stream.end()
         talking.join(DEADLINE_SECONDS)
-    assert end == Failure(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", (), end.message, 1)
+    assert end == Failure(StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTTING_DOWN", (), end.message, 1)
     (error,) = errors
     assert type(error) is exceptions.ServerUnavailable
-    assert (error.reason, str(error)) == (number("SHUTTING_DOWN"), end.message)
+    assert (error.reason, str(error)) == (number("ERROR_REASON_SHUTTING_DOWN"), end.message)
 
 
 def number(reason: str) -> int:

@@ -18,7 +18,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clearway.v1.cache_pb2 import LookupCacheRequest
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.log_pb2 import Log, WriteLogsRequest
 from clearway.v1.orchestrator_pb2 import DESCRIPTOR
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, SetTaskRunStateRequest
@@ -68,7 +68,7 @@ def events(server: Server) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("method", UNARY)
 def test_bytes_that_are_no_message_are_an_invalid_argument(method: str, caller: Client) -> None:
     failure = raw(caller, method, NO_MESSAGE)
-    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT")
     assert f"clearway.v1.{method}Request" in failure.message
     assert PAYLOAD not in failure.message
 
@@ -77,7 +77,10 @@ def test_bytes_that_are_no_message_end_a_stream_with_an_invalid_argument(caller:
     hello = ProposeRequest(hello=Hello(client_name="c", language="l", version="v")).SerializeToString()
     for bodies in ([NO_MESSAGE], [hello, NO_MESSAGE]):
         failure = stream_raw(caller, *bodies)
-        assert (failure.code, failure.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+        assert (failure.code, failure.reason) == (
+            StatusCode.INVALID_ARGUMENT,
+            "ERROR_REASON_INVALID_ARGUMENT",
+        )
         assert "clearway.v1.ProposeRequest" in failure.message
 
 
@@ -124,7 +127,7 @@ def frames(line: dict[str, Any]) -> list[str]:
 
 def test_an_error_that_nobody_foresaw_is_internal_and_one_line_without_what_it_met(server: Server) -> None:
     with Client(server.address) as client:
-        run = create_task(client, create_flow(client).id)
+        run = create_task(client, create_flow(client).spec.id)
         broken = f"UPDATE task_run SET inputs = '{PAYLOAD}'"
         with damaged(server, broken):
             for _ in range(20):
@@ -154,7 +157,7 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
             for method, request in (
                 ("WriteLogs", written),
                 ("LookupCache", LookupCacheRequest(key=PAYLOAD)),
-                ("CreateConcurrencyLimit", CreateConcurrencyLimitRequest(tag=PAYLOAD, limit=1)),
+                ("SetConcurrencyLimit", SetConcurrencyLimitRequest(tag=PAYLOAD, limit=1)),
                 ("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(tags=[PAYLOAD]))),
                 (
                     "SetTaskRunState",
@@ -168,7 +171,10 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
                 ),
             ):
                 failure = client.fails(method, request)
-                assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE"), method
+                assert (failure.code, failure.reason) == (
+                    StatusCode.UNAVAILABLE,
+                    "ERROR_REASON_STORE_UNAVAILABLE",
+                ), method
                 assert "no such table" in failure.message
                 assert PAYLOAD not in failure.message
     told = [error["exc_value"] or "" for line in events(server) for error in line["exception"]]
@@ -178,11 +184,11 @@ def test_a_database_that_fails_is_told_without_what_was_to_be_written(server: Se
 
 def test_rows_that_a_turn_cannot_read_are_told_without_their_values(server: Server) -> None:
     with Client(server.address) as client:
-        run = create_task(client, create_flow(client).id)
+        run = create_task(client, create_flow(client).spec.id)
         with damaged(server, f"UPDATE task_run SET tags = '{PAYLOAD}'"):
             request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING)
             failure = client.fails("SetTaskRunState", request)
-    assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     assert failure.message == "the service failed (JSONDecodeError); its log says where"
     (line,) = events(server)
     assert line["event"] == "a transaction failed and was rolled back"

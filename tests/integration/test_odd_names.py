@@ -38,7 +38,7 @@ def odd(shared_server: Server) -> Iterator[dict[str, str]]:
     """Runs, limits and cache entries with such names; yield the ids of the runs."""
     with Client(shared_server.address) as client:
         set_limit(client, 1, ODD_TAG)
-        flow_run = create_flow(client, name=ODD, flow_name=ODD, flow_version=ODD).id
+        flow_run = create_flow(client, name=ODD, flow_name=ODD, flow_version=ODD).spec.id
         state = State(name=ODD, message=f"one\n{ODD}")
         state.MergeFrom(RUNNING)
         client.stub.SetFlowRunState(SetFlowRunStateRequest(flow_run_id=flow_run, state=state))
@@ -54,7 +54,7 @@ def odd(shared_server: Server) -> Iterator[dict[str, str]]:
             task_key=ODD,
             dynamic_key="1",
             inputs=[TaskInput(parameter=ODD, task_run_ids=[holder.create_task_run.id])],
-        ).id
+        ).spec.id
         client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=done, state=with_key(RUNNING, ODD)))
         ended = with_key(COMPLETED, ODD)
         error = RunError(type=ODD, message=ODD, stack_trace="one line\n" + ODD)
@@ -102,9 +102,9 @@ def test_a_command_shows_odd_names_in_one_line_and_written_out(
 
 def test_results_to_delete_are_listed_with_their_names_written_out(shared_server: Server) -> None:
     with Client(shared_server.address) as client:
-        flow_run = create_flow(client).id
+        flow_run = create_flow(client).spec.id
         for digest in ("0" * 64, "1" * 64):
-            done = create_task(client, flow_run).id
+            done = create_task(client, flow_run).spec.id
             for state in (RUNNING, COMPLETED):
                 keyed = with_key(state, f"{ODD}gc")
                 keyed.details.refresh_cache = state is RUNNING

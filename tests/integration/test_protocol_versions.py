@@ -81,7 +81,7 @@ def test_the_service_tells_what_a_client_needs_to_know_of_it(caller: Client) -> 
 
 
 def test_the_longest_wait_that_is_told_is_the_longest_that_is_taken(caller: Client) -> None:
-    run = create_task(caller, create_flow(caller).id)
+    run = create_task(caller, create_flow(caller).spec.id)
     longest = caller.stub.GetServerInfo(GetServerInfoRequest()).max_slot_wait
     request = SetTaskRunStateRequest(task_run_id=run.id, state=RUNNING, wait_timeout=longest)
     assert caller.stub.SetTaskRunState(request).decision.HasField("accept")
@@ -92,8 +92,8 @@ def test_the_longest_wait_that_is_told_is_the_longest_that_is_taken(caller: Clie
 def test_fields_of_a_newer_client_are_ignored(caller: Client) -> None:
     flow = CreateFlowRunRequest(flow_run=FlowRunSpec(id=new_id(), flow_name="newer", tags=["a"]))
     made = call(caller, "CreateFlowRun", newer(flow), CreateFlowRunResponse)
-    assert (made.flow_run.id, made.flow_run.tags) == (flow.flow_run.id, ["a"])
-    spec = TaskRunSpec(id=new_id(), flow_run_id=flow.flow_run.id, task_key="t", dynamic_key="0")
+    assert (made.flow_run.spec.id, made.flow_run.spec.tags) == (flow.flow_run.spec.id, ["a"])
+    spec = TaskRunSpec(id=new_id(), flow_run_id=flow.flow_run.spec.id, task_key="t", dynamic_key="0")
     task = call(caller, "CreateTaskRun", newer(CreateTaskRunRequest(task_run=spec)), CreateTaskRunResponse)
     assert task.created
     state = State(
@@ -142,11 +142,15 @@ def test_a_kind_of_run_that_only_newer_clients_know_is_named_as_missing(caller: 
 
 
 def test_a_state_that_only_newer_clients_know_is_refused(caller: Client) -> None:
-    run = create_task(caller, create_flow(caller).id)
+    run = create_task(caller, create_flow(caller).spec.id)
     # State.type, 99.
     request = SetTaskRunStateRequest(task_run_id=run.id).SerializeToString() + b"\x1a\x02\x10\x63"
     code, reason, fields, message = refused(caller, "SetTaskRunState", request)
-    assert (code, reason, fields) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", ("state.type",))
+    assert (code, reason, fields) == (
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_ARGUMENT",
+        ("state.type",),
+    )
     assert "99" in message
     assert "STATE_TYPE_RUNNING" in message
 
@@ -165,14 +169,14 @@ def test_an_old_client_that_leaves_out_what_is_required_is_told_which_field(
     method: str, request_: Message, field: str, said: str, caller: Client
 ) -> None:
     code, reason, fields, message = refused(caller, method, request_)
-    assert (code, reason, fields) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", (field,))
+    assert (code, reason, fields) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT", (field,))
     assert field in message
     assert said in message
 
 
 def test_bytes_that_are_no_message_are_an_error_of_that_call_alone(caller: Client) -> None:
     code, reason, _, message = refused(caller, "CreateFlowRun", b"\xff\xff\xff")
-    assert (code, reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert (code, reason) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT")
     assert "clearway.v1.CreateFlowRunRequest" in message
     assert caller.stub.GetServerInfo(GetServerInfoRequest()).version
 

@@ -77,7 +77,10 @@ def test_running_out_of_descriptors_is_unavailable_and_nothing_is_lost(
             ("UploadResult", piece(unbegun, 0, 100)),
         ):
             failure = client.fails(method, request)
-            assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+            assert (failure.code, failure.reason) == (
+                StatusCode.UNAVAILABLE,
+                "ERROR_REASON_STORE_UNAVAILABLE",
+            )
             assert failure.retry_seconds == 1
             assert "Too many open files" in failure.message
     assert client.stub.DownloadResult(download).chunk == kept

@@ -18,9 +18,9 @@ from clearway.v1.cache_pb2 import CacheFilter, InvalidateCacheRequest
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
 from clearway.v1.result_pb2 import (
     DownloadResultRequest,
-    DropUnusedResultsRequest,
-    ListUnusedResultsRequest,
-    UnusedResult,
+    DropOrphanedResultsRequest,
+    ListOrphanedResultsRequest,
+    OrphanedResult,
     UploadResultRequest,
 )
 from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
@@ -48,7 +48,7 @@ def completed(location: str, digest: str = DIGEST, key: str = "") -> State:
 
 def complete(client: Client, state: State) -> str:
     """Complete a task run; return the id of its state."""
-    run = create_task(client, create_flow(client).id).id
+    run = create_task(client, create_flow(client).spec.id).spec.id
     client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=RUNNING))
     answer = client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=state))
     assert answer.decision.HasField("accept")
@@ -65,13 +65,13 @@ def end_entries(client: Client) -> None:
     client.stub.InvalidateCache(InvalidateCacheRequest(all=True))
 
 
-def listed(client: Client) -> list[UnusedResult]:
-    return list(client.stub.ListUnusedResults(ListUnusedResultsRequest(older_than=AT_ONCE)).results)
+def listed(client: Client) -> list[OrphanedResult]:
+    return list(client.stub.ListOrphanedResults(ListOrphanedResultsRequest(older_than=AT_ONCE)).results)
 
 
-def drop(client: Client, *state_ids: str) -> list[UnusedResult]:
-    request = DropUnusedResultsRequest(state_ids=state_ids, older_than=AT_ONCE)
-    return list(client.stub.DropUnusedResults(request).results)
+def drop(client: Client, *state_ids: str) -> list[OrphanedResult]:
+    request = DropOrphanedResultsRequest(state_ids=state_ids, older_than=AT_ONCE)
+    return list(client.stub.DropOrphanedResults(request).results)
 
 
 def is_kept(client: Client) -> bool:
@@ -90,7 +90,7 @@ def stolen(server: Server) -> list[str]:
 
 
 def test_a_location_that_is_no_result_is_refused_on_each_way_in(server: Server, client: Client) -> None:
-    run = create_task(client, create_flow(client).id).id
+    run = create_task(client, create_flow(client).spec.id).spec.id
     client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=RUNNING))
     stream = client.open()
     for location in stolen(server):
@@ -207,13 +207,13 @@ class TestAliases:
     def test_a_run_that_was_served_from_the_cache_keeps_it_while_it_is_young(self, client: Client) -> None:
         location = upload(client)
         complete(client, completed(location, key="key"))
-        run = create_task(client, create_flow(client).id).id
+        run = create_task(client, create_flow(client).spec.id).spec.id
         wanted = State(type=RUNNING.type, details=StateDetails(cache_key="key"))
         hit = client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=wanted))
         assert hit.decision.state.data.location == location
         end_entries(client)
         day = Duration(seconds=24 * 3600)
-        assert not client.stub.ListUnusedResults(ListUnusedResultsRequest(older_than=day)).results
+        assert not client.stub.ListOrphanedResults(ListOrphanedResultsRequest(older_than=day)).results
         assert [result.location for result in listed(client)] == [location]
 
 
@@ -237,9 +237,9 @@ def test_one_that_cannot_be_deleted_remains_listed(server: Server, client: Clien
     shard = server.database.with_name("server.db-results") / DIGEST[:2]
     elsewhere = shard.rename(shard.with_name("elsewhere"))
     shard.symlink_to(elsewhere)
-    request = DropUnusedResultsRequest(state_ids=[state_id], older_than=AT_ONCE)
-    failure = client.fails("DropUnusedResults", request)
-    assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE")
+    request = DropOrphanedResultsRequest(state_ids=[state_id], older_than=AT_ONCE)
+    failure = client.fails("DropOrphanedResults", request)
+    assert (failure.code, failure.reason) == (StatusCode.UNAVAILABLE, "ERROR_REASON_STORE_UNAVAILABLE")
     assert (elsewhere / DIGEST).read_bytes() == BODY
     assert [result.state_id for result in listed(client)] == [state_id]
     shard.unlink()
@@ -254,14 +254,14 @@ def test_one_that_was_uploaded_again_meanwhile_remains_listed(server: Server, cl
     # As if the run had been an hour ago, and the upload just now.
     with contextlib.closing(sqlite3.connect(server.database, timeout=30)) as connection, connection:
         connection.execute("UPDATE stored_result SET created = 1, referred = 1")
-    request = DropUnusedResultsRequest(state_ids=[state_id], older_than=Duration(seconds=3_600))
-    assert not client.stub.DropUnusedResults(request).results
+    request = DropOrphanedResultsRequest(state_ids=[state_id], older_than=Duration(seconds=3_600))
+    assert not client.stub.DropOrphanedResults(request).results
     assert [result.state_id for result in listed(client)] == [state_id]
     assert is_kept(client)
 
 
 def test_pages_are_complete_ordered_and_small(client: Client) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     made: list[str] = []
     for number in range(1_500):
@@ -276,24 +276,24 @@ def test_pages_are_complete_ordered_and_small(client: Client) -> None:
     found: list[str] = []
     token, pages = "", 0
     while token or not pages:
-        request = ListUnusedResultsRequest(older_than=AT_ONCE, limit=10_000, page_token=token)
-        page = client.stub.ListUnusedResults(request)
+        request = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000, page_token=token)
+        page = client.stub.ListOrphanedResults(request)
         assert page.ByteSize() <= 2 * 1024 * 1024 + 100
         found += [result.location for result in page.results]
         token, pages = page.next_page_token, pages + 1
     assert pages == 2
     assert sorted(found) == sorted(made)
-    first = client.stub.ListUnusedResults(ListUnusedResultsRequest(older_than=AT_ONCE, limit=3))
+    first = client.stub.ListOrphanedResults(ListOrphanedResultsRequest(older_than=AT_ONCE, limit=3))
     assert [result.location for result in first.results] == found[:3]
     created = [result.created.ToNanoseconds() for result in first.results]
     assert created == sorted(created)
-    other = ListUnusedResultsRequest(older_than=Duration(seconds=1), page_token=first.next_page_token)
-    failure = client.fails("ListUnusedResults", other)
+    other = ListOrphanedResultsRequest(older_than=Duration(seconds=1), page_token=first.next_page_token)
+    failure = client.fails("ListOrphanedResults", other)
     assert (failure.code, failure.fields) == (StatusCode.INVALID_ARGUMENT, ("page_token",))
     # A page that ends with the last result says so.
-    rest = ListUnusedResultsRequest(older_than=AT_ONCE, limit=1_497, page_token=first.next_page_token)
-    drop(client, *[result.state_id for result in client.stub.ListUnusedResults(rest).results])
-    last = client.stub.ListUnusedResults(
-        ListUnusedResultsRequest(older_than=AT_ONCE, limit=10_000, page_token=first.next_page_token)
+    rest = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=1_497, page_token=first.next_page_token)
+    drop(client, *[result.state_id for result in client.stub.ListOrphanedResults(rest).results])
+    last = client.stub.ListOrphanedResults(
+        ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000, page_token=first.next_page_token)
     )
     assert last.next_page_token == ""

@@ -19,7 +19,8 @@ from clearway.exceptions import InvalidArgument, LimitNotFound, RunNotFound
 from clearway.schemas import UpstreamRun, WaitCause
 from clearway.states import StateType
 from clearway.v1.proposal_pb2 import Proposal
-from clearway.v1.state_pb2 import STATE_TYPE_FAILED, State
+from clearway.v1.retry_pb2 import RetryPolicy
+from clearway.v1.state_pb2 import STATE_TYPE_FAILED, ProposedState
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskInput, TaskRunSpec
 from integration.sdk_messages import SECONDS, complete_task, create_flow_run, start_task, wait_until
 
@@ -96,10 +97,12 @@ def test_a_run_that_waits_for_a_slot_is_explained() -> None:
 async def test_what_a_run_waits_for_besides_can_be_awaited() -> None:
     transport = connect()
     flow_run_id = create_flow_run(transport)
-    upstream = start_task(flow_run_id, 0, name="flaky", retries=1, retry_delays=[Duration(seconds=600)])
+    upstream = start_task(
+        flow_run_id, 0, name="flaky", retry_policy=RetryPolicy(max_attempts=2, delays=[Duration(seconds=600)])
+    )
     upstream_id = upstream.create_task_run.id
     transport.propose(upstream).result(SECONDS)
-    failed = Proposal(id=new_id(), task_run_id=upstream_id, state=State(type=STATE_TYPE_FAILED))
+    failed = Proposal(id=new_id(), task_run_id=upstream_id, state=ProposedState(type=STATE_TYPE_FAILED))
     transport.propose(failed).result(SECONDS)
     given = [TaskInput(parameter="x", task_run_ids=[upstream_id])]
     spec = TaskRunSpec(id=new_id(), flow_run_id=flow_run_id, task_key="t", dynamic_key="1", inputs=given)

@@ -18,7 +18,7 @@ from clearway._base.settings import forget_settings
 from clearway._results import unused
 from clearway._results.known_storages import forget_place
 from clearway.exceptions import MissingResult, UntrustedResult
-from clearway.results import delete_unused_results
+from clearway.results import delete_orphaned_results
 from integration.cli_process import run
 from integration.sdk_foreign import Victim, victim
 
@@ -34,8 +34,8 @@ def key() -> str:
     return f"foreign-{next(_keys)}"
 
 
-def of(key: str, **options: Any) -> list[unused.UnusedResult]:
-    return [result for result in delete_unused_results(AT_ONCE, **options) if result.cache_key == key]
+def of(key: str, **options: Any) -> list[unused.OrphanedResult]:
+    return [result for result in delete_orphaned_results(AT_ONCE, **options) if result.cache_key == key]
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

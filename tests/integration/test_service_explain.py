@@ -39,7 +39,7 @@ from support.waiting import wait_until
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller, name="the flow").id
+    return create_flow(caller, name="the flow").spec.id
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_run_that_a_limit_of_0_aborts_is_told_so(caller: Client, flow: str, st
     closed, other = set_limit(caller, 0), set_limit(caller, 1)
     refused = start(flow, name="load", tags=[closed, other])
     assert stream.decide(refused).HasField("abort")
-    told = explain(caller, create_task(caller, flow, name="load", tags=[closed, other]).id)
+    told = explain(caller, create_task(caller, flow, name="load", tags=[closed, other]).spec.id)
     assert told.cause == WAIT_CAUSE_CLIENT
     assert told.summary == (
         f"load is Pending: the limit of tag '{closed}' is 0, and who would run under it is aborted"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import Decision, Hello, ProposeResponse
 from clearway_service.api.session_connection import Connection
@@ -35,10 +35,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture
 def flow(service: Service) -> str:
     async def create() -> str:
-        limit = CreateConcurrencyLimitRequest(tag=TAG, limit=1)
-        await service.orchestrator.CreateConcurrencyLimit(limit)
+        limit = SetConcurrencyLimitRequest(tag=TAG, limit=1)
+        await service.orchestrator.SetConcurrencyLimit(limit)
         request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=new_id(), flow_name="flow"))
-        return (await service.orchestrator.CreateFlowRun(request)).flow_run.id
+        return (await service.orchestrator.CreateFlowRun(request)).flow_run.spec.id
 
     return asyncio.run(create())
 

@@ -14,13 +14,12 @@ import pytest
 
 from clearway.client import get_client
 from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    GetConcurrencyLimitByTagRequest,
     GetConcurrencyLimitRequest,
     ListConcurrencyLimitsRequest,
     ListSlotHoldersRequest,
     ListSlotWaitersRequest,
-    ResetConcurrencyLimitByTagRequest,
+    ResetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest
 from clearway.v1.flow_run_pb2 import ListFlowRunsRequest, ListFlowRunStatesRequest
@@ -74,7 +73,7 @@ def stub(shared_server: Server) -> Iterator[OrchestratorStub]:
 @pytest.fixture(scope="module")
 def crowd(shared_server: Server) -> Iterator[Crowd]:
     with Client(shared_server.address) as client:
-        flow = create_flow(client, name=LONG, flow_name=LONG).id
+        flow = create_flow(client, name=LONG, flow_name=LONG).spec.id
         tags = [set_limit(client, HOLDERS, f"crowd-{number:02}-{new_id()}") for number in range(TAGS)]
         stream = client.open(LONG)
         starts = [start(flow, name=LONG, tags=tags) for _ in range(HOLDERS)]
@@ -85,7 +84,7 @@ def crowd(shared_server: Server) -> Iterator[Crowd]:
         for proposal in waits:
             assert stream.decide(proposal).wait.queued
         order = [client.stub.GetTaskRun(GetTaskRunRequest(id=p.create_task_run.id)) for p in starts[:1]]
-        assert order[0].task_run.name == LONG
+        assert order[0].task_run.spec.name == LONG
         ids = [proposal.create_task_run.id for proposal in starts]
         yield Crowd(tags[0], ids, [proposal.create_task_run.id for proposal in waits])
         stream.break_off()
@@ -112,7 +111,7 @@ def long_history(call: Callable[[Any], Any]) -> None:
 
 
 def test_a_task_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Client) -> None:
-    run = create_task(caller, create_flow(caller).id).id
+    run = create_task(caller, create_flow(caller).spec.id).spec.id
     long_history(
         lambda state: caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=state))
     )
@@ -129,7 +128,7 @@ def test_a_task_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Clie
 
 
 def test_a_flow_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Client) -> None:
-    run = create_flow(caller).id
+    run = create_flow(caller).spec.id
     long_history(
         lambda state: caller.stub.SetFlowRunState(SetFlowRunStateRequest(flow_run_id=run, state=state))
     )
@@ -141,8 +140,8 @@ def test_a_flow_runs_history_comes_in_pages(stub: OrchestratorStub, caller: Clie
 def test_the_sdk_and_the_command_line_show_whole_histories(
     shared_server: Server, caller: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flow = create_flow(caller).id
-    run = create_task(caller, flow).id
+    flow = create_flow(caller).spec.id
+    run = create_task(caller, flow).spec.id
     for_task = SetTaskRunStateRequest(task_run_id=run)
     for_flow = SetFlowRunStateRequest(flow_run_id=flow)
     for number in range(1_010):  # more than the largest page that can be asked for
@@ -163,7 +162,7 @@ def test_the_sdk_and_the_command_line_show_whole_histories(
 def test_a_limit_has_the_first_of_its_holders_and_says_how_many_there_are(
     stub: OrchestratorStub, crowd: Crowd
 ) -> None:
-    limit = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=crowd.tag)).concurrency_limit
+    limit = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=crowd.tag)).concurrency_limit
     assert limit.taken == HOLDERS
     assert sorted(limit.active_slots) == sorted(crowd.holders)
     shown = [holder.task_run_id for holder in limit.holders]
@@ -173,7 +172,7 @@ def test_a_limit_has_the_first_of_its_holders_and_says_how_many_there_are(
     by_id = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(id=limit.id)).concurrency_limit
     assert by_id.active_slots == limit.active_slots
     assert [holder.task_run_id for holder in by_id.holders] == shown
-    again = stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=crowd.tag, limit=HOLDERS))
+    again = stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=crowd.tag, limit=HOLDERS))
     assert again.concurrency_limit.active_slots == limit.active_slots
     assert again.concurrency_limit.taken == HOLDERS
 
@@ -182,7 +181,7 @@ def test_the_holders_and_the_waiters_of_a_tag_come_in_pages(stub: OrchestratorSt
     request = ListSlotHoldersRequest(tag=crowd.tag, page_size=1_000)
     holders, pages = all_pages(stub.ListSlotHolders, request, "holders")
     assert pages > 2
-    limit = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=crowd.tag)).concurrency_limit
+    limit = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=crowd.tag)).concurrency_limit
     assert [holder.task_run_id for holder in holders] == list(limit.active_slots)
     assert {holder.client_name for holder in holders} == {LONG}
     waiters, pages = all_pages(
@@ -226,7 +225,7 @@ def test_what_a_run_waits_for_is_told_with_the_first_holders_and_how_many_there_
     assert {limit.taken for limit in explained.limits} == {HOLDERS}
     blocking = explained.limits[0]
     assert (blocking.blocks, blocking.position) == (True, 2)
-    limit = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=blocking.tag))
+    limit = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=blocking.tag))
     assert [holder.task_run_id for holder in blocking.holders] == limit.concurrency_limit.active_slots[:100]
     assert f"{HOLDERS} of {HOLDERS} slots are taken" in explained.summary
 
@@ -234,7 +233,7 @@ def test_what_a_run_waits_for_is_told_with_the_first_holders_and_how_many_there_
 def test_what_a_run_waits_for_upstream_is_told_of_the_first_and_how_many_there_are(
     stub: OrchestratorStub, caller: Client
 ) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     starts = [start(flow, PENDING, name=f"{number}-{LONG[:200]}") for number in range(1_500)]
     for first in range(0, len(starts), BATCH):
@@ -252,19 +251,19 @@ def test_a_reset_says_how_many_slots_it_took_back_and_whose_they_were_first(
 ) -> None:
     with Client(shared_server.address) as client:
         tag = set_limit(client, HOLDERS)
-        flow = create_flow(client, name=LONG, flow_name=LONG).id
+        flow = create_flow(client, name=LONG, flow_name=LONG).spec.id
         stream = client.open(LONG)
         starts = [start(flow, name=LONG, tags=[tag]) for _ in range(HOLDERS)]
         for first in range(0, HOLDERS, BATCH):
             stream.propose(*starts[first : first + BATCH])
         assert all(stream.final(proposal.id).HasField("accept") for proposal in starts)
         held, _ = all_pages(stub.ListSlotHolders, ListSlotHoldersRequest(tag=tag), "holders")
-        reset = stub.ResetConcurrencyLimitByTag(ResetConcurrencyLimitByTagRequest(tag=tag))
+        reset = stub.ResetConcurrencyLimit(ResetConcurrencyLimitRequest(tag=tag))
         assert reset.freed_count == HOLDERS
         freed = [holder.task_run_id for holder in reset.freed]
         assert freed == [holder.task_run_id for holder in held][: len(freed)]
         assert 600 < len(freed) < HOLDERS
-        left = stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=tag)).concurrency_limit
+        left = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=tag)).concurrency_limit
         assert left.taken == 0
         stream.break_off()
 
@@ -272,7 +271,7 @@ def test_a_reset_says_how_many_slots_it_took_back_and_whose_they_were_first(
 def test_of_very_many_inputs_a_run_names_the_first_and_how_many_there_are(
     stub: OrchestratorStub, caller: Client, shared_server: Server
 ) -> None:
-    run = create_task(caller, create_flow(caller).id)
+    run = create_task(caller, create_flow(caller).spec.id)
     ids = [new_id() for _ in range(120_000)]  # as an earlier version took them
     inputs = json.dumps([["first", ids[:9_000]], ["second", ids[9_000:]], ["third", []]])
     with closing(sqlite3.connect(shared_server.database, timeout=30)) as database, database:
@@ -286,7 +285,7 @@ def test_of_very_many_inputs_a_run_names_the_first_and_how_many_there_are(
 
 
 def test_a_run_takes_so_many_inputs_and_no_more(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     many = [new_id() for _ in range(50_000)]
     given = [TaskInput(parameter="x", task_run_ids=many)]
     assert create_task(caller, flow, inputs=given).input_count == len(many)

@@ -48,7 +48,7 @@ class World(NamedTuple):
 @pytest.fixture(scope="module")
 def world(shared_server: Server) -> World:
     with Client(shared_server.address) as client:
-        flow = create_flow(client, name="Die Große Reise", tags=["a", "b"]).id
+        flow = create_flow(client, name="Die Große Reise", tags=["a", "b"]).spec.id
         tasks = []
         for number in range(25):
             run = create_task(
@@ -65,7 +65,7 @@ def world(shared_server: Server) -> World:
             if number % 10 == 0:
                 state = State(type=STATE_TYPE_COMPLETED, name="Fine")
                 client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run.id, state=state))
-        other = create_flow(client, name="other").id
+        other = create_flow(client, name="other").spec.id
         create_task(client, other, tags=["all"])
         return World(flow, [run.id for run in tasks], tasks[12].created)
 
@@ -85,8 +85,8 @@ def test_pages_together_have_every_task_run_once_the_newest_first(
 
 
 def test_a_page_is_not_moved_by_runs_that_come_meanwhile(caller: Client) -> None:
-    flow = create_flow(caller).id
-    runs = [create_task(caller, flow).id for _ in range(6)]
+    flow = create_flow(caller).spec.id
+    runs = [create_task(caller, flow).spec.id for _ in range(6)]
     wanted = TaskRunFilter(flow_run_id=flow)
     first = caller.stub.ListTaskRuns(ListTaskRunsRequest(filter=wanted, page_size=3))
     create_task(caller, flow)
@@ -96,9 +96,9 @@ def test_a_page_is_not_moved_by_runs_that_come_meanwhile(caller: Client) -> None
 
 
 def test_large_answers_are_cut_to_what_any_client_takes(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     state = State(type=STATE_TYPE_COMPLETED, data=Data(encoding="json", inline=b"x" * 65_536))
-    runs = [create_task(caller, flow).id for _ in range(80)]
+    runs = [create_task(caller, flow).spec.id for _ in range(80)]
     for run in runs:
         caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=state))
     sizes: list[int] = []
@@ -186,7 +186,7 @@ def test_pages_together_have_every_limit_once_sorted_by_tag(caller: Client) -> N
 
 
 def test_logs_come_in_the_order_of_writing_and_by_level(caller: Client) -> None:
-    flow, task = create_flow(caller).id, new_id()
+    flow, task = create_flow(caller).spec.id, new_id()
     time = Timestamp(seconds=1_000)
     lines = [
         Log(

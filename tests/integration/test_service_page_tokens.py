@@ -39,10 +39,10 @@ PAGED: list[tuple[str, str, Any, Any]] = [
 @pytest.fixture(scope="module")
 def _some_of_each(shared_server: Server) -> None:
     with Client(shared_server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         create_flow(client)
         for number in range(2):
-            run = create_task(client, flow).id
+            run = create_task(client, flow).spec.id
             for state in (RUNNING, COMPLETED):
                 keyed = with_key(state, f"large-{number}-{new_id()}")
                 client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=keyed))
@@ -63,7 +63,10 @@ def test_a_page_token_is_refused_with_other_filters(
     assert token
     other.page_token = token
     failure = caller.fails(method, other)
-    assert (failure.code, failure.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert (failure.code, failure.reason) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_ARGUMENT",
+    )
     assert failure.fields == ("page_token",)
     assert "of a request with other fields" in failure.message
     request_.page_token = token
@@ -80,9 +83,9 @@ def test_a_page_token_is_refused_by_other_lists_and_for_other_runs(caller: Clien
         ("ListFlowRuns", ListFlowRunsRequest(filter=FlowRunFilter(name_contains="x"), page_token=token)),
     ):
         failure = caller.fails(method, request)
-        assert (failure.reason, failure.fields) == ("INVALID_ARGUMENT", ("page_token",))
-    flow = create_flow(caller).id
-    first, second = create_task(caller, flow).id, create_task(caller, flow).id
+        assert (failure.reason, failure.fields) == ("ERROR_REASON_INVALID_ARGUMENT", ("page_token",))
+    flow = create_flow(caller).spec.id
+    first, second = create_task(caller, flow).spec.id, create_task(caller, flow).spec.id
     for run in (first, second):
         caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run, state=RUNNING))
     page = caller.stub.ListTaskRunStates(ListTaskRunStatesRequest(task_run_id=first, page_size=1))

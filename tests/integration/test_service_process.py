@@ -22,7 +22,7 @@ from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from support.client import Client, Stream, failure_of
 from support.database import history_gaps, locked, row_counts
-from support.limits import get_limit, set_limit
+from support.limits import get_limit, held_by, set_limit
 from support.proposals import (
     COMPLETED,
     RUNNING,
@@ -117,7 +117,7 @@ def test_a_file_that_is_no_database_is_a_clear_line_and_left_alone(tmp_path: Pat
 
 def test_sigterm_answers_what_was_proposed_and_exits_0(tmp_path: Path) -> None:
     with Server(tmp_path / "server.db") as server, Client(server.address) as client:
-        flow, tag = create_flow(client).id, set_limit(client, 1)
+        flow, tag = create_flow(client).spec.id, set_limit(client, 1)
         stream, silent = client.open(), client.open()
         held = stream.decide(start(flow, tags=[tag])).run_id
         waits = start(flow, tags=[tag])
@@ -128,7 +128,7 @@ def test_sigterm_answers_what_was_proposed_and_exits_0(tmp_path: Path) -> None:
             stream.ping(1)
         assert server.stop() == 0
         end = stream.end()
-        assert (end.code, end.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+        assert (end.code, end.reason) == (StatusCode.UNAVAILABLE, "ERROR_REASON_SHUTTING_DOWN")
         assert end.retry_seconds == 1
         assert silent.end().code == StatusCode.UNAVAILABLE
         assert all(stream.decision(proposal.id).HasField("accept") for proposal in proposals)
@@ -174,22 +174,22 @@ def test_what_was_told_is_there_after_a_kill(tmp_path: Path) -> None:
 
 def test_a_waiting_unary_caller_that_is_lost_with_the_server_gets_no_slot(tmp_path: Path) -> None:
     with Server(tmp_path / "server.db") as server, Client(server.address) as client:
-        flow, tag = create_flow(client).id, set_limit(client, 1)
-        held, waits = (create_task(client, flow, tags=[tag]).id for _ in range(2))
+        flow, tag = create_flow(client).spec.id, set_limit(client, 1)
+        held, waits = (create_task(client, flow, tags=[tag]).spec.id for _ in range(2))
         client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=held, state=RUNNING))
         request = SetTaskRunStateRequest(
             proposal_id=new_id(), task_run_id=waits, state=RUNNING, wait_timeout=seconds(60)
         )
         with ThreadPoolExecutor() as pool:
             call = pool.submit(client.fails, "SetTaskRunState", request)
-            wait_until(lambda: get_limit(client, tag).waiting == 1, "the waiter")
+            wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the waiter")
             server.kill()
             assert call.result().code == StatusCode.UNAVAILABLE
         server.start()
         wait_until(lambda: _answers(client), "the server's return")
         client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=held, state=COMPLETED))
         assert get_task(client, waits).state.name == "Pending"
-        assert get_limit(client, tag).active_slots == []
+        assert held_by(client, tag) == []
         again = client.stub.SetTaskRunState(request)
         assert again.decision.HasField("accept")
         assert row_counts(server.database)["waiter"] == 0

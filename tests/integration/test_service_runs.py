@@ -46,7 +46,7 @@ from support.waiting import wait_until
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller).id
+    return create_flow(caller).spec.id
 
 
 def ask(client: Client, run_id: str, state: State, proposal_id: str = "") -> Decision:
@@ -80,7 +80,7 @@ def test_a_task_run_goes_from_pending_to_completed_with_its_columns(caller: Clie
 @pytest.mark.parametrize("ending", [COMPLETED, FAILED, CANCELLED, CRASHED], ids=lambda state: str(state.type))
 @pytest.mark.parametrize("next_", [PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, CRASHED])
 def test_a_run_that_has_ended_stays_so(ending: State, next_: State, caller: Client, flow: str) -> None:
-    run = create_task(caller, flow).id
+    run = create_task(caller, flow).spec.id
     ask(caller, run, RUNNING)
     ask(caller, run, ending)
     decision = ask(caller, run, next_)
@@ -90,7 +90,7 @@ def test_a_run_that_has_ended_stays_so(ending: State, next_: State, caller: Clie
 
 
 def test_a_failed_run_is_retried_as_often_as_it_may(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, retries=2, retry_delays=[seconds(0)]).id
+    run = create_task(caller, flow, retries=2, retry_delays=[seconds(0)]).spec.id
     ask(caller, run, RUNNING)
     for attempt in (1, 2):
         decision = ask(caller, run, State(type=STATE_TYPE_FAILED, message=f"attempt {attempt}"))
@@ -112,7 +112,7 @@ def test_a_failed_run_is_retried_as_often_as_it_may(caller: Client, flow: str) -
 
 
 def test_a_retry_waits_for_its_delay(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, retries=1, retry_delays=[seconds(60)]).id
+    run = create_task(caller, flow, retries=1, retry_delays=[seconds(60)]).spec.id
     ask(caller, run, RUNNING)
     planned = ask(caller, run, FAILED).state.details.scheduled_time
     decision = ask(caller, run, RUNNING)
@@ -124,7 +124,7 @@ def test_a_retry_waits_for_its_delay(caller: Client, flow: str) -> None:
 
 
 def test_each_retry_has_its_own_delay(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, retries=3, retry_delays=[seconds(0), seconds(90)]).id
+    run = create_task(caller, flow, retries=3, retry_delays=[seconds(0), seconds(90)]).spec.id
     ask(caller, run, RUNNING)
     ask(caller, run, FAILED)
     ask(caller, run, RUNNING)
@@ -136,7 +136,9 @@ def test_each_retry_has_its_own_delay(caller: Client, flow: str) -> None:
 def test_delays_are_spread_by_the_service(caller: Client, flow: str) -> None:
     planned = set()
     for _ in range(5):
-        run = create_task(caller, flow, retries=1, retry_delays=[seconds(3_600)], retry_jitter_factor=0.5).id
+        run = create_task(
+            caller, flow, retries=1, retry_delays=[seconds(3_600)], retry_jitter_factor=0.5
+        ).spec.id
         ask(caller, run, RUNNING)
         ask(caller, run, FAILED)
         left = ask(caller, run, RUNNING).wait.retry_after.ToTimedelta()
@@ -146,7 +148,7 @@ def test_delays_are_spread_by_the_service(caller: Client, flow: str) -> None:
 
 
 def test_a_run_that_declines_its_retries_is_failed(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, retries=3).id
+    run = create_task(caller, flow, retries=3).spec.id
     ask(caller, run, RUNNING)
     declined = State(type=STATE_TYPE_FAILED, details=StateDetails(no_retry=True))
     assert ask(caller, run, declined).HasField("accept")
@@ -154,7 +156,7 @@ def test_a_run_that_declines_its_retries_is_failed(caller: Client, flow: str) ->
 
 
 def test_a_run_that_refreshes_the_cache_runs_and_replaces_the_entry(caller: Client, flow: str) -> None:
-    first, second, third = (create_task(caller, flow).id for _ in range(3))
+    first, second, third = (create_task(caller, flow).spec.id for _ in range(3))
     ask(caller, first, with_key(RUNNING, "refreshed"))
     ask(caller, first, with_result(with_key(COMPLETED, "refreshed"), b"1"))
     refreshing = with_key(RUNNING, "refreshed")
@@ -166,8 +168,8 @@ def test_a_run_that_refreshes_the_cache_runs_and_replaces_the_entry(caller: Clie
 
 
 def test_a_scheduled_run_begins_at_its_time_and_is_cancelled_at_any(caller: Client, flow: str) -> None:
-    later = create_task(caller, flow, scheduled(timedelta(hours=1))).id
-    due = create_task(caller, flow, scheduled(timedelta(hours=-1))).id
+    later = create_task(caller, flow, scheduled(timedelta(hours=1))).spec.id
+    due = create_task(caller, flow, scheduled(timedelta(hours=-1))).spec.id
     assert get_task(caller, later).state.name == "Scheduled"
     for state in (RUNNING, PENDING):
         assert ask(caller, later, state).wait.retry_after.ToTimedelta() > timedelta(minutes=59)
@@ -178,7 +180,7 @@ def test_a_scheduled_run_begins_at_its_time_and_is_cancelled_at_any(caller: Clie
 
 def test_a_completed_run_with_a_key_is_used_by_the_next(caller: Client, flow: str) -> None:
     key = new_id()
-    first, second = (create_task(caller, flow).id for _ in range(2))
+    first, second = (create_task(caller, flow).spec.id for _ in range(2))
     assert ask(caller, first, with_key(RUNNING, key)).HasField("accept")
     assert not caller.stub.LookupCache(LookupCacheRequest(key=key)).HasField("entry")
     ask(caller, first, with_result(with_key(COMPLETED, key, 3_600), b"42"))
@@ -194,7 +196,7 @@ def test_a_completed_run_with_a_key_is_used_by_the_next(caller: Client, flow: st
 
 def test_an_entry_that_has_expired_is_not_served(caller: Client, flow: str) -> None:
     key = new_id()
-    first, second = (create_task(caller, flow).id for _ in range(2))
+    first, second = (create_task(caller, flow).spec.id for _ in range(2))
     ask(caller, first, RUNNING)
     ask(caller, first, with_key(COMPLETED, key, 0.05))
 
@@ -206,8 +208,8 @@ def test_an_entry_that_has_expired_is_not_served(caller: Client, flow: str) -> N
 
 
 def test_a_subflow_is_mirrored_into_the_run_that_tracks_it(caller: Client, flow: str) -> None:
-    tracking = create_task(caller, flow, tracks_subflow=True).id
-    child = create_flow(caller, parent_task_run_id=tracking, retries=1).id
+    tracking = create_task(caller, flow, tracks_subflow=True).spec.id
+    child = create_flow(caller, parent_task_run_id=tracking, retries=1).spec.id
     ask_flow(caller, child, RUNNING)
     ask_flow(caller, child, FAILED)
     ask_flow(caller, child, RUNNING)
@@ -222,7 +224,7 @@ def test_a_subflow_is_mirrored_into_the_run_that_tracks_it(caller: Client, flow:
 
 
 def test_a_subflow_of_a_run_that_tracks_none_is_refused(caller: Client, flow: str) -> None:
-    plain = create_task(caller, flow).id
+    plain = create_task(caller, flow).spec.id
     spec = FlowRunSpec(flow_name="child", parent_task_run_id=plain)
     failure = caller.fails("CreateFlowRun", CreateFlowRunRequest(flow_run=spec))
     assert failure.fields == ("flow_run.parent_task_run_id",)
@@ -231,7 +233,7 @@ def test_a_subflow_of_a_run_that_tracks_none_is_refused(caller: Client, flow: st
 
 
 def test_a_flow_run_is_retried_too(caller: Client) -> None:
-    flow = create_flow(caller, retries=1).id
+    flow = create_flow(caller, retries=1).spec.id
     ask_flow(caller, flow, RUNNING)
     assert ask_flow(caller, flow, FAILED).state.name == "AwaitingRetry"
     assert ask_flow(caller, flow, RUNNING).state.name == "Retrying"
@@ -243,19 +245,19 @@ def test_a_flow_run_is_retried_too(caller: Client) -> None:
 def test_creating_a_run_again_answers_the_run_that_is_there(caller: Client, flow: str) -> None:
     spec = task_spec(flow, name="first")
     first = caller.stub.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
-    ask(caller, first.task_run.id, RUNNING)
+    ask(caller, first.task_run.spec.id, RUNNING)
     spec.id, spec.name = new_id(), "second"
     again = caller.stub.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
     assert (first.created, again.created) == (True, False)
-    assert (again.task_run.id, again.task_run.name) == (first.task_run.id, "first")
+    assert (again.task_run.spec.id, again.task_run.spec.name) == (first.task_run.spec.id, "first")
     assert again.task_run.state.name == "Running"
     request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow, flow_name="another"))
     same = caller.stub.CreateFlowRun(request)
-    assert (same.created, same.flow_run.flow_name) == (False, "flow")
+    assert (same.created, same.flow_run.spec.flow_name) == (False, "flow")
 
 
 def test_a_run_keeps_what_was_said_of_it(caller: Client, flow: str) -> None:
-    upstream = create_task(caller, flow).id
+    upstream = create_task(caller, flow).spec.id
     inputs = [TaskInput(parameter="x", task_run_ids=[upstream]), TaskInput(parameter="é")]
     run = create_task(caller, flow, inputs=inputs, retries=3, retry_delays=[seconds(1.5)])
     found = get_task(caller, run.id)
@@ -282,8 +284,8 @@ def test_the_same_proposal_is_answered_the_same_over_unary_calls_streams_and_res
     kind: str, tmp_path: Path
 ) -> None:
     with Server(tmp_path / "server.db") as server, Client(server.address) as client:
-        flow = create_flow(client).id
-        run = create_task(client, flow, retries=1 if kind == "reject" else 0).id
+        flow = create_flow(client).spec.id
+        run = create_task(client, flow, retries=1 if kind == "reject" else 0).spec.id
         ask(client, run, RUNNING)
         if kind == "abort":
             ask(client, run, COMPLETED)
@@ -310,13 +312,13 @@ def test_the_same_proposal_is_answered_the_same_over_unary_calls_streams_and_res
 
 def _reached(client: Client, run: str) -> bool:
     try:
-        return bool(get_task(client, run).id)
+        return bool(get_task(client, run).spec.id)
     except grpc.RpcError:
         return False
 
 
 def test_a_wait_is_not_the_answer_of_a_proposal(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow, scheduled(timedelta(seconds=0.2))).id
+    run = create_task(caller, flow, scheduled(timedelta(seconds=0.2))).spec.id
     proposal_id = new_id()
     decision = ask(caller, run, RUNNING, proposal_id)
     assert decision.HasField("wait") or decision.HasField("accept")

@@ -11,7 +11,7 @@ from clearway.v1.proposal_pb2 import ABORT_REASON_HELD, Decision, SetTaskRunStat
 from clearway.v1.session_pb2 import CloseSessionRequest, KeepAliveRequest, OpenSessionRequest
 from clearway.v1.state_pb2 import State
 from support.client import Client
-from support.limits import get_limit, set_limit
+from support.limits import held_by, set_limit
 from support.proposals import COMPLETED, RUNNING, create_flow, create_task, get_task, names, start
 from support.server import Server
 from support.waiting import wait_until
@@ -32,7 +32,7 @@ def caller(hasty_server: Server) -> Iterator[Client]:
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller).id
+    return create_flow(caller).spec.id
 
 
 def open_session(client: Client, name: str = "a script") -> str:
@@ -47,7 +47,7 @@ def ask(client: Client, run_id: str, state: State, session_id: str) -> Decision:
 
 
 def test_a_session_holds_runs_against_others(caller: Client, flow: str) -> None:
-    run = create_task(caller, flow).id
+    run = create_task(caller, flow).spec.id
     mine, other = open_session(caller, "the first"), open_session(caller)
     assert ask(caller, run, RUNNING, mine).HasField("accept")
     held = ask(caller, run, RUNNING, other)
@@ -60,7 +60,7 @@ def test_a_session_holds_runs_against_others(caller: Client, flow: str) -> None:
 
 def test_a_closed_session_gives_everything_back_at_once(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 1)
-    run = create_task(caller, flow, tags=[tag]).id
+    run = create_task(caller, flow, tags=[tag]).spec.id
     session = open_session(caller)
     ask(caller, run, RUNNING, session)
     stream = caller.open()
@@ -71,14 +71,14 @@ def test_a_closed_session_gives_everything_back_at_once(caller: Client, flow: st
     assert stream.decision(waits.id).HasField("accept")
     assert names(caller, run) == ["Pending", "Running", "Crashed"]
     failure = caller.fails("KeepAlive", KeepAliveRequest(session_id=session))
-    assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "SESSION_EXPIRED")
+    assert (failure.code, failure.reason) == (StatusCode.FAILED_PRECONDITION, "ERROR_REASON_SESSION_EXPIRED")
     assert session in failure.message
     stream.say_goodbye()
 
 
 def test_a_session_that_is_kept_lives_and_one_that_is_not_ends(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 2)
-    kept, left = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    kept, left = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     mine, forgotten = open_session(caller, "the keeper"), open_session(caller, "the forgetful")
     ask(caller, kept, RUNNING, mine)
     ask(caller, left, RUNNING, forgotten)
@@ -89,12 +89,14 @@ def test_a_session_that_is_kept_lives_and_one_that_is_not_ends(caller: Client, f
 
     wait_until(crashed, "the end of the session that nobody kept")
     assert "the forgetful" in get_task(caller, left).state.message
-    assert list(get_limit(caller, tag).active_slots) == [kept]
+    assert held_by(caller, tag) == [kept]
     late = caller.fails(
         "SetTaskRunState",
-        SetTaskRunStateRequest(task_run_id=create_task(caller, flow).id, state=RUNNING, session_id=forgotten),
+        SetTaskRunStateRequest(
+            task_run_id=create_task(caller, flow).spec.id, state=RUNNING, session_id=forgotten
+        ),
     )
-    assert (late.code, late.reason) == (StatusCode.FAILED_PRECONDITION, "SESSION_EXPIRED")
+    assert (late.code, late.reason) == (StatusCode.FAILED_PRECONDITION, "ERROR_REASON_SESSION_EXPIRED")
     told = ask(caller, left, COMPLETED, forgotten)
     assert "the forgetful" in told.state.message
     assert told.HasField("abort")

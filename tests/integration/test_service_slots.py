@@ -13,7 +13,7 @@ from clearway.v1.proposal_pb2 import ABORT_REASON_LIMIT_ZERO, Decision, SetTaskR
 from clearway.v1.state_pb2 import State
 from support.client import Client, failure_of
 from support.database import locked
-from support.limits import get_limit, set_limit
+from support.limits import get_limit, held_by, set_limit
 from support.proposals import (
     COMPLETED,
     RUNNING,
@@ -32,7 +32,7 @@ from support.waiting import wait_until
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller).id
+    return create_flow(caller).spec.id
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +55,25 @@ def waiting_call(client: Client, run_id: str, wait: float) -> SetTaskRunStateReq
 
 def test_a_caller_that_does_not_wait_is_told_to_come_again(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 1)
-    held, other = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    held, other = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     assert ask(caller, held).HasField("accept")
     decision = ask(caller, other)
     assert decision.wait.retry_after.seconds == 30
     assert not decision.wait.queued
     assert list(decision.wait.blocking_tags) == [tag]
     assert names(caller, other) == ["Pending"]
-    assert get_limit(caller, tag).waiting == 0
+    assert get_limit(caller, tag).waiting_count == 0
     assert ask(caller, held, COMPLETED).HasField("accept")
     assert ask(caller, other).HasField("accept")
 
 
 def test_a_caller_that_waits_gets_the_slot_when_it_is_free(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 1)
-    held, other = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    held, other = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     ask(caller, held)
     with ThreadPoolExecutor() as pool:
         call = pool.submit(caller.stub.SetTaskRunState, waiting_call(caller, other, 60))
-        wait_until(lambda: get_limit(caller, tag).waiting == 1, "the waiter")
+        wait_until(lambda: get_limit(caller, tag).waiting_count == 1, "the waiter")
         ask(caller, held, COMPLETED)
         assert call.result().decision.HasField("accept")
     assert names(caller, other) == ["Pending", "Running"]
@@ -83,26 +83,26 @@ def test_a_caller_whose_wait_is_over_is_told_to_come_again_and_waits_no_longer(
     caller: Client, flow: str
 ) -> None:
     tag = set_limit(caller, 1)
-    held, other = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    held, other = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     ask(caller, held)
     decision = caller.stub.SetTaskRunState(waiting_call(caller, other, 0.05)).decision
     assert decision.wait.retry_after.seconds == 30
     assert not decision.wait.queued
-    wait_until(lambda: get_limit(caller, tag).waiting == 0, "the end of the wait")
+    wait_until(lambda: get_limit(caller, tag).waiting_count == 0, "the end of the wait")
     ask(caller, held, COMPLETED)
-    assert get_limit(caller, tag).active_slots == []
+    assert held_by(caller, tag) == []
 
 
 def test_a_caller_that_hangs_up_while_it_waits_gets_no_slot(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 1)
-    held, other = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    held, other = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     ask(caller, held)
     call = caller.stub.SetTaskRunState.future(waiting_call(caller, other, 60))
-    wait_until(lambda: get_limit(caller, tag).waiting == 1, "the waiter")
+    wait_until(lambda: get_limit(caller, tag).waiting_count == 1, "the waiter")
     call.cancel()
-    wait_until(lambda: get_limit(caller, tag).waiting == 0, "the end of the wait")
+    wait_until(lambda: get_limit(caller, tag).waiting_count == 0, "the end of the wait")
     ask(caller, held, COMPLETED)
-    assert get_limit(caller, tag).active_slots == []
+    assert held_by(caller, tag) == []
     assert names(caller, other) == ["Pending"]
 
 
@@ -110,32 +110,32 @@ def test_a_caller_that_hangs_up_before_its_first_answer_gets_no_slot(
     caller: Client, flow: str, shared_server: Server
 ) -> None:
     tag = set_limit(caller, 1)
-    held, other = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    held, other = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     ask(caller, held)
     with locked(shared_server.database):
         with pytest.raises(grpc.RpcError) as raised:
             caller.stub.SetTaskRunState(waiting_call(caller, other, 60), timeout=0.3)
         assert failure_of(raised.value).code == StatusCode.DEADLINE_EXCEEDED
-    wait_until(lambda: get_limit(caller, tag).waiting == 0, "the end of the wait")
+    wait_until(lambda: get_limit(caller, tag).waiting_count == 0, "the end of the wait")
     ask(caller, held, COMPLETED)
-    assert get_limit(caller, tag).active_slots == []
+    assert held_by(caller, tag) == []
     assert names(caller, other) == ["Pending"]
 
 
 def test_a_limit_of_zero_aborts_a_caller_that_waits(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 1)
-    held, other = (create_task(caller, flow, tags=[tag]).id for _ in range(2))
+    held, other = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(2))
     ask(caller, held)
     with ThreadPoolExecutor() as pool:
         call = pool.submit(caller.stub.SetTaskRunState, waiting_call(caller, other, 60))
-        wait_until(lambda: get_limit(caller, tag).waiting == 1, "the waiter")
+        wait_until(lambda: get_limit(caller, tag).waiting_count == 1, "the waiter")
         set_limit(caller, 0, tag)
         assert call.result().decision.abort.reason == ABORT_REASON_LIMIT_ZERO
 
 
 def test_one_that_is_away_keeps_its_place_and_holds_up_nobody(caller: Client, flow: str) -> None:
     tag = set_limit(caller, 1)
-    held, away, later = (create_task(caller, flow, tags=[tag]).id for _ in range(3))
+    held, away, later = (create_task(caller, flow, tags=[tag]).spec.id for _ in range(3))
     ask(caller, held)
     proposal_id = new_id()
     assert ask(caller, away, RUNNING, proposal_id).wait.retry_after.seconds == 30
@@ -154,7 +154,7 @@ def test_one_that_is_away_keeps_its_place_and_holds_up_nobody(caller: Client, fl
             task_run_id=away, state=RUNNING, proposal_id=proposal_id, wait_timeout=seconds(60)
         )
         call = pool.submit(caller.stub.SetTaskRunState, request)
-        wait_until(lambda: get_limit(caller, tag).waiting == 2, "the return")
+        wait_until(lambda: get_limit(caller, tag).waiting_count == 2, "the return")
         assert get_limit(caller, tag).waiters[0].task_run_id == away
         stream.decide(move(later, COMPLETED))
         assert call.result().decision.HasField("accept")
@@ -166,15 +166,15 @@ def test_one_that_is_away_keeps_its_place_and_holds_up_nobody(caller: Client, fl
 
 def test_one_that_stays_away_loses_its_place(short_server: Server) -> None:
     with Client(short_server.address) as client:
-        flow, tag = create_flow(client).id, set_limit(client, 1)
-        held, away, later = (create_task(client, flow, tags=[tag]).id for _ in range(3))
+        flow, tag = create_flow(client).spec.id, set_limit(client, 1)
+        held, away, later = (create_task(client, flow, tags=[tag]).spec.id for _ in range(3))
         ask(client, held)
         proposal_id = new_id()
         assert ask(client, away, RUNNING, proposal_id).wait.retry_after.ToMilliseconds() == 200
         with ThreadPoolExecutor() as pool:
             # It stands behind until the place of the one before is given up.
             call = pool.submit(client.stub.SetTaskRunState, waiting_call(client, later, 60))
-            wait_until(lambda: get_limit(client, tag).waiting == 1, "the waiter")
+            wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the waiter")
             ask(client, held, COMPLETED)
             assert call.result().decision.HasField("accept")
         assert ask(client, away, RUNNING, proposal_id).wait.HasField("retry_after")

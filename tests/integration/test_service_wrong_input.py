@@ -36,8 +36,8 @@ PLACES = [(place, list(cases)) for place, cases in groupby(sorted(CASES, key=_pl
 @pytest.fixture(scope="module")
 def world(shared_server: Server) -> World:
     with Client(shared_server.address) as client:
-        flow = create_flow(client).id
-        return World(flow, create_task(client, flow).id)
+        flow = create_flow(client).spec.id
+        return World(flow, create_task(client, flow).spec.id)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def test_an_id_that_is_another_runs_is_a_conflict(
     before = contents(shared_server.database)
     spec = TaskRunSpec(id=world.task, flow_run_id=world.flow, task_key="other", dynamic_key="0")
     failure = caller.fails("CreateTaskRun", CreateTaskRunRequest(task_run=spec))
-    assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "RUN_CONFLICT")
+    assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ERROR_REASON_RUN_CONFLICT")
     assert failure.fields == ("task_run.id",)
     assert world.task in failure.message
     assert contents(shared_server.database) == before
@@ -90,7 +90,7 @@ def test_flow_runs_and_task_runs_share_their_ids(world: World, caller: Client, s
         ("CreateFlowRun", CreateFlowRunRequest(flow_run=flow), "flow_run.id", world.task),
     ):
         failure = caller.fails(method, request)
-        assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "RUN_CONFLICT")
+        assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ERROR_REASON_RUN_CONFLICT")
         assert failure.fields == (field,)
         assert id_ in failure.message
     assert contents(shared_server.database) == before
@@ -116,14 +116,14 @@ def test_a_proposal_id_that_was_used_for_another_run_is_a_conflict(
         ),
     ):
         failure = caller.fails(method, request)
-        assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "PROPOSAL_CONFLICT")
+        assert (failure.code, failure.reason) == (StatusCode.ALREADY_EXISTS, "ERROR_REASON_PROPOSAL_CONFLICT")
         assert used in failure.message
     assert contents(shared_server.database) == before
 
 
 def test_an_id_in_another_spelling_is_the_same_id(world: World, caller: Client) -> None:
     for spelled in (world.task.upper(), "{" + world.task + "}", world.task.replace("-", "")):
-        assert caller.stub.GetTaskRun(GetTaskRunRequest(id=spelled)).task_run.id == world.task
+        assert caller.stub.GetTaskRun(GetTaskRunRequest(id=spelled)).task_run.spec.id == world.task
 
 
 def test_more_states_than_a_statement_takes_may_be_asked_for(caller: Client) -> None:
@@ -134,7 +134,7 @@ def test_more_states_than_a_statement_takes_may_be_asked_for(caller: Client) -> 
 def test_a_run_with_more_inputs_than_a_statement_takes_is_explained(world: World, caller: Client) -> None:
     inputs = [TaskInput(parameter="wait_for", task_run_ids=[new_id() for _ in range(40_000)])]
     run = create_task(caller, world.flow, inputs=inputs)
-    assert caller.stub.ExplainTaskRun(ExplainTaskRunRequest(id=run.id)).task_run.id == run.id
+    assert caller.stub.ExplainTaskRun(ExplainTaskRunRequest(id=run.id)).task_run.spec.id == run.id
 
 
 @pytest.mark.parametrize("key", ["\N{SNOWMAN}" * 255, "'; drop table state; --", "%_\\"])
@@ -148,11 +148,11 @@ def test_any_text_is_a_key(key: str, world: World, caller: Client) -> None:
     caller.stub.SetTaskRunState(done)
     assert caller.stub.LookupCache(LookupCacheRequest(key=key)).entry.key == key
     same = SetTaskRunStateRequest(
-        task_run_id=create_task(caller, world.flow).id, state=with_key(RUNNING, key)
+        task_run_id=create_task(caller, world.flow).spec.id, state=with_key(RUNNING, key)
     )
     assert caller.stub.SetTaskRunState(same).decision.state.name == "Cached"
     near = SetTaskRunStateRequest(
-        task_run_id=create_task(caller, world.flow).id, state=with_key(RUNNING, key[:-1] + "c")
+        task_run_id=create_task(caller, world.flow).spec.id, state=with_key(RUNNING, key[:-1] + "c")
     )
     assert caller.stub.SetTaskRunState(near).decision.state.name == "Running"
 

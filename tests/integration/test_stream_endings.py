@@ -30,7 +30,7 @@ UNKNOWN = "0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e"
 
 
 def test_closing_its_side_a_client_gets_what_is_still_owed(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     proposals = [start(flow) for _ in range(200)]
     stream.propose(*proposals)
@@ -40,7 +40,7 @@ def test_closing_its_side_a_client_gets_what_is_still_owed(caller: Client) -> No
 
 
 def test_closing_its_side_a_client_withdraws_what_waits(caller: Client) -> None:
-    tag, flow = set_limit(caller, 1), create_flow(caller).id
+    tag, flow = set_limit(caller, 1), create_flow(caller).spec.id
     holder, stream = caller.open(), caller.open()
     held = start(flow, tags=[tag])
     holder.decide(held)
@@ -48,14 +48,14 @@ def test_closing_its_side_a_client_withdraws_what_waits(caller: Client) -> None:
     assert stream.decide(waits).wait.queued
     stream.close_sending()
     assert stream.end().code == StatusCode.OK
-    assert get_limit(caller, tag).waiting == 0
+    assert get_limit(caller, tag).waiting_count == 0
     holder.decide(move(held.create_task_run.id, COMPLETED))
     assert names(caller, waits.create_task_run.id) == ["Pending"]
     holder.say_goodbye()
 
 
 def test_goodbye_ends_the_session_and_its_running_runs_at_once(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open(name="leaver")
     running, done = start(flow), start(flow)
     stream.propose(running, done, move(done.create_task_run.id, COMPLETED), move_flow(flow, RUNNING))
@@ -66,11 +66,11 @@ def test_goodbye_ends_the_session_and_its_running_runs_at_once(caller: Client) -
     assert names(caller, done.create_task_run.id) == ["Running", "Completed"]
     late = Stream(caller.stub)
     late.send(ProposeRequest(hello=Hello(resume_session_id=session_id)))
-    assert late.end().reason == "SESSION_EXPIRED"
+    assert late.end().reason == "ERROR_REASON_SESSION_EXPIRED"
 
 
 def test_what_comes_with_a_goodbye_is_decided_first(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     proposal = start(flow)
     stream.decide(proposal)
@@ -82,7 +82,7 @@ def test_what_comes_with_a_goodbye_is_decided_first(caller: Client) -> None:
 
 
 def test_a_waiting_proposal_that_comes_again_does_not_keep_the_stream_from_ending(caller: Client) -> None:
-    tag, flow = set_limit(caller, 1), create_flow(caller).id
+    tag, flow = set_limit(caller, 1), create_flow(caller).spec.id
     stream = caller.open()
     stream.decide(start(flow, tags=[tag]))
     waits = start(flow, tags=[tag])
@@ -91,14 +91,14 @@ def test_a_waiting_proposal_that_comes_again_does_not_keep_the_stream_from_endin
     stream.propose(waits, waits)
     assert stream.decision(waits.id).wait.queued
     assert stream.decision(waits.id).wait.queued
-    assert get_limit(caller, tag).waiting == 1
+    assert get_limit(caller, tag).waiting_count == 1
     assert stream.say_goodbye().code == StatusCode.OK
 
 
 def test_a_grant_that_crosses_a_withdrawal_is_told_and_the_stream_ends(
     caller: Client, shared_server: Server
 ) -> None:
-    tag, flow = set_limit(caller, 1), create_flow(caller).id
+    tag, flow = set_limit(caller, 1), create_flow(caller).spec.id
     stream = caller.open()
     holder, waits = start(flow, tags=[tag]), start(flow, tags=[tag])
     assert stream.decide(holder).HasField("accept")
@@ -117,7 +117,7 @@ def test_a_grant_that_crosses_a_withdrawal_is_told_and_the_stream_ends(
 
 
 def test_a_message_over_the_size_limit_is_refused_and_the_server_lives_on(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     big = State(type=STATE_TYPE_PENDING, message="m" * (17 * 1024 * 1024))
     stream.propose(move(new_id(), big))
@@ -131,7 +131,7 @@ def test_a_message_over_the_size_limit_is_refused_and_the_server_lives_on(caller
 
 
 def test_a_broken_stream_is_resumed_with_its_runs(caller: Client, shared_server: Server) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     tag = set_limit(caller, 1)
     with Client(shared_server.address) as other:
         first = other.open()
@@ -156,7 +156,7 @@ def test_a_broken_stream_is_resumed_with_its_runs(caller: Client, shared_server:
 def test_a_grant_that_was_lost_with_the_stream_is_told_after_the_resume(
     caller: Client, shared_server: Server
 ) -> None:
-    flow, tag = create_flow(caller).id, set_limit(caller, 1)
+    flow, tag = create_flow(caller).spec.id, set_limit(caller, 1)
     holder = caller.open()
     held = start(flow, tags=[tag])
     holder.decide(held)
@@ -174,7 +174,7 @@ def test_a_grant_that_was_lost_with_the_stream_is_told_after_the_resume(
 
 
 def test_who_comes_back_to_a_broken_stream_has_kept_its_place(caller: Client, shared_server: Server) -> None:
-    flow, tag = create_flow(caller).id, set_limit(caller, 1)
+    flow, tag = create_flow(caller).spec.id, set_limit(caller, 1)
     holder = caller.open()
     held, later = start(flow, tags=[tag]), start(flow, tags=[tag])
     holder.decide(held)
@@ -191,12 +191,12 @@ def test_who_comes_back_to_a_broken_stream_has_kept_its_place(caller: Client, sh
 
 
 def test_a_broken_stream_alone_takes_nobody_out_of_the_queue(caller: Client, shared_server: Server) -> None:
-    flow, tag = create_flow(caller).id, set_limit(caller, 1)
+    flow, tag = create_flow(caller).spec.id, set_limit(caller, 1)
     holder = caller.open()
     holder.decide(start(flow, tags=[tag]))
     for _ in range(10):
         with Client(shared_server.address) as other:
             assert other.open().decide(start(flow, tags=[tag])).wait.queued
     holder.ping(1)
-    assert get_limit(caller, tag).waiting == 10
+    assert get_limit(caller, tag).waiting_count == 10
     holder.say_goodbye()

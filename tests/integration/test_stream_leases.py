@@ -18,7 +18,7 @@ from clearway.v1.proposal_pb2 import (
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from support.client import Client, Stream
 from support.database import rows
-from support.limits import get_limit, set_limit
+from support.limits import get_limit, held_by, set_limit
 from support.proposals import (
     COMPLETED,
     PENDING,
@@ -54,7 +54,7 @@ def caller(hasty_server: Server) -> Iterator[Client]:
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller).id
+    return create_flow(caller).spec.id
 
 
 def has_passed(client: Client, span: timedelta) -> Iterator[bool]:
@@ -108,7 +108,7 @@ def test_a_broken_stream_loses_its_runs_after_the_grace(
     assert names(caller, pending) == ["Pending"]
     assert stream.final(waits.id).HasField("accept")
     assert names(caller, gone.create_task_run.id) == ["Pending"]
-    assert get_limit(caller, tag).waiting == 0
+    assert get_limit(caller, tag).waiting_count == 0
     stream.say_goodbye()
 
 
@@ -127,7 +127,7 @@ def test_a_stream_that_falls_silent_is_ended_when_its_lease_runs_out(caller: Cli
     wait_until(granted, "the grant")
     assert stream.final(waits.id).HasField("accept")
     end = silent.end()
-    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "SESSION_EXPIRED")
+    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "ERROR_REASON_SESSION_EXPIRED")
     state = get_task(caller, held).state
     assert state.name == "Crashed"
     assert "the silent one" in state.message
@@ -140,13 +140,13 @@ def test_pings_alone_keep_a_session_and_a_run_without_one_is_held_until_it_ends(
     tag = set_limit(caller, 2)
     stream, idle = caller.open(), caller.open()
     held = stream.decide(start(flow, tags=[tag])).run_id
-    free = create_task(caller, flow, tags=[tag]).id
+    free = create_task(caller, flow, tags=[tag]).spec.id
     caller.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=free, state=RUNNING))
     wait_with_pings(caller, LEASE * 1.3, stream)
-    assert idle.end().reason == "SESSION_EXPIRED"
+    assert idle.end().reason == "ERROR_REASON_SESSION_EXPIRED"
     assert [holder.HasField("lease_expires") for holder in get_limit(caller, tag).holders] == [True, False]
     assert stream.decide(move(held, COMPLETED)).HasField("accept")
-    assert list(get_limit(caller, tag).active_slots) == [free]
+    assert held_by(caller, tag) == [free]
     stream.say_goodbye()
 
 
@@ -159,7 +159,7 @@ def test_a_late_client_is_told_why_its_run_has_ended(caller: Client, flow: str, 
     late = Stream(caller.stub)
     late.send(ProposeRequest(hello=Hello(resume_session_id=session_id)))
     end = late.end()
-    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "SESSION_EXPIRED")
+    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "ERROR_REASON_SESSION_EXPIRED")
     assert session_id in end.message
     again = caller.open(name="late worker")
     for state in (COMPLETED, RUNNING):
@@ -188,7 +188,7 @@ def test_a_stream_that_resumes_in_time_keeps_its_runs(
 
 def test_a_restart_of_the_server_ends_nobodys_work(tmp_path: Path) -> None:
     with Server(tmp_path / "server.db", environment=HASTY) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         tag = set_limit(client, 1)
         stream = client.open(name="survivor")
         held = stream.decide(start(flow, tags=[tag])).run_id

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    DeleteConcurrencyLimitByTagRequest,
+    DeleteConcurrencyLimitRequest,
     GetConcurrencyLimitRequest,
-    ResetConcurrencyLimitByTagRequest,
+    ResetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.proposal_pb2 import (
     ABORT_REASON_LIMIT_ZERO,
@@ -31,7 +31,7 @@ from support.slots import finish, hold, stand
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller).id
+    return create_flow(caller).spec.id
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def stream(caller: Client) -> Iterator[Stream]:
 def test_a_new_limit_counts_the_runs_that_run_already(caller: Client, stream: Stream, flow: str) -> None:
     tag = f"tag-{new_id()}"
     running = [hold(stream, flow, tag) for _ in range(3)]
-    request = CreateConcurrencyLimitRequest(tag=tag, limit=2)
-    answer = caller.stub.CreateConcurrencyLimit(request)
+    request = SetConcurrencyLimitRequest(tag=tag, limit=2)
+    answer = caller.stub.SetConcurrencyLimit(request)
     assert set(answer.concurrency_limit.active_slots) == set(running)
     assert not answer.HasField("previous_limit")
     waits = stand(stream, flow, tag)
@@ -62,7 +62,7 @@ def test_a_raised_limit_wakes_who_waits_and_a_lowered_one_drains(
     tag = set_limit(caller, 1)
     held = hold(stream, flow, tag)
     waiting = [stand(stream, flow, tag) for _ in range(3)]
-    answer = caller.stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=tag, limit=3))
+    answer = caller.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=tag, limit=3))
     assert answer.previous_limit == 1
     assert stream.decision(waiting[0].id).HasField("accept")
     assert stream.decision(waiting[1].id).HasField("accept")
@@ -78,7 +78,7 @@ def test_a_deleted_limit_lets_all_go(caller: Client, stream: Stream, flow: str) 
     tag = set_limit(caller, 1)
     hold(stream, flow, tag)
     waiting = [stand(stream, flow, tag) for _ in range(5)]
-    caller.stub.DeleteConcurrencyLimitByTag(DeleteConcurrencyLimitByTagRequest(tag=tag))
+    caller.stub.DeleteConcurrencyLimit(DeleteConcurrencyLimitRequest(tag=tag))
     assert all(stream.decision(proposal.id).HasField("accept") for proposal in waiting)
 
 
@@ -109,12 +109,12 @@ def test_a_reset_takes_all_slots_back_and_lets_waiters_go(caller: Client, stream
     tag = set_limit(caller, 2)
     held = [hold(stream, flow, tag) for _ in range(2)]
     waiting = [stand(stream, flow, tag) for _ in range(3)]
-    freed = caller.stub.ResetConcurrencyLimitByTag(ResetConcurrencyLimitByTagRequest(tag=tag)).freed
+    freed = caller.stub.ResetConcurrencyLimit(ResetConcurrencyLimitRequest(tag=tag)).freed
     assert [holder.task_run_id for holder in freed] == held
     assert {holder.client_name for holder in freed} == {"tester"}
     assert stream.decision(waiting[0].id).HasField("accept")
     assert stream.decision(waiting[1].id).HasField("accept")
-    assert get_limit(caller, tag).waiting == 1
+    assert get_limit(caller, tag).waiting_count == 1
     # Those who lost their slots free none when they end.
     finish(stream, *held)
     assert len(stream.decisions(waiting[2].id)) == 1

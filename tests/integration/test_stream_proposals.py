@@ -80,19 +80,34 @@ def _wrong_proposals(flow: str, task: str) -> list[tuple[str, Proposal, str, str
     id_ = new_id
     good: Any = {"task_key": "t", "dynamic_key": "0"}
     return [
-        ("INVALID_ARGUMENT", Proposal(task_run_id=task, state=RUNNING), "id", "not set"),
-        ("INVALID_ARGUMENT", Proposal(id="42", task_run_id=task, state=RUNNING), "id", "'42'"),
-        ("INVALID_ARGUMENT", Proposal(id=id_(), task_run_id=task), "state", "not set"),
-        ("INVALID_ARGUMENT", Proposal(id=id_(), state=RUNNING), "run", "not set"),
-        ("INVALID_ARGUMENT", Proposal(id=id_(), task_run_id="42", state=RUNNING), "task_run_id", "'42'"),
-        ("INVALID_ARGUMENT", Proposal(id=id_(), task_run_id="", state=RUNNING), "task_run_id", "not set"),
-        ("INVALID_ARGUMENT", Proposal(id=id_(), flow_run_id="42", state=RUNNING), "flow_run_id", "'42'"),
+        ("ERROR_REASON_INVALID_ARGUMENT", Proposal(task_run_id=task, state=RUNNING), "id", "not set"),
+        ("ERROR_REASON_INVALID_ARGUMENT", Proposal(id="42", task_run_id=task, state=RUNNING), "id", "'42'"),
+        ("ERROR_REASON_INVALID_ARGUMENT", Proposal(id=id_(), task_run_id=task), "state", "not set"),
+        ("ERROR_REASON_INVALID_ARGUMENT", Proposal(id=id_(), state=RUNNING), "run", "not set"),
+        (
+            "ERROR_REASON_INVALID_ARGUMENT",
+            Proposal(id=id_(), task_run_id="42", state=RUNNING),
+            "task_run_id",
+            "'42'",
+        ),
+        (
+            "ERROR_REASON_INVALID_ARGUMENT",
+            Proposal(id=id_(), task_run_id="", state=RUNNING),
+            "task_run_id",
+            "not set",
+        ),
+        (
+            "ERROR_REASON_INVALID_ARGUMENT",
+            Proposal(id=id_(), flow_run_id="42", state=RUNNING),
+            "flow_run_id",
+            "'42'",
+        ),
         *[
-            ("INVALID_ARGUMENT", move(task, state), f"state.{field}", said)
+            ("ERROR_REASON_INVALID_ARGUMENT", move(task, state), f"state.{field}", said)
             for state, field, said in WRONG_STATES
         ],
         (
-            "INVALID_ARGUMENT",
+            "ERROR_REASON_INVALID_ARGUMENT",
             Proposal(
                 id=id_(), task_run_id=task, create_task_run=TaskRunSpec(flow_run_id=flow), state=RUNNING
             ),
@@ -100,13 +115,13 @@ def _wrong_proposals(flow: str, task: str) -> list[tuple[str, Proposal, str, str
             "task_run_id",
         ),
         (
-            "INVALID_ARGUMENT",
+            "ERROR_REASON_INVALID_ARGUMENT",
             Proposal(id=id_(), create_task_run=TaskRunSpec(flow_run_id=flow), state=RUNNING),
             "create_task_run.task_key",
             "not set",
         ),
         (
-            "INVALID_ARGUMENT",
+            "ERROR_REASON_INVALID_ARGUMENT",
             Proposal(
                 id=id_(), create_task_run=TaskRunSpec(flow_run_id=flow, tags=[""], **good), state=RUNNING
             ),
@@ -114,40 +129,40 @@ def _wrong_proposals(flow: str, task: str) -> list[tuple[str, Proposal, str, str
             "not set",
         ),
         (
-            "RUN_NOT_FOUND",
+            "ERROR_REASON_RUN_NOT_FOUND",
             Proposal(id=id_(), create_task_run=TaskRunSpec(flow_run_id=UNKNOWN, **good), state=RUNNING),
             "create_task_run.flow_run_id",
             UNKNOWN,
         ),
         (
-            "RUN_CONFLICT",
+            "ERROR_REASON_RUN_CONFLICT",
             Proposal(id=id_(), create_task_run=TaskRunSpec(id=task, flow_run_id=flow, **good), state=RUNNING),
             "create_task_run.id",
             task,
         ),
         (
-            "RUN_CONFLICT",
+            "ERROR_REASON_RUN_CONFLICT",
             Proposal(id=id_(), create_task_run=TaskRunSpec(id=flow, flow_run_id=flow, **good), state=RUNNING),
             "create_task_run.id",
             flow,
         ),
-        ("RUN_NOT_FOUND", move(UNKNOWN, RUNNING), "run", UNKNOWN),
-        ("RUN_NOT_FOUND", move_flow(UNKNOWN, RUNNING), "run", UNKNOWN),
-        ("RUN_NOT_FOUND", move(flow, RUNNING), "run", flow),
-        ("RUN_NOT_FOUND", move_flow(task, RUNNING), "run", task),
+        ("ERROR_REASON_RUN_NOT_FOUND", move(UNKNOWN, RUNNING), "run", UNKNOWN),
+        ("ERROR_REASON_RUN_NOT_FOUND", move_flow(UNKNOWN, RUNNING), "run", UNKNOWN),
+        ("ERROR_REASON_RUN_NOT_FOUND", move(flow, RUNNING), "run", flow),
+        ("ERROR_REASON_RUN_NOT_FOUND", move_flow(task, RUNNING), "run", task),
     ]
 
 
 def test_a_wrong_proposal_is_answered_with_an_error_and_changes_nothing(
     caller: Client, shared_server: Server
 ) -> None:
-    flow = create_flow(caller).id
-    task = create_task(caller, flow).id
+    flow = create_flow(caller).spec.id
+    task = create_task(caller, flow).spec.id
     stream = caller.open()
     before = contents(shared_server.database)
     for reason, proposal, field, said in _wrong_proposals(flow, task):
         error = stream.decide(proposal).error
-        assert ErrorReason.Name(error.reason) == f"ERROR_REASON_{reason}"
+        assert ErrorReason.Name(error.reason) == reason
         assert error.field == field
         assert said in error.message
     assert contents(shared_server.database) == before
@@ -156,7 +171,7 @@ def test_a_wrong_proposal_is_answered_with_an_error_and_changes_nothing(
 
 
 def test_a_wrong_proposal_does_not_touch_its_neighbours(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     before, wrong, after = start(flow), Proposal(id=new_id(), task_run_id=UNKNOWN, state=RUNNING), start(flow)
     stream.propose(before, wrong, after)
@@ -167,7 +182,7 @@ def test_a_wrong_proposal_does_not_touch_its_neighbours(caller: Client) -> None:
 
 
 def test_the_same_proposal_twice_on_one_stream_is_one_transition(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     proposal = start(flow)
     stream.propose(proposal, proposal)
@@ -179,7 +194,7 @@ def test_the_same_proposal_twice_on_one_stream_is_one_transition(caller: Client)
 
 
 def test_a_decision_spells_the_proposals_id_as_the_client_did(caller: Client) -> None:
-    flow, tag = create_flow(caller).id, set_limit(caller, 1)
+    flow, tag = create_flow(caller).spec.id, set_limit(caller, 1)
     stream = caller.open()
     held, waits = start(flow, tags=[tag]), start(flow, tags=[tag])
     held.id, waits.id = held.id.upper(), waits.id.upper()
@@ -191,7 +206,7 @@ def test_a_decision_spells_the_proposals_id_as_the_client_did(caller: Client) ->
 
 
 def test_large_decisions_come_in_messages_that_any_client_takes(caller: Client) -> None:
-    flow = create_flow(caller).id
+    flow = create_flow(caller).spec.id
     stream = caller.open()
     large = with_result(COMPLETED, b"x" * 65_536)
     proposals = [start(flow, large) for _ in range(150)]

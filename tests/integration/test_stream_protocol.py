@@ -50,7 +50,7 @@ def test_a_stream_that_does_not_begin_with_a_hello_is_ended(first: ProposeReques
     stream = Stream(caller.stub)
     stream.send(first)
     end = stream.end()
-    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "PROTOCOL")
+    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "ERROR_REASON_PROTOCOL")
     assert end.fields == ("hello",)
     assert stream.messages == []
 
@@ -62,7 +62,11 @@ def test_a_second_hello_ends_the_stream_and_what_was_proposed_is_still_answered(
     stream.propose(proposal)
     stream.send(ProposeRequest(hello=Hello()))
     end = stream.end()
-    assert (end.code, end.reason, end.fields) == (StatusCode.FAILED_PRECONDITION, "PROTOCOL", ("hello",))
+    assert (end.code, end.reason, end.fields) == (
+        StatusCode.FAILED_PRECONDITION,
+        "ERROR_REASON_PROTOCOL",
+        ("hello",),
+    )
     assert names(caller, proposal.create_task_run.id) == ["Running"]
 
 
@@ -83,7 +87,11 @@ def test_a_wrong_hello_is_answered_with_details(
     stream = Stream(caller.stub)
     stream.send(ProposeRequest(hello=hello))
     end = stream.end()
-    assert (end.code, end.reason, end.fields) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT", (field,))
+    assert (end.code, end.reason, end.fields) == (
+        StatusCode.INVALID_ARGUMENT,
+        "ERROR_REASON_INVALID_ARGUMENT",
+        (field,),
+    )
     assert said in end.message
     assert contents(shared_server.database) == before
 
@@ -92,7 +100,7 @@ def test_a_session_that_never_was_cannot_be_resumed(caller: Client) -> None:
     stream = Stream(caller.stub)
     stream.send(ProposeRequest(hello=Hello(resume_session_id=UNKNOWN)))
     end = stream.end()
-    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "SESSION_EXPIRED")
+    assert (end.code, end.reason) == (StatusCode.FAILED_PRECONDITION, "ERROR_REASON_SESSION_EXPIRED")
     assert end.fields == ("hello.resume_session_id",)
     assert UNKNOWN in end.message
 
@@ -133,7 +141,7 @@ def test_awaits_that_name_no_run_end_the_stream(
     before = contents(shared_server.database)
     stream.send(ProposeRequest(awaits=[wrong]))
     end = stream.end()
-    assert (end.code, end.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT")
+    assert (end.code, end.reason) == (StatusCode.INVALID_ARGUMENT, "ERROR_REASON_INVALID_ARGUMENT")
     assert end.fields[0].startswith("awaits")
     assert said in end.message
     assert contents(shared_server.database) == before

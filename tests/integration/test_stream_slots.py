@@ -15,7 +15,7 @@ from clearway.v1.proposal_pb2 import (
 )
 from support.client import Client, Stream
 from support.database import most_running, slots_of_the_dead
-from support.limits import get_limit, set_limit
+from support.limits import get_limit, held_by, set_limit
 from support.proposals import (
     CANCELLED,
     COMPLETED,
@@ -39,7 +39,7 @@ from support.slots import finish, hold, stand
 
 @pytest.fixture
 def flow(caller: Client) -> str:
-    return create_flow(caller).id
+    return create_flow(caller).spec.id
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_wait_says_why_and_which_place(caller: Client, stream: Stream, flow: s
         assert tag in decision.wait.message
         assert decision.wait.position == place
         assert decision.state.name == "Pending"
-    assert get_limit(caller, free).active_slots == []
+    assert held_by(caller, free) == []
 
 
 def test_slots_are_handed_on_in_the_order_of_asking(caller: Client, flow: str) -> None:
@@ -73,7 +73,7 @@ def test_slots_are_handed_on_in_the_order_of_asking(caller: Client, flow: str) -
         finish(streams[0], held)
         assert stream.decision(proposal.id).HasField("accept")
         held = proposal.create_task_run.id
-        assert list(get_limit(caller, tag).active_slots) == [held]
+        assert held_by(caller, tag) == [held]
         streams[0] = stream
     for stream in {id(stream): stream for stream, _ in waiting}.values():
         stream.say_goodbye()
@@ -110,15 +110,15 @@ def test_all_tags_are_taken_together_or_none(caller: Client, stream: Stream, flo
     a, b = hold(stream, flow, first), hold(stream, flow, second)
     both = stand(stream, flow, first, second)
     finish(stream, a)
-    assert get_limit(caller, first).active_slots == []
+    assert held_by(caller, first) == []
     # Who needs only the free one is not held up.
     c = hold(stream, flow, first)
     finish(stream, b)
-    assert get_limit(caller, second).active_slots == []
+    assert held_by(caller, second) == []
     finish(stream, c)
     assert stream.decision(both.id).HasField("accept")
     for tag in (first, second):
-        assert list(get_limit(caller, tag).active_slots) == [both.create_task_run.id]
+        assert held_by(caller, tag) == [both.create_task_run.id]
 
 
 def test_a_run_that_needs_several_tags_is_not_passed_over_without_bound(
@@ -131,7 +131,7 @@ def test_a_run_that_needs_several_tags_is_not_passed_over_without_bound(
         finish(stream, hold(stream, flow, free))
     kept = stream.decide(start(flow, tags=[free]))
     assert kept.wait.queued
-    assert get_limit(caller, free).active_slots == []
+    assert held_by(caller, free) == []
     finish(stream, blocker)
     assert stream.decision(both.id).HasField("accept")
     finish(stream, both.create_task_run.id)
@@ -147,7 +147,7 @@ def test_running_again_keeps_the_slots_and_waits_for_nobody(
     again = stream.decide(move(held, RUNNING))
     assert again.HasField("accept")
     assert again.state.name == "Rerunning"
-    assert list(get_limit(caller, tag).active_slots) == [held]
+    assert held_by(caller, tag) == [held]
     finish(stream, held)
     assert stream.decision(proposal.id).HasField("accept")
     assert get_task(caller, held).run_count == 2
@@ -177,7 +177,7 @@ def test_a_withdrawn_proposal_gets_no_slot(caller: Client, stream: Stream, flow:
     assert stream.decision(second.id).HasField("accept")
     assert len(stream.decisions(first.id)) == 1
     assert names(caller, first.create_task_run.id) == ["Pending"]
-    assert get_limit(caller, tag).waiting == 0
+    assert get_limit(caller, tag).waiting_count == 0
 
 
 def test_a_withdrawn_proposal_may_come_again_at_the_end_of_the_queue(
@@ -206,8 +206,8 @@ def test_a_proposal_and_its_withdrawal_in_quick_order_leave_nobody_in_the_queue(
         stream.withdraw(proposal.id)
         stream.ping(number + 1)
     finish(stream, held)
-    assert get_limit(caller, tag).waiting == 0
-    assert get_limit(caller, tag).active_slots == []
+    assert get_limit(caller, tag).waiting_count == 0
+    assert held_by(caller, tag) == []
 
 
 def test_a_run_that_is_cancelled_while_it_waits_gets_no_slot(
@@ -269,7 +269,7 @@ def test_a_tracking_run_takes_no_slot(caller: Client, stream: Stream, flow: str)
     child = create_flow(caller, parent_task_run_id=tracking.id, tags=[tag])
     stream.decide(Proposal(id=new_id(), flow_run_id=child.id, state=RUNNING))
     assert get_task(caller, tracking.id).state.name == "Running"
-    assert get_limit(caller, tag).active_slots == []
+    assert held_by(caller, tag) == []
     finish(stream, hold(stream, child.id, tag))
 
 
@@ -290,7 +290,7 @@ def test_hundreds_of_runs_of_three_clients_go_through_a_limit_of_four(
     with ThreadPoolExecutor() as pool:
         assert list(pool.map(work, streams)) == [None] * 3
     assert most_running(shared_server.database, tag) == 4
-    assert get_limit(caller, tag).active_slots == []
+    assert held_by(caller, tag) == []
     assert slots_of_the_dead(shared_server.database) == []
 
 

@@ -406,7 +406,7 @@ def _empty_flow_run() -> str:
 def _hold_slot(session_id: str) -> str:
     proposal = start(_empty_flow_run(), tags=["database"])
     create = task_run_pb2.CreateTaskRunRequest(task_run=proposal.create_task_run)
-    run_id: str = connect().call("CreateTaskRun", create).result(SECONDS).task_run.id
+    run_id: str = connect().call("CreateTaskRun", create).result(SECONDS).task_run.spec.id
     proposal = move(run_id, RUNNING)
     request = proposal_pb2.SetTaskRunStateRequest(
         proposal_id=proposal.id, task_run_id=run_id, state=proposal.state, session_id=session_id

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
+from clearway.v1.concurrency_limit_pb2 import SetConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
@@ -42,7 +42,7 @@ def prepare(database: Path, limit: int) -> str:
     flow = new_id()
 
     async def create(service: Service) -> None:
-        await service.orchestrator.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=TAG, limit=limit))
+        await service.orchestrator.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=TAG, limit=limit))
         request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow, flow_name="flow"))
         await service.orchestrator.CreateFlowRun(request)
 

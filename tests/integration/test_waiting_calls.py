@@ -38,10 +38,10 @@ def waiting(path: Path, count: int, **environment: str) -> Iterator[Waiting]:
     environment |= {"CLEARWAY_LEASE_SECONDS": "3600"}
     with Server(path / "server.db", environment=environment) as server, Client(server.address) as client:
         tag = set_limit(client, 1)
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         assert client.open().decide(start(flow, tags=[tag])).HasField("accept")
         session = client.stub.OpenSession(OpenSessionRequest(client_name="waiting")).session_id
-        runs = [create_task(client, flow, tags=[tag]).id for _ in range(count)]
+        runs = [create_task(client, flow, tags=[tag]).spec.id for _ in range(count)]
         with Client(server.address) as theirs:
             asked = {"state": RUNNING, "session_id": session, "wait_timeout": seconds(600)}
             call = theirs.stub.SetTaskRunState.future
@@ -63,11 +63,11 @@ def test_calls_beyond_the_bytes_of_their_connection_are_busy_and_keep_alive_is_s
         assert made.keep_alive()
         errors = [call.exception() for call in ended()]
         assert len(errors) < count - fit // 2
-        assert {failure_of(error).reason for error in errors} == {"BUSY"}
+        assert {failure_of(error).reason for error in errors} == {"ERROR_REASON_BUSY"}
 
 
 def test_a_burst_of_calls_is_served_whole(shared_server: Server) -> None:
     with Client(shared_server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         calls = [client.stub.GetFlowRun.future(GetFlowRunRequest(id=flow)) for _ in range(3_500)]
         assert {call.code() for call in calls} == {grpc.StatusCode.OK}

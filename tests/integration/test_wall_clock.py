@@ -178,13 +178,13 @@ def kept_alive(client: Client, session_id: str, stream: Stream) -> Iterator[None
 def test_leases_of_a_server_last_as_long_as_they_were_given(
     server: Server, client: Client, clock: WallClock, jump: int
 ) -> None:
-    flow, tag = create_flow(client).id, set_limit(client, 1)
+    flow, tag = create_flow(client).spec.id, set_limit(client, 1)
     kept, silent, stream = open_session(client, "kept"), open_session(client, "silent"), client.open()
-    run_of_kept = create_task(client, flow).id
+    run_of_kept = create_task(client, flow).spec.id
     assert ask(client, run_of_kept, RUNNING, kept).HasField("accept")
     run_of_stream = stream.decide(start(flow)).run_id
     with kept_alive(client, kept, stream):
-        run_of_silent = create_task(client, flow, tags=[tag]).id
+        run_of_silent = create_task(client, flow, tags=[tag]).spec.id
         assert ask(client, run_of_silent, RUNNING, silent).HasField("accept")
         waits = start(flow, tags=[tag])
         assert stream.decide(waits).wait.queued
@@ -205,9 +205,9 @@ def test_leases_of_a_server_last_as_long_as_they_were_given(
 def test_a_retry_waits_for_its_delay_and_a_schedule_for_its_time(
     client: Client, clock: WallClock, jump: int
 ) -> None:
-    flow, stream = create_flow(client).id, client.open()
+    flow, stream = create_flow(client).spec.id, client.open()
     run = stream.decide(start(flow, retries=1, retry_delays=[seconds(2)])).run_id
-    in_an_hour = create_task(client, flow, scheduled(timedelta(hours=1))).id
+    in_an_hour = create_task(client, flow, scheduled(timedelta(hours=1))).spec.id
     begun = time.monotonic()
     assert stream.decide(move(run, FAILED)).state.name == "AwaitingRetry"
     clock.set(jump)

@@ -13,7 +13,7 @@ from typing import Any
 
 from clearway.v1.proposal_pb2 import SetTaskRunStateRequest
 from clearway.v1.result_pb2 import UploadResultRequest
-from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State
+from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, ProposedState
 from clearway_service.backup.archive import ArchiveWriter
 from clearway_service.backup.manifest import DATABASE, MANIFEST, Entry, Manifest, result_name
 from clearway_service.store.copies import check_copy
@@ -43,11 +43,13 @@ def keep_result(client: Client, flow_run_id: str, body: bytes, location: str = "
     """
     digest = digest_of(body)
     client.stub.UploadResult(
-        UploadResultRequest(upload_id=new_id(), sha256=digest, size=len(body), chunk=body)
+        UploadResultRequest(upload_id=new_id(), sha256=digest, size_bytes=len(body), chunk=body)
     )
-    run_id: str = create_task(client, flow_run_id).id
-    data = Data(encoding="bytes", location=location or f"service://{digest}", size=len(body), sha256=digest)
-    state = State(type=STATE_TYPE_COMPLETED, data=data)
+    run_id: str = create_task(client, flow_run_id).spec.id
+    data = Data(
+        encoding="bytes", location=location or f"service://{digest}", size_bytes=len(body), sha256=digest
+    )
+    state = ProposedState(type=STATE_TYPE_COMPLETED, data=data)
     client.stub.SetTaskRunState(SetTaskRunStateRequest(task_run_id=run_id, state=state))
     return run_id
 
@@ -55,7 +57,7 @@ def keep_result(client: Client, flow_run_id: str, body: bytes, location: str = "
 def small_database(path: Path, results: Iterable[bytes] = (b"first", b"second" * 1000)) -> None:
     """Make a database with a flow run, and a task run for each of some results in the service's storage."""
     with Server(path) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         for body in results:
             keep_result(client, flow, body)
         server.stop()
@@ -94,7 +96,7 @@ def manifest_of(database: Path, files: dict[str, bytes]) -> Manifest:
     """Return the manifest that fits a database and files."""
     contents = check_copy(database)
     return Manifest(
-        clearway="0.1.0",
+        clearway="0.2.0",
         schema=contents.revision,
         created="2030-01-02T03:04:05+00:00",
         flow_runs=contents.flow_runs,

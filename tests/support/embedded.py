@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
-from clearway.v1.state_pb2 import State, StateType
+from clearway.v1.state_pb2 import ProposedState, StateType
 from clearway_service.api.session_connection import Connection
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
@@ -43,7 +43,7 @@ def _hold(connection: Connection, inbox: queue.SimpleQueue[Decision], flow: str,
             ctypes.PyDLL(None).usleep(round(float(line.split()[1]) * 1e6))
             _tell(hogged=line.split()[1])
             continue
-        connection.propose([move(run_id, State(type=StateType.Value(f"STATE_TYPE_{line.strip()}")))])
+        connection.propose([move(run_id, ProposedState(type=StateType.Value(f"STATE_TYPE_{line.strip()}")))])
         decision = _final(inbox)
         _tell(
             answer=decision.WhichOneof("answer"),

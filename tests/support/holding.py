@@ -8,7 +8,7 @@ import sys
 import threading
 
 from clearway.v1.proposal_pb2 import AbortReason
-from clearway.v1.state_pb2 import State, StateType
+from clearway.v1.state_pb2 import ProposedState, StateType
 from support.client import Client, EndedError
 from support.proposals import move, start
 
@@ -29,7 +29,7 @@ def main(address: str, flow: str, tag: str) -> None:
 
     threading.Thread(target=keep_alive, daemon=True).start()
     _tell("holds", run_id)
-    state = State(type=StateType.Value(f"STATE_TYPE_{sys.stdin.readline().strip()}"))
+    state = ProposedState(type=StateType.Value(f"STATE_TYPE_{sys.stdin.readline().strip()}"))
     told.set()
     answers = []
     current = stream

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from clearway.v1.concurrency_limit_pb2 import (
     ConcurrencyLimit,
-    CreateConcurrencyLimitRequest,
-    GetConcurrencyLimitByTagRequest,
+    GetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.explanation_pb2 import ExplainTaskRunRequest, ExplainTaskRunResponse
 from support.client import Client
@@ -15,13 +15,18 @@ from support.proposals import new_id
 def set_limit(client: Client, slots: int, tag: str = "") -> str:
     """Set the limit of ``tag``, of one that nobody else has by default; return the tag."""
     tag = tag or f"tag-{new_id()}"
-    client.stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=tag, limit=slots))
+    client.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=tag, limit=slots))
     return tag
 
 
 def get_limit(client: Client, tag: str) -> ConcurrencyLimit:
     """Return the limit of ``tag``."""
-    return client.stub.GetConcurrencyLimitByTag(GetConcurrencyLimitByTagRequest(tag=tag)).concurrency_limit
+    return client.stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=tag)).concurrency_limit
+
+
+def held_by(client: Client, tag: str) -> list[str]:
+    """Return the task runs that hold a slot of ``tag``, in the order in which they took it."""
+    return [holder.task_run_id for holder in get_limit(client, tag).holders]
 
 
 def explain(client: Client, task_run_id: str) -> ExplainTaskRunResponse:

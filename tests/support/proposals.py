@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRun, FlowRunSpec, ListFlowRunStatesRequest
 from clearway.v1.proposal_pb2 import Proposal
+from clearway.v1.retry_pb2 import RetryPolicy
 from clearway.v1.state_pb2 import (
     STATE_TYPE_CANCELLED,
     STATE_TYPE_COMPLETED,
@@ -20,8 +22,8 @@ from clearway.v1.state_pb2 import (
     STATE_TYPE_RUNNING,
     STATE_TYPE_SCHEDULED,
     Data,
+    ProposedState,
     State,
-    StateDetails,
 )
 from clearway.v1.task_run_pb2 import (
     CreateTaskRunRequest,
@@ -32,12 +34,12 @@ from clearway.v1.task_run_pb2 import (
 )
 from support.client import Client
 
-PENDING = State(type=STATE_TYPE_PENDING)
-RUNNING = State(type=STATE_TYPE_RUNNING)
-COMPLETED = State(type=STATE_TYPE_COMPLETED)
-FAILED = State(type=STATE_TYPE_FAILED)
-CANCELLED = State(type=STATE_TYPE_CANCELLED)
-CRASHED = State(type=STATE_TYPE_CRASHED)
+PENDING = ProposedState(type=STATE_TYPE_PENDING)
+RUNNING = ProposedState(type=STATE_TYPE_RUNNING)
+COMPLETED = ProposedState(type=STATE_TYPE_COMPLETED)
+FAILED = ProposedState(type=STATE_TYPE_FAILED)
+CANCELLED = ProposedState(type=STATE_TYPE_CANCELLED)
+CRASHED = ProposedState(type=STATE_TYPE_CRASHED)
 
 
 def new_id() -> str:
@@ -45,11 +47,11 @@ def new_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-def scheduled(after: timedelta) -> State:
+def scheduled(after: timedelta) -> ProposedState:
     """Return a Scheduled state for ``after`` from now."""
     time = Timestamp()
     time.FromDatetime(datetime.now(UTC) + after)
-    return State(type=STATE_TYPE_SCHEDULED, details=StateDetails(scheduled_time=time))
+    return ProposedState(type=STATE_TYPE_SCHEDULED, scheduled_time=time)
 
 
 def seconds(value: float) -> Duration:
@@ -59,49 +61,62 @@ def seconds(value: float) -> Duration:
     return duration
 
 
-def with_key(state: State, key: str, expires: float | None = None) -> State:
+def with_key(state: ProposedState, key: str, expires: float | None = None) -> ProposedState:
     """Return ``state`` with a cache key, for ``expires`` seconds."""
-    details = StateDetails(cache_key=key, cache_expiration=None if expires is None else seconds(expires))
-    keyed = State(details=details)
+    keyed = ProposedState(cache_key=key, cache_expiration=None if expires is None else seconds(expires))
     keyed.MergeFrom(state)
     return keyed
 
 
-def with_result(state: State, result: bytes) -> State:
+def with_result(state: ProposedState, result: bytes) -> ProposedState:
     """Return ``state`` with inline data."""
-    full = State(data=Data(encoding="json", inline=result, size=len(result)))
+    full = ProposedState(data=Data(encoding="json", inline=result, size_bytes=len(result)))
     full.MergeFrom(state)
     return full
+
+
+def retry_policy(retries: int, delays: Iterable[Duration] = (), jitter_factor: float = 0.0) -> RetryPolicy:
+    """Return the policy of a run that is tried again ``retries`` times."""
+    return RetryPolicy(max_attempts=retries + 1, delays=delays, jitter_factor=jitter_factor)
+
+
+def _spec(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a spec, with ``retries``, ``retry_delays`` and ``retry_jitter_factor`` as a policy."""
+    policy = [given.pop(name, other) for name, other in (("retries", 0), ("retry_delays", ()))]
+    policy.append(given.pop("retry_jitter_factor", 0.0))
+    return given | {"retry_policy": retry_policy(*policy)} if policy[0] else given
 
 
 def task_spec(flow_run_id: str, **more: Any) -> TaskRunSpec:
     """Return the spec of a task run of its own."""
     given = {"id": new_id(), "task_key": "work", "dynamic_key": new_id()} | more
-    return TaskRunSpec(flow_run_id=flow_run_id, **given)
+    return TaskRunSpec(flow_run_id=flow_run_id, **_spec(given))
 
 
-def start(flow_run_id: str, state: State = RUNNING, **more: Any) -> Proposal:
+def start(flow_run_id: str, state: ProposedState = RUNNING, **more: Any) -> Proposal:
     """Return the proposal that creates a task run and asks for ``state``."""
     return Proposal(id=new_id(), create_task_run=task_spec(flow_run_id, **more), state=state)
 
 
-def move(task_run_id: str, state: State, proposal_id: str = "") -> Proposal:
+def move(task_run_id: str, state: ProposedState, proposal_id: str = "") -> Proposal:
     """Return the proposal of a state for a task run."""
     return Proposal(id=proposal_id or new_id(), task_run_id=task_run_id, state=state)
 
 
-def move_flow(flow_run_id: str, state: State) -> Proposal:
+def move_flow(flow_run_id: str, state: ProposedState) -> Proposal:
     """Return the proposal of a state for a flow run."""
     return Proposal(id=new_id(), flow_run_id=flow_run_id, state=state)
 
 
 def create_flow(client: Client, **more: Any) -> FlowRun:
     """Create a flow run."""
-    spec = FlowRunSpec(**({"id": new_id(), "flow_name": "flow"} | more))
+    spec = FlowRunSpec(**_spec({"id": new_id(), "flow_name": "flow"} | more))
     return client.stub.CreateFlowRun(CreateFlowRunRequest(flow_run=spec)).flow_run
 
 
-def create_task(client: Client, flow_run_id: str, initial: State | None = None, **more: Any) -> TaskRun:
+def create_task(
+    client: Client, flow_run_id: str, initial: ProposedState | None = None, **more: Any
+) -> TaskRun:
     """Create a task run."""
     request = CreateTaskRunRequest(task_run=task_spec(flow_run_id, **more), initial_state=initial)
     return client.stub.CreateTaskRun(request).task_run

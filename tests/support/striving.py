@@ -67,7 +67,7 @@ class Striver:
                 stream = self._client.open(self._name, self._session)
             except EndedError as error:
                 # The server is away, or the session has ended: with a new one, proposals are made anew.
-                if error.end.reason == "SESSION_EXPIRED":
+                if error.end.reason == "ERROR_REASON_SESSION_EXPIRED":
                     self._session = ""
                 time.sleep(_PAUSE_SECONDS)
             else:
@@ -85,7 +85,7 @@ class Striver:
 
     def _lose(self, stream: Stream) -> None:
         self._stream = None
-        if stream.end().reason == "SESSION_EXPIRED":
+        if stream.end().reason == "ERROR_REASON_SESSION_EXPIRED":
             self._session = ""
 
     def _propose(self, stream: Stream, key: str, before: Proposal | None) -> None:

@@ -6,14 +6,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1.concurrency_limit_pb2 import ConcurrencyLimit, SlotHolder, SlotWaiter
 from clearway.v1.explanation_pb2 import (
-    WAIT_CAUSE_LIMIT,
     ExplainTaskRunResponse,
     LimitExplanation,
+    RunRunning,
     UpstreamRun,
-    WaitCause,
+    WaitsForCacheLeader,
+    WaitsForLimit,
+    WaitsForSchedule,
+    WaitsForUpstream,
 )
 from clearway.v1.state_pb2 import STATE_TYPE_SCHEDULED
-from clearway.v1.task_run_pb2 import TaskRun
+from clearway.v1.task_run_pb2 import TaskRun, TaskRunSpec
 from clearway_cli import _documents, _limit_documents
 
 NOON = Timestamp(seconds=1_767_268_800)
@@ -27,7 +30,7 @@ RUN = {
     "flow_run_name": "brisk-otter",
     "flow_name": "nightly",
 }
-HOLDER = SlotHolder(**RUN, since=NOON, client_name="host:12", lease_expires=LEASE)
+HOLDER = SlotHolder(**RUN, acquire_time=NOON, client_name="host:12", lease_expire_time=LEASE)
 HOLDER_DOCUMENT = {
     **RUN,
     "since": NOON_TEXT,
@@ -48,12 +51,12 @@ LIMIT = ConcurrencyLimit(
     id="l",
     tag="disk",
     limit=4,
-    active_slots=["t"],
-    waiting=2,
-    created=NOON,
-    updated=NOON,
+    taken_count=1,
+    waiting_count=2,
+    create_time=NOON,
+    update_time=NOON,
     holders=[HOLDER],
-    waiters=[SlotWaiter(**RUN, since=NOON, position=1, proposal_id="p")],
+    waiters=[SlotWaiter(**RUN, enqueue_time=NOON, position=1, proposal_id="p")],
 )
 LIMIT_DOCUMENT = {
     "id": "l",
@@ -83,7 +86,7 @@ def test_slots_that_were_taken_back() -> None:
     without_session = SlotHolder()
     without_session.CopyFrom(HOLDER)
     without_session.ClearField("client_name")
-    without_session.ClearField("lease_expires")
+    without_session.ClearField("lease_expire_time")
     assert _limit_documents.reset_limit("disk", [HOLDER, without_session], LATER) == {
         "tag": "disk",
         "freed": [
@@ -94,29 +97,32 @@ def test_slots_that_were_taken_back() -> None:
     }
 
 
+NOTHING = {
+    "waiting_since": None,
+    "waited_seconds": None,
+    "scheduled_time": None,
+    "upstream": [],
+    "holder": None,
+    "cache_key": None,
+    "leader": None,
+    "cache_position": None,
+    "upstream_count": 0,
+    "awaited_task_run_id": None,
+}
+
+
 def test_why_a_run_waits() -> None:
     answer = ExplainTaskRunResponse(
-        task_run=TaskRun(id="w"),
-        cause=WAIT_CAUSE_LIMIT,
+        task_run=TaskRun(spec=TaskRunSpec(id="w")),
         summary="tag 'disk': ...",
+        limit=WaitsForLimit(tag="disk", position=3, enqueue_time=NOON),
         limits=[
             LimitExplanation(
-                tag="disk", limit=1, taken=1, blocks=True, position=3, holders=[HOLDER], ancestor=HOLDER
+                tag="disk", limit=1, taken_count=1, blocks=True, position=3, holders=[HOLDER], ancestor=HOLDER
             )
         ],
-        waiting_since=NOON,
-        scheduled_time=NOON,
-        upstream=[
-            UpstreamRun(
-                task_run_id="u",
-                task_run_name="load-1",
-                parameter="x",
-                state_type=STATE_TYPE_SCHEDULED,
-                state_name="AwaitingRetry",
-            )
-        ],
-        holder=HOLDER,
     )
+    answer.task_run.state.details.scheduled_time.CopyFrom(NOON)
     limit = {
         "tag": "disk",
         "limit": 1,
@@ -126,14 +132,8 @@ def test_why_a_run_waits() -> None:
         "holders": [HOLDER_DOCUMENT],
         "ancestor": HOLDER_DOCUMENT,
     }
-    upstream = {
-        "parameter": "x",
-        "task_run_id": "u",
-        "task_run_name": "load-1",
-        "state_type": "SCHEDULED",
-        "state_name": "AwaitingRetry",
-    }
     assert _limit_documents.explanation(answer, LATER) == {
+        **NOTHING,
         "task_run": _documents.task_run(answer.task_run),
         "cause": "LIMIT",
         "summary": "tag 'disk': ...",
@@ -141,13 +141,58 @@ def test_why_a_run_waits() -> None:
         "waiting_since": NOON_TEXT,
         "waited_seconds": 4.5,
         "scheduled_time": NOON_TEXT,
-        "upstream": [upstream],
-        "holder": HOLDER_DOCUMENT,
-        "cache_key": None,
-        "leader": None,
-        "cache_position": None,
-        "upstream_count": 1,
     }
+
+
+def test_why_a_run_waits_for_others() -> None:
+    upstream = UpstreamRun(
+        task_run_id="u",
+        task_run_name="load-1",
+        parameter="x",
+        state_type=STATE_TYPE_SCHEDULED,
+        state_name="AwaitingRetry",
+    )
+    answer = ExplainTaskRunResponse(upstream=WaitsForUpstream(runs=[upstream], run_count=1))
+    document = {
+        "parameter": "x",
+        "task_run_id": "u",
+        "task_run_name": "load-1",
+        "state_type": "SCHEDULED",
+        "state_name": "AwaitingRetry",
+    }
+    assert facts(answer) == {**NOTHING, "cause": "UPSTREAM", "upstream": [document], "upstream_count": 1}
+
+
+def test_who_runs_it_and_what_its_code_waits_for() -> None:
+    answer = ExplainTaskRunResponse(running=RunRunning(holder=HOLDER, awaited_task_run_id="u"))
+    running = {"cause": "NOTHING", "holder": HOLDER_DOCUMENT, "awaited_task_run_id": "u"}
+    assert facts(answer) == {**NOTHING, **running}
+
+
+def test_who_computes_its_cache_key() -> None:
+    cause = WaitsForCacheLeader(cache_key="k", leader=HOLDER, position=2, enqueue_time=NOON)
+    assert facts(ExplainTaskRunResponse(cache_leader=cause)) == {
+        **NOTHING,
+        "cause": "CACHE",
+        "waiting_since": NOON_TEXT,
+        "waited_seconds": 4.5,
+        "cache_key": "k",
+        "leader": HOLDER_DOCUMENT,
+        "cache_position": 2,
+    }
+
+
+def test_when_it_may_begin() -> None:
+    answer = ExplainTaskRunResponse(schedule=WaitsForSchedule(scheduled_time=NOON))
+    assert facts(answer) == {**NOTHING, "cause": "SCHEDULE", "scheduled_time": NOON_TEXT}
+
+
+def facts(answer: ExplainTaskRunResponse) -> dict[str, object]:
+    """Return the document of an explanation without what every one has."""
+    document: dict[str, object] = {**_limit_documents.explanation(answer, LATER)}
+    for key in ("task_run", "summary", "limits"):
+        del document[key]
+    return document
 
 
 def test_what_is_not_set_is_null() -> None:
@@ -159,5 +204,5 @@ def test_what_is_not_set_is_null() -> None:
 
 
 def test_a_cause_of_a_newer_service_is_unknown() -> None:
-    newer = ExplainTaskRunResponse(cause=WaitCause.ValueType(99))
+    newer = ExplainTaskRunResponse.FromString(b"\xca\x01\x00")  # a message in the field 25
     assert _limit_documents.explanation(newer, LATER)["cause"] == "UNKNOWN"

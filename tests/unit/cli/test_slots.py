@@ -54,7 +54,7 @@ def test_only_a_terminal_that_has_the_characters_is_drawn_on(
 
 @pytest.mark.parametrize(("left", "expected"), [(26, "26s"), (90, "1m"), (0, "over"), (-5, "over")])
 def test_what_is_left_of_a_lease(left: int, expected: str) -> None:
-    holder = SlotHolder(lease_expires=Timestamp(seconds=NOON.seconds + left))
+    holder = SlotHolder(lease_expire_time=Timestamp(seconds=NOON.seconds + left))
     assert _slots.lease_text(holder, NOON).plain == expected
 
 

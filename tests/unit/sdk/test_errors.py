@@ -14,10 +14,10 @@ from clearway.v1 import error_pb2
 REASONS = [name for name in error_pb2.ErrorReason.keys() if not name.endswith("UNSPECIFIED")]  # noqa: SIM118
 
 
-def status(reason: str, field: str = "", domain: str = "clearway") -> bytes:
+def status(reason: str, field: str = "", domain: str = "clearway", **metadata: str) -> bytes:
     message = Status(code=3, message="what was wrong")
     for detail in (
-        ErrorInfo(reason=reason, domain=domain),
+        ErrorInfo(reason=reason, domain=domain, metadata=metadata),
         BadRequest(field_violations=[BadRequest.FieldViolation(field=field)] if field else []),
     ):
         packed = AnyMessage()
@@ -30,20 +30,26 @@ def status(reason: str, field: str = "", domain: str = "clearway") -> bytes:
 @pytest.mark.parametrize("name", REASONS)
 def test_every_reason_has_an_exception_of_its_own(name: str) -> None:
     number = error_pb2.ErrorReason.Value(name)
-    error = exception_from_status("UNKNOWN", "", status(name.removeprefix("ERROR_REASON_"), "tag"), "host:1")
+    error = exception_from_status("UNKNOWN", "", status(name, "tag", run_id="r"), "host:1")
     assert type(error) is type(exception_for(number, ""))
     assert type(error) is not exceptions.ServiceError
     assert (error.reason, error.field, str(error)) == (number, "tag", "what was wrong")
+    assert error.metadata == {"run_id": "r"}
+
+
+def test_a_reason_without_its_prefix_is_not_taken_for_ours() -> None:
+    found = status("RUN_NOT_FOUND")
+    assert type(exception_from_status("NOT_FOUND", "x", found, "host:1")) is exceptions.ServiceError
 
 
 def test_a_reason_of_a_later_version_falls_back_to_the_status() -> None:
-    error = exception_from_status("INVALID_ARGUMENT", "details", status("BRAND_NEW"), "host:1")
+    error = exception_from_status("INVALID_ARGUMENT", "details", status("ERROR_REASON_BRAND_NEW"), "host:1")
     assert type(error) is exceptions.InvalidArgument
     assert type(exception_for(999, "new")) is exceptions.ServiceError
 
 
 def test_another_services_details_are_not_taken_for_ours() -> None:
-    found = status("RUN_NOT_FOUND", domain="example.org")
+    found = status("ERROR_REASON_RUN_NOT_FOUND", domain="example.org")
     assert type(exception_from_status("NOT_FOUND", "x", found, "host:1")) is exceptions.ServiceError
 
 
@@ -86,7 +92,7 @@ def test_a_server_of_another_kind_is_recognised() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        exceptions.InvalidArgument("m", 1, "f"),
+        exceptions.InvalidArgument("m", 1, "f", {"field": "f"}),
         exceptions.MissingResult("m", "/x"),
         exceptions.UntrustedResult("m", "/x"),
         exceptions.UnreadableResult("m", "/x"),

@@ -10,8 +10,12 @@ from pydantic import BaseModel, ConfigDict
 from clearway import Completed, Failed, Pending, State, TaskFuture, allow_failure, quote, unmapped
 from clearway._execution.inputs.found import Found, replace_upstreams
 from clearway._execution.inputs.run_inputs import RunInputs
+from clearway.exceptions import UpstreamTaskError
 from clearway.futures import Future
+from clearway.results import StoredResult
+from clearway.run_errors import RunError, RunErrorKind
 from clearway.states import StateDetails, StateType
+from clearway.v1.state_pb2 import Data
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024 - the untyped kind is used too
 
@@ -154,12 +158,32 @@ def test_what_is_quoted_is_not_looked_at() -> None:
 @pytest.mark.parametrize("state", [Failed(ValueError("bad")), Failed(message="bad")])
 def test_what_may_have_failed_is_no_failure_and_gives_its_exception(state: State[Any]) -> None:
     inputs = RunInputs({"x": [allow_failure(state), A]}, [allow_failure(state)])
-    assert inputs.failure() == ""
+    assert inputs.failure() is None
     (exception, value) = inputs.resolved({"x": [allow_failure(state), A]})["x"]
     assert (type(exception), str(exception), value) == (
         type(state.result(raise_on_failure=False)),
         "bad",
         1,
+    )
+
+
+def failure_of(parameters: dict[str, Any]) -> RunError:
+    failure = RunInputs(parameters, None).failure()
+    assert failure is not None
+    return failure
+
+
+def not_ready(why: RunError, name: str = "NotReady") -> State[Any]:
+    """Return the state of a run that did not start, as the process has it that was to run it."""
+    error = UpstreamTaskError(f"the task run did not start: {why.message}")
+    error.error = why
+    return Pending(name=name, message=why.message).with_data(error)
+
+
+def read_elsewhere(why: RunError) -> State[Any]:
+    """Return the same state as other processes have it from the service."""
+    return Pending(name="NotReady", message=why.message).with_data(
+        StoredResult.from_proto(Data(error=why.to_proto()))
     )
 
 
@@ -183,30 +207,73 @@ def test_inputs_are_recorded_by_parameter_each_run_once() -> None:
     inputs = RunInputs({"x": [A, A, of_run], "y": 5, "z": B}, wait_for=[A])
     recorded = {given.parameter: list(given.task_run_ids) for given in inputs.recorded()}
     assert recorded == {"x": ["a", "s"], "wait_for": ["a"]}
-    assert inputs.failure() == ""
+    assert inputs.failure() is None
     assert inputs.resolved({"x": [A], "y": 5, "z": B}) == {"x": [1], "y": 5, "z": 2}
 
 
 def test_what_did_not_complete_is_named() -> None:
     failed: TaskFuture[Any] = TaskFuture("f", "load-0", Nothing())  # type: ignore[arg-type]
     failed.settle(Failed(ValueError("bad"), message="bad news"))
-    assert RunInputs({"x": [A, failed]}, None).failure() == (
-        "the upstream task run 'load-0' did not complete: it is Failed('bad news')"
-    )
-    assert "the upstream state" in RunInputs({}, [Failed()]).failure()
+    failure = failure_of({"x": [A, failed]})
+    assert failure.message == "the upstream task run 'load-0' did not complete: it is Failed('bad news')"
+    assert (failure.type, failure.kind) == ("clearway.exceptions.UpstreamTaskError", RunErrorKind.UPSTREAM)
+    assert failure.cause is not None
+    assert (failure.cause.title, failure.cause.kind) == ("ValueError: bad", RunErrorKind.APPLICATION)
+    in_wait_for = RunInputs({}, [Failed()]).failure()
+    assert in_wait_for is not None
+    assert "the upstream state" in in_wait_for.message
 
 
 def test_of_runs_that_were_not_ready_the_first_that_failed_is_named() -> None:
     upstream: TaskFuture[Any] = TaskFuture("f", "load-0", Nothing())  # type: ignore[arg-type]
-    upstream.settle(Failed(message="it's bad"))
+    upstream.settle(Failed(KeyError("k"), message="it's bad"))
     for number in range(40):
-        why = RunInputs({"x": upstream}, None).failure()
+        why = failure_of({"x": upstream})
         upstream = TaskFuture("f", f"next-{number}", Nothing())  # type: ignore[arg-type]
-        upstream.settle(Pending(name="NotReady", message=why))
-    assert RunInputs({"x": upstream}, None).failure() == (
+        upstream.settle(not_ready(why) if number % 2 else read_elsewhere(why))
+    failure = failure_of({"x": upstream})
+    assert failure.message == (
         "the upstream task run 'next-39' did not complete: it is NotReady, since "
         "the upstream task run 'load-0' did not complete: it is Failed(\"it's bad\")"
     )
+    assert failure.cause is not None
+    assert failure.cause.message == (
+        "the upstream task run 'load-0' did not complete: it is Failed(\"it's bad\")"
+    )
+    assert failure.cause.cause is not None
+    assert failure.cause.cause.title == "KeyError: 'k'"
+    assert failure.cause.cause.cause is None
+
+
+def test_why_a_run_is_not_ready_is_read_from_its_error_and_not_from_its_name_or_message() -> None:
+    said = Pending(
+        name="NotReady",
+        message="the upstream task run 'x' did not complete: it is NotReady, since that is what it says",
+    )
+    assert failure_of({"x": said}).message == f"the upstream state did not complete: it is {said}"
+    renamed = not_ready(failure_of({"x": Failed(message="bad")}), name="Another")
+    assert failure_of({"x": renamed}).message == (
+        "the upstream state did not complete: it is NotReady, since "
+        "the upstream state did not complete: it is Failed('bad')"
+    )
+
+
+def test_the_error_of_a_run_that_is_not_ready_is_small() -> None:
+    huge = ExceptionGroup("g" * 5_000, [ValueError("x" * 5_000)] * 16)
+    huge.__cause__ = KeyError("k" * 5_000)
+    for failure in (
+        one := failure_of({"x": Failed(huge, message="m" * 10_000)}),
+        failure_of({"x": not_ready(one)}),
+    ):
+        assert failure.to_proto().ByteSize() < 4_000
+
+
+def test_a_run_that_is_not_ready_raises_alike_wherever_it_is_read() -> None:
+    why = failure_of({"x": Failed(message="bad")})
+    for state in (not_ready(why), read_elsewhere(why)):
+        with pytest.raises(UpstreamTaskError, match=r"did not start: .* it is Failed\('bad'\)") as caught:
+            state.result()
+        assert caught.value.error == state.error == why
 
 
 def test_no_inputs_are_false() -> None:

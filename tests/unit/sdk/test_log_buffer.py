@@ -7,7 +7,7 @@ ALL = 1_000_000
 
 
 def line(message: str, flow_run_id: str = "f", at: float = 1.0) -> Log:
-    return Log(flow_run_id=flow_run_id, message=message, timestamp=timestamp(at))
+    return Log(flow_run_id=flow_run_id, message=message, create_time=timestamp(at))
 
 
 def messages(lines: list[Log]) -> list[str]:
@@ -47,7 +47,7 @@ def test_what_has_no_room_is_counted_and_noted_in_its_place() -> None:
     first, note, last = buffer.take(ALL, ALL)
     assert (first.message, last.message) == ("b", "e")
     assert note.message.startswith("2 log lines of this flow run")
-    assert (note.flow_run_id, note.level, note.timestamp) == ("f", 30, timestamp(2))
+    assert (note.flow_run_id, note.level, note.create_time) == ("f", 30, timestamp(2))
     assert len(buffer) == 0
 
 

@@ -105,7 +105,7 @@ def test_results_are_recorded_as_inputs_wherever_they_stand() -> None:
         "wait_for": ["r"],
     }
     assert not inputs.to_resolve
-    assert inputs.failure() == ""
+    assert inputs.failure() is None
 
 
 def test_a_task_is_an_object_as_others() -> None:

@@ -56,7 +56,7 @@ def test_a_small_result_travels_in_its_state_and_a_large_one_by_reference(
     store = store_with(monkeypatch, result_inline_bytes="100")
     small, large = store.store("x" * 98), store.store("x" * 99)  # and two quotes
     assert (small.WhichOneof("body"), large.WhichOneof("body")) == ("inline", "location")
-    assert (small.size, large.size) == (100, 101)
+    assert (small.size_bytes, large.size_bytes) == (100, 101)
     assert store.load(small) == "x" * 98
     assert store.load(large) == "x" * 99
 
@@ -189,7 +189,7 @@ def test_results_are_compressed_where_that_is_asked_for_and_worth_it(monkeypatch
     large, small = store.store(["x" * 10_000]), store.store("x")
     assert (large.compression, small.compression) == ("gzip", "")
     assert gzip.decompress(large.inline) == b'["' + b"x" * 10_000 + b'"]'
-    assert large.size == len(large.inline) < 200
+    assert large.size_bytes == len(large.inline) < 200
     assert store.load(large) == ["x" * 10_000]
     assert store.store(["x" * 10_000]) == large
 

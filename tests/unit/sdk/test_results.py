@@ -113,7 +113,7 @@ def test_a_result_is_named_by_its_content(store: ResultStore) -> None:
     data = store.store([1, 2])
     assert Path(data.location).name == data.sha256
     assert Path(data.location).parent.name == data.sha256[:2]
-    assert data.size == len(b"[1,2]")
+    assert data.size_bytes == len(b"[1,2]")
     assert store.store([1, 2]) == data
     assert store.store([2, 1]).location != data.location
 
@@ -191,17 +191,17 @@ def test_a_storage_that_cannot_be_written_is_an_error_that_names_it(
 
 
 def test_a_result_may_come_inline(store: ResultStore) -> None:
-    assert store.load(Data(encoding="json", inline=b"[1]", size=3)) == [1]
+    assert store.load(Data(encoding="json", inline=b"[1]", size_bytes=3)) == [1]
 
 
 def test_a_result_of_another_clients_encoding_is_a_clear_error(store: ResultStore) -> None:
     with pytest.raises(MissingResult, match="encoding 'avro', which is not known here"):
-        store.load(Data(encoding="avro", inline=b"x", size=1))
+        store.load(Data(encoding="avro", inline=b"x", size_bytes=1))
 
 
 def test_a_result_that_cannot_be_understood_is_a_missing_result(store: ResultStore) -> None:
     with pytest.raises(MissingResult, match="cannot be loaded"):
-        store.load(Data(encoding="cloudpickle", inline=b"no pickle", size=9))
+        store.load(Data(encoding="cloudpickle", inline=b"no pickle", size_bytes=9))
 
 
 def test_a_reference_reads_its_result_once(store: ResultStore) -> None:

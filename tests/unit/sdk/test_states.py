@@ -32,6 +32,18 @@ MAKERS = {
 }
 
 
+def recorded(proposed: state_pb2.ProposedState) -> state_pb2.State:
+    """Return the state that the service makes of a proposed one."""
+    message = state_pb2.State(
+        type=proposed.type, name=proposed.name, message=proposed.message, data=proposed.data
+    )
+    for name in ("scheduled_time", "cache_expiration"):
+        if proposed.HasField(name):  # type: ignore[arg-type]
+            getattr(message.details, name).CopyFrom(getattr(proposed, name))
+    message.details.cache_key = proposed.cache_key
+    return message
+
+
 def state_of(kind: StateType) -> State[Any]:
     state: State[Any] = State(kind)
     return state
@@ -164,9 +176,9 @@ def test_a_state_and_its_message_say_the_same(tmp_path: Any) -> None:
             scheduled_time=datetime(2031, 1, 1, tzinfo=UTC), cache_key="k", cache_expiration=timedelta(days=1)
         ),
     )
-    message = state.to_proto()
+    message = recorded(state.to_proto())
     message.id = state.id
-    message.timestamp.CopyFrom(timestamp_to_proto(state.timestamp))
+    message.create_time.CopyFrom(timestamp_to_proto(state.timestamp))
     assert State.from_proto(message) == state
     assert State.from_proto(message).data == reference
     assert State.from_proto(message).result() == 5
@@ -179,7 +191,7 @@ def test_a_default_name_is_left_to_the_service() -> None:
 
 def test_data_in_the_process_takes_the_place_of_the_reference(tmp_path: Any) -> None:
     value = object()
-    message = states.Completed().to_proto(get_store(tmp_path).store([1]))
+    message = recorded(states.Completed().to_proto(get_store(tmp_path).store([1])))
     assert State.from_proto(message, value).result() is value
 
 

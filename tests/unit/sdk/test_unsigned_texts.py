@@ -10,9 +10,9 @@ import pytest
 
 from clearway._base.settings import forget_settings
 from clearway._execution.inputs.run_inputs import RunInputs
-from clearway.exceptions import CrashedRun, FailedRun, MissingResult
+from clearway.exceptions import CrashedRun, FailedRun, MissingResult, UpstreamTaskError
 from clearway.results import StoredResult, get_store, in_memory
-from clearway.run_errors import RunError
+from clearway.run_errors import RunError, RunErrorKind
 from clearway.states import State, StateType
 from clearway.v1.state_pb2 import Data
 
@@ -95,12 +95,27 @@ def test_why_a_result_is_in_memory_only(signing: bool) -> None:
 def test_why_a_task_did_not_start(signing: bool) -> None:
     upstream = from_service(StateType.FAILED, message="do this")
     failure = RunInputs({"x": upstream}, None).failure()
-    assert (": it is [unsigned] Failed('do this')" in failure) is signing
-    not_ready = from_service(StateType.PENDING, message="it did not start: do that")
+    assert failure is not None
+    assert (": it is [unsigned] Failed('do this')" in failure.message) is signing
+    why = RunError("x.UpstreamTaskError", "it did not start: do that", kind=RunErrorKind.UPSTREAM)
+    not_ready = from_service(StateType.PENDING, Data(error=why.to_proto()), "it did not start: do that")
     object.__setattr__(not_ready, "name", "NotReady")
     failure = RunInputs({"x": not_ready}, None).failure()
-    assert "do that" in failure
-    assert ("[unsigned] " in failure) is signing
+    assert failure is not None
+    assert "do that" in failure.message
+    assert ("[unsigned] " in failure.message) is signing
+    with pytest.raises(UpstreamTaskError, match="do that") as caught:
+        not_ready.result()
+    assert ("[unsigned] " in str(caught.value)) is signing
+
+
+def test_why_a_run_was_interrupted(signing: bool) -> None:
+    report = RunError("builtins.KeyboardInterrupt", "stop", kind=RunErrorKind.CANCELLED)
+    state = from_service(StateType.CRASHED, Data(error=report.to_proto()), "interrupted: stop")
+    with pytest.raises(CrashedRun) as caught:
+        state.result()
+    assert str(caught.value) == ("[unsigned] interrupted: stop" if signing else "interrupted: stop")
+    assert caught.value.error == report
 
 
 def test_what_this_process_raised_itself_is_not_marked() -> None:

@@ -13,7 +13,7 @@ from clearway import flow, get_client, task
 from clearway._base.settings import forget_settings
 from clearway._results.directory_storage import DirectoryStorage
 from clearway.exceptions import InvalidArgument, MissingResult
-from clearway.results import StoredResult, delete_unused_results
+from clearway.results import StoredResult, delete_orphaned_results
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -59,7 +59,7 @@ def mine(cached: Cached, **options: Any) -> list[str]:
     """Return the locations that are, or would be, deleted of a task's results."""
     return [
         result.location
-        for result in delete_unused_results(AT_ONCE, **options)
+        for result in delete_orphaned_results(AT_ONCE, **options)
         if result.cache_key == cached.key
     ]
 
@@ -75,7 +75,7 @@ def test_the_result_of_a_replaced_entry_is_deleted(storage: str, monkeypatch: py
     assert mine(cached, dry_run=True) == []
     cached.value = f"second in {storage}"
     after = cached.run(refresh_cache=True)
-    assert [*delete_unused_results(dry_run=True)] == []  # both are younger than a day
+    assert [*delete_orphaned_results(dry_run=True)] == []  # both are younger than a day
     assert mine(cached, dry_run=True) == [before.location]
     assert StoredResult.from_proto(before.to_proto()).load() == first * 20_000
     assert mine(cached) == [before.location]
@@ -88,7 +88,7 @@ def test_the_result_of_a_replaced_entry_is_deleted(storage: str, monkeypatch: py
     assert again.location == before.location
     assert StoredResult.from_proto(again.to_proto()).load() == first * 20_000  # it was written again
     with pytest.raises(InvalidArgument, match="older_than"):
-        list(delete_unused_results(timedelta(seconds=-1)))
+        list(delete_orphaned_results(timedelta(seconds=-1)))
 
 
 def test_what_anything_else_speaks_of_stays() -> None:

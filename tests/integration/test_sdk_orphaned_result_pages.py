@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clearway._results import unused as _unused_results
-from clearway.results import delete_unused_results
+from clearway.results import delete_orphaned_results
 from integration.sdk_foreign import victim
 
 pytestmark = pytest.mark.usefixtures("service")
@@ -23,10 +23,10 @@ def test_more_orphans_than_a_page_holds_are_all_examined(
     files = [victim(home / "storage", f"pages {number}") for number in range(5)]
     for file in files:
         file.orphan()
-    deleted = [result.location for result in delete_unused_results(AT_ONCE)]
+    deleted = [result.location for result in delete_orphaned_results(AT_ONCE)]
     assert deleted == [str(file.path) for file in files]
     assert not any(file.path.exists() for file in files)
     # What remains is a stranger's, and the search for more ends.
     stranger = victim(tmp_path / "stranger", "stranger")
     stranger.orphan()
-    assert [result.location for result in delete_unused_results(AT_ONCE)] == [str(stranger.path)]
+    assert [result.location for result in delete_orphaned_results(AT_ONCE)] == [str(stranger.path)]
