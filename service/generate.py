@@ -1,10 +1,10 @@
-"""Render the SQL of the hot path, or check that the committed one is fresh.
+"""Write the modules of the service that are generated, or check that the committed ones are fresh.
 
-python service/generate.py          writes service/clearway_service/store/statements.py
-python service/generate.py --check  exits 1 where the committed file differs
+python service/generate.py          writes store/statements.py and api/checkers.py
+python service/generate.py --check  exits 1 if a committed file differs
 
-The service executes what is rendered here as it stands, so that a flow needs neither SQLAlchemy nor the time
-to build statements with it.
+The service executes the SQL that is rendered here as it stands, so a flow needs neither SQLAlchemy nor the
+time to build statements with it. The checkers of requests come from the rules in ``protos/``.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from types import ModuleType
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+import checker_sources
 from clearway_service.store import command_sources, schema, statement_sources
 from clearway_service.store.building import DIALECT
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "service" / "clearway_service" / "store" / "statements.py"
+PACKAGE = ROOT / "service" / "clearway_service"
 
 _HEAD = '''\
 """The SQL of the hot path, rendered from ``statement_sources`` and others by ``make statements``."""
 '''
 
 
-def generate() -> str:
-    """Return the text of the module."""
+def statements() -> str:
+    """Return the text of the module of statements."""
     rendered: dict[str, str] = {}
     for source in (statement_sources, command_sources):
         for name, sql in _statements(source):
@@ -62,13 +63,18 @@ def _literal(sql: str) -> str:
 
 def main() -> int:
     """Run as the module's docstring says; return the exit code."""
-    fresh = generate()
+    fresh = {
+        PACKAGE / "store" / "statements.py": statements(),
+        PACKAGE / "api" / "checkers.py": checker_sources.generate(),
+    }
     if "--check" not in sys.argv[1:]:
-        TARGET.write_text(fresh)
-    elif TARGET.read_text() != fresh:
-        print(f"stale: {TARGET.relative_to(ROOT)}; run `make statements`", file=sys.stderr)
-        return 1
-    return 0
+        for path, text in fresh.items():
+            path.write_text(text)
+        return 0
+    stale = [str(path.relative_to(ROOT)) for path, text in fresh.items() if path.read_text() != text]
+    if stale:
+        print(f"stale: {', '.join(stale)}; run `make statements`", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Engines over any store: what the pipeline does in one turn, without threads and with nobody to tell."""
+"""Engines over any store: they take turns as the pipeline does, without threads and without clients."""
 
 from __future__ import annotations
 
@@ -7,13 +7,21 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
 from clearway_service.core.moment import Moment
-from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal
+from clearway_service.core.proposals import Answer, Outcome, Proposal
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
-from clearway_service.core.snapshot import Snapshot
-from support.model_loading import EndedRuns
+from clearway_service.core.turn import (
+    Decided,
+    EndedRuns,
+    TurnContext,
+    TurnStore,
+    Work,
+    decide_turn,
+    is_over,
+    take_turn,
+)
 
 
 class SetLimit(NamedTuple):
@@ -114,20 +122,14 @@ class Ids:
         return f"made-{self.made}"
 
 
-class Opened(Protocol):
+class Opened(TurnStore, Protocol):
     """A store in a transaction."""
 
-    def do(self, command: Command) -> tuple[set[str], EndedRuns]:
-        """Carry out a command. Return the tags to wake, and the runs that lose their session."""
+    def do(self, command: Command) -> tuple[set[Resource], EndedRuns]:
+        """Carry out a command. Return what to wake, and the runs that lose their session."""
 
     def collect(self, owner: str) -> list[str]:
         """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
-
-    def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
-        """Return the snapshot for a batch."""
-
-    def write(self, changes: Changes) -> None:
-        """Take what a batch changed."""
 
 
 class Store(Protocol):
@@ -148,7 +150,7 @@ class Turn:
         woken: Answers to those whose wait is over, those for other engines among them.
         changes: What was written.
         ended_runs: The runs that lost their session.
-        woken_tags: The tags whose waiters were to be decided about again.
+        woken_resources: Those whose waiters were to be decided again.
     """
 
     owner: str
@@ -157,7 +159,7 @@ class Turn:
     woken: list[Answer]
     changes: Changes
     ended_runs: EndedRuns
-    woken_tags: set[str]
+    woken_resources: set[Resource]
 
     @property
     def answers(self) -> list[Answer]:
@@ -173,12 +175,12 @@ class ModelEngine:
     Attributes:
         owner: Its id, which is that of its session too.
         waiting: The proposals whose clients wait here, by id.
-        wake_again: Tags whose queues have more waiters that may be answered.
+        wake_again: Resources whose queues have more waiters that may be decided.
     """
 
     owner: str
     waiting: dict[str, Proposal] = field(default_factory=dict)
-    wake_again: set[str] = field(default_factory=set)
+    wake_again: set[Resource] = field(default_factory=set)
 
     def turn(
         self,
@@ -193,49 +195,36 @@ class ModelEngine:
         Everything is decided twice, from two snapshots, and has to come out the same.
         """
         with store.transaction(moment, new_id) as opened:
-            woken_tags, ended = set(self.wake_again), EndedRuns()
+            work = Work(proposals, woken=set(self.wake_again))
             for command in commands:
                 woken, crashed = opened.do(command)
-                woken_tags |= woken
-                ended |= crashed
-            collected = [id_ for id_ in opened.collect(self.owner) if id_ in self.waiting]
-            asked = [*proposals, *(self.waiting[id_] for id_ in collected)]
+                work.woken |= woken
+                work.ended_runs |= crashed
+            work.recalled = [self.waiting[id_] for id_ in opened.collect(self.owner) if id_ in self.waiting]
+            context = TurnContext(self.owner, moment, new_id)
             made = new_id.made
-            rehearsal = self._decide(
-                opened.load(asked, ended, woken_tags), moment, new_id, asked, ended, woken_tags
-            )
+            rehearsal = decide_turn(opened.load(work), work, context)
             new_id.made = made
-            decided = self._decide(
-                opened.load(asked, ended, woken_tags), moment, new_id, asked, ended, woken_tags
-            )
+            _snapshot, decided = take_turn(opened, work, context)
             assert decided == rehearsal, "deciding is deterministic"
-            outcomes, answers, changes = decided
-            opened.write(changes)
-        self._remember(asked, outcomes, answers)
-        self.wake_again = changes.wake_again
-        count = len(proposals)
-        return Turn(self.owner, outcomes[:count], outcomes[count:], answers, changes, ended, woken_tags)
+        self._remember(work, decided)
+        self.wake_again = decided.changes.wake_again
+        return Turn(
+            self.owner,
+            decided.outcomes,
+            decided.recalled,
+            decided.woken,
+            decided.changes,
+            work.ended_runs,
+            work.woken,
+        )
 
-    def _decide(
-        self,
-        snapshot: Snapshot,
-        moment: Moment,
-        new_id: Ids,
-        proposals: Sequence[Proposal],
-        ended: EndedRuns,
-        woken_tags: set[str],
-    ) -> tuple[list[Outcome], list[Answer], Changes]:
-        batch = Batch(snapshot, moment, new_id, self.owner)
-        for (_kind, run_id), message in ended.items():
-            batch.crash(run_id, message)
-        outcomes = [batch.propose(proposal) for proposal in proposals]
-        return outcomes, batch.wake(woken_tags), batch.changes
-
-    def _remember(self, asked: list[Proposal], outcomes: list[Outcome], woken: list[Answer]) -> None:
-        for proposal, outcome in zip(asked, outcomes, strict=True):
+    def _remember(self, work: Work, decided: Decided) -> None:
+        asked = (*work.proposals, *work.recalled)
+        for proposal, outcome in zip(asked, (*decided.outcomes, *decided.recalled), strict=True):
             if isinstance(outcome, Answer) and outcome.queued:
                 self.waiting[proposal.id] = proposal
-            elif isinstance(outcome, Answer) or outcome.problem is not Problem.PROPOSAL_CONFLICT:
+            elif is_over(outcome):
                 self.waiting.pop(proposal.id, None)
-        for answer in woken:
+        for answer in decided.woken:
             self.waiting.pop(answer.proposal_id, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from clearway_service.core.keys import is_key_tag
+from clearway_service.core.resources import Resource
 from clearway_service.core.states import ProposedState
 from support.engines import (
     BreakStream,
@@ -68,7 +68,7 @@ class CoreMachine(TurnMachine):
         """Let several runs ask for one key together, and let those that compute it end in some way."""
         self.turn(engine, [("share", number, 0) for number in numbers])
         for end in ends:
-            computing = sorted(id_ for tag, id_ in self.model.slots if is_key_tag(tag))
+            computing = sorted(id_ for resource, id_ in self.model.slots if resource.is_key)
             self.turn(engine, [(end, self.tasks.index(id_), 1) for id_ in computing[:1]])
 
     @rule(
@@ -99,7 +99,7 @@ class CoreMachine(TurnMachine):
         for _ in range(3 * MAX_PASSED):
             ends = [
                 self.proposal_for(id_, ProposedState(COMPLETED), 4)
-                for id_ in sorted(self.model.holders(tag))[:1]
+                for id_ in sorted(self.model.holders(Resource.of_tag(tag)))[:1]
             ]
             self.do(engine, [*ends, self.start(TAG_SETS.index((tag,)), 4)], [])
             self.drain()

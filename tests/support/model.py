@@ -6,20 +6,21 @@ it takes no state twice, and frees no slot that nobody holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
 from clearway_service.core.decisions import Accept, Reject
-from clearway_service.core.keys import is_key_tag
 from clearway_service.core.moment import Moment
-from clearway_service.core.proposals import Proposal, Waiter
+from clearway_service.core.proposals import Waiter
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
-from clearway_service.core.snapshot import Recorded, Snapshot
+from clearway_service.core.snapshot import Recorded, Snapshot, Stage
 from clearway_service.core.states import ProposedState, State, StateType
-from support.model_loading import Depths, EndedRuns, ModelLoading
+from clearway_service.core.turn import EndedRuns, Work
+from support.model_loading import Depths, ModelLoading
 
 
 class ModelRun(NamedTuple):
@@ -54,7 +55,7 @@ class Model:
     states: dict[str, NewState] = field(default_factory=dict)
     aborts: dict[str, RecordedAbort] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=dict)
-    slots: set[tuple[str, str]] = field(default_factory=set)
+    slots: set[tuple[Resource, str]] = field(default_factory=set)
     waiters: dict[str, Waiter] = field(default_factory=dict)
     elders: dict[str, dict[str, int]] = field(default_factory=dict)
     sessions: dict[str, ModelSession] = field(default_factory=dict)
@@ -63,19 +64,19 @@ class Model:
     deliveries: set[tuple[str, str]] = field(default_factory=set)
     places: int = 0
 
-    def holders(self, tag: str) -> set[str]:
-        """Return who holds the slots of a tag."""
-        return {run_id for held, run_id in self.slots if held == tag}
+    def holders(self, resource: Resource) -> set[str]:
+        """Return who holds a resource."""
+        return {run_id for held, run_id in self.slots if held == resource}
 
-    def queue(self, tag: str) -> list[Waiter]:
-        """Return who stands in the queue of a tag, the earliest first."""
+    def queue(self, resource: Resource) -> list[Waiter]:
+        """Return who waits in the queue of a resource, the earliest first."""
         here = [waiter for waiter in self.waiters.values() if waiter.until is None]
-        return sorted((w for w in here if w.blocking_tag == tag), key=lambda waiter: waiter.position)
+        return sorted((w for w in here if w.blocker == resource), key=lambda waiter: waiter.position)
 
     def eldest(self, tag: str) -> list[Waiter]:
         """Return who waits for slots of a tag and of others, the earliest first."""
         known = (self.waiters[id_] for id_ in self.elders.get(tag, ()))
-        here = (w for w in known if w.until is None and not is_key_tag(w.blocking_tag))
+        here = (w for w in known if w.until is None and not w.blocker.is_key)
         return sorted(here, key=lambda waiter: waiter.position)
 
     def with_key(self, cache_key: str) -> list[Waiter]:
@@ -111,31 +112,32 @@ class Model:
         """Open a session."""
         self.sessions[session_id] = ModelSession(client_name, expires)
 
-    def set_limit(self, tag: str, slots: int) -> set[str]:
-        """Set a tag's limit; a new one counts who is Running. Return the tags to wake."""
+    def set_limit(self, tag: str, slots: int) -> set[Resource]:
+        """Set a tag's limit; a new one counts who is Running. Return what to wake."""
         if tag not in self.limits:
-            self.slots |= {(tag, run_id) for run_id in self.running(tag)}
+            self.slots |= {(Resource.of_tag(tag), run_id) for run_id in self.running(tag)}
             self.limits[tag] = slots
-            self._age_waiting(tag)
+            self._track_elders(tag)
         self.limits[tag] = slots
-        return {tag}
+        return {Resource.of_tag(tag)}
 
-    def _age_waiting(self, tag: str) -> None:
+    def _track_elders(self, tag: str) -> None:
         """Count those who wait in other queues, and need a tag as well, among the elders of their tags."""
         for id_, waiter in self.waiters.items():
             wanted = set(self.runs[waiter.proposal.run_id].run.limited_tags) & self.limits.keys()
-            if waiter.until is None and tag in wanted and waiter.blocking_tag in wanted - {tag}:
+            others = {Resource.of_tag(other) for other in wanted - {tag}}
+            if waiter.until is None and tag in wanted and waiter.blocker in others:
                 for each in wanted:
                     self.elders.setdefault(each, {}).setdefault(id_, waiter.position)
 
-    def delete_limit(self, tag: str) -> set[str]:
-        """Remove a tag's limit, if it has one. Return the tags to wake."""
+    def delete_limit(self, tag: str) -> set[Resource]:
+        """Remove a tag's limit, if it has one. Return what to wake."""
         if self.limits.pop(tag, None) is None:
             return set()
         return self._take_back(tag)
 
-    def reset_limit(self, tag: str) -> set[str]:
-        """Take back all slots of a limited tag. Return the tags to wake."""
+    def reset_limit(self, tag: str) -> set[Resource]:
+        """Take back all slots of a limited tag. Return what to wake."""
         return self._take_back(tag) if tag in self.limits else set()
 
     def renew_sessions(self, session_ids: Iterable[str], expires: int) -> None:
@@ -156,22 +158,24 @@ class Model:
         if session.expires > steady + grace:
             self.sessions[session_id] = session._replace(expires=steady + grace, lost=steady)
 
-    def expire_sessions(self, moment: Moment, lease: int, dead: Iterable[str]) -> tuple[set[str], EndedRuns]:
-        """End what has run out, or died. Return the tags to wake and the runs that lose their session."""
+    def expire_sessions(
+        self, moment: Moment, lease: int, dead: Iterable[str]
+    ) -> tuple[set[Resource], EndedRuns]:
+        """End what has run out, or died. Return what to wake and the runs that lose their session."""
         steady = moment.steady
         over = {
             id_: why_over(session, moment, lease)
             for id_, session in self.sessions.items()
             if not session.ended and (session.expires <= steady or id_ in dead)
         }
-        woken, ended = self.end_sessions(over) if over else (set[str](), EndedRuns())
+        woken, ended = self.end_sessions(over) if over else (set[Resource](), EndedRuns())
         if over:
-            woken |= {waiter.blocking_tag for waiter in self.waiters.values() if waiter.until is None}
+            woken |= {waiter.blocker for waiter in self.waiters.values() if waiter.until is None}
         away = [id_ for id_, waiter in self.waiters.items() if (waiter.until or steady + 1) <= steady]
         return woken | self.remove_waiters(away), ended
 
-    def end_sessions(self, over: Mapping[str, str]) -> tuple[set[str], EndedRuns]:
-        """End sessions, each with why. Return the tags to wake and the runs that lose their session."""
+    def end_sessions(self, over: Mapping[str, str]) -> tuple[set[Resource], EndedRuns]:
+        """End sessions, each with why. Return what to wake and the runs that lose their session."""
         ids = set(over)
         for id_ in ids & self.sessions.keys():
             self.sessions[id_] = self.sessions[id_]._replace(ended=True)
@@ -191,12 +195,13 @@ class Model:
         self.deliveries = {delivery for delivery in self.deliveries if delivery[0] not in ids}
         return self.remove_waiters(gone), ended
 
-    def remove_waiters(self, proposal_ids: Iterable[str]) -> set[str]:
-        """Take waiters out of the queues. Return the tags to wake: what was kept for them is free."""
+    def remove_waiters(self, proposal_ids: Iterable[str]) -> set[Resource]:
+        """Take waiters out of the queues. Return what to wake: what was kept for them is free."""
         woken = set()
         for id_ in proposal_ids:
             if self.waiters.pop(id_, None) is not None:
-                woken |= {tag for tag, places in self.elders.items() if places.pop(id_, None) is not None}
+                left = [tag for tag, places in self.elders.items() if places.pop(id_, None) is not None]
+                woken |= {Resource.of_tag(tag) for tag in left}
         return woken
 
     def collect(self, owner: str) -> list[str]:
@@ -211,15 +216,14 @@ class Model:
             id_ for id_, run in self.runs.items() if tag in run.run.limited_tags and _is_running(run.progress)
         }
 
-    def _take_back(self, tag: str) -> set[str]:
-        self.slots = {slot for slot in self.slots if slot[0] != tag}
-        return {tag}
+    def _take_back(self, tag: str) -> set[Resource]:
+        resource = Resource.of_tag(tag)
+        self.slots = {slot for slot in self.slots if slot[0] != resource}
+        return {resource}
 
-    def load(
-        self, proposals: Sequence[Proposal], moment: Moment, ended_runs: EndedRuns, woken_tags: set[str]
-    ) -> Snapshot:
-        """Return the snapshot for a batch."""
-        return ModelLoading(self, proposals, ended_runs, woken_tags).load(moment)
+    def load(self, work: Work, moment: Moment) -> Snapshot:
+        """Return the snapshot for a turn."""
+        return ModelLoading(self, work).load(moment)
 
     def recorded(self, proposal_id: str) -> Recorded | None:
         """Return what is remembered of the decision about a proposal."""
@@ -235,7 +239,7 @@ class Model:
         """Take what a batch changed."""
         for entry in changes.runs:
             assert entry.progress is not None
-            assert entry.created is (entry.run.id not in self.runs)
+            assert (entry.stage is Stage.CREATED) is (entry.run.id not in self.runs)
             self.runs[entry.run.id] = ModelRun(entry.kind, entry.run, entry.progress)
         for made in changes.states:
             self._append(made)
@@ -257,9 +261,9 @@ class Model:
         for id_ in changes.waiters_removed:
             assert id_ in self.waiters
             self.remove_waiters([id_])
-        for id_, tag in changes.waiters_moved.items():
-            self._update(id_, blocking_tag=tag)
-        for id_, waiter in changes.waiters_adopted.items():
+        for id_, blocker in changes.waiters_moved.items():
+            self._update(id_, blocker=blocker)
+        for id_, waiter in changes.waiters_reattached.items():
             if id_ in self.waiters:
                 kept = self.waiters[id_].proposal._replace(
                     session_id=waiter.proposal.session_id, queues=waiter.until is None
@@ -270,7 +274,7 @@ class Model:
             self.places += 1
             kept = waiter.proposal._replace(queues=waiter.until is None, keeps=0, create=None)
             self.waiters[id_] = waiter._replace(proposal=kept, position=self.places)
-        for id_, tags in changes.waiters_aging.items():
+        for id_, tags in changes.elders_tracked.items():
             for tag in tags:
                 if id_ in self.waiters:
                     self.elders.setdefault(tag, {}).setdefault(id_, self.waiters[id_].position)

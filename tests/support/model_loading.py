@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from clearway_service.core.keys import is_key_tag, key_of, key_tag
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal, Waiter
+from clearway_service.core.queue_head import QueueHead
+from clearway_service.core.resources import Resource, keys_of
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, RunEntry, RunKey, Snapshot
 from clearway_service.core.states import ProposedState, StateType
+from clearway_service.core.turn import Work
 
 if TYPE_CHECKING:
     from support.model import Model
-
-EndedRuns = dict[tuple[RunKind, str], str]
 
 
 class Depths(NamedTuple):
@@ -27,23 +27,19 @@ class Depths(NamedTuple):
 
 
 class ModelLoading:
-    """Loads one batch's snapshot.
+    """Loads one turn's snapshot.
 
     Args:
         model: The store.
-        proposals: The batch.
-        ended_runs: Runs that lose their session.
-        woken_tags: Tags whose waiters are to be decided about again.
+        work: What the turn is about.
     """
 
-    def __init__(
-        self, model: Model, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]
-    ) -> None:
+    def __init__(self, model: Model, work: Work) -> None:
         self._model = model
         self._depths = model.depths
-        self._proposals = proposals
-        self._ended_runs = ended_runs
-        self._woken_tags = woken_tags
+        proposals = self._proposals = [*work.proposals, *work.recalled]
+        self._ended_runs = work.ended_runs
+        self._woken = work.woken
         self._specs = [proposal.create for proposal in proposals if proposal.create is not None]
         self._snapshot = Snapshot()
         self._served: set[str] = set()
@@ -61,9 +57,9 @@ class ModelLoading:
         self._load_waiters_runs()
         self._load_waiting()
         self._load_waiters_keys(now)
-        for tag, run_id in self._model.slots:
+        for resource, run_id in self._model.slots:
             if run_id in snapshot.runs:
-                snapshot.slots.setdefault(run_id, set()).add(tag)
+                snapshot.slots.setdefault(run_id, set()).add(resource)
         self._load_sessions(moment.steady)
         return snapshot
 
@@ -90,61 +86,59 @@ class ModelLoading:
     def _load_limits(self) -> None:
         model, limits = self._model, self._snapshot.limits
         loaded = [entry.run for entry in self._snapshot.runs.values()]
-        tags = self._woken_tags.union(*(run.limited_tags for run in (*loaded, *self._specs)))
-        tags -= {key_tag(key) for key in self._snapshot.cache}
+        wanted = self._woken.union(*(run.limited for run in (*loaded, *self._specs)))
+        wanted -= {Resource.of_key(key) for key in self._snapshot.cache}
         asked = (p.state for p in self._proposals if p.state.type == StateType.RUNNING)
-        tags |= self._key_tags(asked) | self._computed()
+        wanted |= self._keys(asked) | self._computed()
         if self._depths is None:
-            tags |= model.limits.keys()
-        for tag in sorted(tags):
-            if tag not in model.limits and tag not in self._woken_tags and not is_key_tag(tag):
+            wanted |= {Resource.of_tag(tag) for tag in model.limits}
+        for resource in sorted(wanted):
+            unlimited = not resource.is_key and resource.name not in model.limits
+            if unlimited and resource not in self._woken:
                 continue
-            queue, limit = model.queue(tag), self._limit(tag)
-            depth = len(queue) if self._depths is None else self._depth(tag)
-            limit.queue, limit.complete, limit.queued = queue[:depth], len(queue) <= depth, len(queue)
-            limit.cut = None if limit.complete else limit.queue[-1].position
-            limits[tag] = limit
+            queue, limit = model.queue(resource), self._limit(resource)
+            depth = len(queue) if self._depths is None else self._depth(resource)
+            limit.queue = QueueHead.of(queue, depth)
+            limit.queue.length = len(queue)
+            limits[resource] = limit
 
-    def _limit(self, tag: str) -> Limit:
+    def _limit(self, resource: Resource) -> Limit:
         """Return a limit with its elders, and without its queue."""
-        model = self._model
-        if is_key_tag(tag):
-            return Limit(tag, 1, len(model.holders(tag)), complete=False)
-        slots = model.limits.get(tag)
-        limit = Limit(tag, slots, 0 if slots is None else len(model.holders(tag)), complete=False)
-        elders = model.eldest(tag)
+        model, taken, unknown = self._model, len(self._model.holders(resource)), QueueHead.unknown()
+        if resource.is_key:
+            return Limit(resource, 1, taken, unknown)
+        slots = model.limits.get(resource.name)
+        elders = model.eldest(resource.name)
         depth = len(elders)
         if self._depths is not None:
-            closed = slots == 0 and tag in self._woken_tags
+            closed = slots == 0 and resource in self._woken
             depth = self._depths.woken if closed else self._depths.elders
-        limit.elders, limit.elders_complete = elders[:depth], len(elders) <= depth
-        return limit
+        return Limit(resource, slots, 0 if slots is None else taken, unknown, QueueHead.of(elders, depth))
 
-    def _depth(self, tag: str) -> int:
+    def _depth(self, resource: Resource) -> int:
         assert self._depths is not None
-        head = len(self._proposals) + self._depths.head
-        return self._depths.woken if tag in self._woken_tags else min(head, self._depths.woken)
+        leaving = sum(proposal.state.type != StateType.RUNNING for proposal in self._proposals)
+        head = leaving + self._depths.head
+        return self._depths.woken if resource in self._woken else min(head, self._depths.woken)
 
-    def _key_tags(self, states: Iterable[ProposedState]) -> set[str]:
+    def _keys(self, states: Iterable[ProposedState]) -> set[Resource]:
         cached = self._snapshot.cache
         keyed = (state for state in states if state.cache_key)
-        return {key_tag(s.cache_key) for s in keyed if s.refresh_cache or s.cache_key not in cached}
+        return {Resource.of_key(s.cache_key) for s in keyed if s.refresh_cache or s.cache_key not in cached}
 
-    def _computed(self) -> set[str]:
+    def _computed(self) -> set[Resource]:
         loaded = [entry.progress for entry in self._snapshot.runs.values() if entry.progress]
         states = [progress.state for progress in loaded if progress.state.type == StateType.RUNNING]
-        return {key_tag(state.cache_key) for state in states if state.cache_key}
+        return {Resource.of_key(state.cache_key) for state in states if state.cache_key}
 
     def _load_served(self, now: int) -> None:
         """Load who waits with a cache key that has a result, or may have one by the end of the batch."""
         keys = {p.state.cache_key for p in self._proposals if p.state.type == StateType.COMPLETED} - {""}
-        woken = {key_of(tag) for tag in self._woken_tags if is_key_tag(tag)}
-        for key in sorted(keys | {key for key in woken if self._model.has_result(key, now)}):
+        for key in sorted(keys | {key for key in keys_of(self._woken) if self._model.has_result(key, now)}):
             waiters = self._model.with_key(key)
             depth = len(waiters) if self._depths is None else self._depths.woken
             self._served |= {waiter.proposal.id for waiter in waiters[:depth]}
-            if len(waiters) > depth:
-                self._snapshot.unloaded.add(key)
+            self._snapshot.keyed[key] = QueueHead.of(waiters, depth)
 
     def _waiters(self) -> list[Waiter]:
         """Return who was loaded, and may be decided about again."""
@@ -160,9 +154,10 @@ class ModelLoading:
         snapshot = self._snapshot
         unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         self._add_runs(unknown)
-        tags = {tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited_tags}
-        for tag in sorted(tags & self._model.limits.keys() - snapshot.limits.keys()):
-            snapshot.limits[tag] = self._limit(tag)
+        tags = {tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited}
+        for tag in sorted(tags - snapshot.limits.keys()):
+            if tag.name in self._model.limits:
+                snapshot.limits[tag] = self._limit(tag)
 
     def _load_waiting(self) -> None:
         """Load who waits: the proposals of the batch, and those of the runs that it is about."""
@@ -175,8 +170,7 @@ class ModelLoading:
 
     def _load_cache(self, now: int, asked: Iterable[Proposal]) -> None:
         keys = {proposal.state.cache_key for proposal in asked}
-        keys |= {key_of(tag) for tag in self._woken_tags if is_key_tag(tag)}
-        for key in sorted(keys):
+        for key in sorted(keys | keys_of(self._woken)):
             if self._model.has_result(key, now):
                 self._snapshot.cache[key] = self._model.states[self._model.cache[key].state_id].state
 
@@ -185,8 +179,8 @@ class ModelLoading:
         waiting = [waiter.proposal for waiter in self._waiters()]
         self._load_cache(now, waiting)
         states = [proposal.state for proposal in waiting]
-        for tag in sorted((self._key_tags(states) | self._computed()) - self._snapshot.limits.keys()):
-            self._snapshot.limits[tag] = self._limit(tag)
+        for key in sorted((self._keys(states) | self._computed()) - self._snapshot.limits.keys()):
+            self._snapshot.limits[key] = self._limit(key)
 
     def _load_sessions(self, steady: int) -> None:
         model, snapshot = self._model, self._snapshot

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clearway_service.core.changes import Changes
 from clearway_service.core.moment import Moment
-from clearway_service.core.proposals import Proposal
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, RunKind, begin
 from clearway_service.core.snapshot import Snapshot
+from clearway_service.core.turn import EndedRuns, Work
 from support.engines import (
     BreakStream,
     Command,
@@ -27,7 +28,6 @@ from support.engines import (
     Withdraw,
 )
 from support.model import Model, first_state
-from support.model_loading import EndedRuns
 
 
 @dataclass
@@ -38,10 +38,10 @@ class OpenedModel:
     moment: Moment
     new_id: Ids
 
-    def do(self, command: Command) -> tuple[set[str], EndedRuns]:
+    def do(self, command: Command) -> tuple[set[Resource], EndedRuns]:
         """Carry out a command."""
         model = self.model
-        woken, ended = set[str](), EndedRuns()
+        woken, ended = set[Resource](), EndedRuns()
         match command:
             case SetLimit(tag, slots):
                 if tag not in model.limits:
@@ -61,7 +61,7 @@ class OpenedModel:
                 woken, ended = self._do_for_sessions(command)
         return woken, ended
 
-    def _do_for_sessions(self, command: Command) -> tuple[set[str], EndedRuns]:
+    def _do_for_sessions(self, command: Command) -> tuple[set[Resource], EndedRuns]:
         model, steady = self.model, self.moment.steady
         match command:
             case OpenSession(id_, lease):
@@ -82,9 +82,9 @@ class OpenedModel:
         """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
         return self.model.collect(owner)
 
-    def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
-        """Return the snapshot for a batch."""
-        return self.model.load(proposals, self.moment, ended_runs, woken_tags)
+    def load(self, work: Work) -> Snapshot:
+        """Return the snapshot for a turn."""
+        return self.model.load(work, self.moment)
 
     def write(self, changes: Changes) -> None:
         """Take what a batch changed."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,17 +11,19 @@ from sqlalchemy import Select, Table, delete, select
 
 from clearway_service.core.changes import CacheWrite, Changes
 from clearway_service.core.moment import Moment
-from clearway_service.core.proposals import Proposal
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.core.states import ProposedState, StateType
+from clearway_service.core.turn import EndedRuns, Work
 from clearway_service.store import schema
 from clearway_service.store.building import select_runs
 from clearway_service.store.columns import RUN_STATE, STATE, WAITER
 from clearway_service.store.database import Database
-from clearway_service.store.known import Known
 from clearway_service.store.limits import delete_limit, no_limit, reset_limit, set_limit
 from clearway_service.store.loading import load
+from clearway_service.store.resources import resource_from
+from clearway_service.store.row_cache import RowCache
 from clearway_service.store.rows import flow_run_from, task_run_from, waiter_from
 from clearway_service.store.runs import create_flow_run, create_task_run
 from clearway_service.store.sessions import (
@@ -52,7 +54,6 @@ from support.engines import (
     Withdraw,
 )
 from support.model import Model
-from support.model_loading import EndedRuns
 
 _NoLimit = type(no_limit(""))
 _SESSION = ("id", "client_name", "expires", "lost", "ended")
@@ -64,14 +65,14 @@ class OpenedSqlite:
     """A SQLite file in a transaction."""
 
     transaction: Transaction
-    known: Known
+    row_cache: RowCache
     decided: tuple[Snapshot, Changes] | None = None
 
-    def do(self, command: Command) -> tuple[set[str], EndedRuns]:
+    def do(self, command: Command) -> tuple[set[Resource], EndedRuns]:
         """Carry out a command, as the service does."""
-        self.known.forget()
+        self.row_cache.forget()
         transaction = self.transaction
-        transaction.woken_tags, transaction.ended_runs = set(), {}
+        transaction.woken, transaction.ended_runs = set(), {}
         match command:
             case SetLimit(tag, slots):
                 set_limit(tag, slots)(transaction)
@@ -87,7 +88,7 @@ class OpenedSqlite:
                 remove_waiters(transaction, proposal_ids)
             case _:
                 self._do_for_sessions(command)
-        return transaction.woken_tags, transaction.ended_runs
+        return transaction.woken, transaction.ended_runs
 
     def _do_for_sessions(self, command: Command) -> None:
         transaction = self.transaction
@@ -113,17 +114,10 @@ class OpenedSqlite:
         connection.execute(delete(table).where(mine))
         return collected
 
-    def load(self, proposals: Sequence[Proposal], ended_runs: EndedRuns, woken_tags: set[str]) -> Snapshot:
-        """Return the snapshot for a batch."""
+    def load(self, work: Work) -> Snapshot:
+        """Return the snapshot for a turn."""
         transaction = self.transaction
-        self._snapshot = load(
-            transaction.driver,
-            proposals,
-            transaction.moment,
-            self.known,
-            ended_runs=list(ended_runs),
-            woken_tags=woken_tags,
-        )
+        self._snapshot = load(transaction.driver, work, transaction.moment, self.row_cache)
         return self._snapshot
 
     def write(self, changes: Changes) -> None:
@@ -137,17 +131,17 @@ class SqliteStore:
     """A SQLite file whose turns come from engines."""
 
     database: Database
-    known: Known = field(default_factory=Known)
+    row_cache: RowCache = field(default_factory=RowCache)
 
     @contextmanager
     def transaction(self, moment: Moment, new_id: Ids) -> Iterator[OpenedSqlite]:
         """Enter a transaction, which is committed at its end."""
         with self.database.turn():
-            self.known.begin(self.database.data_version())
-            opened = OpenedSqlite(Transaction(self.database, moment, new_id), self.known)
+            self.row_cache.begin(self.database.data_version())
+            opened = OpenedSqlite(Transaction(self.database, moment, new_id), self.row_cache)
             yield opened
         if opened.decided is not None:
-            self.known.committed(*opened.decided)
+            self.row_cache.committed(*opened.decided)
 
     def contents(self) -> dict[str, Any]:
         """Return all that the file holds, as ``contents`` returns it of a model."""
@@ -165,7 +159,9 @@ class SqliteStore:
                 "states": sorted(rows.of(_columns(schema.state, *STATE))),
                 "aborts": sorted(rows.of(select(schema.abort))),
                 "limits": dict(rows.of(_columns(schema.concurrency_limit, "tag", "slots"))),
-                "slots": {(tag, run_id) for tag, run_id, _taken in rows.of(select(schema.slot))},
+                "slots": {
+                    (resource_from(column), run_id) for column, run_id, _taken in rows.of(select(schema.slot))
+                },
                 "waiters": {row[1]: waiter_from(row) for row in waiters},
                 "elders": {(tag, id_, place) for tag, place, id_ in rows.of(select(schema.waiter_tag))},
                 "sessions": set(

@@ -226,7 +226,7 @@ class TurnMachine(RuleBasedStateMachine):
     def _move(self, kind: str, first: int, second: int) -> Proposal | None:
         known = self.tasks
         if kind in ("complete", "fail") and second != 1:
-            known = sorted({id_ for _tag, id_ in self.model.slots}) or known
+            known = sorted({id_ for _resource, id_ in self.model.slots}) or known
         if kind == "leave":
             known = sorted({waiter.proposal.run_id for waiter in self.model.waiters.values()}) or known
         if not known:

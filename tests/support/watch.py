@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from clearway_service.core.decisions import Abort, Accept, Reject, Wait
-from clearway_service.core.keys import is_key_tag, key_tag
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Proposal, Refusal, Waiter
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.states import AWAITING_RETRY, TERMINAL, StateType
 from support.engines import Command, CreateRun, ExpireSessions, ModelEngine, Turn
@@ -66,7 +66,8 @@ class Watch:
         away |= {(proposal.id, proposal.run_id): False for proposal in proposals}
         self._away = {which for which, is_away in away.items() if is_away}
         self._counted = {
-            tag: model.holders(tag) if tag in model.limits else model.running(tag) for tag in "abc"
+            tag: model.holders(Resource.of_tag(tag)) if tag in model.limits else model.running(tag)
+            for tag in "abc"
         }
         self._sessions = {id_ for id_, session in model.sessions.items() if session.ended}
 
@@ -190,7 +191,7 @@ class Watch:
 
     def _check_slots(self) -> None:
         model = self._model
-        for tag, run_id in model.slots:
+        for resource, run_id in model.slots:
             stored = model.runs[run_id]
             assert stored.progress.state.type == StateType.RUNNING, (
                 f"{run_id} holds a slot and is not Running"
@@ -199,9 +200,9 @@ class Watch:
             assert not session or not model.sessions[session].ended, f"{run_id} runs for nobody"
             assert isinstance(stored.run, TaskRunSpec)
             assert not stored.run.tracks_subflow
-            assert tag in model.limits or is_key_tag(tag)
+            assert resource.is_key or resource.name in model.limits
         for tag, limit in model.limits.items():
-            holders, running = model.holders(tag), model.running(tag)
+            holders, running = model.holders(Resource.of_tag(tag)), model.running(tag)
             self._uncounted = {
                 (of, id_) for of, id_ in self._uncounted if of != tag or id_ in running - holders
             }
@@ -212,7 +213,7 @@ class Watch:
     def _check_leases(self, steady: int) -> None:
         """Check that nobody whose lease has run out holds a slot or waits for one."""
         model = self._model
-        names = {model.runs[run_id].progress.session_id for _tag, run_id in model.slots}
+        names = {model.runs[run_id].progress.session_id for _resource, run_id in model.slots}
         names |= {waiter.proposal.session_id for waiter in model.waiters.values()}
         for name in names - {""}:
             session = model.sessions[name]
@@ -225,13 +226,14 @@ class Watch:
         for id_, stored in model.runs.items():
             key, tracks = stored.progress.state.cache_key, getattr(stored.run, "tracks_subflow", True)
             if key and not tracks and stored.progress.state.type == StateType.RUNNING:
-                assert (key_tag(key), id_) in model.slots, f"{id_} computes '{key}' and does not hold it"
+                held = (Resource.of_key(key), id_) in model.slots
+                assert held, f"{id_} computes '{key}' and does not hold it"
         accepted = self._accepted_followers(turn)
-        taken = {(tag, id_) for tag, id_ in turn.changes.slots_taken if is_key_tag(tag) and id_ in accepted}
-        for tag, id_ in taken:
-            others = {slot for slot in self._slots & model.slots if slot[0] == tag}
-            others |= {slot for slot in taken if slot[0] == tag}
-            assert others == {(tag, id_)}, f"{id_} computes what another run is computing: {others}"
+        taken = {(key, id_) for key, id_ in turn.changes.slots_taken if key.is_key and id_ in accepted}
+        for key_, id_ in taken:
+            others = {slot for slot in self._slots & model.slots if slot[0] == key_}
+            others |= {slot for slot in taken if slot[0] == key_}
+            assert others == {(key_, id_)}, f"{id_} computes what another run is computing: {others}"
 
     def _accepted_followers(self, turn: Turn) -> set[str]:
         """Return the runs that were accepted and had asked for single flight."""
@@ -251,15 +253,16 @@ class Watch:
                 place = 2**62 if waiter is None else waiter.position
                 places[answer.run.id] = min(place, places.get(answer.run.id, place))
         followers = self._accepted_followers(turn)
-        for tag, run_id in turn.changes.slots_taken:
+        for resource, run_id in turn.changes.slots_taken:
             # Who does not ask for single flight waits for nobody who computes its key.
-            if run_id in places and (run_id in followers or not is_key_tag(tag)):
-                self._check_order(turn, tag, run_id, places[run_id])
+            if run_id in places and (run_id in followers or not resource.is_key):
+                self._check_order(turn, resource, run_id, places[run_id])
         for id_ in self._passed.keys() - self._elders(model.waiters):
             del self._passed[id_], self._before_me[id_]
         for id_ in self._elders(self._waiters) & self._elders(model.waiters):
             elder = model.waiters[id_]
-            wanted = set(model.runs[elder.proposal.run_id].run.limited_tags) & model.limits.keys()
+            limited = model.runs[elder.proposal.run_id].run.limited
+            wanted = {tag for tag in limited if tag.name in model.limits}
             before = self._before_me.setdefault(id_, set())
             before |= {w.proposal.id for w in self._several() if w.position < elder.position}
             passing = {run for tag, run in turn.changes.slots_taken if tag in wanted and run in places}
@@ -269,13 +272,13 @@ class Watch:
             bound = self._max_passed * (len(before) + 1)
             assert self._passed[id_] <= bound, f"{id_} was passed over {self._passed[id_]} times, not {bound}"
 
-    def _check_order(self, turn: Turn, tag: str, run_id: str, place: int) -> None:
-        """Check that a slot of ``tag`` went past nobody who stood in its queue the whole turn."""
+    def _check_order(self, turn: Turn, resource: Resource, run_id: str, place: int) -> None:
+        """Check that a slot of ``resource`` went past nobody who stood in its queue the whole turn."""
         asked = {outcome.proposal_id for outcome in turn.outcomes}
-        for waiter in self._model.queue(tag):
+        for waiter in self._model.queue(resource):
             stood = self._waiters.get(waiter.proposal.id)
-            if stood is not None and stood.blocking_tag == tag and waiter.proposal.id not in asked:
-                assert waiter.position > place, f"{run_id} took a slot of '{tag}' before {waiter.proposal.id}"
+            if stood is not None and stood.blocker == resource and waiter.proposal.id not in asked:
+                assert waiter.position > place, f"{run_id} took {resource} before {waiter.proposal.id}"
 
     def _elders(self, waiters: dict[str, Waiter]) -> set[str]:
         """Return who waits for slots of several tags, whatever the store knows of that."""
@@ -284,7 +287,7 @@ class Watch:
             id_
             for id_, waiter in waiters.items()
             if waiter.until is None
-            and not is_key_tag(waiter.blocking_tag)
+            and not waiter.blocker.is_key
             and len(limits & set(runs[waiter.proposal.run_id].run.limited_tags)) > 1
         }
 
@@ -304,28 +307,29 @@ class Watch:
             assert (state.scheduled_time or 0) <= self._moment.now or self.set_back
         session = waiter.proposal.session_id
         assert not session or not model.sessions[session].ended, f"{id_} waits for nobody"
-        key, tag = waiter.proposal.state.cache_key, waiter.blocking_tag
+        key, blocker = waiter.proposal.state.cache_key, waiter.blocker
         refreshes = waiter.proposal.state.refresh_cache
         served = model.has_result(key, self._moment.now)
         assert refreshes or not served or self.set_back, f"{id_} waits, and '{key}' has a result"
-        if is_key_tag(tag):
-            assert tag == key_tag(key)
+        if blocker.is_key:
+            assert blocker.name == key
             assert waiter.proposal.state.single_flight
-            assert model.holders(tag), f"{id_} waits for '{key}', which nobody computes"
+            assert model.holders(blocker), f"{id_} waits for '{key}', which nobody computes"
             return
         wanted = {
             tag
             for tag in stored.run.limited_tags
-            if tag in model.limits and (tag, stored.run.id) not in model.slots
+            if tag in model.limits and (Resource.of_tag(tag), stored.run.id) not in model.slots
         }
         assert all(model.limits[tag] > 0 for tag in wanted), f"{id_} waits for a tag whose limit is 0"
+        tag = blocker.name
         assert tag in wanted, f"{id_} stands in the queue of '{tag}', of which it needs no slot"
-        full = len(model.holders(tag)) >= model.limits[tag]
+        full = len(model.holders(blocker)) >= model.limits[tag]
         kept = any(
             elder.passed >= self._max_passed and elder.position < waiter.position
             for elder in model.eldest(tag)[:1]
         )
-        behind = model.queue(tag)[0].position < waiter.position
+        behind = model.queue(blocker)[0].position < waiter.position
         assert full or kept or behind, f"{id_} waits for '{tag}', which has a free slot for it"
 
 

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/cache.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x02\n\nCacheEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\thit_count\x18\x05 \x01(\x03\x12\x31\n\rlast_hit_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x10\n\x08task_key\x18\x08 \x01(\t\x12\x11\n\ttask_name\x18\t \x01(\t\x12\x13\n\x0btask_run_id\x18\n \x01(\t\x12\x15\n\rtask_run_name\x18\x0b \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x0c \x01(\t\x12\x0c\n\x04tags\x18\r \x03(\t\"\xae\x02\n\x0b\x43\x61\x63heFilter\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\x08\x12\x1d\n\nkey_prefix\x18\x02 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\x08\x12\x15\n\x04task\x18\x03 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x19\n\x04tags\x18\x04 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x04\x18\xff\x01\x30@\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\nolder_than\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x07\x65xpired\x18\x08 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_expired\"\x82\x01\n\x17ListCacheEntriesRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.clearway.v1.CacheFilter\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x18ListCacheEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.clearway.v1.CacheEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x16InvalidateCacheRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.clearway.v1.CacheFilter\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"(\n\x17InvalidateCacheResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\xcf\x01\n\nCacheStats\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x03\x12\x15\n\rexpired_count\x18\x02 \x01(\x03\x12\x11\n\thit_count\x18\x03 \x01(\x03\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x36\n\x12oldest_create_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x16\n\x14GetCacheStatsRequest\"\x83\x01\n\x15GetCacheStatsResponse\x12&\n\x05total\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheStats\x12\x12\n\ntask_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x63omputing_count\x18\x03 \x01(\x03\x12\x15\n\rwaiting_count\x18\x04 \x01(\x03\"]\n\x0eTaskCacheStats\x12\x10\n\x08task_key\x18\x01 \x01(\t\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12&\n\x05stats\x18\x03 \x01(\x0b\x32\x17.clearway.v1.CacheStats\"Z\n\x19ListTaskCacheStatsRequest\x12)\n\tpage_size\x18\x01 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x1aListTaskCacheStatsResponse\x12*\n\x05tasks\x18\x01 \x03(\x0b\x32\x1b.clearway.v1.TaskCacheStats\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x12LookupCacheRequest\x12\x18\n\x03key\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x03\x18\x80\x08\"=\n\x13LookupCacheResponse\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheEntryBk\n\x0eio.clearway.v1B\nCacheProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x63learway/v1/cache.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x17\x63learway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xec\x02\n\nCacheEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0b\x32\x12.clearway.v1.State\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\thit_count\x18\x05 \x01(\x03\x12\x31\n\rlast_hit_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18\x07 \x01(\x03\x12\x10\n\x08task_key\x18\x08 \x01(\t\x12\x11\n\ttask_name\x18\t \x01(\t\x12\x13\n\x0btask_run_id\x18\n \x01(\t\x12\x15\n\rtask_run_name\x18\x0b \x01(\t\x12\x13\n\x0b\x66low_run_id\x18\x0c \x01(\t\x12\x0c\n\x04tags\x18\r \x03(\t\"\xbd\x02\n\x0b\x43\x61\x63heFilter\x12\x16\n\x03key\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\x08\x12\x1d\n\nkey_prefix\x18\x02 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\x08\x12\x15\n\x04task\x18\x03 \x01(\tB\x07\xa2\xbb\x18\x03\x18\xff\x01\x12\x19\n\x04tags\x18\x04 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x04\x18\xff\x01\x30@\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12<\n\nolder_than\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03\xcc\xb2\x41\x12\x14\n\x07\x65xpired\x18\x08 \x01(\x08H\x00\x88\x01\x01\x42\n\n\x08_expired\"\x82\x01\n\x17ListCacheEntriesRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.clearway.v1.CacheFilter\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x18ListCacheEntriesResponse\x12(\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x17.clearway.v1.CacheEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"`\n\x16InvalidateCacheRequest\x12(\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x18.clearway.v1.CacheFilter\x12\x0b\n\x03\x61ll\x18\x02 \x01(\x08\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"(\n\x17InvalidateCacheResponse\x12\r\n\x05\x63ount\x18\x01 \x01(\x03\"\xcf\x01\n\nCacheStats\x12\x13\n\x0b\x65ntry_count\x18\x01 \x01(\x03\x12\x15\n\rexpired_count\x18\x02 \x01(\x03\x12\x11\n\thit_count\x18\x03 \x01(\x03\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x36\n\x12oldest_create_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x12newest_create_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x16\n\x14GetCacheStatsRequest\"\x83\x01\n\x15GetCacheStatsResponse\x12&\n\x05total\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheStats\x12\x12\n\ntask_count\x18\x02 \x01(\x03\x12\x17\n\x0f\x63omputing_count\x18\x03 \x01(\x03\x12\x15\n\rwaiting_count\x18\x04 \x01(\x03\"]\n\x0eTaskCacheStats\x12\x10\n\x08task_key\x18\x01 \x01(\t\x12\x11\n\ttask_name\x18\x02 \x01(\t\x12&\n\x05stats\x18\x03 \x01(\x0b\x32\x17.clearway.v1.CacheStats\"Z\n\x19ListTaskCacheStatsRequest\x12)\n\tpage_size\x18\x01 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x02 \x01(\t\"a\n\x1aListTaskCacheStatsResponse\x12*\n\x05tasks\x18\x01 \x03(\x0b\x32\x1b.clearway.v1.TaskCacheStats\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\".\n\x12LookupCacheRequest\x12\x18\n\x03key\x18\x01 \x01(\tB\x0b\xa2\xbb\x18\x07\x08\x01\x10\x03\x18\x80\x08\"=\n\x13LookupCacheResponse\x12&\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x17.clearway.v1.CacheEntryBk\n\x0eio.clearway.v1B\nCacheProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CACHEFILTER'].fields_by_name['task']._serialized_options = b'\242\273\030\003\030\377\001'
   _globals['_CACHEFILTER'].fields_by_name['tags']._loaded_options = None
   _globals['_CACHEFILTER'].fields_by_name['tags']._serialized_options = b'\242\273\030\007\020\004\030\377\0010@'
+  _globals['_CACHEFILTER'].fields_by_name['older_than']._loaded_options = None
+  _globals['_CACHEFILTER'].fields_by_name['older_than']._serialized_options = b'\242\273\030\tA\000\000\000\000\003\314\262A'
   _globals['_LISTCACHEENTRIESREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCACHEENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
   _globals['_LISTTASKCACHESTATSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -53,29 +55,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CACHEENTRY']._serialized_start=158
   _globals['_CACHEENTRY']._serialized_end=522
   _globals['_CACHEFILTER']._serialized_start=525
-  _globals['_CACHEFILTER']._serialized_end=827
-  _globals['_LISTCACHEENTRIESREQUEST']._serialized_start=830
-  _globals['_LISTCACHEENTRIESREQUEST']._serialized_end=960
-  _globals['_LISTCACHEENTRIESRESPONSE']._serialized_start=962
-  _globals['_LISTCACHEENTRIESRESPONSE']._serialized_end=1055
-  _globals['_INVALIDATECACHEREQUEST']._serialized_start=1057
-  _globals['_INVALIDATECACHEREQUEST']._serialized_end=1153
-  _globals['_INVALIDATECACHERESPONSE']._serialized_start=1155
-  _globals['_INVALIDATECACHERESPONSE']._serialized_end=1195
-  _globals['_CACHESTATS']._serialized_start=1198
-  _globals['_CACHESTATS']._serialized_end=1405
-  _globals['_GETCACHESTATSREQUEST']._serialized_start=1407
-  _globals['_GETCACHESTATSREQUEST']._serialized_end=1429
-  _globals['_GETCACHESTATSRESPONSE']._serialized_start=1432
-  _globals['_GETCACHESTATSRESPONSE']._serialized_end=1563
-  _globals['_TASKCACHESTATS']._serialized_start=1565
-  _globals['_TASKCACHESTATS']._serialized_end=1658
-  _globals['_LISTTASKCACHESTATSREQUEST']._serialized_start=1660
-  _globals['_LISTTASKCACHESTATSREQUEST']._serialized_end=1750
-  _globals['_LISTTASKCACHESTATSRESPONSE']._serialized_start=1752
-  _globals['_LISTTASKCACHESTATSRESPONSE']._serialized_end=1849
-  _globals['_LOOKUPCACHEREQUEST']._serialized_start=1851
-  _globals['_LOOKUPCACHEREQUEST']._serialized_end=1897
-  _globals['_LOOKUPCACHERESPONSE']._serialized_start=1899
-  _globals['_LOOKUPCACHERESPONSE']._serialized_end=1960
+  _globals['_CACHEFILTER']._serialized_end=842
+  _globals['_LISTCACHEENTRIESREQUEST']._serialized_start=845
+  _globals['_LISTCACHEENTRIESREQUEST']._serialized_end=975
+  _globals['_LISTCACHEENTRIESRESPONSE']._serialized_start=977
+  _globals['_LISTCACHEENTRIESRESPONSE']._serialized_end=1070
+  _globals['_INVALIDATECACHEREQUEST']._serialized_start=1072
+  _globals['_INVALIDATECACHEREQUEST']._serialized_end=1168
+  _globals['_INVALIDATECACHERESPONSE']._serialized_start=1170
+  _globals['_INVALIDATECACHERESPONSE']._serialized_end=1210
+  _globals['_CACHESTATS']._serialized_start=1213
+  _globals['_CACHESTATS']._serialized_end=1420
+  _globals['_GETCACHESTATSREQUEST']._serialized_start=1422
+  _globals['_GETCACHESTATSREQUEST']._serialized_end=1444
+  _globals['_GETCACHESTATSRESPONSE']._serialized_start=1447
+  _globals['_GETCACHESTATSRESPONSE']._serialized_end=1578
+  _globals['_TASKCACHESTATS']._serialized_start=1580
+  _globals['_TASKCACHESTATS']._serialized_end=1673
+  _globals['_LISTTASKCACHESTATSREQUEST']._serialized_start=1675
+  _globals['_LISTTASKCACHESTATSREQUEST']._serialized_end=1765
+  _globals['_LISTTASKCACHESTATSRESPONSE']._serialized_start=1767
+  _globals['_LISTTASKCACHESTATSRESPONSE']._serialized_end=1864
+  _globals['_LOOKUPCACHEREQUEST']._serialized_start=1866
+  _globals['_LOOKUPCACHEREQUEST']._serialized_end=1912
+  _globals['_LOOKUPCACHERESPONSE']._serialized_start=1914
+  _globals['_LOOKUPCACHERESPONSE']._serialized_end=1975
 # @@protoc_insertion_point(module_scope)

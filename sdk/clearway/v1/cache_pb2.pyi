@@ -137,7 +137,7 @@ class CacheFilter(_message.Message):
 
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than: the entry was written at least this long ago, by the service's clock. From 0."""
+        """older_than: the entry was written at least this long ago, by the service's clock. From 0 to 3,650 days."""
 
     def __init__(
         self,

@@ -60,7 +60,7 @@ class FlowRunSpec(_message.Message):
 
     @_builtins.property
     def retry_policy(self) -> _retry_pb2.RetryPolicy:
-        """retry_policy is when a failed run is tried again; unset means never."""
+        """retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class FlowRunFilter(_message.Message):
 
     @_builtins.property
     def state_types(self) -> _containers.RepeatedScalarFieldContainer[_state_pb2.StateType.ValueType]:
-        """state_types: the run's state has one of these types."""
+        """state_types: the run's state has one of these types. At most 100."""
 
     @_builtins.property
     def state_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -60,13 +60,15 @@ class _FieldFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FieldForm
     FIELD_FORMAT_UNSPECIFIED: _FieldFormat.ValueType  # 0
     """FIELD_FORMAT_UNSPECIFIED: any text."""
     FIELD_FORMAT_UUID: _FieldFormat.ValueType  # 1
-    """FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`; letters of either case."""
+    """FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`. Letters of either case are accepted,
+    and so are braces around it and missing hyphens; it is returned in the form of the example.
+    """
     FIELD_FORMAT_SHA256: _FieldFormat.ValueType  # 2
     """FIELD_FORMAT_SHA256: 64 lower-case hexadecimal digits."""
     FIELD_FORMAT_KEY: _FieldFormat.ValueType  # 3
     """FIELD_FORMAT_KEY: text without NUL characters."""
     FIELD_FORMAT_TAG: _FieldFormat.ValueType  # 4
-    """FIELD_FORMAT_TAG: text without control characters, and not only spaces."""
+    """FIELD_FORMAT_TAG: text without control characters, and not only spaces. In a list, equal tags count once."""
     FIELD_FORMAT_JSON_OBJECT: _FieldFormat.ValueType  # 5
     """FIELD_FORMAT_JSON_OBJECT: a JSON object (RFC 8259)."""
 
@@ -76,13 +78,15 @@ class FieldFormat(_FieldFormat, metaclass=_FieldFormatEnumTypeWrapper):
 FIELD_FORMAT_UNSPECIFIED: FieldFormat.ValueType  # 0
 """FIELD_FORMAT_UNSPECIFIED: any text."""
 FIELD_FORMAT_UUID: FieldFormat.ValueType  # 1
-"""FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`; letters of either case."""
+"""FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`. Letters of either case are accepted,
+and so are braces around it and missing hyphens; it is returned in the form of the example.
+"""
 FIELD_FORMAT_SHA256: FieldFormat.ValueType  # 2
 """FIELD_FORMAT_SHA256: 64 lower-case hexadecimal digits."""
 FIELD_FORMAT_KEY: FieldFormat.ValueType  # 3
 """FIELD_FORMAT_KEY: text without NUL characters."""
 FIELD_FORMAT_TAG: FieldFormat.ValueType  # 4
-"""FIELD_FORMAT_TAG: text without control characters, and not only spaces."""
+"""FIELD_FORMAT_TAG: text without control characters, and not only spaces. In a list, equal tags count once."""
 FIELD_FORMAT_JSON_OBJECT: FieldFormat.ValueType  # 5
 """FIELD_FORMAT_JSON_OBJECT: a JSON object (RFC 8259)."""
 Global___FieldFormat: _TypeAlias = FieldFormat  # noqa: Y015
@@ -91,8 +95,9 @@ Global___FieldFormat: _TypeAlias = FieldFormat  # noqa: Y015
 class FieldRules(_message.Message):
     """FieldRules are the rules that the service checks a field of a request by. A request that breaks one fails with
     `ERROR_REASON_INVALID_ARGUMENT` and changes nothing. A field that is not required is only checked if it is set. The
-    items of a repeated field are checked each as a field that is set. Every `google.protobuf.Timestamp` of a request must
-    also lie between the years 1970 and 9999, and every `google.protobuf.Duration` must not be negative.
+    items of a repeated field are checked each as a field that is set; an item of an enum must be a known value, and
+    not the unspecified one. Every `google.protobuf.Timestamp` of a request must also lie between the years 1970 and 9999,
+    and every `google.protobuf.Duration` must not be negative; what is below a microsecond does not count.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -107,7 +112,9 @@ class FieldRules(_message.Message):
     AT_MOST_FIELD_NUMBER: _builtins.int
     ABOVE_FIELD_NUMBER: _builtins.int
     required: _builtins.bool
-    """required: the field must be set; a string must not be empty."""
+    """required: the field must be set; a string must not be empty, and an enum must be a known value, and not the
+    unspecified one. A member of a oneof must not be empty if it is the one that is set.
+    """
     format: Global___FieldFormat.ValueType
     """format is the form of a string."""
     max_chars: _builtins.int

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63learway/v1/result.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x01\n\x13UploadResultRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x18\n\x06sha256\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x02\x12!\n\nsize_bytes\x18\x03 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1d\n\x06offset\x18\x04 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12\x18\n\x05\x63hunk\x18\x05 \x01(\x0c\x42\t\xa2\xbb\x18\x05 \x80\x80\x80\x02\"@\n\x14UploadResultResponse\x12\x16\n\x0ereceived_bytes\x18\x01 \x01(\x03\x12\x10\n\x08location\x18\x02 \x01(\t\"\x84\x01\n\x15\x44ownloadResultRequest\x12\x1b\n\x08location\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x08\x01\x18\x80\x10\x12\x1d\n\x06offset\x18\x02 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12/\n\x0fmax_chunk_bytes\x18\x03 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00\x00PA\";\n\x16\x44ownloadResultResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"\x9c\x01\n\x0eOrphanedResult\x12\x10\n\x08state_id\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\tcache_key\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sha256\x18\x06 \x01(\t\"\x8a\x01\n\x1aListOrphanedResultsRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x1bListOrphanedResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.clearway.v1.OrphanedResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x7f\n\x1a\x44ropOrphanedResultsRequest\x12\x1e\n\tstate_ids\x18\x01 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x01(\x01\x30\x90N\x12-\n\nolder_than\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\ncheck_only\x18\x03 \x01(\x08\"K\n\x1b\x44ropOrphanedResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.clearway.v1.OrphanedResultBl\n\x0eio.clearway.v1B\x0bResultProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x63learway/v1/result.proto\x12\x0b\x63learway.v1\x1a\x19\x63learway/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x01\n\x13UploadResultRequest\x12\x1b\n\tupload_id\x18\x01 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x01\x12\x18\n\x06sha256\x18\x02 \x01(\tB\x08\xa2\xbb\x18\x04\x08\x01\x10\x02\x12!\n\nsize_bytes\x18\x03 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12\x1d\n\x06offset\x18\x04 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12\x18\n\x05\x63hunk\x18\x05 \x01(\x0c\x42\t\xa2\xbb\x18\x05 \x80\x80\x80\x02\"@\n\x14UploadResultResponse\x12\x16\n\x0ereceived_bytes\x18\x01 \x01(\x03\x12\x10\n\x08location\x18\x02 \x01(\t\"\x84\x01\n\x15\x44ownloadResultRequest\x12\x1b\n\x08location\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x08\x01\x18\x80\x10\x12\x1d\n\x06offset\x18\x02 \x01(\x03\x42\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00\x12/\n\x0fmax_chunk_bytes\x18\x03 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00\x00PA\";\n\x16\x44ownloadResultResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\"\x9c\x01\n\x0eOrphanedResult\x12\x10\n\x08state_id\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x11\n\tcache_key\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06sha256\x18\x06 \x01(\t\"\x99\x01\n\x1aListOrphanedResultsRequest\x12<\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03\xcc\xb2\x41\x12)\n\tpage_size\x18\x02 \x01(\x05\x42\x16\xa2\xbb\x18\x12\x39\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00@\x8f@\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x1bListOrphanedResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.clearway.v1.OrphanedResult\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8e\x01\n\x1a\x44ropOrphanedResultsRequest\x12\x1e\n\tstate_ids\x18\x01 \x03(\tB\x0b\xa2\xbb\x18\x07\x10\x01(\x01\x30\x90N\x12<\n\nolder_than\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03\xcc\xb2\x41\x12\x12\n\ncheck_only\x18\x03 \x01(\x08\"K\n\x1b\x44ropOrphanedResultsResponse\x12,\n\x07results\x18\x01 \x03(\x0b\x32\x1b.clearway.v1.OrphanedResultBl\n\x0eio.clearway.v1B\x0bResultProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\x0b\x43learway.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,10 +51,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['offset']._serialized_options = b'\242\273\030\t9\000\000\000\000\000\000\000\000'
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['max_chunk_bytes']._loaded_options = None
   _globals['_DOWNLOADRESULTREQUEST'].fields_by_name['max_chunk_bytes']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000\000PA'
+  _globals['_LISTORPHANEDRESULTSREQUEST'].fields_by_name['older_than']._loaded_options = None
+  _globals['_LISTORPHANEDRESULTSREQUEST'].fields_by_name['older_than']._serialized_options = b'\242\273\030\tA\000\000\000\000\003\314\262A'
   _globals['_LISTORPHANEDRESULTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTORPHANEDRESULTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\242\273\030\0229\000\000\000\000\000\000\000\000A\000\000\000\000\000@\217@'
   _globals['_DROPORPHANEDRESULTSREQUEST'].fields_by_name['state_ids']._loaded_options = None
   _globals['_DROPORPHANEDRESULTSREQUEST'].fields_by_name['state_ids']._serialized_options = b'\242\273\030\007\020\001(\0010\220N'
+  _globals['_DROPORPHANEDRESULTSREQUEST'].fields_by_name['older_than']._loaded_options = None
+  _globals['_DROPORPHANEDRESULTSREQUEST'].fields_by_name['older_than']._serialized_options = b'\242\273\030\tA\000\000\000\000\003\314\262A'
   _globals['_UPLOADRESULTREQUEST']._serialized_start=134
   _globals['_UPLOADRESULTREQUEST']._serialized_end=302
   _globals['_UPLOADRESULTRESPONSE']._serialized_start=304
@@ -66,11 +70,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORPHANEDRESULT']._serialized_start=567
   _globals['_ORPHANEDRESULT']._serialized_end=723
   _globals['_LISTORPHANEDRESULTSREQUEST']._serialized_start=726
-  _globals['_LISTORPHANEDRESULTSREQUEST']._serialized_end=864
-  _globals['_LISTORPHANEDRESULTSRESPONSE']._serialized_start=866
-  _globals['_LISTORPHANEDRESULTSRESPONSE']._serialized_end=966
-  _globals['_DROPORPHANEDRESULTSREQUEST']._serialized_start=968
-  _globals['_DROPORPHANEDRESULTSREQUEST']._serialized_end=1095
-  _globals['_DROPORPHANEDRESULTSRESPONSE']._serialized_start=1097
-  _globals['_DROPORPHANEDRESULTSRESPONSE']._serialized_end=1172
+  _globals['_LISTORPHANEDRESULTSREQUEST']._serialized_end=879
+  _globals['_LISTORPHANEDRESULTSRESPONSE']._serialized_start=881
+  _globals['_LISTORPHANEDRESULTSRESPONSE']._serialized_end=981
+  _globals['_DROPORPHANEDRESULTSREQUEST']._serialized_start=984
+  _globals['_DROPORPHANEDRESULTSREQUEST']._serialized_end=1126
+  _globals['_DROPORPHANEDRESULTSRESPONSE']._serialized_start=1128
+  _globals['_DROPORPHANEDRESULTSRESPONSE']._serialized_end=1203
 # @@protoc_insertion_point(module_scope)

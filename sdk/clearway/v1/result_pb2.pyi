@@ -221,7 +221,7 @@ class ListOrphanedResultsRequest(_message.Message):
     """
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than is how old the states that reference a result must be. From 0; unset means one day."""
+        """older_than is how old the states that reference a result must be. From 0 to 3,650 days; unset means one day."""
 
     def __init__(
         self,
@@ -290,7 +290,7 @@ class DropOrphanedResultsRequest(_message.Message):
 
     @_builtins.property
     def older_than(self) -> _duration_pb2.Duration:
-        """older_than is the `older_than` that the results were listed with."""
+        """older_than is the `older_than` that the results were listed with. From 0 to 3,650 days; unset means one day."""
 
     def __init__(
         self,

@@ -9,10 +9,9 @@ from typing import Any
 from clearway.v1 import cache_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import Handlers
 from clearway_service.api.pages import Page, pair
-from clearway_service.errors import InvalidArgumentError
+from clearway_service.api.parsing import microseconds, parse_tags
 from clearway_service.store.rows import task_run_from
 
 # At most this many entries are removed in one transaction, between which others go on.
@@ -26,8 +25,7 @@ class CacheHandlers(Handlers):
         self, request: cache_pb2.LookupCacheRequest
     ) -> cache_pb2.LookupCacheResponse:
         """Answer the live entry of a key, where there is one."""
-        key = valid.required_text("key", request.key, valid.MAX_CACHE_KEY)
-        rows = await self._read(store.cache.select_entry(key, self._clock()))
+        rows = await self._read(store.cache.select_entry(request.key, self._clock()))
         if not rows:
             return cache_pb2.LookupCacheResponse()
         return cache_pb2.LookupCacheResponse(entry=_render(rows[0]))
@@ -47,13 +45,6 @@ class CacheHandlers(Handlers):
         """Remove entries, or count those that would be."""
         now = self._clock()
         wanted = _parse(request.filter, now)
-        nothing = store.cache.CacheFilter()
-        if wanted == nothing and not request.all:
-            raise valid.missing(
-                "filter", "something that says which entries; or set `all` to remove every one"
-            )
-        if wanted != nothing and request.all:
-            raise InvalidArgumentError("filter and all are both set; set the one that is meant", "all")
         # Not what is written while this goes on: it would otherwise have no end.
         before = now + 1 if wanted.created_before is None else min(wanted.created_before, now + 1)
         wanted = replace(wanted, created_before=before)
@@ -150,25 +141,17 @@ def _place(row: Sequence[Any]) -> str:
 
 
 def _parse(wanted: cache_pb2.CacheFilter, now: int) -> store.cache.CacheFilter:
-    before = (
-        valid.timestamp("filter.created_before", wanted.created_before)
-        if wanted.HasField("created_before")
-        else None
-    )
+    before = microseconds(wanted.created_before) if wanted.HasField("created_before") else None
     if wanted.HasField("older_than"):
         # Written at least so long ago: a microsecond more than then is too late.
-        then = now - valid.duration("filter.older_than", wanted.older_than) + 1
+        then = now - microseconds(wanted.older_than) + 1
         before = then if before is None else min(before, then)
     return store.cache.CacheFilter(
-        key=valid.key("filter.key", wanted.key, valid.MAX_CACHE_KEY),
-        key_prefix=valid.key("filter.key_prefix", wanted.key_prefix, valid.MAX_CACHE_KEY),
-        task=valid.key("filter.task", wanted.task, valid.MAX_NAME),
-        tags=valid.tags("filter.tags", wanted.tags),
-        created_after=(
-            valid.timestamp("filter.created_after", wanted.created_after)
-            if wanted.HasField("created_after")
-            else None
-        ),
+        key=wanted.key,
+        key_prefix=wanted.key_prefix,
+        task=wanted.task,
+        tags=parse_tags(wanted.tags),
+        created_after=microseconds(wanted.created_after) if wanted.HasField("created_after") else None,
         created_before=before,
         expired=wanted.expired if wanted.HasField("expired") else None,
     )

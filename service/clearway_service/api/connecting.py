@@ -9,7 +9,8 @@ from typing import Any
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
-from clearway_service.api import validation as valid
+from clearway_service.api.checkers import check_hello
+from clearway_service.api.parsing import uuid_of
 from clearway_service.api.rendering import duration
 from clearway_service.api.session_connection import Connection, Deliver
 from clearway_service.api.sessions import parse_client
@@ -76,7 +77,8 @@ class Connector:
         Raises:
             InvalidArgumentError: A field of the hello is not allowed.
         """
-        client = parse_client("hello.", hello.client_name, hello.language, hello.version)
+        check_hello(hello, "hello.")
+        client = parse_client(hello)
         process = "" if on_expiry else this_process()
 
         def replace(connection: Connection) -> None:
@@ -86,7 +88,7 @@ class Connector:
                 on_replaced()
             connection.move(session_id)
 
-        session_id = valid.optional_id("hello.resume_session_id", hello.resume_session_id)
+        session_id = uuid_of(hello.resume_session_id)
         call = None if caller is None else Call(caller, hello.ByteSize())
         if session_id:
             resume = resume_session(session_id, self._lease, "hello.resume_session_id")

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import MAX_ANSWER_BYTES, Handlers
-from clearway_service.core.keys import is_key_tag, key_of
+from clearway_service.api.parsing import uuid_of
 from clearway_service.core.moment import Moment
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
+from clearway_service.store.resources import resource_from, resource_to
 from clearway_service.store.rows import task_run_from
 from clearway_service.texts import plain
 
@@ -37,12 +38,12 @@ class _Place(NamedTuple):
     """Where in a queue a run waits.
 
     Attributes:
-        tag: The tag in whose queue it is, or that of a cache key.
+        resource: The tag or the cache key in whose queue it is.
         since: When it joined the queue, in microseconds since 1970.
         before: How many are before it.
     """
 
-    tag: str
+    resource: Resource
     since: int
     before: int
 
@@ -59,14 +60,14 @@ class ExplanationHandlers(Handlers):
         self, request: explanation_pb2.ExplainTaskRunRequest
     ) -> explanation_pb2.ExplainTaskRunResponse:
         """Say why a task run is where it is."""
-        run_id = valid.required_id("id", request.id)
+        run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
             raise RunNotFoundError(f"no task run has the id {run_id}", "id", run_id=run_id)
         spec, progress = task_run_from(rows[0])
         response = explanation_pb2.ExplainTaskRunResponse(task_run=render.render_task_run(spec, progress))
         found = await self._read(store.slots.select_place(spec.id))
-        place = _Place(*found[0]) if found else None
+        place = _Place(resource_from(found[0][0]), *found[0][1:]) if found else None
         await self._add_limits(response, spec, place)
         awaited = await self._add_cause(response, spec, progress, place)
         response.summary = self._summary(response, spec, progress, awaited)
@@ -84,10 +85,10 @@ class ExplanationHandlers(Handlers):
             response.ended.SetInParent()
         elif progress.state.type == StateType.RUNNING:
             return await self._add_running(response.running, spec.id)
-        elif place is not None and is_key_tag(place.tag):
+        elif place is not None and place.resource.is_key:
             await self._add_leader(response.cache_leader, place)
         elif place is not None:
-            response.limit.tag = place.tag
+            response.limit.tag = place.resource.name
             response.limit.position = place.position
             response.limit.enqueue_time.CopyFrom(render.timestamp(place.since))
         elif progress.wait_left(self._clock.read()):
@@ -107,10 +108,10 @@ class ExplanationHandlers(Handlers):
 
     async def _add_leader(self, cause: explanation_pb2.WaitsForCacheLeader, place: _Place) -> None:
         """Say which run computes the key that is waited for."""
-        cause.cache_key = key_of(place.tag)
+        cause.cache_key = place.resource.name
         cause.position = place.position
         cause.enqueue_time.CopyFrom(render.timestamp(place.since))
-        for row in await self._read(store.slots.select_holders(place.tag, 1)):
+        for row in await self._read(store.slots.select_holders(resource_to(place.resource), 1)):
             cause.leader.CopyFrom(self._render_holder(row))
 
     async def _add_limits(
@@ -122,7 +123,7 @@ class ExplanationHandlers(Handlers):
         tags = list(spec.limited_tags)
         if not tags:
             return
-        blocking = "" if place is None else place.tag
+        blocking = "" if place is None or place.resource.is_key else place.resource.name
         ended = StateType(response.task_run.state.type) in TERMINAL
         limits = [
             store.limits.LimitRow(*row) for row in await self._read(store.limits.select_limits_of(tags))
@@ -133,7 +134,7 @@ class ExplanationHandlers(Handlers):
         for limit in sorted(limits, key=lambda limit: (limit.tag != blocking, limit.tag)):
             holds = limit.tag in held
             closed = not limit.slots and not holds and not ended
-            full = bool(blocking) and not is_key_tag(blocking) and not holds and limit.taken >= limit.slots
+            full = bool(blocking) and not holds and limit.taken >= limit.slots
             holders = await self._read_fitting(
                 store.slots.select_holders(limit.tag, _MOST_HOLDERS), self._render_holder, _MOST_HOLDERS, left
             )

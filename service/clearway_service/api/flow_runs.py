@@ -7,11 +7,10 @@ from operator import itemgetter
 from clearway.v1 import flow_run_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import Handlers
 from clearway_service.api.filters import parse_flow_run_filter
 from clearway_service.api.pages import Page
-from clearway_service.api.parsing import parse_flow_run_spec, parse_initial_state
+from clearway_service.api.parsing import parse_flow_run_spec, parse_initial_state, uuid_of
 from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
@@ -26,10 +25,8 @@ class FlowRunHandlers(Handlers):
         self, request: flow_run_pb2.CreateFlowRunRequest
     ) -> flow_run_pb2.CreateFlowRunResponse:
         """Create a flow run, or answer the one with the same id."""
-        if not request.HasField("flow_run"):
-            raise valid.missing("flow_run", "the run to create")
         spec = parse_flow_run_spec(request.flow_run)
-        initial = parse_initial_state(request.initial_state)
+        initial = parse_initial_state(request)
         spec, progress, created = await self._run(create_flow_run(spec, initial))
         return flow_run_pb2.CreateFlowRunResponse(
             flow_run=render.render_flow_run(spec, progress), created=created
@@ -39,7 +36,7 @@ class FlowRunHandlers(Handlers):
         self, request: flow_run_pb2.GetFlowRunRequest
     ) -> flow_run_pb2.GetFlowRunResponse:
         """Answer one flow run."""
-        run_id = valid.required_id("id", request.id)
+        run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.FLOW, run_id))
         if not rows:
             raise _not_found(run_id, "id")
@@ -62,7 +59,7 @@ class FlowRunHandlers(Handlers):
     ) -> flow_run_pb2.ListFlowRunStatesResponse:
         """Return a page of a flow run's history."""
         page = Page.of(request, 0)
-        run_id = valid.required_id("flow_run_id", request.flow_run_id)
+        run_id = uuid_of(request.flow_run_id)
         runs = await self._read(store.queries.select_run(RunKind.FLOW, run_id))
         if not runs:
             raise _not_found(run_id, "flow_run_id")

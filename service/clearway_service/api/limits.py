@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from clearway.v1 import concurrency_limit_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
 from clearway_service.api.pages import Page, pair
+from clearway_service.api.parsing import uuid_of
 from clearway_service.errors import LimitNotFoundError
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from clearway_service.store.slots import Holder
 
-MAX_LIMIT = 1_000_000
 # How much of a response with one limit its holders may fill; the rest is for the waiters.
 _HOLDER_BYTES = MAX_ANSWER_BYTES // 2
 
@@ -31,11 +30,7 @@ class LimitHandlers(Handlers):
         self, request: concurrency_limit_pb2.SetConcurrencyLimitRequest
     ) -> concurrency_limit_pb2.SetConcurrencyLimitResponse:
         """Set the limit of a tag."""
-        tag = valid.tag("tag", request.tag)
-        if not request.HasField("limit"):
-            raise valid.missing("limit", f"from 0 to {MAX_LIMIT}")
-        slots = valid.number("limit", request.limit, 0, MAX_LIMIT)
-        limit, previous = await self._run(store.limits.set_limit(tag, slots))
+        limit, previous = await self._run(store.limits.set_limit(request.tag, request.limit))
         # Read after the commit, in which queued proposals may have got slots; unless it is deleted by then.
         found = await self._find(store.schema.concurrency_limit.c.id == limit.id)
         return concurrency_limit_pb2.SetConcurrencyLimitResponse(
@@ -47,15 +42,11 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.GetConcurrencyLimitResponse:
         """Return one limit, by tag or id."""
         columns = store.schema.concurrency_limit.c
-        match request.WhichOneof("key"):
-            case "tag":
-                tag = valid.tag("tag", request.tag)
-                limit, missing = await self._find(columns.tag == tag), store.limits.no_limit(tag)
-            case "id":
-                id_ = valid.required_id("id", request.id)
-                limit, missing = await self._find(columns.id == id_), _no_limit_with(id_)
-            case _:
-                raise valid.missing("key", "`tag` or `id`")
+        if request.HasField("tag"):
+            limit, missing = await self._find(columns.tag == request.tag), store.limits.no_limit(request.tag)
+        else:
+            id_ = uuid_of(request.id)
+            limit, missing = await self._find(columns.id == id_), _no_limit_with(id_)
         if limit is None:
             raise missing
         return concurrency_limit_pb2.GetConcurrencyLimitResponse(concurrency_limit=limit)
@@ -141,7 +132,6 @@ class LimitHandlers(Handlers):
 
     async def _known_tag(self, tag: str) -> str:
         """Return a tag that has a limit."""
-        valid.tag("tag", tag)
         if not await self._read(store.limits.select_limits_of([tag])):
             raise store.limits.no_limit(tag)
         return tag
@@ -150,14 +140,14 @@ class LimitHandlers(Handlers):
         self, request: concurrency_limit_pb2.DeleteConcurrencyLimitRequest
     ) -> concurrency_limit_pb2.DeleteConcurrencyLimitResponse:
         """Remove the limit of a tag."""
-        await self._run(store.limits.delete_limit(valid.tag("tag", request.tag)))
+        await self._run(store.limits.delete_limit(request.tag))
         return concurrency_limit_pb2.DeleteConcurrencyLimitResponse()
 
     async def ResetConcurrencyLimit(  # noqa: N802
         self, request: concurrency_limit_pb2.ResetConcurrencyLimitRequest
     ) -> concurrency_limit_pb2.ResetConcurrencyLimitResponse:
         """Take back all slots of a tag by force."""
-        tag = valid.tag("tag", request.tag)
+        tag = request.tag
         released, total = await self._run(store.limits.reset_limit(tag, self._weigh, MAX_ANSWER_BYTES))
         return concurrency_limit_pb2.ResetConcurrencyLimitResponse(
             released=[render.render_holder(holder, self._clock.read()) for holder in released],

@@ -9,16 +9,13 @@ from typing import Any
 from clearway.v1 import log_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import Handlers
 from clearway_service.api.pages import Page
+from clearway_service.api.parsing import parse_log, uuid_of
 from clearway_service.store.logs import LogRow, write_logs
 
-MAX_LINES = 10_000
-MAX_LINE = 65_536
 # So many lines are checked, and written, before others have their turn.
 _SLICE = 500
-_MAX_LEVEL = 100
 
 
 class LogHandlers(Handlers):
@@ -34,13 +31,12 @@ class LogHandlers(Handlers):
         """
         lines = request.logs
         count = len(lines)
-        valid.items("logs", count, MAX_LINES)
         rows: list[LogRow] = []
         for first in range(0, count, _SLICE):
             if first:
                 await asyncio.sleep(0)
             part = enumerate(lines[first : first + _SLICE], first)
-            rows += [_row(line, f"logs[{index}]") for index, line in part]
+            rows += [parse_log(line, f"logs[{index}].") for index, line in part]
         size = request.ByteSize()
         unchecked = {row.flow_run_id for row in rows}  # the first command looks for all of them
         for first in range(0, count, _SLICE):
@@ -55,9 +51,9 @@ class LogHandlers(Handlers):
         """Answer a page of log lines, the oldest first."""
         page = Page.of(request)
         query = store.log_queries.select_logs(
-            valid.optional_id("flow_run_id", request.flow_run_id),
-            valid.optional_id("task_run_id", request.task_run_id),
-            valid.number("min_level", request.min_level, 0, _MAX_LEVEL),
+            uuid_of(request.flow_run_id),
+            uuid_of(request.task_run_id),
+            request.min_level,
             page.after_number or 0,
             page.size + 1,
         )
@@ -75,19 +71,4 @@ def _render(row: tuple[Any, ...]) -> log_pb2.Log:
         level=level,
         message=message,
         create_time=render.timestamp(timestamp),
-    )
-
-
-def _row(line: log_pb2.Log, field: str) -> LogRow:
-    return LogRow(
-        flow_run_id=valid.required_id(f"{field}.flow_run_id", line.flow_run_id),
-        task_run_id=valid.optional_id(f"{field}.task_run_id", line.task_run_id),
-        logger=valid.text(f"{field}.logger", line.logger, valid.MAX_NAME),
-        level=valid.number(f"{field}.level", line.level, 0, _MAX_LEVEL),
-        message=valid.text(f"{field}.message", line.message, MAX_LINE),
-        timestamp=(
-            valid.timestamp(f"{field}.create_time", line.create_time)
-            if line.HasField("create_time")
-            else None
-        ),
     )

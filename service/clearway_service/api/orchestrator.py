@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar
 
-from clearway.v1 import server_info_pb2
+from clearway.v1 import orchestrator_pb2, server_info_pb2
 from clearway_service import __version__
 from clearway_service.api import rendering as render
 from clearway_service.api.base import Handlers
 from clearway_service.api.cache import CacheHandlers
+from clearway_service.api.checkers import CHECKERS
 from clearway_service.api.explanations import ExplanationHandlers
 from clearway_service.api.flow_runs import FlowRunHandlers
 from clearway_service.api.limits import LimitHandlers
@@ -18,6 +22,8 @@ from clearway_service.api.sessions import SessionHandlers
 from clearway_service.api.states import StateHandlers
 from clearway_service.api.task_runs import TaskRunHandlers
 from clearway_service.engine.pipeline import MAX_PROPOSALS
+
+T = TypeVar("T", bound=Handlers)
 
 _MICROSECOND = timedelta(microseconds=1)
 # All that the protocol knows, as long as there is one kind of service.
@@ -47,6 +53,25 @@ class ServerInfoHandlers(Handlers):
         )
 
 
+def _checking(orchestrator: type[T]) -> type[T]:
+    """Have each RPC check its request by the rules that the protos declare, before its handler sees it."""
+    for method in orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"].methods:
+        check = CHECKERS.get(method.input_type.full_name)
+        if check is not None:
+            setattr(orchestrator, method.name, _checked(getattr(orchestrator, method.name), check))
+    return orchestrator
+
+
+def _checked(handler: Any, check: Callable[[Any, str], None]) -> Any:
+    @wraps(handler)
+    async def checked(self: Handlers, request: Any) -> Any:
+        check(request, "")
+        return await handler(self, request)
+
+    return checked
+
+
+@_checking
 class Orchestrator(
     StateHandlers,
     FlowRunHandlers,

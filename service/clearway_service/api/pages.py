@@ -13,7 +13,6 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from clearway_service.api import validation as valid
 from clearway_service.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 _NUMBER = re.compile("[0-9]{1,18}")
 _DIGEST_BYTES = 8
 _SHOWN = 80
+_DEFAULT_SIZE = 100
 # A page whose size was left open ends by its bytes, long before it has so many items.
 _OPEN_SIZE = 10_000
 
@@ -41,7 +41,7 @@ class Page:
     _request: Message = field(repr=False)
 
     @classmethod
-    def of(cls, request: Any, default: int = valid.DEFAULT_PAGE_SIZE) -> Page:
+    def of(cls, request: Any, default: int = _DEFAULT_SIZE) -> Page:
         """Return the page that ``request`` asks for by its ``page_size`` and its ``page_token``.
 
         Args:
@@ -49,9 +49,9 @@ class Page:
             default: How many items a page has at most if the request does not say; 0 for as many as fit.
 
         Raises:
-            InvalidArgumentError: The size is not allowed; or the token is none, or that of another request.
+            InvalidArgumentError: The token is none, or that of another request.
         """
-        size = valid.number("page_size", request.page_size, 0, valid.MAX_PAGE_SIZE) or default or _OPEN_SIZE
+        size = request.page_size or default or _OPEN_SIZE
         token = request.page_token
         if not token:
             return cls(size, "", request)

@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import grpc.aio
 
 from clearway.v1 import proposal_pb2
-from clearway_service.api import validation as valid
 from clearway_service.api.base import MAX_ANSWER_BYTES
+from clearway_service.api.checkers import read_propose_request
 from clearway_service.api.connecting import Connector
 from clearway_service.api.parsing import parse_awaits
 from clearway_service.api.session_connection import MAX_DECISIONS, Connection
 from clearway_service.api.slicing import SLICE, parse, slices
+from clearway_service.api.validation import check_items
 from clearway_service.engine.budget import LEAST_BYTES, Budget
 from clearway_service.engine.pipeline import MAX_PROPOSALS
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
@@ -248,7 +249,7 @@ class Stream:
 
         noting = asyncio.create_task(self._note_heard(connection))
         try:
-            await self._budget.large.begin(self)
+            await self._budget.large.acquire(self)
         finally:
             noting.cancel()
         self._has_turn = True
@@ -262,7 +263,7 @@ class Stream:
     def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self._budget.large.end()
+            self._budget.large.release()
 
     async def _hold_back(self, connection: Connection) -> None:
         """Return when the client may say more: what it said is dealt with, and it has taken its decisions."""
@@ -290,20 +291,17 @@ class Stream:
     ) -> bool:
         """Take a message in parts, the first of which is ``message``; return whether it says goodbye."""
         connection.heard = time.monotonic()
-        valid.items("proposals", len(message.proposals), MAX_PROPOSALS)
-        valid.items("withdrawals", len(message.withdrawals), MAX_PROPOSALS)
+        _hello, proposals, withdrawals, goodbye, ping, awaits = read_propose_request(message, "")
+        check_items("proposals", len(proposals), MAX_PROPOSALS)
         size = len(parts[0])
-        if message.withdrawals:
-            ids = [valid.required_id("withdrawals", id_) for id_ in message.withdrawals]
-            self._note(connection.withdraw(ids, size), size)
-        if message.awaits:
-            valid.items("awaits", len(message.awaits), MAX_PROPOSALS)
-            self._note(connection.note_awaits(parse_awaits(message.awaits), size), size)
-        if message.ping:
+        if withdrawals:
+            self._note(connection.withdraw(withdrawals, size), size)
+        if awaits:
+            self._note(connection.note_awaits(parse_awaits(awaits), size), size)
+        if ping:
             self._caller.owe(_PONG_BYTES)
-            self._pongs.append(message.ping)
+            self._pongs.append(ping)
             self._notify()
-        goodbye = message.goodbye
         await _propose(connection, message, size)
         parts.reverse()
         parts.pop()
@@ -314,7 +312,7 @@ class Stream:
             self._count(-len(part))
         if self._unparsed:  # the first part, and what its encoding had beside its fields
             self._count(-self._unparsed)
-        return goodbye
+        return bool(goodbye)
 
     def _note(self, command: Future[Any], size: int) -> None:
         """Count what a command takes until it is done."""

@@ -12,10 +12,10 @@ from datetime import timedelta
 from clearway.v1 import result_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
 from clearway_service.api.pages import Page
-from clearway_service.core.locations import SERVICE_SCHEME, is_digest
+from clearway_service.api.parsing import microseconds, uuid_of
+from clearway_service.core.locations import SERVICE_SCHEME
 from clearway_service.engine.budget import Caller, current_call
 from clearway_service.engine.clock import Clock
 from clearway_service.engine.pipeline import Pipeline
@@ -26,10 +26,7 @@ from clearway_service.result_files.storage import ResultStorage
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 
-MAX_CHUNK = 4 * 1024 * 1024
 _DEFAULT_CHUNK = 1024 * 1024
-_MAX_OFFSET = 2**62
-_MAX_DROPPED = 10_000
 # As many are dropped in one transaction, so that decisions are made in between.
 _DROPPED_AT_ONCE = 500
 _DEFAULT_AGE = timedelta(days=1) // timedelta(microseconds=1)
@@ -55,15 +52,13 @@ class ResultHandlers(Handlers):
         self, request: result_pb2.UploadResultRequest
     ) -> result_pb2.UploadResultResponse:
         """Keep a piece of a result."""
-        upload_id = valid.required_id("upload_id", request.upload_id)
-        if not is_digest(request.sha256):
-            raise valid.invalid("sha256", request.sha256, "64 lower-case hexadecimal digits")
-        valid.number("size_bytes", request.size_bytes, 0, _MAX_OFFSET)  # how much is taken, the storage says
-        valid.number("offset", request.offset, 0, _MAX_OFFSET)
-        if len(request.chunk) > MAX_CHUNK:
-            raise valid.invalid("chunk", f"{len(request.chunk):,} bytes", f"of {MAX_CHUNK:,} bytes at most")
         received, location = await self._results.upload(
-            upload_id, request.sha256, request.size_bytes, request.offset, request.chunk, _caller()
+            uuid_of(request.upload_id),
+            request.sha256,
+            request.size_bytes,
+            request.offset,
+            request.chunk,
+            _caller(),
         )
         return result_pb2.UploadResultResponse(received_bytes=received, location=location)
 
@@ -93,10 +88,7 @@ class ResultHandlers(Handlers):
         self, request: result_pb2.DropOrphanedResultsRequest
     ) -> result_pb2.DropOrphanedResultsResponse:
         """Forget results, after deleting those that are in the service's storage; or only say which."""
-        if not request.state_ids:
-            raise valid.missing("state_ids", f"1 to {_MAX_DROPPED:,} ids of ListOrphanedResults")
-        valid.items("state_ids", len(request.state_ids), _MAX_DROPPED)
-        wanted = list(dict.fromkeys(valid.required_id("state_ids", id_) for id_ in request.state_ids))
+        wanted = list(dict.fromkeys(map(uuid_of, request.state_ids)))
         age = _age(request)
         # Half, as the clocks of states and of files differ.
         written_before = time.time() - age / 2 / 1_000_000
@@ -146,12 +138,8 @@ class ResultHandlers(Handlers):
     ) -> result_pb2.DownloadResultResponse:
         """Return a piece of a result."""
         digest = request.location.removeprefix(SERVICE_SCHEME)
-        if not (request.location.startswith(SERVICE_SCHEME) and is_digest(digest)):
-            right = f"{SERVICE_SCHEME} and 64 lower-case hexadecimal digits"
-            raise valid.invalid("location", request.location, right)
-        offset = valid.number("offset", request.offset, 0, _MAX_OFFSET)
-        length = valid.number("max_chunk_bytes", request.max_chunk_bytes, 0, MAX_CHUNK) or _DEFAULT_CHUNK
-        chunk, size = await self._results.download(digest, offset, length, _caller())
+        length = request.max_chunk_bytes or _DEFAULT_CHUNK
+        chunk, size = await self._results.download(digest, request.offset, length, _caller())
         return result_pb2.DownloadResultResponse(chunk=chunk, size_bytes=size)
 
 
@@ -163,9 +151,7 @@ def _caller() -> Caller | None:
 
 def _age(request: result_pb2.ListOrphanedResultsRequest | result_pb2.DropOrphanedResultsRequest) -> int:
     """Return how old a state must be, in microseconds."""
-    return (
-        valid.duration("older_than", request.older_than) if request.HasField("older_than") else _DEFAULT_AGE
-    )
+    return microseconds(request.older_than) if request.HasField("older_than") else _DEFAULT_AGE
 
 
 def _place(page: Page) -> tuple[int, store.orphaned_results.Position] | None:

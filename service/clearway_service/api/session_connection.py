@@ -13,8 +13,8 @@ from clearway_service.api.parsing import parse_proposal
 from clearway_service.api.rendering import fill_decision, fill_error, refusal_error
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.engine.budget import Call, Caller
-from clearway_service.engine.inbox import Failure, Result, size_of
 from clearway_service.engine.pipeline import Pipeline
+from clearway_service.engine.submitted import Failure, Result, size_of
 from clearway_service.errors import ClearwayError
 from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
@@ -174,7 +174,7 @@ class Connection:
     def _reply(self, results: list[Result]) -> None:
         for result in results:
             if isinstance(result, Refusal) and result.proposal is not None:
-                results = self._without_homeless(results)
+                results = self._resubmit_orphaned(results)
                 break
         for part in _parts(results):
             response = proposal_pb2.ProposeResponse()
@@ -201,34 +201,34 @@ class Connection:
             if future.set_running_or_notify_cancel():
                 future.set_result(None)
 
-    def _without_homeless(self, results: list[Result]) -> list[Result]:
+    def _resubmit_orphaned(self, results: list[Result]) -> list[Result]:
         """Return ``results`` without the proposals of a session that has ended.
 
         They are made again under a new one; or, for a client that has to open that itself, they are as if
         never made.
         """
-        homeless = [
+        orphaned = [
             result.proposal
             for result in results
             if isinstance(result, Refusal) and result.proposal is not None
         ]
-        if not self._find_home(homeless):
-            self._undecided.difference_update([proposal.id for proposal in homeless])
-        moved = {proposal.id for proposal in homeless}
+        if not self._resubmit(orphaned):
+            self._undecided.difference_update([proposal.id for proposal in orphaned])
+        moved = {proposal.id for proposal in orphaned}
         return [result for result in results if result.proposal_id not in moved]
 
-    def _find_home(self, homeless: list[Proposal]) -> bool:
+    def _resubmit(self, orphaned: list[Proposal]) -> bool:
         """Make proposals of a session that has ended again under a new one.
 
         Returns:
             Whether that was done; False where the client has to open the new session itself.
         """
-        before = homeless[0].session_id
+        before = orphaned[0].session_id
         if before == self.session_id:
             self.expire()
         if before == self.session_id:
             return False
-        moved = [proposal._replace(session_id=self.session_id) for proposal in homeless]
+        moved = [proposal._replace(session_id=self.session_id) for proposal in orphaned]
         self._pipeline.submit(moved, self._reply, self._caller)
         return True
 

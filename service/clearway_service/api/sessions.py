@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from clearway.v1 import session_pb2
+from clearway.v1 import proposal_pb2, session_pb2
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import Handlers
+from clearway_service.api.parsing import uuid_of
 from clearway_service.engine.clock import new_id
 from clearway_service.store.sessions import Client, end_session, open_session, resume_session
 
-MAX_LANGUAGE = 64
 
-
-def parse_client(field: str, name: str, language: str, version: str) -> Client:
-    """Return who is at the other end; ``field`` is put before the names of its fields."""
-    return Client(
-        valid.text(f"{field}client_name", name, valid.MAX_NAME) or "a client without a name",
-        valid.text(f"{field}language", language, MAX_LANGUAGE),
-        valid.text(f"{field}version", version, MAX_LANGUAGE),
-    )
+def parse_client(said: proposal_pb2.Hello | session_pb2.OpenSessionRequest) -> Client:
+    """Return who is at the other end of a session."""
+    return Client(said.client_name or "a client without a name", said.language, said.version)
 
 
 class SessionHandlers(Handlers):
@@ -34,7 +28,7 @@ class SessionHandlers(Handlers):
         self, request: session_pb2.OpenSessionRequest
     ) -> session_pb2.OpenSessionResponse:
         """Open a session."""
-        client = parse_client("", request.client_name, request.language, request.version)
+        client = parse_client(request)
         session_id = new_id()
         await self._run(open_session(session_id, client, self._lease))
         return session_pb2.OpenSessionResponse(session_id=session_id, lease=render.duration(self._lease))
@@ -43,7 +37,7 @@ class SessionHandlers(Handlers):
         self, request: session_pb2.KeepAliveRequest
     ) -> session_pb2.KeepAliveResponse:
         """Renew a session's lease."""
-        session_id = valid.required_id("session_id", request.session_id)
+        session_id = uuid_of(request.session_id)
         await self._run(resume_session(session_id, self._lease, "session_id"))
         return session_pb2.KeepAliveResponse(lease=render.duration(self._lease))
 
@@ -51,6 +45,6 @@ class SessionHandlers(Handlers):
         self, request: session_pb2.CloseSessionRequest
     ) -> session_pb2.CloseSessionResponse:
         """End a session."""
-        session_id = valid.required_id("session_id", request.session_id)
+        session_id = uuid_of(request.session_id)
         await self._run(end_session(session_id, "its client ended the session"))
         return session_pb2.CloseSessionResponse()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clearway.v1 import proposal_pb2
-from clearway_service.api import validation as valid
 from clearway_service.api.decoding import decode
 from clearway_service.api.density import check_density
+from clearway_service.api.validation import check_items
 from clearway_service.errors import InvalidArgumentError
 
 # How many proposals are read at once.
@@ -40,10 +40,10 @@ def slices(body: bytes, most: int) -> list[bytes]:
         end = _end(body, tag & 7, begins)
         if tag >> 3 == _PROPOSALS:
             proposals.append((at, end))
-            valid.items("proposals", len(proposals), most)
+            check_items("proposals", len(proposals), most)
         else:
             others.append(body[at:end])
-            valid.items("other fields than proposals", len(others), 3 * most)
+            check_items("other fields than proposals", len(others), 3 * most)
         at = end
     parts = [b"".join(others)]
     first = 0

@@ -8,14 +8,14 @@ from typing import TypeGuard
 
 from clearway.v1 import proposal_pb2
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import Handlers
-from clearway_service.api.parsing import parse_state
+from clearway_service.api.parsing import microseconds, parse_state, uuid_of
+from clearway_service.api.validation import check_duration
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.core.runs import RunKind
 from clearway_service.engine.budget import current_call
 from clearway_service.engine.clock import new_id
-from clearway_service.engine.inbox import Failure, Result, size_of
+from clearway_service.engine.submitted import Failure, Result, size_of
 
 _MICROSECONDS = 1_000_000
 # A decision of at most so many bytes takes no more than its call, which is counted from its beginning.
@@ -29,8 +29,7 @@ class StateHandlers(Handlers):
         self, request: proposal_pb2.SetFlowRunStateRequest
     ) -> proposal_pb2.SetFlowRunStateResponse:
         """Propose one state for a flow run."""
-        run_id = valid.required_id("flow_run_id", request.flow_run_id)
-        proposal = _proposal(request, RunKind.FLOW, run_id)
+        proposal = _proposal(request, RunKind.FLOW, uuid_of(request.flow_run_id))
         decision = await self._decide(proposal, 0)
         decision.proposal_id = request.proposal_id or proposal.id
         return proposal_pb2.SetFlowRunStateResponse(decision=decision)
@@ -39,10 +38,11 @@ class StateHandlers(Handlers):
         self, request: proposal_pb2.SetTaskRunStateRequest
     ) -> proposal_pb2.SetTaskRunStateResponse:
         """Propose one state for a task run, and wait in the queue for a slot if the caller likes to."""
-        run_id = valid.required_id("task_run_id", request.task_run_id)
-        wait = valid.duration("wait_timeout", request.wait_timeout, self._settings.max_slot_wait)
+        wait = microseconds(request.wait_timeout)
+        most = self._settings.max_slot_wait.total_seconds()
+        check_duration(request.wait_timeout, "wait_timeout", most=most)
         keeps = 2 * (self._settings.slot_retry_after // timedelta(microseconds=1))
-        proposal = _proposal(request, RunKind.TASK, run_id)._replace(
+        proposal = _proposal(request, RunKind.TASK, uuid_of(request.task_run_id))._replace(
             queues=wait > 0, keeps=keeps if request.proposal_id else 0
         )
         decision = await self._decide(proposal, wait)
@@ -134,8 +134,6 @@ def _proposal(
     kind: RunKind,
     run_id: str,
 ) -> Proposal:
-    id_ = valid.optional_id("proposal_id", request.proposal_id) or new_id()
-    if not request.HasField("state"):
-        raise valid.missing("state", "the proposed state")
-    session_id = valid.optional_id("session_id", request.session_id)
+    id_ = uuid_of(request.proposal_id) or new_id()
+    session_id = uuid_of(request.session_id)
     return Proposal(id_, kind, run_id, parse_state(request.state), session_id=session_id)

@@ -7,11 +7,10 @@ from operator import itemgetter
 from clearway.v1 import task_run_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
-from clearway_service.api import validation as valid
 from clearway_service.api.base import Handlers
 from clearway_service.api.filters import parse_task_run_filter
 from clearway_service.api.pages import Page
-from clearway_service.api.parsing import parse_initial_state, parse_task_run_spec
+from clearway_service.api.parsing import parse_initial_state, parse_task_run_spec, uuid_of
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
@@ -26,10 +25,8 @@ class TaskRunHandlers(Handlers):
         self, request: task_run_pb2.CreateTaskRunRequest
     ) -> task_run_pb2.CreateTaskRunResponse:
         """Create a task run, or answer the one with the same id."""
-        if not request.HasField("task_run"):
-            raise valid.missing("task_run", "the run to create")
         spec = parse_task_run_spec(request.task_run)
-        initial = parse_initial_state(request.initial_state)
+        initial = parse_initial_state(request)
         spec, progress, created = await self._run(create_task_run(spec, initial))
         return task_run_pb2.CreateTaskRunResponse(
             task_run=render.render_task_run(spec, progress), created=created
@@ -39,7 +36,7 @@ class TaskRunHandlers(Handlers):
         self, request: task_run_pb2.GetTaskRunRequest
     ) -> task_run_pb2.GetTaskRunResponse:
         """Answer one task run."""
-        run_id = valid.required_id("id", request.id)
+        run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
             raise _not_found(run_id, "id")
@@ -62,7 +59,7 @@ class TaskRunHandlers(Handlers):
     ) -> task_run_pb2.ListTaskRunStatesResponse:
         """Return a page of a task run's history."""
         page = Page.of(request, 0)
-        run_id = valid.required_id("task_run_id", request.task_run_id)
+        run_id = uuid_of(request.task_run_id)
         runs = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not runs:
             raise _not_found(run_id, "task_run_id")

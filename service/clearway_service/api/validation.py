@@ -1,31 +1,74 @@
-"""Validation: what a field may hold. Each failure names the field, its value, and what would be right."""
+"""Validation: the checks that ``checkers`` are made of, and the errors that name what was wrong.
+
+Every error names the field by its path, the value (shortened), and what would be right.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-import unicodedata
 import uuid
-from collections.abc import Iterable
-from datetime import timedelta
+from typing import Final, NoReturn
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway_service.errors import InvalidArgumentError
 
-MAX_NAME = 255
-MAX_TAGS = 64
-MAX_MESSAGE = 16_384
-MAX_CACHE_KEY = 1_024
-MAX_RETRIES = 10_000
-MAX_DURATION = timedelta(days=3_650)
-MAX_PAGE_SIZE = 1_000
-DEFAULT_PAGE_SIZE = 100
+# What is right for a text of each format.
+UUID = "a UUID, such as '0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e'"
+SHA256 = "64 lower-case hexadecimal digits"
+KEY = "without NUL characters"
+TAG = "without control characters, and not only spaces"
+JSON_OBJECT = "a JSON object"
 
-_CANONICAL_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Fast for what nearly all clients send; ``canonical_uuid`` takes other spellings.
+is_canonical_uuid: Final = re.compile(
+    "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+).fullmatch
+is_sha256: Final = re.compile("[0-9a-f]{64}").fullmatch
+_UUID = re.compile(
+    r"(?:urn:uuid:)?\{?[0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}\}?", re.ASCII | re.IGNORECASE
+)
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _SHOWN = 80
 _YEAR_10000 = 253_402_300_800
 _NANOSECONDS = 1_000_000_000
+_MICROSECONDS = 1_000_000
+_MOST_SECONDS = 315_576_000_000  # of a google.protobuf.Duration, some 10,000 years
+
+
+def canonical_uuid(value: str, field: str) -> str:
+    """Return a UUID in lower-case letters with hyphens.
+
+    Args:
+        value: The UUID in any spelling: in letters of either case, with or without hyphens and braces.
+        field: What to call it if it is none.
+
+    Raises:
+        InvalidArgumentError: It is no UUID.
+    """
+    if _UUID.fullmatch(value) is None:
+        raise invalid(field, value, UUID)
+    return str(uuid.UUID(value))
+
+
+def is_tag(value: str) -> bool:
+    """Return whether ``value`` can be a tag: it has no control characters, and not only spaces."""
+    return bool(value.strip()) and (value.isprintable() or _CONTROL.search(value) is None)
+
+
+def is_json_object(value: str) -> bool:
+    """Return whether ``value`` is a JSON object."""
+    try:
+        return isinstance(json.loads(value, parse_constant=_refuse_constant), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    """Refuse what Python's parser takes and JSON does not have: NaN and the infinities."""
+    raise ValueError(constant)
 
 
 def invalid(field: str, value: object, right: str) -> InvalidArgumentError:
@@ -41,101 +84,64 @@ def missing(field: str, right: str) -> InvalidArgumentError:
     return InvalidArgumentError(f"{field} is not set; it must be {right}", field)
 
 
-def required_id(field: str, value: str) -> str:
-    """Return ``value`` as a UUID in its canonical form."""
-    if _CANONICAL_UUID.fullmatch(value):
-        return value
-    if not value:
-        raise missing(field, "a UUID")
-    try:
-        return str(uuid.UUID(value))
-    except ValueError:
-        raise invalid(field, value, "a UUID, such as '0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e'") from None
+def too_long(field: str, value: str, most: int) -> InvalidArgumentError:
+    """Return the error that says that a text has more than ``most`` characters."""
+    return InvalidArgumentError(f"{field} has {len(value)} characters; it must have at most {most}", field)
 
 
-def optional_id(field: str, value: str) -> str:
-    """Return ``value`` as a UUID in its canonical form, or empty where it is."""
-    return required_id(field, value) if value else ""
+def too_large(field: str, size: int, most: int) -> InvalidArgumentError:
+    """Return the error that says that a field has more than ``most`` bytes."""
+    return InvalidArgumentError(f"{field} has {size} bytes; it must have at most {most}", field)
 
 
-def text(field: str, value: str, longest: int) -> str:
-    """Return ``value``, at most ``longest`` characters."""
-    if len(value) > longest:
-        raise InvalidArgumentError(
-            f"{field} has {len(value)} characters; it must have at most {longest}", field
-        )
-    return value
+def too_many(field: str, count: int, most: int) -> InvalidArgumentError:
+    """Return the error that says that there are more than ``most`` items."""
+    return InvalidArgumentError(f"{field} has {count} items; at most {most} are allowed", field)
 
 
-def required_text(field: str, value: str, longest: int) -> str:
-    """Return ``value``, from 1 to ``longest`` characters."""
-    if not value:
-        raise missing(field, f"1 to {longest} characters")
-    return text(field, value, longest)
+def check_items(field: str, count: int, most: int) -> None:
+    """Check that there are at most ``most`` items.
 
-
-def key(field: str, value: str, longest: int) -> str:
-    """Return ``value``, at most ``longest`` characters by which something can be found again."""
-    if "\0" in value:
-        # Databases end a text there, so that it would never be found.
-        raise invalid(field, value, "without NUL characters")
-    return text(field, value, longest)
-
-
-def required_key(field: str, value: str, longest: int) -> str:
-    """Return ``value``, from 1 to ``longest`` characters by which something can be found again."""
-    return key(field, required_text(field, value, longest), longest)
-
-
-def tag(field: str, value: str) -> str:
-    """Return ``value`` as a tag."""
-    required_text(field, value, MAX_NAME)
-    if not value.strip() or any(unicodedata.category(character) == "Cc" for character in value):
-        raise invalid(field, value, "printable, without control characters")
-    return value
-
-
-def tags(field: str, values: Iterable[str]) -> tuple[str, ...]:
-    """Return ``values`` as tags, sorted, each once."""
-    unique = sorted({tag(field, value) for value in values})
-    if len(unique) > MAX_TAGS:
-        raise InvalidArgumentError(f"{field} are {len(unique)}; at most {MAX_TAGS} are allowed", field)
-    return tuple(unique)
-
-
-def number(field: str, value: int, least: int, most: int) -> int:
-    """Return ``value``, from ``least`` to ``most``."""
-    if not least <= value <= most:
-        raise invalid(field, value, f"from {least} to {most}")
-    return value
-
-
-def items(field: str, count: int, most: int) -> None:
-    """Check that there are at most ``most`` items."""
+    Raises:
+        InvalidArgumentError: There are more.
+    """
     if count > most:
-        raise InvalidArgumentError(f"{field} has {count} items; at most {most} are allowed", field)
+        raise too_many(field, count, most)
 
 
-def page_size(value: int) -> int:
-    """Return how many items a page has; 0 means the default."""
-    return number("page_size", value, 0, MAX_PAGE_SIZE) or DEFAULT_PAGE_SIZE
+def check_timestamp(value: Timestamp, field: str) -> None:
+    """Check that a time lies between the years 1970 and 9999.
 
-
-def duration(field: str, value: Duration, most: timedelta = MAX_DURATION) -> int:
-    """Return ``value`` in microseconds; it is never negative and at most ``most``."""
-    microseconds = value.seconds * 1_000_000 + value.nanos // 1_000
-    proper = value.seconds >= 0 and 0 <= value.nanos < _NANOSECONDS
-    if not proper or microseconds > most // timedelta(microseconds=1):
-        raise invalid(
-            field, f"{value.seconds + value.nanos / 1e9} s", f"from 0 to {most.total_seconds():.0f} s"
-        )
-    return microseconds
-
-
-def timestamp(field: str, value: Timestamp) -> int:
-    """Return ``value`` in microseconds since 1970, from that year to 9999."""
+    Raises:
+        InvalidArgumentError: It does not.
+    """
     if not 0 <= value.seconds < _YEAR_10000 or not 0 <= value.nanos < _NANOSECONDS:
         raise invalid(
             field, f"{value.seconds} s {value.nanos} ns since 1970", "a time from 1970 to the year 9999"
         )
-    return value.seconds * 1_000_000 + value.nanos // 1_000
+
+
+def check_duration(
+    value: Duration, field: str, least: float = 0, most: float = _MOST_SECONDS, above: float = -1
+) -> None:
+    """Check that a span of time lies between bounds, which are given in seconds.
+
+    Args:
+        value: The span. What is below a microsecond does not count.
+        field: Its name.
+        least: The smallest span allowed.
+        most: The largest span allowed.
+        above: A span that it must exceed.
+
+    Raises:
+        InvalidArgumentError: It does not, or is not in the form that protobuf prescribes.
+    """
+    proper = value.seconds >= 0 and 0 <= value.nanos < _NANOSECONDS
+    size = value.seconds * _MICROSECONDS + value.nanos // 1_000
+    if proper and max(least * _MICROSECONDS, above * _MICROSECONDS + 1) <= size <= most * _MICROSECONDS:
+        return
+    lower = f"above {above:g}" if above >= 0 else f"from {least:g}"
+    seconds = (
+        f"{value.seconds + value.nanos / 1e9:g}" if abs(value.seconds) < _MOST_SECONDS else value.seconds
+    )
+    raise invalid(field, f"{seconds} s", f"{lower} to {most:.0f} s")

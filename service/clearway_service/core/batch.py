@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
 from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait, WaitReason
 from clearway_service.core.facts import Facts, LimitFacts
-from clearway_service.core.keys import is_key_tag, key_of, key_tag
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal, Waiter
 from clearway_service.core.queues import Queues
+from clearway_service.core.resources import Resource, keys_of
 from clearway_service.core.retries import draw_for
 from clearway_service.core.rules import FLOW_POLICY, TASK_POLICY, decide
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, advance, begin
 from clearway_service.core.slots import Slots
-from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
+from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot, Stage
 from clearway_service.core.states import (
     DEFAULT_NAMES,
     RERUNNING,
@@ -102,22 +102,22 @@ class Batch:
             state = ProposedState(StateType.CRASHED, message=message)
             self._enter(entry, state, self._new_id(), "", AnswerKind.NONE, "")
 
-    def wake(self, tags: Iterable[str] = (), runs: Iterable[str] = ()) -> list[Answer]:
+    def wake(self, resources: Iterable[Resource] = (), runs: Iterable[str] = ()) -> list[Answer]:
         """Decide again for those who wait, in the order in which they came.
 
         Args:
-            tags: Tags whose limits were changed, or whose queues have more to be decided; those on which this
-                batch freed slots are known.
-            runs: Runs whose waiting proposals are to be decided about again for another reason.
+            resources: Those whose limits were changed, or whose queues have more to be decided; those that
+                this batch released are known.
+            runs: Runs whose waiting proposals are to be decided again for another reason.
 
         Returns:
             The answers that are final, those for other engines among them.
         """
-        changed = set(tags)
+        changed = set(resources)
         for run_id in runs:
-            self._queues.stir(run_id, "")
-        for key in {key_of(tag) for tag in changed if is_key_tag(tag)} & self._snapshot.cache.keys():
-            self._queues.serve(key)
+            self._queues.mark_run(run_id, "")
+        for key in keys_of(changed) & self._snapshot.cache.keys():
+            self._queues.mark_key(key)
         seen: set[str] = set()
         answers = []
         while (waiter := self._queues.next(changed, seen)) is not None:
@@ -157,15 +157,15 @@ class Batch:
         held = snapshot.slots.get(run.id, ())
         limits = tuple(
             LimitFacts(
-                tag,
+                resource.name,
                 limit.limit,
                 limit.taken,
-                tag in held,
+                resource in held,
                 self._queues.ahead(limit, waiter),
-                self._ancestors(run.id, tag),
+                self._ancestors(run.id, resource),
             )
-            for tag in run.limited_tags
-            if (limit := snapshot.limits.get(tag)) is not None and limit.limit is not None
+            for resource in run.limited
+            if (limit := snapshot.limits.get(resource)) is not None and limit.limit is not None
         )
         cached = snapshot.cache.get(proposed.cache_key) if proposed.cache_key else None
         flight = self._flight(run, proposed, waiter) if proposed.single_flight else None
@@ -186,22 +186,23 @@ class Batch:
         self, run: FlowRunSpec | TaskRunSpec, proposed: ProposedState, waiter: Waiter | None
     ) -> LimitFacts | None:
         """Return who computes the key of a proposal that asks to wait for that."""
-        tag = key_tag(proposed.cache_key)
-        limit = self._snapshot.limits.get(tag)
+        key = Resource.of_key(proposed.cache_key)
+        limit = self._snapshot.limits.get(key)
         if limit is None or not isinstance(run, TaskRunSpec) or run.tracks_subflow:
             return None
-        if proposed.refresh_cache or self._ancestors(run.id, tag):
+        if proposed.refresh_cache or self._ancestors(run.id, key):
             # Who computes the key waits for this run: computing it twice is better than never.
             return None
-        held = tag in self._snapshot.slots.get(run.id, ())
-        return LimitFacts(tag, 1, limit.taken, held, self._queues.ahead(limit, waiter))
+        held = key in self._snapshot.slots.get(run.id, ())
+        return LimitFacts(key.name, 1, limit.taken, held, self._queues.ahead(limit, waiter))
 
-    def _ancestors(self, run_id: str, tag: str) -> tuple[Ancestor, ...]:
-        """Return who holds a slot of ``tag`` while its code waits for the run."""
-        known = self._snapshot.ancestors.get(run_id, ())
-        return tuple(
-            each for each in known if each.tag == tag and (tag, each.run_id) not in self.changes.slots_freed
-        )
+    def _ancestors(self, run_id: str, resource: Resource) -> tuple[Ancestor, ...]:
+        """Return who holds a resource while its code waits for the run."""
+        known = self._snapshot.ancestors.get(run_id)
+        if not known:
+            return ()
+        freed = self.changes.slots_freed
+        return tuple(each for each in known if each.held == resource and (resource, each.run_id) not in freed)
 
     def _settle(
         self, entry: RunEntry, proposal: Proposal, decision: Decision, waiter: Waiter | None = None
@@ -268,8 +269,8 @@ class Batch:
         entry.progress = progress
         if before is None:
             self._add(entry)
-        elif not entry.changed:
-            entry.changed = True
+        elif entry.stage is Stage.LOADED:
+            entry.stage = Stage.CHANGED
             self.changes.runs.append(entry)
         self.changes.states.append(
             NewState(entry.kind, entry.run.id, progress.ordinal, state, answer, answer_message)
@@ -283,7 +284,7 @@ class Batch:
         return state
 
     def _add(self, entry: RunEntry) -> None:
-        entry.created = entry.changed = True
+        entry.stage = Stage.CREATED
         run = entry.run
         self._snapshot.runs[run.id] = entry
         if isinstance(run, TaskRunSpec):
@@ -291,20 +292,20 @@ class Batch:
         self.changes.runs.append(entry)
 
     def _follow(self, run: TaskRunSpec, was_running: bool, state: State) -> None:
-        """Take or free the run's slots, and stir its proposals that wait, as its new state asks."""
+        """Take or free the run's slots, and mark its proposals that wait, as its new state asks."""
         if state.type == StateType.RUNNING:
             if run.tags or state.cache_key or was_running:
                 self._slots.take(run, state.cache_key)
         elif was_running:
             self._slots.free(run.id)
-        self._queues.stir(run.id, state.id)
+        self._queues.mark_run(run.id, state.id)
 
     def _write_cache(self, run: TaskRunSpec, state: State) -> None:
         expires = None if state.cache_expiration is None else self._now + state.cache_expiration
         self.changes.cache.append(CacheWrite(state.cache_key, state.id, run.id, self._now, expires))
         self.changes.cache_hits.pop(state.cache_key, None)
         self._snapshot.cache[state.cache_key] = state
-        self._queues.serve(state.cache_key)
+        self._queues.mark_key(state.cache_key)
 
     def _mirror(self, run: FlowRunSpec, progress: Progress) -> None:
         """Let the task run that tracks a subflow follow the subflow's state."""
@@ -325,7 +326,7 @@ class Batch:
             return
         held = self._snapshot.slots.get(entry.run.id, ())
         limits = self._snapshot.limits
-        taken = [tag for tag in entry.run.limited_tags if tag in limits and tag not in held]
+        taken = [each for each in entry.run.limited if each in limits and each not in held]
         self._queues.pass_over(taken, waiter)
 
     def _queue(self, entry: RunEntry, proposal: Proposal, decision: Wait) -> tuple[bool, int]:
@@ -333,17 +334,17 @@ class Batch:
         if not (proposal.queues or proposal.keeps) or not isinstance(entry.run, TaskRunSpec):
             return False, 0
         waiting = proposal._replace(run_id=entry.run.id, create=None)
-        position = self._queues.join(waiting, entry.run, decision.queues[0], self._until(proposal))
+        position = self._queues.join(waiting, entry.run, decision.blockers[0], self._until(proposal))
         return proposal.queues, position
 
     def _until(self, proposal: Proposal) -> int | None:
         return None if proposal.queues else self._moment.steady + proposal.keeps
 
     def _propose_again(self, entry: RunEntry, waiter: Waiter, proposal: Proposal) -> Answer:
-        """Decide about a proposal that stands in the queue and came again: it has kept its place."""
+        """Decide about a proposal in the queue that came again: it has kept its place."""
         assert isinstance(entry.run, TaskRunSpec)
-        adopted = self._queues.adopt(waiter, entry.run, proposal, self._until(proposal))
-        answer = self._decide_again(adopted)
+        reattached = self._queues.reattach(waiter, entry.run, proposal, self._until(proposal))
+        answer = self._decide_again(reattached)
         if isinstance(answer, Answer):
             return answer
         state = self._present(entry)
@@ -355,8 +356,9 @@ class Batch:
         assert isinstance(entry.run, TaskRunSpec)
         decision = decide(TASK_POLICY, self._facts(entry, waiter.proposal, waiter))
         if isinstance(decision, Wait) and decision.retry_after is None:
-            if waiter.blocking_tag not in decision.queues:
-                self._queues.move(waiter, entry.run, decision.queues[0])
+            blockers = decision.blockers
+            if waiter.blocker not in blockers:
+                self._queues.move(waiter, entry.run, blockers[0])
             return decision
         # A run that was put off to a later time leaves as well: no slot that comes free helps it.
         self._queues.leave(waiter, entry.run)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from clearway_service.core.decisions import Abort
 from clearway_service.core.proposals import Waiter
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.core.snapshot import RunEntry
 from clearway_service.core.states import State
@@ -59,33 +60,33 @@ class Changes:
     Attributes:
         runs: The runs to insert or to update.
         states: Appended to histories, in order.
-        slots_taken: Pairs of tag and task run id, as an ordered set.
-        slots_freed: The same, of slots that were held before the batch.
+        slots_taken: Pairs of resource and task run id, as an ordered set.
+        slots_freed: The same, of those that were held before the batch.
         waiters_added: In the order of their places; their positions are the store's to give.
         waiters_removed: Proposal ids.
-        waiters_moved: The tags in whose queues waiters now stand, by proposal id.
+        waiters_moved: The resources in whose queues waiters now are, by proposal id.
         waiters_passed: How often waiters were passed over, by proposal id.
-        waiters_aging: All limited tags of waiters who need slots of several, by proposal id.
-        waiters_adopted: Proposals that came again, by id, as they stand now.
+        elders_tracked: All limited tags of waiters who need slots of several, by proposal id.
+        waiters_reattached: Proposals that came again, by id, as they wait now.
         cache: Entries to write.
         cache_hits: How many runs an entry was served to, by key; of one that is written too, since then.
         aborts: Decisions that made no state.
         deliveries: Answers for other engines, as pairs of owner and proposal id.
-        wake_again: Tags whose queues have more waiters that may be answered.
+        wake_again: Resources whose queues have more waiters that may be decided.
     """
 
     runs: list[RunEntry] = field(default_factory=list)
     states: list[NewState] = field(default_factory=list)
-    slots_taken: dict[tuple[str, str], None] = field(default_factory=dict)
-    slots_freed: dict[tuple[str, str], None] = field(default_factory=dict)
+    slots_taken: dict[tuple[Resource, str], None] = field(default_factory=dict)
+    slots_freed: dict[tuple[Resource, str], None] = field(default_factory=dict)
     waiters_added: dict[str, Waiter] = field(default_factory=dict)
     waiters_removed: list[str] = field(default_factory=list)
-    waiters_moved: dict[str, str] = field(default_factory=dict)
+    waiters_moved: dict[str, Resource] = field(default_factory=dict)
     waiters_passed: dict[str, int] = field(default_factory=dict)
-    waiters_aging: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    waiters_adopted: dict[str, Waiter] = field(default_factory=dict)
+    elders_tracked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    waiters_reattached: dict[str, Waiter] = field(default_factory=dict)
     cache: list[CacheWrite] = field(default_factory=list)
     cache_hits: dict[str, int] = field(default_factory=dict)
     aborts: list[RecordedAbort] = field(default_factory=list)
     deliveries: list[tuple[str, str]] = field(default_factory=list)
-    wake_again: set[str] = field(default_factory=set)
+    wake_again: set[Resource] = field(default_factory=set)

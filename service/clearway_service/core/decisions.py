@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from clearway_service.core.keys import key_tag
+from clearway_service.core.resources import Resource
 from clearway_service.core.states import ProposedState, StateType
 
 
@@ -42,12 +42,12 @@ class Ancestor(NamedTuple):
     Attributes:
         run_id: Its UUID.
         name: Its name, for people.
-        tag: The tag of which it holds a slot.
+        held: What it holds: a slot of a tag, or a cache key.
     """
 
     run_id: str
     name: str
-    tag: str
+    held: Resource
 
 
 class Wait(NamedTuple):
@@ -70,9 +70,11 @@ class Wait(NamedTuple):
     cache_key: str = ""
 
     @property
-    def queues(self) -> tuple[str, ...]:
-        """The tags in whose queues the proposal may stand."""
-        return (key_tag(self.cache_key),) if self.cache_key else self.blocking_tags
+    def blockers(self) -> tuple[Resource, ...]:
+        """The resources in whose queues the proposal may wait."""
+        if self.cache_key:
+            return (Resource.of_key(self.cache_key),)
+        return tuple(Resource.of_tag(tag) for tag in self.blocking_tags)
 
 
 class Reject(NamedTuple):

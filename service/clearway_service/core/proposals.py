@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import NamedTuple
 
 from clearway_service.core.decisions import Decision
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, State
 
@@ -89,12 +90,12 @@ Outcome = Answer | Refusal
 
 
 class Waiter(NamedTuple):
-    """A proposal in the queue for a slot.
+    """A proposal in the queue of a resource.
 
     Attributes:
-        proposal: The proposal, which is decided anew each time a slot comes free.
-        position: Orders the queue of all tags; smaller came earlier.
-        blocking_tag: The tag in whose queue it stands; its limit has no free slot.
+        proposal: The proposal, which is decided again each time the resource is released.
+        position: Orders all queues; smaller came earlier.
+        blocker: The resource in whose queue it waits, and of which nothing is free for it.
         owner: The engine that knows whom to answer.
         passed: How often a slot that it could have used went to one who came later.
         until: Until when its place is kept while its client is away, in microseconds of the steady clock;
@@ -104,7 +105,7 @@ class Waiter(NamedTuple):
 
     proposal: Proposal
     position: int
-    blocking_tag: str
+    blocker: Resource
     owner: str
     passed: int = 0
     until: int | None = None

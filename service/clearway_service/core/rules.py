@@ -161,7 +161,7 @@ def _tags(tags: list[str]) -> str:
 def _entangled(ancestors: tuple[Ancestor, ...]) -> str:
     """Return what a wait says of the ancestors that hold slots; nothing where none does."""
     told = "".join(
-        f"; a slot of tag '{plain(each.tag)}' is held by its own ancestor {plain(each.name)}"
+        f"; a slot of tag '{plain(each.held.name)}' is held by its own ancestor {plain(each.name)}"
         for each in ancestors[:_NAMED_ANCESTORS]
     )
     more = len(ancestors) - _NAMED_ANCESTORS

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from clearway_service.core.moment import Moment
+from clearway_service.core.resources import Resource
 from clearway_service.core.retries import RetryPolicy
 from clearway_service.core.states import TERMINAL, State, StateType
 
@@ -34,6 +35,11 @@ class FlowRunSpec(NamedTuple):
         """No limit holds for a flow run."""
         return ()
 
+    @property
+    def limited(self) -> tuple[Resource, ...]:
+        """No limit holds for a flow run."""
+        return ()
+
 
 class TaskRunSpec(NamedTuple):
     """What a client said of a task run. Times are microseconds; tags are sorted and unique."""
@@ -58,6 +64,11 @@ class TaskRunSpec(NamedTuple):
         A tracking run that took slots could keep its own subflow's tasks from running.
         """
         return () if self.tracks_subflow else self.tags
+
+    @property
+    def limited(self) -> tuple[Resource, ...]:
+        """The resources whose limits hold for the run: those of ``limited_tags``."""
+        return () if self.tracks_subflow or not self.tags else tuple(map(Resource.of_tag, self.tags))
 
 
 class Progress(NamedTuple):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import NamedTuple
 
 from clearway_service.core.decisions import Ancestor, Decision
 from clearway_service.core.proposals import Waiter
+from clearway_service.core.queue_head import QueueHead
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import State
 
@@ -22,6 +25,14 @@ class Recorded(NamedTuple):
     state: State
 
 
+class Stage(IntEnum):
+    """What the batch has done to a run."""
+
+    LOADED = 0
+    CHANGED = 1
+    CREATED = 2
+
+
 @dataclass(slots=True)
 class RunEntry:
     """A run as the batch sees it: as it was loaded, or as an earlier proposal of the batch left it."""
@@ -29,39 +40,30 @@ class RunEntry:
     kind: RunKind
     run: FlowRunSpec | TaskRunSpec
     progress: Progress | None
-    created: bool = False
-    changed: bool = False
+    stage: Stage = Stage.LOADED
 
 
 @dataclass(slots=True)
 class Limit:
-    """A tag's limit and its slots; or, for a tag that stands for a cache key, who computes that.
+    """A resource as it is held and waited for. A cache key has a limit of 1, which only some runs obey.
 
     Attributes:
-        tag: The tag.
-        limit: How many runs may hold a slot; None for a tag that has lost its limit.
+        resource: The resource.
+        limit: How many runs may hold it; None for a tag that has lost its limit.
         taken: How many do.
-        queue: The head of the tag's queue, the earliest first.
-        complete: Whether ``queue`` is the whole of it.
-        cut: The position of the last one in ``queue`` as it was loaded, where others stand behind it.
-        queued: How many stand in the tag's queue; known where a proposal of the batch may join it.
-        elders: The earliest of those who need slots of this tag *and* of others, wherever they stand.
-        elders_complete: Whether ``elders`` is all of them.
+        queue: Who waits in its queue.
+        elders: Those who need slots of this tag *and* of others, in whatever queue they wait.
     """
 
-    tag: str
+    resource: Resource
     limit: int | None
     taken: int
-    queue: list[Waiter] = field(default_factory=list)
-    complete: bool = True
-    cut: int | None = None
-    queued: int = 0
-    elders: list[Waiter] = field(default_factory=list)
-    elders_complete: bool = True
+    queue: QueueHead = field(default_factory=QueueHead)
+    elders: QueueHead = field(default_factory=QueueHead)
 
     @property
     def exhausted(self) -> bool:
-        """Whether no waiter of the tag can be answered now. A limit of 0 answers all: it aborts them."""
+        """Whether none of its waiters can be decided now. A limit of 0 decides all: it aborts them."""
         return self.limit is not None and self.limit > 0 and self.taken >= self.limit
 
 
@@ -77,11 +79,12 @@ class Snapshot:
         recorded: Decisions that were made before, by proposal id.
         waiting: The proposals in the queues, by run id, of the runs that the batch is about, and of those
             that may have what they wait for from the cache.
-        unloaded: Cache keys that more proposals wait with than are in ``waiting``.
-        limits: By tag.
-        slots: The tags on which a run holds a slot, by run id.
+        keyed: Who waits with a cache key that has a result, or may have one soon, by key, in whatever queue;
+            they are in ``waiting`` too.
+        limits: By resource.
+        slots: What a run holds, by run id.
         ancestors: Those whose code waits, itself or through others, for a run of the batch, by that run's id,
-            once for each slot that they hold; the nearest first.
+            once for each resource that they hold; the nearest first.
         cache: The live cache entries' states, by key.
         open_sessions: The sessions that have not ended, of those that the batch is about.
         holders: Who has a session that is alive, for people, by its id.
@@ -93,9 +96,9 @@ class Snapshot:
     task_runs: set[str] = field(default_factory=set)
     recorded: dict[str, Recorded] = field(default_factory=dict)
     waiting: dict[str, list[Waiter]] = field(default_factory=dict)
-    unloaded: set[str] = field(default_factory=set)
-    limits: dict[str, Limit] = field(default_factory=dict)
-    slots: dict[str, set[str]] = field(default_factory=dict)
+    keyed: dict[str, QueueHead] = field(default_factory=dict)
+    limits: dict[Resource, Limit] = field(default_factory=dict)
+    slots: dict[str, set[Resource]] = field(default_factory=dict)
     ancestors: dict[str, list[Ancestor]] = field(default_factory=dict)
     cache: dict[str, State] = field(default_factory=dict)
     open_sessions: set[str] = field(default_factory=set)

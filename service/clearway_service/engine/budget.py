@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import NamedTuple
 
-from clearway_service.turns import Turns
+from clearway_service.fair_semaphore import FairSemaphore
 
 # A client that holds less than this is served even where others have used up the total.
 LEAST_BYTES = 256 * 1024
@@ -26,7 +26,7 @@ class Budget:
         each: What one client may hold.
 
     Attributes:
-        large: Turns for messages of more than ``LEAST_BYTES``, which streams take while the total is used up.
+        large: Held while a stream takes a message of more than ``LEAST_BYTES`` and the total is used up.
 
     Source: dynamic queue thresholds, as switches share one memory between ports (Choudhury and Hahne, 1998).
     """
@@ -36,7 +36,7 @@ class Budget:
         self._total = total
         self._each = each
         self._used = 0
-        self.large = Turns(1)
+        self.large = FairSemaphore(1)
         self._watching: set[Caller] = set()
         self._peers: weakref.WeakValueDictionary[str, Caller] = weakref.WeakValueDictionary()
 

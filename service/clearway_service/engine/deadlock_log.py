@@ -1,9 +1,10 @@
-"""The log of runs that wait for a slot that their own ancestor holds: it says so once for each pair."""
+"""DeadlockLog: one line for each run that waits for a slot which its own ancestor holds."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from itertools import chain
 
 from clearway_service.core.decisions import Wait
 from clearway_service.core.proposals import Answer
@@ -17,16 +18,16 @@ _REMEMBERED = 4_096
 
 
 class DeadlockLog:
-    """Tells operators of runs that hold each other up. Used by one thread."""
+    """Warns of runs that hold each other up. Belongs to the pipeline's thread."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], None] = {}
 
-    def tell(self, found: Iterable[Entangled], results: Iterable[object]) -> None:
-        """Log what was found, and what answers say, but for pairs that were told before."""
+    def tell(self, found: Iterable[Entangled], results: Iterable[Iterable[object]]) -> None:
+        """Log what was found, and what results say, but for pairs that were logged before."""
         for entangled in found:
             self._tell(entangled)
-        for result in results:
+        for result in chain.from_iterable(results):
             if isinstance(result, Answer) and isinstance(result.decision, Wait) and result.decision.ancestors:
                 for ancestor in result.decision.ancestors:
                     self._tell(Entangled(result.run.id, result.run.name, ancestor))
@@ -43,7 +44,7 @@ class DeadlockLog:
             "whose code waits for it",
             plain(name),
             run_id,
-            plain(ancestor.tag),
+            plain(ancestor.held.name),
             plain(ancestor.name),
             ancestor.run_id,
         )

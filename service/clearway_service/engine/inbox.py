@@ -1,4 +1,4 @@
-"""The inbox: proposals that wait for their turn, and whom to answer."""
+"""Inbox: proposals of many clients that wait for a turn, which each has a fair share of."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import NamedTuple
 
-from clearway_service.core.proposals import Answer, Outcome, Proposal
+from clearway_service.core.proposals import Proposal
 from clearway_service.core.states import TERMINAL
 from clearway_service.engine.budget import Caller
-from clearway_service.errors import ClearwayError
+from clearway_service.engine.submitted import Reply, Submitted
 
 # How many proposals each client may have decided in a round: as many as decisions share a message.
 QUANTUM = 256
@@ -21,47 +20,6 @@ _FEW = 8
 REMEMBERED = 256
 # About what one turn's decisions may take in memory, shared by the clients that have a part in it.
 TURN_BYTES = 16 * 1024 * 1024
-# What a decision takes beside the state's result and message.
-_DECISION_BYTES = 512
-
-
-class Failure(NamedTuple):
-    """A proposal that met an error before it could be decided about; nothing was changed."""
-
-    proposal_id: str
-    error: ClearwayError
-
-
-Result = Outcome | Failure
-Reply = Callable[[list[Result]], None]
-
-
-def size_of(result: Result) -> int:
-    """Return about how many bytes a decision takes, from what a client chose the size of."""
-    if not isinstance(result, Answer):
-        return _DECISION_BYTES
-    state = result.state
-    return _DECISION_BYTES + len(state.message) + (0 if state.data is None else len(state.data))
-
-
-class Submitted(NamedTuple):
-    """A proposal and whom to answer.
-
-    Attributes:
-        proposal: The proposal.
-        reply: Called with what became of it.
-        caller: Whose it is; None for a client within this process.
-        arrival: Its place in the order of arrival, which those submitted together share.
-        size: What it takes in memory, as it was counted, in bytes.
-        looked_up: Whether it was decided about before: the record is returned, and nothing is decided.
-    """
-
-    proposal: Proposal
-    reply: Reply
-    caller: Caller | None = None
-    arrival: int = 0
-    size: int = 0
-    looked_up: bool = False
 
 
 class _Queue:

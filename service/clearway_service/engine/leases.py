@@ -14,6 +14,7 @@ from clearway_service.engine.pipeline import Pipeline
 from clearway_service.engine.processes import is_alive, is_dead, this_process
 from clearway_service.errors import ClearwayError, StoreUnavailableError
 from clearway_service.settings import ServiceSettings
+from clearway_service.store.cache_expiry import delete_expired
 from clearway_service.store.sessions import (
     Client,
     end_session,
@@ -24,7 +25,6 @@ from clearway_service.store.sessions import (
     reopen_session,
     shorten_session,
 )
-from clearway_service.store.sweeping import sweep
 from clearway_service.store.timeline import note_steady
 
 logger = logging.getLogger(__name__)
@@ -35,8 +35,8 @@ _RENEWALS = 3
 # How often a dead holder of a slot is looked for while a client of this engine waits for one.
 _WATCH_SECONDS = 0.25
 _SHORTEST_PAUSE = 0.05
-# At most this many expired cache entries are removed at once.
-_SWEPT = 500
+# At most this many expired cache entries are deleted at once.
+_MOST_EXPIRED = 500
 
 
 class Holder(Protocol):
@@ -152,17 +152,17 @@ class Leases:
             self._stir.clear()
 
     def _look(self, *, late: bool) -> int | None:
-        """Renew and end leases, and sweep the cache; return when the next one runs out, if there is one."""
+        """Renew and end leases, and expire cache entries; return when the next lease runs out."""
         with self._looking:
             # By one reading of the clock: who was just renewed is not ended, however long that took.
             steady = self._clock.steady()
             self._renew(steady, late=late)
             self._pipeline.run(note_steady())
-            swept = self._pipeline.run(sweep(_SWEPT))
+            expired = self._pipeline.run(delete_expired(_MOST_EXPIRED))
             expire = expire_sessions(self._lease, is_dead, steady, is_alive)
             earliest: int | None = self._pipeline.run(expire).result()
-            # Where there is more to sweep, others are let in between.
-            return steady if swept.result() == _SWEPT else earliest
+            # While there are more of them, other work is done in between.
+            return steady if expired.result() == _MOST_EXPIRED else earliest
 
     def _pause(self, earliest: int | None) -> float:
         """Return the seconds until the next look: a third of a lease, or sooner where there is a reason."""

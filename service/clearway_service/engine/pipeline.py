@@ -1,65 +1,62 @@
-"""The pipeline: all that arrived while the last batch was committed forms the next one.
+"""Pipeline: all that arrived while the last batch was committed forms the next one.
 
     proposals and commands → queue → [ load → decide → write → commit ] → answers
 
 One thread owns the connection that writes. It takes whatever is pending, does it in one transaction, and only
-then answers: a decision that a client was told is durable. There is no timer and no fixed batch size.
+then answers: a decision that a client was sent is durable. There is no timer and no fixed batch size.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import sqlite3
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
-from clearway_service.core.batch import Batch
-from clearway_service.core.changes import Changes
-from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
-from clearway_service.core.snapshot import Snapshot
-from clearway_service.core.states import ProposedState
+from clearway_service.core.proposals import Proposal
 from clearway_service.engine.budget import Call, Caller
 from clearway_service.engine.clock import Clock, new_id
 from clearway_service.engine.commands import Command, Commands, Ordered
 from clearway_service.engine.deadlock_log import DeadlockLog
-from clearway_service.engine.inbox import TURN_BYTES, Failure, Inbox, Reply, Result, Submitted, size_of
-from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
-from clearway_service.store import statements
+from clearway_service.engine.inbox import Inbox
+from clearway_service.engine.replies import failure_of, going_down, resolve, send, settle
+from clearway_service.engine.submitted import Failure, Reply, Result, Submitted
+from clearway_service.engine.turn import Turn, Writer
+from clearway_service.engine.waiters import Waiters
+from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.database import LOOK_SECONDS, Database
-from clearway_service.store.known import Known
-from clearway_service.store.loading import load
-from clearway_service.store.loading_parts import TooLargeError
 from clearway_service.store.sessions import remove_waiters
-from clearway_service.store.transaction import Entangled, Transaction
-from clearway_service.store.writing import write
-
-logger = logging.getLogger(__name__)
+from clearway_service.store.transaction import Transaction
 
 # At most this many proposals share a transaction, so that its first one is not kept waiting.
 MAX_BATCH = 1024
 # Fewer while several clients propose, so that each has a part in a turn soon.
 _MAX_BATCH_SHARED = 768
 _SHARED_SECONDS = 1.0
-# And fewer where somebody waits for a slot.
+# And fewer while a client waits for a slot.
 _MAX_BATCH_WAITING = 64
 # At most this many may come in one message of a stream.
 MAX_PROPOSALS = 4096
-# While someone here waits for a slot, another process may free it: how often its commits are looked for.
+# While a client here waits for a slot, another process may free it: how often its commits are looked for.
 _WATCH_SECONDS = 0.01
-# At most this many waiters are looked up in one turn.
-_MAX_RECALLED = 256
-# How long a turn that nobody asked for, and that failed, waits before it is tried again.
+# How long a turn that no client asked for, and that failed, waits before it is tried again.
 _PAUSE_SECONDS = 0.05
 
 
 _Arrival = tuple[Sequence[Proposal], Reply, Caller | None, int]
+
+
+class Stage(Enum):
+    """What a pipeline still does."""
+
+    OPEN = "takes work"
+    CLOSING = "does what was queued"
+    CLOSED = "refuses all"
 
 
 @dataclass(slots=True)
@@ -68,31 +65,6 @@ class _Withdrawal:
 
     proposal_ids: frozenset[str]
     arrival: int = 0
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one transaction did, to be told once it is committed.
-
-    Attributes:
-        decided: The proposals that it decided about.
-        results: What became of them, in their order, and then of those that had waited.
-        put_back: The proposals that it left for later turns.
-        recalled: The ids of the waiters that were looked up.
-        found: Those among them that no longer wait, and why.
-        written: Whether all was written, so that only the commit was missing.
-    """
-
-    decided: list[Submitted] = field(default_factory=list)
-    results: list[tuple[Reply, Result]] = field(default_factory=list)
-    put_back: list[Submitted] = field(default_factory=list)
-    woken: list[Answer] = field(default_factory=list)
-    returned: list[tuple[Future[Any], Any, ClearwayError | None]] = field(default_factory=list)
-    entangled: list[Entangled] = field(default_factory=list)
-    wake_again: set[str] = field(default_factory=set)
-    recalled: list[str] = field(default_factory=list)
-    found: list[tuple[Submitted, Outcome]] = field(default_factory=list)
-    written: bool = False
 
 
 class Pipeline:
@@ -117,14 +89,11 @@ class Pipeline:
         self._shared_until = 0.0
         self._ordered: deque[Ordered] = deque()
         self._commands = Commands()
-        self._wake_again: set[str] = set()
-        self._waiting: dict[str, Submitted] = {}
-        # Of those, the ones that another process may have decided about, or a turn whose commit is in doubt.
-        self._to_look_up: dict[str, None] = {}
+        self._waiters = Waiters(self.owner)
+        self._writer = Writer(database, clock, self.owner, self._waiters)
         self._seen_version = -1
-        self._known = Known()
-        self._ancestor_log = DeadlockLog()
-        self._closing = self._closed = False
+        self._deadlock_log = DeadlockLog()
+        self._stage = Stage.OPEN
         self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
         self._thread.start()
 
@@ -171,17 +140,14 @@ class Pipeline:
 
         def command(transaction: Transaction) -> set[str]:
             # The command may have waited for its turn: what was proposed again since is left in the queue.
-            ids = [id_ for id_ in proposal_ids if not self._came_after(id_, withdrawal)]
+            came_after = self._waiters.came_after
+            ids = [id_ for id_ in proposal_ids if not came_after(id_, withdrawal.arrival)]
             remove_waiters(transaction, ids)
             return transaction.left_queue.intersection(ids)
 
         # Proposals that came before are yet to be decided, perhaps after the command.
         self._arrivals.append(withdrawal)
         return self.run(command, call)
-
-    def _came_after(self, proposal_id: str, withdrawal: _Withdrawal) -> bool:
-        entry = self._waiting.get(proposal_id)
-        return entry is not None and entry.arrival > withdrawal.arrival
 
     def withdraw_all(self, reply: Reply, call: Call | None = None) -> Future[Any]:
         """Take those who would be answered by ``reply`` out of the queue for slots.
@@ -191,7 +157,7 @@ class Pipeline:
         """
 
         def command(transaction: Transaction) -> set[str]:
-            mine = [id_ for id_, entry in self._waiting.items() if entry.reply == reply]
+            mine = self._waiters.answered_by(reply)
             remove_waiters(transaction, mine)
             return transaction.left_queue.intersection(mine)
 
@@ -201,8 +167,7 @@ class Pipeline:
         """Let the proposals from here that waited under one session, which has ended, wait under another."""
 
         def command(_transaction: Transaction) -> None:
-            moved = [entry for entry in self._waiting.values() if entry.proposal.session_id == before]
-            for entry in moved:
+            for entry in self._waiters.of_session(before):
                 proposal = entry.proposal._replace(session_id=after)
                 self._submitted.add([proposal], entry.reply, entry.caller)
 
@@ -211,11 +176,12 @@ class Pipeline:
     @property
     def waiting(self) -> int:
         """How many proposals from here wait for a slot."""
-        return len(self._waiting)
+        return len(self._waiters)
 
     def close(self) -> None:
-        """Do all that was queued, then stop. Who still waits for a slot is told so."""
-        self._closing = True
+        """Do all that was queued, then stop. A proposal that still waits for a slot fails."""
+        if self._stage is Stage.OPEN:
+            self._stage = Stage.CLOSING
         self._called.set()
         self._thread.join()
 
@@ -229,24 +195,23 @@ class Pipeline:
         # Append first, then look; it is the other way round there.
         if not self._called.is_set():
             self._called.set()
-        if self._closed:
+        if self._stage is Stage.CLOSED:
             self._refuse()
 
     def _run(self) -> None:
         while self._await_work():
             self._clock.notice()
             self._do(self._submitted.take(self._most()), self._commands.take())
-        self._closed = True
+        self._stage = Stage.CLOSED
         self._refuse()
-        leftover = [*self._waiting.values(), *self._submitted.take_all()]
-        self._waiting.clear()
-        _settle(leftover)
+        leftover = [*self._waiters.take_all(), *self._submitted.take_all()]
+        settle(leftover)
         for entry in leftover:
-            _reply(entry.reply, [Failure(entry.proposal.id, _closed())])
+            send(entry.reply, [Failure(entry.proposal.id, going_down())])
 
     def _most(self) -> int:
         """Return how many proposals the next turn takes."""
-        if self._waiting:  # what frees a slot is not to wait for a long turn
+        if self._waiters:  # what frees a slot is not to wait for a long turn
             return _MAX_BATCH_WAITING
         if self._submitted.clients > 1:
             self._shared_until = time.monotonic() + _SHARED_SECONDS
@@ -258,12 +223,12 @@ class Pipeline:
         while True:
             self._called.clear()
             self._take_in()
-            if self._submitted.ready or self._commands or self._wake_again or self._to_look_up:
+            if self._submitted.ready or self._commands or self._waiters.due:
                 return True
-            if self._closing:
+            if self._stage is not Stage.OPEN:
                 return False
             self._database.look()
-            if not self._waiting:
+            if not self._waiters:
                 self._called.wait(LOOK_SECONDS)
             elif not self._called.wait(_WATCH_SECONDS) and self._others_wrote():
                 return True
@@ -291,10 +256,10 @@ class Pipeline:
                     proposals, reply, caller, size = arrived
                     if caller is not None:
                         caller.settle(size * len(proposals))
-                    _reply(reply, [Failure(proposal.id, _closed()) for proposal in proposals])
+                    send(reply, [Failure(proposal.id, going_down()) for proposal in proposals])
         with contextlib.suppress(IndexError):
             while True:
-                _resolve(self._ordered.popleft().future, None, _closed())
+                resolve(self._ordered.popleft().future, None, going_down())
 
     def _others_wrote(self) -> bool:
         """Return whether another process committed since the last look, and so may have answered for us."""
@@ -322,297 +287,48 @@ class Pipeline:
                 put_back += alone.put_back
         self._submitted.put_back(put_back)
 
-    def _try(self, submitted: list[Submitted], ordered: list[Ordered]) -> _Turn | None:
-        """Do one batch and tell what it did; return None where it failed and has parts to be tried alone."""
-        turn = _Turn()
+    def _try(self, submitted: list[Submitted], ordered: list[Ordered]) -> Turn | None:
+        """Do one batch and send its results; return None where it failed and has parts to be tried alone."""
+        turn = Turn()
+        nobody = not self._waiters
         try:
-            self._transact(turn, submitted, ordered)
+            self._writer.take_turn(turn, submitted, ordered)
         except Exception as error:  # noqa: BLE001 - whatever it is, its callers are told and the thread lives
-            self._known.forget()
+            self._writer.forget()
             if turn.written:
                 # It may be durable all the same. Callers try again and get what is recorded; waiters do not.
-                self._to_look_up.update(dict.fromkeys(self._waiting))
-                self._wake_again |= turn.wake_again
+                self._waiters.doubt()
+                self._waiters.wake_again |= turn.wake_again
             elif len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
                 return None
             self._fail(submitted, ordered, error)
-            return _Turn()
-        _settle(turn.decided)
+            return Turn()
+        if nobody and self._waiters:
+            self._on_waiting()
+        settle(turn.decided)
         self._tell(turn)
         self._database.committed()
         return turn
 
-    def _transact(self, turn: _Turn, submitted: list[Submitted], ordered: list[Ordered]) -> None:
-        """Do one batch; ``turn`` has what it did, as far as it came."""
-        decided: tuple[Snapshot, Changes] | None = None
-        with self._database.turn():
-            moment = self._clock.read()
-            transaction = Transaction(self._database, moment, new_id)
-            self._known.begin(self._database.data_version())
-            if ordered:  # commands may change any row
-                self._known.forget()
-            for entry in ordered:
-                turn.returned.append(self._command(transaction, entry))
-            if self._waiting:
-                self._collect(transaction)
-            recalled = self._recall()
-            woken_tags = transaction.woken_tags | self._wake_again
-            woken_runs = transaction.woken_runs
-            if submitted or recalled or woken_tags or woken_runs or transaction.ended_runs:
-                snapshot, submitted = self._load(transaction, submitted, recalled, turn, woken_tags)
-                batch = Batch(snapshot, moment, new_id, self.owner)
-                for (_kind, run_id), message in transaction.ended_runs.items():
-                    batch.crash(run_id, message)
-                self._decide(batch, submitted, turn)
-                _look_up(batch, recalled, turn)
-                turn.woken = batch.wake(woken_tags, woken_runs)
-                turn.wake_again = batch.changes.wake_again
-                write(transaction.driver, batch.changes, moment.now)
-                decided = snapshot, batch.changes
-            turn.written = True
-        if decided is not None:
-            self._known.committed(*decided)
-        turn.entangled = transaction.entangled
-        for proposal_id in transaction.left_queue:
-            self._waiting.pop(proposal_id, None)
-        self._keep_waiting(turn)
-
-    def _load(
-        self,
-        transaction: Transaction,
-        submitted: list[Submitted],
-        recalled: list[Submitted],
-        turn: _Turn,
-        woken_tags: set[str],
-    ) -> tuple[Snapshot, list[Submitted]]:
-        """Return what the turn is about, and those that it is for: fewer, where that is too large for one.
-
-        ``recalled`` is shortened then.
-        """
-        # What one proposal is about is loaded in any case.
-        most = TURN_BYTES if len(submitted) + len(recalled) > 1 else None
-        while True:
-            try:
-                snapshot = load(
-                    transaction.driver,
-                    [entry.proposal for entry in (*submitted, *recalled)],
-                    transaction.moment,
-                    self._known,
-                    ended_runs=list(transaction.ended_runs),
-                    woken_tags=woken_tags,
-                    woken_runs=transaction.woken_runs,
-                    most=most,
-                )
-            except TooLargeError:
-                if len(recalled) > (not submitted):
-                    del recalled[len(recalled) // 2 :]
-                    continue
-                submitted, rest = _halved(submitted)
-                turn.put_back = rest + turn.put_back
-                if not rest:  # one of each client is decided in any case
-                    most = None
-            else:
-                return snapshot, submitted
-
-    def _decide(self, batch: Batch, submitted: list[Submitted], turn: _Turn) -> None:
-        """Decide the proposals in their order, of each client as many as it has room for decisions."""
-        rooms: dict[Caller, _Room] = {}
-        put_back = []
-        rest = TURN_BYTES
-        decided, results = turn.decided.append, turn.results.append
-        last: Caller | None = None
-        room = _Room(0)
-        for entry in submitted:
-            caller = entry.caller
-            result: Result
-            propose = batch.look_up if entry.looked_up else batch.propose
-            if caller is None:
-                result = propose(entry.proposal)
-            else:
-                if caller is not last:
-                    last = caller
-                    room = rooms.get(caller) or rooms.setdefault(caller, _Room(caller.room()))
-                if room.decisions and (room.bytes <= 0 or rest <= 0 or room.full):
-                    room.full = True  # also for a smaller one behind it: a client's order is kept
-                    put_back.append(entry)
-                    continue
-                result = propose(entry.proposal)
-                size = size_of(result)
-                room.decisions += 1
-                room.bytes -= size
-                rest -= size
-            decided(entry)
-            results((entry.reply, result))
-        turn.put_back = put_back + turn.put_back
-        for caller, room in rooms.items():
-            made = (room.before - room.bytes) // room.decisions
-            caller.expected = max(made, caller.expected // 2)
-
-    def _command(
-        self, transaction: Transaction, entry: Ordered
-    ) -> tuple[Future[Any], Any, ClearwayError | None]:
-        driver = transaction.driver
-        driver.execute("SAVEPOINT command")
-        try:
-            returned = entry.command(transaction)
-        except ClearwayError as error:
-            driver.execute("ROLLBACK TO command")
-            driver.execute("RELEASE command")
-            return entry.future, None, error
-        driver.execute("RELEASE command")
-        return entry.future, returned, None
-
-    def _collect(self, transaction: Transaction) -> None:
-        """Note which of our waiters another process has decided about, to be looked up."""
-        mine = (self.owner,)
-        delivered = transaction.driver.execute(statements.DELIVERIES, mine).fetchall()
-        if delivered:
-            transaction.driver.execute(statements.DELETE_DELIVERIES, mine)
-            self._to_look_up.update({id_: None for (id_,) in delivered})
-
-    def _recall(self) -> list[Submitted]:
-        """Return the next waiters to be looked up."""
-        self._to_look_up = {id_: None for id_ in self._to_look_up if id_ in self._waiting}
-        return [self._waiting[id_] for id_ in islice(self._to_look_up, _MAX_RECALLED)]
-
-    def _keep_waiting(self, turn: _Turn) -> None:
-        """Remember, after the commit, whom to answer later, and forget who has the last word."""
-        self._wake_again = turn.wake_again
-        nobody = not self._waiting
-        for entry, (_, result) in zip(turn.decided, turn.results, strict=True):
-            if isinstance(result, Answer) and result.queued:
-                self._waiting[entry.proposal.id] = _waits(entry, result)
-            elif not (isinstance(result, Refusal) and result.problem is Problem.PROPOSAL_CONFLICT):
-                # With a conflict, someone else waits under this id.
-                self._waiting.pop(entry.proposal.id, None)
-        for id_ in turn.recalled:
-            self._to_look_up.pop(id_, None)
-        for entry, outcome in turn.found:
-            if self._waiting.pop(entry.proposal.id, None) is not None:
-                self._grant(entry, outcome, turn)
-        for answer in turn.woken:
-            entry_ = self._waiting.pop(answer.proposal_id, None)
-            if entry_ is not None:
-                self._grant(entry_, answer, turn)
-
-        if nobody and self._waiting:
-            self._on_waiting()
-
-    def _grant(self, entry: Submitted, answer: Outcome, turn: _Turn) -> None:
-        """Tell the end of a wait; a client without room for that is told later, from the record."""
-        if entry.caller is not None and entry.caller.room() <= 0:
-            turn.put_back.insert(0, entry)
-        else:
-            turn.results.append((entry.reply, answer))
-
-    def _tell(self, turn: _Turn) -> None:
-        self._ancestor_log.tell(turn.entangled, (result for _reply, result in turn.results))
+    def _tell(self, turn: Turn) -> None:
         replies: dict[Reply, list[Result]] = {}
-        for reply, result in turn.results:
+        for reply, result in turn.results():
             replies.setdefault(reply, []).append(result)
+        self._deadlock_log.tell(turn.entangled, replies.values())
         for reply, results in replies.items():
-            _reply(reply, results)
+            send(reply, results)
         for future, value, error in turn.returned:
-            _resolve(future, value, error)
+            resolve(future, value, error)
 
     def _fail(self, submitted: list[Submitted], ordered: list[Ordered], error: Exception) -> None:
-        if not isinstance(error, ClearwayError):
-            logger.error("a transaction failed and was rolled back", exc_info=error)
-            if isinstance(getattr(error, "orig", None) or error, sqlite3.Error):
-                reason = reason_of(error)
-                error = StoreUnavailableError(f"the database did not take the transaction: {reason}")
-            else:
-                error = StoreUnavailableError(f"the service failed ({reason_of(error)}); its log says where")
-        _settle(submitted)
+        failure = failure_of(error)
+        settle(submitted)
         for one in submitted:
-            _reply(one.reply, [Failure(one.proposal.id, error)])
+            send(one.reply, [Failure(one.proposal.id, failure)])
         for entry in ordered:
-            _resolve(entry.future, None, error)
+            resolve(entry.future, None, failure)
         if not submitted and not ordered:
-            if self._closing:
-                self._wake_again = set()
-                self._to_look_up = {}
-            # Whom to wake is not forgotten, and tried again; not at once, since nothing may have changed.
+            if self._stage is not Stage.OPEN:
+                self._waiters.forget_due()
+            # What is due is not forgotten, and tried again; not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)
-
-
-@dataclass(slots=True)
-class _Room:
-    """What a client's decisions may still take in a turn, in bytes."""
-
-    bytes: int
-    before: int = field(init=False)
-    decisions: int = 0
-    full: bool = False
-
-    def __post_init__(self) -> None:
-        self.before = self.bytes
-
-
-def _halved(submitted: list[Submitted]) -> tuple[list[Submitted], list[Submitted]]:
-    """Return the first half of each client's proposals, of one that one, and the rest; both in order."""
-    counts = Counter(entry.caller or entry.reply for entry in submitted)
-    kept: Counter[Caller | Reply] = Counter()
-    first, rest = [], []
-    for entry in submitted:
-        key = entry.caller or entry.reply
-        if 2 * kept[key] < counts[key]:
-            kept[key] += 1
-            first.append(entry)
-        else:
-            rest.append(entry)
-    return first, rest
-
-
-def _look_up(batch: Batch, recalled: list[Submitted], turn: _Turn) -> None:
-    """Find out which waiters wait no longer, and what was recorded about them."""
-    for entry in recalled:
-        turn.recalled.append(entry.proposal.id)
-        outcome = batch.look_up(entry.proposal)
-        if not (isinstance(outcome, Answer) and outcome.queued):
-            turn.found.append((entry, outcome))
-
-
-def _waits(entry: Submitted, answer: Answer) -> Submitted:
-    """Return a proposal as it is kept while it waits: without what its client chose the size of.
-
-    That is in the database, and its end is looked up there. For clients in this process all is kept: theirs
-    may wait again under another session.
-    """
-    if entry.caller is None:
-        return entry
-    state = ProposedState(entry.proposal.state.type)
-    kept = entry.proposal._replace(run_id=answer.run.id, state=state, create=None)
-    return entry._replace(proposal=kept, size=0, looked_up=True)
-
-
-def _settle(entries: Iterable[Submitted]) -> None:
-    """Count proposals that are decided as their clients' no longer."""
-    sizes: dict[Caller, int] = {}
-    for entry in entries:
-        if entry.size and entry.caller is not None:
-            sizes[entry.caller] = sizes.get(entry.caller, 0) + entry.size
-    for caller, size in sizes.items():
-        caller.settle(size)
-
-
-def _reply(reply: Reply, results: list[Result]) -> None:
-    """Tell results; whoever cannot take them does not stop the others."""
-    try:
-        reply(results)
-    except Exception:
-        logger.exception("a client could not be told %d results", len(results))
-
-
-def _resolve(future: Future[Any], value: Any, error: ClearwayError | None) -> None:
-    """Give a command's future what the command returned, unless its caller has gone."""
-    if not future.set_running_or_notify_cancel():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(value)
-
-
-def _closed() -> ShuttingDownError:
-    return ShuttingDownError("the service is going down; try again when it is back")

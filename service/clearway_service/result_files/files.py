@@ -230,9 +230,9 @@ class ResultFiles:
     def _check_size(self, size: int, offset: int, chunk: bytes) -> None:
         if size > self._max_bytes:
             raise InvalidArgumentError(
-                f"size is {size:,}; a result may have {self._max_bytes:,} bytes at most "
+                f"size_bytes is {size:,}; a result may have {self._max_bytes:,} bytes at most "
                 "(the server's setting CLEARWAY_MAX_RESULT_BYTES)",
-                "size",
+                "size_bytes",
             )
         if offset + len(chunk) > size:
             raise InvalidArgumentError(

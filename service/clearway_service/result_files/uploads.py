@@ -248,9 +248,9 @@ def _check_same(upload: Upload, digest: str, size: int) -> None:
         upload.size = size
     if upload.size != size:
         raise InvalidArgumentError(
-            f"size is {size:,}, and upload {upload.id} began with {upload.size:,}; "
+            f"size_bytes is {size:,}, and upload {upload.id} began with {upload.size:,}; "
             "say the same size with each piece",
-            "size",
+            "size_bytes",
         )
 
 

@@ -1,4 +1,4 @@
-"""The store, a SQLite file and the only place with SQL: may import core, errors, texts and turns.
+"""The store, a SQLite file and the only place with SQL: may import core, errors, fair_semaphore and texts.
 
 One thread's turns write the file, and others read beside them. The database is the only authority; nothing
 in memory decides.

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Select, func, literal_column, select
 
-from clearway_service.core.keys import MARK
 from clearway_service.store import schema
 from clearway_service.store.building import json_values
+from clearway_service.store.resources import MARK
 
 # How many runs may wait for one another between an ancestor and the run that it holds up.
 _LONGEST_CHAIN: ColumnElement[int] = literal_column("16")

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, and_, case, delete, func, or_, select
 from sqlalchemy.sql.expression import FromClause
 
-from clearway_service.core.keys import MARK
 from clearway_service.store import schema
 from clearway_service.store.building import run_columns
+from clearway_service.store.resources import MARK
 from clearway_service.store.transaction import Transaction
 
 _entry = schema.cache_entry

@@ -57,7 +57,7 @@ _expired = (
     .limit(bindparam("count"))
     .offset(literal_column("0"))
 )
-SWEEP_CACHE = render(delete(_entry).where(_entry.c.key.in_(_expired)), ("now", "count"))
+DELETE_EXPIRED = render(delete(_entry).where(_entry.c.key.in_(_expired)), ("now", "count"))
 
 # Sessions.
 INSERT_SESSION = insert_rows(_session, SESSION)
@@ -89,7 +89,7 @@ RUNNING_FLOW_RUNS = _select_running(_flow)
 RUNNING_TASK_RUNS = _select_running(_task)
 
 # Those who leave the queues.
-WAITED_TAGS = render(select(_waiter.c.blocking_tag).where(_waiter.c.until.is_(None)).distinct(), ())
+WAITED_BLOCKERS = render(select(_waiter.c.blocking_tag).where(_waiter.c.until.is_(None)).distinct(), ())
 LAPSED_WAITERS = render(select(_waiter.c.proposal_id).where(_waiter.c.until <= bindparam("now")), ("now",))
 # An engine has a session too: with it go those who asked it without a session of their own.
 WAITERS_OF_SESSIONS = render(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, delete, func, insert, literal, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 
+from clearway_service.core.resources import Resource
 from clearway_service.errors import LimitNotFoundError
 from clearway_service.store import schema
 from clearway_service.store.slots import RELEASED_HOLDERS, Holder, select_holders
@@ -89,10 +90,10 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
             row = {"id": transaction.new_id(), "tag": tag, "slots": slots, "created": now, "updated": now}
             connection.execute(insert(_limit).values(row))
             _count_running(transaction, tag)
-            _age_waiting(transaction, tag)
+            _track_elders(transaction, tag)
         elif previous != slots:
             connection.execute(update(_limit).where(_limit.c.tag == tag).values(slots=slots, updated=now))
-        transaction.woken_tags.add(tag)
+        transaction.woken.add(Resource.of_tag(tag))
         found = LimitRow(*tuple(connection.execute(select_limits().where(_limit.c.tag == tag)).one()))
         return SetLimit(found, previous)
 
@@ -108,7 +109,7 @@ def _count_running(transaction: Transaction, tag: str) -> None:
     transaction.connection.execute(insert(_slot).from_select(["tag", "task_run_id", "taken"], running))
 
 
-def _age_waiting(transaction: Transaction, tag: str) -> None:
+def _track_elders(transaction: Transaction, tag: str) -> None:
     """Count those who wait in other queues, and need ``tag`` as well, among the elders of their tags."""
     waiter, elder = schema.waiter, schema.waiter_tag
     others = select(_limit.c.tag).where(_limit.c.tag != tag)
@@ -137,7 +138,7 @@ def delete_limit(tag: str) -> Callable[[Transaction], None]:
         if connection.execute(delete(_limit).where(_limit.c.tag == tag)).rowcount == 0:
             raise no_limit(tag)
         connection.execute(delete(_slot).where(_slot.c.tag == tag))
-        transaction.woken_tags.add(tag)
+        transaction.woken.add(Resource.of_tag(tag))
 
     return command
 
@@ -169,7 +170,7 @@ def reset_limit(
                     break
                 released.append(holder)
         total = connection.execute(delete(_slot).where(_slot.c.tag == tag)).rowcount
-        transaction.woken_tags.add(tag)
+        transaction.woken.add(Resource.of_tag(tag))
         return ResetLimit(released, total)
 
     return command

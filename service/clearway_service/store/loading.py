@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from clearway_service.core.changes import AnswerKind
 from clearway_service.core.decisions import Abort, AbortReason, Accept, recorded_reject
-from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.moment import Moment
 from clearway_service.core.proposals import Proposal
+from clearway_service.core.resources import keys_of
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import State, StateType
+from clearway_service.core.turn import Work
 from clearway_service.store import statements
-from clearway_service.store.known import Known
 from clearway_service.store.loading_parts import (
     Cursor,
     Metered,
@@ -24,30 +24,20 @@ from clearway_service.store.loading_parts import (
     load_cache,
 )
 from clearway_service.store.queue_loading import QueueLoading
+from clearway_service.store.row_cache import RowCache
 from clearway_service.store.rows import flow_run_from
 
 
 def load(
-    cursor: Cursor,
-    proposals: Sequence[Proposal],
-    moment: Moment,
-    known: Known,
-    *,
-    ended_runs: Sequence[tuple[RunKind, str]] = (),
-    woken_tags: Iterable[str] = (),
-    woken_runs: Iterable[str] = (),
-    most: int | None = None,
+    cursor: Cursor, work: Work, moment: Moment, row_cache: RowCache, most: int | None = None
 ) -> Snapshot:
-    """Return the snapshot for one batch.
+    """Return the snapshot for one turn.
 
     Args:
         cursor: Inside a transaction that keeps others from writing.
-        proposals: The batch.
+        work: What the turn is about.
         moment: The time; cache entries and sessions that have expired by then are left out.
-        known: What need not be read again.
-        ended_runs: Runs that lose their session.
-        woken_tags: Tags whose waiters are to be decided about again.
-        woken_runs: Task runs whose waiting proposals are to be decided about again.
+        row_cache: What need not be read again.
         most: How many bytes of rows may be loaded, about; None for any.
 
     Raises:
@@ -56,14 +46,14 @@ def load(
     snapshot = Snapshot()
     if most is not None:
         cursor = Metered(cursor, most)
-    touched = [*ended_runs, *((RunKind.TASK, run_id) for run_id in woken_runs)]
-    _load_runs(cursor, snapshot, proposals, touched, known)
+    proposals = [*work.proposals, *work.recalled] if work.recalled else work.proposals
+    touched = [*work.ended_runs, *((RunKind.TASK, run_id) for run_id in work.woken_runs)]
+    _load_runs(cursor, snapshot, proposals, touched, row_cache)
     _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
-    woken = set(woken_tags)
     keys = {proposal.state.cache_key for proposal in proposals}
-    load_cache(cursor, snapshot, keys.union(key_of(tag) for tag in woken if is_key_tag(tag)), moment.now)
-    QueueLoading(cursor, snapshot, proposals, woken, moment.now, known).load()
-    _load_sessions(cursor, snapshot, proposals, moment.steady, known)
+    load_cache(cursor, snapshot, keys | keys_of(work.woken), moment.now)
+    QueueLoading(cursor, snapshot, proposals, work.woken, moment.now, row_cache).load()
+    _load_sessions(cursor, snapshot, proposals, moment.steady, row_cache)
     return snapshot
 
 
@@ -72,7 +62,7 @@ def _load_runs(
     snapshot: Snapshot,
     proposals: Sequence[Proposal],
     touched: Sequence[tuple[RunKind, str]],
-    known: Known,
+    row_cache: RowCache,
 ) -> None:
     created = [proposal.create for proposal in proposals if proposal.create is not None]
     flow_ids = {proposal.run_id for proposal in proposals if proposal.kind is RunKind.FLOW}
@@ -90,20 +80,20 @@ def _load_runs(
     if created:
         keys = json.dumps([(spec.flow_run_id, spec.task_key, spec.dynamic_key) for spec in created])
         add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_KEY, (keys,)))
-        _load_ids(cursor, snapshot, created, known)
-    for run_id in known.task_runs.keys() & task_ids:
-        entry = known.task_runs[run_id]
+        _load_ids(cursor, snapshot, created, row_cache)
+    for run_id in row_cache.task_runs.keys() & task_ids:
+        entry = row_cache.task_runs[run_id]
         add_task_run(snapshot, RunEntry(entry.kind, entry.run, entry.progress))
     unknown = task_ids - snapshot.runs.keys()
     if unknown:
         add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(unknown),)))
 
 
-def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], known: Known) -> None:
+def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], row_cache: RowCache) -> None:
     """Load which flow runs exist, and which ids of new runs are those of others: the two kinds share them."""
     ids = {spec.id for spec in created}
     flow_ids = {spec.flow_run_id for spec in created}
-    snapshot.flow_runs = known.flow_runs.keys() & flow_ids
+    snapshot.flow_runs = row_cache.flow_runs.keys() & flow_ids
     asked = ids_array((ids | flow_ids) - snapshot.flow_runs)
     snapshot.flow_runs.update(row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (asked,)))
     snapshot.task_runs.update(row[0] for row in cursor.execute(statements.TASK_RUN_IDS, (ids_array(ids),)))
@@ -125,19 +115,19 @@ def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) 
 
 
 def _load_sessions(
-    cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], steady: int, known: Known
+    cursor: Cursor, snapshot: Snapshot, proposals: Sequence[Proposal], steady: int, row_cache: RowCache
 ) -> None:
     sessions = {proposal.session_id for proposal in proposals}
     sessions.update(entry.progress.session_id for entry in snapshot.runs.values() if entry.progress)
     for limit in snapshot.limits.values():
         sessions.update(waiter.proposal.session_id for waiter in limit.queue)
     sessions.discard("")
-    unknown = sessions - known.sessions.keys()
+    unknown = sessions - row_cache.sessions.keys()
     if unknown:
         for id_, client_name, expires in cursor.execute(statements.SESSIONS_BY_ID, (ids_array(unknown),)):
-            known.sessions[id_] = client_name, expires
-    for id_ in known.sessions.keys() & sessions:
-        client_name, expires = known.sessions[id_]
+            row_cache.sessions[id_] = client_name, expires
+    for id_ in row_cache.sessions.keys() & sessions:
+        client_name, expires = row_cache.sessions[id_]
         snapshot.open_sessions.add(id_)
         if expires > steady:
             snapshot.holders[id_] = client_name

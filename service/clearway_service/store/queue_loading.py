@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from clearway_service.core.decisions import Ancestor
-from clearway_service.core.keys import is_key_tag, key_of, key_tag
 from clearway_service.core.proposals import Proposal, Waiter
+from clearway_service.core.queue_head import QueueHead
+from clearway_service.core.resources import Resource, keys_of, tags_of
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, Snapshot
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import statements
-from clearway_service.store.known import Known
 from clearway_service.store.loading_parts import Cursor, add_task_runs, array, ids_array, load_cache
+from clearway_service.store.resources import resource_from, resource_to
+from clearway_service.store.row_cache import RowCache
 from clearway_service.store.rows import waiter_from
 
 # A queue's head is loaded as far as this batch can need it, one for each run that may leave Running, and this
@@ -31,9 +33,9 @@ class QueueLoading:
         cursor: Inside the batch's transaction.
         snapshot: With the runs and the cache entries that the batch is about.
         proposals: The batch.
-        woken_tags: Tags whose waiters are to be decided about again.
+        woken: Resources whose waiters are decided again.
         now: The service's clock.
-        known: What need not be read again.
+        row_cache: What need not be read again.
     """
 
     def __init__(
@@ -41,16 +43,16 @@ class QueueLoading:
         cursor: Cursor,
         snapshot: Snapshot,
         proposals: Sequence[Proposal],
-        woken_tags: set[str],
+        woken: set[Resource],
         now: int,
-        known: Known,
+        row_cache: RowCache,
     ) -> None:
         self._cursor = cursor
         self._snapshot = snapshot
         self._proposals = proposals
-        self._woken_tags = woken_tags
+        self._woken = woken
         self._now = now
-        self._known = known
+        self._row_cache = row_cache
 
     def load(self) -> None:
         """Load what the batch can need."""
@@ -58,7 +60,7 @@ class QueueLoading:
         if waits:
             self._load_waiting(statements.WAITERS_BY_ID, [proposal.id for proposal in self._proposals])
             self._load_served()
-        self._load_limits(self._tags())
+        self._load_limits(self._resources())
         if waits:
             self._load_heads()
             self._load_waiters_runs()
@@ -69,127 +71,128 @@ class QueueLoading:
         self._load_ancestors()
 
     def _anybody_waits(self) -> bool:
-        known = self._known
-        if not known.nobody_waits:
-            known.nobody_waits = self._cursor.execute(statements.LAST_PLACE).fetchone()[0] is None
-        return not known.nobody_waits
+        row_cache = self._row_cache
+        if not row_cache.nobody_waits:
+            row_cache.nobody_waits = self._cursor.execute(statements.LAST_PLACE).fetchone()[0] is None
+        return not row_cache.nobody_waits
 
-    def _tags(self) -> set[str]:
-        """Return the tags of the batch's runs, and those of the cache keys that they compute or ask for."""
-        served = {key_tag(key) for key in self._snapshot.cache}
-        tags = self._woken_tags - served
-        tags.update(*(run.limited_tags for run in self._task_runs()))
+    def _resources(self) -> set[Resource]:
+        """Return the tags of the batch's runs, and the cache keys that they compute or ask for."""
+        cached = self._snapshot.cache
+        found = {woken for woken in self._woken if not (woken.is_key and woken.name in cached)}
+        found.update(*(run.limited for run in self._task_runs()))
         asked = (p.state for p in self._proposals if p.state.type == StateType.RUNNING)
-        return tags | self._key_tags(asked) | self._computed()
+        return found | self._keys(asked) | self._computed()
 
     def _task_runs(self) -> Iterator[TaskRunSpec | FlowRunSpec]:
         yield from (entry.run for entry in self._snapshot.runs.values() if entry.run.tags)
         yield from (p.create for p in self._proposals if p.create is not None and p.create.tags)
 
-    def _key_tags(self, states: Iterable[ProposedState]) -> set[str]:
-        """Return the tags of the keys that runs would compute: those with a live entry are served from it."""
+    def _keys(self, states: Iterable[ProposedState]) -> set[Resource]:
+        """Return the cache keys that runs would compute: those with a live entry are served from it."""
         cached = self._snapshot.cache
         keyed = (state for state in states if state.cache_key)
-        return {key_tag(s.cache_key) for s in keyed if s.refresh_cache or s.cache_key not in cached}
+        return {Resource.of_key(s.cache_key) for s in keyed if s.refresh_cache or s.cache_key not in cached}
 
-    def _computed(self) -> set[str]:
-        """Return the tags of the cache keys that the snapshot's runs compute."""
+    def _computed(self) -> set[Resource]:
+        """Return the cache keys that the snapshot's runs compute."""
         return {
-            key_tag(entry.progress.state.cache_key)
+            Resource.of_key(entry.progress.state.cache_key)
             for entry in self._snapshot.runs.values()
             if entry.progress is not None
             and entry.progress.state.type == StateType.RUNNING
             and entry.progress.state.cache_key
         }
 
-    def _load_limits(self, tags: set[str]) -> None:
-        wanted = tags - self._snapshot.limits.keys()
+    def _load_limits(self, resources: set[Resource]) -> None:
+        wanted = resources - self._snapshot.limits.keys()
         if not wanted:
             return
         cursor, limits = self._cursor, self._snapshot.limits
-        limits.update({tag: Limit(tag, 1, 0) for tag in wanted if is_key_tag(tag)})
-        named = [tag for tag in wanted if not is_key_tag(tag)]
-        if named:
-            for tag, slots in cursor.execute(statements.LIMITS_BY_TAG, (array(named),)):
+        limits.update({key: Limit(key, 1, 0) for key in wanted if key.is_key})
+        if tags := tags_of(wanted):
+            for name, slots in cursor.execute(statements.LIMITS_BY_TAG, (array(tags),)):
+                tag = Resource.of_tag(name)
                 limits[tag] = Limit(tag, slots, 0)
         limited = wanted & limits.keys()
         if limited:
-            for tag, taken in cursor.execute(statements.SLOTS_TAKEN_BY_TAG, (array(limited),)):
-                limits[tag].taken = taken
-        for tag in self._woken_tags.intersection(named) - limited:
-            limits[tag] = Limit(tag, None, 0)
+            for column, taken in cursor.execute(statements.SLOTS_TAKEN, (_array(limited),)):
+                limits[resource_from(column)].taken = taken
+        for resource in (self._woken & wanted) - limited:
+            limits[resource] = Limit(resource, None, 0)
 
     def _load_heads(self) -> None:
         """Load the heads of the queues, as far as this batch can need them."""
         limits = self._snapshot.limits
         if not limits:
             return
-        queued = {tag for (tag,) in self._cursor.execute(statements.QUEUED_TAGS, (array(limits),))}
+        rows = self._cursor.execute(statements.QUEUED_BLOCKERS, (_array(limits),))
+        queued = {resource_from(column) for (column,) in rows}
         running = sum(proposal.state.type == StateType.RUNNING for proposal in self._proposals)
         leaving = len(self._proposals) - running
         for limit in limits.values():
-            woken = limit.tag in self._woken_tags
-            if limit.tag in queued:
+            woken = limit.resource in self._woken
+            if limit.resource in queued:
                 depth = _WOKEN if woken else min(leaving + _HEAD, _WOKEN)
-                limit.queue, limit.complete = self._head(statements.WAITERS_BY_TAG, limit.tag, depth)
-                limit.cut = None if limit.complete else limit.queue[-1].position
-                # Where no proposal can join the queue, its length does not matter.
-                limit.queued = self._count(limit.tag) if running and not limit.complete else len(limit.queue)
+                column = resource_to(limit.resource)
+                limit.queue = self._head(statements.WAITERS_BY_BLOCKER, column, depth)
+                # If no proposal can join the queue, its length does not matter.
+                if running and not limit.queue.whole:
+                    limit.queue.length = self._count(column)
             self._load_elders(limit, _WOKEN if woken and limit.limit == 0 else _ELDERS)
 
-    def _head(self, sql: str, of: str, depth: int) -> tuple[list[Waiter], bool]:
-        """Return the first ``depth`` waiters of a tag or a key, and whether they are all."""
-        waiters = [waiter_from(row) for row in self._cursor.execute(sql, (of, depth + 1, 0))]
-        return waiters[:depth], len(waiters) <= depth
+    def _head(self, sql: str, of: str, depth: int) -> QueueHead:
+        """Return the first ``depth`` waiters that ``sql`` finds."""
+        rows = self._cursor.execute(sql, (of, depth + 1, 0))
+        return QueueHead.of([waiter_from(row) for row in rows], depth)
 
-    def _count(self, tag: str) -> int:
-        count: int = self._cursor.execute(statements.WAITERS_COUNT, (tag,)).fetchone()[0]
+    def _count(self, column: str) -> int:
+        count: int = self._cursor.execute(statements.WAITERS_COUNT, (column,)).fetchone()[0]
         return count
 
     def _load_elders(self, limit: Limit, depth: int) -> None:
-        if not is_key_tag(limit.tag):
-            limit.elders, limit.elders_complete = self._head(statements.ELDERS_BY_TAG, limit.tag, depth)
+        if not limit.resource.is_key:
+            limit.elders = self._head(statements.ELDERS_BY_TAG, limit.resource.name, depth)
 
     def _load_served(self) -> None:
         """Load who waits, in whatever queue, with a cache key that has a result, or soon will have."""
-        keys = {key_of(tag) for tag in self._woken_tags if is_key_tag(tag)} & self._snapshot.cache.keys()
+        keys = keys_of(self._woken) & self._snapshot.cache.keys()
         keys |= {p.state.cache_key for p in self._proposals if p.state.type == StateType.COMPLETED}
         keys.discard("")
         if not keys:
             return
         waiting = [key for (key,) in self._cursor.execute(statements.WAITING_KEYS, (array(keys),))]
         for key in waiting:
-            waiters, complete = self._head(statements.WAITERS_BY_KEY, key, _WOKEN)
-            self._add_waiting(waiters)
-            if not complete:
-                self._snapshot.unloaded.add(key)
+            head = self._head(statements.WAITERS_BY_KEY, key, _WOKEN)
+            self._add_waiting(head)
+            self._snapshot.keyed[key] = head
 
     def _load_waiters_runs(self) -> None:
-        """Load the runs of those who may be decided about again, and the limits of their other tags."""
+        """Load the runs of those who may be decided again, and the limits of their other tags."""
         snapshot = self._snapshot
         unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         if not unknown:
             return
         add_task_runs(snapshot, self._cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(unknown),)))
-        self._load_bare({tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited_tags})
+        self._load_bare({tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited})
 
     def _load_waiters_keys(self) -> None:
         """Load what became of the cache keys of those who wait, and who computes them."""
         states = [waiter.proposal.state for waiter in self._waiters()]
         load_cache(self._cursor, self._snapshot, {state.cache_key for state in states}, self._now)
-        self._load_bare(self._key_tags(states) | self._computed())
+        self._load_bare(self._keys(states) | self._computed())
 
-    def _load_bare(self, tags: set[str]) -> None:
-        """Load limits without their queues: while one stands there, the tag is full or kept."""
+    def _load_bare(self, resources: set[Resource]) -> None:
+        """Load limits without their queues: while one waits there, nothing is free, or it is kept."""
         known = set(self._snapshot.limits)
-        self._load_limits(tags)
-        for tag in self._snapshot.limits.keys() - known:
-            limit = self._snapshot.limits[tag]
-            limit.complete = False
+        self._load_limits(resources)
+        for resource in self._snapshot.limits.keys() - known:
+            limit = self._snapshot.limits[resource]
+            limit.queue = QueueHead.unknown()
             self._load_elders(limit, _ELDERS)
 
     def _waiters(self) -> Iterator[Waiter]:
-        """Yield who was loaded, and may be decided about again."""
+        """Yield who was loaded, and may be decided again."""
         for limit in self._snapshot.limits.values():
             yield from limit.queue
             if limit.limit == 0:
@@ -220,8 +223,10 @@ class QueueLoading:
                     key = spec.flow_run_id, spec.task_key, spec.dynamic_key
                     asking.add(self._snapshot.task_runs_by_key.get(key, spec.id))
         if asking:
-            for run_id, *columns in self._cursor.execute(statements.ANCESTORS_BY_RUN, (ids_array(asking),)):
-                self._snapshot.ancestors.setdefault(run_id, []).append(Ancestor(*columns))
+            rows = self._cursor.execute(statements.ANCESTORS_BY_RUN, (ids_array(asking),))
+            for run_id, id_, name, column in rows:
+                ancestor = Ancestor(id_, name, resource_from(column))
+                self._snapshot.ancestors.setdefault(run_id, []).append(ancestor)
 
     def _load_slots(self) -> None:
         """Load what the Running runs hold."""
@@ -233,5 +238,9 @@ class QueueLoading:
             and (entry.run.limited_tags or entry.progress.state.cache_key)
         ]
         if running and self._snapshot.limits:
-            for tag, run_id in self._cursor.execute(statements.SLOTS_BY_RUN, (ids_array(running),)):
-                self._snapshot.slots.setdefault(run_id, set()).add(tag)
+            for column, run_id in self._cursor.execute(statements.SLOTS_BY_RUN, (ids_array(running),)):
+                self._snapshot.slots.setdefault(run_id, set()).add(resource_from(column))
+
+
+def _array(resources: Iterable[Resource]) -> str:
+    return array(map(resource_to, resources))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import URL, create_engine
 
 from clearway_service.errors import StoreUnavailableError
-from clearway_service.turns import Turns
+from clearway_service.fair_semaphore import FairSemaphore
 
 if TYPE_CHECKING:
     from sqlalchemy import Executable
@@ -49,7 +49,7 @@ class Reader:
             hide_parameters=True,  # errors are logged, and parameters are what clients sent
         )
         self._threads = ThreadPoolExecutor(_CONNECTIONS, "clearway-reader")
-        self._lists = Turns(_LISTS)
+        self._lists = FairSemaphore(_LISTS)
 
     async def read(self, query: Executable) -> list[Row]:
         """Return the rows of a query.
@@ -78,7 +78,7 @@ class Reader:
         Raises:
             SQLAlchemyError: The query failed.
         """
-        async with self._lists.turn(client):
+        async with self._lists.hold(client):
             listing = _Listing(self._engine, query)
             try:
                 more = True

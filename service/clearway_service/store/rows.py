@@ -11,6 +11,7 @@ from clearway_service.core.retries import NO_RETRIES, RetryPolicy
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, State, StateType
 from clearway_service.store.columns import FLOW_RUN, RUN_PROGRESS, TASK_RUN
+from clearway_service.store.resources import resource_from, resource_to
 
 Row = Sequence[Any]
 
@@ -147,7 +148,7 @@ def waiter_from(row: Row) -> Waiter:
         run_id,
         session_id,
         owner,
-        tag,
+        blocker,
         _since,
         passed,
         until,
@@ -168,7 +169,7 @@ def waiter_from(row: Row) -> Waiter:
         single_flight=bool(single_flight),
     )
     proposal = Proposal(id_, RunKind.TASK, run_id, state, session_id=session_id, queues=until is None)
-    return Waiter(proposal, place, tag, owner, passed, until)
+    return Waiter(proposal, place, resource_from(blocker), owner, passed, until)
 
 
 def waiter_to(waiter: Waiter, now: int) -> Row:
@@ -180,7 +181,7 @@ def waiter_to(waiter: Waiter, now: int) -> Row:
         proposal.run_id,
         proposal.session_id,
         waiter.owner,
-        waiter.blocking_tag,
+        resource_to(waiter.blocker),
         now,
         waiter.passed,
         waiter.until,

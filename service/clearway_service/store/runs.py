@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from clearway_service.core.decisions import Ancestor
 from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSpec, begin
-from clearway_service.core.snapshot import RunEntry
+from clearway_service.core.snapshot import RunEntry, Stage
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
 from clearway_service.store import statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
+from clearway_service.store.resources import resource_from
 from clearway_service.store.rows import flow_run_from, state_to, task_run_from
 from clearway_service.store.transaction import Entangled, Transaction
 from clearway_service.store.writing import insert_runs, refer_to_results
@@ -80,8 +81,9 @@ def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
         rows = [(awaited, id_) for id_, awaited in dict(awaits).items()]
         execute_rows(driver, statements.SET_AWAITS, rows)
         if begun := [awaited for _task_run_id, awaited in awaits if awaited]:
-            for run_id, name, *ancestor in driver.execute(statements.ENTANGLED, (array(begun),)):
-                transaction.entangled.append(Entangled(run_id, name, Ancestor(*ancestor)))
+            for run_id, name, id_, of, held in driver.execute(statements.ENTANGLED, (array(begun),)):
+                ancestor = Ancestor(id_, of, resource_from(held))
+                transaction.entangled.append(Entangled(run_id, name, ancestor))
             # Whoever computes their key may wait for them by now.
             followers = driver.execute(statements.FOLLOWERS, (array(begun),))
             transaction.woken_runs.update(run_id for (run_id,) in followers)
@@ -121,5 +123,5 @@ def _insert(
         statements.INSERT_STATE, state_to(kind, spec.id, progress.ordinal, state, 0, "")
     )
     refer_to_results(transaction.driver, [state])
-    insert_runs(transaction.driver, [RunEntry(kind, spec, progress, created=True)])
+    insert_runs(transaction.driver, [RunEntry(kind, spec, progress, Stage.CREATED)])
     return progress

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from clearway_service.core.moment import Moment
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.errors import SessionExpiredError
 from clearway_service.store import statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
+from clearway_service.store.resources import resource_from
 from clearway_service.store.transaction import Transaction
 from clearway_service.texts import plain
 
@@ -165,7 +167,8 @@ def expire_sessions(
         if messages:
             _end(transaction, messages)
             # A process that died may have been about to answer those who waited for its slots.
-            transaction.woken_tags.update(tag for (tag,) in driver.execute(statements.WAITED_TAGS))
+            blockers = driver.execute(statements.WAITED_BLOCKERS)
+            transaction.woken.update(resource_from(column) for (column,) in blockers)
         remove_waiters(transaction, _ids(driver.execute(statements.LAPSED_WAITERS, (past,))))
         earliest: int | None = driver.execute(statements.NEXT_EXPIRY).fetchone()[0]
         return earliest
@@ -179,7 +182,8 @@ def remove_waiters(transaction: Transaction, proposal_ids: Iterable[str]) -> Non
     found = _ids(driver.execute(statements.WAITER_IDS, (array(asked),))) if asked else []
     if not found:
         return
-    transaction.woken_tags.update(tag for (tag,) in driver.execute(statements.ELDER_TAGS, (array(found),)))
+    tags = driver.execute(statements.ELDER_TAGS, (array(found),))
+    transaction.woken.update(Resource.of_tag(tag) for (tag,) in tags)
     transaction.left_queue.update(found)
     execute_rows(driver, statements.DELETE_WAITER_TAGS, [(id_,) for id_ in found])
     execute_rows(driver, statements.DELETE_WAITER, [(id_,) for id_ in found])

@@ -18,7 +18,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 
-from clearway_service.core.keys import MARK
 from clearway_service.store import given_rows, schema
 from clearway_service.store.ancestors import select_ancestors
 from clearway_service.store.building import (
@@ -39,6 +38,7 @@ from clearway_service.store.columns import (
     TASK_RUN,
     WAITER,
 )
+from clearway_service.store.resources import MARK
 
 
 def _task_runs_by_key() -> str:
@@ -90,8 +90,7 @@ SLOTS_BY_RUN = render(
     ("ids",),
 )
 ANCESTORS_BY_RUN = render(select_ancestors(json_parameter("ids")), ("ids",))
-# Who computes a key is told apart from those who hold slots by its tag alone.
-SLOTS_TAKEN_BY_TAG = render(
+SLOTS_TAKEN = render(
     select(schema.slot.c.tag, func.count())
     .where(members(schema.slot.c.tag, "tags"))
     .group_by(schema.slot.c.tag),
@@ -99,7 +98,7 @@ SLOTS_TAKEN_BY_TAG = render(
 )
 # The last place of all queues; null where nobody waits.
 LAST_PLACE = render(select(func.max(schema.waiter.c.place)), ())
-QUEUED_TAGS = render(
+QUEUED_BLOCKERS = render(
     select(schema.waiter.c.blocking_tag)
     .distinct()
     .where(members(schema.waiter.c.blocking_tag, "tags"), schema.waiter.c.until.is_(None)),
@@ -109,7 +108,7 @@ WAITERS_BY_ID = render(_waiters().where(members(schema.waiter.c.proposal_id, "id
 WAITERS_BY_RUN = render(
     _waiters().where(members(schema.waiter.c.task_run_id, "ids")).order_by(schema.waiter.c.place), ("ids",)
 )
-WAITERS_BY_TAG = render(
+WAITERS_BY_BLOCKER = render(
     _waiters()
     .where(schema.waiter.c.blocking_tag == bindparam("tag"), schema.waiter.c.until.is_(None))
     .order_by(schema.waiter.c.place)
@@ -183,7 +182,7 @@ DELETE_WAITER_TAGS = given_rows.delete("waiter_tag", ("proposal_id",))
 INSERT_WAITER_TAG = given_rows.tag_waiter()
 PASS_WAITER = given_rows.update("waiter", "proposal_id", ("passed",))
 MOVE_WAITER = given_rows.update("waiter", "proposal_id", ("blocking_tag",))
-ADOPT_WAITER = given_rows.update("waiter", "proposal_id", ("session_id", "owner", "until"))
+REATTACH_WAITER = given_rows.update("waiter", "proposal_id", ("session_id", "owner", "until"))
 INSERT_DELIVERY = insert_rows(schema.delivery, ("owner", "proposal_id"))
 DELETE_DELIVERIES = render(delete(schema.delivery).where(schema.delivery.c.owner == bindparam("of")), ("of",))
 

@@ -54,7 +54,7 @@ WHERE substr(computed.tag, 1, 1) = '\x1f' AND follower.until IS NULL AND chain.d
 FROM chain JOIN task_run AS holder ON holder.id = chain.id JOIN slot ON slot.task_run_id = holder.id
 WHERE chain.id != chain."of" GROUP BY chain."of", holder.id, slot.tag ORDER BY min(chain.distance), holder.id"""
 
-SLOTS_TAKEN_BY_TAG = """SELECT slot.tag, count(*) AS count_1
+SLOTS_TAKEN = """SELECT slot.tag, count(*) AS count_1
 FROM slot
 WHERE slot.tag IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1) GROUP BY slot.tag"""
@@ -62,7 +62,7 @@ FROM json_each(?) AS anon_1) GROUP BY slot.tag"""
 LAST_PLACE = """SELECT max(waiter.place) AS max_1
 FROM waiter"""
 
-QUEUED_TAGS = """SELECT DISTINCT waiter.blocking_tag
+QUEUED_BLOCKERS = """SELECT DISTINCT waiter.blocking_tag
 FROM waiter
 WHERE waiter.blocking_tag IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1) AND waiter.until IS NULL"""
@@ -77,7 +77,7 @@ FROM waiter
 WHERE waiter.task_run_id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1) ORDER BY waiter.place"""
 
-WAITERS_BY_TAG = """SELECT waiter.place, waiter.proposal_id, waiter.task_run_id, waiter.session_id, waiter.owner, waiter.blocking_tag, waiter.since, waiter.passed, waiter.until, waiter.state_name, waiter.state_message, waiter.cache_key, waiter.cache_expiration, waiter.refresh_cache, waiter.single_flight
+WAITERS_BY_BLOCKER = """SELECT waiter.place, waiter.proposal_id, waiter.task_run_id, waiter.session_id, waiter.owner, waiter.blocking_tag, waiter.since, waiter.passed, waiter.until, waiter.state_name, waiter.state_message, waiter.cache_key, waiter.cache_expiration, waiter.refresh_cache, waiter.single_flight
 FROM waiter
 WHERE waiter.blocking_tag = ? AND waiter.until IS NULL ORDER BY waiter.place
  LIMIT ? OFFSET ?"""
@@ -147,7 +147,7 @@ PASS_WAITER = """UPDATE waiter SET passed = given.column1 FROM (VALUES (?, ?)) A
 
 MOVE_WAITER = """UPDATE waiter SET blocking_tag = given.column1 FROM (VALUES (?, ?)) AS given WHERE waiter.proposal_id = given.column2"""
 
-ADOPT_WAITER = """UPDATE waiter SET session_id = given.column1, owner = given.column2, until = given.column3 FROM (VALUES (?, ?, ?, ?)) AS given WHERE waiter.proposal_id = given.column4"""
+REATTACH_WAITER = """UPDATE waiter SET session_id = given.column1, owner = given.column2, until = given.column3 FROM (VALUES (?, ?, ?, ?)) AS given WHERE waiter.proposal_id = given.column4"""
 
 INSERT_DELIVERY = """INSERT INTO delivery (owner, proposal_id) VALUES (?, ?)"""
 
@@ -216,7 +216,7 @@ WHERE waiter.until IS NULL AND substr(waiter.blocking_tag, 1, 1) = '\x1f'"""
 
 INSERT_LOG = """INSERT INTO log (flow_run_id, task_run_id, logger, level, message, timestamp) VALUES (?, ?, ?, ?, ?, ?)"""
 
-SWEEP_CACHE = """DELETE FROM cache_entry WHERE cache_entry."key" IN (SELECT cache_entry."key"
+DELETE_EXPIRED = """DELETE FROM cache_entry WHERE cache_entry."key" IN (SELECT cache_entry."key"
 FROM cache_entry
 WHERE cache_entry.expires IS NOT NULL AND cache_entry.expires <= ? ORDER BY cache_entry.expires
  LIMIT ? OFFSET 0)"""
@@ -253,7 +253,7 @@ FROM task_run
 WHERE task_run.session_id IN (SELECT anon_1.value
 FROM json_each(?) AS anon_1) AND task_run.state_type = 3 ORDER BY task_run.session_id, task_run.seq"""
 
-WAITED_TAGS = """SELECT DISTINCT waiter.blocking_tag
+WAITED_BLOCKERS = """SELECT DISTINCT waiter.blocking_tag
 FROM waiter
 WHERE waiter.until IS NULL"""
 

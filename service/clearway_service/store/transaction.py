@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from clearway_service.core.decisions import Ancestor
 from clearway_service.core.moment import Moment
-from clearway_service.core.runs import RunKind
+from clearway_service.core.resources import Resource
+from clearway_service.core.turn import EndedRuns
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -33,8 +34,8 @@ class Transaction:
         database: The database, in one of its turns.
         moment: The time, on both of the service's clocks.
         new_id: Makes time-ordered UUIDs.
-        woken_tags: Tags whose limits were changed, so that their waiters are decided about again.
-        woken_runs: Task runs whose waiting proposals are to be decided about again.
+        woken: Resources whose limits were changed, so that their waiters are decided again.
+        woken_runs: Task runs whose waiting proposals are decided again.
         ended_runs: Runs that lose their session, each with the message of its Crashed state.
         entangled: Runs that wait for slots that their own ancestors hold, as was found out.
         left_queue: Proposals that were taken out of the queue without an answer.
@@ -43,9 +44,9 @@ class Transaction:
     database: Database
     moment: Moment
     new_id: Callable[[], str]
-    woken_tags: set[str] = field(default_factory=set)
+    woken: set[Resource] = field(default_factory=set)
     woken_runs: set[str] = field(default_factory=set)
-    ended_runs: dict[tuple[RunKind, str], str] = field(default_factory=dict)
+    ended_runs: EndedRuns = field(default_factory=dict)
     entangled: list[Entangled] = field(default_factory=list)
     left_queue: set[str] = field(default_factory=set)
 

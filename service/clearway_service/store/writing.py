@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from clearway_service.core.changes import Changes, RecordedAbort
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
-from clearway_service.core.snapshot import RunEntry
+from clearway_service.core.snapshot import RunEntry, Stage
 from clearway_service.core.states import State
 from clearway_service.store import statements
 from clearway_service.store.bulk import Cursor, execute_rows
+from clearway_service.store.resources import resource_to
 from clearway_service.store.result_references import data_facts, references_to
 from clearway_service.store.rows import (
     Row,
@@ -27,21 +28,24 @@ def write(cursor: Cursor, changes: Changes, now: int) -> None:
     execute_rows(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
     refer_to_results(cursor, [made.state for made in changes.states])
     # Freed before taken, so that a limit holds in between as well.
-    execute_rows(cursor, statements.DELETE_SLOT, list(changes.slots_freed))
-    execute_rows(cursor, statements.INSERT_SLOT, [(tag, run_id, now) for tag, run_id in changes.slots_taken])
+    freed = [(resource_to(resource), run_id) for resource, run_id in changes.slots_freed]
+    execute_rows(cursor, statements.DELETE_SLOT, freed)
+    taken = [(resource_to(resource), run_id, now) for resource, run_id in changes.slots_taken]
+    execute_rows(cursor, statements.INSERT_SLOT, taken)
     _write_cache(cursor, changes, now)
     execute_rows(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
     execute_rows(cursor, statements.DELETE_WAITER, [(id_,) for id_ in changes.waiters_removed])
-    execute_rows(cursor, statements.MOVE_WAITER, [(tag, id_) for id_, tag in changes.waiters_moved.items()])
-    adopted = [
+    moved = [(resource_to(blocker), id_) for id_, blocker in changes.waiters_moved.items()]
+    execute_rows(cursor, statements.MOVE_WAITER, moved)
+    reattached = [
         (waiter.proposal.session_id, waiter.owner, waiter.until, id_)
-        for id_, waiter in changes.waiters_adopted.items()
+        for id_, waiter in changes.waiters_reattached.items()
     ]
-    execute_rows(cursor, statements.ADOPT_WAITER, adopted)
+    execute_rows(cursor, statements.REATTACH_WAITER, reattached)
     added = [waiter_to(waiter, now) for waiter in changes.waiters_added.values()]
     execute_rows(cursor, statements.INSERT_WAITER, added)
-    aging = [(tag, id_) for id_, tags in changes.waiters_aging.items() for tag in tags]
-    execute_rows(cursor, statements.INSERT_WAITER_TAG, aging)
+    elders = [(tag, id_) for id_, tags in changes.elders_tracked.items() for tag in tags]
+    execute_rows(cursor, statements.INSERT_WAITER_TAG, elders)
     passed = [(count, id_) for id_, count in changes.waiters_passed.items()]
     execute_rows(cursor, statements.PASS_WAITER, passed)
     execute_rows(cursor, statements.DELETE_WAITER_TAGS, [(id_,) for id_ in changes.waiters_removed])
@@ -52,7 +56,7 @@ def _write_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
     created, updated_flows, updated_tasks = [], [], []
     for entry in entries:
         assert entry.progress is not None
-        if entry.created:
+        if entry.stage is Stage.CREATED:
             created.append(entry)
         elif isinstance(entry.run, FlowRunSpec):
             updated_flows.append((*progress_to(entry.progress), entry.run.id))

@@ -9,6 +9,7 @@ import pytest
 
 from clearway_service.core.decisions import Abort, AbortReason, Accept, Reject, Wait
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
 from support.facts import FLOW, SECOND, TASK
@@ -200,7 +201,10 @@ class TestReplays:
         many(model, first, second)
         again = one(model, first)
         assert again.queued
-        assert [waiter.proposal.id for waiter in model.store.queue("disk")] == [first.id, second.id]
+        assert [waiter.proposal.id for waiter in model.store.queue(Resource.of_tag("disk"))] == [
+            first.id,
+            second.id,
+        ]
 
 
 class TestHolders:

@@ -9,6 +9,7 @@ import pytest
 
 from clearway_service.core.proposals import Answer, Proposal
 from clearway_service.core.queues import MAX_PASSED
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
 from support.facts import FLOW, SECOND, TASK
@@ -74,7 +75,7 @@ def test_a_newcomer_stands_behind_those_who_were_not_loaded(world: World) -> Non
     start(world, "holder", "a")
     start(world, "first", "a")
     start(world, "second", "a")
-    goes_away = world.store.queue("a")[0].proposal._replace(queues=False, keeps=60 * SECOND)
+    goes_away = world.store.queue(Resource.of_tag("a"))[0].proposal._replace(queues=False, keeps=60 * SECOND)
     ends = Proposal("ends", RunKind.TASK, "holder", ProposedState(COMPLETED))
     run = TASK._replace(id="newcomer", tags=("a",), dynamic_key="newcomer")
     comes = Proposal("comes", RunKind.TASK, run.id, ProposedState(RUNNING), create=run, queues=True)
@@ -117,7 +118,8 @@ def test_what_was_kept_for_one_who_leaves_is_free_for_those_behind(world: World,
     if leaves == "cancelled":
         end(world, "elder", CANCELLED)
     elif leaves == "withdrawn":
-        world.turn(woken_tags=world.store.remove_waiters([world.store.queue("b")[0].proposal.id]))
+        (first, *_) = world.store.queue(Resource.of_tag("b"))
+        world.turn(woken=world.store.remove_waiters([first.proposal.id]))
     else:
         world.end_session("its session")
     assert runs(world, "late")

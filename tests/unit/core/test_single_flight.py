@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from clearway_service.core.decisions import Abort, Accept, Ancestor, Reject, Wait
-from clearway_service.core.keys import key_tag
 from clearway_service.core.proposals import Answer, Proposal
 from clearway_service.core.queues import MAX_PASSED
+from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.core.states import ProposedState, StateType
@@ -195,13 +195,27 @@ class TestSlots:
             one(led, propose(run_id, COMPLETED))
         assert led.names("a") == ["Pending"]
 
+    def test_one_that_turns_from_a_key_to_slots_frees_what_was_kept_for_a_later_one(self, led: World) -> None:
+        for tag in ("disk", "cpu"):
+            led.set_limit(tag, 1)
+        one(led, start("holder", "cpu", key=""))
+        one(led, start("a", "disk", "cpu"))
+        one(led, start("elder", "disk", "cpu", key=""))
+        for number in range(MAX_PASSED):
+            run_id = f"passing-{number}"
+            assert one(led, start(run_id, "disk", key="")).decision == Accept()
+            one(led, propose(run_id, COMPLETED))
+        assert one(led, start("late", "disk", key="")).queued, "the slot is kept for the elder"
+        one(led, propose("leader", FAILED))
+        assert led.slots() == [("cpu", "holder"), ("disk", "late")], "nothing is kept for a, which came first"
+
 
 class TestAncestors:
     """Who computes the key may wait for the run that asks for it."""
 
     def test_a_run_that_its_leader_waits_for_computes_too(self, model: World) -> None:
         load = model.store.load
-        awaits = [Ancestor("leader", "a task run", key_tag("key"))]
+        awaits = [Ancestor("leader", "a task run", Resource.of_key("key"))]
 
         def with_ancestors(*arguments: Any) -> Snapshot:
             snapshot = load(*arguments)

@@ -168,7 +168,9 @@ def test_runs_that_are_too_large_for_one_turn_are_decided_in_several_and_in_orde
     begun = [start(service.flow_id, with_result(scheduled(timedelta(hours=1)), result)) for _ in range(count)]
     client.propose(*begun)
     client.settle()
-    assert not service.engine.pipeline._known.task_runs.keys() & {each.create_task_run.id for each in begun}
+    assert not service.engine.pipeline._writer._row_cache.task_runs.keys() & {
+        each.create_task_run.id for each in begun
+    }
     order: list[str] = []
     asked: list[Proposal] = [move(each.create_task_run.id, RUNNING) for each in begun]
     proposal = start(service.flow_id)

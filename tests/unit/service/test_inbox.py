@@ -15,7 +15,8 @@ from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.engine.budget import Budget, Caller
-from clearway_service.engine.inbox import QUANTUM, REMEMBERED, Inbox, Result, Submitted
+from clearway_service.engine.inbox import QUANTUM, REMEMBERED, Inbox
+from clearway_service.engine.submitted import Result, Submitted
 from support.proposals import COMPLETED, move, start
 
 if TYPE_CHECKING:

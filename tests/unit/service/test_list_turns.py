@@ -10,9 +10,9 @@ from typing import Any
 
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec, GetFlowRunRequest, ListFlowRunsRequest
 from clearway_service.engine.budget import Budget, Call, current_call
+from clearway_service.fair_semaphore import FairSemaphore
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
-from clearway_service.turns import Turns
 from support.proposals import new_id
 
 LISTS, ROWS = 60, 1_000
@@ -95,19 +95,19 @@ async def test_lists_that_are_given_up_leave_their_turns_and_connections_to_othe
 
 
 async def test_turns_are_given_in_rotation_and_are_not_lost_with_those_that_leave() -> None:
-    turns, had = Turns(1), []
+    semaphore, had = FairSemaphore(1), []
 
     async def have(client: str) -> None:
-        async with turns.turn(client):
+        async with semaphore.hold(client):
             await asyncio.sleep(0)
             had.append(client)
 
-    await turns.begin("first")
+    await semaphore.acquire("first")
     waiting = [asyncio.create_task(have(client)) for client in "aaabbc"]
     await asyncio.sleep(0)
     waiting[1].cancel()
-    turns.end()
+    semaphore.release()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert had == ["a", "b", "c", "a", "b"]
-    async with turns.turn("last"):
+    async with semaphore.hold("last"):
         pass

@@ -10,7 +10,7 @@ from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.engine.clock import new_id
-from clearway_service.engine.inbox import Result
+from clearway_service.engine.submitted import Result
 
 if TYPE_CHECKING:
     from unit.service.conftest import Service

@@ -325,15 +325,15 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
             await decide(call, 10)
         others = service.engine.budget.caller()
         others.take_in(total)
-        await service.engine.budget.large.begin("another stream")
+        await service.engine.budget.large.acquire("another stream")
         waiting = [asyncio.create_task(decide(call, 10)) for call in calls[:2]]
         for _ in range(3):
             await decide(calls[2], 1)
         assert not any(each.done() for each in waiting)
         # Each of the two is decided, although nobody leaves room, and the turn is there for the next.
-        service.engine.budget.large.end()
+        service.engine.budget.large.release()
         await asyncio.gather(*waiting)
-        async with service.engine.budget.large.turn("another stream"):
+        async with service.engine.budget.large.hold("another stream"):
             await decide(calls[2], 1)
         others.settle(total)
 
@@ -358,7 +358,7 @@ async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: 
             while decided < 10:
                 decided += len((await call.read()).decisions)
         leaving.cancel()
-        async with service.engine.budget.large.turn("another stream"):
+        async with service.engine.budget.large.hold("another stream"):
             others.settle(total)
 
 

@@ -39,7 +39,7 @@ class SqliteBesideModel(CoreMachine):
         assert by_sqlite.outcomes == by_model.outcomes
         assert by_sqlite.replayed == by_model.replayed
         assert by_sqlite.woken == by_model.woken
-        assert by_sqlite.woken_tags == by_model.woken_tags
+        assert by_sqlite.woken_resources == by_model.woken_resources
         assert by_sqlite.ended_runs == by_model.ended_runs
         assert [each.wake_again for each in self._its_engines] == [each.wake_again for each in self.engines]
         held, expected = self._sqlite.contents(), contents(self.model)

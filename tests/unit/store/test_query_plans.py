@@ -20,12 +20,12 @@ from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
 from clearway_service.store import (
     cache,
+    cache_expiry,
     queries,
     runs,
     schema,
     sessions,
     statements,
-    sweeping,
     timeline,
     unused_results,
 )
@@ -175,7 +175,7 @@ COMMANDS: dict[str, Any] = {
     "a limit is reset": reset_limit("disk"),
     "a limit is removed": delete_limit("disk"),
     "an entry is removed": cache.invalidate(cache.CacheFilter(key="key"), 10),
-    "expired entries are swept": sweeping.sweep(10),
+    "expired entries are deleted": cache_expiry.delete_expired(10),
 }
 
 
@@ -253,7 +253,7 @@ def test_the_statements_of_the_hot_path_are_found() -> None:
 def test_a_hot_statement_scans_nothing_that_grows(writer: Database, name: str) -> None:
     if name == "LAST_PLACE":  # the end of the queues, found at once from the table's own order
         assert plan(writer, HOT[name]) == ["SEARCH waiter"]
-    if name != "WAITED_TAGS":  # read once when a client is lost, see below
+    if name != "WAITED_BLOCKERS":  # read once when a client is lost, see below
         assert scans(writer, HOT[name], nothing(HOT[name])) == []
 
 

@@ -1,4 +1,4 @@
-"""Known rows: what earlier turns have read and written, so that the next one need not read it again.
+"""RowCache: rows that earlier turns have read and written, so that the next one need not read them again.
 
 They hold only while nobody else has written. For other connections SQLite's data version tells, read inside a
 transaction; the commands of a turn, and a turn that failed, make its engine forget all.
@@ -16,14 +16,14 @@ from clearway_service.core.states import TERMINAL
 
 # More task runs than this are seldom under way. Of each kind of row, those that came first go first.
 _MOST = 16_384
-# A run that takes more bytes than this, by what clients chose the size of, is not known but read again.
+# A run that takes more bytes than this, by what clients chose the size of, is not kept but read again.
 _MOST_BYTES = 2_048
 
 V = TypeVar("V")
 
 
-class Known:
-    """What is known of rows that change only by the turns of this engine.
+class RowCache:
+    """Rows that change only by the turns of this engine. Belongs to the thread that writes.
 
     Attributes:
         task_runs: Task runs that have not ended, by id; a turn is given copies.

@@ -1,4 +1,4 @@
-"""Turns: a few of many at a time, from each client in rotation."""
+"""FairSemaphore: a few of many at a time, from each client in rotation."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 
-class Turns:
-    """Admits at most so many at a time: of one client in their order, of several clients in rotation.
+class FairSemaphore:
+    """Admits at most so many at a time: of one client first come, first served, of several in rotation.
 
     Safe from any thread and any event loop.
 
     Args:
-        most: How many have a turn at the same time.
+        most: How many are admitted at the same time.
     """
 
     def __init__(self, most: int) -> None:
@@ -25,16 +25,16 @@ class Turns:
         self._queues: dict[object, deque[Future[None]]] = {}
 
     @asynccontextmanager
-    async def turn(self, client: object) -> AsyncIterator[None]:
-        """Wait for a turn of ``client``, and have it until the block is left."""
-        await self.begin(client)
+    async def hold(self, client: object) -> AsyncIterator[None]:
+        """Acquire it for ``client``, and release it when the block is left."""
+        await self.acquire(client)
         try:
             yield
         finally:
-            self.end()
+            self.release()
 
-    async def begin(self, client: object) -> None:
-        """Wait for a turn of ``client``; ``end`` is to be called after it."""
+    async def acquire(self, client: object) -> None:
+        """Wait until ``client`` is admitted; ``release`` has to be called afterwards."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -44,13 +44,13 @@ class Turns:
         try:
             await asyncio.wrap_future(admitted)
         except asyncio.CancelledError:
-            # One that was admitted at the same moment leaves its turn to the next.
+            # One that was admitted at the same moment makes room for the next.
             if not admitted.cancel():
-                self.end()
+                self.release()
             raise
 
-    def end(self) -> None:
-        """Give the turn to the next, if any waits."""
+    def release(self) -> None:
+        """Admit the next one, if any waits."""
         with self._lock:
             admitted = self._next()
             if admitted is None:

@@ -1,0 +1,59 @@
+"""Replies: how clients get results, and what they hold is counted no longer."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from clearway_service.engine.budget import Caller
+from clearway_service.engine.submitted import Reply, Result, Submitted
+from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
+
+logger = logging.getLogger(__name__)
+
+
+def send(reply: Reply, results: list[Result]) -> None:
+    """Give a client its results; one that cannot take them does not stop the others."""
+    try:
+        reply(results)
+    except Exception:
+        logger.exception("a client could not be told %d results", len(results))
+
+
+def resolve(future: Future[Any], value: Any, error: ClearwayError | None) -> None:
+    """Give a command's future what the command returned, unless its caller has gone."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(value)
+
+
+def settle(entries: Iterable[Submitted]) -> None:
+    """Count proposals as their clients' no longer: they are decided."""
+    sizes: dict[Caller, int] = {}
+    for entry in entries:
+        if entry.size and entry.caller is not None:
+            sizes[entry.caller] = sizes.get(entry.caller, 0) + entry.size
+    for caller, size in sizes.items():
+        caller.settle(size)
+
+
+def going_down() -> ShuttingDownError:
+    """Return the error of what came too late."""
+    return ShuttingDownError("the service is going down; try again when it is back")
+
+
+def failure_of(error: Exception) -> ClearwayError:
+    """Return what clients are told of a transaction that failed; one that is our fault is logged."""
+    if isinstance(error, ClearwayError):
+        return error
+    logger.error("a transaction failed and was rolled back", exc_info=error)
+    reason = reason_of(error)
+    if isinstance(getattr(error, "orig", None) or error, sqlite3.Error):
+        return StoreUnavailableError(f"the database did not take the transaction: {reason}")
+    return StoreUnavailableError(f"the service failed ({reason}); its log says where")
