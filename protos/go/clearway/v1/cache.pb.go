@@ -192,7 +192,7 @@ type CacheFilter struct {
 	CreatedAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
 	// created_before: the entry was written before this time.
 	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
-	// older_than: the entry was written at least this long ago, by the service's clock. From 0.
+	// older_than: the entry was written at least this long ago, by the service's clock. From 0 to 3,650 days.
 	OlderThan *durationpb.Duration `protobuf:"bytes,7,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
 	// expired: whether the entry has expired; unset means either.
 	Expired       *bool `protobuf:"varint,8,opt,name=expired,proto3,oneof" json:"expired,omitempty"`
@@ -1009,7 +1009,7 @@ const file_clearway_v1_cache_proto_rawDesc = "" +
 	" \x01(\tR\ttaskRunId\x12\"\n" +
 	"\rtask_run_name\x18\v \x01(\tR\vtaskRunName\x12\x1e\n" +
 	"\vflow_run_id\x18\f \x01(\tR\tflowRunId\x12\x12\n" +
-	"\x04tags\x18\r \x03(\tR\x04tags\"\xfb\x02\n" +
+	"\x04tags\x18\r \x03(\tR\x04tags\"\x8a\x03\n" +
 	"\vCacheFilter\x12\x1b\n" +
 	"\x03key\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\bR\x03key\x12(\n" +
 	"\n" +
@@ -1017,9 +1017,9 @@ const file_clearway_v1_cache_proto_rawDesc = "" +
 	"\x04task\x18\x03 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\x04task\x12\x1f\n" +
 	"\x04tags\x18\x04 \x03(\tB\v\xa2\xbb\x18\a\x10\x04\x18\xff\x010@R\x04tags\x12?\n" +
 	"\rcreated_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
-	"\x0ecreated_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x128\n" +
+	"\x0ecreated_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12G\n" +
 	"\n" +
-	"older_than\x18\a \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x1d\n" +
+	"older_than\x18\a \x01(\v2\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03̲AR\tolderThan\x12\x1d\n" +
 	"\aexpired\x18\b \x01(\bH\x00R\aexpired\x88\x01\x01B\n" +
 	"\n" +
 	"\b_expired\"\x9f\x01\n" +

@@ -40,7 +40,7 @@ type FlowRunSpec struct {
 	// tags group runs. At most 64, each 1 to 255 characters without control characters; duplicates count once.
 	// Returned sorted.
 	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
-	// retry_policy is when a failed run is tried again; unset means never.
+	// retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
 	RetryPolicy *RetryPolicy `protobuf:"bytes,7,opt,name=retry_policy,json=retryPolicy,proto3" json:"retry_policy,omitempty"`
 	// parent_task_run_id is, for a subflow, the task run that tracks it in its parent; otherwise empty.
 	// Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
@@ -253,7 +253,7 @@ type FlowRunFilter struct {
 	NameContains string `protobuf:"bytes,2,opt,name=name_contains,json=nameContains,proto3" json:"name_contains,omitempty"`
 	// tags: the run has all of these tags. At most 64.
 	Tags []string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty"`
-	// state_types: the run's state has one of these types.
+	// state_types: the run's state has one of these types. At most 100.
 	StateTypes []StateType `protobuf:"varint,4,rep,packed,name=state_types,json=stateTypes,proto3,enum=clearway.v1.StateType" json:"state_types,omitempty"`
 	// state_names: the run's state has one of these names. At most 100.
 	StateNames []string `protobuf:"bytes,5,rep,name=state_names,json=stateNames,proto3" json:"state_names,omitempty"`

@@ -89,13 +89,14 @@ type FieldFormat int32
 const (
 	// FIELD_FORMAT_UNSPECIFIED: any text.
 	FieldFormat_FIELD_FORMAT_UNSPECIFIED FieldFormat = 0
-	// FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`; letters of either case.
+	// FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`. Letters of either case are accepted,
+	// and so are braces around it and missing hyphens; it is returned in the form of the example.
 	FieldFormat_FIELD_FORMAT_UUID FieldFormat = 1
 	// FIELD_FORMAT_SHA256: 64 lower-case hexadecimal digits.
 	FieldFormat_FIELD_FORMAT_SHA256 FieldFormat = 2
 	// FIELD_FORMAT_KEY: text without NUL characters.
 	FieldFormat_FIELD_FORMAT_KEY FieldFormat = 3
-	// FIELD_FORMAT_TAG: text without control characters, and not only spaces.
+	// FIELD_FORMAT_TAG: text without control characters, and not only spaces. In a list, equal tags count once.
 	FieldFormat_FIELD_FORMAT_TAG FieldFormat = 4
 	// FIELD_FORMAT_JSON_OBJECT: a JSON object (RFC 8259).
 	FieldFormat_FIELD_FORMAT_JSON_OBJECT FieldFormat = 5
@@ -150,11 +151,13 @@ func (FieldFormat) EnumDescriptor() ([]byte, []int) {
 
 // FieldRules are the rules that the service checks a field of a request by. A request that breaks one fails with
 // `ERROR_REASON_INVALID_ARGUMENT` and changes nothing. A field that is not required is only checked if it is set. The
-// items of a repeated field are checked each as a field that is set. Every `google.protobuf.Timestamp` of a request must
-// also lie between the years 1970 and 9999, and every `google.protobuf.Duration` must not be negative.
+// items of a repeated field are checked each as a field that is set; an item of an enum must be a known value, and
+// not the unspecified one. Every `google.protobuf.Timestamp` of a request must also lie between the years 1970 and 9999,
+// and every `google.protobuf.Duration` must not be negative; what is below a microsecond does not count.
 type FieldRules struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// required: the field must be set; a string must not be empty.
+	// required: the field must be set; a string must not be empty, and an enum must be a known value, and not the
+	// unspecified one. A member of a oneof must not be empty if it is the one that is set.
 	Required bool `protobuf:"varint,1,opt,name=required,proto3" json:"required,omitempty"`
 	// format is the form of a string.
 	Format FieldFormat `protobuf:"varint,2,opt,name=format,proto3,enum=clearway.v1.FieldFormat" json:"format,omitempty"`

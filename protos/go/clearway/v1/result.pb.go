@@ -385,7 +385,7 @@ func (x *OrphanedResult) GetSha256() string {
 // replaced or have expired, whose SHA-256 no other state references, at any location.
 type ListOrphanedResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// older_than is how old the states that reference a result must be. From 0; unset means one day.
+	// older_than is how old the states that reference a result must be. From 0 to 3,650 days; unset means one day.
 	OlderThan *durationpb.Duration `protobuf:"bytes,1,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
 	// page_size is the largest number of results in a page; a page ends at about 2 MiB. From 0 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
@@ -512,7 +512,7 @@ type DropOrphanedResultsRequest struct {
 	// state_ids are `OrphanedResult.state_id`s; required. Results that are referenced again by now are left alone, as are
 	// those of an earlier version whose `location` does not end with their SHA-256. 1 to 10,000.
 	StateIds []string `protobuf:"bytes,1,rep,name=state_ids,json=stateIds,proto3" json:"state_ids,omitempty"`
-	// older_than is the `older_than` that the results were listed with.
+	// older_than is the `older_than` that the results were listed with. From 0 to 3,650 days; unset means one day.
 	OlderThan *durationpb.Duration `protobuf:"bytes,2,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
 	// check_only returns which of the results are still orphaned, and changes nothing.
 	CheckOnly     bool `protobuf:"varint,3,opt,name=check_only,json=checkOnly,proto3" json:"check_only,omitempty"`
@@ -649,20 +649,20 @@ const file_clearway_v1_result_proto_rawDesc = "" +
 	"\tcache_key\x18\x04 \x01(\tR\bcacheKey\x12;\n" +
 	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
-	"\x06sha256\x18\x06 \x01(\tR\x06sha256\"\xaa\x01\n" +
-	"\x1aListOrphanedResultsRequest\x128\n" +
+	"\x06sha256\x18\x06 \x01(\tR\x06sha256\"\xb9\x01\n" +
+	"\x1aListOrphanedResultsRequest\x12G\n" +
 	"\n" +
-	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x123\n" +
+	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03̲AR\tolderThan\x123\n" +
 	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"|\n" +
 	"\x1bListOrphanedResultsResponse\x125\n" +
 	"\aresults\x18\x01 \x03(\v2\x1b.clearway.v1.OrphanedResultR\aresults\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x9f\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
 	"\x1aDropOrphanedResultsRequest\x12(\n" +
-	"\tstate_ids\x18\x01 \x03(\tB\v\xa2\xbb\x18\a\x10\x01(\x010\x90NR\bstateIds\x128\n" +
+	"\tstate_ids\x18\x01 \x03(\tB\v\xa2\xbb\x18\a\x10\x01(\x010\x90NR\bstateIds\x12G\n" +
 	"\n" +
-	"older_than\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x1d\n" +
+	"older_than\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03̲AR\tolderThan\x12\x1d\n" +
 	"\n" +
 	"check_only\x18\x03 \x01(\bR\tcheckOnly\"T\n" +
 	"\x1bDropOrphanedResultsResponse\x125\n" +

@@ -101,7 +101,7 @@ type TaskRunSpec struct {
 	// tags group runs; concurrency limits are set on them. At most 64, each 1 to 255 characters without control
 	// characters; duplicates count once. Returned sorted.
 	Tags []string `protobuf:"bytes,8,rep,name=tags,proto3" json:"tags,omitempty"`
-	// retry_policy is when a failed run is tried again; unset means never.
+	// retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
 	RetryPolicy *RetryPolicy `protobuf:"bytes,9,opt,name=retry_policy,json=retryPolicy,proto3" json:"retry_policy,omitempty"`
 	// inputs are the task runs that the arguments came from, by parameter. At most 1,000 parameters and 50,000 runs;
 	// the first 10,000 runs are returned.
@@ -351,7 +351,7 @@ type TaskRunFilter struct {
 	NameContains string `protobuf:"bytes,4,opt,name=name_contains,json=nameContains,proto3" json:"name_contains,omitempty"`
 	// tags: the run has all of these tags. At most 64.
 	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
-	// state_types: the run's state has one of these types.
+	// state_types: the run's state has one of these types. At most 100.
 	StateTypes []StateType `protobuf:"varint,6,rep,packed,name=state_types,json=stateTypes,proto3,enum=clearway.v1.StateType" json:"state_types,omitempty"`
 	// state_names: the run's state has one of these names. At most 100.
 	StateNames []string `protobuf:"bytes,7,rep,name=state_names,json=stateNames,proto3" json:"state_names,omitempty"`

@@ -70,7 +70,7 @@ export type FlowRunSpec = Message<"clearway.v1.FlowRunSpec"> & {
   tags: string[];
 
   /**
-   * retry_policy is when a failed run is tried again; unset means never.
+   * retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
    *
    * @generated from field: clearway.v1.RetryPolicy retry_policy = 7;
    */
@@ -190,7 +190,7 @@ export type FlowRunFilter = Message<"clearway.v1.FlowRunFilter"> & {
   tags: string[];
 
   /**
-   * state_types: the run's state has one of these types.
+   * state_types: the run's state has one of these types. At most 100.
    *
    * @generated from field: repeated clearway.v1.StateType state_types = 4;
    */

@@ -17,14 +17,16 @@ export const file_clearway_v1_options: GenFile = /*@__PURE__*/
 /**
  * FieldRules are the rules that the service checks a field of a request by. A request that breaks one fails with
  * `ERROR_REASON_INVALID_ARGUMENT` and changes nothing. A field that is not required is only checked if it is set. The
- * items of a repeated field are checked each as a field that is set. Every `google.protobuf.Timestamp` of a request must
- * also lie between the years 1970 and 9999, and every `google.protobuf.Duration` must not be negative.
+ * items of a repeated field are checked each as a field that is set; an item of an enum must be a known value, and
+ * not the unspecified one. Every `google.protobuf.Timestamp` of a request must also lie between the years 1970 and 9999,
+ * and every `google.protobuf.Duration` must not be negative; what is below a microsecond does not count.
  *
  * @generated from message clearway.v1.FieldRules
  */
 export type FieldRules = Message<"clearway.v1.FieldRules"> & {
   /**
-   * required: the field must be set; a string must not be empty.
+   * required: the field must be set; a string must not be empty, and an enum must be a known value, and not the
+   * unspecified one. A member of a oneof must not be empty if it is the one that is set.
    *
    * @generated from field: bool required = 1;
    */
@@ -156,7 +158,8 @@ export enum FieldFormat {
   UNSPECIFIED = 0,
 
   /**
-   * FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`; letters of either case.
+   * FIELD_FORMAT_UUID: a UUID, such as `0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e`. Letters of either case are accepted,
+   * and so are braces around it and missing hyphens; it is returned in the form of the example.
    *
    * @generated from enum value: FIELD_FORMAT_UUID = 1;
    */
@@ -177,7 +180,7 @@ export enum FieldFormat {
   KEY = 3,
 
   /**
-   * FIELD_FORMAT_TAG: text without control characters, and not only spaces.
+   * FIELD_FORMAT_TAG: text without control characters, and not only spaces. In a list, equal tags count once.
    *
    * @generated from enum value: FIELD_FORMAT_TAG = 4;
    */

@@ -114,7 +114,7 @@ export type TaskRunSpec = Message<"clearway.v1.TaskRunSpec"> & {
   tags: string[];
 
   /**
-   * retry_policy is when a failed run is tried again; unset means never.
+   * retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
    *
    * @generated from field: clearway.v1.RetryPolicy retry_policy = 9;
    */
@@ -263,7 +263,7 @@ export type TaskRunFilter = Message<"clearway.v1.TaskRunFilter"> & {
   tags: string[];
 
   /**
-   * state_types: the run's state has one of these types.
+   * state_types: the run's state has one of these types. At most 100.
    *
    * @generated from field: repeated clearway.v1.StateType state_types = 6;
    */
