@@ -45,7 +45,7 @@ test-lowest: $(STAMP) ## Run the tests of the inner loop with the oldest version
 test-pythons: $(STAMP) ## Run the tests of the inner loop with each later Python of this machine
 	@tests/pythons.sh $(PYTHONS) -- -n logical --dist loadfile -m "not slow" $(FAST)
 
-check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and statements
+check: $(STAMP) ## Lint, types, import rules, proto rules, fresh generated files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -53,6 +53,7 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and state
 	$(BIN)/buf lint protos
 	$(BIN)/buf breaking protos --against protos/released.binpb
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python protos/reference.py --check
 	$(BIN)/python service/generate.py --check
 
 conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
@@ -64,8 +65,9 @@ storm: $(STAMP) ## Kill, stop and cut servers and clients, and check; STORM="--s
 fuzz: $(STAMP) ## Send hostile messages to a server; FUZZ="--messages 100000 --seed 3"
 	@PYTHONPATH=tests $(BIN)/python -m fuzz $(FUZZ)
 
-protos: $(STAMP) ## Generate the Python stubs from protos/
+protos: $(STAMP) ## Generate the Python stubs and docs/reference/ from protos/
 	@$(BIN)/python protos/generate.py
+	@$(BIN)/python protos/reference.py
 
 statements: $(STAMP) ## Render the SQL that the service executes as it stands
 	@$(BIN)/python service/generate.py

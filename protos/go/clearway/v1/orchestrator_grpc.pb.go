@@ -19,119 +19,120 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Orchestrator_Propose_FullMethodName                     = "/clearway.v1.Orchestrator/Propose"
-	Orchestrator_SetFlowRunState_FullMethodName             = "/clearway.v1.Orchestrator/SetFlowRunState"
-	Orchestrator_SetTaskRunState_FullMethodName             = "/clearway.v1.Orchestrator/SetTaskRunState"
-	Orchestrator_CreateFlowRun_FullMethodName               = "/clearway.v1.Orchestrator/CreateFlowRun"
-	Orchestrator_GetFlowRun_FullMethodName                  = "/clearway.v1.Orchestrator/GetFlowRun"
-	Orchestrator_ListFlowRuns_FullMethodName                = "/clearway.v1.Orchestrator/ListFlowRuns"
-	Orchestrator_ListFlowRunStates_FullMethodName           = "/clearway.v1.Orchestrator/ListFlowRunStates"
-	Orchestrator_CreateTaskRun_FullMethodName               = "/clearway.v1.Orchestrator/CreateTaskRun"
-	Orchestrator_GetTaskRun_FullMethodName                  = "/clearway.v1.Orchestrator/GetTaskRun"
-	Orchestrator_ListTaskRuns_FullMethodName                = "/clearway.v1.Orchestrator/ListTaskRuns"
-	Orchestrator_ListTaskRunStates_FullMethodName           = "/clearway.v1.Orchestrator/ListTaskRunStates"
-	Orchestrator_CreateConcurrencyLimit_FullMethodName      = "/clearway.v1.Orchestrator/CreateConcurrencyLimit"
-	Orchestrator_GetConcurrencyLimitByTag_FullMethodName    = "/clearway.v1.Orchestrator/GetConcurrencyLimitByTag"
-	Orchestrator_ListConcurrencyLimits_FullMethodName       = "/clearway.v1.Orchestrator/ListConcurrencyLimits"
-	Orchestrator_DeleteConcurrencyLimitByTag_FullMethodName = "/clearway.v1.Orchestrator/DeleteConcurrencyLimitByTag"
-	Orchestrator_GetConcurrencyLimit_FullMethodName         = "/clearway.v1.Orchestrator/GetConcurrencyLimit"
-	Orchestrator_ResetConcurrencyLimitByTag_FullMethodName  = "/clearway.v1.Orchestrator/ResetConcurrencyLimitByTag"
-	Orchestrator_ListSlotHolders_FullMethodName             = "/clearway.v1.Orchestrator/ListSlotHolders"
-	Orchestrator_ListSlotWaiters_FullMethodName             = "/clearway.v1.Orchestrator/ListSlotWaiters"
-	Orchestrator_ExplainTaskRun_FullMethodName              = "/clearway.v1.Orchestrator/ExplainTaskRun"
-	Orchestrator_OpenSession_FullMethodName                 = "/clearway.v1.Orchestrator/OpenSession"
-	Orchestrator_KeepAlive_FullMethodName                   = "/clearway.v1.Orchestrator/KeepAlive"
-	Orchestrator_CloseSession_FullMethodName                = "/clearway.v1.Orchestrator/CloseSession"
-	Orchestrator_LookupCache_FullMethodName                 = "/clearway.v1.Orchestrator/LookupCache"
-	Orchestrator_ListCacheEntries_FullMethodName            = "/clearway.v1.Orchestrator/ListCacheEntries"
-	Orchestrator_InvalidateCache_FullMethodName             = "/clearway.v1.Orchestrator/InvalidateCache"
-	Orchestrator_GetCacheStats_FullMethodName               = "/clearway.v1.Orchestrator/GetCacheStats"
-	Orchestrator_UploadResult_FullMethodName                = "/clearway.v1.Orchestrator/UploadResult"
-	Orchestrator_DownloadResult_FullMethodName              = "/clearway.v1.Orchestrator/DownloadResult"
-	Orchestrator_ListUnusedResults_FullMethodName           = "/clearway.v1.Orchestrator/ListUnusedResults"
-	Orchestrator_DropUnusedResults_FullMethodName           = "/clearway.v1.Orchestrator/DropUnusedResults"
-	Orchestrator_WriteLogs_FullMethodName                   = "/clearway.v1.Orchestrator/WriteLogs"
-	Orchestrator_ListLogs_FullMethodName                    = "/clearway.v1.Orchestrator/ListLogs"
-	Orchestrator_GetServerInfo_FullMethodName               = "/clearway.v1.Orchestrator/GetServerInfo"
+	Orchestrator_Propose_FullMethodName                = "/clearway.v1.Orchestrator/Propose"
+	Orchestrator_SetFlowRunState_FullMethodName        = "/clearway.v1.Orchestrator/SetFlowRunState"
+	Orchestrator_SetTaskRunState_FullMethodName        = "/clearway.v1.Orchestrator/SetTaskRunState"
+	Orchestrator_CreateFlowRun_FullMethodName          = "/clearway.v1.Orchestrator/CreateFlowRun"
+	Orchestrator_GetFlowRun_FullMethodName             = "/clearway.v1.Orchestrator/GetFlowRun"
+	Orchestrator_ListFlowRuns_FullMethodName           = "/clearway.v1.Orchestrator/ListFlowRuns"
+	Orchestrator_ListFlowRunStates_FullMethodName      = "/clearway.v1.Orchestrator/ListFlowRunStates"
+	Orchestrator_CreateTaskRun_FullMethodName          = "/clearway.v1.Orchestrator/CreateTaskRun"
+	Orchestrator_GetTaskRun_FullMethodName             = "/clearway.v1.Orchestrator/GetTaskRun"
+	Orchestrator_ListTaskRuns_FullMethodName           = "/clearway.v1.Orchestrator/ListTaskRuns"
+	Orchestrator_ListTaskRunStates_FullMethodName      = "/clearway.v1.Orchestrator/ListTaskRunStates"
+	Orchestrator_ExplainTaskRun_FullMethodName         = "/clearway.v1.Orchestrator/ExplainTaskRun"
+	Orchestrator_SetConcurrencyLimit_FullMethodName    = "/clearway.v1.Orchestrator/SetConcurrencyLimit"
+	Orchestrator_GetConcurrencyLimit_FullMethodName    = "/clearway.v1.Orchestrator/GetConcurrencyLimit"
+	Orchestrator_ListConcurrencyLimits_FullMethodName  = "/clearway.v1.Orchestrator/ListConcurrencyLimits"
+	Orchestrator_DeleteConcurrencyLimit_FullMethodName = "/clearway.v1.Orchestrator/DeleteConcurrencyLimit"
+	Orchestrator_ResetConcurrencyLimit_FullMethodName  = "/clearway.v1.Orchestrator/ResetConcurrencyLimit"
+	Orchestrator_ListSlotHolders_FullMethodName        = "/clearway.v1.Orchestrator/ListSlotHolders"
+	Orchestrator_ListSlotWaiters_FullMethodName        = "/clearway.v1.Orchestrator/ListSlotWaiters"
+	Orchestrator_OpenSession_FullMethodName            = "/clearway.v1.Orchestrator/OpenSession"
+	Orchestrator_KeepAlive_FullMethodName              = "/clearway.v1.Orchestrator/KeepAlive"
+	Orchestrator_CloseSession_FullMethodName           = "/clearway.v1.Orchestrator/CloseSession"
+	Orchestrator_LookupCache_FullMethodName            = "/clearway.v1.Orchestrator/LookupCache"
+	Orchestrator_ListCacheEntries_FullMethodName       = "/clearway.v1.Orchestrator/ListCacheEntries"
+	Orchestrator_InvalidateCache_FullMethodName        = "/clearway.v1.Orchestrator/InvalidateCache"
+	Orchestrator_GetCacheStats_FullMethodName          = "/clearway.v1.Orchestrator/GetCacheStats"
+	Orchestrator_ListTaskCacheStats_FullMethodName     = "/clearway.v1.Orchestrator/ListTaskCacheStats"
+	Orchestrator_UploadResult_FullMethodName           = "/clearway.v1.Orchestrator/UploadResult"
+	Orchestrator_DownloadResult_FullMethodName         = "/clearway.v1.Orchestrator/DownloadResult"
+	Orchestrator_ListOrphanedResults_FullMethodName    = "/clearway.v1.Orchestrator/ListOrphanedResults"
+	Orchestrator_DropOrphanedResults_FullMethodName    = "/clearway.v1.Orchestrator/DropOrphanedResults"
+	Orchestrator_WriteLogs_FullMethodName              = "/clearway.v1.Orchestrator/WriteLogs"
+	Orchestrator_ListLogs_FullMethodName               = "/clearway.v1.Orchestrator/ListLogs"
+	Orchestrator_GetServerInfo_FullMethodName          = "/clearway.v1.Orchestrator/GetServerInfo"
 )
 
 // OrchestratorClient is the client API for Orchestrator service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-// accept, wait, reject or abort.
+// Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+// accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+// caller needs.
 type OrchestratorClient interface {
-	// Propose is the main road: many proposals and many decisions on one stream. The client's first message
-	// has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-	// decided and answered before the stream ends; what waits for a slot is withdrawn.
+	// Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+	// hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+	// and answered before the stream ends; proposals that wait for a slot are withdrawn.
 	Propose(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ProposeRequest, ProposeResponse], error)
 	// SetFlowRunState proposes one state for a flow run.
 	SetFlowRunState(ctx context.Context, in *SetFlowRunStateRequest, opts ...grpc.CallOption) (*SetFlowRunStateResponse, error)
 	// SetTaskRunState proposes one state for a task run.
 	SetTaskRunState(ctx context.Context, in *SetTaskRunStateRequest, opts ...grpc.CallOption) (*SetTaskRunStateResponse, error)
-	// CreateFlowRun creates a flow run; creating the same id again answers the run that is there.
+	// CreateFlowRun creates a flow run, or returns the one that has its id.
 	CreateFlowRun(ctx context.Context, in *CreateFlowRunRequest, opts ...grpc.CallOption) (*CreateFlowRunResponse, error)
-	// GetFlowRun answers one flow run.
+	// GetFlowRun returns one flow run.
 	GetFlowRun(ctx context.Context, in *GetFlowRunRequest, opts ...grpc.CallOption) (*GetFlowRunResponse, error)
-	// ListFlowRuns answers flow runs, the newest first, in pages.
+	// ListFlowRuns returns flow runs, newest first, in pages.
 	ListFlowRuns(ctx context.Context, in *ListFlowRunsRequest, opts ...grpc.CallOption) (*ListFlowRunsResponse, error)
 	// ListFlowRunStates returns a flow run's history, in pages.
 	ListFlowRunStates(ctx context.Context, in *ListFlowRunStatesRequest, opts ...grpc.CallOption) (*ListFlowRunStatesResponse, error)
-	// CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-	// the run that is there.
+	// CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key.
 	CreateTaskRun(ctx context.Context, in *CreateTaskRunRequest, opts ...grpc.CallOption) (*CreateTaskRunResponse, error)
-	// GetTaskRun answers one task run.
+	// GetTaskRun returns one task run.
 	GetTaskRun(ctx context.Context, in *GetTaskRunRequest, opts ...grpc.CallOption) (*GetTaskRunResponse, error)
-	// ListTaskRuns answers task runs, the newest first, in pages.
+	// ListTaskRuns returns task runs, newest first, in pages.
 	ListTaskRuns(ctx context.Context, in *ListTaskRunsRequest, opts ...grpc.CallOption) (*ListTaskRunsResponse, error)
 	// ListTaskRunStates returns a task run's history, in pages.
 	ListTaskRunStates(ctx context.Context, in *ListTaskRunStatesRequest, opts ...grpc.CallOption) (*ListTaskRunStatesResponse, error)
-	// CreateConcurrencyLimit sets the limit of a tag, whether it had one or not.
-	CreateConcurrencyLimit(ctx context.Context, in *CreateConcurrencyLimitRequest, opts ...grpc.CallOption) (*CreateConcurrencyLimitResponse, error)
-	// GetConcurrencyLimitByTag answers the limit of a tag.
-	GetConcurrencyLimitByTag(ctx context.Context, in *GetConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*GetConcurrencyLimitByTagResponse, error)
-	// ListConcurrencyLimits answers all limits, sorted by tag, in pages.
-	ListConcurrencyLimits(ctx context.Context, in *ListConcurrencyLimitsRequest, opts ...grpc.CallOption) (*ListConcurrencyLimitsResponse, error)
-	// DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on.
-	DeleteConcurrencyLimitByTag(ctx context.Context, in *DeleteConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*DeleteConcurrencyLimitByTagResponse, error)
-	// GetConcurrencyLimit answers a limit by its id.
-	GetConcurrencyLimit(ctx context.Context, in *GetConcurrencyLimitRequest, opts ...grpc.CallOption) (*GetConcurrencyLimitResponse, error)
-	// ResetConcurrencyLimitByTag takes back all slots of a tag by force.
-	ResetConcurrencyLimitByTag(ctx context.Context, in *ResetConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*ResetConcurrencyLimitByTagResponse, error)
-	// ListSlotHolders returns all that hold a slot of a tag, in pages.
-	ListSlotHolders(ctx context.Context, in *ListSlotHoldersRequest, opts ...grpc.CallOption) (*ListSlotHoldersResponse, error)
-	// ListSlotWaiters returns all that wait for a slot of a tag, in pages.
-	ListSlotWaiters(ctx context.Context, in *ListSlotWaitersRequest, opts ...grpc.CallOption) (*ListSlotWaitersResponse, error)
-	// ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that.
+	// ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that.
 	ExplainTaskRun(ctx context.Context, in *ExplainTaskRunRequest, opts ...grpc.CallOption) (*ExplainTaskRunResponse, error)
+	// SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced.
+	SetConcurrencyLimit(ctx context.Context, in *SetConcurrencyLimitRequest, opts ...grpc.CallOption) (*SetConcurrencyLimitResponse, error)
+	// GetConcurrencyLimit returns one limit, by tag or id.
+	GetConcurrencyLimit(ctx context.Context, in *GetConcurrencyLimitRequest, opts ...grpc.CallOption) (*GetConcurrencyLimitResponse, error)
+	// ListConcurrencyLimits returns all limits, sorted by tag, in pages.
+	ListConcurrencyLimits(ctx context.Context, in *ListConcurrencyLimitsRequest, opts ...grpc.CallOption) (*ListConcurrencyLimitsResponse, error)
+	// DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards.
+	DeleteConcurrencyLimit(ctx context.Context, in *DeleteConcurrencyLimitRequest, opts ...grpc.CallOption) (*DeleteConcurrencyLimitResponse, error)
+	// ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them.
+	ResetConcurrencyLimit(ctx context.Context, in *ResetConcurrencyLimitRequest, opts ...grpc.CallOption) (*ResetConcurrencyLimitResponse, error)
+	// ListSlotHolders returns the runs that hold a slot of a tag, in pages.
+	ListSlotHolders(ctx context.Context, in *ListSlotHoldersRequest, opts ...grpc.CallOption) (*ListSlotHoldersResponse, error)
+	// ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages.
+	ListSlotWaiters(ctx context.Context, in *ListSlotWaitersRequest, opts ...grpc.CallOption) (*ListSlotWaitersResponse, error)
 	// OpenSession opens a session for a client that makes unary calls; a stream has its own.
 	OpenSession(ctx context.Context, in *OpenSessionRequest, opts ...grpc.CallOption) (*OpenSessionResponse, error)
 	// KeepAlive renews a session's lease.
 	KeepAlive(ctx context.Context, in *KeepAliveRequest, opts ...grpc.CallOption) (*KeepAliveResponse, error)
-	// CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone.
+	// CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+	// withdrawn.
 	CloseSession(ctx context.Context, in *CloseSessionRequest, opts ...grpc.CallOption) (*CloseSessionResponse, error)
-	// LookupCache answers the live cache entry of a key.
+	// LookupCache returns the live cache entry of a key, if there is one.
 	LookupCache(ctx context.Context, in *LookupCacheRequest, opts ...grpc.CallOption) (*LookupCacheResponse, error)
-	// ListCacheEntries answers cache entries, the newest first, in pages.
+	// ListCacheEntries returns cache entries, newest first, in pages.
 	ListCacheEntries(ctx context.Context, in *ListCacheEntriesRequest, opts ...grpc.CallOption) (*ListCacheEntriesResponse, error)
 	// InvalidateCache removes cache entries, or counts them.
 	InvalidateCache(ctx context.Context, in *InvalidateCacheRequest, opts ...grpc.CallOption) (*InvalidateCacheResponse, error)
-	// GetCacheStats says how much the cache holds and serves, by task.
+	// GetCacheStats says what the cache holds as a whole.
 	GetCacheStats(ctx context.Context, in *GetCacheStatsRequest, opts ...grpc.CallOption) (*GetCacheStatsResponse, error)
-	// UploadResult keeps a piece of a result in the service's own storage.
+	// ListTaskCacheStats says what the cache holds of each task, in pages.
+	ListTaskCacheStats(ctx context.Context, in *ListTaskCacheStatsRequest, opts ...grpc.CallOption) (*ListTaskCacheStatsResponse, error)
+	// UploadResult stores a piece of a result in the service's own storage.
 	UploadResult(ctx context.Context, in *UploadResultRequest, opts ...grpc.CallOption) (*UploadResultResponse, error)
-	// DownloadResult answers a piece of a result in the service's own storage.
+	// DownloadResult returns a piece of a result in the service's own storage.
 	DownloadResult(ctx context.Context, in *DownloadResultRequest, opts ...grpc.CallOption) (*DownloadResultResponse, error)
-	// ListUnusedResults answers the results that only ended cache entries spoke of.
-	ListUnusedResults(ctx context.Context, in *ListUnusedResultsRequest, opts ...grpc.CallOption) (*ListUnusedResultsResponse, error)
-	// DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states.
-	DropUnusedResults(ctx context.Context, in *DropUnusedResultsRequest, opts ...grpc.CallOption) (*DropUnusedResultsResponse, error)
-	// WriteLogs writes what runs logged.
+	// ListOrphanedResults returns the results that may be deleted, in pages.
+	ListOrphanedResults(ctx context.Context, in *ListOrphanedResultsRequest, opts ...grpc.CallOption) (*ListOrphanedResultsResponse, error)
+	// DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage.
+	DropOrphanedResults(ctx context.Context, in *DropOrphanedResultsRequest, opts ...grpc.CallOption) (*DropOrphanedResultsResponse, error)
+	// WriteLogs writes lines that runs logged.
 	WriteLogs(ctx context.Context, in *WriteLogsRequest, opts ...grpc.CallOption) (*WriteLogsResponse, error)
-	// ListLogs answers what runs logged, in pages.
+	// ListLogs returns lines that runs logged, in pages.
 	ListLogs(ctx context.Context, in *ListLogsRequest, opts ...grpc.CallOption) (*ListLogsResponse, error)
-	// GetServerInfo says who answers, with which version and settings.
+	// GetServerInfo returns the service's version and the settings that matter to clients.
 	GetServerInfo(ctx context.Context, in *GetServerInfoRequest, opts ...grpc.CallOption) (*GetServerInfoResponse, error)
 }
 
@@ -256,40 +257,20 @@ func (c *orchestratorClient) ListTaskRunStates(ctx context.Context, in *ListTask
 	return out, nil
 }
 
-func (c *orchestratorClient) CreateConcurrencyLimit(ctx context.Context, in *CreateConcurrencyLimitRequest, opts ...grpc.CallOption) (*CreateConcurrencyLimitResponse, error) {
+func (c *orchestratorClient) ExplainTaskRun(ctx context.Context, in *ExplainTaskRunRequest, opts ...grpc.CallOption) (*ExplainTaskRunResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(CreateConcurrencyLimitResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_CreateConcurrencyLimit_FullMethodName, in, out, cOpts...)
+	out := new(ExplainTaskRunResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ExplainTaskRun_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *orchestratorClient) GetConcurrencyLimitByTag(ctx context.Context, in *GetConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*GetConcurrencyLimitByTagResponse, error) {
+func (c *orchestratorClient) SetConcurrencyLimit(ctx context.Context, in *SetConcurrencyLimitRequest, opts ...grpc.CallOption) (*SetConcurrencyLimitResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(GetConcurrencyLimitByTagResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_GetConcurrencyLimitByTag_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *orchestratorClient) ListConcurrencyLimits(ctx context.Context, in *ListConcurrencyLimitsRequest, opts ...grpc.CallOption) (*ListConcurrencyLimitsResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListConcurrencyLimitsResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_ListConcurrencyLimits_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *orchestratorClient) DeleteConcurrencyLimitByTag(ctx context.Context, in *DeleteConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*DeleteConcurrencyLimitByTagResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(DeleteConcurrencyLimitByTagResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_DeleteConcurrencyLimitByTag_FullMethodName, in, out, cOpts...)
+	out := new(SetConcurrencyLimitResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_SetConcurrencyLimit_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -306,10 +287,30 @@ func (c *orchestratorClient) GetConcurrencyLimit(ctx context.Context, in *GetCon
 	return out, nil
 }
 
-func (c *orchestratorClient) ResetConcurrencyLimitByTag(ctx context.Context, in *ResetConcurrencyLimitByTagRequest, opts ...grpc.CallOption) (*ResetConcurrencyLimitByTagResponse, error) {
+func (c *orchestratorClient) ListConcurrencyLimits(ctx context.Context, in *ListConcurrencyLimitsRequest, opts ...grpc.CallOption) (*ListConcurrencyLimitsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ResetConcurrencyLimitByTagResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_ResetConcurrencyLimitByTag_FullMethodName, in, out, cOpts...)
+	out := new(ListConcurrencyLimitsResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ListConcurrencyLimits_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orchestratorClient) DeleteConcurrencyLimit(ctx context.Context, in *DeleteConcurrencyLimitRequest, opts ...grpc.CallOption) (*DeleteConcurrencyLimitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeleteConcurrencyLimitResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_DeleteConcurrencyLimit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *orchestratorClient) ResetConcurrencyLimit(ctx context.Context, in *ResetConcurrencyLimitRequest, opts ...grpc.CallOption) (*ResetConcurrencyLimitResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResetConcurrencyLimitResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ResetConcurrencyLimit_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -330,16 +331,6 @@ func (c *orchestratorClient) ListSlotWaiters(ctx context.Context, in *ListSlotWa
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListSlotWaitersResponse)
 	err := c.cc.Invoke(ctx, Orchestrator_ListSlotWaiters_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *orchestratorClient) ExplainTaskRun(ctx context.Context, in *ExplainTaskRunRequest, opts ...grpc.CallOption) (*ExplainTaskRunResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ExplainTaskRunResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_ExplainTaskRun_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -416,6 +407,16 @@ func (c *orchestratorClient) GetCacheStats(ctx context.Context, in *GetCacheStat
 	return out, nil
 }
 
+func (c *orchestratorClient) ListTaskCacheStats(ctx context.Context, in *ListTaskCacheStatsRequest, opts ...grpc.CallOption) (*ListTaskCacheStatsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTaskCacheStatsResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ListTaskCacheStats_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *orchestratorClient) UploadResult(ctx context.Context, in *UploadResultRequest, opts ...grpc.CallOption) (*UploadResultResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(UploadResultResponse)
@@ -436,20 +437,20 @@ func (c *orchestratorClient) DownloadResult(ctx context.Context, in *DownloadRes
 	return out, nil
 }
 
-func (c *orchestratorClient) ListUnusedResults(ctx context.Context, in *ListUnusedResultsRequest, opts ...grpc.CallOption) (*ListUnusedResultsResponse, error) {
+func (c *orchestratorClient) ListOrphanedResults(ctx context.Context, in *ListOrphanedResultsRequest, opts ...grpc.CallOption) (*ListOrphanedResultsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListUnusedResultsResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_ListUnusedResults_FullMethodName, in, out, cOpts...)
+	out := new(ListOrphanedResultsResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_ListOrphanedResults_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-func (c *orchestratorClient) DropUnusedResults(ctx context.Context, in *DropUnusedResultsRequest, opts ...grpc.CallOption) (*DropUnusedResultsResponse, error) {
+func (c *orchestratorClient) DropOrphanedResults(ctx context.Context, in *DropOrphanedResultsRequest, opts ...grpc.CallOption) (*DropOrphanedResultsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(DropUnusedResultsResponse)
-	err := c.cc.Invoke(ctx, Orchestrator_DropUnusedResults_FullMethodName, in, out, cOpts...)
+	out := new(DropOrphanedResultsResponse)
+	err := c.cc.Invoke(ctx, Orchestrator_DropOrphanedResults_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -490,79 +491,80 @@ func (c *orchestratorClient) GetServerInfo(ctx context.Context, in *GetServerInf
 // All implementations must embed UnimplementedOrchestratorServer
 // for forward compatibility.
 //
-// Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
-// accept, wait, reject or abort.
+// Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+// accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+// caller needs.
 type OrchestratorServer interface {
-	// Propose is the main road: many proposals and many decisions on one stream. The client's first message
-	// has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-	// decided and answered before the stream ends; what waits for a slot is withdrawn.
+	// Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+	// hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+	// and answered before the stream ends; proposals that wait for a slot are withdrawn.
 	Propose(grpc.BidiStreamingServer[ProposeRequest, ProposeResponse]) error
 	// SetFlowRunState proposes one state for a flow run.
 	SetFlowRunState(context.Context, *SetFlowRunStateRequest) (*SetFlowRunStateResponse, error)
 	// SetTaskRunState proposes one state for a task run.
 	SetTaskRunState(context.Context, *SetTaskRunStateRequest) (*SetTaskRunStateResponse, error)
-	// CreateFlowRun creates a flow run; creating the same id again answers the run that is there.
+	// CreateFlowRun creates a flow run, or returns the one that has its id.
 	CreateFlowRun(context.Context, *CreateFlowRunRequest) (*CreateFlowRunResponse, error)
-	// GetFlowRun answers one flow run.
+	// GetFlowRun returns one flow run.
 	GetFlowRun(context.Context, *GetFlowRunRequest) (*GetFlowRunResponse, error)
-	// ListFlowRuns answers flow runs, the newest first, in pages.
+	// ListFlowRuns returns flow runs, newest first, in pages.
 	ListFlowRuns(context.Context, *ListFlowRunsRequest) (*ListFlowRunsResponse, error)
 	// ListFlowRunStates returns a flow run's history, in pages.
 	ListFlowRunStates(context.Context, *ListFlowRunStatesRequest) (*ListFlowRunStatesResponse, error)
-	// CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-	// the run that is there.
+	// CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key.
 	CreateTaskRun(context.Context, *CreateTaskRunRequest) (*CreateTaskRunResponse, error)
-	// GetTaskRun answers one task run.
+	// GetTaskRun returns one task run.
 	GetTaskRun(context.Context, *GetTaskRunRequest) (*GetTaskRunResponse, error)
-	// ListTaskRuns answers task runs, the newest first, in pages.
+	// ListTaskRuns returns task runs, newest first, in pages.
 	ListTaskRuns(context.Context, *ListTaskRunsRequest) (*ListTaskRunsResponse, error)
 	// ListTaskRunStates returns a task run's history, in pages.
 	ListTaskRunStates(context.Context, *ListTaskRunStatesRequest) (*ListTaskRunStatesResponse, error)
-	// CreateConcurrencyLimit sets the limit of a tag, whether it had one or not.
-	CreateConcurrencyLimit(context.Context, *CreateConcurrencyLimitRequest) (*CreateConcurrencyLimitResponse, error)
-	// GetConcurrencyLimitByTag answers the limit of a tag.
-	GetConcurrencyLimitByTag(context.Context, *GetConcurrencyLimitByTagRequest) (*GetConcurrencyLimitByTagResponse, error)
-	// ListConcurrencyLimits answers all limits, sorted by tag, in pages.
-	ListConcurrencyLimits(context.Context, *ListConcurrencyLimitsRequest) (*ListConcurrencyLimitsResponse, error)
-	// DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on.
-	DeleteConcurrencyLimitByTag(context.Context, *DeleteConcurrencyLimitByTagRequest) (*DeleteConcurrencyLimitByTagResponse, error)
-	// GetConcurrencyLimit answers a limit by its id.
-	GetConcurrencyLimit(context.Context, *GetConcurrencyLimitRequest) (*GetConcurrencyLimitResponse, error)
-	// ResetConcurrencyLimitByTag takes back all slots of a tag by force.
-	ResetConcurrencyLimitByTag(context.Context, *ResetConcurrencyLimitByTagRequest) (*ResetConcurrencyLimitByTagResponse, error)
-	// ListSlotHolders returns all that hold a slot of a tag, in pages.
-	ListSlotHolders(context.Context, *ListSlotHoldersRequest) (*ListSlotHoldersResponse, error)
-	// ListSlotWaiters returns all that wait for a slot of a tag, in pages.
-	ListSlotWaiters(context.Context, *ListSlotWaitersRequest) (*ListSlotWaitersResponse, error)
-	// ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that.
+	// ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that.
 	ExplainTaskRun(context.Context, *ExplainTaskRunRequest) (*ExplainTaskRunResponse, error)
+	// SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced.
+	SetConcurrencyLimit(context.Context, *SetConcurrencyLimitRequest) (*SetConcurrencyLimitResponse, error)
+	// GetConcurrencyLimit returns one limit, by tag or id.
+	GetConcurrencyLimit(context.Context, *GetConcurrencyLimitRequest) (*GetConcurrencyLimitResponse, error)
+	// ListConcurrencyLimits returns all limits, sorted by tag, in pages.
+	ListConcurrencyLimits(context.Context, *ListConcurrencyLimitsRequest) (*ListConcurrencyLimitsResponse, error)
+	// DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards.
+	DeleteConcurrencyLimit(context.Context, *DeleteConcurrencyLimitRequest) (*DeleteConcurrencyLimitResponse, error)
+	// ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them.
+	ResetConcurrencyLimit(context.Context, *ResetConcurrencyLimitRequest) (*ResetConcurrencyLimitResponse, error)
+	// ListSlotHolders returns the runs that hold a slot of a tag, in pages.
+	ListSlotHolders(context.Context, *ListSlotHoldersRequest) (*ListSlotHoldersResponse, error)
+	// ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages.
+	ListSlotWaiters(context.Context, *ListSlotWaitersRequest) (*ListSlotWaitersResponse, error)
 	// OpenSession opens a session for a client that makes unary calls; a stream has its own.
 	OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error)
 	// KeepAlive renews a session's lease.
 	KeepAlive(context.Context, *KeepAliveRequest) (*KeepAliveResponse, error)
-	// CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone.
+	// CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+	// withdrawn.
 	CloseSession(context.Context, *CloseSessionRequest) (*CloseSessionResponse, error)
-	// LookupCache answers the live cache entry of a key.
+	// LookupCache returns the live cache entry of a key, if there is one.
 	LookupCache(context.Context, *LookupCacheRequest) (*LookupCacheResponse, error)
-	// ListCacheEntries answers cache entries, the newest first, in pages.
+	// ListCacheEntries returns cache entries, newest first, in pages.
 	ListCacheEntries(context.Context, *ListCacheEntriesRequest) (*ListCacheEntriesResponse, error)
 	// InvalidateCache removes cache entries, or counts them.
 	InvalidateCache(context.Context, *InvalidateCacheRequest) (*InvalidateCacheResponse, error)
-	// GetCacheStats says how much the cache holds and serves, by task.
+	// GetCacheStats says what the cache holds as a whole.
 	GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error)
-	// UploadResult keeps a piece of a result in the service's own storage.
+	// ListTaskCacheStats says what the cache holds of each task, in pages.
+	ListTaskCacheStats(context.Context, *ListTaskCacheStatsRequest) (*ListTaskCacheStatsResponse, error)
+	// UploadResult stores a piece of a result in the service's own storage.
 	UploadResult(context.Context, *UploadResultRequest) (*UploadResultResponse, error)
-	// DownloadResult answers a piece of a result in the service's own storage.
+	// DownloadResult returns a piece of a result in the service's own storage.
 	DownloadResult(context.Context, *DownloadResultRequest) (*DownloadResultResponse, error)
-	// ListUnusedResults answers the results that only ended cache entries spoke of.
-	ListUnusedResults(context.Context, *ListUnusedResultsRequest) (*ListUnusedResultsResponse, error)
-	// DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states.
-	DropUnusedResults(context.Context, *DropUnusedResultsRequest) (*DropUnusedResultsResponse, error)
-	// WriteLogs writes what runs logged.
+	// ListOrphanedResults returns the results that may be deleted, in pages.
+	ListOrphanedResults(context.Context, *ListOrphanedResultsRequest) (*ListOrphanedResultsResponse, error)
+	// DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage.
+	DropOrphanedResults(context.Context, *DropOrphanedResultsRequest) (*DropOrphanedResultsResponse, error)
+	// WriteLogs writes lines that runs logged.
 	WriteLogs(context.Context, *WriteLogsRequest) (*WriteLogsResponse, error)
-	// ListLogs answers what runs logged, in pages.
+	// ListLogs returns lines that runs logged, in pages.
 	ListLogs(context.Context, *ListLogsRequest) (*ListLogsResponse, error)
-	// GetServerInfo says who answers, with which version and settings.
+	// GetServerInfo returns the service's version and the settings that matter to clients.
 	GetServerInfo(context.Context, *GetServerInfoRequest) (*GetServerInfoResponse, error)
 	mustEmbedUnimplementedOrchestratorServer()
 }
@@ -607,32 +609,29 @@ func (UnimplementedOrchestratorServer) ListTaskRuns(context.Context, *ListTaskRu
 func (UnimplementedOrchestratorServer) ListTaskRunStates(context.Context, *ListTaskRunStatesRequest) (*ListTaskRunStatesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTaskRunStates not implemented")
 }
-func (UnimplementedOrchestratorServer) CreateConcurrencyLimit(context.Context, *CreateConcurrencyLimitRequest) (*CreateConcurrencyLimitResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method CreateConcurrencyLimit not implemented")
+func (UnimplementedOrchestratorServer) ExplainTaskRun(context.Context, *ExplainTaskRunRequest) (*ExplainTaskRunResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainTaskRun not implemented")
 }
-func (UnimplementedOrchestratorServer) GetConcurrencyLimitByTag(context.Context, *GetConcurrencyLimitByTagRequest) (*GetConcurrencyLimitByTagResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method GetConcurrencyLimitByTag not implemented")
-}
-func (UnimplementedOrchestratorServer) ListConcurrencyLimits(context.Context, *ListConcurrencyLimitsRequest) (*ListConcurrencyLimitsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListConcurrencyLimits not implemented")
-}
-func (UnimplementedOrchestratorServer) DeleteConcurrencyLimitByTag(context.Context, *DeleteConcurrencyLimitByTagRequest) (*DeleteConcurrencyLimitByTagResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method DeleteConcurrencyLimitByTag not implemented")
+func (UnimplementedOrchestratorServer) SetConcurrencyLimit(context.Context, *SetConcurrencyLimitRequest) (*SetConcurrencyLimitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetConcurrencyLimit not implemented")
 }
 func (UnimplementedOrchestratorServer) GetConcurrencyLimit(context.Context, *GetConcurrencyLimitRequest) (*GetConcurrencyLimitResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConcurrencyLimit not implemented")
 }
-func (UnimplementedOrchestratorServer) ResetConcurrencyLimitByTag(context.Context, *ResetConcurrencyLimitByTagRequest) (*ResetConcurrencyLimitByTagResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ResetConcurrencyLimitByTag not implemented")
+func (UnimplementedOrchestratorServer) ListConcurrencyLimits(context.Context, *ListConcurrencyLimitsRequest) (*ListConcurrencyLimitsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListConcurrencyLimits not implemented")
+}
+func (UnimplementedOrchestratorServer) DeleteConcurrencyLimit(context.Context, *DeleteConcurrencyLimitRequest) (*DeleteConcurrencyLimitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteConcurrencyLimit not implemented")
+}
+func (UnimplementedOrchestratorServer) ResetConcurrencyLimit(context.Context, *ResetConcurrencyLimitRequest) (*ResetConcurrencyLimitResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResetConcurrencyLimit not implemented")
 }
 func (UnimplementedOrchestratorServer) ListSlotHolders(context.Context, *ListSlotHoldersRequest) (*ListSlotHoldersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSlotHolders not implemented")
 }
 func (UnimplementedOrchestratorServer) ListSlotWaiters(context.Context, *ListSlotWaitersRequest) (*ListSlotWaitersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListSlotWaiters not implemented")
-}
-func (UnimplementedOrchestratorServer) ExplainTaskRun(context.Context, *ExplainTaskRunRequest) (*ExplainTaskRunResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ExplainTaskRun not implemented")
 }
 func (UnimplementedOrchestratorServer) OpenSession(context.Context, *OpenSessionRequest) (*OpenSessionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenSession not implemented")
@@ -655,17 +654,20 @@ func (UnimplementedOrchestratorServer) InvalidateCache(context.Context, *Invalid
 func (UnimplementedOrchestratorServer) GetCacheStats(context.Context, *GetCacheStatsRequest) (*GetCacheStatsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCacheStats not implemented")
 }
+func (UnimplementedOrchestratorServer) ListTaskCacheStats(context.Context, *ListTaskCacheStatsRequest) (*ListTaskCacheStatsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTaskCacheStats not implemented")
+}
 func (UnimplementedOrchestratorServer) UploadResult(context.Context, *UploadResultRequest) (*UploadResultResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method UploadResult not implemented")
 }
 func (UnimplementedOrchestratorServer) DownloadResult(context.Context, *DownloadResultRequest) (*DownloadResultResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method DownloadResult not implemented")
 }
-func (UnimplementedOrchestratorServer) ListUnusedResults(context.Context, *ListUnusedResultsRequest) (*ListUnusedResultsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListUnusedResults not implemented")
+func (UnimplementedOrchestratorServer) ListOrphanedResults(context.Context, *ListOrphanedResultsRequest) (*ListOrphanedResultsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOrphanedResults not implemented")
 }
-func (UnimplementedOrchestratorServer) DropUnusedResults(context.Context, *DropUnusedResultsRequest) (*DropUnusedResultsResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method DropUnusedResults not implemented")
+func (UnimplementedOrchestratorServer) DropOrphanedResults(context.Context, *DropOrphanedResultsRequest) (*DropOrphanedResultsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DropOrphanedResults not implemented")
 }
 func (UnimplementedOrchestratorServer) WriteLogs(context.Context, *WriteLogsRequest) (*WriteLogsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method WriteLogs not implemented")
@@ -884,74 +886,38 @@ func _Orchestrator_ListTaskRunStates_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Orchestrator_CreateConcurrencyLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreateConcurrencyLimitRequest)
+func _Orchestrator_ExplainTaskRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainTaskRunRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(OrchestratorServer).CreateConcurrencyLimit(ctx, in)
+		return srv.(OrchestratorServer).ExplainTaskRun(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Orchestrator_CreateConcurrencyLimit_FullMethodName,
+		FullMethod: Orchestrator_ExplainTaskRun_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).CreateConcurrencyLimit(ctx, req.(*CreateConcurrencyLimitRequest))
+		return srv.(OrchestratorServer).ExplainTaskRun(ctx, req.(*ExplainTaskRunRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Orchestrator_GetConcurrencyLimitByTag_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(GetConcurrencyLimitByTagRequest)
+func _Orchestrator_SetConcurrencyLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetConcurrencyLimitRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(OrchestratorServer).GetConcurrencyLimitByTag(ctx, in)
+		return srv.(OrchestratorServer).SetConcurrencyLimit(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Orchestrator_GetConcurrencyLimitByTag_FullMethodName,
+		FullMethod: Orchestrator_SetConcurrencyLimit_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).GetConcurrencyLimitByTag(ctx, req.(*GetConcurrencyLimitByTagRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Orchestrator_ListConcurrencyLimits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListConcurrencyLimitsRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(OrchestratorServer).ListConcurrencyLimits(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Orchestrator_ListConcurrencyLimits_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).ListConcurrencyLimits(ctx, req.(*ListConcurrencyLimitsRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Orchestrator_DeleteConcurrencyLimitByTag_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(DeleteConcurrencyLimitByTagRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(OrchestratorServer).DeleteConcurrencyLimitByTag(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Orchestrator_DeleteConcurrencyLimitByTag_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).DeleteConcurrencyLimitByTag(ctx, req.(*DeleteConcurrencyLimitByTagRequest))
+		return srv.(OrchestratorServer).SetConcurrencyLimit(ctx, req.(*SetConcurrencyLimitRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -974,20 +940,56 @@ func _Orchestrator_GetConcurrencyLimit_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Orchestrator_ResetConcurrencyLimitByTag_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ResetConcurrencyLimitByTagRequest)
+func _Orchestrator_ListConcurrencyLimits_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListConcurrencyLimitsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(OrchestratorServer).ResetConcurrencyLimitByTag(ctx, in)
+		return srv.(OrchestratorServer).ListConcurrencyLimits(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Orchestrator_ResetConcurrencyLimitByTag_FullMethodName,
+		FullMethod: Orchestrator_ListConcurrencyLimits_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).ResetConcurrencyLimitByTag(ctx, req.(*ResetConcurrencyLimitByTagRequest))
+		return srv.(OrchestratorServer).ListConcurrencyLimits(ctx, req.(*ListConcurrencyLimitsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orchestrator_DeleteConcurrencyLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteConcurrencyLimitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrchestratorServer).DeleteConcurrencyLimit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orchestrator_DeleteConcurrencyLimit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrchestratorServer).DeleteConcurrencyLimit(ctx, req.(*DeleteConcurrencyLimitRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Orchestrator_ResetConcurrencyLimit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResetConcurrencyLimitRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrchestratorServer).ResetConcurrencyLimit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orchestrator_ResetConcurrencyLimit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrchestratorServer).ResetConcurrencyLimit(ctx, req.(*ResetConcurrencyLimitRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1024,24 +1026,6 @@ func _Orchestrator_ListSlotWaiters_Handler(srv interface{}, ctx context.Context,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(OrchestratorServer).ListSlotWaiters(ctx, req.(*ListSlotWaitersRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Orchestrator_ExplainTaskRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ExplainTaskRunRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(OrchestratorServer).ExplainTaskRun(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Orchestrator_ExplainTaskRun_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).ExplainTaskRun(ctx, req.(*ExplainTaskRunRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1172,6 +1156,24 @@ func _Orchestrator_GetCacheStats_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Orchestrator_ListTaskCacheStats_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTaskCacheStatsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(OrchestratorServer).ListTaskCacheStats(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Orchestrator_ListTaskCacheStats_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(OrchestratorServer).ListTaskCacheStats(ctx, req.(*ListTaskCacheStatsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Orchestrator_UploadResult_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(UploadResultRequest)
 	if err := dec(in); err != nil {
@@ -1208,38 +1210,38 @@ func _Orchestrator_DownloadResult_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Orchestrator_ListUnusedResults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListUnusedResultsRequest)
+func _Orchestrator_ListOrphanedResults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOrphanedResultsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(OrchestratorServer).ListUnusedResults(ctx, in)
+		return srv.(OrchestratorServer).ListOrphanedResults(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Orchestrator_ListUnusedResults_FullMethodName,
+		FullMethod: Orchestrator_ListOrphanedResults_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).ListUnusedResults(ctx, req.(*ListUnusedResultsRequest))
+		return srv.(OrchestratorServer).ListOrphanedResults(ctx, req.(*ListOrphanedResultsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Orchestrator_DropUnusedResults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(DropUnusedResultsRequest)
+func _Orchestrator_DropOrphanedResults_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DropOrphanedResultsRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(OrchestratorServer).DropUnusedResults(ctx, in)
+		return srv.(OrchestratorServer).DropOrphanedResults(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Orchestrator_DropUnusedResults_FullMethodName,
+		FullMethod: Orchestrator_DropOrphanedResults_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(OrchestratorServer).DropUnusedResults(ctx, req.(*DropUnusedResultsRequest))
+		return srv.(OrchestratorServer).DropOrphanedResults(ctx, req.(*DropOrphanedResultsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1346,28 +1348,28 @@ var Orchestrator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Orchestrator_ListTaskRunStates_Handler,
 		},
 		{
-			MethodName: "CreateConcurrencyLimit",
-			Handler:    _Orchestrator_CreateConcurrencyLimit_Handler,
+			MethodName: "ExplainTaskRun",
+			Handler:    _Orchestrator_ExplainTaskRun_Handler,
 		},
 		{
-			MethodName: "GetConcurrencyLimitByTag",
-			Handler:    _Orchestrator_GetConcurrencyLimitByTag_Handler,
-		},
-		{
-			MethodName: "ListConcurrencyLimits",
-			Handler:    _Orchestrator_ListConcurrencyLimits_Handler,
-		},
-		{
-			MethodName: "DeleteConcurrencyLimitByTag",
-			Handler:    _Orchestrator_DeleteConcurrencyLimitByTag_Handler,
+			MethodName: "SetConcurrencyLimit",
+			Handler:    _Orchestrator_SetConcurrencyLimit_Handler,
 		},
 		{
 			MethodName: "GetConcurrencyLimit",
 			Handler:    _Orchestrator_GetConcurrencyLimit_Handler,
 		},
 		{
-			MethodName: "ResetConcurrencyLimitByTag",
-			Handler:    _Orchestrator_ResetConcurrencyLimitByTag_Handler,
+			MethodName: "ListConcurrencyLimits",
+			Handler:    _Orchestrator_ListConcurrencyLimits_Handler,
+		},
+		{
+			MethodName: "DeleteConcurrencyLimit",
+			Handler:    _Orchestrator_DeleteConcurrencyLimit_Handler,
+		},
+		{
+			MethodName: "ResetConcurrencyLimit",
+			Handler:    _Orchestrator_ResetConcurrencyLimit_Handler,
 		},
 		{
 			MethodName: "ListSlotHolders",
@@ -1376,10 +1378,6 @@ var Orchestrator_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListSlotWaiters",
 			Handler:    _Orchestrator_ListSlotWaiters_Handler,
-		},
-		{
-			MethodName: "ExplainTaskRun",
-			Handler:    _Orchestrator_ExplainTaskRun_Handler,
 		},
 		{
 			MethodName: "OpenSession",
@@ -1410,6 +1408,10 @@ var Orchestrator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Orchestrator_GetCacheStats_Handler,
 		},
 		{
+			MethodName: "ListTaskCacheStats",
+			Handler:    _Orchestrator_ListTaskCacheStats_Handler,
+		},
+		{
 			MethodName: "UploadResult",
 			Handler:    _Orchestrator_UploadResult_Handler,
 		},
@@ -1418,12 +1420,12 @@ var Orchestrator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Orchestrator_DownloadResult_Handler,
 		},
 		{
-			MethodName: "ListUnusedResults",
-			Handler:    _Orchestrator_ListUnusedResults_Handler,
+			MethodName: "ListOrphanedResults",
+			Handler:    _Orchestrator_ListOrphanedResults_Handler,
 		},
 		{
-			MethodName: "DropUnusedResults",
-			Handler:    _Orchestrator_DropUnusedResults_Handler,
+			MethodName: "DropOrphanedResults",
+			Handler:    _Orchestrator_DropOrphanedResults_Handler,
 		},
 		{
 			MethodName: "WriteLogs",

@@ -22,15 +22,126 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// WaitReason is why a run may not enter a state yet.
+type WaitReason int32
+
+const (
+	// WAIT_REASON_UNSPECIFIED is never returned.
+	WaitReason_WAIT_REASON_UNSPECIFIED WaitReason = 0
+	// WAIT_REASON_LIMIT: concurrency limits of the run's tags have no free slot. See `Wait.blocking_tags`.
+	WaitReason_WAIT_REASON_LIMIT WaitReason = 1
+	// WAIT_REASON_CACHE_LEADER: another run is computing the result of the same cache key. See `Wait.cache_key`.
+	WaitReason_WAIT_REASON_CACHE_LEADER WaitReason = 2
+	// WAIT_REASON_SCHEDULE: the run is Scheduled for a later time. See `Wait.retry_after`.
+	WaitReason_WAIT_REASON_SCHEDULE WaitReason = 3
+)
+
+// Enum value maps for WaitReason.
+var (
+	WaitReason_name = map[int32]string{
+		0: "WAIT_REASON_UNSPECIFIED",
+		1: "WAIT_REASON_LIMIT",
+		2: "WAIT_REASON_CACHE_LEADER",
+		3: "WAIT_REASON_SCHEDULE",
+	}
+	WaitReason_value = map[string]int32{
+		"WAIT_REASON_UNSPECIFIED":  0,
+		"WAIT_REASON_LIMIT":        1,
+		"WAIT_REASON_CACHE_LEADER": 2,
+		"WAIT_REASON_SCHEDULE":     3,
+	}
+)
+
+func (x WaitReason) Enum() *WaitReason {
+	p := new(WaitReason)
+	*p = x
+	return p
+}
+
+func (x WaitReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WaitReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_clearway_v1_proposal_proto_enumTypes[0].Descriptor()
+}
+
+func (WaitReason) Type() protoreflect.EnumType {
+	return &file_clearway_v1_proposal_proto_enumTypes[0]
+}
+
+func (x WaitReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WaitReason.Descriptor instead.
+func (WaitReason) EnumDescriptor() ([]byte, []int) {
+	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{0}
+}
+
+// RejectReason is why a run has another state than the proposed one.
+type RejectReason int32
+
+const (
+	// REJECT_REASON_UNSPECIFIED is never returned.
+	RejectReason_REJECT_REASON_UNSPECIFIED RejectReason = 0
+	// REJECT_REASON_CACHED: the cache has the result of the run's key. The run is Completed, named `Cached`, with that
+	// result.
+	RejectReason_REJECT_REASON_CACHED RejectReason = 1
+	// REJECT_REASON_RETRY_SCHEDULED: the run failed and has retries left. It is Scheduled, named `AwaitingRetry`.
+	RejectReason_REJECT_REASON_RETRY_SCHEDULED RejectReason = 2
+)
+
+// Enum value maps for RejectReason.
+var (
+	RejectReason_name = map[int32]string{
+		0: "REJECT_REASON_UNSPECIFIED",
+		1: "REJECT_REASON_CACHED",
+		2: "REJECT_REASON_RETRY_SCHEDULED",
+	}
+	RejectReason_value = map[string]int32{
+		"REJECT_REASON_UNSPECIFIED":     0,
+		"REJECT_REASON_CACHED":          1,
+		"REJECT_REASON_RETRY_SCHEDULED": 2,
+	}
+)
+
+func (x RejectReason) Enum() *RejectReason {
+	p := new(RejectReason)
+	*p = x
+	return p
+}
+
+func (x RejectReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (RejectReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_clearway_v1_proposal_proto_enumTypes[1].Descriptor()
+}
+
+func (RejectReason) Type() protoreflect.EnumType {
+	return &file_clearway_v1_proposal_proto_enumTypes[1]
+}
+
+func (x RejectReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use RejectReason.Descriptor instead.
+func (RejectReason) EnumDescriptor() ([]byte, []int) {
+	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{1}
+}
+
 // AbortReason is why a proposal was aborted.
 type AbortReason int32
 
 const (
-	// ABORT_REASON_UNSPECIFIED is never answered.
+	// ABORT_REASON_UNSPECIFIED is never returned.
 	AbortReason_ABORT_REASON_UNSPECIFIED AbortReason = 0
 	// ABORT_REASON_TERMINAL: the run has ended and keeps its state. Example: Running for a run that is Crashed.
 	AbortReason_ABORT_REASON_TERMINAL AbortReason = 1
-	// ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took up one run.
+	// ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took the same run.
 	AbortReason_ABORT_REASON_HELD AbortReason = 2
 	// ABORT_REASON_LIMIT_ZERO: the limit of one of the run's tags is 0.
 	AbortReason_ABORT_REASON_LIMIT_ZERO AbortReason = 3
@@ -63,11 +174,11 @@ func (x AbortReason) String() string {
 }
 
 func (AbortReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_clearway_v1_proposal_proto_enumTypes[0].Descriptor()
+	return file_clearway_v1_proposal_proto_enumTypes[2].Descriptor()
 }
 
 func (AbortReason) Type() protoreflect.EnumType {
-	return &file_clearway_v1_proposal_proto_enumTypes[0]
+	return &file_clearway_v1_proposal_proto_enumTypes[2]
 }
 
 func (x AbortReason) Number() protoreflect.EnumNumber {
@@ -76,15 +187,15 @@ func (x AbortReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use AbortReason.Descriptor instead.
 func (AbortReason) EnumDescriptor() ([]byte, []int) {
-	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{0}
+	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{2}
 }
 
 // Proposal asks to move a run into a state.
 type Proposal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the proposal's UUID, made by the client (time-ordered, version 7, is best); required. The same id sent
-	// again gets the decision that was recorded the first time, with the state that it led to, never a second
-	// transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+	// id is the proposal's UUID, made by the client; time-ordered (version 7) is best; required. If the same id is sent
+	// again, the decision that was recorded the first time is returned, with the state that it led to; there is never
+	// a second transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// run is the run that the proposal is for; required, unless `create_task_run` is set.
 	//
@@ -93,11 +204,11 @@ type Proposal struct {
 	//	*Proposal_FlowRunId
 	//	*Proposal_TaskRunId
 	Run isProposal_Run `protobuf_oneof:"run"`
-	// state is the proposed state; required.
-	State *State `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
-	// create_task_run creates the task run, where it does not exist, and proposes `state` for it in the
-	// same transaction. Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such
-	// flow run; `ERROR_REASON_RUN_CONFLICT`, where its id is another run's.
+	// state is the state that the run is to enter; required.
+	State *ProposedState `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// create_task_run creates the task run if it does not exist, and proposes `state` for it in the same transaction.
+	// Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, if there is no such flow run;
+	// `ERROR_REASON_RUN_CONFLICT`, if another run has its id.
 	CreateTaskRun *TaskRunSpec `protobuf:"bytes,5,opt,name=create_task_run,json=createTaskRun,proto3" json:"create_task_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -165,7 +276,7 @@ func (x *Proposal) GetTaskRunId() string {
 	return ""
 }
 
-func (x *Proposal) GetState() *State {
+func (x *Proposal) GetState() *ProposedState {
 	if x != nil {
 		return x.State
 	}
@@ -200,12 +311,12 @@ func (*Proposal_TaskRunId) isProposal_Run() {}
 // Decision is the service's answer to a proposal.
 type Decision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// proposal_id is the id of the proposal that is answered.
+	// proposal_id is the proposal that was decided about.
 	ProposalId string `protobuf:"bytes,1,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
-	// run_id is the run that was decided about; with `create_task_run` it is the id of the run that is meant.
+	// run_id is the run that was decided about; with `create_task_run`, the run that exists now.
 	RunId string `protobuf:"bytes,2,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
-	// state is the run's state as it now stands, and in the answer to a repeated proposal as it was decided the
-	// first time; unset with `error`.
+	// state is the run's state after the decision; for a repeated proposal, as it was decided the first time. Unset with
+	// `error`.
 	State *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
 	// answer is what was decided.
 	//
@@ -344,13 +455,12 @@ type Decision_Reject struct {
 }
 
 type Decision_Abort struct {
-	// abort: never; the run keeps its state, and its code must not go on.
+	// abort: never. The run keeps its state, and its code must not continue.
 	Abort *Abort `protobuf:"bytes,7,opt,name=abort,proto3,oneof"`
 }
 
 type Decision_Error struct {
-	// error: the proposal could not be decided about, and changed nothing. Only on the stream;
-	// a unary call ends with a status.
+	// error: the proposal was invalid and changed nothing. Only on the stream; a unary call fails with a status.
 	Error *ProposalError `protobuf:"bytes,8,opt,name=error,proto3,oneof"`
 }
 
@@ -404,19 +514,21 @@ func (*Accept) Descriptor() ([]byte, []int) {
 // Wait says that the run may not enter the state yet.
 type Wait struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// retry_after is when to propose again, from now; unset where `queued` is true.
-	RetryAfter *durationpb.Duration `protobuf:"bytes,1,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
-	// message says what is waited for, for people.
+	// reason is why, for programs.
+	Reason WaitReason `protobuf:"varint,1,opt,name=reason,proto3,enum=clearway.v1.WaitReason" json:"reason,omitempty"`
+	// message is why, for people.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// queued is true where the proposal keeps its place and the final decision follows on the stream by itself.
-	Queued bool `protobuf:"varint,3,opt,name=queued,proto3" json:"queued,omitempty"`
-	// blocking_tags are the tags whose limits have no free slot; sorted, empty where no limit is the reason.
-	BlockingTags []string `protobuf:"bytes,4,rep,name=blocking_tags,json=blockingTags,proto3" json:"blocking_tags,omitempty"`
-	// position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it
-	// joined, from 1; 0 where it has none.
-	Position int32 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
-	// cache_key is the key that another run is computing, where that is waited for; empty otherwise.
-	CacheKey      string `protobuf:"bytes,6,opt,name=cache_key,json=cacheKey,proto3" json:"cache_key,omitempty"`
+	// retry_after is how long to wait before proposing again; unset if `queued` is true.
+	RetryAfter *durationpb.Duration `protobuf:"bytes,3,opt,name=retry_after,json=retryAfter,proto3" json:"retry_after,omitempty"`
+	// queued is true if the proposal keeps its place in a queue, and the final decision follows on the stream.
+	Queued bool `protobuf:"varint,4,opt,name=queued,proto3" json:"queued,omitempty"`
+	// blocking_tags are the tags whose limits have no free slot, sorted; empty for other reasons.
+	BlockingTags []string `protobuf:"bytes,5,rep,name=blocking_tags,json=blockingTags,proto3" json:"blocking_tags,omitempty"`
+	// cache_key is the key that another run is computing; empty for other reasons.
+	CacheKey string `protobuf:"bytes,6,opt,name=cache_key,json=cacheKey,proto3" json:"cache_key,omitempty"`
+	// position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it joined, from
+	// 1; 0 if it is not queued.
+	Position      int32 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,11 +563,11 @@ func (*Wait) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *Wait) GetRetryAfter() *durationpb.Duration {
+func (x *Wait) GetReason() WaitReason {
 	if x != nil {
-		return x.RetryAfter
+		return x.Reason
 	}
-	return nil
+	return WaitReason_WAIT_REASON_UNSPECIFIED
 }
 
 func (x *Wait) GetMessage() string {
@@ -463,6 +575,13 @@ func (x *Wait) GetMessage() string {
 		return x.Message
 	}
 	return ""
+}
+
+func (x *Wait) GetRetryAfter() *durationpb.Duration {
+	if x != nil {
+		return x.RetryAfter
+	}
+	return nil
 }
 
 func (x *Wait) GetQueued() bool {
@@ -479,13 +598,6 @@ func (x *Wait) GetBlockingTags() []string {
 	return nil
 }
 
-func (x *Wait) GetPosition() int32 {
-	if x != nil {
-		return x.Position
-	}
-	return 0
-}
-
 func (x *Wait) GetCacheKey() string {
 	if x != nil {
 		return x.CacheKey
@@ -493,11 +605,20 @@ func (x *Wait) GetCacheKey() string {
 	return ""
 }
 
+func (x *Wait) GetPosition() int32 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 // Reject says that the run has another state than the proposed one.
 type Reject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// message says why, for people.
-	Message       string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
+	// reason is why, for programs.
+	Reason RejectReason `protobuf:"varint,1,opt,name=reason,proto3,enum=clearway.v1.RejectReason" json:"reason,omitempty"`
+	// message is why, for people.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -532,6 +653,13 @@ func (*Reject) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{4}
 }
 
+func (x *Reject) GetReason() RejectReason {
+	if x != nil {
+		return x.Reason
+	}
+	return RejectReason_REJECT_REASON_UNSPECIFIED
+}
+
 func (x *Reject) GetMessage() string {
 	if x != nil {
 		return x.Message
@@ -539,13 +667,13 @@ func (x *Reject) GetMessage() string {
 	return ""
 }
 
-// Abort says that the run must not enter the state, and that its code must not go on.
+// Abort says that the run must not enter the state, and that its code must not continue.
 type Abort struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// message says why, for people.
-	Message string `protobuf:"bytes,1,opt,name=message,proto3" json:"message,omitempty"`
 	// reason is why, for programs.
-	Reason        AbortReason `protobuf:"varint,2,opt,name=reason,proto3,enum=clearway.v1.AbortReason" json:"reason,omitempty"`
+	Reason AbortReason `protobuf:"varint,1,opt,name=reason,proto3,enum=clearway.v1.AbortReason" json:"reason,omitempty"`
+	// message is why, for people.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -580,13 +708,6 @@ func (*Abort) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_proposal_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *Abort) GetMessage() string {
-	if x != nil {
-		return x.Message
-	}
-	return ""
-}
-
 func (x *Abort) GetReason() AbortReason {
 	if x != nil {
 		return x.Reason
@@ -594,15 +715,24 @@ func (x *Abort) GetReason() AbortReason {
 	return AbortReason_ABORT_REASON_UNSPECIFIED
 }
 
+func (x *Abort) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // ProposalError says what was wrong with one proposal of a stream message.
 type ProposalError struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// reason is what was wrong, for programs.
 	Reason ErrorReason `protobuf:"varint,1,opt,name=reason,proto3,enum=clearway.v1.ErrorReason" json:"reason,omitempty"`
-	// field is the proposal's field that was wrong, such as `state.details.scheduled_time`; empty where none is.
-	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`
-	// message says what was wrong with which value and what would be right, for people.
-	Message       string `protobuf:"bytes,3,opt,name=message,proto3" json:"message,omitempty"`
+	// message is what was wrong with which value, and what would be right, for people.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// field is the proposal's field that was wrong, such as `state.scheduled_time`; empty if none was.
+	Field string `protobuf:"bytes,3,opt,name=field,proto3" json:"field,omitempty"`
+	// metadata names what the error is about, with the keys that `reason` lists.
+	Metadata      map[string]string `protobuf:"bytes,4,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -644,13 +774,6 @@ func (x *ProposalError) GetReason() ErrorReason {
 	return ErrorReason_ERROR_REASON_UNSPECIFIED
 }
 
-func (x *ProposalError) GetField() string {
-	if x != nil {
-		return x.Field
-	}
-	return ""
-}
-
 func (x *ProposalError) GetMessage() string {
 	if x != nil {
 		return x.Message
@@ -658,18 +781,31 @@ func (x *ProposalError) GetMessage() string {
 	return ""
 }
 
+func (x *ProposalError) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *ProposalError) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
 // Hello opens a stream.
 type Hello struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
-	// shown as a client without a name.
+	// client_name is who the client is, for people: a program, a host, a process. May be empty. At most 255 characters.
 	ClientName string `protobuf:"bytes,1,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
-	// language is the client's programming language, such as `python`. At most 64 characters; may be empty.
+	// language is the client's programming language, such as `python`; may be empty. At most 64 characters.
 	Language string `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
-	// version is the client library's version. At most 64 characters; may be empty.
+	// version is the version of the client library; may be empty. At most 64 characters.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
-	// resume_session_id is the session that a lost stream had; empty opens a new one.
-	// Error reason: `ERROR_REASON_SESSION_EXPIRED`, where it is no longer alive.
+	// resume_session_id is the session of a stream that was lost; empty opens a new session.
+	// Error reason: `ERROR_REASON_SESSION_EXPIRED`, if it is no longer alive.
 	ResumeSessionId string `protobuf:"bytes,4,opt,name=resume_session_id,json=resumeSessionId,proto3" json:"resume_session_id,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -738,14 +874,14 @@ type Welcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// session_id is the session that the stream's runs belong to.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	// lease is how long the session lives after the last message of its client. After a stream that broke it is
+	// lease is how long the session lives after the client's last message. After a stream that broke it lives for
 	// `GetServerInfoResponse.broken_stream_grace` at most.
 	Lease *durationpb.Duration `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
 	// server_version is the service's version.
 	ServerVersion string `protobuf:"bytes,3,opt,name=server_version,json=serverVersion,proto3" json:"server_version,omitempty"`
-	// max_message_bytes is the largest message that the service takes, in bytes.
+	// max_message_bytes is the size of the largest message that the service takes.
 	MaxMessageBytes int32 `protobuf:"varint,4,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
-	// max_proposals is how many proposals a message may carry.
+	// max_proposals is how many proposals a message may have.
 	MaxProposals  int32 `protobuf:"varint,5,opt,name=max_proposals,json=maxProposals,proto3" json:"max_proposals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -816,26 +952,26 @@ func (x *Welcome) GetMaxProposals() int32 {
 	return 0
 }
 
-// ProposeRequest is a message of a client on the stream.
+// ProposeRequest is a message from the client on the stream.
 type ProposeRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// hello opens the stream: required in the first message, not allowed later. Error reason:
-	// `ERROR_REASON_PROTOCOL`, in both cases.
+	// hello opens the stream: required in the first message, not allowed in later ones.
+	// Error reason: `ERROR_REASON_PROTOCOL`.
 	Hello *Hello `protobuf:"bytes,1,opt,name=hello,proto3" json:"hello,omitempty"`
-	// proposals are decided in this order. At most `Welcome.max_proposals` (4,096). What is wrong with one of them
-	// is answered in its `Decision.error`, and the stream goes on.
+	// proposals are decided in this order. At most `Welcome.max_proposals` (4,096). An invalid proposal gets a
+	// `Decision.error`, and the stream continues.
 	Proposals []*Proposal `protobuf:"bytes,2,rep,name=proposals,proto3" json:"proposals,omitempty"`
-	// withdrawals are the ids of proposals that wait and are no longer wanted; each that still waits
-	// is forgotten without another answer. At most 4,096. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where one
-	// is no UUID; it ends the stream.
+	// withdrawals are the ids of queued proposals that are no longer wanted. Each that is still queued leaves the queue
+	// and gets no decision. At most 4,096. An id that is no UUID ends the stream with
+	// `ERROR_REASON_INVALID_ARGUMENT`.
 	Withdrawals []string `protobuf:"bytes,3,rep,name=withdrawals,proto3" json:"withdrawals,omitempty"`
-	// goodbye ends the session with the stream, at once: no lease is kept.
+	// goodbye ends the session with the stream; no lease is kept.
 	Goodbye bool `protobuf:"varint,4,opt,name=goodbye,proto3" json:"goodbye,omitempty"`
-	// ping asks for a pong with the same number; 0 does not ask. Any message renews the session's lease, so a
-	// client that has nothing to say sends a ping each third of the lease.
+	// ping asks for a pong with the same number; 0 asks for none. Every message renews the session's lease, so an idle
+	// client sends a ping each third of the lease.
 	Ping int64 `protobuf:"varint,5,opt,name=ping,proto3" json:"ping,omitempty"`
-	// awaits tell that the code of running task runs waits for other runs' results, so that `ExplainTaskRun` can
-	// say when two wait for each other. At most 4,096; what is said of runs that do not exist is ignored.
+	// awaits say that the code of running task runs waits for the results of other runs, so that `ExplainTaskRun` can
+	// report runs that wait for each other. At most 4,096; runs that do not exist are ignored.
 	Awaits        []*Await `protobuf:"bytes,6,rep,name=awaits,proto3" json:"awaits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -913,7 +1049,7 @@ func (x *ProposeRequest) GetAwaits() []*Await {
 	return nil
 }
 
-// Await says that the code of a running task run waits for the result of another.
+// Await says that the code of a running task run waits for another run's result.
 type Await struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// task_run_id is the run whose code waits; required.
@@ -968,16 +1104,16 @@ func (x *Await) GetAwaitedTaskRunId() string {
 	return ""
 }
 
-// ProposeResponse is a message of the service on the stream.
+// ProposeResponse is a message from the service on the stream.
 type ProposeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// welcome answers the hello; set in the first message only.
+	// welcome answers the hello; only in the first message.
 	Welcome *Welcome `protobuf:"bytes,1,opt,name=welcome,proto3" json:"welcome,omitempty"`
-	// decisions answer proposals in any order, matched by proposal id. A wait with `queued` is followed by
-	// another decision with the same proposal id.
+	// decisions answer proposals in any order, matched by proposal id. A wait with `queued` is followed by another
+	// decision with the same proposal id.
 	Decisions []*Decision `protobuf:"bytes,2,rep,name=decisions,proto3" json:"decisions,omitempty"`
-	// pong answers the ping with the same number; 0 answers none. A client that gets neither decisions nor
-	// pongs for a whole lease may take the stream for lost.
+	// pong answers the ping with the same number; 0 answers none. A client that receives nothing for a whole lease may
+	// treat the stream as lost.
 	Pong          int64 `protobuf:"varint,3,opt,name=pong,proto3" json:"pong,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1037,14 +1173,14 @@ func (x *ProposeResponse) GetPong() int64 {
 // SetFlowRunStateRequest proposes one state for a flow run.
 type SetFlowRunStateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-	// is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+	// proposal_id is the proposal's UUID. Empty lets the service make one, and then a repeated call is a new proposal.
+	// Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
 	ProposalId string `protobuf:"bytes,1,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
 	// flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
 	FlowRunId string `protobuf:"bytes,2,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// state is the proposed state; required.
-	State *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
-	// session_id is the session that the run is to belong to while it is Running; empty for none.
+	// state is the state that the run is to enter; required.
+	State *ProposedState `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// session_id is the session that the run belongs to while it is Running; empty for none.
 	// Error reason: `ERROR_REASON_SESSION_EXPIRED`.
 	SessionId     string `protobuf:"bytes,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1095,7 +1231,7 @@ func (x *SetFlowRunStateRequest) GetFlowRunId() string {
 	return ""
 }
 
-func (x *SetFlowRunStateRequest) GetState() *State {
+func (x *SetFlowRunStateRequest) GetState() *ProposedState {
 	if x != nil {
 		return x.State
 	}
@@ -1109,7 +1245,7 @@ func (x *SetFlowRunStateRequest) GetSessionId() string {
 	return ""
 }
 
-// SetFlowRunStateResponse answers the decision.
+// SetFlowRunStateResponse returns the decision.
 type SetFlowRunStateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// decision is what was decided.
@@ -1158,21 +1294,21 @@ func (x *SetFlowRunStateResponse) GetDecision() *Decision {
 // SetTaskRunStateRequest proposes one state for a task run.
 type SetTaskRunStateRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-	// is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+	// proposal_id is the proposal's UUID. Empty lets the service make one, and then a repeated call is a new proposal.
+	// Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
 	ProposalId string `protobuf:"bytes,1,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
 	// task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
 	TaskRunId string `protobuf:"bytes,2,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
-	// state is the proposed state; required.
-	State *State `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
-	// wait_timeout is how long the call may wait in the queue for a slot, or for the run that computes the
-	// cache key. From 0 to the service's bound (1 hour); when it is over, a wait with `retry_after` is answered,
-	// and the place is given up. Unset or 0 answers a wait with `retry_after` at once; with a `proposal_id` the
-	// place is kept for twice that time.
-	WaitTimeout *durationpb.Duration `protobuf:"bytes,4,opt,name=wait_timeout,json=waitTimeout,proto3" json:"wait_timeout,omitempty"`
-	// session_id is the session that the run is to belong to while it is Running; empty for none: then it holds
-	// its slots until a terminal state. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
-	SessionId     string `protobuf:"bytes,5,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// state is the state that the run is to enter; required.
+	State *ProposedState `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// session_id is the session that the run belongs to while it is Running. Empty for none: then it holds its slots
+	// until it ends. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
+	SessionId string `protobuf:"bytes,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// wait_timeout is how long the call may wait in a queue, for a slot or for the run that computes the cache key. From
+	// 0 to `GetServerInfoResponse.max_slot_wait` (1 hour). When it is over, a wait with `retry_after` is returned and
+	// the place in the queue is lost. Unset or 0 returns such a wait at once; with a `proposal_id` the place is then
+	// kept for twice `retry_after`.
+	WaitTimeout   *durationpb.Duration `protobuf:"bytes,5,opt,name=wait_timeout,json=waitTimeout,proto3" json:"wait_timeout,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1221,16 +1357,9 @@ func (x *SetTaskRunStateRequest) GetTaskRunId() string {
 	return ""
 }
 
-func (x *SetTaskRunStateRequest) GetState() *State {
+func (x *SetTaskRunStateRequest) GetState() *ProposedState {
 	if x != nil {
 		return x.State
-	}
-	return nil
-}
-
-func (x *SetTaskRunStateRequest) GetWaitTimeout() *durationpb.Duration {
-	if x != nil {
-		return x.WaitTimeout
 	}
 	return nil
 }
@@ -1242,7 +1371,14 @@ func (x *SetTaskRunStateRequest) GetSessionId() string {
 	return ""
 }
 
-// SetTaskRunStateResponse answers the decision.
+func (x *SetTaskRunStateRequest) GetWaitTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.WaitTimeout
+	}
+	return nil
+}
+
+// SetTaskRunStateResponse returns the decision.
 type SetTaskRunStateResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// decision is what was decided.
@@ -1292,12 +1428,12 @@ var File_clearway_v1_proposal_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_proposal_proto_rawDesc = "" +
 	"\n" +
-	"\x1aclearway/v1/proposal.proto\x12\vclearway.v1\x1a\x17clearway/v1/error.proto\x1a\x17clearway/v1/state.proto\x1a\x1aclearway/v1/task_run.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd1\x01\n" +
-	"\bProposal\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12 \n" +
-	"\vflow_run_id\x18\x02 \x01(\tH\x00R\tflowRunId\x12 \n" +
-	"\vtask_run_id\x18\x03 \x01(\tH\x00R\ttaskRunId\x12(\n" +
-	"\x05state\x18\x04 \x01(\v2\x12.clearway.v1.StateR\x05state\x12@\n" +
+	"\x1aclearway/v1/proposal.proto\x12\vclearway.v1\x1a\x17clearway/v1/error.proto\x1a\x19clearway/v1/options.proto\x1a\x17clearway/v1/state.proto\x1a\x1aclearway/v1/task_run.proto\x1a\x1egoogle/protobuf/duration.proto\"\xff\x01\n" +
+	"\bProposal\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\x02id\x12*\n" +
+	"\vflow_run_id\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01H\x00R\tflowRunId\x12*\n" +
+	"\vtask_run_id\x18\x03 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01H\x00R\ttaskRunId\x128\n" +
+	"\x05state\x18\x04 \x01(\v2\x1a.clearway.v1.ProposedStateB\x06\xa2\xbb\x18\x02\b\x01R\x05state\x12@\n" +
 	"\x0fcreate_task_run\x18\x05 \x01(\v2\x18.clearway.v1.TaskRunSpecR\rcreateTaskRunB\x05\n" +
 	"\x03run\"\xdd\x02\n" +
 	"\bDecision\x12\x1f\n" +
@@ -1311,76 +1447,92 @@ const file_clearway_v1_proposal_proto_rawDesc = "" +
 	"\x05abort\x18\a \x01(\v2\x12.clearway.v1.AbortH\x00R\x05abort\x122\n" +
 	"\x05error\x18\b \x01(\v2\x1a.clearway.v1.ProposalErrorH\x00R\x05errorB\b\n" +
 	"\x06answer\"\b\n" +
-	"\x06Accept\"\xd2\x01\n" +
-	"\x04Wait\x12:\n" +
-	"\vretry_after\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryAfter\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
-	"\x06queued\x18\x03 \x01(\bR\x06queued\x12#\n" +
-	"\rblocking_tags\x18\x04 \x03(\tR\fblockingTags\x12\x1a\n" +
-	"\bposition\x18\x05 \x01(\x05R\bposition\x12\x1b\n" +
-	"\tcache_key\x18\x06 \x01(\tR\bcacheKey\"\"\n" +
-	"\x06Reject\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\"S\n" +
-	"\x05Abort\x12\x18\n" +
-	"\amessage\x18\x01 \x01(\tR\amessage\x120\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x18.clearway.v1.AbortReasonR\x06reason\"q\n" +
+	"\x06Accept\"\x83\x02\n" +
+	"\x04Wait\x12/\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x17.clearway.v1.WaitReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12:\n" +
+	"\vretry_after\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\n" +
+	"retryAfter\x12\x16\n" +
+	"\x06queued\x18\x04 \x01(\bR\x06queued\x12#\n" +
+	"\rblocking_tags\x18\x05 \x03(\tR\fblockingTags\x12\x1b\n" +
+	"\tcache_key\x18\x06 \x01(\tR\bcacheKey\x12\x1a\n" +
+	"\bposition\x18\a \x01(\x05R\bposition\"U\n" +
+	"\x06Reject\x121\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x19.clearway.v1.RejectReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"S\n" +
+	"\x05Abort\x120\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x18.clearway.v1.AbortReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xf4\x01\n" +
 	"\rProposalError\x120\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x18.clearway.v1.ErrorReasonR\x06reason\x12\x14\n" +
-	"\x05field\x18\x02 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"\x8a\x01\n" +
-	"\x05Hello\x12\x1f\n" +
-	"\vclient_name\x18\x01 \x01(\tR\n" +
-	"clientName\x12\x1a\n" +
-	"\blanguage\x18\x02 \x01(\tR\blanguage\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\x12*\n" +
-	"\x11resume_session_id\x18\x04 \x01(\tR\x0fresumeSessionId\"\xd1\x01\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x18.clearway.v1.ErrorReasonR\x06reason\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x14\n" +
+	"\x05field\x18\x03 \x01(\tR\x05field\x12D\n" +
+	"\bmetadata\x18\x04 \x03(\v2(.clearway.v1.ProposalError.MetadataEntryR\bmetadata\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xab\x01\n" +
+	"\x05Hello\x12(\n" +
+	"\vclient_name\x18\x01 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\n" +
+	"clientName\x12\"\n" +
+	"\blanguage\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x18@R\blanguage\x12 \n" +
+	"\aversion\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x18@R\aversion\x122\n" +
+	"\x11resume_session_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\x0fresumeSessionId\"\xd1\x01\n" +
 	"\aWelcome\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12/\n" +
 	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12%\n" +
 	"\x0eserver_version\x18\x03 \x01(\tR\rserverVersion\x12*\n" +
 	"\x11max_message_bytes\x18\x04 \x01(\x05R\x0fmaxMessageBytes\x12#\n" +
-	"\rmax_proposals\x18\x05 \x01(\x05R\fmaxProposals\"\xeb\x01\n" +
+	"\rmax_proposals\x18\x05 \x01(\x05R\fmaxProposals\"\xff\x01\n" +
 	"\x0eProposeRequest\x12(\n" +
 	"\x05hello\x18\x01 \x01(\v2\x12.clearway.v1.HelloR\x05hello\x123\n" +
-	"\tproposals\x18\x02 \x03(\v2\x15.clearway.v1.ProposalR\tproposals\x12 \n" +
-	"\vwithdrawals\x18\x03 \x03(\tR\vwithdrawals\x12\x18\n" +
+	"\tproposals\x18\x02 \x03(\v2\x15.clearway.v1.ProposalR\tproposals\x12+\n" +
+	"\vwithdrawals\x18\x03 \x03(\tB\t\xa2\xbb\x18\x05\x10\x010\x80 R\vwithdrawals\x12\x18\n" +
 	"\agoodbye\x18\x04 \x01(\bR\agoodbye\x12\x12\n" +
-	"\x04ping\x18\x05 \x01(\x03R\x04ping\x12*\n" +
-	"\x06awaits\x18\x06 \x03(\v2\x12.clearway.v1.AwaitR\x06awaits\"V\n" +
-	"\x05Await\x12\x1e\n" +
-	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12-\n" +
-	"\x13awaited_task_run_id\x18\x02 \x01(\tR\x10awaitedTaskRunId\"\x8a\x01\n" +
+	"\x04ping\x18\x05 \x01(\x03R\x04ping\x123\n" +
+	"\x06awaits\x18\x06 \x03(\v2\x12.clearway.v1.AwaitB\a\xa2\xbb\x18\x030\x80 R\x06awaits\"h\n" +
+	"\x05Await\x12(\n" +
+	"\vtask_run_id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\ttaskRunId\x125\n" +
+	"\x13awaited_task_run_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\x10awaitedTaskRunId\"\x8a\x01\n" +
 	"\x0fProposeResponse\x12.\n" +
 	"\awelcome\x18\x01 \x01(\v2\x14.clearway.v1.WelcomeR\awelcome\x123\n" +
 	"\tdecisions\x18\x02 \x03(\v2\x15.clearway.v1.DecisionR\tdecisions\x12\x12\n" +
-	"\x04pong\x18\x03 \x01(\x03R\x04pong\"\xa2\x01\n" +
-	"\x16SetFlowRunStateRequest\x12\x1f\n" +
-	"\vproposal_id\x18\x01 \x01(\tR\n" +
-	"proposalId\x12\x1e\n" +
-	"\vflow_run_id\x18\x02 \x01(\tR\tflowRunId\x12(\n" +
-	"\x05state\x18\x03 \x01(\v2\x12.clearway.v1.StateR\x05state\x12\x1d\n" +
+	"\x04pong\x18\x03 \x01(\x03R\x04pong\"\xcc\x01\n" +
+	"\x16SetFlowRunStateRequest\x12'\n" +
+	"\vproposal_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\n" +
+	"proposalId\x12(\n" +
+	"\vflow_run_id\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\tflowRunId\x128\n" +
+	"\x05state\x18\x03 \x01(\v2\x1a.clearway.v1.ProposedStateB\x06\xa2\xbb\x18\x02\b\x01R\x05state\x12%\n" +
 	"\n" +
-	"session_id\x18\x04 \x01(\tR\tsessionId\"L\n" +
+	"session_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\tsessionId\"L\n" +
 	"\x17SetFlowRunStateResponse\x121\n" +
-	"\bdecision\x18\x01 \x01(\v2\x15.clearway.v1.DecisionR\bdecision\"\xe0\x01\n" +
-	"\x16SetTaskRunStateRequest\x12\x1f\n" +
-	"\vproposal_id\x18\x01 \x01(\tR\n" +
-	"proposalId\x12\x1e\n" +
-	"\vtask_run_id\x18\x02 \x01(\tR\ttaskRunId\x12(\n" +
-	"\x05state\x18\x03 \x01(\v2\x12.clearway.v1.StateR\x05state\x12<\n" +
-	"\fwait_timeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\vwaitTimeout\x12\x1d\n" +
+	"\bdecision\x18\x01 \x01(\v2\x15.clearway.v1.DecisionR\bdecision\"\x8a\x02\n" +
+	"\x16SetTaskRunStateRequest\x12'\n" +
+	"\vproposal_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\n" +
+	"proposalId\x12(\n" +
+	"\vtask_run_id\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\ttaskRunId\x128\n" +
+	"\x05state\x18\x03 \x01(\v2\x1a.clearway.v1.ProposedStateB\x06\xa2\xbb\x18\x02\b\x01R\x05state\x12%\n" +
 	"\n" +
-	"session_id\x18\x05 \x01(\tR\tsessionId\"L\n" +
+	"session_id\x18\x04 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\tsessionId\x12<\n" +
+	"\fwait_timeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\vwaitTimeout\"L\n" +
 	"\x17SetTaskRunStateResponse\x121\n" +
-	"\bdecision\x18\x01 \x01(\v2\x15.clearway.v1.DecisionR\bdecision*z\n" +
+	"\bdecision\x18\x01 \x01(\v2\x15.clearway.v1.DecisionR\bdecision*x\n" +
+	"\n" +
+	"WaitReason\x12\x1b\n" +
+	"\x17WAIT_REASON_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11WAIT_REASON_LIMIT\x10\x01\x12\x1c\n" +
+	"\x18WAIT_REASON_CACHE_LEADER\x10\x02\x12\x18\n" +
+	"\x14WAIT_REASON_SCHEDULE\x10\x03*j\n" +
+	"\fRejectReason\x12\x1d\n" +
+	"\x19REJECT_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14REJECT_REASON_CACHED\x10\x01\x12!\n" +
+	"\x1dREJECT_REASON_RETRY_SCHEDULED\x10\x02*z\n" +
 	"\vAbortReason\x12\x1c\n" +
 	"\x18ABORT_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15ABORT_REASON_TERMINAL\x10\x01\x12\x15\n" +
 	"\x11ABORT_REASON_HELD\x10\x02\x12\x1b\n" +
-	"\x17ABORT_REASON_LIMIT_ZERO\x10\x03Bt\n" +
-	"\x0eio.clearway.v1B\rProposalProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"\x17ABORT_REASON_LIMIT_ZERO\x10\x03Bn\n" +
+	"\x0eio.clearway.v1B\rProposalProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_proposal_proto_rawDescOnce sync.Once
@@ -1394,59 +1546,66 @@ func file_clearway_v1_proposal_proto_rawDescGZIP() []byte {
 	return file_clearway_v1_proposal_proto_rawDescData
 }
 
-var file_clearway_v1_proposal_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_clearway_v1_proposal_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_clearway_v1_proposal_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_clearway_v1_proposal_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_clearway_v1_proposal_proto_goTypes = []any{
-	(AbortReason)(0),                // 0: clearway.v1.AbortReason
-	(*Proposal)(nil),                // 1: clearway.v1.Proposal
-	(*Decision)(nil),                // 2: clearway.v1.Decision
-	(*Accept)(nil),                  // 3: clearway.v1.Accept
-	(*Wait)(nil),                    // 4: clearway.v1.Wait
-	(*Reject)(nil),                  // 5: clearway.v1.Reject
-	(*Abort)(nil),                   // 6: clearway.v1.Abort
-	(*ProposalError)(nil),           // 7: clearway.v1.ProposalError
-	(*Hello)(nil),                   // 8: clearway.v1.Hello
-	(*Welcome)(nil),                 // 9: clearway.v1.Welcome
-	(*ProposeRequest)(nil),          // 10: clearway.v1.ProposeRequest
-	(*Await)(nil),                   // 11: clearway.v1.Await
-	(*ProposeResponse)(nil),         // 12: clearway.v1.ProposeResponse
-	(*SetFlowRunStateRequest)(nil),  // 13: clearway.v1.SetFlowRunStateRequest
-	(*SetFlowRunStateResponse)(nil), // 14: clearway.v1.SetFlowRunStateResponse
-	(*SetTaskRunStateRequest)(nil),  // 15: clearway.v1.SetTaskRunStateRequest
-	(*SetTaskRunStateResponse)(nil), // 16: clearway.v1.SetTaskRunStateResponse
-	(*State)(nil),                   // 17: clearway.v1.State
-	(*TaskRunSpec)(nil),             // 18: clearway.v1.TaskRunSpec
-	(*durationpb.Duration)(nil),     // 19: google.protobuf.Duration
-	(ErrorReason)(0),                // 20: clearway.v1.ErrorReason
+	(WaitReason)(0),                 // 0: clearway.v1.WaitReason
+	(RejectReason)(0),               // 1: clearway.v1.RejectReason
+	(AbortReason)(0),                // 2: clearway.v1.AbortReason
+	(*Proposal)(nil),                // 3: clearway.v1.Proposal
+	(*Decision)(nil),                // 4: clearway.v1.Decision
+	(*Accept)(nil),                  // 5: clearway.v1.Accept
+	(*Wait)(nil),                    // 6: clearway.v1.Wait
+	(*Reject)(nil),                  // 7: clearway.v1.Reject
+	(*Abort)(nil),                   // 8: clearway.v1.Abort
+	(*ProposalError)(nil),           // 9: clearway.v1.ProposalError
+	(*Hello)(nil),                   // 10: clearway.v1.Hello
+	(*Welcome)(nil),                 // 11: clearway.v1.Welcome
+	(*ProposeRequest)(nil),          // 12: clearway.v1.ProposeRequest
+	(*Await)(nil),                   // 13: clearway.v1.Await
+	(*ProposeResponse)(nil),         // 14: clearway.v1.ProposeResponse
+	(*SetFlowRunStateRequest)(nil),  // 15: clearway.v1.SetFlowRunStateRequest
+	(*SetFlowRunStateResponse)(nil), // 16: clearway.v1.SetFlowRunStateResponse
+	(*SetTaskRunStateRequest)(nil),  // 17: clearway.v1.SetTaskRunStateRequest
+	(*SetTaskRunStateResponse)(nil), // 18: clearway.v1.SetTaskRunStateResponse
+	nil,                             // 19: clearway.v1.ProposalError.MetadataEntry
+	(*ProposedState)(nil),           // 20: clearway.v1.ProposedState
+	(*TaskRunSpec)(nil),             // 21: clearway.v1.TaskRunSpec
+	(*State)(nil),                   // 22: clearway.v1.State
+	(*durationpb.Duration)(nil),     // 23: google.protobuf.Duration
+	(ErrorReason)(0),                // 24: clearway.v1.ErrorReason
 }
 var file_clearway_v1_proposal_proto_depIdxs = []int32{
-	17, // 0: clearway.v1.Proposal.state:type_name -> clearway.v1.State
-	18, // 1: clearway.v1.Proposal.create_task_run:type_name -> clearway.v1.TaskRunSpec
-	17, // 2: clearway.v1.Decision.state:type_name -> clearway.v1.State
-	3,  // 3: clearway.v1.Decision.accept:type_name -> clearway.v1.Accept
-	4,  // 4: clearway.v1.Decision.wait:type_name -> clearway.v1.Wait
-	5,  // 5: clearway.v1.Decision.reject:type_name -> clearway.v1.Reject
-	6,  // 6: clearway.v1.Decision.abort:type_name -> clearway.v1.Abort
-	7,  // 7: clearway.v1.Decision.error:type_name -> clearway.v1.ProposalError
-	19, // 8: clearway.v1.Wait.retry_after:type_name -> google.protobuf.Duration
-	0,  // 9: clearway.v1.Abort.reason:type_name -> clearway.v1.AbortReason
-	20, // 10: clearway.v1.ProposalError.reason:type_name -> clearway.v1.ErrorReason
-	19, // 11: clearway.v1.Welcome.lease:type_name -> google.protobuf.Duration
-	8,  // 12: clearway.v1.ProposeRequest.hello:type_name -> clearway.v1.Hello
-	1,  // 13: clearway.v1.ProposeRequest.proposals:type_name -> clearway.v1.Proposal
-	11, // 14: clearway.v1.ProposeRequest.awaits:type_name -> clearway.v1.Await
-	9,  // 15: clearway.v1.ProposeResponse.welcome:type_name -> clearway.v1.Welcome
-	2,  // 16: clearway.v1.ProposeResponse.decisions:type_name -> clearway.v1.Decision
-	17, // 17: clearway.v1.SetFlowRunStateRequest.state:type_name -> clearway.v1.State
-	2,  // 18: clearway.v1.SetFlowRunStateResponse.decision:type_name -> clearway.v1.Decision
-	17, // 19: clearway.v1.SetTaskRunStateRequest.state:type_name -> clearway.v1.State
-	19, // 20: clearway.v1.SetTaskRunStateRequest.wait_timeout:type_name -> google.protobuf.Duration
-	2,  // 21: clearway.v1.SetTaskRunStateResponse.decision:type_name -> clearway.v1.Decision
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	20, // 0: clearway.v1.Proposal.state:type_name -> clearway.v1.ProposedState
+	21, // 1: clearway.v1.Proposal.create_task_run:type_name -> clearway.v1.TaskRunSpec
+	22, // 2: clearway.v1.Decision.state:type_name -> clearway.v1.State
+	5,  // 3: clearway.v1.Decision.accept:type_name -> clearway.v1.Accept
+	6,  // 4: clearway.v1.Decision.wait:type_name -> clearway.v1.Wait
+	7,  // 5: clearway.v1.Decision.reject:type_name -> clearway.v1.Reject
+	8,  // 6: clearway.v1.Decision.abort:type_name -> clearway.v1.Abort
+	9,  // 7: clearway.v1.Decision.error:type_name -> clearway.v1.ProposalError
+	0,  // 8: clearway.v1.Wait.reason:type_name -> clearway.v1.WaitReason
+	23, // 9: clearway.v1.Wait.retry_after:type_name -> google.protobuf.Duration
+	1,  // 10: clearway.v1.Reject.reason:type_name -> clearway.v1.RejectReason
+	2,  // 11: clearway.v1.Abort.reason:type_name -> clearway.v1.AbortReason
+	24, // 12: clearway.v1.ProposalError.reason:type_name -> clearway.v1.ErrorReason
+	19, // 13: clearway.v1.ProposalError.metadata:type_name -> clearway.v1.ProposalError.MetadataEntry
+	23, // 14: clearway.v1.Welcome.lease:type_name -> google.protobuf.Duration
+	10, // 15: clearway.v1.ProposeRequest.hello:type_name -> clearway.v1.Hello
+	3,  // 16: clearway.v1.ProposeRequest.proposals:type_name -> clearway.v1.Proposal
+	13, // 17: clearway.v1.ProposeRequest.awaits:type_name -> clearway.v1.Await
+	11, // 18: clearway.v1.ProposeResponse.welcome:type_name -> clearway.v1.Welcome
+	4,  // 19: clearway.v1.ProposeResponse.decisions:type_name -> clearway.v1.Decision
+	20, // 20: clearway.v1.SetFlowRunStateRequest.state:type_name -> clearway.v1.ProposedState
+	4,  // 21: clearway.v1.SetFlowRunStateResponse.decision:type_name -> clearway.v1.Decision
+	20, // 22: clearway.v1.SetTaskRunStateRequest.state:type_name -> clearway.v1.ProposedState
+	23, // 23: clearway.v1.SetTaskRunStateRequest.wait_timeout:type_name -> google.protobuf.Duration
+	4,  // 24: clearway.v1.SetTaskRunStateResponse.decision:type_name -> clearway.v1.Decision
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_clearway_v1_proposal_proto_init() }
@@ -1455,6 +1614,7 @@ func file_clearway_v1_proposal_proto_init() {
 		return
 	}
 	file_clearway_v1_error_proto_init()
+	file_clearway_v1_options_proto_init()
 	file_clearway_v1_state_proto_init()
 	file_clearway_v1_task_run_proto_init()
 	file_clearway_v1_proposal_proto_msgTypes[0].OneofWrappers = []any{
@@ -1473,8 +1633,8 @@ func file_clearway_v1_proposal_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clearway_v1_proposal_proto_rawDesc), len(file_clearway_v1_proposal_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   16,
+			NumEnums:      3,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,12 +23,12 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// TaskInput names what one parameter of a task was given from upstream.
+// TaskInput says which task runs one argument of a task came from.
 type TaskInput struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// parameter is the parameter's name; `wait_for` for runs that were only waited for. 1 to 255 characters.
+	// parameter is the parameter's name, or `wait_for` for runs that are only waited for. 1 to 255 characters.
 	Parameter string `protobuf:"bytes,1,opt,name=parameter,proto3" json:"parameter,omitempty"`
-	// task_run_ids are the UUIDs of the task runs whose results the parameter holds.
+	// task_run_ids are the UUIDs of the task runs whose results the argument holds.
 	TaskRunIds    []string `protobuf:"bytes,2,rep,name=task_run_ids,json=taskRunIds,proto3" json:"task_run_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -78,42 +78,39 @@ func (x *TaskInput) GetTaskRunIds() []string {
 	return nil
 }
 
-// TaskRunSpec is what a client says of a task run when it creates it.
+// TaskRunSpec describes a task run; its client gives it when it creates the run.
 type TaskRunSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it.
-	// Where a run with the same flow run, task key and dynamic key exists, that run is meant, and its id is answered.
-	// Error reason: `ERROR_REASON_RUN_CONFLICT`, where another run has the id.
+	// id is the run's UUID, made by the client; time-ordered (version 7) is best. Empty lets the service make one. If
+	// there is a run with the same flow run, task key and dynamic key, that run is meant, and its id is returned.
+	// Error reason: `ERROR_REASON_RUN_CONFLICT`, if another run has the id.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// flow_run_id is the flow run it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
+	// flow_run_id is the flow run that it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
 	FlowRunId string `protobuf:"bytes,2,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// task_key identifies the task: equal for all runs of one task; required. 1 to 255 characters without NUL.
+	// task_key identifies the task: all runs of a task have the same; required. 1 to 255 characters without NUL.
 	TaskKey string `protobuf:"bytes,3,opt,name=task_key,json=taskKey,proto3" json:"task_key,omitempty"`
-	// dynamic_key tells apart the runs of one task in one flow run; required. 1 to 255 characters without NUL.
+	// dynamic_key distinguishes the runs of one task in one flow run; required. 1 to 255 characters without NUL.
 	DynamicKey string `protobuf:"bytes,4,opt,name=dynamic_key,json=dynamicKey,proto3" json:"dynamic_key,omitempty"`
-	// name is the run's own name, for people. At most 255 characters; empty means task key and dynamic key.
-	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	// task_version is the task's version as its author names it; at most 255 characters, empty for none.
-	TaskVersion string `protobuf:"bytes,6,opt,name=task_version,json=taskVersion,proto3" json:"task_version,omitempty"`
-	// tags group runs, and limits hold by them. Each 1 to 255 characters without control characters; at most 64;
-	// duplicates count once.
-	Tags []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
-	// retries is how many times a failed run is tried again. From 0 (the default) to 10,000.
-	Retries int32 `protobuf:"varint,8,opt,name=retries,proto3" json:"retries,omitempty"`
-	// retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-	// all retries after it. None means not to wait. At most 50, none negative, each at most 3,650 days.
-	RetryDelays []*durationpb.Duration `protobuf:"bytes,9,rep,name=retry_delays,json=retryDelays,proto3" json:"retry_delays,omitempty"`
-	// inputs names the upstream runs, by parameter. At most 1,000 parameters and 50,000 runs.
+	// task_name is the task's name, for people. Empty means `task_key`. At most 255 characters.
+	TaskName string `protobuf:"bytes,5,opt,name=task_name,json=taskName,proto3" json:"task_name,omitempty"`
+	// name is the run's own name, for people. Empty means `task_name` and `dynamic_key`, joined by `-`. At most 255
+	// characters.
+	Name string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// task_version is the task's version, as its author names it; may be empty. At most 255 characters.
+	TaskVersion string `protobuf:"bytes,7,opt,name=task_version,json=taskVersion,proto3" json:"task_version,omitempty"`
+	// tags group runs; concurrency limits are set on them. At most 64, each 1 to 255 characters without control
+	// characters; duplicates count once. Returned sorted.
+	Tags []string `protobuf:"bytes,8,rep,name=tags,proto3" json:"tags,omitempty"`
+	// retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
+	RetryPolicy *RetryPolicy `protobuf:"bytes,9,opt,name=retry_policy,json=retryPolicy,proto3" json:"retry_policy,omitempty"`
+	// inputs are the task runs that the arguments came from, by parameter. At most 1,000 parameters and 50,000 runs;
+	// the first 10,000 runs are returned.
 	Inputs []*TaskInput `protobuf:"bytes,10,rep,name=inputs,proto3" json:"inputs,omitempty"`
-	// tracks_subflow is true for the run that stands for a subflow in its parent: it takes no slot,
-	// and follows the subflow's state.
+	// tracks_subflow is true for the run that represents a subflow in its parent. It takes no slot, and its state
+	// follows the subflow's.
 	TracksSubflow bool `protobuf:"varint,11,opt,name=tracks_subflow,json=tracksSubflow,proto3" json:"tracks_subflow,omitempty"`
-	// retry_jitter_factor spreads the delays: each is drawn at random, between a smaller one and
-	// (1 + retry_jitter_factor) times the one that was asked for, which stays the mean. From 0 (the default, which
-	// draws nothing) to 100.
-	RetryJitterFactor float64 `protobuf:"fixed64,12,opt,name=retry_jitter_factor,json=retryJitterFactor,proto3" json:"retry_jitter_factor,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *TaskRunSpec) Reset() {
@@ -174,6 +171,13 @@ func (x *TaskRunSpec) GetDynamicKey() string {
 	return ""
 }
 
+func (x *TaskRunSpec) GetTaskName() string {
+	if x != nil {
+		return x.TaskName
+	}
+	return ""
+}
+
 func (x *TaskRunSpec) GetName() string {
 	if x != nil {
 		return x.Name
@@ -195,16 +199,9 @@ func (x *TaskRunSpec) GetTags() []string {
 	return nil
 }
 
-func (x *TaskRunSpec) GetRetries() int32 {
+func (x *TaskRunSpec) GetRetryPolicy() *RetryPolicy {
 	if x != nil {
-		return x.Retries
-	}
-	return 0
-}
-
-func (x *TaskRunSpec) GetRetryDelays() []*durationpb.Duration {
-	if x != nil {
-		return x.RetryDelays
+		return x.RetryPolicy
 	}
 	return nil
 }
@@ -223,57 +220,27 @@ func (x *TaskRunSpec) GetTracksSubflow() bool {
 	return false
 }
 
-func (x *TaskRunSpec) GetRetryJitterFactor() float64 {
-	if x != nil {
-		return x.RetryJitterFactor
-	}
-	return 0
-}
-
 // TaskRun is one run of a task.
 type TaskRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the run's UUID.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// flow_run_id is the flow run it belongs to.
-	FlowRunId string `protobuf:"bytes,2,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// task_key identifies the task.
-	TaskKey string `protobuf:"bytes,3,opt,name=task_key,json=taskKey,proto3" json:"task_key,omitempty"`
-	// dynamic_key tells apart the runs of one task in one flow run.
-	DynamicKey string `protobuf:"bytes,4,opt,name=dynamic_key,json=dynamicKey,proto3" json:"dynamic_key,omitempty"`
-	// name is the run's own name.
-	Name string `protobuf:"bytes,5,opt,name=name,proto3" json:"name,omitempty"`
-	// task_version is the task's version; empty for none.
-	TaskVersion string `protobuf:"bytes,6,opt,name=task_version,json=taskVersion,proto3" json:"task_version,omitempty"`
-	// tags group runs, and limits hold by them; sorted.
-	Tags []string `protobuf:"bytes,7,rep,name=tags,proto3" json:"tags,omitempty"`
-	// retries is how many times a failed run is tried again.
-	Retries int32 `protobuf:"varint,8,opt,name=retries,proto3" json:"retries,omitempty"`
-	// retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-	// all retries after it.
-	RetryDelays []*durationpb.Duration `protobuf:"bytes,9,rep,name=retry_delays,json=retryDelays,proto3" json:"retry_delays,omitempty"`
-	// inputs names the upstream runs, by parameter; the first 10,000 runs.
-	Inputs []*TaskInput `protobuf:"bytes,10,rep,name=inputs,proto3" json:"inputs,omitempty"`
-	// tracks_subflow is true for the run that stands for a subflow in its parent.
-	TracksSubflow bool `protobuf:"varint,11,opt,name=tracks_subflow,json=tracksSubflow,proto3" json:"tracks_subflow,omitempty"`
-	// state is the run's state now.
-	State *State `protobuf:"bytes,12,opt,name=state,proto3" json:"state,omitempty"`
+	// spec is what the client said of the run, with the id and the names that the service made if the client gave none.
+	Spec *TaskRunSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	// state is the run's current state.
+	State *State `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// run_count is how many times the run entered Running. From 0.
-	RunCount int32 `protobuf:"varint,13,opt,name=run_count,json=runCount,proto3" json:"run_count,omitempty"`
-	// created is when the service first heard of the run.
-	Created *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=created,proto3" json:"created,omitempty"`
-	// expected_start_time is when the run is to begin; unset where it was not scheduled.
-	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
+	RunCount int32 `protobuf:"varint,3,opt,name=run_count,json=runCount,proto3" json:"run_count,omitempty"`
+	// create_time is when the run was created.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// expected_start_time is when the run was to start; unset if it was not scheduled.
+	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
 	// start_time is when the run first entered Running; unset before.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// end_time is when the run ended; unset before.
-	EndTime *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// total_run_time is the time spent in Running, without the present attempt while it runs.
-	TotalRunTime *durationpb.Duration `protobuf:"bytes,18,opt,name=total_run_time,json=totalRunTime,proto3" json:"total_run_time,omitempty"`
-	// retry_jitter_factor says how far the delays are spread at random; 0 for not at all.
-	RetryJitterFactor float64 `protobuf:"fixed64,19,opt,name=retry_jitter_factor,json=retryJitterFactor,proto3" json:"retry_jitter_factor,omitempty"`
-	// input_count is how many upstream runs there are, of which `inputs` names the first.
-	InputCount    int32 `protobuf:"varint,20,opt,name=input_count,json=inputCount,proto3" json:"input_count,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// total_run_time is the time spent in Running, not counting the attempt that runs now.
+	TotalRunTime *durationpb.Duration `protobuf:"bytes,8,opt,name=total_run_time,json=totalRunTime,proto3" json:"total_run_time,omitempty"`
+	// input_count is how many runs the arguments came from; `spec.inputs` has the first 10,000.
+	InputCount    int32 `protobuf:"varint,9,opt,name=input_count,json=inputCount,proto3" json:"input_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -308,81 +275,11 @@ func (*TaskRun) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_task_run_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *TaskRun) GetId() string {
+func (x *TaskRun) GetSpec() *TaskRunSpec {
 	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *TaskRun) GetFlowRunId() string {
-	if x != nil {
-		return x.FlowRunId
-	}
-	return ""
-}
-
-func (x *TaskRun) GetTaskKey() string {
-	if x != nil {
-		return x.TaskKey
-	}
-	return ""
-}
-
-func (x *TaskRun) GetDynamicKey() string {
-	if x != nil {
-		return x.DynamicKey
-	}
-	return ""
-}
-
-func (x *TaskRun) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *TaskRun) GetTaskVersion() string {
-	if x != nil {
-		return x.TaskVersion
-	}
-	return ""
-}
-
-func (x *TaskRun) GetTags() []string {
-	if x != nil {
-		return x.Tags
+		return x.Spec
 	}
 	return nil
-}
-
-func (x *TaskRun) GetRetries() int32 {
-	if x != nil {
-		return x.Retries
-	}
-	return 0
-}
-
-func (x *TaskRun) GetRetryDelays() []*durationpb.Duration {
-	if x != nil {
-		return x.RetryDelays
-	}
-	return nil
-}
-
-func (x *TaskRun) GetInputs() []*TaskInput {
-	if x != nil {
-		return x.Inputs
-	}
-	return nil
-}
-
-func (x *TaskRun) GetTracksSubflow() bool {
-	if x != nil {
-		return x.TracksSubflow
-	}
-	return false
 }
 
 func (x *TaskRun) GetState() *State {
@@ -399,9 +296,9 @@ func (x *TaskRun) GetRunCount() int32 {
 	return 0
 }
 
-func (x *TaskRun) GetCreated() *timestamppb.Timestamp {
+func (x *TaskRun) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Created
+		return x.CreateTime
 	}
 	return nil
 }
@@ -434,13 +331,6 @@ func (x *TaskRun) GetTotalRunTime() *durationpb.Duration {
 	return nil
 }
 
-func (x *TaskRun) GetRetryJitterFactor() float64 {
-	if x != nil {
-		return x.RetryJitterFactor
-	}
-	return 0
-}
-
 func (x *TaskRun) GetInputCount() int32 {
 	if x != nil {
 		return x.InputCount
@@ -448,25 +338,27 @@ func (x *TaskRun) GetInputCount() int32 {
 	return 0
 }
 
-// TaskRunFilter picks task runs; what is unset or empty does not restrict, and all that is set must hold.
+// TaskRunFilter selects task runs. Fields that are unset or empty do not restrict; a run must match all others.
 type TaskRunFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// flow_run_id: the run belongs to this flow run.
 	FlowRunId string `protobuf:"bytes,1,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// task_keys: the run is of one of these tasks. At most 100.
+	// task_keys: the task has one of these keys. At most 100.
 	TaskKeys []string `protobuf:"bytes,2,rep,name=task_keys,json=taskKeys,proto3" json:"task_keys,omitempty"`
-	// name_contains: the run's name has this in it, letters of either case alike. At most 255 characters.
-	NameContains string `protobuf:"bytes,3,opt,name=name_contains,json=nameContains,proto3" json:"name_contains,omitempty"`
-	// tags: the run has all of these. At most 64.
-	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
-	// state_types: the run is in a state of one of these types; any number of them.
-	StateTypes []StateType `protobuf:"varint,5,rep,packed,name=state_types,json=stateTypes,proto3,enum=clearway.v1.StateType" json:"state_types,omitempty"`
-	// state_names: the run is in a state with one of these names. At most 100.
-	StateNames []string `protobuf:"bytes,6,rep,name=state_names,json=stateNames,proto3" json:"state_names,omitempty"`
+	// task_names: the task has one of these names. At most 100.
+	TaskNames []string `protobuf:"bytes,3,rep,name=task_names,json=taskNames,proto3" json:"task_names,omitempty"`
+	// name_contains: the run's name contains this text, ignoring case. At most 255 characters.
+	NameContains string `protobuf:"bytes,4,opt,name=name_contains,json=nameContains,proto3" json:"name_contains,omitempty"`
+	// tags: the run has all of these tags. At most 64.
+	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
+	// state_types: the run's state has one of these types. At most 100.
+	StateTypes []StateType `protobuf:"varint,6,rep,packed,name=state_types,json=stateTypes,proto3,enum=clearway.v1.StateType" json:"state_types,omitempty"`
+	// state_names: the run's state has one of these names. At most 100.
+	StateNames []string `protobuf:"bytes,7,rep,name=state_names,json=stateNames,proto3" json:"state_names,omitempty"`
 	// created_after: the run was created at or after this time.
-	CreatedAfter *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
+	CreatedAfter *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
 	// created_before: the run was created before this time.
-	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
+	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -515,6 +407,13 @@ func (x *TaskRunFilter) GetTaskKeys() []string {
 	return nil
 }
 
+func (x *TaskRunFilter) GetTaskNames() []string {
+	if x != nil {
+		return x.TaskNames
+	}
+	return nil
+}
+
 func (x *TaskRunFilter) GetNameContains() string {
 	if x != nil {
 		return x.NameContains
@@ -557,13 +456,14 @@ func (x *TaskRunFilter) GetCreatedBefore() *timestamppb.Timestamp {
 	return nil
 }
 
-// CreateTaskRunRequest creates a task run.
+// CreateTaskRunRequest creates a task run. If there is a run with the same flow run, task key and dynamic key, that run
+// is returned.
 type CreateTaskRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// task_run describes the run; required.
 	TaskRun *TaskRunSpec `protobuf:"bytes,1,opt,name=task_run,json=taskRun,proto3" json:"task_run,omitempty"`
-	// initial_state is the run's first state; unset means Pending. Scheduled and Pending are allowed.
-	InitialState  *State `protobuf:"bytes,2,opt,name=initial_state,json=initialState,proto3" json:"initial_state,omitempty"`
+	// initial_state is the run's first state: Scheduled or Pending. Unset means Pending.
+	InitialState  *ProposedState `protobuf:"bytes,2,opt,name=initial_state,json=initialState,proto3" json:"initial_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -605,19 +505,19 @@ func (x *CreateTaskRunRequest) GetTaskRun() *TaskRunSpec {
 	return nil
 }
 
-func (x *CreateTaskRunRequest) GetInitialState() *State {
+func (x *CreateTaskRunRequest) GetInitialState() *ProposedState {
 	if x != nil {
 		return x.InitialState
 	}
 	return nil
 }
 
-// CreateTaskRunResponse answers the run.
+// CreateTaskRunResponse returns the run.
 type CreateTaskRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// task_run is the run, new or as it was found.
+	// task_run is the run.
 	TaskRun *TaskRun `protobuf:"bytes,1,opt,name=task_run,json=taskRun,proto3" json:"task_run,omitempty"`
-	// created is false where the run was there already.
+	// created is false if the run existed before the call.
 	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -713,7 +613,7 @@ func (x *GetTaskRunRequest) GetId() string {
 	return ""
 }
 
-// GetTaskRunResponse answers one task run.
+// GetTaskRunResponse returns one task run.
 type GetTaskRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// task_run is the run.
@@ -759,16 +659,15 @@ func (x *GetTaskRunResponse) GetTaskRun() *TaskRun {
 	return nil
 }
 
-// ListTaskRunsRequest asks for task runs, the newest first.
+// ListTaskRunsRequest asks for task runs, newest first.
 type ListTaskRunsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// filter picks the runs; unset means all.
+	// filter selects the runs; unset means all.
 	Filter *TaskRunFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of runs in a page; a page of large runs has fewer. From 0 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-	// or it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `filter` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -825,12 +724,12 @@ func (x *ListTaskRunsRequest) GetPageToken() string {
 	return ""
 }
 
-// ListTaskRunsResponse answers a page of task runs.
+// ListTaskRunsResponse is a page of task runs.
 type ListTaskRunsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// task_runs are the runs, the newest first.
+	// task_runs are the runs, newest first.
 	TaskRuns []*TaskRun `protobuf:"bytes,1,rep,name=task_runs,json=taskRuns,proto3" json:"task_runs,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -880,16 +779,16 @@ func (x *ListTaskRunsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListTaskRunStatesRequest asks for a task run's history, the oldest state first, in pages.
+// ListTaskRunStatesRequest asks for a task run's history, oldest state first.
 type ListTaskRunStatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// task_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
 	TaskRunId string `protobuf:"bytes,1,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
-	// page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
-	// as fit in about 2 MiB.
+	// page_size is the largest number of states in a page; a page of large states has fewer. From 0 to 1,000; 0 means as
+	// many as fit in about 2 MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
-	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `task_run_id` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -949,9 +848,9 @@ func (x *ListTaskRunStatesRequest) GetPageToken() string {
 // ListTaskRunStatesResponse is a page of a task run's history.
 type ListTaskRunStatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// states are the states the run was in, in order; the present one is the last of the last page.
+	// states are the states in the order in which the run entered them.
 	States []*State `protobuf:"bytes,1,rep,name=states,proto3" json:"states,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1005,89 +904,78 @@ var File_clearway_v1_task_run_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_task_run_proto_rawDesc = "" +
 	"\n" +
-	"\x1aclearway/v1/task_run.proto\x12\vclearway.v1\x1a\x17clearway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"K\n" +
-	"\tTaskInput\x12\x1c\n" +
-	"\tparameter\x18\x01 \x01(\tR\tparameter\x12 \n" +
-	"\ftask_run_ids\x18\x02 \x03(\tR\n" +
-	"taskRunIds\"\xa3\x03\n" +
-	"\vTaskRunSpec\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
-	"\vflow_run_id\x18\x02 \x01(\tR\tflowRunId\x12\x19\n" +
-	"\btask_key\x18\x03 \x01(\tR\ataskKey\x12\x1f\n" +
-	"\vdynamic_key\x18\x04 \x01(\tR\n" +
-	"dynamicKey\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\tR\x04name\x12!\n" +
-	"\ftask_version\x18\x06 \x01(\tR\vtaskVersion\x12\x12\n" +
-	"\x04tags\x18\a \x03(\tR\x04tags\x12\x18\n" +
-	"\aretries\x18\b \x01(\x05R\aretries\x12<\n" +
-	"\fretry_delays\x18\t \x03(\v2\x19.google.protobuf.DurationR\vretryDelays\x12.\n" +
+	"\x1aclearway/v1/task_run.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x17clearway/v1/retry.proto\x1a\x17clearway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n" +
+	"\tTaskInput\x12'\n" +
+	"\tparameter\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\b\x01\x18\xff\x01R\tparameter\x12(\n" +
+	"\ftask_run_ids\x18\x02 \x03(\tB\x06\xa2\xbb\x18\x02\x10\x01R\n" +
+	"taskRunIds\"\xd2\x03\n" +
+	"\vTaskRunSpec\x12\x16\n" +
+	"\x02id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\x02id\x12(\n" +
+	"\vflow_run_id\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\tflowRunId\x12&\n" +
+	"\btask_key\x18\x03 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x03\x18\xff\x01R\ataskKey\x12,\n" +
+	"\vdynamic_key\x18\x04 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x03\x18\xff\x01R\n" +
+	"dynamicKey\x12$\n" +
+	"\ttask_name\x18\x05 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\btaskName\x12\x1b\n" +
+	"\x04name\x18\x06 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\x04name\x12*\n" +
+	"\ftask_version\x18\a \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\vtaskVersion\x12\x1f\n" +
+	"\x04tags\x18\b \x03(\tB\v\xa2\xbb\x18\a\x10\x04\x18\xff\x010@R\x04tags\x12;\n" +
+	"\fretry_policy\x18\t \x01(\v2\x18.clearway.v1.RetryPolicyR\vretryPolicy\x127\n" +
 	"\x06inputs\x18\n" +
-	" \x03(\v2\x16.clearway.v1.TaskInputR\x06inputs\x12%\n" +
-	"\x0etracks_subflow\x18\v \x01(\bR\rtracksSubflow\x12.\n" +
-	"\x13retry_jitter_factor\x18\f \x01(\x01R\x11retryJitterFactor\"\xbc\x06\n" +
-	"\aTaskRun\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
-	"\vflow_run_id\x18\x02 \x01(\tR\tflowRunId\x12\x19\n" +
-	"\btask_key\x18\x03 \x01(\tR\ataskKey\x12\x1f\n" +
-	"\vdynamic_key\x18\x04 \x01(\tR\n" +
-	"dynamicKey\x12\x12\n" +
-	"\x04name\x18\x05 \x01(\tR\x04name\x12!\n" +
-	"\ftask_version\x18\x06 \x01(\tR\vtaskVersion\x12\x12\n" +
-	"\x04tags\x18\a \x03(\tR\x04tags\x12\x18\n" +
-	"\aretries\x18\b \x01(\x05R\aretries\x12<\n" +
-	"\fretry_delays\x18\t \x03(\v2\x19.google.protobuf.DurationR\vretryDelays\x12.\n" +
-	"\x06inputs\x18\n" +
-	" \x03(\v2\x16.clearway.v1.TaskInputR\x06inputs\x12%\n" +
-	"\x0etracks_subflow\x18\v \x01(\bR\rtracksSubflow\x12(\n" +
-	"\x05state\x18\f \x01(\v2\x12.clearway.v1.StateR\x05state\x12\x1b\n" +
-	"\trun_count\x18\r \x01(\x05R\brunCount\x124\n" +
-	"\acreated\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12J\n" +
-	"\x13expected_start_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x129\n" +
+	" \x03(\v2\x16.clearway.v1.TaskInputB\a\xa2\xbb\x18\x030\xe8\aR\x06inputs\x12%\n" +
+	"\x0etracks_subflow\x18\v \x01(\bR\rtracksSubflow\"\xdb\x03\n" +
+	"\aTaskRun\x12,\n" +
+	"\x04spec\x18\x01 \x01(\v2\x18.clearway.v1.TaskRunSpecR\x04spec\x12(\n" +
+	"\x05state\x18\x02 \x01(\v2\x12.clearway.v1.StateR\x05state\x12\x1b\n" +
+	"\trun_count\x18\x03 \x01(\x05R\brunCount\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12J\n" +
+	"\x13expected_start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x129\n" +
 	"\n" +
-	"start_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12?\n" +
-	"\x0etotal_run_time\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\ftotalRunTime\x12.\n" +
-	"\x13retry_jitter_factor\x18\x13 \x01(\x01R\x11retryJitterFactor\x12\x1f\n" +
-	"\vinput_count\x18\x14 \x01(\x05R\n" +
-	"inputCount\"\xe3\x02\n" +
-	"\rTaskRunFilter\x12\x1e\n" +
-	"\vflow_run_id\x18\x01 \x01(\tR\tflowRunId\x12\x1b\n" +
-	"\ttask_keys\x18\x02 \x03(\tR\btaskKeys\x12#\n" +
-	"\rname_contains\x18\x03 \x01(\tR\fnameContains\x12\x12\n" +
-	"\x04tags\x18\x04 \x03(\tR\x04tags\x127\n" +
-	"\vstate_types\x18\x05 \x03(\x0e2\x16.clearway.v1.StateTypeR\n" +
-	"stateTypes\x12\x1f\n" +
-	"\vstate_names\x18\x06 \x03(\tR\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12?\n" +
+	"\x0etotal_run_time\x18\b \x01(\v2\x19.google.protobuf.DurationR\ftotalRunTime\x12\x1f\n" +
+	"\vinput_count\x18\t \x01(\x05R\n" +
+	"inputCount\"\xc9\x03\n" +
+	"\rTaskRunFilter\x12&\n" +
+	"\vflow_run_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\tflowRunId\x12&\n" +
+	"\ttask_keys\x18\x02 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x010dR\btaskKeys\x12(\n" +
+	"\n" +
+	"task_names\x18\x03 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x010dR\ttaskNames\x12,\n" +
+	"\rname_contains\x18\x04 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\fnameContains\x12\x1f\n" +
+	"\x04tags\x18\x05 \x03(\tB\v\xa2\xbb\x18\a\x10\x04\x18\xff\x010@R\x04tags\x12?\n" +
+	"\vstate_types\x18\x06 \x03(\x0e2\x16.clearway.v1.StateTypeB\x06\xa2\xbb\x18\x020dR\n" +
+	"stateTypes\x12*\n" +
+	"\vstate_names\x18\a \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x010dR\n" +
 	"stateNames\x12?\n" +
-	"\rcreated_after\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
-	"\x0ecreated_before\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\"\x84\x01\n" +
-	"\x14CreateTaskRunRequest\x123\n" +
-	"\btask_run\x18\x01 \x01(\v2\x18.clearway.v1.TaskRunSpecR\ataskRun\x127\n" +
-	"\rinitial_state\x18\x02 \x01(\v2\x12.clearway.v1.StateR\finitialState\"b\n" +
+	"\rcreated_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
+	"\x0ecreated_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\"\x94\x01\n" +
+	"\x14CreateTaskRunRequest\x12;\n" +
+	"\btask_run\x18\x01 \x01(\v2\x18.clearway.v1.TaskRunSpecB\x06\xa2\xbb\x18\x02\b\x01R\ataskRun\x12?\n" +
+	"\rinitial_state\x18\x02 \x01(\v2\x1a.clearway.v1.ProposedStateR\finitialState\"b\n" +
 	"\x15CreateTaskRunResponse\x12/\n" +
 	"\btask_run\x18\x01 \x01(\v2\x14.clearway.v1.TaskRunR\ataskRun\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"#\n" +
-	"\x11GetTaskRunRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"E\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"-\n" +
+	"\x11GetTaskRunRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\x02id\"E\n" +
 	"\x12GetTaskRunResponse\x12/\n" +
-	"\btask_run\x18\x01 \x01(\v2\x14.clearway.v1.TaskRunR\ataskRun\"\x85\x01\n" +
+	"\btask_run\x18\x01 \x01(\v2\x14.clearway.v1.TaskRunR\ataskRun\"\x9d\x01\n" +
 	"\x13ListTaskRunsRequest\x122\n" +
-	"\x06filter\x18\x01 \x01(\v2\x1a.clearway.v1.TaskRunFilterR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1a.clearway.v1.TaskRunFilterR\x06filter\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
 	"\x14ListTaskRunsResponse\x121\n" +
 	"\ttask_runs\x18\x01 \x03(\v2\x14.clearway.v1.TaskRunR\btaskRuns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
-	"\x18ListTaskRunStatesRequest\x12\x1e\n" +
-	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x98\x01\n" +
+	"\x18ListTaskRunStatesRequest\x12(\n" +
+	"\vtask_run_id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\ttaskRunId\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"o\n" +
 	"\x19ListTaskRunStatesResponse\x12*\n" +
 	"\x06states\x18\x01 \x03(\v2\x12.clearway.v1.StateR\x06states\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBs\n" +
-	"\x0eio.clearway.v1B\fTaskRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBm\n" +
+	"\x0eio.clearway.v1B\fTaskRunProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_task_run_proto_rawDescOnce sync.Once
@@ -1115,37 +1003,38 @@ var file_clearway_v1_task_run_proto_goTypes = []any{
 	(*ListTaskRunsResponse)(nil),      // 9: clearway.v1.ListTaskRunsResponse
 	(*ListTaskRunStatesRequest)(nil),  // 10: clearway.v1.ListTaskRunStatesRequest
 	(*ListTaskRunStatesResponse)(nil), // 11: clearway.v1.ListTaskRunStatesResponse
-	(*durationpb.Duration)(nil),       // 12: google.protobuf.Duration
+	(*RetryPolicy)(nil),               // 12: clearway.v1.RetryPolicy
 	(*State)(nil),                     // 13: clearway.v1.State
 	(*timestamppb.Timestamp)(nil),     // 14: google.protobuf.Timestamp
-	(StateType)(0),                    // 15: clearway.v1.StateType
+	(*durationpb.Duration)(nil),       // 15: google.protobuf.Duration
+	(StateType)(0),                    // 16: clearway.v1.StateType
+	(*ProposedState)(nil),             // 17: clearway.v1.ProposedState
 }
 var file_clearway_v1_task_run_proto_depIdxs = []int32{
-	12, // 0: clearway.v1.TaskRunSpec.retry_delays:type_name -> google.protobuf.Duration
+	12, // 0: clearway.v1.TaskRunSpec.retry_policy:type_name -> clearway.v1.RetryPolicy
 	0,  // 1: clearway.v1.TaskRunSpec.inputs:type_name -> clearway.v1.TaskInput
-	12, // 2: clearway.v1.TaskRun.retry_delays:type_name -> google.protobuf.Duration
-	0,  // 3: clearway.v1.TaskRun.inputs:type_name -> clearway.v1.TaskInput
-	13, // 4: clearway.v1.TaskRun.state:type_name -> clearway.v1.State
-	14, // 5: clearway.v1.TaskRun.created:type_name -> google.protobuf.Timestamp
-	14, // 6: clearway.v1.TaskRun.expected_start_time:type_name -> google.protobuf.Timestamp
-	14, // 7: clearway.v1.TaskRun.start_time:type_name -> google.protobuf.Timestamp
-	14, // 8: clearway.v1.TaskRun.end_time:type_name -> google.protobuf.Timestamp
-	12, // 9: clearway.v1.TaskRun.total_run_time:type_name -> google.protobuf.Duration
-	15, // 10: clearway.v1.TaskRunFilter.state_types:type_name -> clearway.v1.StateType
-	14, // 11: clearway.v1.TaskRunFilter.created_after:type_name -> google.protobuf.Timestamp
-	14, // 12: clearway.v1.TaskRunFilter.created_before:type_name -> google.protobuf.Timestamp
-	1,  // 13: clearway.v1.CreateTaskRunRequest.task_run:type_name -> clearway.v1.TaskRunSpec
-	13, // 14: clearway.v1.CreateTaskRunRequest.initial_state:type_name -> clearway.v1.State
-	2,  // 15: clearway.v1.CreateTaskRunResponse.task_run:type_name -> clearway.v1.TaskRun
-	2,  // 16: clearway.v1.GetTaskRunResponse.task_run:type_name -> clearway.v1.TaskRun
-	3,  // 17: clearway.v1.ListTaskRunsRequest.filter:type_name -> clearway.v1.TaskRunFilter
-	2,  // 18: clearway.v1.ListTaskRunsResponse.task_runs:type_name -> clearway.v1.TaskRun
-	13, // 19: clearway.v1.ListTaskRunStatesResponse.states:type_name -> clearway.v1.State
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	1,  // 2: clearway.v1.TaskRun.spec:type_name -> clearway.v1.TaskRunSpec
+	13, // 3: clearway.v1.TaskRun.state:type_name -> clearway.v1.State
+	14, // 4: clearway.v1.TaskRun.create_time:type_name -> google.protobuf.Timestamp
+	14, // 5: clearway.v1.TaskRun.expected_start_time:type_name -> google.protobuf.Timestamp
+	14, // 6: clearway.v1.TaskRun.start_time:type_name -> google.protobuf.Timestamp
+	14, // 7: clearway.v1.TaskRun.end_time:type_name -> google.protobuf.Timestamp
+	15, // 8: clearway.v1.TaskRun.total_run_time:type_name -> google.protobuf.Duration
+	16, // 9: clearway.v1.TaskRunFilter.state_types:type_name -> clearway.v1.StateType
+	14, // 10: clearway.v1.TaskRunFilter.created_after:type_name -> google.protobuf.Timestamp
+	14, // 11: clearway.v1.TaskRunFilter.created_before:type_name -> google.protobuf.Timestamp
+	1,  // 12: clearway.v1.CreateTaskRunRequest.task_run:type_name -> clearway.v1.TaskRunSpec
+	17, // 13: clearway.v1.CreateTaskRunRequest.initial_state:type_name -> clearway.v1.ProposedState
+	2,  // 14: clearway.v1.CreateTaskRunResponse.task_run:type_name -> clearway.v1.TaskRun
+	2,  // 15: clearway.v1.GetTaskRunResponse.task_run:type_name -> clearway.v1.TaskRun
+	3,  // 16: clearway.v1.ListTaskRunsRequest.filter:type_name -> clearway.v1.TaskRunFilter
+	2,  // 17: clearway.v1.ListTaskRunsResponse.task_runs:type_name -> clearway.v1.TaskRun
+	13, // 18: clearway.v1.ListTaskRunStatesResponse.states:type_name -> clearway.v1.State
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_clearway_v1_task_run_proto_init() }
@@ -1153,6 +1042,8 @@ func file_clearway_v1_task_run_proto_init() {
 	if File_clearway_v1_task_run_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
+	file_clearway_v1_retry_proto_init()
 	file_clearway_v1_state_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

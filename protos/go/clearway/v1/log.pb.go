@@ -25,21 +25,21 @@ const (
 // Log is one line that a run logged.
 type Log struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id orders the logs of the service: later ones have a larger id. Set by the service; ignored when written.
+	// id orders the logs of the service: later lines have larger ids. Made by the service, and ignored when written.
 	Id int64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// flow_run_id is the flow run that logged; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
+	// flow_run_id is the flow run that logged the line; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
 	FlowRunId string `protobuf:"bytes,2,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// task_run_id is the task run that logged; empty where the flow itself did. A UUID; whether there is
-	// such a run is not looked at.
+	// task_run_id is the task run that logged the line; empty if the flow itself did. The service does not check that
+	// there is such a run.
 	TaskRunId string `protobuf:"bytes,3,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
-	// logger is the logger's name; at most 255 characters.
+	// logger is the logger's name. At most 255 characters.
 	Logger string `protobuf:"bytes,4,opt,name=logger,proto3" json:"logger,omitempty"`
-	// level is the line's weight: 10 debug, 20 info, 30 warning, 40 error, 50 critical. From 0 to 100.
+	// level is the line's severity: 10 debug, 20 info, 30 warning, 40 error, 50 critical. From 0 to 100.
 	Level int32 `protobuf:"varint,5,opt,name=level,proto3" json:"level,omitempty"`
-	// message is the line; at most 65,536 characters.
+	// message is the line. At most 65,536 characters.
 	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
-	// timestamp is when the line was logged, by the client's clock, from 1970 to 9999; unset means when it arrived.
-	Timestamp     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=timestamp,proto3" json:"timestamp,omitempty"`
+	// create_time is when the line was logged, by the client's clock; unset means when the service received it.
+	CreateTime    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,14 +116,14 @@ func (x *Log) GetMessage() string {
 	return ""
 }
 
-func (x *Log) GetTimestamp() *timestamppb.Timestamp {
+func (x *Log) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Timestamp
+		return x.CreateTime
 	}
 	return nil
 }
 
-// WriteLogsRequest writes log lines: none of them where one is wrong. Where the store fails during the call, the
+// WriteLogsRequest writes log lines. If one line is invalid, none is written. If the store fails during the call, the
 // first lines may have been written.
 type WriteLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -173,8 +173,8 @@ func (x *WriteLogsRequest) GetLogs() []*Log {
 // WriteLogsResponse says that the lines are durable.
 type WriteLogsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// written is how many lines were written.
-	Written       int32 `protobuf:"varint,1,opt,name=written,proto3" json:"written,omitempty"`
+	// written_count is how many lines were written.
+	WrittenCount  int32 `protobuf:"varint,1,opt,name=written_count,json=writtenCount,proto3" json:"written_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -209,9 +209,9 @@ func (*WriteLogsResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_log_proto_rawDescGZIP(), []int{2}
 }
 
-func (x *WriteLogsResponse) GetWritten() int32 {
+func (x *WriteLogsResponse) GetWrittenCount() int32 {
 	if x != nil {
-		return x.Written
+		return x.WrittenCount
 	}
 	return 0
 }
@@ -219,17 +219,16 @@ func (x *WriteLogsResponse) GetWritten() int32 {
 // ListLogsRequest asks for log lines in the order in which they were written.
 type ListLogsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// flow_run_id: of this flow run and its task runs; empty does not restrict.
+	// flow_run_id: lines of this flow run and its task runs; empty does not restrict.
 	FlowRunId string `protobuf:"bytes,1,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// task_run_id: of this task run; empty does not restrict.
+	// task_run_id: lines of this task run; empty does not restrict.
 	TaskRunId string `protobuf:"bytes,2,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
-	// min_level: of this level or above. From 0 (the default: all) to 100.
+	// min_level: lines of this level or above. From 0 (the default, all) to 100.
 	MinLevel int32 `protobuf:"varint,3,opt,name=min_level,json=minLevel,proto3" json:"min_level,omitempty"`
-	// page_size is how many lines an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of lines in a page; a page of large lines has fewer. From 0 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-	// or it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `flow_run_id`, `task_run_id` and `min_level` of that page.
 	PageToken     string `protobuf:"bytes,5,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -300,12 +299,12 @@ func (x *ListLogsRequest) GetPageToken() string {
 	return ""
 }
 
-// ListLogsResponse answers a page of log lines.
+// ListLogsResponse is a page of log lines.
 type ListLogsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// logs are the lines, the oldest first.
+	// logs are the lines, oldest first.
 	Logs []*Log `protobuf:"bytes,1,rep,name=logs,proto3" json:"logs,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -359,30 +358,31 @@ var File_clearway_v1_log_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_log_proto_rawDesc = "" +
 	"\n" +
-	"\x15clearway/v1/log.proto\x12\vclearway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd7\x01\n" +
+	"\x15clearway/v1/log.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x97\x02\n" +
 	"\x03Log\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\x03R\x02id\x12\x1e\n" +
-	"\vflow_run_id\x18\x02 \x01(\tR\tflowRunId\x12\x1e\n" +
-	"\vtask_run_id\x18\x03 \x01(\tR\ttaskRunId\x12\x16\n" +
-	"\x06logger\x18\x04 \x01(\tR\x06logger\x12\x14\n" +
-	"\x05level\x18\x05 \x01(\x05R\x05level\x12\x18\n" +
-	"\amessage\x18\x06 \x01(\tR\amessage\x128\n" +
-	"\ttimestamp\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\ttimestamp\"8\n" +
-	"\x10WriteLogsRequest\x12$\n" +
-	"\x04logs\x18\x01 \x03(\v2\x10.clearway.v1.LogR\x04logs\"-\n" +
-	"\x11WriteLogsResponse\x12\x18\n" +
-	"\awritten\x18\x01 \x01(\x05R\awritten\"\xaa\x01\n" +
-	"\x0fListLogsRequest\x12\x1e\n" +
-	"\vflow_run_id\x18\x01 \x01(\tR\tflowRunId\x12\x1e\n" +
-	"\vtask_run_id\x18\x02 \x01(\tR\ttaskRunId\x12\x1b\n" +
-	"\tmin_level\x18\x03 \x01(\x05R\bminLevel\x12\x1b\n" +
-	"\tpage_size\x18\x04 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x02id\x18\x01 \x01(\x03R\x02id\x12(\n" +
+	"\vflow_run_id\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\tflowRunId\x12&\n" +
+	"\vtask_run_id\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\ttaskRunId\x12\x1f\n" +
+	"\x06logger\x18\x04 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\x06logger\x12,\n" +
+	"\x05level\x18\x05 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00\x00Y@R\x05level\x12\"\n" +
+	"\amessage\x18\x06 \x01(\tB\b\xa2\xbb\x18\x04\x18\x80\x80\x04R\amessage\x12;\n" +
+	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\"A\n" +
+	"\x10WriteLogsRequest\x12-\n" +
+	"\x04logs\x18\x01 \x03(\v2\x10.clearway.v1.LogB\a\xa2\xbb\x18\x030\x90NR\x04logs\"8\n" +
+	"\x11WriteLogsResponse\x12#\n" +
+	"\rwritten_count\x18\x01 \x01(\x05R\fwrittenCount\"\xea\x01\n" +
+	"\x0fListLogsRequest\x12&\n" +
+	"\vflow_run_id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\tflowRunId\x12&\n" +
+	"\vtask_run_id\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\ttaskRunId\x123\n" +
+	"\tmin_level\x18\x03 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00\x00Y@R\bminLevel\x123\n" +
+	"\tpage_size\x18\x04 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x05 \x01(\tR\tpageToken\"`\n" +
 	"\x10ListLogsResponse\x12$\n" +
 	"\x04logs\x18\x01 \x03(\v2\x10.clearway.v1.LogR\x04logs\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBo\n" +
-	"\x0eio.clearway.v1B\bLogProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBi\n" +
+	"\x0eio.clearway.v1B\bLogProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_log_proto_rawDescOnce sync.Once
@@ -406,7 +406,7 @@ var file_clearway_v1_log_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_clearway_v1_log_proto_depIdxs = []int32{
-	5, // 0: clearway.v1.Log.timestamp:type_name -> google.protobuf.Timestamp
+	5, // 0: clearway.v1.Log.create_time:type_name -> google.protobuf.Timestamp
 	0, // 1: clearway.v1.WriteLogsRequest.logs:type_name -> clearway.v1.Log
 	0, // 2: clearway.v1.ListLogsResponse.logs:type_name -> clearway.v1.Log
 	3, // [3:3] is the sub-list for method output_type
@@ -421,6 +421,7 @@ func file_clearway_v1_log_proto_init() {
 	if File_clearway_v1_log_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -21,52 +21,54 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// ErrorReason is why a call failed: the `reason` of the `google.rpc.ErrorInfo` in its status details
-// (domain `clearway`), without the prefix `ERROR_REASON_`.
+// ErrorReason is why a call failed. Its full name, such as `ERROR_REASON_RUN_NOT_FOUND`, is the `reason` of the
+// `google.rpc.ErrorInfo` in the status details (domain `clearway`). The `metadata` of that `ErrorInfo` names what the
+// call was about; each reason lists its keys.
 type ErrorReason int32
 
 const (
-	// ERROR_REASON_UNSPECIFIED is never answered.
+	// ERROR_REASON_UNSPECIFIED is never returned.
 	ErrorReason_ERROR_REASON_UNSPECIFIED ErrorReason = 0
-	// ERROR_REASON_INVALID_ARGUMENT: a field's value is not allowed, or a required one is not set;
-	// `google.rpc.BadRequest` says which.
+	// ERROR_REASON_INVALID_ARGUMENT: a field has a value that is not allowed, or a required field is not set.
+	// `google.rpc.BadRequest` says what is wrong. Metadata: `field`.
 	// Example: a limit of -1. Status INVALID_ARGUMENT.
 	ErrorReason_ERROR_REASON_INVALID_ARGUMENT ErrorReason = 1
-	// ERROR_REASON_RUN_NOT_FOUND: no run has this id. Example: a state for a task run that was never created.
-	// Status NOT_FOUND.
+	// ERROR_REASON_RUN_NOT_FOUND: no run has this id. Metadata: `run_id`.
+	// Example: a state for a task run that was never created. Status NOT_FOUND.
 	ErrorReason_ERROR_REASON_RUN_NOT_FOUND ErrorReason = 2
-	// ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag, or has this id. Example: deleting a limit
-	// twice. Status NOT_FOUND.
+	// ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag, or has this id. Metadata: `tag` or `limit_id`.
+	// Example: a limit that is deleted twice. Status NOT_FOUND.
 	ErrorReason_ERROR_REASON_LIMIT_NOT_FOUND ErrorReason = 3
-	// ERROR_REASON_SESSION_EXPIRED: the session to resume is no longer alive. Example: a stream that came back
-	// after its lease had run out. The client opens a new one. Status FAILED_PRECONDITION.
+	// ERROR_REASON_SESSION_EXPIRED: the session is no longer alive; the client opens a new one. Metadata: `session_id`.
+	// Example: a stream that reconnects after its lease ran out. Status FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_SESSION_EXPIRED ErrorReason = 4
-	// ERROR_REASON_PROPOSAL_CONFLICT: the proposal's id was used for another run. Example: a client that makes
-	// its ids by counting. Status ALREADY_EXISTS.
+	// ERROR_REASON_PROPOSAL_CONFLICT: the proposal id was used for another run. Metadata: `proposal_id`.
+	// Example: a client that counts its ids from 1. Status ALREADY_EXISTS.
 	ErrorReason_ERROR_REASON_PROPOSAL_CONFLICT ErrorReason = 5
-	// ERROR_REASON_RUN_CONFLICT: the id of the run to create is another run's. Example: the same UUID for two tasks
-	// of a flow. Status ALREADY_EXISTS.
+	// ERROR_REASON_RUN_CONFLICT: another run has the id of the run to create. Metadata: `run_id`.
+	// Example: the same UUID for two tasks of a flow. Status ALREADY_EXISTS.
 	ErrorReason_ERROR_REASON_RUN_CONFLICT ErrorReason = 6
-	// ERROR_REASON_PROTOCOL: the stream's messages came in a wrong order. Example: proposals before the hello.
-	// Status FAILED_PRECONDITION.
+	// ERROR_REASON_PROTOCOL: the stream's messages came in the wrong order.
+	// Example: proposals before the hello. Status FAILED_PRECONDITION.
 	ErrorReason_ERROR_REASON_PROTOCOL ErrorReason = 7
-	// ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again, after the delay of the
-	// `google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
+	// ERROR_REASON_SHUTTING_DOWN: the service is stopping. Try again after the delay in `google.rpc.RetryInfo`.
+	// Example: a server that was sent SIGTERM ends its streams. Status UNAVAILABLE.
 	ErrorReason_ERROR_REASON_SHUTTING_DOWN ErrorReason = 8
-	// ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction, or the result storage cannot be
-	// used at the moment; nothing was changed, and the client may try again, after the delay of the
-	// `google.rpc.RetryInfo`. Examples: the disk is full; the server has run out of file descriptors; more
-	// uploads are queued than the result storage takes. Status UNAVAILABLE.
+	// ERROR_REASON_STORE_UNAVAILABLE: the database refused the transaction, or the result storage cannot be used now.
+	// Nothing changed; try again after the delay in `google.rpc.RetryInfo`.
+	// Examples: the disk is full; the server is out of file descriptors; too many uploads are queued.
+	// Status UNAVAILABLE.
 	ErrorReason_ERROR_REASON_STORE_UNAVAILABLE ErrorReason = 9
-	// ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. It is never returned for a file
-	// that is there and cannot be read. Example: a result that was deleted as garbage. Status NOT_FOUND.
+	// ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Never returned for a file that is
+	// there but cannot be read. Metadata: `location`.
+	// Example: a result that was deleted as an orphan. Status NOT_FOUND.
 	ErrorReason_ERROR_REASON_RESULT_NOT_FOUND ErrorReason = 10
-	// ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
-	// discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
+	// ERROR_REASON_STORAGE_FULL: the service's own storage has no room; what was uploaded of the result is discarded.
+	// Example: a full disk. Status RESOURCE_EXHAUSTED.
 	ErrorReason_ERROR_REASON_STORAGE_FULL ErrorReason = 11
-	// ERROR_REASON_BUSY: the client's connection has as many bytes under way as it may, in requests and in answers
-	// that it has not taken; nothing was changed, and the client may try again, after the delay of the
-	// `google.rpc.RetryInfo`. Example: many large uploads at once. Unary calls only. Status RESOURCE_EXHAUSTED.
+	// ERROR_REASON_BUSY: the client's connection has as many bytes in flight as it may, in requests and in responses
+	// that it has not read. Nothing changed; try again after the delay in `google.rpc.RetryInfo`. Unary calls only.
+	// Example: many large uploads at once. Status RESOURCE_EXHAUSTED.
 	ErrorReason_ERROR_REASON_BUSY ErrorReason = 12
 )
 
@@ -150,9 +152,9 @@ const file_clearway_v1_error_proto_rawDesc = "" +
 	"\x1dERROR_REASON_RESULT_NOT_FOUND\x10\n" +
 	"\x12\x1d\n" +
 	"\x19ERROR_REASON_STORAGE_FULL\x10\v\x12\x15\n" +
-	"\x11ERROR_REASON_BUSY\x10\fBq\n" +
+	"\x11ERROR_REASON_BUSY\x10\fBk\n" +
 	"\x0eio.clearway.v1B\n" +
-	"ErrorProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"ErrorProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_error_proto_rawDescOnce sync.Once

@@ -23,29 +23,28 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// FlowRunSpec is what a client says of a flow run when it creates it.
+// FlowRunSpec describes a flow run; its client gives it when it creates the run.
 type FlowRunSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it,
-	// and then a call that is repeated makes another run. Creating the same id again answers the run that is there.
+	// id is the run's UUID, made by the client; time-ordered (version 7) is best. Empty lets the service make one, and
+	// then a repeated call makes another run.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// flow_name names the flow; required. 1 to 255 characters.
+	// flow_name is the flow's name; required. 1 to 255 characters.
 	FlowName string `protobuf:"bytes,2,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
-	// name is the run's own name, for people. At most 255 characters; empty lets the service make one.
+	// name is the run's own name, for people. Empty lets the service make one. At most 255 characters.
 	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
-	// flow_version is the flow's version as its author names it; at most 255 characters, empty for none.
+	// flow_version is the flow's version, as its author names it; may be empty. At most 255 characters.
 	FlowVersion string `protobuf:"bytes,4,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
-	// parameters_json is the flow's arguments as a JSON object; empty is the same as `{}`. At most 524,288 bytes.
+	// parameters_json is the flow's arguments as a JSON object. Empty means `{}`. At most 524,288 bytes.
 	ParametersJson string `protobuf:"bytes,5,opt,name=parameters_json,json=parametersJson,proto3" json:"parameters_json,omitempty"`
-	// tags group runs. Each 1 to 255 characters without control characters; at most 64; duplicates count once.
+	// tags group runs. At most 64, each 1 to 255 characters without control characters; duplicates count once.
+	// Returned sorted.
 	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
-	// retries is how many times a failed run is tried again. From 0 (the default) to 10,000.
-	Retries int32 `protobuf:"varint,7,opt,name=retries,proto3" json:"retries,omitempty"`
-	// retry_delay is how long the run waits before each retry; unset is 0, never negative, at most 3,650 days.
-	RetryDelay *durationpb.Duration `protobuf:"bytes,8,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
-	// parent_task_run_id is, for a subflow, the task run that tracks it in its parent; empty otherwise.
-	// Error reason: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such task run.
-	ParentTaskRunId string `protobuf:"bytes,9,opt,name=parent_task_run_id,json=parentTaskRunId,proto3" json:"parent_task_run_id,omitempty"`
+	// retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
+	RetryPolicy *RetryPolicy `protobuf:"bytes,7,opt,name=retry_policy,json=retryPolicy,proto3" json:"retry_policy,omitempty"`
+	// parent_task_run_id is, for a subflow, the task run that tracks it in its parent; otherwise empty.
+	// Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
+	ParentTaskRunId string `protobuf:"bytes,8,opt,name=parent_task_run_id,json=parentTaskRunId,proto3" json:"parent_task_run_id,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -122,16 +121,9 @@ func (x *FlowRunSpec) GetTags() []string {
 	return nil
 }
 
-func (x *FlowRunSpec) GetRetries() int32 {
+func (x *FlowRunSpec) GetRetryPolicy() *RetryPolicy {
 	if x != nil {
-		return x.Retries
-	}
-	return 0
-}
-
-func (x *FlowRunSpec) GetRetryDelay() *durationpb.Duration {
-	if x != nil {
-		return x.RetryDelay
+		return x.RetryPolicy
 	}
 	return nil
 }
@@ -146,38 +138,22 @@ func (x *FlowRunSpec) GetParentTaskRunId() string {
 // FlowRun is one run of a flow.
 type FlowRun struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the run's UUID.
-	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// name is the run's own name.
-	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	// flow_name names the flow.
-	FlowName string `protobuf:"bytes,3,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
-	// flow_version is the flow's version; empty for none.
-	FlowVersion string `protobuf:"bytes,4,opt,name=flow_version,json=flowVersion,proto3" json:"flow_version,omitempty"`
-	// parameters_json is the flow's arguments as a JSON object.
-	ParametersJson string `protobuf:"bytes,5,opt,name=parameters_json,json=parametersJson,proto3" json:"parameters_json,omitempty"`
-	// tags group runs; sorted.
-	Tags []string `protobuf:"bytes,6,rep,name=tags,proto3" json:"tags,omitempty"`
-	// retries is how many times a failed run is tried again.
-	Retries int32 `protobuf:"varint,7,opt,name=retries,proto3" json:"retries,omitempty"`
-	// retry_delay is how long the run waits before each retry.
-	RetryDelay *durationpb.Duration `protobuf:"bytes,8,opt,name=retry_delay,json=retryDelay,proto3" json:"retry_delay,omitempty"`
-	// parent_task_run_id is, for a subflow, the task run that tracks it; empty otherwise.
-	ParentTaskRunId string `protobuf:"bytes,9,opt,name=parent_task_run_id,json=parentTaskRunId,proto3" json:"parent_task_run_id,omitempty"`
-	// state is the run's state now.
-	State *State `protobuf:"bytes,10,opt,name=state,proto3" json:"state,omitempty"`
+	// spec is what the client said of the run, with the id and the name that the service made if the client gave none.
+	Spec *FlowRunSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	// state is the run's current state.
+	State *State `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
 	// run_count is how many times the run entered Running. From 0.
-	RunCount int32 `protobuf:"varint,11,opt,name=run_count,json=runCount,proto3" json:"run_count,omitempty"`
-	// created is when the service first heard of the run.
-	Created *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=created,proto3" json:"created,omitempty"`
-	// expected_start_time is when the run is to begin; unset where it was not scheduled.
-	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
+	RunCount int32 `protobuf:"varint,3,opt,name=run_count,json=runCount,proto3" json:"run_count,omitempty"`
+	// create_time is when the run was created.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// expected_start_time is when the run was to start; unset if it was not scheduled.
+	ExpectedStartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=expected_start_time,json=expectedStartTime,proto3" json:"expected_start_time,omitempty"`
 	// start_time is when the run first entered Running; unset before.
-	StartTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
 	// end_time is when the run ended; unset before.
-	EndTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
-	// total_run_time is the time spent in Running, without the present attempt while it runs.
-	TotalRunTime  *durationpb.Duration `protobuf:"bytes,16,opt,name=total_run_time,json=totalRunTime,proto3" json:"total_run_time,omitempty"`
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// total_run_time is the time spent in Running, not counting the attempt that runs now.
+	TotalRunTime  *durationpb.Duration `protobuf:"bytes,8,opt,name=total_run_time,json=totalRunTime,proto3" json:"total_run_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -212,67 +188,11 @@ func (*FlowRun) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_flow_run_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *FlowRun) GetId() string {
+func (x *FlowRun) GetSpec() *FlowRunSpec {
 	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-func (x *FlowRun) GetName() string {
-	if x != nil {
-		return x.Name
-	}
-	return ""
-}
-
-func (x *FlowRun) GetFlowName() string {
-	if x != nil {
-		return x.FlowName
-	}
-	return ""
-}
-
-func (x *FlowRun) GetFlowVersion() string {
-	if x != nil {
-		return x.FlowVersion
-	}
-	return ""
-}
-
-func (x *FlowRun) GetParametersJson() string {
-	if x != nil {
-		return x.ParametersJson
-	}
-	return ""
-}
-
-func (x *FlowRun) GetTags() []string {
-	if x != nil {
-		return x.Tags
+		return x.Spec
 	}
 	return nil
-}
-
-func (x *FlowRun) GetRetries() int32 {
-	if x != nil {
-		return x.Retries
-	}
-	return 0
-}
-
-func (x *FlowRun) GetRetryDelay() *durationpb.Duration {
-	if x != nil {
-		return x.RetryDelay
-	}
-	return nil
-}
-
-func (x *FlowRun) GetParentTaskRunId() string {
-	if x != nil {
-		return x.ParentTaskRunId
-	}
-	return ""
 }
 
 func (x *FlowRun) GetState() *State {
@@ -289,9 +209,9 @@ func (x *FlowRun) GetRunCount() int32 {
 	return 0
 }
 
-func (x *FlowRun) GetCreated() *timestamppb.Timestamp {
+func (x *FlowRun) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Created
+		return x.CreateTime
 	}
 	return nil
 }
@@ -324,18 +244,18 @@ func (x *FlowRun) GetTotalRunTime() *durationpb.Duration {
 	return nil
 }
 
-// FlowRunFilter picks flow runs; what is unset or empty does not restrict, and all that is set must hold.
+// FlowRunFilter selects flow runs. Fields that are unset or empty do not restrict; a run must match all others.
 type FlowRunFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// flow_names: the flow has one of these names. At most 100.
 	FlowNames []string `protobuf:"bytes,1,rep,name=flow_names,json=flowNames,proto3" json:"flow_names,omitempty"`
-	// name_contains: the run's name has this in it, letters of either case alike. At most 255 characters.
+	// name_contains: the run's name contains this text, ignoring case. At most 255 characters.
 	NameContains string `protobuf:"bytes,2,opt,name=name_contains,json=nameContains,proto3" json:"name_contains,omitempty"`
-	// tags: the run has all of these. At most 64.
+	// tags: the run has all of these tags. At most 64.
 	Tags []string `protobuf:"bytes,3,rep,name=tags,proto3" json:"tags,omitempty"`
-	// state_types: the run is in a state of one of these types; any number of them.
+	// state_types: the run's state has one of these types. At most 100.
 	StateTypes []StateType `protobuf:"varint,4,rep,packed,name=state_types,json=stateTypes,proto3,enum=clearway.v1.StateType" json:"state_types,omitempty"`
-	// state_names: the run is in a state with one of these names. At most 100.
+	// state_names: the run's state has one of these names. At most 100.
 	StateNames []string `protobuf:"bytes,5,rep,name=state_names,json=stateNames,proto3" json:"state_names,omitempty"`
 	// created_after: the run was created at or after this time.
 	CreatedAfter *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
@@ -424,13 +344,13 @@ func (x *FlowRunFilter) GetCreatedBefore() *timestamppb.Timestamp {
 	return nil
 }
 
-// CreateFlowRunRequest creates a flow run.
+// CreateFlowRunRequest creates a flow run. If there is a run with its id, that run is returned.
 type CreateFlowRunRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// flow_run describes the run; required.
 	FlowRun *FlowRunSpec `protobuf:"bytes,1,opt,name=flow_run,json=flowRun,proto3" json:"flow_run,omitempty"`
-	// initial_state is the run's first state; unset means Pending. Scheduled and Pending are allowed.
-	InitialState  *State `protobuf:"bytes,2,opt,name=initial_state,json=initialState,proto3" json:"initial_state,omitempty"`
+	// initial_state is the run's first state: Scheduled or Pending. Unset means Pending.
+	InitialState  *ProposedState `protobuf:"bytes,2,opt,name=initial_state,json=initialState,proto3" json:"initial_state,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -472,19 +392,19 @@ func (x *CreateFlowRunRequest) GetFlowRun() *FlowRunSpec {
 	return nil
 }
 
-func (x *CreateFlowRunRequest) GetInitialState() *State {
+func (x *CreateFlowRunRequest) GetInitialState() *ProposedState {
 	if x != nil {
 		return x.InitialState
 	}
 	return nil
 }
 
-// CreateFlowRunResponse answers the run.
+// CreateFlowRunResponse returns the run.
 type CreateFlowRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// flow_run is the run, new or as it was found.
+	// flow_run is the run.
 	FlowRun *FlowRun `protobuf:"bytes,1,opt,name=flow_run,json=flowRun,proto3" json:"flow_run,omitempty"`
-	// created is false where the run was there already.
+	// created is false if the run existed before the call.
 	Created       bool `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -580,7 +500,7 @@ func (x *GetFlowRunRequest) GetId() string {
 	return ""
 }
 
-// GetFlowRunResponse answers one flow run.
+// GetFlowRunResponse returns one flow run.
 type GetFlowRunResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// flow_run is the run.
@@ -626,16 +546,15 @@ func (x *GetFlowRunResponse) GetFlowRun() *FlowRun {
 	return nil
 }
 
-// ListFlowRunsRequest asks for flow runs, the newest first.
+// ListFlowRunsRequest asks for flow runs, newest first.
 type ListFlowRunsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// filter picks the runs; unset means all.
+	// filter selects the runs; unset means all.
 	Filter *FlowRunFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of runs in a page; a page of large runs has fewer. From 0 to 1,000; 0 means 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-	// or it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `filter` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -692,12 +611,12 @@ func (x *ListFlowRunsRequest) GetPageToken() string {
 	return ""
 }
 
-// ListFlowRunsResponse answers a page of flow runs.
+// ListFlowRunsResponse is a page of flow runs.
 type ListFlowRunsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// flow_runs are the runs, the newest first.
+	// flow_runs are the runs, newest first.
 	FlowRuns []*FlowRun `protobuf:"bytes,1,rep,name=flow_runs,json=flowRuns,proto3" json:"flow_runs,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -747,16 +666,16 @@ func (x *ListFlowRunsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListFlowRunStatesRequest asks for a flow run's history, the oldest state first, in pages.
+// ListFlowRunStatesRequest asks for a flow run's history, oldest state first.
 type ListFlowRunStatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// flow_run_id is the run's UUID; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
 	FlowRunId string `protobuf:"bytes,1,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
-	// page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
-	// as fit in about 2 MiB.
+	// page_size is the largest number of states in a page; a page of large states has fewer. From 0 to 1,000; 0 means as
+	// many as fit in about 2 MiB.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
-	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `flow_run_id` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -816,9 +735,9 @@ func (x *ListFlowRunStatesRequest) GetPageToken() string {
 // ListFlowRunStatesResponse is a page of a flow run's history.
 type ListFlowRunStatesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// states are the states the run was in, in order; the present one is the last of the last page.
+	// states are the states in the order in which the run entered them.
 	States []*State `protobuf:"bytes,1,rep,name=states,proto3" json:"states,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -872,76 +791,66 @@ var File_clearway_v1_flow_run_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_flow_run_proto_rawDesc = "" +
 	"\n" +
-	"\x1aclearway/v1/flow_run.proto\x12\vclearway.v1\x1a\x17clearway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n" +
-	"\vFlowRunSpec\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
-	"\tflow_name\x18\x02 \x01(\tR\bflowName\x12\x12\n" +
-	"\x04name\x18\x03 \x01(\tR\x04name\x12!\n" +
-	"\fflow_version\x18\x04 \x01(\tR\vflowVersion\x12'\n" +
-	"\x0fparameters_json\x18\x05 \x01(\tR\x0eparametersJson\x12\x12\n" +
-	"\x04tags\x18\x06 \x03(\tR\x04tags\x12\x18\n" +
-	"\aretries\x18\a \x01(\x05R\aretries\x12:\n" +
-	"\vretry_delay\x18\b \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryDelay\x12+\n" +
-	"\x12parent_task_run_id\x18\t \x01(\tR\x0fparentTaskRunId\"\xa9\x05\n" +
-	"\aFlowRun\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
-	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1b\n" +
-	"\tflow_name\x18\x03 \x01(\tR\bflowName\x12!\n" +
-	"\fflow_version\x18\x04 \x01(\tR\vflowVersion\x12'\n" +
-	"\x0fparameters_json\x18\x05 \x01(\tR\x0eparametersJson\x12\x12\n" +
-	"\x04tags\x18\x06 \x03(\tR\x04tags\x12\x18\n" +
-	"\aretries\x18\a \x01(\x05R\aretries\x12:\n" +
-	"\vretry_delay\x18\b \x01(\v2\x19.google.protobuf.DurationR\n" +
-	"retryDelay\x12+\n" +
-	"\x12parent_task_run_id\x18\t \x01(\tR\x0fparentTaskRunId\x12(\n" +
-	"\x05state\x18\n" +
-	" \x01(\v2\x12.clearway.v1.StateR\x05state\x12\x1b\n" +
-	"\trun_count\x18\v \x01(\x05R\brunCount\x124\n" +
-	"\acreated\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12J\n" +
-	"\x13expected_start_time\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x129\n" +
+	"\x1aclearway/v1/flow_run.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x17clearway/v1/retry.proto\x1a\x17clearway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x02\n" +
+	"\vFlowRunSpec\x12\x16\n" +
+	"\x02id\x18\x01 \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\x02id\x12&\n" +
+	"\tflow_name\x18\x02 \x01(\tB\t\xa2\xbb\x18\x05\b\x01\x18\xff\x01R\bflowName\x12\x1b\n" +
+	"\x04name\x18\x03 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\x04name\x12*\n" +
+	"\fflow_version\x18\x04 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\vflowVersion\x123\n" +
+	"\x0fparameters_json\x18\x05 \x01(\tB\n" +
+	"\xa2\xbb\x18\x06\x10\x05 \x80\x80 R\x0eparametersJson\x12\x1f\n" +
+	"\x04tags\x18\x06 \x03(\tB\v\xa2\xbb\x18\a\x10\x04\x18\xff\x010@R\x04tags\x12;\n" +
+	"\fretry_policy\x18\a \x01(\v2\x18.clearway.v1.RetryPolicyR\vretryPolicy\x123\n" +
+	"\x12parent_task_run_id\x18\b \x01(\tB\x06\xa2\xbb\x18\x02\x10\x01R\x0fparentTaskRunId\"\xba\x03\n" +
+	"\aFlowRun\x12,\n" +
+	"\x04spec\x18\x01 \x01(\v2\x18.clearway.v1.FlowRunSpecR\x04spec\x12(\n" +
+	"\x05state\x18\x02 \x01(\v2\x12.clearway.v1.StateR\x05state\x12\x1b\n" +
+	"\trun_count\x18\x03 \x01(\x05R\brunCount\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12J\n" +
+	"\x13expected_start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x11expectedStartTime\x129\n" +
 	"\n" +
-	"start_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
-	"\bend_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12?\n" +
-	"\x0etotal_run_time\x18\x10 \x01(\v2\x19.google.protobuf.DurationR\ftotalRunTime\"\xc5\x02\n" +
-	"\rFlowRunFilter\x12\x1d\n" +
+	"start_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12?\n" +
+	"\x0etotal_run_time\x18\b \x01(\v2\x19.google.protobuf.DurationR\ftotalRunTime\"\xf9\x02\n" +
+	"\rFlowRunFilter\x12(\n" +
 	"\n" +
-	"flow_names\x18\x01 \x03(\tR\tflowNames\x12#\n" +
-	"\rname_contains\x18\x02 \x01(\tR\fnameContains\x12\x12\n" +
-	"\x04tags\x18\x03 \x03(\tR\x04tags\x127\n" +
-	"\vstate_types\x18\x04 \x03(\x0e2\x16.clearway.v1.StateTypeR\n" +
-	"stateTypes\x12\x1f\n" +
-	"\vstate_names\x18\x05 \x03(\tR\n" +
+	"flow_names\x18\x01 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x010dR\tflowNames\x12,\n" +
+	"\rname_contains\x18\x02 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\fnameContains\x12\x1f\n" +
+	"\x04tags\x18\x03 \x03(\tB\v\xa2\xbb\x18\a\x10\x04\x18\xff\x010@R\x04tags\x12?\n" +
+	"\vstate_types\x18\x04 \x03(\x0e2\x16.clearway.v1.StateTypeB\x06\xa2\xbb\x18\x020dR\n" +
+	"stateTypes\x12*\n" +
+	"\vstate_names\x18\x05 \x03(\tB\t\xa2\xbb\x18\x05\x18\xff\x010dR\n" +
 	"stateNames\x12?\n" +
 	"\rcreated_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
-	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\"\x84\x01\n" +
-	"\x14CreateFlowRunRequest\x123\n" +
-	"\bflow_run\x18\x01 \x01(\v2\x18.clearway.v1.FlowRunSpecR\aflowRun\x127\n" +
-	"\rinitial_state\x18\x02 \x01(\v2\x12.clearway.v1.StateR\finitialState\"b\n" +
+	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\"\x94\x01\n" +
+	"\x14CreateFlowRunRequest\x12;\n" +
+	"\bflow_run\x18\x01 \x01(\v2\x18.clearway.v1.FlowRunSpecB\x06\xa2\xbb\x18\x02\b\x01R\aflowRun\x12?\n" +
+	"\rinitial_state\x18\x02 \x01(\v2\x1a.clearway.v1.ProposedStateR\finitialState\"b\n" +
 	"\x15CreateFlowRunResponse\x12/\n" +
 	"\bflow_run\x18\x01 \x01(\v2\x14.clearway.v1.FlowRunR\aflowRun\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\bR\acreated\"#\n" +
-	"\x11GetFlowRunRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"E\n" +
+	"\acreated\x18\x02 \x01(\bR\acreated\"-\n" +
+	"\x11GetFlowRunRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\x02id\"E\n" +
 	"\x12GetFlowRunResponse\x12/\n" +
-	"\bflow_run\x18\x01 \x01(\v2\x14.clearway.v1.FlowRunR\aflowRun\"\x85\x01\n" +
+	"\bflow_run\x18\x01 \x01(\v2\x14.clearway.v1.FlowRunR\aflowRun\"\x9d\x01\n" +
 	"\x13ListFlowRunsRequest\x122\n" +
-	"\x06filter\x18\x01 \x01(\v2\x1a.clearway.v1.FlowRunFilterR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06filter\x18\x01 \x01(\v2\x1a.clearway.v1.FlowRunFilterR\x06filter\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
 	"\x14ListFlowRunsResponse\x121\n" +
 	"\tflow_runs\x18\x01 \x03(\v2\x14.clearway.v1.FlowRunR\bflowRuns\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"v\n" +
-	"\x18ListFlowRunStatesRequest\x12\x1e\n" +
-	"\vflow_run_id\x18\x01 \x01(\tR\tflowRunId\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x98\x01\n" +
+	"\x18ListFlowRunStatesRequest\x12(\n" +
+	"\vflow_run_id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\tflowRunId\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"o\n" +
 	"\x19ListFlowRunStatesResponse\x12*\n" +
 	"\x06states\x18\x01 \x03(\v2\x12.clearway.v1.StateR\x06states\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBs\n" +
-	"\x0eio.clearway.v1B\fFlowRunProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBm\n" +
+	"\x0eio.clearway.v1B\fFlowRunProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_flow_run_proto_rawDescOnce sync.Once
@@ -968,25 +877,27 @@ var file_clearway_v1_flow_run_proto_goTypes = []any{
 	(*ListFlowRunsResponse)(nil),      // 8: clearway.v1.ListFlowRunsResponse
 	(*ListFlowRunStatesRequest)(nil),  // 9: clearway.v1.ListFlowRunStatesRequest
 	(*ListFlowRunStatesResponse)(nil), // 10: clearway.v1.ListFlowRunStatesResponse
-	(*durationpb.Duration)(nil),       // 11: google.protobuf.Duration
+	(*RetryPolicy)(nil),               // 11: clearway.v1.RetryPolicy
 	(*State)(nil),                     // 12: clearway.v1.State
 	(*timestamppb.Timestamp)(nil),     // 13: google.protobuf.Timestamp
-	(StateType)(0),                    // 14: clearway.v1.StateType
+	(*durationpb.Duration)(nil),       // 14: google.protobuf.Duration
+	(StateType)(0),                    // 15: clearway.v1.StateType
+	(*ProposedState)(nil),             // 16: clearway.v1.ProposedState
 }
 var file_clearway_v1_flow_run_proto_depIdxs = []int32{
-	11, // 0: clearway.v1.FlowRunSpec.retry_delay:type_name -> google.protobuf.Duration
-	11, // 1: clearway.v1.FlowRun.retry_delay:type_name -> google.protobuf.Duration
+	11, // 0: clearway.v1.FlowRunSpec.retry_policy:type_name -> clearway.v1.RetryPolicy
+	0,  // 1: clearway.v1.FlowRun.spec:type_name -> clearway.v1.FlowRunSpec
 	12, // 2: clearway.v1.FlowRun.state:type_name -> clearway.v1.State
-	13, // 3: clearway.v1.FlowRun.created:type_name -> google.protobuf.Timestamp
+	13, // 3: clearway.v1.FlowRun.create_time:type_name -> google.protobuf.Timestamp
 	13, // 4: clearway.v1.FlowRun.expected_start_time:type_name -> google.protobuf.Timestamp
 	13, // 5: clearway.v1.FlowRun.start_time:type_name -> google.protobuf.Timestamp
 	13, // 6: clearway.v1.FlowRun.end_time:type_name -> google.protobuf.Timestamp
-	11, // 7: clearway.v1.FlowRun.total_run_time:type_name -> google.protobuf.Duration
-	14, // 8: clearway.v1.FlowRunFilter.state_types:type_name -> clearway.v1.StateType
+	14, // 7: clearway.v1.FlowRun.total_run_time:type_name -> google.protobuf.Duration
+	15, // 8: clearway.v1.FlowRunFilter.state_types:type_name -> clearway.v1.StateType
 	13, // 9: clearway.v1.FlowRunFilter.created_after:type_name -> google.protobuf.Timestamp
 	13, // 10: clearway.v1.FlowRunFilter.created_before:type_name -> google.protobuf.Timestamp
 	0,  // 11: clearway.v1.CreateFlowRunRequest.flow_run:type_name -> clearway.v1.FlowRunSpec
-	12, // 12: clearway.v1.CreateFlowRunRequest.initial_state:type_name -> clearway.v1.State
+	16, // 12: clearway.v1.CreateFlowRunRequest.initial_state:type_name -> clearway.v1.ProposedState
 	1,  // 13: clearway.v1.CreateFlowRunResponse.flow_run:type_name -> clearway.v1.FlowRun
 	1,  // 14: clearway.v1.GetFlowRunResponse.flow_run:type_name -> clearway.v1.FlowRun
 	2,  // 15: clearway.v1.ListFlowRunsRequest.filter:type_name -> clearway.v1.FlowRunFilter
@@ -1004,6 +915,8 @@ func file_clearway_v1_flow_run_proto_init() {
 	if File_clearway_v1_flow_run_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
+	file_clearway_v1_retry_proto_init()
 	file_clearway_v1_state_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{

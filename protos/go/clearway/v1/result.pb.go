@@ -23,25 +23,25 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
-// order, one at a time; a piece that was sent before may be sent again, and what was received of it is not
-// written twice. With the last one the result is checked and kept. An upload without a piece for an hour is
-// discarded; sooner, after 10 s, where more than 1,024 are unfinished. Error reason:
-// `ERROR_REASON_STORE_UNAVAILABLE`, where too much is queued, or the files cannot be used at the moment.
+// UploadResultRequest is one piece of a result, for the service's own storage. The pieces of an upload are sent in
+// order, one at a time; a piece that was sent before may be sent again. After the last piece the result is checked and
+// kept. An upload that receives no piece for an hour is discarded, or after 10 s if more than 1,024 are unfinished.
+// Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, if too much is queued or the files cannot be used now.
 type UploadResultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// upload_id is a UUID that the client makes for one upload; required.
 	UploadId string `protobuf:"bytes,1,opt,name=upload_id,json=uploadId,proto3" json:"upload_id,omitempty"`
-	// sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage. The
+	// sha256 is the SHA-256 of the whole result, in lower-case hexadecimal, and its name in the storage; required. The
 	// same in each piece of an upload.
 	Sha256 string `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"`
-	// size is the number of bytes of the whole result. From 0 to the server's limit, `max_result_bytes` of
-	// `GetServerInfo`; the same in each piece of an upload.
-	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
-	// offset is where in the result the piece begins, in bytes. From 0 to what was received so far.
+	// size_bytes is the size of the whole result. From 0 to `GetServerInfoResponse.max_result_bytes`; the same in each
+	// piece of an upload.
+	SizeBytes int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// offset is where in the result the piece starts, in bytes. From 0 to what was received so far.
 	Offset int64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
-	// chunk is the piece. At most 4 MiB, and not beyond `size`. Error reasons: `ERROR_REASON_STORAGE_FULL`;
-	// `ERROR_REASON_INVALID_ARGUMENT`, where with the last piece the result has another SHA-256 than `sha256`.
+	// chunk is the piece. At most 4 MiB (4,194,304 bytes), and not beyond `size_bytes`. Error reasons:
+	// `ERROR_REASON_STORAGE_FULL`; `ERROR_REASON_INVALID_ARGUMENT`, if after the last piece the result has another
+	// SHA-256 than `sha256`.
 	Chunk         []byte `protobuf:"bytes,5,opt,name=chunk,proto3" json:"chunk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -91,9 +91,9 @@ func (x *UploadResultRequest) GetSha256() string {
 	return ""
 }
 
-func (x *UploadResultRequest) GetSize() int64 {
+func (x *UploadResultRequest) GetSizeBytes() int64 {
 	if x != nil {
-		return x.Size
+		return x.SizeBytes
 	}
 	return 0
 }
@@ -115,10 +115,10 @@ func (x *UploadResultRequest) GetChunk() []byte {
 // UploadResultResponse says how far an upload is.
 type UploadResultResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// received is the number of bytes that the service has of the result.
-	Received int64 `protobuf:"varint,1,opt,name=received,proto3" json:"received,omitempty"`
-	// location is what to give as `Data.location`; set once the result is kept, which may be with the first piece
-	// where the service has it already.
+	// received_bytes is how much of the result the service has.
+	ReceivedBytes int64 `protobuf:"varint,1,opt,name=received_bytes,json=receivedBytes,proto3" json:"received_bytes,omitempty"`
+	// location is the value for `Data.location`; set once the whole result is kept. That may be after the first piece, if
+	// the service had the result before.
 	Location      string `protobuf:"bytes,2,opt,name=location,proto3" json:"location,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -154,9 +154,9 @@ func (*UploadResultResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_result_proto_rawDescGZIP(), []int{1}
 }
 
-func (x *UploadResultResponse) GetReceived() int64 {
+func (x *UploadResultResponse) GetReceivedBytes() int64 {
 	if x != nil {
-		return x.Received
+		return x.ReceivedBytes
 	}
 	return 0
 }
@@ -168,16 +168,16 @@ func (x *UploadResultResponse) GetLocation() string {
 	return ""
 }
 
-// DownloadResultRequest asks for a piece of a result in the service's own storage.
+// DownloadResultRequest asks for one piece of a result in the service's own storage.
 type DownloadResultRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// location is the `Data.location` of the result, `service://` and its SHA-256; required.
+	// location is the result's `Data.location`: `service://` and its SHA-256; required.
 	// Error reason: `ERROR_REASON_RESULT_NOT_FOUND`.
 	Location string `protobuf:"bytes,1,opt,name=location,proto3" json:"location,omitempty"`
-	// offset is where the piece begins, in bytes. From 0; at the result's size, and beyond it, nothing is answered.
+	// offset is where the piece starts, in bytes. From 0; at or beyond the result's size the piece is empty.
 	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
-	// max_bytes is how large the piece may be, in bytes. From 1 to 4 MiB (4,194,304); 0 means 1 MiB.
-	MaxBytes      int32 `protobuf:"varint,3,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// max_chunk_bytes is the largest size of the piece. From 0 to 4 MiB (4,194,304); 0 means 1 MiB.
+	MaxChunkBytes int32 `protobuf:"varint,3,opt,name=max_chunk_bytes,json=maxChunkBytes,proto3" json:"max_chunk_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -226,20 +226,20 @@ func (x *DownloadResultRequest) GetOffset() int64 {
 	return 0
 }
 
-func (x *DownloadResultRequest) GetMaxBytes() int32 {
+func (x *DownloadResultRequest) GetMaxChunkBytes() int32 {
 	if x != nil {
-		return x.MaxBytes
+		return x.MaxChunkBytes
 	}
 	return 0
 }
 
-// DownloadResultResponse answers a piece of a result.
+// DownloadResultResponse returns one piece of a result.
 type DownloadResultResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// chunk is the piece; empty only at the result's end.
 	Chunk []byte `protobuf:"bytes,1,opt,name=chunk,proto3" json:"chunk,omitempty"`
-	// size is the number of bytes of the whole result.
-	Size          int64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	// size_bytes is the size of the whole result.
+	SizeBytes     int64 `protobuf:"varint,2,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -281,48 +281,48 @@ func (x *DownloadResultResponse) GetChunk() []byte {
 	return nil
 }
 
-func (x *DownloadResultResponse) GetSize() int64 {
+func (x *DownloadResultResponse) GetSizeBytes() int64 {
 	if x != nil {
-		return x.Size
+		return x.SizeBytes
 	}
 	return 0
 }
 
-// UnusedResult is an orphaned result: outside the database, and referred to by ended cache entries only.
-type UnusedResult struct {
+// OrphanedResult is a result that is stored outside the database and is referenced by ended cache entries only.
+type OrphanedResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// state_id is the UUID of the first state that has the result.
 	StateId string `protobuf:"bytes,1,opt,name=state_id,json=stateId,proto3" json:"state_id,omitempty"`
-	// location is the state's `Data.location`. It is shown to people; delete a result by its `sha256`.
+	// location is that state's `Data.location`, for people. Delete a result by its `sha256`.
 	Location string `protobuf:"bytes,2,opt,name=location,proto3" json:"location,omitempty"`
-	// size is the number of bytes.
-	Size int64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
-	// cache_key is the key of the entry that it was served by.
+	// size_bytes is the size of the result.
+	SizeBytes int64 `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// cache_key is the key of the cache entry that served it.
 	CacheKey string `protobuf:"bytes,4,opt,name=cache_key,json=cacheKey,proto3" json:"cache_key,omitempty"`
-	// created is when the state was entered.
-	Created *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created,proto3" json:"created,omitempty"`
-	// sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
-	// state was recorded by an earlier version that did not require one. A result of an earlier version whose
-	// `location` does not end with its SHA-256 is listed for people to look at, and never dropped.
+	// create_time is when the state was entered.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// sha256 is the SHA-256 of the bytes, in lower-case hexadecimal, and their name in every storage. Empty if the
+	// state was recorded by a version that did not require one. A result of such a version whose `location` does not
+	// end with its SHA-256 is listed for people to look at, and never dropped.
 	Sha256        string `protobuf:"bytes,6,opt,name=sha256,proto3" json:"sha256,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *UnusedResult) Reset() {
-	*x = UnusedResult{}
+func (x *OrphanedResult) Reset() {
+	*x = OrphanedResult{}
 	mi := &file_clearway_v1_result_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *UnusedResult) String() string {
+func (x *OrphanedResult) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*UnusedResult) ProtoMessage() {}
+func (*OrphanedResult) ProtoMessage() {}
 
-func (x *UnusedResult) ProtoReflect() protoreflect.Message {
+func (x *OrphanedResult) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_result_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -334,84 +334,82 @@ func (x *UnusedResult) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use UnusedResult.ProtoReflect.Descriptor instead.
-func (*UnusedResult) Descriptor() ([]byte, []int) {
+// Deprecated: Use OrphanedResult.ProtoReflect.Descriptor instead.
+func (*OrphanedResult) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_result_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *UnusedResult) GetStateId() string {
+func (x *OrphanedResult) GetStateId() string {
 	if x != nil {
 		return x.StateId
 	}
 	return ""
 }
 
-func (x *UnusedResult) GetLocation() string {
+func (x *OrphanedResult) GetLocation() string {
 	if x != nil {
 		return x.Location
 	}
 	return ""
 }
 
-func (x *UnusedResult) GetSize() int64 {
+func (x *OrphanedResult) GetSizeBytes() int64 {
 	if x != nil {
-		return x.Size
+		return x.SizeBytes
 	}
 	return 0
 }
 
-func (x *UnusedResult) GetCacheKey() string {
+func (x *OrphanedResult) GetCacheKey() string {
 	if x != nil {
 		return x.CacheKey
 	}
 	return ""
 }
 
-func (x *UnusedResult) GetCreated() *timestamppb.Timestamp {
+func (x *OrphanedResult) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Created
+		return x.CreateTime
 	}
 	return nil
 }
 
-func (x *UnusedResult) GetSha256() string {
+func (x *OrphanedResult) GetSha256() string {
 	if x != nil {
 		return x.Sha256
 	}
 	return ""
 }
 
-// ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
-// replaced or have expired, and whose SHA-256 no other state refers to, at whatever location.
-type ListUnusedResultsRequest struct {
+// ListOrphanedResultsRequest asks for the results that may be deleted: those of cache entries that were deleted,
+// replaced or have expired, whose SHA-256 no other state references, at any location.
+type ListOrphanedResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// older_than is how old the states that refer to a result must be for it to be returned. From 0; unset means
-	// one day.
+	// older_than is how old the states that reference a result must be. From 0 to 3,650 days; unset means one day.
 	OlderThan *durationpb.Duration `protobuf:"bytes,1,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
-	// limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
-	// may hold fewer: it ends at about 2 MiB.
-	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty asks for the first page. The other fields must be
-	// those of the first page.
+	// page_size is the largest number of results in a page; a page ends at about 2 MiB. From 0 to 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `older_than` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListUnusedResultsRequest) Reset() {
-	*x = ListUnusedResultsRequest{}
+func (x *ListOrphanedResultsRequest) Reset() {
+	*x = ListOrphanedResultsRequest{}
 	mi := &file_clearway_v1_result_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListUnusedResultsRequest) String() string {
+func (x *ListOrphanedResultsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListUnusedResultsRequest) ProtoMessage() {}
+func (*ListOrphanedResultsRequest) ProtoMessage() {}
 
-func (x *ListUnusedResultsRequest) ProtoReflect() protoreflect.Message {
+func (x *ListOrphanedResultsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_result_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -423,57 +421,57 @@ func (x *ListUnusedResultsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListUnusedResultsRequest.ProtoReflect.Descriptor instead.
-func (*ListUnusedResultsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListOrphanedResultsRequest.ProtoReflect.Descriptor instead.
+func (*ListOrphanedResultsRequest) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_result_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *ListUnusedResultsRequest) GetOlderThan() *durationpb.Duration {
+func (x *ListOrphanedResultsRequest) GetOlderThan() *durationpb.Duration {
 	if x != nil {
 		return x.OlderThan
 	}
 	return nil
 }
 
-func (x *ListUnusedResultsRequest) GetLimit() int32 {
+func (x *ListOrphanedResultsRequest) GetPageSize() int32 {
 	if x != nil {
-		return x.Limit
+		return x.PageSize
 	}
 	return 0
 }
 
-func (x *ListUnusedResultsRequest) GetPageToken() string {
+func (x *ListOrphanedResultsRequest) GetPageToken() string {
 	if x != nil {
 		return x.PageToken
 	}
 	return ""
 }
 
-// ListUnusedResultsResponse returns what may be deleted.
-type ListUnusedResultsResponse struct {
+// ListOrphanedResultsResponse is a page of orphaned results.
+type ListOrphanedResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// results are the results, the oldest first; each location once, with the first state that referred to it.
-	Results []*UnusedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
-	// next_page_token asks for the next page; empty on the last one.
+	// results are the results, oldest first; each location once, with the first state that referenced it.
+	Results []*OrphanedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ListUnusedResultsResponse) Reset() {
-	*x = ListUnusedResultsResponse{}
+func (x *ListOrphanedResultsResponse) Reset() {
+	*x = ListOrphanedResultsResponse{}
 	mi := &file_clearway_v1_result_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ListUnusedResultsResponse) String() string {
+func (x *ListOrphanedResultsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ListUnusedResultsResponse) ProtoMessage() {}
+func (*ListOrphanedResultsResponse) ProtoMessage() {}
 
-func (x *ListUnusedResultsResponse) ProtoReflect() protoreflect.Message {
+func (x *ListOrphanedResultsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_result_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -485,58 +483,57 @@ func (x *ListUnusedResultsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ListUnusedResultsResponse.ProtoReflect.Descriptor instead.
-func (*ListUnusedResultsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use ListOrphanedResultsResponse.ProtoReflect.Descriptor instead.
+func (*ListOrphanedResultsResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_result_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *ListUnusedResultsResponse) GetResults() []*UnusedResult {
+func (x *ListOrphanedResultsResponse) GetResults() []*OrphanedResult {
 	if x != nil {
 		return x.Results
 	}
 	return nil
 }
 
-func (x *ListUnusedResultsResponse) GetNextPageToken() string {
+func (x *ListOrphanedResultsResponse) GetNextPageToken() string {
 	if x != nil {
 		return x.NextPageToken
 	}
 	return ""
 }
 
-// DropUnusedResultsRequest says which results are no longer to be listed. Those in the service's own storage are
-// deleted by the service, by their SHA-256. Those in its own storages the client deletes, and best before it drops
-// them: ask with `check_only`, delete the files, then drop. What is interrupted in between remains listed. Error
-// reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of the service's files could not be deleted; their results
-// remain listed.
-type DropUnusedResultsRequest struct {
+// DropOrphanedResultsRequest takes results off the list of orphans. The service deletes those in its own storage. The
+// client deletes those in its storages, and should do so first: ask with `check_only`, delete the files, then drop. If
+// it is interrupted in between, the results are still listed.
+// Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, if some of the service's files could not be deleted; their results are
+// still listed.
+type DropOrphanedResultsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
-	// whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
+	// state_ids are `OrphanedResult.state_id`s; required. Results that are referenced again by now are left alone, as are
+	// those of an earlier version whose `location` does not end with their SHA-256. 1 to 10,000.
 	StateIds []string `protobuf:"bytes,1,rep,name=state_ids,json=stateIds,proto3" json:"state_ids,omitempty"`
-	// older_than is what the results were listed with.
+	// older_than is the `older_than` that the results were listed with. From 0 to 3,650 days; unset means one day.
 	OlderThan *durationpb.Duration `protobuf:"bytes,2,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
-	// check_only asks which of the results are still unused, and changes nothing. False, the default, drops them. An
-	// earlier version does not know this field and drops them; dropping them again is no error.
+	// check_only returns which of the results are still orphaned, and changes nothing.
 	CheckOnly     bool `protobuf:"varint,3,opt,name=check_only,json=checkOnly,proto3" json:"check_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DropUnusedResultsRequest) Reset() {
-	*x = DropUnusedResultsRequest{}
+func (x *DropOrphanedResultsRequest) Reset() {
+	*x = DropOrphanedResultsRequest{}
 	mi := &file_clearway_v1_result_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *DropUnusedResultsRequest) String() string {
+func (x *DropOrphanedResultsRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*DropUnusedResultsRequest) ProtoMessage() {}
+func (*DropOrphanedResultsRequest) ProtoMessage() {}
 
-func (x *DropUnusedResultsRequest) ProtoReflect() protoreflect.Message {
+func (x *DropOrphanedResultsRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_result_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -548,56 +545,56 @@ func (x *DropUnusedResultsRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use DropUnusedResultsRequest.ProtoReflect.Descriptor instead.
-func (*DropUnusedResultsRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use DropOrphanedResultsRequest.ProtoReflect.Descriptor instead.
+func (*DropOrphanedResultsRequest) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_result_proto_rawDescGZIP(), []int{7}
 }
 
-func (x *DropUnusedResultsRequest) GetStateIds() []string {
+func (x *DropOrphanedResultsRequest) GetStateIds() []string {
 	if x != nil {
 		return x.StateIds
 	}
 	return nil
 }
 
-func (x *DropUnusedResultsRequest) GetOlderThan() *durationpb.Duration {
+func (x *DropOrphanedResultsRequest) GetOlderThan() *durationpb.Duration {
 	if x != nil {
 		return x.OlderThan
 	}
 	return nil
 }
 
-func (x *DropUnusedResultsRequest) GetCheckOnly() bool {
+func (x *DropOrphanedResultsRequest) GetCheckOnly() bool {
 	if x != nil {
 		return x.CheckOnly
 	}
 	return false
 }
 
-// DropUnusedResultsResponse says which results are no longer listed, or may be deleted where only that was asked. A
-// client whose response is lost does not learn which files of its own to delete if it dropped them first.
-type DropUnusedResultsResponse struct {
+// DropOrphanedResultsResponse says which results were dropped.
+type DropOrphanedResultsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// results are those of the request that are still unused.
-	Results       []*UnusedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	// results are those of the request that were dropped, or with `check_only` may be. A client that drops before it
+	// deletes its own files, and loses this response, does not know which files to delete.
+	Results       []*OrphanedResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DropUnusedResultsResponse) Reset() {
-	*x = DropUnusedResultsResponse{}
+func (x *DropOrphanedResultsResponse) Reset() {
+	*x = DropOrphanedResultsResponse{}
 	mi := &file_clearway_v1_result_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *DropUnusedResultsResponse) String() string {
+func (x *DropOrphanedResultsResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*DropUnusedResultsResponse) ProtoMessage() {}
+func (*DropOrphanedResultsResponse) ProtoMessage() {}
 
-func (x *DropUnusedResultsResponse) ProtoReflect() protoreflect.Message {
+func (x *DropOrphanedResultsResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_result_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -609,12 +606,12 @@ func (x *DropUnusedResultsResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use DropUnusedResultsResponse.ProtoReflect.Descriptor instead.
-func (*DropUnusedResultsResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use DropOrphanedResultsResponse.ProtoReflect.Descriptor instead.
+func (*DropOrphanedResultsResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_result_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *DropUnusedResultsResponse) GetResults() []*UnusedResult {
+func (x *DropOrphanedResultsResponse) GetResults() []*OrphanedResult {
 	if x != nil {
 		return x.Results
 	}
@@ -625,48 +622,52 @@ var File_clearway_v1_result_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_result_proto_rawDesc = "" +
 	"\n" +
-	"\x18clearway/v1/result.proto\x12\vclearway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8c\x01\n" +
-	"\x13UploadResultRequest\x12\x1b\n" +
-	"\tupload_id\x18\x01 \x01(\tR\buploadId\x12\x16\n" +
-	"\x06sha256\x18\x02 \x01(\tR\x06sha256\x12\x12\n" +
-	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x03R\x06offset\x12\x14\n" +
-	"\x05chunk\x18\x05 \x01(\fR\x05chunk\"N\n" +
-	"\x14UploadResultResponse\x12\x1a\n" +
-	"\breceived\x18\x01 \x01(\x03R\breceived\x12\x1a\n" +
-	"\blocation\x18\x02 \x01(\tR\blocation\"h\n" +
-	"\x15DownloadResultRequest\x12\x1a\n" +
-	"\blocation\x18\x01 \x01(\tR\blocation\x12\x16\n" +
-	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x1b\n" +
-	"\tmax_bytes\x18\x03 \x01(\x05R\bmaxBytes\"B\n" +
+	"\x18clearway/v1/result.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd4\x01\n" +
+	"\x13UploadResultRequest\x12%\n" +
+	"\tupload_id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\buploadId\x12 \n" +
+	"\x06sha256\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x02R\x06sha256\x12,\n" +
+	"\n" +
+	"size_bytes\x18\x03 \x01(\x03B\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00R\tsizeBytes\x12%\n" +
+	"\x06offset\x18\x04 \x01(\x03B\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00R\x06offset\x12\x1f\n" +
+	"\x05chunk\x18\x05 \x01(\fB\t\xa2\xbb\x18\x05 \x80\x80\x80\x02R\x05chunk\"Y\n" +
+	"\x14UploadResultResponse\x12%\n" +
+	"\x0ereceived_bytes\x18\x01 \x01(\x03R\rreceivedBytes\x12\x1a\n" +
+	"\blocation\x18\x02 \x01(\tR\blocation\"\xa5\x01\n" +
+	"\x15DownloadResultRequest\x12%\n" +
+	"\blocation\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\b\x01\x18\x80\x10R\blocation\x12%\n" +
+	"\x06offset\x18\x02 \x01(\x03B\r\xa2\xbb\x18\t9\x00\x00\x00\x00\x00\x00\x00\x00R\x06offset\x12>\n" +
+	"\x0fmax_chunk_bytes\x18\x03 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00\x00PAR\rmaxChunkBytes\"M\n" +
 	"\x16DownloadResultResponse\x12\x14\n" +
-	"\x05chunk\x18\x01 \x01(\fR\x05chunk\x12\x12\n" +
-	"\x04size\x18\x02 \x01(\x03R\x04size\"\xc4\x01\n" +
-	"\fUnusedResult\x12\x19\n" +
+	"\x05chunk\x18\x01 \x01(\fR\x05chunk\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x02 \x01(\x03R\tsizeBytes\"\xd8\x01\n" +
+	"\x0eOrphanedResult\x12\x19\n" +
 	"\bstate_id\x18\x01 \x01(\tR\astateId\x12\x1a\n" +
-	"\blocation\x18\x02 \x01(\tR\blocation\x12\x12\n" +
-	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x1b\n" +
-	"\tcache_key\x18\x04 \x01(\tR\bcacheKey\x124\n" +
-	"\acreated\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x16\n" +
-	"\x06sha256\x18\x06 \x01(\tR\x06sha256\"\x89\x01\n" +
-	"\x18ListUnusedResultsRequest\x128\n" +
+	"\blocation\x18\x02 \x01(\tR\blocation\x12\x1d\n" +
 	"\n" +
-	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x14\n" +
-	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x1d\n" +
+	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\x1b\n" +
+	"\tcache_key\x18\x04 \x01(\tR\bcacheKey\x12;\n" +
+	"\vcreate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12\x16\n" +
+	"\x06sha256\x18\x06 \x01(\tR\x06sha256\"\xb9\x01\n" +
+	"\x1aListOrphanedResultsRequest\x12G\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"x\n" +
-	"\x19ListUnusedResultsResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.clearway.v1.UnusedResultR\aresults\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x90\x01\n" +
-	"\x18DropUnusedResultsRequest\x12\x1b\n" +
-	"\tstate_ids\x18\x01 \x03(\tR\bstateIds\x128\n" +
+	"older_than\x18\x01 \x01(\v2\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03̲AR\tolderThan\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"older_than\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x1d\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"|\n" +
+	"\x1bListOrphanedResultsResponse\x125\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.clearway.v1.OrphanedResultR\aresults\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xae\x01\n" +
+	"\x1aDropOrphanedResultsRequest\x12(\n" +
+	"\tstate_ids\x18\x01 \x03(\tB\v\xa2\xbb\x18\a\x10\x01(\x010\x90NR\bstateIds\x12G\n" +
 	"\n" +
-	"check_only\x18\x03 \x01(\bR\tcheckOnly\"P\n" +
-	"\x19DropUnusedResultsResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.clearway.v1.UnusedResultR\aresultsBr\n" +
-	"\x0eio.clearway.v1B\vResultProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"older_than\x18\x02 \x01(\v2\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03̲AR\tolderThan\x12\x1d\n" +
+	"\n" +
+	"check_only\x18\x03 \x01(\bR\tcheckOnly\"T\n" +
+	"\x1bDropOrphanedResultsResponse\x125\n" +
+	"\aresults\x18\x01 \x03(\v2\x1b.clearway.v1.OrphanedResultR\aresultsBl\n" +
+	"\x0eio.clearway.v1B\vResultProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_result_proto_rawDescOnce sync.Once
@@ -682,24 +683,24 @@ func file_clearway_v1_result_proto_rawDescGZIP() []byte {
 
 var file_clearway_v1_result_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_clearway_v1_result_proto_goTypes = []any{
-	(*UploadResultRequest)(nil),       // 0: clearway.v1.UploadResultRequest
-	(*UploadResultResponse)(nil),      // 1: clearway.v1.UploadResultResponse
-	(*DownloadResultRequest)(nil),     // 2: clearway.v1.DownloadResultRequest
-	(*DownloadResultResponse)(nil),    // 3: clearway.v1.DownloadResultResponse
-	(*UnusedResult)(nil),              // 4: clearway.v1.UnusedResult
-	(*ListUnusedResultsRequest)(nil),  // 5: clearway.v1.ListUnusedResultsRequest
-	(*ListUnusedResultsResponse)(nil), // 6: clearway.v1.ListUnusedResultsResponse
-	(*DropUnusedResultsRequest)(nil),  // 7: clearway.v1.DropUnusedResultsRequest
-	(*DropUnusedResultsResponse)(nil), // 8: clearway.v1.DropUnusedResultsResponse
-	(*timestamppb.Timestamp)(nil),     // 9: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 10: google.protobuf.Duration
+	(*UploadResultRequest)(nil),         // 0: clearway.v1.UploadResultRequest
+	(*UploadResultResponse)(nil),        // 1: clearway.v1.UploadResultResponse
+	(*DownloadResultRequest)(nil),       // 2: clearway.v1.DownloadResultRequest
+	(*DownloadResultResponse)(nil),      // 3: clearway.v1.DownloadResultResponse
+	(*OrphanedResult)(nil),              // 4: clearway.v1.OrphanedResult
+	(*ListOrphanedResultsRequest)(nil),  // 5: clearway.v1.ListOrphanedResultsRequest
+	(*ListOrphanedResultsResponse)(nil), // 6: clearway.v1.ListOrphanedResultsResponse
+	(*DropOrphanedResultsRequest)(nil),  // 7: clearway.v1.DropOrphanedResultsRequest
+	(*DropOrphanedResultsResponse)(nil), // 8: clearway.v1.DropOrphanedResultsResponse
+	(*timestamppb.Timestamp)(nil),       // 9: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),         // 10: google.protobuf.Duration
 }
 var file_clearway_v1_result_proto_depIdxs = []int32{
-	9,  // 0: clearway.v1.UnusedResult.created:type_name -> google.protobuf.Timestamp
-	10, // 1: clearway.v1.ListUnusedResultsRequest.older_than:type_name -> google.protobuf.Duration
-	4,  // 2: clearway.v1.ListUnusedResultsResponse.results:type_name -> clearway.v1.UnusedResult
-	10, // 3: clearway.v1.DropUnusedResultsRequest.older_than:type_name -> google.protobuf.Duration
-	4,  // 4: clearway.v1.DropUnusedResultsResponse.results:type_name -> clearway.v1.UnusedResult
+	9,  // 0: clearway.v1.OrphanedResult.create_time:type_name -> google.protobuf.Timestamp
+	10, // 1: clearway.v1.ListOrphanedResultsRequest.older_than:type_name -> google.protobuf.Duration
+	4,  // 2: clearway.v1.ListOrphanedResultsResponse.results:type_name -> clearway.v1.OrphanedResult
+	10, // 3: clearway.v1.DropOrphanedResultsRequest.older_than:type_name -> google.protobuf.Duration
+	4,  // 4: clearway.v1.DropOrphanedResultsResponse.results:type_name -> clearway.v1.OrphanedResult
 	5,  // [5:5] is the sub-list for method output_type
 	5,  // [5:5] is the sub-list for method input_type
 	5,  // [5:5] is the sub-list for extension type_name
@@ -712,6 +713,7 @@ func file_clearway_v1_result_proto_init() {
 	if File_clearway_v1_result_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -23,26 +23,26 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// CacheEntry is a completed state that runs with the same key get instead of running.
+// CacheEntry is a Completed state that runs with the same key get instead of running.
 type CacheEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// key is the cache key.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// state is the Completed state that wrote the entry, with its data; in lists without the data's inline bytes.
+	// state is the Completed state that wrote the entry, with its data; in lists without inline bytes.
 	State *State `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
-	// created is when the entry was written.
-	Created *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created,proto3" json:"created,omitempty"`
-	// expires is when the entry is no longer served; unset means never.
-	Expires *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
-	// hits is how many runs have had the result instead of running, since the entry was written.
-	Hits int64 `protobuf:"varint,5,opt,name=hits,proto3" json:"hits,omitempty"`
-	// last_hit is when the last one had it; unset where none did.
-	LastHit *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_hit,json=lastHit,proto3" json:"last_hit,omitempty"`
-	// size is the number of bytes of the result; 0 where it is not known.
-	Size int64 `protobuf:"varint,7,opt,name=size,proto3" json:"size,omitempty"`
+	// create_time is when the entry was written.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// expire_time is when the entry is no longer served; unset means never.
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// hit_count is how many runs got the result instead of running, since the entry was written.
+	HitCount int64 `protobuf:"varint,5,opt,name=hit_count,json=hitCount,proto3" json:"hit_count,omitempty"`
+	// last_hit_time is when a run last got it; unset if none did.
+	LastHitTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=last_hit_time,json=lastHitTime,proto3" json:"last_hit_time,omitempty"`
+	// size_bytes is the size of the result; 0 if not known.
+	SizeBytes int64 `protobuf:"varint,7,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
 	// task_key identifies the task whose run wrote the entry.
 	TaskKey string `protobuf:"bytes,8,opt,name=task_key,json=taskKey,proto3" json:"task_key,omitempty"`
-	// task_name is that task's name, as far as the name of its run tells: that without its number.
+	// task_name is the name of that task.
 	TaskName string `protobuf:"bytes,9,opt,name=task_name,json=taskName,proto3" json:"task_name,omitempty"`
 	// task_run_id is the task run that wrote the entry.
 	TaskRunId string `protobuf:"bytes,10,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
@@ -100,37 +100,37 @@ func (x *CacheEntry) GetState() *State {
 	return nil
 }
 
-func (x *CacheEntry) GetCreated() *timestamppb.Timestamp {
+func (x *CacheEntry) GetCreateTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Created
+		return x.CreateTime
 	}
 	return nil
 }
 
-func (x *CacheEntry) GetExpires() *timestamppb.Timestamp {
+func (x *CacheEntry) GetExpireTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Expires
+		return x.ExpireTime
 	}
 	return nil
 }
 
-func (x *CacheEntry) GetHits() int64 {
+func (x *CacheEntry) GetHitCount() int64 {
 	if x != nil {
-		return x.Hits
+		return x.HitCount
 	}
 	return 0
 }
 
-func (x *CacheEntry) GetLastHit() *timestamppb.Timestamp {
+func (x *CacheEntry) GetLastHitTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.LastHit
+		return x.LastHitTime
 	}
 	return nil
 }
 
-func (x *CacheEntry) GetSize() int64 {
+func (x *CacheEntry) GetSizeBytes() int64 {
 	if x != nil {
-		return x.Size
+		return x.SizeBytes
 	}
 	return 0
 }
@@ -177,24 +177,24 @@ func (x *CacheEntry) GetTags() []string {
 	return nil
 }
 
-// CacheFilter says which entries are meant: those for which all that is set holds.
+// CacheFilter selects cache entries. Fields that are unset or empty do not restrict; an entry must match all others.
 type CacheFilter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// key is the one key. At most 1,024 characters; empty does not restrict.
+	// key: the entry has this key. At most 1,024 characters.
 	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// key_prefix is what the keys begin with. At most 1,024 characters; empty does not restrict.
+	// key_prefix: the entry's key starts with this. At most 1,024 characters.
 	KeyPrefix string `protobuf:"bytes,2,opt,name=key_prefix,json=keyPrefix,proto3" json:"key_prefix,omitempty"`
-	// task is a task's key, or its name. At most 255 characters; empty does not restrict.
+	// task: the task that wrote the entry has this key or this name. At most 255 characters.
 	Task string `protobuf:"bytes,3,opt,name=task,proto3" json:"task,omitempty"`
-	// tags are tags that the runs which wrote the entries have, all of them. At most 64.
+	// tags: the run that wrote the entry has all of these tags. At most 64.
 	Tags []string `protobuf:"bytes,4,rep,name=tags,proto3" json:"tags,omitempty"`
-	// created_after is the time at which they were written, or later.
+	// created_after: the entry was written at or after this time.
 	CreatedAfter *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_after,json=createdAfter,proto3" json:"created_after,omitempty"`
-	// created_before is a time before which they were written.
+	// created_before: the entry was written before this time.
 	CreatedBefore *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_before,json=createdBefore,proto3" json:"created_before,omitempty"`
-	// older_than is how long ago they were written, by the service's clock, at least. From 0.
+	// older_than: the entry was written at least this long ago, by the service's clock. From 0 to 3,650 days.
 	OlderThan *durationpb.Duration `protobuf:"bytes,7,opt,name=older_than,json=olderThan,proto3" json:"older_than,omitempty"`
-	// expired is whether they have expired; unset means both.
+	// expired: whether the entry has expired; unset means either.
 	Expired       *bool `protobuf:"varint,8,opt,name=expired,proto3,oneof" json:"expired,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -286,16 +286,16 @@ func (x *CacheFilter) GetExpired() bool {
 	return false
 }
 
-// ListCacheEntriesRequest asks for entries, the newest first.
+// ListCacheEntriesRequest asks for cache entries, newest first.
 type ListCacheEntriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// filter says which entries; unset means all.
+	// filter selects the entries; unset means all.
 	Filter *CacheFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
-	// page_size is how many entries an answer has at most. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of entries in a page; a page of large entries has fewer. From 0 to 1,000; 0 means
+	// 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-	// or it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `filter` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -352,12 +352,12 @@ func (x *ListCacheEntriesRequest) GetPageToken() string {
 	return ""
 }
 
-// ListCacheEntriesResponse answers a page of entries.
+// ListCacheEntriesResponse is a page of cache entries.
 type ListCacheEntriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// entries are the entries, the newest first; expired ones are there until they are swept.
+	// entries are the entries, newest first. Expired ones are listed until the service removes them.
 	Entries []*CacheEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -407,15 +407,15 @@ func (x *ListCacheEntriesResponse) GetNextPageToken() string {
 	return ""
 }
 
-// InvalidateCacheRequest removes entries, so that the next runs with their keys run. What is being computed at
-// the time is written when it completes.
+// InvalidateCacheRequest removes cache entries, so that the next runs with their keys run. A result that is being
+// computed during the call is written when it completes.
 type InvalidateCacheRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// filter says which; required, unless `all` is set.
+	// filter selects the entries; required, unless `all` is true.
 	Filter *CacheFilter `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// all removes every entry. Conflicts with `filter`.
 	All bool `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
-	// dry_run only counts.
+	// dry_run only counts the entries.
 	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -475,7 +475,7 @@ func (x *InvalidateCacheRequest) GetDryRun() bool {
 // InvalidateCacheResponse says how many entries were removed.
 type InvalidateCacheResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// count is how many were removed, or with `dry_run` would be.
+	// count is how many entries were removed, or would be without `dry_run`.
 	Count         int64 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -518,152 +518,28 @@ func (x *InvalidateCacheResponse) GetCount() int64 {
 	return 0
 }
 
-// GetCacheStatsRequest asks what the cache holds.
-type GetCacheStatsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetCacheStatsRequest) Reset() {
-	*x = GetCacheStatsRequest{}
-	mi := &file_clearway_v1_cache_proto_msgTypes[6]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetCacheStatsRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetCacheStatsRequest) ProtoMessage() {}
-
-func (x *GetCacheStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_cache_proto_msgTypes[6]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetCacheStatsRequest.ProtoReflect.Descriptor instead.
-func (*GetCacheStatsRequest) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{6}
-}
-
-// GetCacheStatsResponse answers what the cache holds.
-type GetCacheStatsResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// total is of all entries; it has no task.
-	Total *CacheStats `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
-	// tasks are the same by task, those with the most entries first; at most 1,000, and fewer where their names are
-	// long.
-	Tasks []*CacheStats `protobuf:"bytes,2,rep,name=tasks,proto3" json:"tasks,omitempty"`
-	// computing is how many keys are being computed.
-	Computing int64 `protobuf:"varint,3,opt,name=computing,proto3" json:"computing,omitempty"`
-	// waiting is how many runs wait for one of these.
-	Waiting int64 `protobuf:"varint,4,opt,name=waiting,proto3" json:"waiting,omitempty"`
-	// task_count is how many tasks have entries, of which `tasks` has the first.
-	TaskCount     int64 `protobuf:"varint,5,opt,name=task_count,json=taskCount,proto3" json:"task_count,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetCacheStatsResponse) Reset() {
-	*x = GetCacheStatsResponse{}
-	mi := &file_clearway_v1_cache_proto_msgTypes[7]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetCacheStatsResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetCacheStatsResponse) ProtoMessage() {}
-
-func (x *GetCacheStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_cache_proto_msgTypes[7]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetCacheStatsResponse.ProtoReflect.Descriptor instead.
-func (*GetCacheStatsResponse) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{7}
-}
-
-func (x *GetCacheStatsResponse) GetTotal() *CacheStats {
-	if x != nil {
-		return x.Total
-	}
-	return nil
-}
-
-func (x *GetCacheStatsResponse) GetTasks() []*CacheStats {
-	if x != nil {
-		return x.Tasks
-	}
-	return nil
-}
-
-func (x *GetCacheStatsResponse) GetComputing() int64 {
-	if x != nil {
-		return x.Computing
-	}
-	return 0
-}
-
-func (x *GetCacheStatsResponse) GetWaiting() int64 {
-	if x != nil {
-		return x.Waiting
-	}
-	return 0
-}
-
-func (x *GetCacheStatsResponse) GetTaskCount() int64 {
-	if x != nil {
-		return x.TaskCount
-	}
-	return 0
-}
-
-// CacheStats is what the cache holds of one task, or of all.
+// CacheStats sums up cache entries.
 type CacheStats struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// task_key identifies the task.
-	TaskKey string `protobuf:"bytes,1,opt,name=task_key,json=taskKey,proto3" json:"task_key,omitempty"`
-	// task_name is the task's name, as in `CacheEntry`.
-	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3" json:"task_name,omitempty"`
-	// entries is how many entries there are, those that have expired among them.
-	Entries int64 `protobuf:"varint,3,opt,name=entries,proto3" json:"entries,omitempty"`
-	// expired is how many of them have expired, and are not swept yet.
-	Expired int64 `protobuf:"varint,4,opt,name=expired,proto3" json:"expired,omitempty"`
-	// hits is how many runs had one of these results instead of running.
-	Hits int64 `protobuf:"varint,5,opt,name=hits,proto3" json:"hits,omitempty"`
-	// size is the number of bytes of the results, as far as it is known.
-	Size int64 `protobuf:"varint,6,opt,name=size,proto3" json:"size,omitempty"`
-	// oldest is when the oldest entry was written; unset where there is none.
-	Oldest *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=oldest,proto3" json:"oldest,omitempty"`
-	// newest is when the newest entry was written; unset where there is none.
-	Newest        *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=newest,proto3" json:"newest,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// entry_count is how many entries there are, expired ones included.
+	EntryCount int64 `protobuf:"varint,1,opt,name=entry_count,json=entryCount,proto3" json:"entry_count,omitempty"`
+	// expired_count is how many of them have expired and are not removed yet.
+	ExpiredCount int64 `protobuf:"varint,2,opt,name=expired_count,json=expiredCount,proto3" json:"expired_count,omitempty"`
+	// hit_count is how many runs got one of these results instead of running.
+	HitCount int64 `protobuf:"varint,3,opt,name=hit_count,json=hitCount,proto3" json:"hit_count,omitempty"`
+	// size_bytes is the size of the results, as far as it is known.
+	SizeBytes int64 `protobuf:"varint,4,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"`
+	// oldest_create_time is when the oldest entry was written; unset if there is none.
+	OldestCreateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=oldest_create_time,json=oldestCreateTime,proto3" json:"oldest_create_time,omitempty"`
+	// newest_create_time is when the newest entry was written; unset if there is none.
+	NewestCreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=newest_create_time,json=newestCreateTime,proto3" json:"newest_create_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *CacheStats) Reset() {
 	*x = CacheStats{}
-	mi := &file_clearway_v1_cache_proto_msgTypes[8]
+	mi := &file_clearway_v1_cache_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -675,7 +551,7 @@ func (x *CacheStats) String() string {
 func (*CacheStats) ProtoMessage() {}
 
 func (x *CacheStats) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_cache_proto_msgTypes[8]
+	mi := &file_clearway_v1_cache_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -688,66 +564,336 @@ func (x *CacheStats) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CacheStats.ProtoReflect.Descriptor instead.
 func (*CacheStats) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CacheStats) GetEntryCount() int64 {
+	if x != nil {
+		return x.EntryCount
+	}
+	return 0
+}
+
+func (x *CacheStats) GetExpiredCount() int64 {
+	if x != nil {
+		return x.ExpiredCount
+	}
+	return 0
+}
+
+func (x *CacheStats) GetHitCount() int64 {
+	if x != nil {
+		return x.HitCount
+	}
+	return 0
+}
+
+func (x *CacheStats) GetSizeBytes() int64 {
+	if x != nil {
+		return x.SizeBytes
+	}
+	return 0
+}
+
+func (x *CacheStats) GetOldestCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.OldestCreateTime
+	}
+	return nil
+}
+
+func (x *CacheStats) GetNewestCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewestCreateTime
+	}
+	return nil
+}
+
+// GetCacheStatsRequest asks what the cache holds as a whole.
+type GetCacheStatsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCacheStatsRequest) Reset() {
+	*x = GetCacheStatsRequest{}
+	mi := &file_clearway_v1_cache_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCacheStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCacheStatsRequest) ProtoMessage() {}
+
+func (x *GetCacheStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_cache_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCacheStatsRequest.ProtoReflect.Descriptor instead.
+func (*GetCacheStatsRequest) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{7}
+}
+
+// GetCacheStatsResponse says what the cache holds as a whole.
+type GetCacheStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// total sums up all entries.
+	Total *CacheStats `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
+	// task_count is how many tasks have entries; `ListTaskCacheStats` has each.
+	TaskCount int64 `protobuf:"varint,2,opt,name=task_count,json=taskCount,proto3" json:"task_count,omitempty"`
+	// computing_count is how many keys are being computed now.
+	ComputingCount int64 `protobuf:"varint,3,opt,name=computing_count,json=computingCount,proto3" json:"computing_count,omitempty"`
+	// waiting_count is how many runs wait for one of these.
+	WaitingCount  int64 `protobuf:"varint,4,opt,name=waiting_count,json=waitingCount,proto3" json:"waiting_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCacheStatsResponse) Reset() {
+	*x = GetCacheStatsResponse{}
+	mi := &file_clearway_v1_cache_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCacheStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCacheStatsResponse) ProtoMessage() {}
+
+func (x *GetCacheStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_cache_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCacheStatsResponse.ProtoReflect.Descriptor instead.
+func (*GetCacheStatsResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{8}
 }
 
-func (x *CacheStats) GetTaskKey() string {
+func (x *GetCacheStatsResponse) GetTotal() *CacheStats {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *GetCacheStatsResponse) GetTaskCount() int64 {
+	if x != nil {
+		return x.TaskCount
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetComputingCount() int64 {
+	if x != nil {
+		return x.ComputingCount
+	}
+	return 0
+}
+
+func (x *GetCacheStatsResponse) GetWaitingCount() int64 {
+	if x != nil {
+		return x.WaitingCount
+	}
+	return 0
+}
+
+// TaskCacheStats sums up the cache entries of one task.
+type TaskCacheStats struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// task_key identifies the task.
+	TaskKey string `protobuf:"bytes,1,opt,name=task_key,json=taskKey,proto3" json:"task_key,omitempty"`
+	// task_name is the name of the task.
+	TaskName string `protobuf:"bytes,2,opt,name=task_name,json=taskName,proto3" json:"task_name,omitempty"`
+	// stats sums up its entries.
+	Stats         *CacheStats `protobuf:"bytes,3,opt,name=stats,proto3" json:"stats,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TaskCacheStats) Reset() {
+	*x = TaskCacheStats{}
+	mi := &file_clearway_v1_cache_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TaskCacheStats) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TaskCacheStats) ProtoMessage() {}
+
+func (x *TaskCacheStats) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_cache_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TaskCacheStats.ProtoReflect.Descriptor instead.
+func (*TaskCacheStats) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TaskCacheStats) GetTaskKey() string {
 	if x != nil {
 		return x.TaskKey
 	}
 	return ""
 }
 
-func (x *CacheStats) GetTaskName() string {
+func (x *TaskCacheStats) GetTaskName() string {
 	if x != nil {
 		return x.TaskName
 	}
 	return ""
 }
 
-func (x *CacheStats) GetEntries() int64 {
+func (x *TaskCacheStats) GetStats() *CacheStats {
 	if x != nil {
-		return x.Entries
-	}
-	return 0
-}
-
-func (x *CacheStats) GetExpired() int64 {
-	if x != nil {
-		return x.Expired
-	}
-	return 0
-}
-
-func (x *CacheStats) GetHits() int64 {
-	if x != nil {
-		return x.Hits
-	}
-	return 0
-}
-
-func (x *CacheStats) GetSize() int64 {
-	if x != nil {
-		return x.Size
-	}
-	return 0
-}
-
-func (x *CacheStats) GetOldest() *timestamppb.Timestamp {
-	if x != nil {
-		return x.Oldest
+		return x.Stats
 	}
 	return nil
 }
 
-func (x *CacheStats) GetNewest() *timestamppb.Timestamp {
+// ListTaskCacheStatsRequest asks what the cache holds of each task; the tasks with the most entries come first.
+type ListTaskCacheStatsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// page_size is the largest number of tasks in a page. From 0 to 1,000; 0 means 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// page_token is the `next_page_token` of the previous page; empty asks for the first.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTaskCacheStatsRequest) Reset() {
+	*x = ListTaskCacheStatsRequest{}
+	mi := &file_clearway_v1_cache_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTaskCacheStatsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTaskCacheStatsRequest) ProtoMessage() {}
+
+func (x *ListTaskCacheStatsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_cache_proto_msgTypes[10]
 	if x != nil {
-		return x.Newest
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTaskCacheStatsRequest.ProtoReflect.Descriptor instead.
+func (*ListTaskCacheStatsRequest) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListTaskCacheStatsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTaskCacheStatsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListTaskCacheStatsResponse is a page of tasks.
+type ListTaskCacheStatsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// tasks are the tasks, those with the most entries first.
+	Tasks []*TaskCacheStats `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
+	// next_page_token asks for the next page; empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTaskCacheStatsResponse) Reset() {
+	*x = ListTaskCacheStatsResponse{}
+	mi := &file_clearway_v1_cache_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTaskCacheStatsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTaskCacheStatsResponse) ProtoMessage() {}
+
+func (x *ListTaskCacheStatsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_cache_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTaskCacheStatsResponse.ProtoReflect.Descriptor instead.
+func (*ListTaskCacheStatsResponse) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListTaskCacheStatsResponse) GetTasks() []*TaskCacheStats {
+	if x != nil {
+		return x.Tasks
 	}
 	return nil
 }
 
-// LookupCacheRequest asks for the entry of a key.
+func (x *ListTaskCacheStatsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// LookupCacheRequest asks for the live entry of a key.
 type LookupCacheRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// key is the cache key; required. 1 to 1,024 characters.
@@ -758,7 +904,7 @@ type LookupCacheRequest struct {
 
 func (x *LookupCacheRequest) Reset() {
 	*x = LookupCacheRequest{}
-	mi := &file_clearway_v1_cache_proto_msgTypes[9]
+	mi := &file_clearway_v1_cache_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +916,7 @@ func (x *LookupCacheRequest) String() string {
 func (*LookupCacheRequest) ProtoMessage() {}
 
 func (x *LookupCacheRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_cache_proto_msgTypes[9]
+	mi := &file_clearway_v1_cache_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +929,7 @@ func (x *LookupCacheRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupCacheRequest.ProtoReflect.Descriptor instead.
 func (*LookupCacheRequest) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{9}
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LookupCacheRequest) GetKey() string {
@@ -793,10 +939,11 @@ func (x *LookupCacheRequest) GetKey() string {
 	return ""
 }
 
-// LookupCacheResponse answers the entry, where there is one.
+// LookupCacheResponse returns the entry, if there is one. A miss is an ordinary outcome of a look-up, not an error, so
+// it has no status of its own.
 type LookupCacheResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// entry is the live entry of the key; unset where there is none or it has expired.
+	// entry is the live entry of the key; unset if there is none or it has expired.
 	Entry         *CacheEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -804,7 +951,7 @@ type LookupCacheResponse struct {
 
 func (x *LookupCacheResponse) Reset() {
 	*x = LookupCacheResponse{}
-	mi := &file_clearway_v1_cache_proto_msgTypes[10]
+	mi := &file_clearway_v1_cache_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +963,7 @@ func (x *LookupCacheResponse) String() string {
 func (*LookupCacheResponse) ProtoMessage() {}
 
 func (x *LookupCacheResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_cache_proto_msgTypes[10]
+	mi := &file_clearway_v1_cache_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +976,7 @@ func (x *LookupCacheResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookupCacheResponse.ProtoReflect.Descriptor instead.
 func (*LookupCacheResponse) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{10}
+	return file_clearway_v1_cache_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LookupCacheResponse) GetEntry() *CacheEntry {
@@ -843,39 +990,42 @@ var File_clearway_v1_cache_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_cache_proto_rawDesc = "" +
 	"\n" +
-	"\x17clearway/v1/cache.proto\x12\vclearway.v1\x1a\x17clearway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x03\n" +
+	"\x17clearway/v1/cache.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x17clearway/v1/state.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xee\x03\n" +
 	"\n" +
 	"CacheEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12(\n" +
-	"\x05state\x18\x02 \x01(\v2\x12.clearway.v1.StateR\x05state\x124\n" +
-	"\acreated\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
-	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12\x12\n" +
-	"\x04hits\x18\x05 \x01(\x03R\x04hits\x125\n" +
-	"\blast_hit\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\alastHit\x12\x12\n" +
-	"\x04size\x18\a \x01(\x03R\x04size\x12\x19\n" +
+	"\x05state\x18\x02 \x01(\v2\x12.clearway.v1.StateR\x05state\x12;\n" +
+	"\vcreate_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vexpire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\x12\x1b\n" +
+	"\thit_count\x18\x05 \x01(\x03R\bhitCount\x12>\n" +
+	"\rlast_hit_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vlastHitTime\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\a \x01(\x03R\tsizeBytes\x12\x19\n" +
 	"\btask_key\x18\b \x01(\tR\ataskKey\x12\x1b\n" +
 	"\ttask_name\x18\t \x01(\tR\btaskName\x12\x1e\n" +
 	"\vtask_run_id\x18\n" +
 	" \x01(\tR\ttaskRunId\x12\"\n" +
 	"\rtask_run_name\x18\v \x01(\tR\vtaskRunName\x12\x1e\n" +
 	"\vflow_run_id\x18\f \x01(\tR\tflowRunId\x12\x12\n" +
-	"\x04tags\x18\r \x03(\tR\x04tags\"\xcf\x02\n" +
-	"\vCacheFilter\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1d\n" +
+	"\x04tags\x18\r \x03(\tR\x04tags\"\x8a\x03\n" +
+	"\vCacheFilter\x12\x1b\n" +
+	"\x03key\x18\x01 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\bR\x03key\x12(\n" +
 	"\n" +
-	"key_prefix\x18\x02 \x01(\tR\tkeyPrefix\x12\x12\n" +
-	"\x04task\x18\x03 \x01(\tR\x04task\x12\x12\n" +
-	"\x04tags\x18\x04 \x03(\tR\x04tags\x12?\n" +
+	"key_prefix\x18\x02 \x01(\tB\t\xa2\xbb\x18\x05\x10\x03\x18\x80\bR\tkeyPrefix\x12\x1b\n" +
+	"\x04task\x18\x03 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\x04task\x12\x1f\n" +
+	"\x04tags\x18\x04 \x03(\tB\v\xa2\xbb\x18\a\x10\x04\x18\xff\x010@R\x04tags\x12?\n" +
 	"\rcreated_after\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\fcreatedAfter\x12A\n" +
-	"\x0ecreated_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x128\n" +
+	"\x0ecreated_before\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\rcreatedBefore\x12G\n" +
 	"\n" +
-	"older_than\x18\a \x01(\v2\x19.google.protobuf.DurationR\tolderThan\x12\x1d\n" +
+	"older_than\x18\a \x01(\v2\x19.google.protobuf.DurationB\r\xa2\xbb\x18\tA\x00\x00\x00\x00\x03̲AR\tolderThan\x12\x1d\n" +
 	"\aexpired\x18\b \x01(\bH\x00R\aexpired\x88\x01\x01B\n" +
 	"\n" +
-	"\b_expired\"\x87\x01\n" +
+	"\b_expired\"\x9f\x01\n" +
 	"\x17ListCacheEntriesRequest\x120\n" +
-	"\x06filter\x18\x01 \x01(\v2\x18.clearway.v1.CacheFilterR\x06filter\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x06filter\x18\x01 \x01(\v2\x18.clearway.v1.CacheFilterR\x06filter\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"u\n" +
 	"\x18ListCacheEntriesResponse\x121\n" +
@@ -886,31 +1036,41 @@ const file_clearway_v1_cache_proto_rawDesc = "" +
 	"\x03all\x18\x02 \x01(\bR\x03all\x12\x17\n" +
 	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"/\n" +
 	"\x17InvalidateCacheResponse\x12\x14\n" +
-	"\x05count\x18\x01 \x01(\x03R\x05count\"\x16\n" +
-	"\x14GetCacheStatsRequest\"\xcc\x01\n" +
+	"\x05count\x18\x01 \x01(\x03R\x05count\"\xa2\x02\n" +
+	"\n" +
+	"CacheStats\x12\x1f\n" +
+	"\ventry_count\x18\x01 \x01(\x03R\n" +
+	"entryCount\x12#\n" +
+	"\rexpired_count\x18\x02 \x01(\x03R\fexpiredCount\x12\x1b\n" +
+	"\thit_count\x18\x03 \x01(\x03R\bhitCount\x12\x1d\n" +
+	"\n" +
+	"size_bytes\x18\x04 \x01(\x03R\tsizeBytes\x12H\n" +
+	"\x12oldest_create_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x10oldestCreateTime\x12H\n" +
+	"\x12newest_create_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x10newestCreateTime\"\x16\n" +
+	"\x14GetCacheStatsRequest\"\xb3\x01\n" +
 	"\x15GetCacheStatsResponse\x12-\n" +
-	"\x05total\x18\x01 \x01(\v2\x17.clearway.v1.CacheStatsR\x05total\x12-\n" +
-	"\x05tasks\x18\x02 \x03(\v2\x17.clearway.v1.CacheStatsR\x05tasks\x12\x1c\n" +
-	"\tcomputing\x18\x03 \x01(\x03R\tcomputing\x12\x18\n" +
-	"\awaiting\x18\x04 \x01(\x03R\awaiting\x12\x1d\n" +
+	"\x05total\x18\x01 \x01(\v2\x17.clearway.v1.CacheStatsR\x05total\x12\x1d\n" +
 	"\n" +
-	"task_count\x18\x05 \x01(\x03R\ttaskCount\"\x88\x02\n" +
-	"\n" +
-	"CacheStats\x12\x19\n" +
+	"task_count\x18\x02 \x01(\x03R\ttaskCount\x12'\n" +
+	"\x0fcomputing_count\x18\x03 \x01(\x03R\x0ecomputingCount\x12#\n" +
+	"\rwaiting_count\x18\x04 \x01(\x03R\fwaitingCount\"w\n" +
+	"\x0eTaskCacheStats\x12\x19\n" +
 	"\btask_key\x18\x01 \x01(\tR\ataskKey\x12\x1b\n" +
-	"\ttask_name\x18\x02 \x01(\tR\btaskName\x12\x18\n" +
-	"\aentries\x18\x03 \x01(\x03R\aentries\x12\x18\n" +
-	"\aexpired\x18\x04 \x01(\x03R\aexpired\x12\x12\n" +
-	"\x04hits\x18\x05 \x01(\x03R\x04hits\x12\x12\n" +
-	"\x04size\x18\x06 \x01(\x03R\x04size\x122\n" +
-	"\x06oldest\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
-	"\x06newest\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x06newest\"&\n" +
-	"\x12LookupCacheRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"D\n" +
+	"\ttask_name\x18\x02 \x01(\tR\btaskName\x12-\n" +
+	"\x05stats\x18\x03 \x01(\v2\x17.clearway.v1.CacheStatsR\x05stats\"o\n" +
+	"\x19ListTaskCacheStatsRequest\x123\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"w\n" +
+	"\x1aListTaskCacheStatsResponse\x121\n" +
+	"\x05tasks\x18\x01 \x03(\v2\x1b.clearway.v1.TaskCacheStatsR\x05tasks\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"3\n" +
+	"\x12LookupCacheRequest\x12\x1d\n" +
+	"\x03key\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x03\x18\x80\bR\x03key\"D\n" +
 	"\x13LookupCacheResponse\x12-\n" +
-	"\x05entry\x18\x01 \x01(\v2\x17.clearway.v1.CacheEntryR\x05entryBq\n" +
+	"\x05entry\x18\x01 \x01(\v2\x17.clearway.v1.CacheEntryR\x05entryBk\n" +
 	"\x0eio.clearway.v1B\n" +
-	"CacheProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"CacheProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_cache_proto_rawDescOnce sync.Once
@@ -924,44 +1084,48 @@ func file_clearway_v1_cache_proto_rawDescGZIP() []byte {
 	return file_clearway_v1_cache_proto_rawDescData
 }
 
-var file_clearway_v1_cache_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_clearway_v1_cache_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_clearway_v1_cache_proto_goTypes = []any{
-	(*CacheEntry)(nil),               // 0: clearway.v1.CacheEntry
-	(*CacheFilter)(nil),              // 1: clearway.v1.CacheFilter
-	(*ListCacheEntriesRequest)(nil),  // 2: clearway.v1.ListCacheEntriesRequest
-	(*ListCacheEntriesResponse)(nil), // 3: clearway.v1.ListCacheEntriesResponse
-	(*InvalidateCacheRequest)(nil),   // 4: clearway.v1.InvalidateCacheRequest
-	(*InvalidateCacheResponse)(nil),  // 5: clearway.v1.InvalidateCacheResponse
-	(*GetCacheStatsRequest)(nil),     // 6: clearway.v1.GetCacheStatsRequest
-	(*GetCacheStatsResponse)(nil),    // 7: clearway.v1.GetCacheStatsResponse
-	(*CacheStats)(nil),               // 8: clearway.v1.CacheStats
-	(*LookupCacheRequest)(nil),       // 9: clearway.v1.LookupCacheRequest
-	(*LookupCacheResponse)(nil),      // 10: clearway.v1.LookupCacheResponse
-	(*State)(nil),                    // 11: clearway.v1.State
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),      // 13: google.protobuf.Duration
+	(*CacheEntry)(nil),                 // 0: clearway.v1.CacheEntry
+	(*CacheFilter)(nil),                // 1: clearway.v1.CacheFilter
+	(*ListCacheEntriesRequest)(nil),    // 2: clearway.v1.ListCacheEntriesRequest
+	(*ListCacheEntriesResponse)(nil),   // 3: clearway.v1.ListCacheEntriesResponse
+	(*InvalidateCacheRequest)(nil),     // 4: clearway.v1.InvalidateCacheRequest
+	(*InvalidateCacheResponse)(nil),    // 5: clearway.v1.InvalidateCacheResponse
+	(*CacheStats)(nil),                 // 6: clearway.v1.CacheStats
+	(*GetCacheStatsRequest)(nil),       // 7: clearway.v1.GetCacheStatsRequest
+	(*GetCacheStatsResponse)(nil),      // 8: clearway.v1.GetCacheStatsResponse
+	(*TaskCacheStats)(nil),             // 9: clearway.v1.TaskCacheStats
+	(*ListTaskCacheStatsRequest)(nil),  // 10: clearway.v1.ListTaskCacheStatsRequest
+	(*ListTaskCacheStatsResponse)(nil), // 11: clearway.v1.ListTaskCacheStatsResponse
+	(*LookupCacheRequest)(nil),         // 12: clearway.v1.LookupCacheRequest
+	(*LookupCacheResponse)(nil),        // 13: clearway.v1.LookupCacheResponse
+	(*State)(nil),                      // 14: clearway.v1.State
+	(*timestamppb.Timestamp)(nil),      // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),        // 16: google.protobuf.Duration
 }
 var file_clearway_v1_cache_proto_depIdxs = []int32{
-	11, // 0: clearway.v1.CacheEntry.state:type_name -> clearway.v1.State
-	12, // 1: clearway.v1.CacheEntry.created:type_name -> google.protobuf.Timestamp
-	12, // 2: clearway.v1.CacheEntry.expires:type_name -> google.protobuf.Timestamp
-	12, // 3: clearway.v1.CacheEntry.last_hit:type_name -> google.protobuf.Timestamp
-	12, // 4: clearway.v1.CacheFilter.created_after:type_name -> google.protobuf.Timestamp
-	12, // 5: clearway.v1.CacheFilter.created_before:type_name -> google.protobuf.Timestamp
-	13, // 6: clearway.v1.CacheFilter.older_than:type_name -> google.protobuf.Duration
+	14, // 0: clearway.v1.CacheEntry.state:type_name -> clearway.v1.State
+	15, // 1: clearway.v1.CacheEntry.create_time:type_name -> google.protobuf.Timestamp
+	15, // 2: clearway.v1.CacheEntry.expire_time:type_name -> google.protobuf.Timestamp
+	15, // 3: clearway.v1.CacheEntry.last_hit_time:type_name -> google.protobuf.Timestamp
+	15, // 4: clearway.v1.CacheFilter.created_after:type_name -> google.protobuf.Timestamp
+	15, // 5: clearway.v1.CacheFilter.created_before:type_name -> google.protobuf.Timestamp
+	16, // 6: clearway.v1.CacheFilter.older_than:type_name -> google.protobuf.Duration
 	1,  // 7: clearway.v1.ListCacheEntriesRequest.filter:type_name -> clearway.v1.CacheFilter
 	0,  // 8: clearway.v1.ListCacheEntriesResponse.entries:type_name -> clearway.v1.CacheEntry
 	1,  // 9: clearway.v1.InvalidateCacheRequest.filter:type_name -> clearway.v1.CacheFilter
-	8,  // 10: clearway.v1.GetCacheStatsResponse.total:type_name -> clearway.v1.CacheStats
-	8,  // 11: clearway.v1.GetCacheStatsResponse.tasks:type_name -> clearway.v1.CacheStats
-	12, // 12: clearway.v1.CacheStats.oldest:type_name -> google.protobuf.Timestamp
-	12, // 13: clearway.v1.CacheStats.newest:type_name -> google.protobuf.Timestamp
-	0,  // 14: clearway.v1.LookupCacheResponse.entry:type_name -> clearway.v1.CacheEntry
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	15, // 10: clearway.v1.CacheStats.oldest_create_time:type_name -> google.protobuf.Timestamp
+	15, // 11: clearway.v1.CacheStats.newest_create_time:type_name -> google.protobuf.Timestamp
+	6,  // 12: clearway.v1.GetCacheStatsResponse.total:type_name -> clearway.v1.CacheStats
+	6,  // 13: clearway.v1.TaskCacheStats.stats:type_name -> clearway.v1.CacheStats
+	9,  // 14: clearway.v1.ListTaskCacheStatsResponse.tasks:type_name -> clearway.v1.TaskCacheStats
+	0,  // 15: clearway.v1.LookupCacheResponse.entry:type_name -> clearway.v1.CacheEntry
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_clearway_v1_cache_proto_init() }
@@ -969,6 +1133,7 @@ func file_clearway_v1_cache_proto_init() {
 	if File_clearway_v1_cache_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
 	file_clearway_v1_state_proto_init()
 	file_clearway_v1_cache_proto_msgTypes[1].OneofWrappers = []any{}
 	type x struct{}
@@ -977,7 +1142,7 @@ func file_clearway_v1_cache_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clearway_v1_cache_proto_rawDesc), len(file_clearway_v1_cache_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -25,12 +25,11 @@ const (
 // OpenSessionRequest opens a session for a client that makes unary calls. A stream has its own.
 type OpenSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
-	// shown as a client without a name.
+	// client_name is who the client is, for people: a program, a host, a process. May be empty. At most 255 characters.
 	ClientName string `protobuf:"bytes,1,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
-	// language is the client's programming language, such as `go`. At most 64 characters; may be empty.
+	// language is the client's programming language, such as `go`; may be empty. At most 64 characters.
 	Language string `protobuf:"bytes,2,opt,name=language,proto3" json:"language,omitempty"`
-	// version is the client library's version. At most 64 characters; may be empty.
+	// version is the version of the client library; may be empty. At most 64 characters.
 	Version       string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -87,10 +86,10 @@ func (x *OpenSessionRequest) GetVersion() string {
 	return ""
 }
 
-// OpenSessionResponse answers the session.
+// OpenSessionResponse returns the session.
 type OpenSessionResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// session_id is the UUID that proposals name, so that their runs belong to the session.
+	// session_id is the session's UUID. Proposals name it, so that their runs belong to the session.
 	SessionId string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	// lease is how long the session lives without a `KeepAlive`; a third of it is a good interval.
 	Lease         *durationpb.Duration `protobuf:"bytes,2,opt,name=lease,proto3" json:"lease,omitempty"`
@@ -188,7 +187,7 @@ func (x *KeepAliveRequest) GetSessionId() string {
 	return ""
 }
 
-// KeepAliveResponse answers the new lease.
+// KeepAliveResponse returns the new lease.
 type KeepAliveResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// lease is how long the session lives from now.
@@ -234,10 +233,11 @@ func (x *KeepAliveResponse) GetLease() *durationpb.Duration {
 	return nil
 }
 
-// CloseSessionRequest ends a session: its running runs crash, its slots are free, and its waiters are gone.
+// CloseSessionRequest ends a session: its running runs become Crashed, its slots are released, and its queued proposals
+// are withdrawn.
 type CloseSessionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// session_id is the session's UUID; required. Closing a session that has ended does nothing.
+	// session_id is the session's UUID; required. Closing a session that has ended changes nothing.
 	SessionId     string `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -321,26 +321,26 @@ var File_clearway_v1_session_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_session_proto_rawDesc = "" +
 	"\n" +
-	"\x19clearway/v1/session.proto\x12\vclearway.v1\x1a\x1egoogle/protobuf/duration.proto\"k\n" +
-	"\x12OpenSessionRequest\x12\x1f\n" +
-	"\vclient_name\x18\x01 \x01(\tR\n" +
-	"clientName\x12\x1a\n" +
-	"\blanguage\x18\x02 \x01(\tR\blanguage\x12\x18\n" +
-	"\aversion\x18\x03 \x01(\tR\aversion\"e\n" +
+	"\x19clearway/v1/session.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x1egoogle/protobuf/duration.proto\"\x84\x01\n" +
+	"\x12OpenSessionRequest\x12(\n" +
+	"\vclient_name\x18\x01 \x01(\tB\a\xa2\xbb\x18\x03\x18\xff\x01R\n" +
+	"clientName\x12\"\n" +
+	"\blanguage\x18\x02 \x01(\tB\x06\xa2\xbb\x18\x02\x18@R\blanguage\x12 \n" +
+	"\aversion\x18\x03 \x01(\tB\x06\xa2\xbb\x18\x02\x18@R\aversion\"e\n" +
 	"\x13OpenSessionResponse\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12/\n" +
-	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"1\n" +
-	"\x10KeepAliveRequest\x12\x1d\n" +
+	"\x05lease\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05lease\";\n" +
+	"\x10KeepAliveRequest\x12'\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"D\n" +
+	"session_id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\tsessionId\"D\n" +
 	"\x11KeepAliveResponse\x12/\n" +
-	"\x05lease\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05lease\"4\n" +
-	"\x13CloseSessionRequest\x12\x1d\n" +
+	"\x05lease\x18\x01 \x01(\v2\x19.google.protobuf.DurationR\x05lease\">\n" +
+	"\x13CloseSessionRequest\x12'\n" +
 	"\n" +
-	"session_id\x18\x01 \x01(\tR\tsessionId\"\x16\n" +
-	"\x14CloseSessionResponseBs\n" +
-	"\x0eio.clearway.v1B\fSessionProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"session_id\x18\x01 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01R\tsessionId\"\x16\n" +
+	"\x14CloseSessionResponseBm\n" +
+	"\x0eio.clearway.v1B\fSessionProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_session_proto_rawDescOnce sync.Once
@@ -379,6 +379,7 @@ func file_clearway_v1_session_proto_init() {
 	if File_clearway_v1_session_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{

@@ -23,20 +23,19 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Feature is something that not every service of this protocol can do.
+// Feature is something that not every service of this protocol offers.
 type Feature int32
 
 const (
-	// FEATURE_UNSPECIFIED is never answered.
+	// FEATURE_UNSPECIFIED is never returned.
 	Feature_FEATURE_UNSPECIFIED Feature = 0
-	// FEATURE_EXPLANATIONS: `ExplainTaskRun` is answered, and `ProposeRequest.awaits` are taken for it.
+	// FEATURE_EXPLANATIONS: `ExplainTaskRun`, and `ProposeRequest.awaits` for it.
 	Feature_FEATURE_EXPLANATIONS Feature = 1
-	// FEATURE_RESULT_STORAGE: the service has a storage of its own, `UploadResult` and `DownloadResult`.
+	// FEATURE_RESULT_STORAGE: a result storage of its own, with `UploadResult` and `DownloadResult`.
 	Feature_FEATURE_RESULT_STORAGE Feature = 2
-	// FEATURE_SINGLE_FLIGHT: `StateDetails.cache_single_flight` is obeyed.
+	// FEATURE_SINGLE_FLIGHT: `ProposedState.cache_single_flight`.
 	Feature_FEATURE_SINGLE_FLIGHT Feature = 3
-	// FEATURE_CACHE_MANAGEMENT: cache entries can be listed, invalidated and counted: `ListCacheEntries`,
-	// `InvalidateCache` and `GetCacheStats`.
+	// FEATURE_CACHE_MANAGEMENT: `ListCacheEntries`, `InvalidateCache`, `GetCacheStats` and `ListTaskCacheStats`.
 	Feature_FEATURE_CACHE_MANAGEMENT Feature = 4
 )
 
@@ -85,7 +84,7 @@ func (Feature) EnumDescriptor() ([]byte, []int) {
 	return file_clearway_v1_server_info_proto_rawDescGZIP(), []int{0}
 }
 
-// GetServerInfoRequest asks who answers.
+// GetServerInfoRequest asks for the service's version and settings.
 type GetServerInfoRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -122,34 +121,34 @@ func (*GetServerInfoRequest) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_server_info_proto_rawDescGZIP(), []int{0}
 }
 
-// GetServerInfoResponse says who answers.
+// GetServerInfoResponse returns the service's version, and the settings that matter to clients.
 type GetServerInfoResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// version is the service's version.
 	Version string `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
-	// now is the service's wall clock, in UTC. Timestamps are taken from it, scheduled times and the expiry of cache
-	// entries are compared with it. Leases and delays are not: setting the clock leaves them as they are.
-	Now *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=now,proto3" json:"now,omitempty"`
+	// current_time is the service's wall clock. Timestamps are taken from it; scheduled times and the expiry of cache
+	// entries are compared with it. Setting that clock does not change leases and delays.
+	CurrentTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=current_time,json=currentTime,proto3" json:"current_time,omitempty"`
 	// database is the kind of database: `sqlite`.
 	Database string `protobuf:"bytes,3,opt,name=database,proto3" json:"database,omitempty"`
-	// max_message_bytes is the largest message that the service takes, in bytes. A larger one ends its call with the
-	// status RESOURCE_EXHAUSTED, without an error reason.
+	// max_message_bytes is the size of the largest message that the service takes. A larger one ends its call with the
+	// status RESOURCE_EXHAUSTED and without an error reason.
 	MaxMessageBytes int32 `protobuf:"varint,4,opt,name=max_message_bytes,json=maxMessageBytes,proto3" json:"max_message_bytes,omitempty"`
-	// max_proposals is how many proposals a stream message may carry.
+	// max_proposals is how many proposals a stream message may have.
 	MaxProposals int32 `protobuf:"varint,5,opt,name=max_proposals,json=maxProposals,proto3" json:"max_proposals,omitempty"`
-	// lease is how long a session lives after its client was last heard of.
+	// lease is how long a session lives after the client's last message.
 	Lease *durationpb.Duration `protobuf:"bytes,6,opt,name=lease,proto3" json:"lease,omitempty"`
-	// slot_retry_after is what a unary caller is told to wait before it proposes again: `Wait.retry_after`.
-	SlotRetryAfter *durationpb.Duration `protobuf:"bytes,7,opt,name=slot_retry_after,json=slotRetryAfter,proto3" json:"slot_retry_after,omitempty"`
-	// max_result_bytes is the largest result that the service's own storage takes, in bytes.
-	MaxResultBytes int64 `protobuf:"varint,8,opt,name=max_result_bytes,json=maxResultBytes,proto3" json:"max_result_bytes,omitempty"`
-	// features are what the service can do beyond the first release of `clearway.v1`, in the order of their
-	// numbers. A service ignores fields that it does not know, so a client that depends on one looks here first.
-	Features []Feature `protobuf:"varint,9,rep,packed,name=features,proto3,enum=clearway.v1.Feature" json:"features,omitempty"`
-	// broken_stream_grace is how long a session outlives a stream that broke; never more than `lease`.
-	BrokenStreamGrace *durationpb.Duration `protobuf:"bytes,10,opt,name=broken_stream_grace,json=brokenStreamGrace,proto3" json:"broken_stream_grace,omitempty"`
-	// max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout` that is taken.
-	MaxSlotWait   *durationpb.Duration `protobuf:"bytes,11,opt,name=max_slot_wait,json=maxSlotWait,proto3" json:"max_slot_wait,omitempty"`
+	// broken_stream_grace is how long a session lives after its stream broke; never more than `lease`.
+	BrokenStreamGrace *durationpb.Duration `protobuf:"bytes,7,opt,name=broken_stream_grace,json=brokenStreamGrace,proto3" json:"broken_stream_grace,omitempty"`
+	// slot_retry_after is the `Wait.retry_after` of a unary call that found no free slot.
+	SlotRetryAfter *durationpb.Duration `protobuf:"bytes,8,opt,name=slot_retry_after,json=slotRetryAfter,proto3" json:"slot_retry_after,omitempty"`
+	// max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout`.
+	MaxSlotWait *durationpb.Duration `protobuf:"bytes,9,opt,name=max_slot_wait,json=maxSlotWait,proto3" json:"max_slot_wait,omitempty"`
+	// max_result_bytes is the size of the largest result that the service's own storage takes.
+	MaxResultBytes int64 `protobuf:"varint,10,opt,name=max_result_bytes,json=maxResultBytes,proto3" json:"max_result_bytes,omitempty"`
+	// features are what the service offers, sorted by number. A service ignores fields that it does not know, so a client
+	// that depends on a feature checks for it here.
+	Features      []Feature `protobuf:"varint,11,rep,packed,name=features,proto3,enum=clearway.v1.Feature" json:"features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,9 +190,9 @@ func (x *GetServerInfoResponse) GetVersion() string {
 	return ""
 }
 
-func (x *GetServerInfoResponse) GetNow() *timestamppb.Timestamp {
+func (x *GetServerInfoResponse) GetCurrentTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Now
+		return x.CurrentTime
 	}
 	return nil
 }
@@ -226,9 +225,23 @@ func (x *GetServerInfoResponse) GetLease() *durationpb.Duration {
 	return nil
 }
 
+func (x *GetServerInfoResponse) GetBrokenStreamGrace() *durationpb.Duration {
+	if x != nil {
+		return x.BrokenStreamGrace
+	}
+	return nil
+}
+
 func (x *GetServerInfoResponse) GetSlotRetryAfter() *durationpb.Duration {
 	if x != nil {
 		return x.SlotRetryAfter
+	}
+	return nil
+}
+
+func (x *GetServerInfoResponse) GetMaxSlotWait() *durationpb.Duration {
+	if x != nil {
+		return x.MaxSlotWait
 	}
 	return nil
 }
@@ -247,46 +260,32 @@ func (x *GetServerInfoResponse) GetFeatures() []Feature {
 	return nil
 }
 
-func (x *GetServerInfoResponse) GetBrokenStreamGrace() *durationpb.Duration {
-	if x != nil {
-		return x.BrokenStreamGrace
-	}
-	return nil
-}
-
-func (x *GetServerInfoResponse) GetMaxSlotWait() *durationpb.Duration {
-	if x != nil {
-		return x.MaxSlotWait
-	}
-	return nil
-}
-
 var File_clearway_v1_server_info_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_server_info_proto_rawDesc = "" +
 	"\n" +
 	"\x1dclearway/v1/server_info.proto\x12\vclearway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n" +
-	"\x14GetServerInfoRequest\"\xa8\x04\n" +
+	"\x14GetServerInfoRequest\"\xb9\x04\n" +
 	"\x15GetServerInfoResponse\x12\x18\n" +
-	"\aversion\x18\x01 \x01(\tR\aversion\x12,\n" +
-	"\x03now\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x03now\x12\x1a\n" +
+	"\aversion\x18\x01 \x01(\tR\aversion\x12=\n" +
+	"\fcurrent_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\vcurrentTime\x12\x1a\n" +
 	"\bdatabase\x18\x03 \x01(\tR\bdatabase\x12*\n" +
 	"\x11max_message_bytes\x18\x04 \x01(\x05R\x0fmaxMessageBytes\x12#\n" +
 	"\rmax_proposals\x18\x05 \x01(\x05R\fmaxProposals\x12/\n" +
-	"\x05lease\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12C\n" +
-	"\x10slot_retry_after\x18\a \x01(\v2\x19.google.protobuf.DurationR\x0eslotRetryAfter\x12(\n" +
-	"\x10max_result_bytes\x18\b \x01(\x03R\x0emaxResultBytes\x120\n" +
-	"\bfeatures\x18\t \x03(\x0e2\x14.clearway.v1.FeatureR\bfeatures\x12I\n" +
-	"\x13broken_stream_grace\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x11brokenStreamGrace\x12=\n" +
-	"\rmax_slot_wait\x18\v \x01(\v2\x19.google.protobuf.DurationR\vmaxSlotWait*\x91\x01\n" +
+	"\x05lease\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12I\n" +
+	"\x13broken_stream_grace\x18\a \x01(\v2\x19.google.protobuf.DurationR\x11brokenStreamGrace\x12C\n" +
+	"\x10slot_retry_after\x18\b \x01(\v2\x19.google.protobuf.DurationR\x0eslotRetryAfter\x12=\n" +
+	"\rmax_slot_wait\x18\t \x01(\v2\x19.google.protobuf.DurationR\vmaxSlotWait\x12(\n" +
+	"\x10max_result_bytes\x18\n" +
+	" \x01(\x03R\x0emaxResultBytes\x120\n" +
+	"\bfeatures\x18\v \x03(\x0e2\x14.clearway.v1.FeatureR\bfeatures*\x91\x01\n" +
 	"\aFeature\x12\x17\n" +
 	"\x13FEATURE_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FEATURE_EXPLANATIONS\x10\x01\x12\x1a\n" +
 	"\x16FEATURE_RESULT_STORAGE\x10\x02\x12\x19\n" +
 	"\x15FEATURE_SINGLE_FLIGHT\x10\x03\x12\x1c\n" +
-	"\x18FEATURE_CACHE_MANAGEMENT\x10\x04Bv\n" +
-	"\x0eio.clearway.v1B\x0fServerInfoProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"\x18FEATURE_CACHE_MANAGEMENT\x10\x04Bp\n" +
+	"\x0eio.clearway.v1B\x0fServerInfoProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_server_info_proto_rawDescOnce sync.Once
@@ -310,12 +309,12 @@ var file_clearway_v1_server_info_proto_goTypes = []any{
 	(*durationpb.Duration)(nil),   // 4: google.protobuf.Duration
 }
 var file_clearway_v1_server_info_proto_depIdxs = []int32{
-	3, // 0: clearway.v1.GetServerInfoResponse.now:type_name -> google.protobuf.Timestamp
+	3, // 0: clearway.v1.GetServerInfoResponse.current_time:type_name -> google.protobuf.Timestamp
 	4, // 1: clearway.v1.GetServerInfoResponse.lease:type_name -> google.protobuf.Duration
-	4, // 2: clearway.v1.GetServerInfoResponse.slot_retry_after:type_name -> google.protobuf.Duration
-	0, // 3: clearway.v1.GetServerInfoResponse.features:type_name -> clearway.v1.Feature
-	4, // 4: clearway.v1.GetServerInfoResponse.broken_stream_grace:type_name -> google.protobuf.Duration
-	4, // 5: clearway.v1.GetServerInfoResponse.max_slot_wait:type_name -> google.protobuf.Duration
+	4, // 2: clearway.v1.GetServerInfoResponse.broken_stream_grace:type_name -> google.protobuf.Duration
+	4, // 3: clearway.v1.GetServerInfoResponse.slot_retry_after:type_name -> google.protobuf.Duration
+	4, // 4: clearway.v1.GetServerInfoResponse.max_slot_wait:type_name -> google.protobuf.Duration
+	0, // 5: clearway.v1.GetServerInfoResponse.features:type_name -> clearway.v1.Feature
 	6, // [6:6] is the sub-list for method output_type
 	6, // [6:6] is the sub-list for method input_type
 	6, // [6:6] is the sub-list for extension type_name

@@ -27,27 +27,23 @@ type ConcurrencyLimit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// id is the limit's UUID.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// tag is the tag that the limit is on.
+	// tag is the tag that the limit is set on.
 	Tag string `protobuf:"bytes,2,opt,name=tag,proto3" json:"tag,omitempty"`
-	// limit is how many runs may be Running at once. From 0, which aborts all that would run.
+	// limit is how many runs may be Running at once. From 0, which aborts every run that would start.
 	Limit int32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
-	// active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it; the first
-	// 10,000. `taken` is how many there are, and `ListSlotHolders` has all.
-	ActiveSlots []string `protobuf:"bytes,4,rep,name=active_slots,json=activeSlots,proto3" json:"active_slots,omitempty"`
-	// waiting is how many proposals wait for a slot.
-	Waiting int32 `protobuf:"varint,5,opt,name=waiting,proto3" json:"waiting,omitempty"`
-	// created is when the limit was first set.
-	Created *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created,proto3" json:"created,omitempty"`
-	// updated is when the limit was last changed.
-	Updated *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=updated,proto3" json:"updated,omitempty"`
-	// holders are who holds the slots, in the order in which they took them; the first 1,000, and fewer where they are
-	// large. Set where one limit is asked for. `ListSlotHolders` has all.
+	// taken_count is how many task runs hold a slot.
+	TakenCount int32 `protobuf:"varint,4,opt,name=taken_count,json=takenCount,proto3" json:"taken_count,omitempty"`
+	// waiting_count is how many proposals wait for a slot.
+	WaitingCount int32 `protobuf:"varint,5,opt,name=waiting_count,json=waitingCount,proto3" json:"waiting_count,omitempty"`
+	// create_time is when the limit was first set.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// update_time is when the limit was last set.
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// holders are the runs that hold a slot, in the order in which they took it: the first 1,000, in lists the first
+	// 100, and fewer if they are large. `ListSlotHolders` has all.
 	Holders []*SlotHolder `protobuf:"bytes,8,rep,name=holders,proto3" json:"holders,omitempty"`
-	// waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for.
-	// `waiting` is how many there are, and `ListSlotWaiters` has all.
-	Waiters []*SlotWaiter `protobuf:"bytes,9,rep,name=waiters,proto3" json:"waiters,omitempty"`
-	// taken is how many task runs hold a slot.
-	Taken         int32 `protobuf:"varint,10,opt,name=taken,proto3" json:"taken,omitempty"`
+	// waiters are the first 100 proposals of the queue, next one first; empty in lists. `ListSlotWaiters` has all.
+	Waiters       []*SlotWaiter `protobuf:"bytes,9,rep,name=waiters,proto3" json:"waiters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -103,30 +99,30 @@ func (x *ConcurrencyLimit) GetLimit() int32 {
 	return 0
 }
 
-func (x *ConcurrencyLimit) GetActiveSlots() []string {
+func (x *ConcurrencyLimit) GetTakenCount() int32 {
 	if x != nil {
-		return x.ActiveSlots
-	}
-	return nil
-}
-
-func (x *ConcurrencyLimit) GetWaiting() int32 {
-	if x != nil {
-		return x.Waiting
+		return x.TakenCount
 	}
 	return 0
 }
 
-func (x *ConcurrencyLimit) GetCreated() *timestamppb.Timestamp {
+func (x *ConcurrencyLimit) GetWaitingCount() int32 {
 	if x != nil {
-		return x.Created
+		return x.WaitingCount
+	}
+	return 0
+}
+
+func (x *ConcurrencyLimit) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
 	}
 	return nil
 }
 
-func (x *ConcurrencyLimit) GetUpdated() *timestamppb.Timestamp {
+func (x *ConcurrencyLimit) GetUpdateTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.Updated
+		return x.UpdateTime
 	}
 	return nil
 }
@@ -145,13 +141,6 @@ func (x *ConcurrencyLimit) GetWaiters() []*SlotWaiter {
 	return nil
 }
 
-func (x *ConcurrencyLimit) GetTaken() int32 {
-	if x != nil {
-		return x.Taken
-	}
-	return 0
-}
-
 // SlotHolder is a task run that holds a slot.
 type SlotHolder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -159,21 +148,21 @@ type SlotHolder struct {
 	TaskRunId string `protobuf:"bytes,1,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
 	// task_run_name is the run's own name.
 	TaskRunName string `protobuf:"bytes,2,opt,name=task_run_name,json=taskRunName,proto3" json:"task_run_name,omitempty"`
-	// flow_run_id is the flow run it belongs to.
+	// flow_run_id is the flow run that it belongs to.
 	FlowRunId string `protobuf:"bytes,3,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
 	// flow_run_name is that run's own name.
 	FlowRunName string `protobuf:"bytes,4,opt,name=flow_run_name,json=flowRunName,proto3" json:"flow_run_name,omitempty"`
-	// since is when it took the slot.
-	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
-	// client_name is whose session runs it; empty for a run without a session.
-	ClientName string `protobuf:"bytes,6,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
-	// lease_expires is when the slot comes back if nothing more is heard of that client; unset for a run
-	// without a session, which holds it until a terminal state.
-	LeaseExpires *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=lease_expires,json=leaseExpires,proto3" json:"lease_expires,omitempty"`
-	// flow_name is the name of the flow that the flow run is of.
-	FlowName      string `protobuf:"bytes,8,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// flow_name is the name of the flow.
+	FlowName string `protobuf:"bytes,5,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// acquire_time is when the run took the slot.
+	AcquireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=acquire_time,json=acquireTime,proto3" json:"acquire_time,omitempty"`
+	// client_name is the client whose session runs it; empty for a run without a session.
+	ClientName string `protobuf:"bytes,7,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
+	// lease_expire_time is when the slot is released if nothing more is heard from that client; unset for a run without
+	// a session, which holds its slot until it ends.
+	LeaseExpireTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=lease_expire_time,json=leaseExpireTime,proto3" json:"lease_expire_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *SlotHolder) Reset() {
@@ -234,9 +223,16 @@ func (x *SlotHolder) GetFlowRunName() string {
 	return ""
 }
 
-func (x *SlotHolder) GetSince() *timestamppb.Timestamp {
+func (x *SlotHolder) GetFlowName() string {
 	if x != nil {
-		return x.Since
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *SlotHolder) GetAcquireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcquireTime
 	}
 	return nil
 }
@@ -248,18 +244,11 @@ func (x *SlotHolder) GetClientName() string {
 	return ""
 }
 
-func (x *SlotHolder) GetLeaseExpires() *timestamppb.Timestamp {
+func (x *SlotHolder) GetLeaseExpireTime() *timestamppb.Timestamp {
 	if x != nil {
-		return x.LeaseExpires
+		return x.LeaseExpireTime
 	}
 	return nil
-}
-
-func (x *SlotHolder) GetFlowName() string {
-	if x != nil {
-		return x.FlowName
-	}
-	return ""
 }
 
 // SlotWaiter is a proposal that waits for a slot.
@@ -269,20 +258,20 @@ type SlotWaiter struct {
 	TaskRunId string `protobuf:"bytes,1,opt,name=task_run_id,json=taskRunId,proto3" json:"task_run_id,omitempty"`
 	// task_run_name is the run's own name.
 	TaskRunName string `protobuf:"bytes,2,opt,name=task_run_name,json=taskRunName,proto3" json:"task_run_name,omitempty"`
-	// flow_run_id is the flow run it belongs to.
+	// flow_run_id is the flow run that it belongs to.
 	FlowRunId string `protobuf:"bytes,3,opt,name=flow_run_id,json=flowRunId,proto3" json:"flow_run_id,omitempty"`
 	// flow_run_name is that run's own name.
 	FlowRunName string `protobuf:"bytes,4,opt,name=flow_run_name,json=flowRunName,proto3" json:"flow_run_name,omitempty"`
-	// since is when it joined the queue.
-	Since *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
-	// client_name is whose session asked; empty for a proposal without a session.
-	ClientName string `protobuf:"bytes,6,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
-	// position is its place in the queue, from 1.
-	Position int32 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
-	// proposal_id is the proposal that waits.
-	ProposalId string `protobuf:"bytes,8,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
-	// flow_name is the name of the flow that the flow run is of.
-	FlowName      string `protobuf:"bytes,9,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// flow_name is the name of the flow.
+	FlowName string `protobuf:"bytes,5,opt,name=flow_name,json=flowName,proto3" json:"flow_name,omitempty"`
+	// enqueue_time is when the proposal joined the queue.
+	EnqueueTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=enqueue_time,json=enqueueTime,proto3" json:"enqueue_time,omitempty"`
+	// client_name is the client whose session proposed; empty for a proposal without a session.
+	ClientName string `protobuf:"bytes,7,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
+	// position is the proposal's place in the queue, from 1.
+	Position int32 `protobuf:"varint,8,opt,name=position,proto3" json:"position,omitempty"`
+	// proposal_id is the proposal's UUID.
+	ProposalId    string `protobuf:"bytes,9,opt,name=proposal_id,json=proposalId,proto3" json:"proposal_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -345,9 +334,16 @@ func (x *SlotWaiter) GetFlowRunName() string {
 	return ""
 }
 
-func (x *SlotWaiter) GetSince() *timestamppb.Timestamp {
+func (x *SlotWaiter) GetFlowName() string {
 	if x != nil {
-		return x.Since
+		return x.FlowName
+	}
+	return ""
+}
+
+func (x *SlotWaiter) GetEnqueueTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EnqueueTime
 	}
 	return nil
 }
@@ -373,38 +369,32 @@ func (x *SlotWaiter) GetProposalId() string {
 	return ""
 }
 
-func (x *SlotWaiter) GetFlowName() string {
-	if x != nil {
-		return x.FlowName
-	}
-	return ""
-}
-
-// CreateConcurrencyLimitRequest sets the limit of a tag, whether it had one or not.
-type CreateConcurrencyLimitRequest struct {
+// SetConcurrencyLimitRequest sets the limit of a tag, and replaces the one it has.
+type SetConcurrencyLimitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// tag is the tag; required. 1 to 255 characters without control characters, not blank.
+	// tag is the tag; required. 1 to 255 characters without control characters, not only spaces.
 	Tag string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
-	// limit is how many runs may be Running at once. From 0 (which aborts) to 1,000,000; required.
+	// limit is how many runs may be Running at once; required. From 0, which aborts every run that would start, to
+	// 1,000,000.
 	Limit         *int32 `protobuf:"varint,2,opt,name=limit,proto3,oneof" json:"limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CreateConcurrencyLimitRequest) Reset() {
-	*x = CreateConcurrencyLimitRequest{}
+func (x *SetConcurrencyLimitRequest) Reset() {
+	*x = SetConcurrencyLimitRequest{}
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CreateConcurrencyLimitRequest) String() string {
+func (x *SetConcurrencyLimitRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CreateConcurrencyLimitRequest) ProtoMessage() {}
+func (*SetConcurrencyLimitRequest) ProtoMessage() {}
 
-func (x *CreateConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
+func (x *SetConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -416,50 +406,50 @@ func (x *CreateConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CreateConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
-func (*CreateConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use SetConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
+func (*SetConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{3}
 }
 
-func (x *CreateConcurrencyLimitRequest) GetTag() string {
+func (x *SetConcurrencyLimitRequest) GetTag() string {
 	if x != nil {
 		return x.Tag
 	}
 	return ""
 }
 
-func (x *CreateConcurrencyLimitRequest) GetLimit() int32 {
+func (x *SetConcurrencyLimitRequest) GetLimit() int32 {
 	if x != nil && x.Limit != nil {
 		return *x.Limit
 	}
 	return 0
 }
 
-// CreateConcurrencyLimitResponse answers the limit as it now is.
-type CreateConcurrencyLimitResponse struct {
+// SetConcurrencyLimitResponse returns the limit.
+type SetConcurrencyLimitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// concurrency_limit is the limit.
+	// concurrency_limit is the limit after the call.
 	ConcurrencyLimit *ConcurrencyLimit `protobuf:"bytes,1,opt,name=concurrency_limit,json=concurrencyLimit,proto3" json:"concurrency_limit,omitempty"`
-	// previous_limit is what the limit was before; unset where the tag had none.
+	// previous_limit is the limit that was replaced; unset if the tag had none.
 	PreviousLimit *int32 `protobuf:"varint,2,opt,name=previous_limit,json=previousLimit,proto3,oneof" json:"previous_limit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *CreateConcurrencyLimitResponse) Reset() {
-	*x = CreateConcurrencyLimitResponse{}
+func (x *SetConcurrencyLimitResponse) Reset() {
+	*x = SetConcurrencyLimitResponse{}
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *CreateConcurrencyLimitResponse) String() string {
+func (x *SetConcurrencyLimitResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*CreateConcurrencyLimitResponse) ProtoMessage() {}
+func (*SetConcurrencyLimitResponse) ProtoMessage() {}
 
-func (x *CreateConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
+func (x *SetConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -471,48 +461,53 @@ func (x *CreateConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use CreateConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
-func (*CreateConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use SetConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
+func (*SetConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *CreateConcurrencyLimitResponse) GetConcurrencyLimit() *ConcurrencyLimit {
+func (x *SetConcurrencyLimitResponse) GetConcurrencyLimit() *ConcurrencyLimit {
 	if x != nil {
 		return x.ConcurrencyLimit
 	}
 	return nil
 }
 
-func (x *CreateConcurrencyLimitResponse) GetPreviousLimit() int32 {
+func (x *SetConcurrencyLimitResponse) GetPreviousLimit() int32 {
 	if x != nil && x.PreviousLimit != nil {
 		return *x.PreviousLimit
 	}
 	return 0
 }
 
-// GetConcurrencyLimitByTagRequest asks for the limit of a tag.
-type GetConcurrencyLimitByTagRequest struct {
+// GetConcurrencyLimitRequest asks for one limit.
+type GetConcurrencyLimitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
-	Tag           string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
+	// key says which limit; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+	//
+	// Types that are valid to be assigned to Key:
+	//
+	//	*GetConcurrencyLimitRequest_Tag
+	//	*GetConcurrencyLimitRequest_Id
+	Key           isGetConcurrencyLimitRequest_Key `protobuf_oneof:"key"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *GetConcurrencyLimitByTagRequest) Reset() {
-	*x = GetConcurrencyLimitByTagRequest{}
+func (x *GetConcurrencyLimitRequest) Reset() {
+	*x = GetConcurrencyLimitRequest{}
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetConcurrencyLimitByTagRequest) String() string {
+func (x *GetConcurrencyLimitRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetConcurrencyLimitByTagRequest) ProtoMessage() {}
+func (*GetConcurrencyLimitRequest) ProtoMessage() {}
 
-func (x *GetConcurrencyLimitByTagRequest) ProtoReflect() protoreflect.Message {
+func (x *GetConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -524,20 +519,56 @@ func (x *GetConcurrencyLimitByTagRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetConcurrencyLimitByTagRequest.ProtoReflect.Descriptor instead.
-func (*GetConcurrencyLimitByTagRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
+func (*GetConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{5}
 }
 
-func (x *GetConcurrencyLimitByTagRequest) GetTag() string {
+func (x *GetConcurrencyLimitRequest) GetKey() isGetConcurrencyLimitRequest_Key {
 	if x != nil {
-		return x.Tag
+		return x.Key
+	}
+	return nil
+}
+
+func (x *GetConcurrencyLimitRequest) GetTag() string {
+	if x != nil {
+		if x, ok := x.Key.(*GetConcurrencyLimitRequest_Tag); ok {
+			return x.Tag
+		}
 	}
 	return ""
 }
 
-// GetConcurrencyLimitByTagResponse answers a limit.
-type GetConcurrencyLimitByTagResponse struct {
+func (x *GetConcurrencyLimitRequest) GetId() string {
+	if x != nil {
+		if x, ok := x.Key.(*GetConcurrencyLimitRequest_Id); ok {
+			return x.Id
+		}
+	}
+	return ""
+}
+
+type isGetConcurrencyLimitRequest_Key interface {
+	isGetConcurrencyLimitRequest_Key()
+}
+
+type GetConcurrencyLimitRequest_Tag struct {
+	// tag is the tag that the limit is set on.
+	Tag string `protobuf:"bytes,1,opt,name=tag,proto3,oneof"`
+}
+
+type GetConcurrencyLimitRequest_Id struct {
+	// id is the limit's UUID.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3,oneof"`
+}
+
+func (*GetConcurrencyLimitRequest_Tag) isGetConcurrencyLimitRequest_Key() {}
+
+func (*GetConcurrencyLimitRequest_Id) isGetConcurrencyLimitRequest_Key() {}
+
+// GetConcurrencyLimitResponse returns one limit.
+type GetConcurrencyLimitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// concurrency_limit is the limit.
 	ConcurrencyLimit *ConcurrencyLimit `protobuf:"bytes,1,opt,name=concurrency_limit,json=concurrencyLimit,proto3" json:"concurrency_limit,omitempty"`
@@ -545,20 +576,20 @@ type GetConcurrencyLimitByTagResponse struct {
 	sizeCache        protoimpl.SizeCache
 }
 
-func (x *GetConcurrencyLimitByTagResponse) Reset() {
-	*x = GetConcurrencyLimitByTagResponse{}
+func (x *GetConcurrencyLimitResponse) Reset() {
+	*x = GetConcurrencyLimitResponse{}
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *GetConcurrencyLimitByTagResponse) String() string {
+func (x *GetConcurrencyLimitResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*GetConcurrencyLimitByTagResponse) ProtoMessage() {}
+func (*GetConcurrencyLimitResponse) ProtoMessage() {}
 
-func (x *GetConcurrencyLimitByTagResponse) ProtoReflect() protoreflect.Message {
+func (x *GetConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -570,12 +601,12 @@ func (x *GetConcurrencyLimitByTagResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use GetConcurrencyLimitByTagResponse.ProtoReflect.Descriptor instead.
-func (*GetConcurrencyLimitByTagResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use GetConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
+func (*GetConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *GetConcurrencyLimitByTagResponse) GetConcurrencyLimit() *ConcurrencyLimit {
+func (x *GetConcurrencyLimitResponse) GetConcurrencyLimit() *ConcurrencyLimit {
 	if x != nil {
 		return x.ConcurrencyLimit
 	}
@@ -585,11 +616,10 @@ func (x *GetConcurrencyLimitByTagResponse) GetConcurrencyLimit() *ConcurrencyLim
 // ListConcurrencyLimitsRequest asks for all limits, sorted by tag.
 type ListConcurrencyLimitsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// page_size is how many limits a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of limits in a page; a page of large limits has fewer. From 0 to 1,000; 0 means
+	// 100.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-	// `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-	// or it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first.
 	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -639,12 +669,12 @@ func (x *ListConcurrencyLimitsRequest) GetPageToken() string {
 	return ""
 }
 
-// ListConcurrencyLimitsResponse answers a page of limits.
+// ListConcurrencyLimitsResponse is a page of limits.
 type ListConcurrencyLimitsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// concurrency_limits are the limits, sorted by tag.
 	ConcurrencyLimits []*ConcurrencyLimit `protobuf:"bytes,1,rep,name=concurrency_limits,json=concurrencyLimits,proto3" json:"concurrency_limits,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -694,8 +724,8 @@ func (x *ListConcurrencyLimitsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// DeleteConcurrencyLimitByTagRequest removes the limit of a tag.
-type DeleteConcurrencyLimitByTagRequest struct {
+// DeleteConcurrencyLimitRequest removes the limit of a tag, which is unlimited afterwards.
+type DeleteConcurrencyLimitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
 	Tag           string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
@@ -703,20 +733,20 @@ type DeleteConcurrencyLimitByTagRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DeleteConcurrencyLimitByTagRequest) Reset() {
-	*x = DeleteConcurrencyLimitByTagRequest{}
+func (x *DeleteConcurrencyLimitRequest) Reset() {
+	*x = DeleteConcurrencyLimitRequest{}
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *DeleteConcurrencyLimitByTagRequest) String() string {
+func (x *DeleteConcurrencyLimitRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*DeleteConcurrencyLimitByTagRequest) ProtoMessage() {}
+func (*DeleteConcurrencyLimitRequest) ProtoMessage() {}
 
-func (x *DeleteConcurrencyLimitByTagRequest) ProtoReflect() protoreflect.Message {
+func (x *DeleteConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -728,39 +758,39 @@ func (x *DeleteConcurrencyLimitByTagRequest) ProtoReflect() protoreflect.Message
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use DeleteConcurrencyLimitByTagRequest.ProtoReflect.Descriptor instead.
-func (*DeleteConcurrencyLimitByTagRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use DeleteConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
+func (*DeleteConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{9}
 }
 
-func (x *DeleteConcurrencyLimitByTagRequest) GetTag() string {
+func (x *DeleteConcurrencyLimitRequest) GetTag() string {
 	if x != nil {
 		return x.Tag
 	}
 	return ""
 }
 
-// DeleteConcurrencyLimitByTagResponse says that the tag has no limit any more.
-type DeleteConcurrencyLimitByTagResponse struct {
+// DeleteConcurrencyLimitResponse says that the limit was removed.
+type DeleteConcurrencyLimitResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *DeleteConcurrencyLimitByTagResponse) Reset() {
-	*x = DeleteConcurrencyLimitByTagResponse{}
+func (x *DeleteConcurrencyLimitResponse) Reset() {
+	*x = DeleteConcurrencyLimitResponse{}
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *DeleteConcurrencyLimitByTagResponse) String() string {
+func (x *DeleteConcurrencyLimitResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*DeleteConcurrencyLimitByTagResponse) ProtoMessage() {}
+func (*DeleteConcurrencyLimitResponse) ProtoMessage() {}
 
-func (x *DeleteConcurrencyLimitByTagResponse) ProtoReflect() protoreflect.Message {
+func (x *DeleteConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -772,106 +802,14 @@ func (x *DeleteConcurrencyLimitByTagResponse) ProtoReflect() protoreflect.Messag
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use DeleteConcurrencyLimitByTagResponse.ProtoReflect.Descriptor instead.
-func (*DeleteConcurrencyLimitByTagResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use DeleteConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
+func (*DeleteConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
 	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{10}
 }
 
-// GetConcurrencyLimitRequest asks for a limit by its id.
-type GetConcurrencyLimitRequest struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// id is the limit's UUID; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *GetConcurrencyLimitRequest) Reset() {
-	*x = GetConcurrencyLimitRequest{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[11]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetConcurrencyLimitRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetConcurrencyLimitRequest) ProtoMessage() {}
-
-func (x *GetConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[11]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
-func (*GetConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{11}
-}
-
-func (x *GetConcurrencyLimitRequest) GetId() string {
-	if x != nil {
-		return x.Id
-	}
-	return ""
-}
-
-// GetConcurrencyLimitResponse answers a limit.
-type GetConcurrencyLimitResponse struct {
-	state protoimpl.MessageState `protogen:"open.v1"`
-	// concurrency_limit is the limit.
-	ConcurrencyLimit *ConcurrencyLimit `protobuf:"bytes,1,opt,name=concurrency_limit,json=concurrencyLimit,proto3" json:"concurrency_limit,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
-}
-
-func (x *GetConcurrencyLimitResponse) Reset() {
-	*x = GetConcurrencyLimitResponse{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[12]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *GetConcurrencyLimitResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*GetConcurrencyLimitResponse) ProtoMessage() {}
-
-func (x *GetConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[12]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use GetConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
-func (*GetConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{12}
-}
-
-func (x *GetConcurrencyLimitResponse) GetConcurrencyLimit() *ConcurrencyLimit {
-	if x != nil {
-		return x.ConcurrencyLimit
-	}
-	return nil
-}
-
-// ResetConcurrencyLimitByTagRequest takes back all slots of a tag by force. The runs that held them go on, and
-// are no longer counted; so for a while more may run than the limit says.
-type ResetConcurrencyLimitByTagRequest struct {
+// ResetConcurrencyLimitRequest takes all slots of a tag away from the runs that hold them. Those runs continue and are
+// no longer counted, so for a while more runs than the limit may be Running.
+type ResetConcurrencyLimitRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
 	Tag           string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
@@ -879,21 +817,21 @@ type ResetConcurrencyLimitByTagRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ResetConcurrencyLimitByTagRequest) Reset() {
-	*x = ResetConcurrencyLimitByTagRequest{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[13]
+func (x *ResetConcurrencyLimitRequest) Reset() {
+	*x = ResetConcurrencyLimitRequest{}
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ResetConcurrencyLimitByTagRequest) String() string {
+func (x *ResetConcurrencyLimitRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ResetConcurrencyLimitByTagRequest) ProtoMessage() {}
+func (*ResetConcurrencyLimitRequest) ProtoMessage() {}
 
-func (x *ResetConcurrencyLimitByTagRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[13]
+func (x *ResetConcurrencyLimitRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -904,45 +842,45 @@ func (x *ResetConcurrencyLimitByTagRequest) ProtoReflect() protoreflect.Message 
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ResetConcurrencyLimitByTagRequest.ProtoReflect.Descriptor instead.
-func (*ResetConcurrencyLimitByTagRequest) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{13}
+// Deprecated: Use ResetConcurrencyLimitRequest.ProtoReflect.Descriptor instead.
+func (*ResetConcurrencyLimitRequest) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{11}
 }
 
-func (x *ResetConcurrencyLimitByTagRequest) GetTag() string {
+func (x *ResetConcurrencyLimitRequest) GetTag() string {
 	if x != nil {
 		return x.Tag
 	}
 	return ""
 }
 
-// ResetConcurrencyLimitByTagResponse says whose slots were taken back.
-type ResetConcurrencyLimitByTagResponse struct {
+// ResetConcurrencyLimitResponse says which runs lost their slots.
+type ResetConcurrencyLimitResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// freed are the runs that held a slot, those that took it first; as many as fit in about 2 MiB.
-	Freed []*SlotHolder `protobuf:"bytes,1,rep,name=freed,proto3" json:"freed,omitempty"`
-	// freed_count is how many runs held a slot. Where it is more than `freed` has, the others are found with
-	// `ListSlotHolders` before the reset only.
-	FreedCount    int32 `protobuf:"varint,2,opt,name=freed_count,json=freedCount,proto3" json:"freed_count,omitempty"`
+	// released are the runs that held a slot, in the order in which they took it; as many as fit in about 2 MiB.
+	Released []*SlotHolder `protobuf:"bytes,1,rep,name=released,proto3" json:"released,omitempty"`
+	// released_count is how many runs held a slot. To see those that do not fit in `released`, call `ListSlotHolders`
+	// before the reset.
+	ReleasedCount int32 `protobuf:"varint,2,opt,name=released_count,json=releasedCount,proto3" json:"released_count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *ResetConcurrencyLimitByTagResponse) Reset() {
-	*x = ResetConcurrencyLimitByTagResponse{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[14]
+func (x *ResetConcurrencyLimitResponse) Reset() {
+	*x = ResetConcurrencyLimitResponse{}
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *ResetConcurrencyLimitByTagResponse) String() string {
+func (x *ResetConcurrencyLimitResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*ResetConcurrencyLimitByTagResponse) ProtoMessage() {}
+func (*ResetConcurrencyLimitResponse) ProtoMessage() {}
 
-func (x *ResetConcurrencyLimitByTagResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[14]
+func (x *ResetConcurrencyLimitResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -953,34 +891,35 @@ func (x *ResetConcurrencyLimitByTagResponse) ProtoReflect() protoreflect.Message
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use ResetConcurrencyLimitByTagResponse.ProtoReflect.Descriptor instead.
-func (*ResetConcurrencyLimitByTagResponse) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{14}
+// Deprecated: Use ResetConcurrencyLimitResponse.ProtoReflect.Descriptor instead.
+func (*ResetConcurrencyLimitResponse) Descriptor() ([]byte, []int) {
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{12}
 }
 
-func (x *ResetConcurrencyLimitByTagResponse) GetFreed() []*SlotHolder {
+func (x *ResetConcurrencyLimitResponse) GetReleased() []*SlotHolder {
 	if x != nil {
-		return x.Freed
+		return x.Released
 	}
 	return nil
 }
 
-func (x *ResetConcurrencyLimitByTagResponse) GetFreedCount() int32 {
+func (x *ResetConcurrencyLimitResponse) GetReleasedCount() int32 {
 	if x != nil {
-		return x.FreedCount
+		return x.ReleasedCount
 	}
 	return 0
 }
 
-// ListSlotHoldersRequest asks for all that hold a slot of a tag, those that took it first, in pages.
+// ListSlotHoldersRequest asks for the runs that hold a slot of a tag.
 type ListSlotHoldersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
 	Tag string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
-	// page_size is how many holders a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of holders in a page; a page of large holders has fewer. From 0 to 1,000; 0 means
+	// 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
-	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `tag` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -988,7 +927,7 @@ type ListSlotHoldersRequest struct {
 
 func (x *ListSlotHoldersRequest) Reset() {
 	*x = ListSlotHoldersRequest{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[15]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1000,7 +939,7 @@ func (x *ListSlotHoldersRequest) String() string {
 func (*ListSlotHoldersRequest) ProtoMessage() {}
 
 func (x *ListSlotHoldersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[15]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1013,7 +952,7 @@ func (x *ListSlotHoldersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSlotHoldersRequest.ProtoReflect.Descriptor instead.
 func (*ListSlotHoldersRequest) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{15}
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSlotHoldersRequest) GetTag() string {
@@ -1037,12 +976,12 @@ func (x *ListSlotHoldersRequest) GetPageToken() string {
 	return ""
 }
 
-// ListSlotHoldersResponse is a page of the holders of a tag's slots.
+// ListSlotHoldersResponse is a page of the runs that hold a slot of a tag.
 type ListSlotHoldersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// holders are the holders, in the order in which they took their slots.
+	// holders are the runs, in the order in which they took their slots.
 	Holders []*SlotHolder `protobuf:"bytes,1,rep,name=holders,proto3" json:"holders,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1050,7 +989,7 @@ type ListSlotHoldersResponse struct {
 
 func (x *ListSlotHoldersResponse) Reset() {
 	*x = ListSlotHoldersResponse{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[16]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1001,7 @@ func (x *ListSlotHoldersResponse) String() string {
 func (*ListSlotHoldersResponse) ProtoMessage() {}
 
 func (x *ListSlotHoldersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[16]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1014,7 @@ func (x *ListSlotHoldersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSlotHoldersResponse.ProtoReflect.Descriptor instead.
 func (*ListSlotHoldersResponse) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{16}
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSlotHoldersResponse) GetHolders() []*SlotHolder {
@@ -1092,15 +1031,16 @@ func (x *ListSlotHoldersResponse) GetNextPageToken() string {
 	return ""
 }
 
-// ListSlotWaitersRequest asks for all that wait for a slot of a tag, the next one first, in pages.
+// ListSlotWaitersRequest asks for the proposals that wait for a slot of a tag.
 type ListSlotWaitersRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
 	Tag string `protobuf:"bytes,1,opt,name=tag,proto3" json:"tag,omitempty"`
-	// page_size is how many waiters a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+	// page_size is the largest number of waiters in a page; a page of large waiters has fewer. From 0 to 1,000; 0 means
+	// 100.
 	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
-	// first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+	// page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+	// `tag` of that page.
 	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1108,7 +1048,7 @@ type ListSlotWaitersRequest struct {
 
 func (x *ListSlotWaitersRequest) Reset() {
 	*x = ListSlotWaitersRequest{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[17]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1120,7 +1060,7 @@ func (x *ListSlotWaitersRequest) String() string {
 func (*ListSlotWaitersRequest) ProtoMessage() {}
 
 func (x *ListSlotWaitersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[17]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1133,7 +1073,7 @@ func (x *ListSlotWaitersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSlotWaitersRequest.ProtoReflect.Descriptor instead.
 func (*ListSlotWaitersRequest) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{17}
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSlotWaitersRequest) GetTag() string {
@@ -1160,9 +1100,9 @@ func (x *ListSlotWaitersRequest) GetPageToken() string {
 // ListSlotWaitersResponse is a page of a tag's queue.
 type ListSlotWaitersResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// waiters are the waiters, the next one first, each with its place at the time of the call.
+	// waiters are the proposals, next one first, each with its position at the time of the call.
 	Waiters []*SlotWaiter `protobuf:"bytes,1,rep,name=waiters,proto3" json:"waiters,omitempty"`
-	// next_page_token asks for the next page; empty on the last.
+	// next_page_token asks for the next page; empty on the last page.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1170,7 +1110,7 @@ type ListSlotWaitersResponse struct {
 
 func (x *ListSlotWaitersResponse) Reset() {
 	*x = ListSlotWaitersResponse{}
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[18]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1122,7 @@ func (x *ListSlotWaitersResponse) String() string {
 func (*ListSlotWaitersResponse) ProtoMessage() {}
 
 func (x *ListSlotWaitersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[18]
+	mi := &file_clearway_v1_concurrency_limit_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1135,7 @@ func (x *ListSlotWaitersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSlotWaitersResponse.ProtoReflect.Descriptor instead.
 func (*ListSlotWaitersResponse) Descriptor() ([]byte, []int) {
-	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{18}
+	return file_clearway_v1_concurrency_limit_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListSlotWaitersResponse) GetWaiters() []*SlotWaiter {
@@ -1216,92 +1156,90 @@ var File_clearway_v1_concurrency_limit_proto protoreflect.FileDescriptor
 
 const file_clearway_v1_concurrency_limit_proto_rawDesc = "" +
 	"\n" +
-	"#clearway/v1/concurrency_limit.proto\x12\vclearway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x02\n" +
+	"#clearway/v1/concurrency_limit.proto\x12\vclearway.v1\x1a\x19clearway/v1/options.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf0\x02\n" +
 	"\x10ConcurrencyLimit\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03tag\x18\x02 \x01(\tR\x03tag\x12\x14\n" +
-	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12!\n" +
-	"\factive_slots\x18\x04 \x03(\tR\vactiveSlots\x12\x18\n" +
-	"\awaiting\x18\x05 \x01(\x05R\awaiting\x124\n" +
-	"\acreated\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x124\n" +
-	"\aupdated\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\aupdated\x121\n" +
+	"\x05limit\x18\x03 \x01(\x05R\x05limit\x12\x1f\n" +
+	"\vtaken_count\x18\x04 \x01(\x05R\n" +
+	"takenCount\x12#\n" +
+	"\rwaiting_count\x18\x05 \x01(\x05R\fwaitingCount\x12;\n" +
+	"\vcreate_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\x121\n" +
 	"\aholders\x18\b \x03(\v2\x17.clearway.v1.SlotHolderR\aholders\x121\n" +
-	"\awaiters\x18\t \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\x12\x14\n" +
-	"\x05taken\x18\n" +
-	" \x01(\x05R\x05taken\"\xc5\x02\n" +
+	"\awaiters\x18\t \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\"\xd9\x02\n" +
 	"\n" +
 	"SlotHolder\x12\x1e\n" +
 	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\"\n" +
 	"\rtask_run_name\x18\x02 \x01(\tR\vtaskRunName\x12\x1e\n" +
 	"\vflow_run_id\x18\x03 \x01(\tR\tflowRunId\x12\"\n" +
-	"\rflow_run_name\x18\x04 \x01(\tR\vflowRunName\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1f\n" +
-	"\vclient_name\x18\x06 \x01(\tR\n" +
-	"clientName\x12?\n" +
-	"\rlease_expires\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\fleaseExpires\x12\x1b\n" +
-	"\tflow_name\x18\b \x01(\tR\bflowName\"\xc1\x02\n" +
+	"\rflow_run_name\x18\x04 \x01(\tR\vflowRunName\x12\x1b\n" +
+	"\tflow_name\x18\x05 \x01(\tR\bflowName\x12=\n" +
+	"\facquire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\vacquireTime\x12\x1f\n" +
+	"\vclient_name\x18\a \x01(\tR\n" +
+	"clientName\x12F\n" +
+	"\x11lease_expire_time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x0fleaseExpireTime\"\xce\x02\n" +
 	"\n" +
 	"SlotWaiter\x12\x1e\n" +
 	"\vtask_run_id\x18\x01 \x01(\tR\ttaskRunId\x12\"\n" +
 	"\rtask_run_name\x18\x02 \x01(\tR\vtaskRunName\x12\x1e\n" +
 	"\vflow_run_id\x18\x03 \x01(\tR\tflowRunId\x12\"\n" +
-	"\rflow_run_name\x18\x04 \x01(\tR\vflowRunName\x120\n" +
-	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x1f\n" +
-	"\vclient_name\x18\x06 \x01(\tR\n" +
+	"\rflow_run_name\x18\x04 \x01(\tR\vflowRunName\x12\x1b\n" +
+	"\tflow_name\x18\x05 \x01(\tR\bflowName\x12=\n" +
+	"\fenqueue_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\venqueueTime\x12\x1f\n" +
+	"\vclient_name\x18\a \x01(\tR\n" +
 	"clientName\x12\x1a\n" +
-	"\bposition\x18\a \x01(\x05R\bposition\x12\x1f\n" +
-	"\vproposal_id\x18\b \x01(\tR\n" +
-	"proposalId\x12\x1b\n" +
-	"\tflow_name\x18\t \x01(\tR\bflowName\"V\n" +
-	"\x1dCreateConcurrencyLimitRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x19\n" +
-	"\x05limit\x18\x02 \x01(\x05H\x00R\x05limit\x88\x01\x01B\b\n" +
-	"\x06_limit\"\xab\x01\n" +
-	"\x1eCreateConcurrencyLimitResponse\x12J\n" +
+	"\bposition\x18\b \x01(\x05R\bposition\x12\x1f\n" +
+	"\vproposal_id\x18\t \x01(\tR\n" +
+	"proposalId\"z\n" +
+	"\x1aSetConcurrencyLimitRequest\x12\x1d\n" +
+	"\x03tag\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x04\x18\xff\x01R\x03tag\x123\n" +
+	"\x05limit\x18\x02 \x01(\x05B\x18\xa2\xbb\x18\x14\b\x019\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x80\x84.AH\x00R\x05limit\x88\x01\x01B\b\n" +
+	"\x06_limit\"\xa8\x01\n" +
+	"\x1bSetConcurrencyLimitResponse\x12J\n" +
 	"\x11concurrency_limit\x18\x01 \x01(\v2\x1d.clearway.v1.ConcurrencyLimitR\x10concurrencyLimit\x12*\n" +
 	"\x0eprevious_limit\x18\x02 \x01(\x05H\x00R\rpreviousLimit\x88\x01\x01B\x11\n" +
-	"\x0f_previous_limit\"3\n" +
-	"\x1fGetConcurrencyLimitByTagRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\"n\n" +
-	" GetConcurrencyLimitByTagResponse\x12J\n" +
-	"\x11concurrency_limit\x18\x01 \x01(\v2\x1d.clearway.v1.ConcurrencyLimitR\x10concurrencyLimit\"Z\n" +
-	"\x1cListConcurrencyLimitsRequest\x12\x1b\n" +
-	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0f_previous_limit\"`\n" +
+	"\x1aGetConcurrencyLimitRequest\x12\x1f\n" +
+	"\x03tag\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x04\x18\xff\x01H\x00R\x03tag\x12\x1a\n" +
+	"\x02id\x18\x02 \x01(\tB\b\xa2\xbb\x18\x04\b\x01\x10\x01H\x00R\x02idB\x05\n" +
+	"\x03key\"i\n" +
+	"\x1bGetConcurrencyLimitResponse\x12J\n" +
+	"\x11concurrency_limit\x18\x01 \x01(\v2\x1d.clearway.v1.ConcurrencyLimitR\x10concurrencyLimit\"r\n" +
+	"\x1cListConcurrencyLimitsRequest\x123\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"\x95\x01\n" +
 	"\x1dListConcurrencyLimitsResponse\x12L\n" +
 	"\x12concurrency_limits\x18\x01 \x03(\v2\x1d.clearway.v1.ConcurrencyLimitR\x11concurrencyLimits\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"6\n" +
-	"\"DeleteConcurrencyLimitByTagRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\"%\n" +
-	"#DeleteConcurrencyLimitByTagResponse\",\n" +
-	"\x1aGetConcurrencyLimitRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"i\n" +
-	"\x1bGetConcurrencyLimitResponse\x12J\n" +
-	"\x11concurrency_limit\x18\x01 \x01(\v2\x1d.clearway.v1.ConcurrencyLimitR\x10concurrencyLimit\"5\n" +
-	"!ResetConcurrencyLimitByTagRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\"t\n" +
-	"\"ResetConcurrencyLimitByTagResponse\x12-\n" +
-	"\x05freed\x18\x01 \x03(\v2\x17.clearway.v1.SlotHolderR\x05freed\x12\x1f\n" +
-	"\vfreed_count\x18\x02 \x01(\x05R\n" +
-	"freedCount\"f\n" +
-	"\x16ListSlotHoldersRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
+	"\x1dDeleteConcurrencyLimitRequest\x12\x1d\n" +
+	"\x03tag\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x04\x18\xff\x01R\x03tag\" \n" +
+	"\x1eDeleteConcurrencyLimitResponse\"=\n" +
+	"\x1cResetConcurrencyLimitRequest\x12\x1d\n" +
+	"\x03tag\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x04\x18\xff\x01R\x03tag\"{\n" +
+	"\x1dResetConcurrencyLimitResponse\x123\n" +
+	"\breleased\x18\x01 \x03(\v2\x17.clearway.v1.SlotHolderR\breleased\x12%\n" +
+	"\x0ereleased_count\x18\x02 \x01(\x05R\rreleasedCount\"\x8b\x01\n" +
+	"\x16ListSlotHoldersRequest\x12\x1d\n" +
+	"\x03tag\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x04\x18\xff\x01R\x03tag\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
 	"\x17ListSlotHoldersResponse\x121\n" +
 	"\aholders\x18\x01 \x03(\v2\x17.clearway.v1.SlotHolderR\aholders\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
-	"\x16ListSlotWaitersRequest\x12\x10\n" +
-	"\x03tag\x18\x01 \x01(\tR\x03tag\x12\x1b\n" +
-	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x01\n" +
+	"\x16ListSlotWaitersRequest\x12\x1d\n" +
+	"\x03tag\x18\x01 \x01(\tB\v\xa2\xbb\x18\a\b\x01\x10\x04\x18\xff\x01R\x03tag\x123\n" +
+	"\tpage_size\x18\x02 \x01(\x05B\x16\xa2\xbb\x18\x129\x00\x00\x00\x00\x00\x00\x00\x00A\x00\x00\x00\x00\x00@\x8f@R\bpageSize\x12\x1d\n" +
 	"\n" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"t\n" +
 	"\x17ListSlotWaitersResponse\x121\n" +
 	"\awaiters\x18\x01 \x03(\v2\x17.clearway.v1.SlotWaiterR\awaiters\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenB|\n" +
-	"\x0eio.clearway.v1B\x15ConcurrencyLimitProtoP\x01ZCgithub.com/clearway/clearway/examples/go/gen/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageTokenBv\n" +
+	"\x0eio.clearway.v1B\x15ConcurrencyLimitProtoP\x01Z=github.com/clearway/clearway/protos/go/clearway/v1;clearwayv1\xaa\x02\vClearway.V1b\x06proto3"
 
 var (
 	file_clearway_v1_concurrency_limit_proto_rawDescOnce sync.Once
@@ -1315,49 +1253,46 @@ func file_clearway_v1_concurrency_limit_proto_rawDescGZIP() []byte {
 	return file_clearway_v1_concurrency_limit_proto_rawDescData
 }
 
-var file_clearway_v1_concurrency_limit_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_clearway_v1_concurrency_limit_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_clearway_v1_concurrency_limit_proto_goTypes = []any{
-	(*ConcurrencyLimit)(nil),                    // 0: clearway.v1.ConcurrencyLimit
-	(*SlotHolder)(nil),                          // 1: clearway.v1.SlotHolder
-	(*SlotWaiter)(nil),                          // 2: clearway.v1.SlotWaiter
-	(*CreateConcurrencyLimitRequest)(nil),       // 3: clearway.v1.CreateConcurrencyLimitRequest
-	(*CreateConcurrencyLimitResponse)(nil),      // 4: clearway.v1.CreateConcurrencyLimitResponse
-	(*GetConcurrencyLimitByTagRequest)(nil),     // 5: clearway.v1.GetConcurrencyLimitByTagRequest
-	(*GetConcurrencyLimitByTagResponse)(nil),    // 6: clearway.v1.GetConcurrencyLimitByTagResponse
-	(*ListConcurrencyLimitsRequest)(nil),        // 7: clearway.v1.ListConcurrencyLimitsRequest
-	(*ListConcurrencyLimitsResponse)(nil),       // 8: clearway.v1.ListConcurrencyLimitsResponse
-	(*DeleteConcurrencyLimitByTagRequest)(nil),  // 9: clearway.v1.DeleteConcurrencyLimitByTagRequest
-	(*DeleteConcurrencyLimitByTagResponse)(nil), // 10: clearway.v1.DeleteConcurrencyLimitByTagResponse
-	(*GetConcurrencyLimitRequest)(nil),          // 11: clearway.v1.GetConcurrencyLimitRequest
-	(*GetConcurrencyLimitResponse)(nil),         // 12: clearway.v1.GetConcurrencyLimitResponse
-	(*ResetConcurrencyLimitByTagRequest)(nil),   // 13: clearway.v1.ResetConcurrencyLimitByTagRequest
-	(*ResetConcurrencyLimitByTagResponse)(nil),  // 14: clearway.v1.ResetConcurrencyLimitByTagResponse
-	(*ListSlotHoldersRequest)(nil),              // 15: clearway.v1.ListSlotHoldersRequest
-	(*ListSlotHoldersResponse)(nil),             // 16: clearway.v1.ListSlotHoldersResponse
-	(*ListSlotWaitersRequest)(nil),              // 17: clearway.v1.ListSlotWaitersRequest
-	(*ListSlotWaitersResponse)(nil),             // 18: clearway.v1.ListSlotWaitersResponse
-	(*timestamppb.Timestamp)(nil),               // 19: google.protobuf.Timestamp
+	(*ConcurrencyLimit)(nil),               // 0: clearway.v1.ConcurrencyLimit
+	(*SlotHolder)(nil),                     // 1: clearway.v1.SlotHolder
+	(*SlotWaiter)(nil),                     // 2: clearway.v1.SlotWaiter
+	(*SetConcurrencyLimitRequest)(nil),     // 3: clearway.v1.SetConcurrencyLimitRequest
+	(*SetConcurrencyLimitResponse)(nil),    // 4: clearway.v1.SetConcurrencyLimitResponse
+	(*GetConcurrencyLimitRequest)(nil),     // 5: clearway.v1.GetConcurrencyLimitRequest
+	(*GetConcurrencyLimitResponse)(nil),    // 6: clearway.v1.GetConcurrencyLimitResponse
+	(*ListConcurrencyLimitsRequest)(nil),   // 7: clearway.v1.ListConcurrencyLimitsRequest
+	(*ListConcurrencyLimitsResponse)(nil),  // 8: clearway.v1.ListConcurrencyLimitsResponse
+	(*DeleteConcurrencyLimitRequest)(nil),  // 9: clearway.v1.DeleteConcurrencyLimitRequest
+	(*DeleteConcurrencyLimitResponse)(nil), // 10: clearway.v1.DeleteConcurrencyLimitResponse
+	(*ResetConcurrencyLimitRequest)(nil),   // 11: clearway.v1.ResetConcurrencyLimitRequest
+	(*ResetConcurrencyLimitResponse)(nil),  // 12: clearway.v1.ResetConcurrencyLimitResponse
+	(*ListSlotHoldersRequest)(nil),         // 13: clearway.v1.ListSlotHoldersRequest
+	(*ListSlotHoldersResponse)(nil),        // 14: clearway.v1.ListSlotHoldersResponse
+	(*ListSlotWaitersRequest)(nil),         // 15: clearway.v1.ListSlotWaitersRequest
+	(*ListSlotWaitersResponse)(nil),        // 16: clearway.v1.ListSlotWaitersResponse
+	(*timestamppb.Timestamp)(nil),          // 17: google.protobuf.Timestamp
 }
 var file_clearway_v1_concurrency_limit_proto_depIdxs = []int32{
-	19, // 0: clearway.v1.ConcurrencyLimit.created:type_name -> google.protobuf.Timestamp
-	19, // 1: clearway.v1.ConcurrencyLimit.updated:type_name -> google.protobuf.Timestamp
+	17, // 0: clearway.v1.ConcurrencyLimit.create_time:type_name -> google.protobuf.Timestamp
+	17, // 1: clearway.v1.ConcurrencyLimit.update_time:type_name -> google.protobuf.Timestamp
 	1,  // 2: clearway.v1.ConcurrencyLimit.holders:type_name -> clearway.v1.SlotHolder
 	2,  // 3: clearway.v1.ConcurrencyLimit.waiters:type_name -> clearway.v1.SlotWaiter
-	19, // 4: clearway.v1.SlotHolder.since:type_name -> google.protobuf.Timestamp
-	19, // 5: clearway.v1.SlotHolder.lease_expires:type_name -> google.protobuf.Timestamp
-	19, // 6: clearway.v1.SlotWaiter.since:type_name -> google.protobuf.Timestamp
-	0,  // 7: clearway.v1.CreateConcurrencyLimitResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
-	0,  // 8: clearway.v1.GetConcurrencyLimitByTagResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
+	17, // 4: clearway.v1.SlotHolder.acquire_time:type_name -> google.protobuf.Timestamp
+	17, // 5: clearway.v1.SlotHolder.lease_expire_time:type_name -> google.protobuf.Timestamp
+	17, // 6: clearway.v1.SlotWaiter.enqueue_time:type_name -> google.protobuf.Timestamp
+	0,  // 7: clearway.v1.SetConcurrencyLimitResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
+	0,  // 8: clearway.v1.GetConcurrencyLimitResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
 	0,  // 9: clearway.v1.ListConcurrencyLimitsResponse.concurrency_limits:type_name -> clearway.v1.ConcurrencyLimit
-	0,  // 10: clearway.v1.GetConcurrencyLimitResponse.concurrency_limit:type_name -> clearway.v1.ConcurrencyLimit
-	1,  // 11: clearway.v1.ResetConcurrencyLimitByTagResponse.freed:type_name -> clearway.v1.SlotHolder
-	1,  // 12: clearway.v1.ListSlotHoldersResponse.holders:type_name -> clearway.v1.SlotHolder
-	2,  // 13: clearway.v1.ListSlotWaitersResponse.waiters:type_name -> clearway.v1.SlotWaiter
-	14, // [14:14] is the sub-list for method output_type
-	14, // [14:14] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	1,  // 10: clearway.v1.ResetConcurrencyLimitResponse.released:type_name -> clearway.v1.SlotHolder
+	1,  // 11: clearway.v1.ListSlotHoldersResponse.holders:type_name -> clearway.v1.SlotHolder
+	2,  // 12: clearway.v1.ListSlotWaitersResponse.waiters:type_name -> clearway.v1.SlotWaiter
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_clearway_v1_concurrency_limit_proto_init() }
@@ -1365,15 +1300,20 @@ func file_clearway_v1_concurrency_limit_proto_init() {
 	if File_clearway_v1_concurrency_limit_proto != nil {
 		return
 	}
+	file_clearway_v1_options_proto_init()
 	file_clearway_v1_concurrency_limit_proto_msgTypes[3].OneofWrappers = []any{}
 	file_clearway_v1_concurrency_limit_proto_msgTypes[4].OneofWrappers = []any{}
+	file_clearway_v1_concurrency_limit_proto_msgTypes[5].OneofWrappers = []any{
+		(*GetConcurrencyLimitRequest_Tag)(nil),
+		(*GetConcurrencyLimitRequest_Id)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_clearway_v1_concurrency_limit_proto_rawDesc), len(file_clearway_v1_concurrency_limit_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   19,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
