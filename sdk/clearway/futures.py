@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
@@ -67,6 +68,15 @@ class Future(Generic[R]):
     def is_done(self) -> bool:
         """Return whether the run has come to its end, and nothing has to be waited for."""
         return self._state is not None
+
+    def __bool__(self) -> bool:
+        """Return True, as for any object, and warn: it says nothing about the run or its result."""
+        warnings.warn(
+            f"the future of the task run {self.name!r} was used as a truth value, which is always True; "
+            "use its result(), or get_state().is_completed(), or is_done()",
+            stacklevel=2,
+        )
+        return True
 
     def __repr__(self) -> str:
         state = self._state
