@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from clearway._base.texts import encodable
+from clearway._base.timestamps import plain_length
 
 _MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
 _MAX_VERSION = 255
@@ -88,19 +89,20 @@ def checked_delay(owner: str, seconds: object, option: str = "retry_delay_second
 
 
 def checked_timeout(owner: str, seconds: object) -> float | None:
-    """Return how long a run's code may take, in seconds; raises as ``checked_name``."""
+    """Return how long a run's code may take, in seconds; None for 0 too. Raises as ``checked_name``."""
     if seconds is None:
         return None
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(
-            f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, or None for no limit"
+            f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, "
+            "or 0 or None for no limit"
         )
-    if not (math.isfinite(seconds) and 0 < seconds <= MAX_DELAY):
+    if not (math.isfinite(seconds) and 0 <= seconds <= MAX_DELAY):
         raise ValueError(
             f"timeout_seconds of {owner} is {seconds}; it must be above 0 and at most {MAX_DELAY:,.0f}, "
-            "or None for no limit"
+            "or 0 or None for no limit"
         )
-    return float(seconds)
+    return float(seconds) or None
 
 
 def checked_log_prints(owner: str, given: object) -> bool | None:
@@ -134,6 +136,7 @@ def checked_expiration(owner: str, expiration: object) -> timedelta | None:
         raise TypeError(
             f"cache_expiration of {owner} is {expiration!r}; it must be a timedelta, or None for ever"
         )
-    if expiration <= timedelta(0):
+    length = plain_length(expiration)
+    if length <= timedelta(0):
         raise ValueError(f"cache_expiration of {owner} is {expiration}; it must be above 0")
-    return expiration
+    return length
