@@ -155,6 +155,9 @@ def _converter(hint: Any) -> Convert:
     from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - as above
     from pydantic_core import SchemaError  # noqa: PLC0415 - as above
 
+    from clearway._definition.v1_types import with_v1_types  # noqa: PLC0415 - as above
+
+    hint = with_v1_types(hint)
     try:
         try:
             return TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python
