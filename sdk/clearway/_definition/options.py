@@ -1,12 +1,9 @@
-"""Checks of what flows and tasks are told when they are defined: what is wrong is said there and then."""
+"""Checks of the options of flows and tasks: a wrong value raises at the definition."""
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from clearway._base.texts import encodable
 from clearway._base.timestamps import plain_length
@@ -15,19 +12,6 @@ _MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
 _MAX_VERSION = 255
 _MAX_RETRIES = 10_000
 MAX_DELAY = 365 * 24 * 3600.0
-
-
-def check_not_async_generator(kind: str, fn: Callable[..., Any]) -> None:
-    """Refuse a function that has no result.
-
-    Raises:
-        TypeError: It is an async generator function.
-    """
-    if inspect.isasyncgenfunction(fn):
-        raise TypeError(
-            f"{fn!r} is an async generator function, which returns no result that a {kind} could have; "
-            "return a list rather than yield"
-        )
 
 
 def checked_name(kind: str, name: object) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, ParamSpecArgs, ParamSpecKwargs, TypeAlias, TypeVar, Union
 
-from clearway._definition.signature import short_repr
+from clearway._definition.signature import short_repr, signature_of
 from clearway.exceptions import ParameterTypeError
 
 Convert: TypeAlias = Callable[[Any], Any]
@@ -96,7 +96,7 @@ class _Rule:
 
 def _rules_of(fn: Callable[..., Any]) -> dict[str, _Rule]:
     rules = {}
-    for parameter in inspect.signature(fn).parameters.values():
+    for parameter in signature_of(fn).parameters.values():
         hint = _resolved(fn, parameter)
         if not (
             any(hint is anything for anything in _ANYTHING)

@@ -76,7 +76,9 @@ def _converted(kind: Any, value: Any) -> Any:
     from pydantic.v1 import BaseModel as OldModel  # noqa: PLC0415
     from pydantic.v1 import ValidationError, parse_obj_as  # noqa: PLC0415
 
-    if isinstance(value, (BaseModel, OldModel)):  # version 1 would take its fields, also where a union has its class
+    if isinstance(
+        value, (BaseModel, OldModel)
+    ):  # version 1 would take its fields, also where a union has its class
         raise ValueError(f"must be an instance of {kind.__name__}, not of {type(value).__name__}")  # noqa: TRY004 - what pydantic takes
     try:
         return parse_obj_as(kind, value)
