@@ -54,10 +54,10 @@ def _run(data: bytes) -> Outcome:
     context: TaskRunContext = replace(alone, task=task, parameters=parameters)
     with in_flow_run(flow_run, in_force), in_task_run(context):
         if not task.is_async:
-            return _code(task, lambda: as_data(task.signature.call(parameters, shape))).block()
+            return _code(task, lambda: as_data(task.signature.call(parameters, shape), task)).block()
 
         async def call() -> Any:
-            return as_data(await task.signature.call(parameters, shape))
+            return as_data(await task.signature.call(parameters, shape), task)
 
         return _awaited(_code(task, call))
 
