@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -212,6 +213,29 @@ def test_what_does_not_fit_is_said_before_the_run() -> None:
 
     with pytest.raises(ParameterBindError, match=r"narrow.*too many positional arguments"):
         calling()
+
+
+def test_a_decorator_that_adds_an_argument_says_what_it_takes() -> None:
+    def connected(fn: Call) -> Call:
+        @functools.wraps(fn)
+        def wrapper(*args: Any) -> Any:
+            return fn("connection", *args)
+
+        return wrapper
+
+    def query(connection: str, sql: str) -> str:
+        return f"{connection}: {sql}"
+
+    silent, telling = connected(query), connected(query)
+    telling.__signature__ = inspect.signature(lambda sql: sql)  # type: ignore[attr-defined]
+
+    @flow
+    def querying(fn: Any) -> Any:
+        return called("called", task(fn), "select"), called("mapped", task(fn), "select")
+
+    assert querying(telling) == ("connection: select", "connection: select")
+    with pytest.raises(ParameterBindError, match=r"missing .*'sql'; if a decorator .* set its __signature__"):
+        querying(silent)
 
 
 @functools.singledispatch

@@ -121,11 +121,16 @@ class CallSignature:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ParameterBindError(
-                f"{self._name}{self._signature} cannot be called with these arguments: {error}"
+                f"{self._name}{self._signature} cannot be called with these arguments: {error}{self._hint()}"
             ) from None
         if defaults:
             bound.apply_defaults()
         return bound.arguments
+
+    def _hint(self) -> str:
+        if not hasattr(self._fn, "__wrapped__"):
+            return ""
+        return "; if a decorator of the function takes other arguments, set its __signature__ to say so"
 
     def shape(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CallShape | None:
         """Return how a call that fits gives its arguments; None where that makes no difference.

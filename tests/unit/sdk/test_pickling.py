@@ -150,10 +150,12 @@ def test_a_copy_is_an_object_of_its_own_and_a_deep_copy_is_itself() -> None:
 
 
 PROGRAM = """
-import functools, multiprocessing, pickle, sys
+import functools, multiprocessing, pickle, sys, threading
 from clearway import flow, task, ProcessPoolTaskRunner
 
 UNIT = 10
+
+LOCK = threading.Lock()
 
 def helper(x): return x * UNIT
 
@@ -170,7 +172,11 @@ def _(x: int): return "int"
 @flow
 def nightly(x): return load(x)
 
-def look(made): return made is load, made.fn(3)
+@task
+def locked(x):
+    with LOCK: return x
+
+def look(made): return made is load or made is locked, made.fn(30)
 
 @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
 def working(): return load.submit(3).result(), kind.submit(3).result(), kind.submit("a").result()
@@ -184,7 +190,7 @@ if __name__ == "__main__":
         print(all(pickle.loads(pickle.dumps(made)) is made for made in (load, nightly)))
         for method in ("fork", "spawn", "forkserver"):
             with multiprocessing.get_context(method).Pool(1) as pool:
-                print(pool.apply(look, (load,)))
+                print(pool.map(look, [load, locked]))
         print(working())
 """
 
@@ -195,7 +201,7 @@ def test_those_of_the_main_program_cross_to_other_processes(tmp_path: Path) -> N
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == [
         "True",
-        *["(True, 30)"] * 3,
+        *["[(True, 300), (True, 30)]"] * 3,
         "(30, 'int', 'object')",
     ], done.stderr
     written = subprocess.run([sys.executable, program, "write"], capture_output=True, check=True).stdout

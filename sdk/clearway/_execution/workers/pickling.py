@@ -57,8 +57,11 @@ def reduced(made: Any) -> tuple[Any, ...]:
         return imported, names_of(made.fn)
     names = names_here(made.fn)
     if names is None or found(*names) is not made:
-        names = ("", "")
-    return rebuilt, (*names, dumps(made))
+        return rebuilt, ("", "", dumps(made))
+    try:
+        return rebuilt, (*names, dumps(made))
+    except Exception:  # noqa: BLE001 - what its code uses may raise whatever it likes
+        return imported, names  # which the children of the main program find, as they find its functions
 
 
 def rebuilt(module: str, name: str, body: bytes) -> Any:
