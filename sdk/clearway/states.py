@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from clearway._base.clock import now
-from clearway._base.timestamps import checked_time
+from clearway._base.plain_times import checked_time
 from clearway._states.record import StateDetails, StateRecord, StateType
 
 if TYPE_CHECKING:

@@ -663,11 +663,20 @@ def test_an_async_task_that_blocks_in_a_worker_process_has_timed_out() -> None:
     assert working() == "checked"
 
 
+@pytest.fixture
+def switch_interval() -> Iterator[float]:
+    """Return how long a thread keeps the interpreter, and set that again after the test."""
+    before = sys.getswitchinterval()
+    yield before
+    sys.setswitchinterval(before)
+
+
 @pytest.mark.parametrize("submitted", [False, True])
-def test_sync_code_that_keeps_the_interpreter_past_its_timeout_has_timed_out(submitted: bool) -> None:
+def test_sync_code_that_keeps_the_interpreter_past_its_timeout_has_timed_out(
+    submitted: bool, switch_interval: float
+) -> None:
     @task(timeout_seconds=SHORT)
     def work() -> int:
-        before = sys.getswitchinterval()
         sys.setswitchinterval(60)  # no other thread gets its turn, as in a long call into C
         try:
             deadline = time.monotonic() + 2 * SHORT
@@ -675,7 +684,7 @@ def test_sync_code_that_keeps_the_interpreter_past_its_timeout_has_timed_out(sub
                 pass
             return 1
         finally:
-            sys.setswitchinterval(before)
+            sys.setswitchinterval(switch_interval)
 
     @flow
     def working() -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from datetime import timedelta
 
+from clearway._base.plain_times import plain_length
 from clearway._base.texts import encodable
-from clearway._base.timestamps import plain_length
 
 _MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
 _MAX_VERSION = 255
