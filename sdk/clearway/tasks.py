@@ -115,7 +115,7 @@ class Task(Pickled, TaskCalls[P, R]):
         return get_settings().tasks_refresh_cache
 
     def checked_cache_key(self, key: object) -> str:
-        """Return what ``cache_key_fn`` made, empty for no key.
+        """Return the key that ``cache_key_fn`` returned; empty for no key.
 
         Raises:
             TypeError: It is neither a string nor None.
@@ -204,7 +204,7 @@ def _task_with(options: TaskOptions, fn: Callable[P, R]) -> Task[P, R]:
 
 def __getattr__(name: str) -> Any:
     if name == "task_input_hash":
-        from clearway.hashing import task_input_hash  # noqa: PLC0415 - here since users look for it here
+        from clearway.hashing import task_input_hash  # noqa: PLC0415 - users look for it here
 
         return task_input_hash
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Whether the arguments of a flow's call are what its annotations say, and what they become by them.
+"""Checking and converting the arguments of a flow's call by the annotations of its function.
 
 What is exactly of the annotated class is passed on as it is; pydantic, which takes long to import, is loaded
 for what is not: a value that has to be converted, a container, a model, a constraint.
@@ -26,10 +26,10 @@ _MAX_VALUE: Final = 200
 
 
 class ParameterRules:
-    """What the annotations of a function demand of its arguments."""
+    """The checks and conversions that the annotations of a function ask for."""
 
     def __init__(self, fn: Callable[..., Any], owner: str) -> None:
-        """Read the annotations of ``fn``; names in them may be defined until now.
+        """Read the annotations of ``fn``, whose names must be defined by now.
 
         Args:
             fn: The function.
@@ -57,7 +57,7 @@ class ParameterRules:
 
 
 class _Rule:
-    """What one parameter demands."""
+    """The check and conversion of one parameter."""
 
     def __init__(self, parameter: inspect.Parameter, hint: Any) -> None:
         self._parameter = parameter
@@ -66,7 +66,7 @@ class _Rule:
         self._convert: Convert | None = None
 
     def applied(self, value: Any, wrong: list[str]) -> Any:
-        """Return the value as it is wanted; what is wrong with it is added to ``wrong``."""
+        """Return the converted value; add what is wrong with it to ``wrong``."""
         if value is self._parameter.default:
             return value
         name = self._parameter.name
