@@ -45,7 +45,7 @@ class Populated(NamedTuple):
 def populate(path: Path, task_runs: int) -> Populated:
     """Fill a new database with ended task runs and their states.
 
-    Half the runs have the common tag; the first three of all have the rare one, the rare task key and name
+    Half the runs have the common tag; the first three of all have the rare one, the rare task key and name,
     and a state that few have. One run in a hundred has a cache entry, one in ten a line of log.
     """
     with closing(Database(path)) as database:

@@ -410,8 +410,6 @@ def check_create_flow_run_request(sent: Any, path: str) -> None:
     flow_run = sent.flow_run if sent.HasField("flow_run") else None
     if flow_run is None:
         raise missing(f"{path}flow_run", "a FlowRunSpec")
-    initial_state = sent.initial_state if sent.HasField("initial_state") else None
-    consistency.check_create_flow_run_request(path, initial_state)
 
 
 def check_get_flow_run_request(sent: Any, path: str) -> None:
@@ -488,8 +486,6 @@ def check_create_task_run_request(sent: Any, path: str) -> None:
     task_run = sent.task_run if sent.HasField("task_run") else None
     if task_run is None:
         raise missing(f"{path}task_run", "a TaskRunSpec")
-    initial_state = sent.initial_state if sent.HasField("initial_state") else None
-    consistency.check_create_task_run_request(path, initial_state)
 
 
 def check_get_task_run_request(sent: Any, path: str) -> None:

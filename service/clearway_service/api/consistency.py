@@ -19,7 +19,7 @@ from clearway_service.errors import InvalidArgumentError
 
 MAX_INPUT_RUNS = 50_000
 MAX_ERROR_DEPTH = 16
-_LATER = {int(type_) for type_ in StateType} - {StateType.SCHEDULED, StateType.PENDING}
+_INITIAL = (StateType.SCHEDULED, StateType.PENDING)
 
 
 def check_proposed_state(
@@ -95,21 +95,11 @@ def check_task_run_spec_inputs(path: str, inputs: Sequence[task_run_pb2.TaskInpu
     check_items(f"{path}.task_run_ids", sum(len(entry.task_run_ids) for entry in inputs), MAX_INPUT_RUNS)
 
 
-def check_create_task_run_request(path: str, initial_state: state_pb2.ProposedState | None) -> None:
-    """Check that a new run begins Scheduled or Pending."""
-    _check_initial_state(path, initial_state)
-
-
-def check_create_flow_run_request(path: str, initial_state: state_pb2.ProposedState | None) -> None:
-    """Check that a new run begins Scheduled or Pending."""
-    _check_initial_state(path, initial_state)
-
-
-def _check_initial_state(path: str, state: state_pb2.ProposedState | None) -> None:
-    # Types that are none are refused when the state is read.
-    if state is not None and int(state.type) in _LATER:
+def check_initial_state(path: str, type_: int) -> None:
+    """Check that a run begins Scheduled or Pending; ``parsing`` calls it with the state's type."""
+    if type_ not in _INITIAL:
         right = "SCHEDULED or PENDING; propose the next state then"
-        raise invalid(f"{path}initial_state.type", StateType(state.type).name, right)
+        raise invalid(f"{path}type", StateType(type_).name, right)
 
 
 def check_get_concurrency_limit_request(path: str, key: str | None) -> None:

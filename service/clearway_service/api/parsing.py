@@ -22,6 +22,7 @@ from clearway_service.api.checkers import (
     read_task_input,
     read_task_run_spec,
 )
+from clearway_service.api.consistency import check_initial_state
 from clearway_service.api.validation import canonical_uuid
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.retries import NO_RETRIES, RetryPolicy
@@ -93,7 +94,9 @@ def parse_initial_state(
     """
     if not request.HasField("initial_state"):
         return _PENDING
-    return parse_state(request.initial_state, "initial_state.")
+    state = parse_state(request.initial_state, "initial_state.")
+    check_initial_state("initial_state.", state.type)
+    return state
 
 
 def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, path: str = "task_run.") -> TaskRunSpec:

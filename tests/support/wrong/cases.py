@@ -52,7 +52,7 @@ class Case(NamedTuple):
     field: str
     said: str
     code: StatusCode = StatusCode.INVALID_ARGUMENT
-    reason: str = "INVALID_ARGUMENT"
+    reason: str = "ERROR_REASON_INVALID_ARGUMENT"
 
 
 Build = Callable[[World, Any], Message]
@@ -70,7 +70,11 @@ def missing(method: str, field: str, request: Message) -> list[Case]:
 
 def not_found(method: str, field: str, build: Build, said: str = UNKNOWN) -> list[Case]:
     """Return the case of a name that nothing has."""
-    reason = "LIMIT_NOT_FOUND" if "Limit" in method or "Slot" in method else "RUN_NOT_FOUND"
+    reason = (
+        "ERROR_REASON_LIMIT_NOT_FOUND"
+        if "Limit" in method or "Slot" in method
+        else "ERROR_REASON_RUN_NOT_FOUND"
+    )
     return [Case(method, _bind(build, said), field, said, StatusCode.NOT_FOUND, reason)]
 
 

@@ -73,7 +73,7 @@ _OPTIONAL: list[tuple[str, str, Build]] = [
     ("CreateTaskRun", "task_run.id", lambda world, id_: _new_task(world, id=id_)),
     (
         "CreateTaskRun",
-        "task_run.inputs.task_run_ids",
+        "task_run.inputs[0].task_run_ids[1]",
         lambda world, id_: _new_task(world, inputs=[TaskInput(parameter="x", task_run_ids=[new_id(), id_])]),
     ),
     (
@@ -132,7 +132,7 @@ for _method, _build in _SESSIONS:
     CASES += wrong(_method, "session_id", _build, WRONG_IDS)
     if _method != "CloseSession":
         CASES += [
-            case._replace(code=StatusCode.FAILED_PRECONDITION, reason="SESSION_EXPIRED")
+            case._replace(code=StatusCode.FAILED_PRECONDITION, reason="ERROR_REASON_SESSION_EXPIRED")
             for case in wrong(_method, "session_id", _build, [(UNKNOWN, UNKNOWN)])
         ]
 CASES += missing("KeepAlive", "session_id", KeepAliveRequest())

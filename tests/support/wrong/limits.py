@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from clearway.v1.concurrency_limit_pb2 import (
-    CreateConcurrencyLimitRequest,
-    DeleteConcurrencyLimitByTagRequest,
-    GetConcurrencyLimitByTagRequest,
+    DeleteConcurrencyLimitRequest,
+    GetConcurrencyLimitRequest,
     ListSlotHoldersRequest,
     ListSlotWaitersRequest,
-    ResetConcurrencyLimitByTagRequest,
+    ResetConcurrencyLimitRequest,
+    SetConcurrencyLimitRequest,
 )
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunFilter, FlowRunSpec, ListFlowRunsRequest
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, ListTaskRunsRequest, TaskRunFilter, TaskRunSpec
 from support.wrong.cases import Build, Case, missing, not_found, said_as, too_long, wrong
 
 _BAD_TAGS = [("", "not set"), *said_as((" ", "a\nb", "a\0b", "\x7f")), *too_long(255)]
+# An item of a list is there, even if it is empty.
+_BAD_ITEMS = [("", "''"), *_BAD_TAGS[1:]]
 _TOO_MANY = [([f"tag-{number}" for number in range(65)], "65")]
 
 _BY_TAG: list[tuple[str, Build]] = [
-    ("CreateConcurrencyLimit", lambda _, tag: CreateConcurrencyLimitRequest(tag=tag, limit=1)),
-    ("GetConcurrencyLimitByTag", lambda _, tag: GetConcurrencyLimitByTagRequest(tag=tag)),
-    ("DeleteConcurrencyLimitByTag", lambda _, tag: DeleteConcurrencyLimitByTagRequest(tag=tag)),
-    ("ResetConcurrencyLimitByTag", lambda _, tag: ResetConcurrencyLimitByTagRequest(tag=tag)),
+    ("SetConcurrencyLimit", lambda _, tag: SetConcurrencyLimitRequest(tag=tag, limit=1)),
+    ("GetConcurrencyLimit", lambda _, tag: GetConcurrencyLimitRequest(tag=tag)),
+    ("DeleteConcurrencyLimit", lambda _, tag: DeleteConcurrencyLimitRequest(tag=tag)),
+    ("ResetConcurrencyLimit", lambda _, tag: ResetConcurrencyLimitRequest(tag=tag)),
     ("ListSlotHolders", lambda _, tag: ListSlotHoldersRequest(tag=tag)),
     ("ListSlotWaiters", lambda _, tag: ListSlotWaitersRequest(tag=tag)),
 ]
@@ -56,12 +58,13 @@ for _method, _build in _BY_TAG:
 for _method, _build in _BY_TAG[1:]:
     CASES += not_found(_method, "tag", _build, "nobody")
 for _method, _field, _build in _TAGGED:
-    CASES += wrong(_method, _field, _build, [(["good", tag], said) for tag, said in _BAD_TAGS])
+    CASES += wrong(_method, f"{_field}[1]", _build, [(["good", tag], said) for tag, said in _BAD_ITEMS])
     CASES += wrong(_method, _field, _build, _TOO_MANY)
 CASES += wrong(
-    "CreateConcurrencyLimit",
+    "SetConcurrencyLimit",
     "limit",
-    lambda _, limit: CreateConcurrencyLimitRequest(tag="limited", limit=limit),
+    lambda _, limit: SetConcurrencyLimitRequest(tag="limited", limit=limit),
     said_as((-1, -(2**31), 1_000_001, 2**31 - 1)),
 )
-CASES += missing("CreateConcurrencyLimit", "limit", CreateConcurrencyLimitRequest(tag="limited"))
+CASES += missing("GetConcurrencyLimit", "key", GetConcurrencyLimitRequest())
+CASES += missing("SetConcurrencyLimit", "limit", SetConcurrencyLimitRequest(tag="limited"))

@@ -12,6 +12,7 @@ from clearway.v1.cache_pb2 import (
     CacheFilter,
     InvalidateCacheRequest,
     ListCacheEntriesRequest,
+    ListTaskCacheStatsRequest,
     LookupCacheRequest,
 )
 from clearway.v1.concurrency_limit_pb2 import (
@@ -23,7 +24,7 @@ from clearway.v1.flow_run_pb2 import FlowRunFilter, ListFlowRunsRequest, ListFlo
 from clearway.v1.log_pb2 import ListLogsRequest
 from clearway.v1.state_pb2 import STATE_TYPE_PENDING
 from clearway.v1.task_run_pb2 import ListTaskRunsRequest, ListTaskRunStatesRequest, TaskRunFilter
-from support.wrong.cases import WRONG_TIMES, Build, Case, missing, said_as, too_long, wrong
+from support.wrong.cases import WRONG_DURATIONS, WRONG_TIMES, Build, Case, missing, said_as, too_long, wrong
 
 
 def _token(text: bytes) -> str:
@@ -75,7 +76,7 @@ def _pages(method: str, make: Callable[..., Message], tokens: tuple[str, ...]) -
     ]
 
 
-def _filters(method: str, make: Callable[..., Message], names: str) -> list[Case]:
+def _filters(method: str, make: Callable[..., Message], *names: str) -> list[Case]:
     def having(field: str) -> Build:
         return lambda _, value: make(**{field: value})
 
@@ -86,10 +87,19 @@ def _filters(method: str, make: Callable[..., Message], names: str) -> list[Case
     return [
         *wrong(method, "filter.created_after", having("created_after"), WRONG_TIMES),
         *wrong(method, "filter.created_before", having("created_before"), WRONG_TIMES),
-        *wrong(method, "filter.state_types", lambda _, type_: one_of(type_), said_as((0, 8, 99, -1))),
+        *wrong(method, "filter.state_types[1]", lambda _, type_: one_of(type_), said_as((0, 8, 99, -1))),
+        *wrong(method, "filter.state_types", having("state_types"), [([STATE_TYPE_PENDING] * 101, "101")]),
         *wrong(method, "filter.name_contains", having("name_contains"), too_long(255)),
-        *wrong(method, "filter.state_names", having("state_names"), many),
-        *wrong(method, f"filter.{names}", having(names), many),
+        *(
+            case
+            for each in (*names, "state_names")
+            for case in wrong(method, f"filter.{each}", having(each), many)
+        ),
+        *(
+            case
+            for each in (*names, "state_names")
+            for case in wrong(method, f"filter.{each}[1]", having(each), [(["n", "n" * 256], "256")])
+        ),
     ]
 
 
@@ -98,7 +108,12 @@ def _cache_filters(method: str, make: Callable[..., Message]) -> list[Case]:
         return lambda _, value: make(filter=CacheFilter(**{field: value}))
 
     return [
+        *wrong(method, "filter.key", having("key"), [*too_long(1_024), ("k\0", r"'k\x00'")]),
         *wrong(method, "filter.key_prefix", having("key_prefix"), too_long(1_024)),
+        *wrong(method, "filter.task", having("task"), too_long(255)),
+        *wrong(method, "filter.tags[0]", having("tags"), [(["\n"], r"'\n'")]),
+        *wrong(method, "filter.created_after", having("created_after"), WRONG_TIMES),
+        *wrong(method, "filter.older_than", having("older_than"), WRONG_DURATIONS),
         *wrong(method, "filter.created_before", having("created_before"), WRONG_TIMES),
     ]
 
@@ -114,12 +129,23 @@ CASES += _filters(
     "ListFlowRuns", lambda **given: ListFlowRunsRequest(filter=FlowRunFilter(**given)), "flow_names"
 )
 CASES += _filters(
-    "ListTaskRuns", lambda **given: ListTaskRunsRequest(filter=TaskRunFilter(**given)), "task_keys"
+    "ListTaskRuns",
+    lambda **given: ListTaskRunsRequest(filter=TaskRunFilter(**given)),
+    "task_keys",
+    "task_names",
 )
 CASES += wrong("ListLogs", "min_level", lambda _, level: ListLogsRequest(min_level=level), said_as((-1, 101)))
 CASES += missing("LookupCache", "key", LookupCacheRequest())
 CASES += wrong("LookupCache", "key", lambda _, key: LookupCacheRequest(key=key), too_long(1_024))
 CASES += _pages("ListCacheEntries", ListCacheEntriesRequest, _BAD_TOKENS + _BAD_NUMBERS)
+CASES += _pages("ListTaskCacheStats", ListTaskCacheStatsRequest, _BAD_TOKENS + _BAD_NUMBERS)
 CASES += missing("InvalidateCache", "filter", InvalidateCacheRequest())
+CASES += missing("InvalidateCache", "filter", InvalidateCacheRequest(filter=CacheFilter(key="")))
+CASES += wrong(
+    "InvalidateCache",
+    "all",
+    lambda _, key: InvalidateCacheRequest(filter=CacheFilter(key=key), all=True),
+    [("k", "both set")],
+)
 CASES += _cache_filters("ListCacheEntries", ListCacheEntriesRequest)
 CASES += _cache_filters("InvalidateCache", InvalidateCacheRequest)

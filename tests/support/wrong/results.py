@@ -7,17 +7,22 @@ from grpc import StatusCode
 
 from clearway.v1.result_pb2 import (
     DownloadResultRequest,
-    DropUnusedResultsRequest,
-    ListUnusedResultsRequest,
+    DropOrphanedResultsRequest,
+    ListOrphanedResultsRequest,
     UploadResultRequest,
 )
 from clearway_service.api.pages import Page
 from support.wrong.cases import UNKNOWN, WRONG_DURATIONS, WRONG_IDS, Case, wrong
 
 DIGEST = "0" * 64
-_NO_DIGESTS = [("", "is ''"), ("0" * 63, "64 lower-case"), ("A" * 64, "64 lower-case"), (DIGEST + "0", "64")]
-_FIRST = Page.of(ListUnusedResultsRequest(), most=10_000, size_field="limit")
-_OTHER = Page.of(ListUnusedResultsRequest(older_than=Duration(seconds=1)), most=10_000, size_field="limit")
+_NO_DIGESTS = [
+    ("", "not set"),
+    ("0" * 63, "64 lower-case"),
+    ("A" * 64, "64 lower-case"),
+    (DIGEST + "0", "64"),
+]
+_FIRST = Page.of(ListOrphanedResultsRequest())
+_OTHER = Page.of(ListOrphanedResultsRequest(older_than=Duration(seconds=1)))
 
 CASES = [
     *wrong(
@@ -34,27 +39,30 @@ CASES = [
     ),
     *wrong(
         "UploadResult",
-        "size",
-        lambda _, size: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=size),
+        "size_bytes",
+        lambda _, size: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size_bytes=size),
         [(-1, "-1"), (2**40, f"{2**40:,}")],
     ),
     *wrong(
         "UploadResult",
         "offset",
-        lambda _, offset: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=9, offset=offset),
+        lambda _, offset: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size_bytes=9, offset=offset),
         [(-1, "-1"), (5, "0 bytes were received")],
     ),
     *wrong(
         "UploadResult",
         "chunk",
-        lambda _, chunk: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size=1, chunk=chunk),
-        [(b"xx", "ends at 2"), (bytes(4 * 1024 * 1024 + 1), "4,194,304 bytes at most")],
+        lambda _, chunk: UploadResultRequest(upload_id=UNKNOWN, sha256=DIGEST, size_bytes=1, chunk=chunk),
+        [
+            (b"xx", "ends at 2"),
+            (bytes(4 * 1024 * 1024 + 1), "has 4194305 bytes; it must have at most 4194304"),
+        ],
     ),
     *wrong(
         "DownloadResult",
         "location",
         lambda _, location: DownloadResultRequest(location=location),
-        [("", "is ''"), ("/etc/passwd", "/etc/passwd"), ("service://../x", "64 lower-case")],
+        [("", "not set"), ("/etc/passwd", "/etc/passwd"), ("service://../x", "64 lower-case")],
     ),
     *wrong(
         "DownloadResult",
@@ -64,8 +72,8 @@ CASES = [
     ),
     *wrong(
         "DownloadResult",
-        "max_bytes",
-        lambda _, length: DownloadResultRequest(location=f"service://{DIGEST}", max_bytes=length),
+        "max_chunk_bytes",
+        lambda _, length: DownloadResultRequest(location=f"service://{DIGEST}", max_chunk_bytes=length),
         [(-1, "-1"), (2**23, str(2**23))],
     ),
     Case(
@@ -74,18 +82,18 @@ CASES = [
         "location",
         "there is no result",
         StatusCode.NOT_FOUND,
-        "RESULT_NOT_FOUND",
+        "ERROR_REASON_RESULT_NOT_FOUND",
     ),
     *wrong(
-        "ListUnusedResults",
-        "limit",
-        lambda _, limit: ListUnusedResultsRequest(limit=limit),
-        [(-1, "-1"), (10_001, "10001")],
+        "ListOrphanedResults",
+        "page_size",
+        lambda _, size: ListOrphanedResultsRequest(page_size=size),
+        [(-1, "-1"), (1_001, "1001")],
     ),
     *wrong(
-        "ListUnusedResults",
+        "ListOrphanedResults",
         "page_token",
-        lambda _, token: ListUnusedResultsRequest(page_token=token),
+        lambda _, token: ListOrphanedResultsRequest(page_token=token),
         [
             ("?", "'?'"),
             ("Zm9v", "'Zm9v'"),
@@ -95,15 +103,27 @@ CASES = [
         ],
     ),
     *wrong(
-        "ListUnusedResults",
+        "ListOrphanedResults",
         "older_than",
-        lambda _, age: ListUnusedResultsRequest(older_than=age),
+        lambda _, age: ListOrphanedResultsRequest(older_than=age),
         WRONG_DURATIONS,
     ),
     *wrong(
-        "DropUnusedResults",
+        "DropOrphanedResults",
         "state_ids",
-        lambda _, ids: DropUnusedResultsRequest(state_ids=ids),
-        [([], "not set"), (["not-an-id"], "not-an-id"), ([UNKNOWN] * 10_001, "10001")],
+        lambda _, ids: DropOrphanedResultsRequest(state_ids=ids),
+        [([], "not set"), ([UNKNOWN] * 10_001, "10001")],
+    ),
+    *wrong(
+        "DropOrphanedResults",
+        "state_ids[1]",
+        lambda _, id_: DropOrphanedResultsRequest(state_ids=[UNKNOWN, id_]),
+        [*WRONG_IDS, ("", "''")],
+    ),
+    *wrong(
+        "DropOrphanedResults",
+        "older_than",
+        lambda _, age: DropOrphanedResultsRequest(state_ids=[UNKNOWN], older_than=age),
+        WRONG_DURATIONS,
     ),
 ]

@@ -14,9 +14,8 @@ from clearway.v1.state_pb2 import (
     STATE_TYPE_RUNNING,
     STATE_TYPE_SCHEDULED,
     Data,
+    ProposedState,
     RunError,
-    State,
-    StateDetails,
 )
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, TaskRunSpec
 from support.proposals import COMPLETED, PENDING, RUNNING
@@ -26,23 +25,19 @@ DIGEST = "ab" * 32
 TAIL = f"ab/{DIGEST}"
 
 
-def _state(type_: Any = STATE_TYPE_PENDING, **more: Any) -> State:
-    return State(type=type_, **more)
+def _state(type_: Any = STATE_TYPE_PENDING, **more: Any) -> ProposedState:
+    return ProposedState(type=type_, **more)
 
 
-def _detailed(type_: Any = STATE_TYPE_PENDING, **details: Any) -> State:
-    return State(type=type_, details=StateDetails(**details))
-
-
-def _carrying(**data: Any) -> State:
+def _carrying(**data: Any) -> ProposedState:
     return _state(data=Data(**({"encoding": "json", "inline": b"1"} | data)))
 
 
-def _located(location: str, **more: Any) -> State:
+def _located(location: str, **more: Any) -> ProposedState:
     return _state(data=Data(**({"encoding": "json", "location": location, "sha256": DIGEST} | more)))
 
 
-def _failing(**error: Any) -> State:
+def _failing(**error: Any) -> ProposedState:
     return _state(data=Data(error=RunError(type="E", **error)))
 
 
@@ -50,23 +45,23 @@ def _deep(depth: int) -> RunError:
     return RunError(type="E", cause=_deep(depth - 1) if depth > 1 else None)
 
 
-WRONG_STATES: list[tuple[State, str, str]] = [
-    (State(name="Odd"), "type", "not set"),
+WRONG_STATES: list[tuple[ProposedState, str, str]] = [
+    (ProposedState(name="Odd"), "type", "not set"),
     (_state(99), "type", "99"),
     (_state(-1), "type", "-1"),
     (_state(name="n" * 256), "name", "256"),
     (_state(message="m" * 16_385), "message", "16385"),
-    (_state(STATE_TYPE_SCHEDULED), "details.scheduled_time", "not set"),
-    (_detailed(STATE_TYPE_SCHEDULED, cache_key="k"), "details.scheduled_time", "not set"),
-    (_detailed(scheduled_time=Timestamp(seconds=1)), "details.scheduled_time", "PENDING"),
-    (_detailed(cache_key="k" * 1_025), "details.cache_key", "1025"),
-    (_detailed(cache_key="k\0"), "details.cache_key", r"'k\x00'"),
-    (_detailed(cache_expiration=Duration(seconds=1)), "details.cache_key", "not set"),
-    (_detailed(cache_key="k", cache_expiration=Duration()), "details.cache_expiration", "0 s"),
-    (_detailed(cache_key="k", cache_expiration=Duration(nanos=1)), "details.cache_expiration", "0 s"),
-    (_detailed(STATE_TYPE_RUNNING, refresh_cache=True), "details.refresh_cache", "a cache_key only"),
-    (_detailed(cache_key="k", refresh_cache=True), "details.refresh_cache", "RUNNING"),
-    (_detailed(no_retry=True), "details.no_retry", "FAILED only"),
+    (_state(STATE_TYPE_SCHEDULED), "scheduled_time", "not set"),
+    (_state(STATE_TYPE_SCHEDULED, cache_key="k"), "scheduled_time", "not set"),
+    (_state(scheduled_time=Timestamp(seconds=1)), "scheduled_time", "PENDING"),
+    (_state(cache_key="k" * 1_025), "cache_key", "1025"),
+    (_state(cache_key="k\0"), "cache_key", r"'k\x00'"),
+    (_state(cache_expiration=Duration(seconds=1)), "cache_key", "not set"),
+    (_state(cache_key="k", cache_expiration=Duration()), "cache_expiration", "0 s"),
+    (_state(cache_key="k", cache_expiration=Duration(nanos=1)), "cache_expiration", "0 s"),
+    (_state(STATE_TYPE_RUNNING, refresh_cache=True), "refresh_cache", "a cache_key only"),
+    (_state(cache_key="k", refresh_cache=True), "refresh_cache", "RUNNING"),
+    (_state(no_retry=True), "no_retry", "FAILED only"),
     (_carrying(encoding=""), "data.encoding", "not set"),
     (_carrying(encoding="e" * 65), "data.encoding", "65"),
     (_state(data=Data(encoding="json")), "data.body", "not set"),
@@ -88,21 +83,23 @@ WRONG_STATES: list[tuple[State, str, str]] = [
     (_failing(message="m" * 4_097), "data.error.message", "4097"),
     (_failing(stack_trace="s" * 16_385), "data.error.stack_trace", "16385"),
     (_failing(cause=RunError()), "data.error.cause.type", "not set"),
+    (_failing(members=[RunError(type="E"), RunError()]), "data.error.members[1].type", "not set"),
+    (_carrying(compression="c" * 65), "data.compression", "65"),
+    (_carrying(signature="Z" * 64), "data.signature", "ZZZ"),
     (_failing(members=[RunError(type="E")] * 17), "data.error.members", "17"),
     (_failing(members=[RunError(type="E", stack_trace="s" * 16_384)] * 5), "data.error", "at most 65536"),
     (_failing(cause=_deep(16)), "data.error", "16 deep"),
     (_carrying(encoding="", error=RunError(type="E")), "data.encoding", "not set"),
-    (_carrying(size=-1), "data.size", "-1"),
+    (_carrying(size_bytes=-1), "data.size_bytes", "-1"),
     (_carrying(sha256="abc"), "data.sha256", "'abc'"),
     (_carrying(sha256="Z" * 64), "data.sha256", "ZZZ"),
 ]
 WRONG_STATES += [
-    (_detailed(STATE_TYPE_SCHEDULED, scheduled_time=time), "details.scheduled_time", say_time(time))
+    (_state(STATE_TYPE_SCHEDULED, scheduled_time=time), "scheduled_time", say_time(time))
     for time in BAD_TIMES
 ]
 WRONG_STATES += [
-    (_detailed(cache_key="k", cache_expiration=span), "details.cache_expiration", said)
-    for span, said in WRONG_DURATIONS
+    (_state(cache_key="k", cache_expiration=span), "cache_expiration", said) for span, said in WRONG_DURATIONS
 ]
 
 _PROPOSED: list[tuple[str, Build]] = [

@@ -71,7 +71,7 @@ TASKS, FLOWS = RunKind.TASK, RunKind.FLOW
 NAMES = ("one", "two")
 FAILED = (int(StateType.FAILED), int(StateType.CRASHED))
 
-# What is asked for. `names` stands for the filter's field for flow or task names, or task keys.
+# What is asked for. `names` stands for the field of a filter that names flows or tasks, or has their keys.
 LISTED: dict[str, dict[str, Any]] = {
     "with a name": {"names": NAMES[:1]},
     "with one of some names": {"names": NAMES},
