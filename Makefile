@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
+.PHONY: help setup demo test check conformance storm fuzz protos statements settings stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -38,6 +38,7 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and state
 	$(BIN)/buf breaking protos --against protos/released.binpb
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python service/generate.py --check
+	$(BIN)/python sdk/settings_page.py --check
 
 conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
 	@PYTHONPATH=tests $(BIN)/python -m conformance $(if $(ADDRESS),--address $(ADDRESS))
@@ -53,6 +54,9 @@ protos: $(STAMP) ## Generate the Python stubs from protos/
 
 statements: $(STAMP) ## Render the SQL that the service executes as it stands
 	@$(BIN)/python service/generate.py
+
+settings: $(STAMP) ## Write the tables of docs/settings.md
+	@$(BIN)/python sdk/settings_page.py
 
 stubs: $(STAMP) ## Generate the stubs of other languages; CHECK=1 compares, ONLY=go picks
 	@$(BIN)/python protos/stubs.py $(if $(CHECK),--check) $(if $(ONLY),--only $(ONLY))

@@ -24,6 +24,7 @@ _GROUPS = {
     "cache": "Look into the cache, and clear it away.",
     "backup": "Save the database, while it is in use.",
     "restore": "Put a backup in place.",
+    "config": "Show the settings, and where each comes from.",
     "version": "Print the version of Clearway.",
 }
 
