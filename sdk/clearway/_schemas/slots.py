@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from clearway._base.named_number import NamedNumber
 from clearway._base.timestamps import optional_time, timestamp_from_proto
 from clearway._states.messages import state_type
 from clearway.states import StateType
@@ -91,7 +91,7 @@ class SlotWaiter:
         )
 
 
-class WaitCause(enum.IntEnum):
+class WaitCause(NamedNumber):
     """What a task run waits for. The numbers are the protocol's."""
 
     UNKNOWN = 0
