@@ -1,6 +1,6 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-fast test-lowest test-pythons check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
+.PHONY: help setup demo test test-fast test-lowest test-pythons check conformance storm fuzz protos statements settings stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -55,6 +55,7 @@ check: $(STAMP) ## Lint, types, import rules, proto rules, fresh generated files
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python protos/reference.py --check
 	$(BIN)/python service/generate.py --check
+	$(BIN)/python sdk/settings_page.py --check
 
 conformance: $(STAMP) ## Play the conformance scenarios on a server; ADDRESS=host:port names yours
 	@PYTHONPATH=tests $(BIN)/python -m conformance $(if $(ADDRESS),--address $(ADDRESS))
@@ -71,6 +72,9 @@ protos: $(STAMP) ## Generate the Python stubs and docs/reference/ from protos/
 
 statements: $(STAMP) ## Render the SQL that the service executes as it stands
 	@$(BIN)/python service/generate.py
+
+settings: $(STAMP) ## Write the tables of docs/settings.md
+	@$(BIN)/python sdk/settings_page.py
 
 stubs: $(STAMP) ## Generate the stubs of other languages; CHECK=1 compares, ONLY=go picks
 	@$(BIN)/python protos/stubs.py $(if $(CHECK),--check) $(if $(ONLY),--only $(ONLY))

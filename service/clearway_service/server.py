@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, cast
@@ -206,8 +206,12 @@ async def serving(service: Service) -> AsyncIterator[int]:
         await server.stop(max(0.0, deadline - loop.time()))
 
 
-async def serve(settings: ServiceSettings) -> None:
+async def serve(settings: ServiceSettings, given: Mapping[str, str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
+
+    Args:
+        settings: The server's settings.
+        given: Those that are not defaults, with their sources, for the log.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -230,6 +234,7 @@ async def serve(settings: ServiceSettings) -> None:
                 address=f"{settings.host}:{port}",
                 database=str(settings.database),
                 version=__version__,
+                settings=dict(given or {}),
             )
             await stop.wait()
             logger.info("draining")

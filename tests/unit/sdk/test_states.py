@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import pickle
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -17,6 +18,7 @@ from clearway._base.timestamps import (
 )
 from clearway.exceptions import CancelledRun, CrashedRun, FailedRun, UnfinishedRun
 from clearway.results import StoredResult, get_store
+from clearway.schemas import WaitCause
 from clearway.states import AwaitingRetry, Scheduled, State, StateDetails, StateType
 from clearway.v1 import state_pb2
 from support.foreign_times import ForeignLength, foreign
@@ -69,6 +71,14 @@ def test_exactly_one_question_about_a_states_type_is_answered_yes(kind: StateTyp
 @pytest.mark.parametrize("kind", StateType)
 def test_the_numbers_and_names_of_types_are_the_protocols(kind: StateType) -> None:
     assert state_pb2.StateType.Name(state_pb2.StateType.ValueType(kind)) == f"STATE_TYPE_{kind.name}"
+
+
+@pytest.mark.parametrize("kind", [*StateType, *WaitCause])
+def test_a_type_is_printed_by_its_name_and_still_is_a_number(kind: StateType | WaitCause) -> None:
+    assert f"{kind}" == str(kind) == "%s" % kind == kind.name  # noqa: UP031 - as users write it
+    assert f"{kind:>12}" == f"{kind.name:>12}"
+    assert f"{kind:d}" == json.dumps(kind) == str(int(kind))
+    assert pickle.loads(pickle.dumps(kind)) is kind
 
 
 def test_four_types_are_final() -> None:
