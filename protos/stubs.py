@@ -1,12 +1,13 @@
 """Generate the stubs of languages other than Python, as `buf.gen.yaml` says, with plugins of this machine.
 
-python protos/stubs.py                   writes all: those below examples/ are committed, gen/ is not
+python protos/stubs.py                   writes all; those in gen/ are not committed
 python protos/stubs.py --only java       writes those whose folder has this in its name
-python protos/stubs.py --check           exits 1 where a committed file differs from a generated one
+python protos/stubs.py --check           exits 1 if a committed file differs from a generated one
 python protos/stubs.py --install         gets the plugins into .tools, by their languages' package managers
 
-The template is written as JSON, which is YAML too, so that the plugins of one folder can be picked without a
-further library.
+The template is written as JSON, which is valid YAML, so no library is needed to pick the plugins of one
+folder. Generated files are in folders of their own below a plugin's folder; files directly in it, such as
+`go.mod`, are written by hand.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def plugins(only: str) -> list[dict[str, Any]]:
 
 
 def install(name: str) -> None:
-    """Get one plugin into .tools, unless it is there, or what would get it is not."""
+    """Get one plugin into .tools, unless it is installed or its package manager is not."""
     if name not in INSTALL or shutil.which(name, path=PATH) or not shutil.which(INSTALL[name][0]):
         return
     (TOOLS / "bin").mkdir(parents=True, exist_ok=True)
@@ -77,16 +78,17 @@ def install(name: str) -> None:
 
 
 def missing(names: list[str]) -> list[str]:
-    """Return a line for each program that is not there, with what brings it."""
-    bringing = SYSTEM | {name: f"`make stubs-tools`, which needs {way[0]}," for name, way in INSTALL.items()}
+    """Return a line for each program that is not installed, with what installs it."""
+    source = SYSTEM | {name: f"`make stubs-tools`, which needs {way[0]}," for name, way in INSTALL.items()}
     absent = [name for name in names if not shutil.which(name, path=PATH)]
-    return [f"{name} is not there; {bringing[name]} brings it" for name in absent]
+    return [f"{name} is not installed; {source[name]} installs it" for name in absent]
 
 
 def generate(chosen: list[dict[str, Any]], into: Path) -> None:
-    """Write what the plugins make to their folders below ``into``."""
+    """Replace the generated files in the plugins' folders below ``into``."""
     for folder in {plugin["out"] for plugin in chosen}:
-        shutil.rmtree(into / folder, ignore_errors=True)
+        for package in packages(into / folder):
+            shutil.rmtree(package)
     buf_generate("protos", chosen, into)
     if with_details := [plugin for plugin in chosen if program(plugin) == DETAILS_FOR]:
         with tempfile.TemporaryDirectory() as source:
@@ -94,6 +96,11 @@ def generate(chosen: list[dict[str, Any]], into: Path) -> None:
             copy.parent.mkdir(parents=True)
             shutil.copy(DETAILS, copy)
             buf_generate(source, with_details, into)
+
+
+def packages(folder: Path) -> list[Path]:
+    """Return the folders of generated files in a plugin's folder."""
+    return [path for path in folder.glob("*") if path.is_dir()]
 
 
 def buf_generate(source: str, chosen: list[dict[str, Any]], into: Path) -> None:
@@ -104,11 +111,12 @@ def buf_generate(source: str, chosen: list[dict[str, Any]], into: Path) -> None:
 
 
 def stale(chosen: list[dict[str, Any]], fresh: Path) -> list[str]:
-    """Return the files that differ from the committed ones, or are on one side only."""
+    """Return the generated files that differ from the committed ones, or are on one side only."""
     names = set()
     for folder in {plugin["out"] for plugin in chosen}:
         for side in (fresh, ROOT):
-            names |= {str(path.relative_to(side)) for path in (side / folder).rglob("*") if path.is_file()}
+            paths = (path for package in packages(side / folder) for path in package.rglob("*"))
+            names |= {str(path.relative_to(side)) for path in paths if path.is_file()}
     _, differing, absent = filecmp.cmpfiles(fresh, ROOT, sorted(names), shallow=False)
     return sorted(differing + absent)
 
@@ -124,7 +132,7 @@ def main() -> int:
     if not chosen:
         parser.error(f"no folder has {options.only!r} in its name; see {TEMPLATE.relative_to(ROOT)}")
     if options.check:
-        chosen = [plugin for plugin in chosen if plugin["out"].startswith("examples/")]
+        chosen = [plugin for plugin in chosen if not plugin["out"].startswith("gen/")]
     names = sorted({program(plugin) for plugin in chosen})
     if options.install:
         for name in names:

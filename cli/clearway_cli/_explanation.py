@@ -12,10 +12,10 @@ from clearway_cli._tables import Column
 
 _LIMITS = (Column("TAG"), Column("USED"), Column("FULL"), Column("BLOCKS"), Column("PLACE"))
 _UPSTREAM = (
-    Column("PARAMETER", fold_to=12),
-    Column("TASK RUN"),
-    Column("NAME", fold_to=14),
-    Column("STATE", fold_to=9),
+    Column("PARAMETER", crop_to=12),
+    Column("TASK RUN", ids=True),
+    Column("NAME", crop_to=14),
+    Column("STATE", crop_to=13),
 )
 
 

@@ -79,7 +79,13 @@ def database_file(value: str) -> Path:
 
 
 RunIdArgument = Annotated[
-    str, typer.Argument(metavar="ID", callback=_not_empty, show_default=False, help="The run's id, a UUID.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        callback=_not_empty,
+        show_default=False,
+        help="The run's id, a beginning of it that no other run has, or its name.",
+    ),
 ]
 TagArgument = Annotated[
     str, typer.Argument(metavar="TAG", callback=_not_empty, show_default=False, help="The tag of task runs.")
@@ -129,7 +135,12 @@ TaskNamesOption = Annotated[
 ]
 FlowRunOption = Annotated[
     str | None,
-    typer.Option("--flow-run", metavar="ID", callback=_not_empty, help="Task runs of this flow run."),
+    typer.Option(
+        "--flow-run",
+        metavar="ID",
+        callback=_not_empty,
+        help="Task runs of this flow run: its id, a beginning of that, or its name.",
+    ),
 ]
 NameOption = Annotated[
     str | None,

@@ -72,11 +72,24 @@ def draws() -> bool:
     return sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
 
 
+def ellipsis() -> str:
+    """Return what stands for text that is left out: one character, or three where stdout has not that one."""
+    return "…" if _encodable("…") == "…" else "..."
+
+
 def plain(text: str) -> str:
-    r"""Return a message with what could steer a terminal, but for line feeds, written as ``\x1b``."""
-    return texts.plain(text, "\n")
+    r"""Return a message with what could steer a terminal, but for line feeds, written as ``\x1b``.
+
+    So are characters that stdout's encoding does not have.
+    """
+    return _encodable(texts.plain(text, "\n"))
 
 
 def name(text: str) -> str:
     r"""Return a name, or what else belongs into one line, with its line feeds written as ``\n`` too."""
-    return texts.plain(text)
+    return _encodable(texts.plain(text))
+
+
+def _encodable(text: str) -> str:
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,6 +1,5 @@
 """What the commands ask of the service, be it a server or the database file of this machine."""
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
@@ -21,13 +20,13 @@ from clearway.v1 import (
     state_pb2,
     task_run_pb2,
 )
+from clearway_cli import _ids
 
 _T = TypeVar("_T")
 _Request = TypeVar("_Request", bound=Message)
 _Response = TypeVar("_Response", bound=Message)
 _PAGE = 1_000
 _ATTENTION_SECONDS = 0.2
-_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def read_limit(tag: str) -> concurrency_limit_pb2.ConcurrencyLimit:
 
 
 def find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return the limit of a tag or, where no tag with a limit is called so, that with the id.
+    """Return the limit of a tag or, if no tag with a limit is called so, that with the id or its beginning.
 
     It has all holders of its slots; the service's response has only the first of them.
     """
@@ -82,8 +81,12 @@ def _find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
     try:
         return read_limit(tag_or_id)
     except LimitNotFound:
-        if not _UUID.fullmatch(tag_or_id):
-            raise
+        if not _ids.is_whole(tag_or_id):
+            prefix = _ids.prefix_in(tag_or_id)
+            found = [limit for limit in list_limits() if prefix and limit.id.startswith(prefix)]
+            if len(found) != 1:
+                raise
+            return found[0]
     request = concurrency_limit_pb2.GetConcurrencyLimitRequest(id=tag_or_id)
     return _ask(rpcs.GET_CONCURRENCY_LIMIT, request).concurrency_limit
 

@@ -10,22 +10,22 @@ from clearway_cli import _output, _runs, _tables, _times
 from clearway_cli._tables import Column
 
 _HOLDERS = (
-    Column("TASK RUN"),
-    Column("NAME", fold_to=12),
-    Column("CLIENT", fold_to=14),
+    Column("TASK RUN", ids=True),
+    Column("NAME", crop_to=12),
+    Column("CLIENT", crop_to=14),
     Column("HELD"),
     Column("LEASE"),
-    Column("FLOW", fold_to=12, optional=True),
-    Column("FLOW RUN", fold_to=12, optional=True),
+    Column("FLOW", crop_to=12, optional=True),
+    Column("FLOW RUN", crop_to=12, optional=True),
 )
 _WAITERS = (
     Column("PLACE"),
-    Column("TASK RUN"),
-    Column("NAME", fold_to=12),
-    Column("CLIENT", fold_to=14),
+    Column("TASK RUN", ids=True),
+    Column("NAME", crop_to=12),
+    Column("CLIENT", crop_to=14),
     Column("WAITED"),
-    Column("FLOW", fold_to=12, optional=True),
-    Column("FLOW RUN", fold_to=12, optional=True),
+    Column("FLOW", crop_to=12, optional=True),
+    Column("FLOW RUN", crop_to=12, optional=True),
 )
 _CELLS = 10
 

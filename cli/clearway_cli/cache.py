@@ -32,7 +32,7 @@ _ENTRIES = (
     Column("HITS"),
     Column("LAST HIT", optional=True),
     Column("SIZE", optional=True),
-    Column("TASK RUN", optional=True),
+    Column("TASK RUN", ids=True, optional=True),
 )
 _TASKS = (
     Column("TASK", fold_to=14),

@@ -7,19 +7,19 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from rich.text import Text
 
 from clearway.v1.flow_run_pb2 import FlowRun, FlowRunFilter
-from clearway_cli import _documents, _output, _runs, _service, _states, _tables, _times
+from clearway_cli import _documents, _finding, _output, _runs, _service, _states, _tables, _times
 from clearway_cli._options import FlowNamesOption, LimitOption, RunIdArgument, StatesOption, TagsOption
 from clearway_cli._output import Format, FormatOption
 from clearway_cli._tables import Column
 
 _COLUMNS = (
-    Column("ID"),
-    Column("NAME", fold_to=12),
-    Column("FLOW", fold_to=12),
-    Column("STATE", fold_to=9),
+    Column("ID", ids=True),
+    Column("NAME", crop_to=16),
+    Column("FLOW", crop_to=8),
+    Column("STATE", crop_to=13),
     Column("AGE", optional=True),
     Column("TIME", optional=True),
-    Column("TAGS", fold_to=12, optional=True),
+    Column("TAGS", crop_to=8, optional=True),
 )
 
 app = typer.Typer(
@@ -52,8 +52,8 @@ def list_runs(
 @app.command()
 def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
     """Show a flow run and all states that it was in."""
-    run = _service.read_flow_run(run_id)
-    states = _service.read_flow_run_states(run_id)
+    run = _service.read_flow_run(_finding.flow_run_id(run_id))
+    states = _service.read_flow_run_states(run.spec.id)
     if output is Format.JSON:
         _output.write_json(_documents.flow_run_history(run, states))
         return

@@ -5,6 +5,7 @@ in a wrong way, 130 interrupted by Ctrl-C. Answers go to stdout, all else to std
 """
 
 import importlib
+import io
 import sys
 from typing import Annotated, Any, NoReturn
 
@@ -24,6 +25,7 @@ _GROUPS = {
     "cache": "Look into the cache, and clear it away.",
     "backup": "Save the database, while it is in use.",
     "restore": "Put a backup in place.",
+    "config": "Show the settings, and where each comes from.",
     "version": "Print the version of Clearway.",
 }
 
@@ -78,6 +80,9 @@ def clearway(
 
 def run() -> NoReturn:
     """Run the command that the process was started with, and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As Python does with stderr: what a terminal's encoding does not have is no reason to fail.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="clearway")
     except InvalidArgument as error:

@@ -8,6 +8,7 @@ from clearway.v1.task_run_pb2 import TaskRun, TaskRunFilter
 from clearway_cli import (
     _documents,
     _explanation,
+    _finding,
     _limit_documents,
     _output,
     _runs,
@@ -29,13 +30,13 @@ from clearway_cli._output import Format, FormatOption
 from clearway_cli._tables import Column
 
 _COLUMNS = (
-    Column("ID"),
-    Column("NAME", fold_to=14),
-    Column("STATE", fold_to=9),
+    Column("ID", ids=True),
+    Column("NAME", crop_to=16),
+    Column("STATE", crop_to=13),
     Column("AGE", optional=True),
     Column("TIME", optional=True),
-    Column("TAGS", fold_to=12, optional=True),
-    Column("FLOW RUN", optional=True),
+    Column("TAGS", crop_to=8, optional=True),
+    Column("FLOW RUN", ids=True, optional=True),
 )
 
 app = typer.Typer(
@@ -59,8 +60,9 @@ def list_runs(
 ) -> None:
     """List task runs, the newest first."""
     types, names = _states.pick(state or ())
+    flow_run = _finding.flow_run_id(flow_run) if flow_run else ""
     picked = TaskRunFilter(
-        flow_run_id=flow_run or "",
+        flow_run_id=flow_run,
         task_names=task,
         name_contains=name or "",
         tags=tag,
@@ -83,8 +85,8 @@ def list_runs(
 @app.command()
 def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
     """Show a task run and all states that it was in."""
-    run = _service.read_task_run(run_id)
-    states = _service.read_task_run_states(run_id)
+    run = _service.read_task_run(_finding.task_run_id(run_id))
+    states = _service.read_task_run_states(run.spec.id)
     if output is Format.JSON:
         _output.write_json(_documents.task_run_history(run, states))
         return
@@ -96,7 +98,7 @@ def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
 @app.command()
 def explain(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
     """Say why a task run is where it is: what it waits for, and who holds that."""
-    answer = _service.explain_task_run(run_id)
+    answer = _service.explain_task_run(_finding.task_run_id(run_id))
     now = _service.read_now()
     if output is Format.JSON:
         _output.write_json(_limit_documents.explanation(answer, now))

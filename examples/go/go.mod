@@ -2,7 +2,11 @@ module github.com/clearway/clearway/examples/go
 
 go 1.26.0
 
+// The generated messages of this checkout.
+replace github.com/clearway/clearway/protos/go => ../../protos/go
+
 require (
+	github.com/clearway/clearway/protos/go v0.0.0
 	github.com/google/uuid v1.6.0
 	github.com/gowebpki/jcs v1.0.2
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20261110000943-09e21b237f2c

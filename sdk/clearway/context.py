@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from clearway._base.clock import now
+from clearway._definition.base import TaskRunContext as TaskRunContext  # noqa: PLC0414 - offered here
+from clearway._definition.base import running_task
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
-    from clearway._definition.base import FlowDefinition, TaskDefinition
+    from clearway._definition.base import FlowDefinition
 
 _flow_run: ContextVar[FlowRunContext | None] = ContextVar("clearway_flow_run", default=None)
-_task_run: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run", default=None)
 _attempt: ContextVar[RunningAttempt | None] = ContextVar("clearway_attempt", default=None)
 _tags: ContextVar[frozenset[str]] = ContextVar("clearway_tags", default=frozenset())
 _refresh_cache: ContextVar[bool | None] = ContextVar("clearway_refresh_cache", default=None)
@@ -58,38 +59,6 @@ class FlowRunContext:
     def get() -> FlowRunContext | None:
         """Return the context of the flow run that the caller is in, or None outside."""
         return _flow_run.get()
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRunContext:
-    """The task run that the current code belongs to; also what a ``cache_key_fn`` is given first.
-
-    Attributes:
-        task: The task that runs.
-        task_run_id: The run's UUID.
-        flow_run_id: The UUID of the flow run that it belongs to.
-        task_run_name: The run's name, for people.
-        run_count: Which attempt this is, from 1.
-        parameters: What the task was called with, by parameter; the results of futures in their place.
-        start_time: When this attempt began, by this machine's clock.
-        tags: The run's tags: the task's, and those that were in force when it was called.
-        log_prints: Whether ``print()`` in the task's code becomes log lines of the run.
-    """
-
-    task: TaskDefinition
-    task_run_id: str
-    flow_run_id: str
-    task_run_name: str
-    run_count: int
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    start_time: datetime = field(default_factory=now)
-    tags: frozenset[str] = frozenset()
-    log_prints: bool = False
-
-    @staticmethod
-    def get() -> TaskRunContext | None:
-        """Return the context of the task run that the caller is in, or None outside."""
-        return _task_run.get()
 
 
 class RunningAttempt(Protocol):
@@ -140,12 +109,12 @@ def get_run_context() -> FlowRunContext | TaskRunContext:
 
 def innermost_run() -> FlowRunContext | TaskRunContext | None:
     """Return the context of the innermost run that the caller is in, or None outside."""
-    return _task_run.get() or _flow_run.get()
+    return running_task.get() or _flow_run.get()
 
 
 def current_run() -> CurrentRun | None:
     """Return the run that the caller is in, or None outside."""
-    task_run = _task_run.get()
+    task_run = running_task.get()
     if task_run is not None:
         return CurrentRun(task_run.flow_run_id, task_run.task_run_id, task_run.task_run_name)
     flow_run = _flow_run.get()
@@ -175,7 +144,7 @@ def is_cancelled() -> bool:
     suspended for longer than its lease: its slots are others' then. What the code returns counts no more.
     False outside a run.
     """
-    task_run, flow_run = _task_run.get(), _flow_run.get()
+    task_run, flow_run = running_task.get(), _flow_run.get()
     return (task_run is not None and task_run.task_run_id in _cancelled) or (
         flow_run is not None and flow_run.flow_run_id in _cancelled
     )
@@ -198,11 +167,11 @@ class task_run_entered:  # noqa: N801 - used as a function; a class since it sta
         self._context = context
 
     def __enter__(self) -> TaskRunContext:
-        self._token = _task_run.set(self._context)
+        self._token = running_task.set(self._context)
         return self._context
 
     def __exit__(self, *_: object) -> None:
-        _task_run.reset(self._token)
+        running_task.reset(self._token)
 
 
 @contextmanager
@@ -216,7 +185,7 @@ def flow_run_entered(
         in_force: The tags that were in force when it was called, which its runs have too.
         attempt: What the engine keeps for the run; None in another process than the run's.
     """
-    task_run = _task_run.set(None)
+    task_run = running_task.set(None)
     flow_run = _flow_run.set(context)
     running = _attempt.set(attempt)
     before = _tags.set(in_force)
@@ -226,7 +195,7 @@ def flow_run_entered(
         _tags.reset(before)
         _attempt.reset(running)
         _flow_run.reset(flow_run)
-        _task_run.reset(task_run)
+        running_task.reset(task_run)
 
 
 def flow_run_in(context: Context) -> FlowRunContext:

@@ -10,6 +10,7 @@
     ├── MissingContext              (RuntimeError)     called outside the run that it needs
     ├── NestedTask                  (RuntimeError)     a task was called from within a task
     ├── Deadlock                    (RuntimeError)     waiting here would never end
+    ├── NotAwaited                  (TypeError)        a function returned something that is yet to be awaited
     ├── NotPicklable                (TypeError)        something cannot be sent to, or from, a worker process
     ├── MissingResult               (LookupError)      a result is gone, or is not what was written
     │   └── UntrustedResult                            reading it is refused: by a setting, or by where it is
@@ -89,6 +90,10 @@ class NestedTask(ClearwayError, RuntimeError):
 
 class Deadlock(ClearwayError, RuntimeError):
     """Waiting for a run would never end, since it needs the event loop that the waiting would block."""
+
+
+class NotAwaited(ClearwayError, TypeError):
+    """A flow's or task's function returned a coroutine, or something else that is yet to be awaited."""
 
 
 class NotPicklable(ClearwayError, TypeError):

@@ -1,10 +1,11 @@
-"""What ``.submit()`` and ``.map()`` return: a task run that goes on by itself, and will have a result."""
+"""Futures: what ``.submit()`` and ``.map()`` return, submitted task runs whose results are still to come."""
 # ruff: noqa: ASYNC109 - the async methods take what the sync ones take, as users know them
 
 from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from _thread import allocate_lock
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
@@ -41,7 +42,7 @@ class Source(Protocol):
 
 
 class Future(Generic[R]):
-    """A task run that was submitted: what ``TaskFuture`` and ``AsyncTaskFuture`` have in common.
+    """A submitted task run: what ``TaskFuture`` and ``AsyncTaskFuture`` have in common.
 
     Attributes:
         task_run_id: The task run's UUID.
@@ -56,17 +57,26 @@ class Future(Generic[R]):
         Args:
             task_run_id: The run's UUID.
             name: The run's name.
-            source: The run, which is let go when it is done.
+            source: The run, which is released when it is done.
         """
         self.task_run_id = task_run_id
         self.name = name
         self._source: Source | None = source
         self._state: State[R] | None = None
-        self._callbacks: list[Callable[[], None]] | None = None  # until somebody waits
+        self._callbacks: list[Callable[[], None]] | None = None  # made for the first waiter
 
     def is_done(self) -> bool:
-        """Return whether the run has come to its end, and nothing has to be waited for."""
+        """Return whether the run has ended."""
         return self._state is not None
+
+    def __bool__(self) -> bool:
+        """Return True, as for any object, and warn: it says nothing about the run or its result."""
+        warnings.warn(
+            f"the future of the task run {self.name!r} was used as a truth value, which is always True; "
+            "use its result(), or get_state().is_completed(), or is_done()",
+            stacklevel=2,
+        )
+        return True
 
     def __repr__(self) -> str:
         state = self._state
@@ -75,7 +85,7 @@ class Future(Generic[R]):
     # What the engine does with a future.
 
     def settle(self, state: State[Any]) -> None:
-        """Set the state that the run ended in, and wake who waits. The first call counts."""
+        """Set the state that the run ended in, and wake all waiters. The first call counts."""
         with _guard:
             if self._state is not None:
                 return
@@ -176,7 +186,7 @@ class Future(Generic[R]):
         return result
 
     def _was_read(self, result: Any) -> None:
-        """Let the flow know where a result comes from that was read, as of a cached run."""
+        """Tell the flow which run made a result that had to be read, such as that of a cached run."""
         from clearway.context import current_attempt  # noqa: PLC0415 - most results are in memory
 
         attempt = current_attempt()

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway._base.encodings import CLOUDPICKLE
 from clearway._base.error_kinds import RunErrorKind
-from clearway._base.locations import checked_place, is_digest
+from clearway._base.locations import is_digest
 from clearway._base.settings import get_settings
 from clearway._base.unsigned import marked, marks_unsigned
 from clearway._results import serializers
@@ -26,6 +25,8 @@ from clearway._results.known_storages import forget_place, place_of, register_pl
 from clearway._results.serializers import Serializer
 from clearway._results.storage import SizeMismatchError
 from clearway._results.storages import digest_of, storage_for
+from clearway._settings.encodings import CLOUDPICKLE
+from clearway._settings.paths import checked_place
 from clearway.exceptions import MissingResult, UnreadableResult, UntrustedResult
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from clearway._base.clock import now
+from clearway._base.plain_times import checked_time
 from clearway._states.record import StateDetails, StateRecord, StateType
 
 if TYPE_CHECKING:
@@ -168,22 +169,23 @@ def Retrying(*, message: str = "", name: str = "Retrying") -> State[Any]:  # noq
 def Scheduled(  # noqa: N802
     scheduled_time: datetime | None = None, *, message: str = "", name: str = ""
 ) -> State[Any]:
-    """Make a state of a run that is to begin at a time, by default at once.
+    """Make a state of a run that is to begin at a time, by default now.
+
+    Args:
+        scheduled_time: A time with a time zone, of any class derived from ``datetime``.
+        message: Why; empty where there is nothing to say.
+        name: The state's name; by default ``Scheduled``.
 
     Raises:
+        TypeError: ``scheduled_time`` is no ``datetime``.
         ValueError: ``scheduled_time`` has no time zone.
     """
-    at = now() if scheduled_time is None else scheduled_time
-    if at.tzinfo is None:
-        raise ValueError(
-            f"scheduled_time must have a time zone, and {at!r} has none; "
-            "give datetime.now(timezone.utc) + timedelta(...), for example"
-        )
+    at = now() if scheduled_time is None else checked_time("scheduled_time", scheduled_time)
     return State(StateType.SCHEDULED, name, message, details=StateDetails(scheduled_time=at))
 
 
 def AwaitingRetry(  # noqa: N802
     scheduled_time: datetime | None = None, *, message: str = "", name: str = "AwaitingRetry"
 ) -> State[Any]:
-    """Make a Scheduled state of a run that failed and is to be tried again."""
+    """Make a Scheduled state of a run that failed and is to be tried again; see ``Scheduled``."""
     return Scheduled(scheduled_time, message=message, name=name)

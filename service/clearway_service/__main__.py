@@ -6,18 +6,19 @@ import argparse
 import logging
 import os
 import sys
-from dataclasses import replace
-from pathlib import Path
 
 # Before gRPC is loaded: it writes lines of its own where an address is in use, and we say so ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
+from clearway._settings.showing import show
+from clearway._settings.sources import DEFAULT, Sources
+from clearway._settings.table import HOME
 from clearway_service import __version__
 from clearway_service.errors import ClearwayError
 from clearway_service.logs.native_lines import relay
 from clearway_service.logs.setup import configure
 from clearway_service.server import serve
-from clearway_service.settings import ServiceSettings, SettingError
+from clearway_service.settings import ATTRIBUTES, ServiceSettings, SettingError
 from clearway_service.texts import plain
 
 try:
@@ -27,29 +28,39 @@ except ImportError:  # there is none for Windows
 
 _USAGE = 2
 _FAILURE = 1
+_LOGGER = "clearway_service"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the server with command-line ``arguments``; return the exit code."""
     parser = argparse.ArgumentParser(prog="clearway server start", description="Run the Clearway server.")
     parser.add_argument("--host", help="the address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="the port to listen on; 0 picks a free one (default 4200)")
-    parser.add_argument("--database", type=Path, help="the SQLite file (default ~/.clearway/clearway.db)")
+    parser.add_argument("--port", help="the port to listen on; 0 picks a free one (default 4200)")
+    parser.add_argument("--database", help="the SQLite file (default ~/.clearway/clearway.db)")
     parser.add_argument("--version", action="version", version=__version__)
     given = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value is not None}
     configure()
+    sources = Sources(os.environ, given)
     try:
-        settings = replace(ServiceSettings.from_environment(), **given)
+        settings = ServiceSettings.from_sources(sources)
     except SettingError as error:
         return _fail(error, _USAGE)
     if not sys.stderr.isatty() and os.environ["GRPC_VERBOSITY"].upper() != "NONE":
         relay()
         configure()
+    for warning in sources.unknown_variables():
+        logging.getLogger(_LOGGER).warning("%s", warning)
     try:
-        run(serve(settings))
+        run(serve(settings, _given(sources)))
     except (ClearwayError, OSError) as error:
         return _fail(error, _FAILURE)
     return 0
+
+
+def _given(sources: Sources) -> dict[str, str]:
+    """Return the settings that are not defaults, each with its source; secrets are masked."""
+    shown = (show(sources, name) for name in (HOME, *ATTRIBUTES))
+    return {each.setting.name: f"{each.value} ({each.source})" for each in shown if each.source != DEFAULT}
 
 
 def _fail(error: Exception, code: int) -> int:
@@ -57,7 +68,7 @@ def _fail(error: Exception, code: int) -> int:
     if sys.stderr.isatty():
         sys.stderr.write(f"Error: {plain(str(error))}\n")
     else:
-        logging.getLogger("clearway_service").critical("the server does not run: %s", error)
+        logging.getLogger(_LOGGER).critical("the server does not run: %s", error)
     return code
 
 

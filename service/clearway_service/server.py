@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import gc
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, cast
@@ -174,7 +174,10 @@ async def serving(service: Service) -> AsyncIterator[int]:
     )
     servicer = Servicer(service)
     checks = HealthChecks(("", SERVICE.full_name))
-    server.add_registered_method_handlers(SERVICE.full_name, servicer.handlers())
+    handlers = servicer.handlers()
+    # Both, as generated code does: registered handlers are found faster, but older grpcio ignores them here.
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
+    server.add_registered_method_handlers(SERVICE.full_name, handlers)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
@@ -203,8 +206,12 @@ async def serving(service: Service) -> AsyncIterator[int]:
         await server.stop(max(0.0, deadline - loop.time()))
 
 
-async def serve(settings: ServiceSettings) -> None:
+async def serve(settings: ServiceSettings, given: Mapping[str, str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then drain.
+
+    Args:
+        settings: The server's settings.
+        given: Those that are not defaults, with their sources, for the log.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -227,6 +234,7 @@ async def serve(settings: ServiceSettings) -> None:
                 address=f"{settings.host}:{port}",
                 database=str(settings.database),
                 version=__version__,
+                settings=dict(given or {}),
             )
             await stop.wait()
             logger.info("draining")

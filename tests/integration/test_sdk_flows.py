@@ -297,3 +297,31 @@ def test_a_flow_run_after_another_begins_anew() -> None:
     again()
     assert last_flow_run("again").id != first
     assert list(task_runs("again")) == ["add-0"]
+
+
+def test_the_truth_value_of_a_submitted_run_is_warned_of() -> None:
+    @task
+    def is_ready() -> bool:
+        return False
+
+    @flow
+    def asking() -> str:
+        if is_ready.submit():
+            return "always taken"
+        return "never taken"
+
+    with pytest.warns(UserWarning, match="the future of the task run 'is_ready-0' was used as a truth value"):
+        assert asking() == "always taken"
+
+
+async def test_the_truth_value_of_a_submitted_run_of_an_async_task_is_warned_of() -> None:
+    @task
+    async def is_ready() -> bool:
+        return False
+
+    @flow
+    async def asking() -> bool:
+        return not await is_ready.submit()
+
+    with pytest.warns(UserWarning, match="'is_ready-0' was used as a truth value"):
+        assert not await asking()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +17,7 @@ from clearway import (
     Crashed,
     Failed,
     Pending,
+    ProcessPoolTaskRunner,
     Running,
     Scheduled,
     State,
@@ -22,8 +25,9 @@ from clearway import (
     flow,
     task,
 )
-from clearway.exceptions import CancelledRun, CrashedRun, FailedRun
+from clearway.exceptions import CancelledRun, CrashedRun, FailedRun, NotAwaited
 from integration.sdk_runs import flow_history, history, last_flow_run, task_runs
+from support.foreign_times import foreign_now
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -220,3 +224,155 @@ def test_a_generator_of_a_task_is_a_list() -> None:
         return counting(2), counting.submit(3).result()
 
     assert working() == ([0, 1], [0, 1, 2])
+
+
+def test_a_time_of_a_class_derived_from_datetime_is_when_a_run_runs_again() -> None:
+    calls: list[str] = []
+
+    @task
+    def work() -> Any:
+        calls.append("task")
+        return AwaitingRetry(scheduled_time=foreign_now()) if calls.count("task") == 1 else 5
+
+    @flow
+    def working() -> Any:
+        calls.append("flow")
+        return Scheduled(foreign_now()) if calls.count("flow") == 1 else work()
+
+    assert working() == 5
+    assert calls == ["flow", "flow", "task", "task"]
+
+
+async def later(number: int) -> int:
+    return number
+
+
+class Later:
+    def __await__(self) -> Any:
+        yield
+
+
+async def numbers() -> AsyncIterator[int]:
+    yield 1
+
+
+def sync_wrapper(fn: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(fn)
+    def wrapper(*args: Any) -> Any:
+        return fn(*args)
+
+    return wrapper
+
+
+NOT_AWAITED: dict[str, tuple[Callable[[], Any], str]] = {
+    "a coroutine": (lambda: later(1), "returned the coroutine 'later', which was not awaited"),
+    "an async generator": (
+        numbers,
+        r"returned <async_generator .*, which is no result; return \[x async for",
+    ),
+    "an awaitable": (Later, "returned .*Later object .*, which was not awaited"),
+    "coroutines": (lambda: [later(1), later(2)], r"a list with the coroutine 'later', .* asyncio\.gather"),
+    "a tuple with one": (lambda: (1, later(1)), "a tuple with the coroutine 'later'"),
+    "a dictionary with one": (lambda: {"a": later(1)}, "a dict with the coroutine 'later'"),
+    "a generator of them": (
+        lambda: (later(number) for number in (1, 2)),
+        "a list with the coroutine 'later'",
+    ),
+    "a state with one": (lambda: Completed(later(1)), "returned the coroutine 'later'"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_AWAITED)
+def test_a_sync_function_that_returns_what_is_to_be_awaited_fails(case: str) -> None:
+    make, message = NOT_AWAITED[case]
+
+    @task(retries=0)
+    def work() -> Any:
+        return make()
+
+    @flow
+    def working() -> Any:
+        return work.submit(return_state=True), work(return_state=True)
+
+    @flow
+    def returning() -> Any:
+        return make()
+
+    with pytest.raises(NotAwaited, match=f"the task 'work' .*{message}"):
+        working()
+    assert [run.state.is_failed() for run in task_runs("working").values()] == [True, True]
+    with pytest.raises(NotAwaited, match=f"the flow 'returning' .*{message}"):
+        returning()
+    assert last_flow_run("returning").state.is_failed()
+
+
+@pytest.mark.parametrize("case", NOT_AWAITED)
+async def test_an_async_function_that_returns_what_is_to_be_awaited_fails(case: str) -> None:
+    make, message = NOT_AWAITED[case]
+
+    @task
+    async def work() -> Any:
+        return make()
+
+    @flow
+    async def working() -> Any:
+        return await work()
+
+    @flow
+    async def returning() -> Any:
+        return make()
+
+    with pytest.raises(NotAwaited, match=f"the task 'work' .*{message}"):
+        await working()
+    with pytest.raises(NotAwaited, match=f"the flow 'returning' .*{message}"):
+        await returning()
+    assert last_flow_run("returning").state.is_failed()
+
+
+async def test_an_asyncio_task_is_no_result() -> None:
+    @flow
+    async def returning() -> Any:
+        return asyncio.create_task(later(1))
+
+    with pytest.raises(NotAwaited, match="<Task pending"):
+        await returning()
+
+
+async def test_a_task_or_flow_of_the_flow_that_is_not_awaited_is_no_result() -> None:
+    @task
+    async def work() -> int:
+        return 1
+
+    @flow
+    async def child() -> int:
+        return 1
+
+    for forgotten in (work, work.submit, child):
+
+        @flow
+        async def returning(forgotten: Any = forgotten) -> Any:
+            return forgotten()
+
+        with pytest.raises(NotAwaited, match=r"coroutine '(work|child)"):
+            await returning()
+
+
+@pytest.mark.parametrize("wrapped", ["a task", "a flow"])
+def test_a_sync_wrapper_of_an_async_function_is_an_error_that_says_so(wrapped: str) -> None:
+    fn = sync_wrapper(later)
+
+    @flow
+    def working() -> Any:
+        return task(fn)(1)
+
+    with pytest.raises(NotAwaited, match="its function is not async; define it, and each decorator"):
+        working() if wrapped == "a task" else flow(fn)(1)
+
+
+def test_a_worker_process_says_it_too() -> None:
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def working() -> Any:
+        return task(sync_wrapper(later)).submit(1).result()
+
+    with pytest.raises(NotAwaited, match="the task 'later' returned the coroutine 'later'"):
+        working()

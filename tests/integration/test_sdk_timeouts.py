@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -582,3 +584,129 @@ def test_a_flow_that_timed_out_is_retried() -> None:
         "work-0": "Crashed",
         "work-0-2": "Completed",
     }
+
+
+def block_until(deadline: float) -> int:
+    """Return after the deadline, without awaiting and without looking for interrupts."""
+    while time.monotonic() < deadline:
+        with suppress(BaseException):
+            time.sleep(deadline - time.monotonic())
+    return 1
+
+
+@pytest.mark.parametrize("way", ["called", "submitted", "with_options"])
+async def test_an_async_task_that_blocks_past_its_timeout_has_timed_out(way: str) -> None:
+    @task(timeout_seconds=None if way == "with_options" else SHORT)
+    async def work() -> int:
+        return block_until(time.monotonic() + 2 * SHORT)
+
+    @flow
+    async def working() -> str:
+        limited = work.with_options(timeout_seconds=SHORT)
+        run = limited.submit if way == "submitted" else limited
+        check_timed_out(await run(return_state=True))
+        return "checked"
+
+    assert await working() == "checked"
+    assert history(task_runs("working")["work-0"].id) == ["Running", "TimedOut"]
+
+
+def test_an_async_task_of_a_sync_flow_that_blocks_past_its_timeout_has_timed_out() -> None:
+    @task(timeout_seconds=SHORT)
+    async def work() -> int:
+        return block_until(time.monotonic() + 2 * SHORT)
+
+    @flow
+    def working() -> str:
+        check_timed_out(work(return_state=True))
+        return "checked"
+
+    assert working() == "checked"
+
+
+async def test_an_async_task_that_blocks_and_then_raises_has_timed_out() -> None:
+    @task(timeout_seconds=SHORT)
+    async def work() -> None:
+        block_until(time.monotonic() + 2 * SHORT)
+        raise ValueError("too late")
+
+    @flow
+    async def working() -> str:
+        check_timed_out(await work(return_state=True))
+        return "checked"
+
+    assert await working() == "checked"
+
+
+async def test_an_async_flow_that_blocks_past_its_timeout_has_timed_out() -> None:
+    @flow(timeout_seconds=SHORT)
+    async def working() -> int:
+        return block_until(time.monotonic() + 2 * SHORT)
+
+    check_timed_out(await working(return_state=True), "Flow")
+    assert last_flow_run("working").state.name == "TimedOut"
+
+
+def test_an_async_task_that_blocks_in_a_worker_process_has_timed_out() -> None:
+    @task(timeout_seconds=SHORT)
+    async def work() -> int:
+        deadline = time.monotonic() + 2 * SHORT
+        while time.monotonic() < deadline:
+            pass
+        return 1
+
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def working() -> str:
+        check_timed_out(work.submit(return_state=True))
+        return "checked"
+
+    assert working() == "checked"
+
+
+@pytest.fixture
+def switch_interval() -> Iterator[float]:
+    """Return how long a thread keeps the interpreter, and set that again after the test."""
+    before = sys.getswitchinterval()
+    yield before
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("submitted", [False, True])
+def test_sync_code_that_keeps_the_interpreter_past_its_timeout_has_timed_out(
+    submitted: bool, switch_interval: float
+) -> None:
+    @task(timeout_seconds=SHORT)
+    def work() -> int:
+        sys.setswitchinterval(60)  # no other thread gets its turn, as in a long call into C
+        try:
+            deadline = time.monotonic() + 2 * SHORT
+            while time.monotonic() < deadline:
+                pass
+            return 1
+        finally:
+            sys.setswitchinterval(switch_interval)
+
+    @flow
+    def working() -> str:
+        check_timed_out(work.submit(return_state=True) if submitted else work(return_state=True))
+        return "checked"
+
+    assert working() == "checked"
+
+
+@pytest.mark.parametrize("none", [0, 0.0, None])
+def test_a_timeout_of_zero_is_none(none: Any) -> None:
+    @task(timeout_seconds=none)
+    def work() -> int:
+        return 1
+
+    @flow(timeout_seconds=none)
+    def working() -> int:
+        return work() + work.with_options(timeout_seconds=5).with_options(timeout_seconds=none)()  # type: ignore[no-any-return]
+
+    assert working() == 2
+    limited = working.with_options(timeout_seconds=5)
+    assert limited.timeout_seconds == 5
+    again = limited.with_options(timeout_seconds=none)
+    assert (work.timeout_seconds, working.timeout_seconds, again.timeout_seconds) == (None, None, None)
+    assert again() == 2

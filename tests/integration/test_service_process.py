@@ -91,7 +91,7 @@ def test_a_port_that_is_taken_is_a_clear_line_and_exit_code_1(shared_server: Ser
     [
         (["--port", "70000"], {}, "70000"),
         (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "soon"}, "CLEARWAY_LEASE_SECONDS is 'soon'"),
-        (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "0.5"}, "lease"),
+        (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "0.5"}, "CLEARWAY_LEASE_SECONDS is '0.5'"),
         (["--port", "0"], {"CLEARWAY_LEASE_SECONDS": "nan"}, "CLEARWAY_LEASE_SECONDS"),
     ],
     ids=["port", "lease", "short", "nan"],

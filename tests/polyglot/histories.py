@@ -12,6 +12,7 @@ from clearway.v1.task_run_pb2 import (
     TaskRunFilter,
 )
 from support.client import Client
+from support.limits import get_limit
 
 
 def runs(client: Client, tag: str) -> Iterator[TaskRun]:
@@ -35,15 +36,20 @@ def names(client: Client, task_run_id: str) -> list[str]:
     return [state.name for state in history(client, task_run_id)]
 
 
+def holders(client: Client, tag: str) -> list[str]:
+    """Return the ids of the runs that hold a slot of a tag."""
+    return [holder.task_run_id for holder in get_limit(client, tag).holders]
+
+
 def most_running(client: Client, tag: str) -> int:
     """Return how many runs with a tag were Running at once at most, as the server's histories say."""
     changes: list[tuple[int, int]] = []
     for run in runs(client, tag):
         holds = False
-        for state in history(client, run.id):
+        for state in history(client, run.spec.id):
             if (running := state.type == STATE_TYPE_RUNNING) != holds:
                 holds = running
-                changes.append((state.timestamp.ToMicroseconds(), 1 if running else -1))
+                changes.append((state.create_time.ToMicroseconds(), 1 if running else -1))
     most = now = 0
     # A slot may be handed on at the very time at which it came free: what leaves goes first.
     for _, change in sorted(changes):

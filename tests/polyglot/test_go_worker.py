@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from clearway.v1.state_pb2 import STATE_TYPE_FAILED
+from clearway.v1.state_pb2 import RUN_ERROR_KIND_APPLICATION, STATE_TYPE_FAILED
 from integration.cli_process import answer
 from integration.sdk_proxy import Proxy
 from polyglot.golang import MODULE, build, run, started
-from polyglot.histories import history, most_running, names, runs
+from polyglot.histories import history, holders, most_running, names, runs
 from support.client import Client
 from support.limits import get_limit, set_limit
 from support.server import Server
@@ -70,7 +70,7 @@ def test_its_tasks_run_within_a_limit_and_use_all_of_it(
     assert f"7 {tmp_path / '7.txt'}" in done.stdout.splitlines()
     assert states(client, tag) == {"Completed": 8}
     assert most_running(client, tag) == 2
-    assert list(get_limit(client, tag).active_slots) == []
+    assert holders(client, tag) == []
 
 
 def test_a_run_that_failed_is_tried_again_as_told(server: Server, client: Client, tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_a_run_that_failed_is_tried_again_as_told(server: Server, client: Client
     assert (process.returncode, err) == (0, "")
     assert f"4 {late}" in out.splitlines()
     (task_run,) = runs(client, "late")
-    past = history(client, task_run.id)
+    past = history(client, task_run.spec.id)
     assert [state.name for state in past[:3]] == ["Running", "AwaitingRetry", "Retrying"]
     assert past[-1].name == "Completed"
-    assert past[2].timestamp.ToMicroseconds() - past[1].timestamp.ToMicroseconds() >= 150_000
+    assert past[2].create_time.ToMicroseconds() - past[1].create_time.ToMicroseconds() >= 150_000
 
 
 def test_a_failure_is_told_in_a_form_that_all_languages_can_show(server: Server, client: Client) -> None:
@@ -98,8 +98,9 @@ def test_a_failure_is_told_in_a_form_that_all_languages_can_show(server: Server,
     assert task_run.state.type == STATE_TYPE_FAILED
     error = task_run.state.data.error
     assert (error.type, error.message) == ("fs.PathError", "open /nowhere/at.all: no such file or directory")
+    assert error.kind == RUN_ERROR_KIND_APPLICATION
     assert (error.cause.type, error.cause.message) == ("syscall.Errno", "no such file or directory")
-    shown = answer("task-run", "inspect", task_run.id, CLEARWAY_ADDRESS=server.address)
+    shown = answer("task-run", "inspect", task_run.spec.id, CLEARWAY_ADDRESS=server.address)
     assert "no such file or directory" in shown
 
 
@@ -155,7 +156,7 @@ def test_after_a_cut_connection_the_session_is_resumed_and_what_was_undecided_is
         Proxy(server.address) as proxy,
         started("worker", "--address", proxy.address, "--tag", tag, str(pipe), str(pipe)) as process,
     ):
-        wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+        wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
         proxy.hold()
         pipe.write_text("three words here")
         # One run's end is proposed where nothing comes through, and the other's beginning has no answer yet.
@@ -168,7 +169,7 @@ def test_after_a_cut_connection_the_session_is_resumed_and_what_was_undecided_is
     assert out.splitlines().count(f"3 {pipe}") == 2
     assert re.search("resumed the session, [12] proposals are sent again", err)
     assert proxy.connections > 1
-    pasts = sorted(names(client, each.id) for each in runs(client, tag))
+    pasts = sorted(names(client, each.spec.id) for each in runs(client, tag))
     assert pasts == [["Pending", "Running", "Completed"], ["Running", "Completed"]]
 
 
@@ -193,7 +194,7 @@ def test_a_worker_that_lost_its_session_stops_the_code_and_says_so(tmp_path: Pat
         assert process.returncode == 1
         assert "clearway: the session has expired" in err.splitlines()[-1]
         (task_run,) = runs(client, "lost")
-        assert names(client, task_run.id) == ["Running", "Crashed"]
+        assert names(client, task_run.spec.id) == ["Running", "Crashed"]
 
 
 def test_a_killed_worker_has_its_runs_crashed_and_its_slots_handed_on(tmp_path: Path, pipe: Path) -> None:
@@ -202,13 +203,13 @@ def test_a_killed_worker_has_its_runs_crashed_and_its_slots_handed_on(tmp_path: 
         tag = set_limit(client, 1)
         arguments = ("--address", server.address, "--tag", tag)
         with started("worker", *arguments, str(pipe)) as doomed:
-            held = wait_until(lambda: list(get_limit(client, tag).active_slots), "the slot")
+            held = wait_until(lambda: holders(client, tag), "the slot")
             with started("worker", *arguments, *texts(tmp_path, 1)) as waiting:
-                wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+                wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
                 doomed.kill()
                 _, err = waiting.communicate(timeout=60)
         assert (waiting.returncode, err) == (0, "")
-        by_id = {each.id: each.state.name for each in runs(client, tag)}
+        by_id = {each.spec.id: each.state.name for each in runs(client, tag)}
         assert by_id.pop(held[0]) == "Crashed"
         assert list(by_id.values()) == ["Completed"]
 
@@ -218,14 +219,14 @@ def test_an_interrupt_crashes_what_runs_and_withdraws_what_waits(
 ) -> None:
     tag = set_limit(client, 1)
     with started("worker", "--address", server.address, "--tag", tag, str(pipe), str(pipe)) as process:
-        wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+        wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 1
     # The slot may have been given to the other before its withdrawal arrived; then it was given back.
     assert states(client, tag) in ({"Crashed": 1, "Pending": 1}, {"Crashed": 1, "Cancelled": 1})
     limit = get_limit(client, tag)
-    assert (list(limit.active_slots), limit.waiting) == ([], 0)
+    assert (limit.taken_count, limit.waiting_count) == (0, 0)
 
 
 def test_what_is_wrong_is_said() -> None:

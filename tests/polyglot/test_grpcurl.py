@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from support.server import Server
 
 SERVICE = "clearway.v1.Orchestrator"
 RPCS = [method.name for method in orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"].methods]
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+DOCS = Path(__file__).parents[2] / "docs"
+OPERATIONS = DOCS / "operations.md"
+PROTOCOL = DOCS / "protocol.md"
 
 
 def ask(server: Server, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
@@ -41,11 +44,14 @@ def test_services_are_listed_and_described_with_their_comments(server: Server) -
     assert {SERVICE, "grpc.health.v1.Health"} <= set(listed)
     assert ask(server, f"list {SERVICE}").stdout.split() == sorted(f"{SERVICE}.{rpc}" for rpc in RPCS)
     described = ask(server, f"describe {SERVICE}").stdout
-    assert (
-        "rpc Propose ( stream .clearway.v1.ProposeRequest ) returns ( stream .clearway.v1.ProposeResponse );"
-        in (described)
+    propose = (
+        "rpc Propose ( stream .clearway.v1.ProposeRequest ) returns ( stream .clearway.v1.ProposeResponse )"
     )
-    assert "string task_key = 3;" in ask(server, "describe clearway.v1.TaskRunSpec").stdout
+    assert f"{propose} {{\n    option (.clearway.v1.role) = ROLE_WORK;\n  }}" in described
+    assert described.count("option (.clearway.v1.role) = ROLE_") == len(RPCS)
+    spec = ask(server, "describe clearway.v1.TaskRunSpec").stdout
+    assert "string task_key = 3 [" in spec
+    assert "required: true, format: FIELD_FORMAT_KEY, max_chars: 255" in " ".join(spec.split())
 
 
 def test_every_unary_rpc_is_called_with_json(server: Server) -> None:
@@ -56,36 +62,38 @@ def test_every_unary_rpc_is_called_with_json(server: Server) -> None:
         return call(server, rpc, request)
 
     assert ok("GetServerInfo")["database"] == "sqlite"
-    flow = ok("CreateFlowRun", flow_run={"flow_name": "by-hand", "parameters_json": '{"x": 1}'})["flow_run"][
-        "id"
-    ]
-    assert ok("GetFlowRun", id=flow)["flow_run"]["flow_name"] == "by-hand"
+    spec = {"flow_name": "by-hand", "parameters_json": '{"x": 1}'}
+    flow = ok("CreateFlowRun", flow_run=spec)["flow_run"]["spec"]["id"]
+    assert ok("GetFlowRun", id=flow)["flow_run"]["spec"]["flow_name"] == "by-hand"
     assert (
         ok("SetFlowRunState", flow_run_id=flow, state={"type": "STATE_TYPE_RUNNING"})["decision"]["accept"]
         == {}
     )
-    assert [each["id"] for each in ok("ListFlowRuns", filter={"flow_names": ["by-hand"]})["flow_runs"]] == [
-        flow
-    ]
+    (listed,) = ok("ListFlowRuns", filter={"flow_names": ["by-hand"]})["flow_runs"]
+    assert listed["spec"]["id"] == flow
     states = ok("ListFlowRunStates", flow_run_id=flow)["states"]
     assert [state["name"] for state in states] == ["Pending", "Running"]
 
-    limit = ok("CreateConcurrencyLimit", tag="database", limit=1)["concurrency_limit"]["id"]
+    limit = ok("SetConcurrencyLimit", tag="database", limit=1)["concurrency_limit"]["id"]
+    assert ok("SetConcurrencyLimit", tag="database", limit=1)["previous_limit"] == 1
     session = ok("OpenSession", client_name="me", language="json")["session_id"]
     assert ok("KeepAlive", session_id=session)["lease"] == "30s"
     spec = {"flow_run_id": flow, "task_key": "load", "dynamic_key": "0", "tags": ["database"]}
-    task = ok("CreateTaskRun", task_run=spec)["task_run"]["id"]
-    other = ok("CreateTaskRun", task_run=spec | {"dynamic_key": "1"})["task_run"]["id"]
-    running = {"type": "STATE_TYPE_RUNNING", "details": {"cache_key": "load-1"}}
+    task = ok("CreateTaskRun", task_run=spec)["task_run"]["spec"]["id"]
+    other = ok("CreateTaskRun", task_run=spec | {"dynamic_key": "1"})["task_run"]["spec"]["id"]
+    running = {"type": "STATE_TYPE_RUNNING", "cache_key": "load-1"}
     begun = ok("SetTaskRunState", task_run_id=task, session_id=session, state=running)
     assert begun["decision"]["state"]["name"] == "Running"
     waits = ok(
         "SetTaskRunState", proposal_id=new_id(), task_run_id=other, state={"type": "STATE_TYPE_RUNNING"}
     )
+    assert waits["decision"]["wait"]["reason"] == "WAIT_REASON_LIMIT"
     assert waits["decision"]["wait"]["retry_after"] == "30s"
-    assert ok("ExplainTaskRun", id=other)["limits"][0]["holders"][0]["task_run_id"] == task
-    assert ok("GetConcurrencyLimit", id=limit)["concurrency_limit"]["active_slots"] == [task]
-    assert ok("GetConcurrencyLimitByTag", tag="database")["concurrency_limit"]["limit"] == 1
+    explained = ok("ExplainTaskRun", id=other)
+    assert explained["limits"][0]["holders"][0]["task_run_id"] == task
+    assert explained["limit"]["tag"] == "database"
+    assert ok("GetConcurrencyLimit", id=limit)["concurrency_limit"]["holders"][0]["task_run_id"] == task
+    assert ok("GetConcurrencyLimit", tag="database")["concurrency_limit"]["limit"] == 1
     (listed,) = ok("ListConcurrencyLimits")["concurrency_limits"]
     (holder,) = ok("ListSlotHolders", tag="database")["holders"]
     assert (listed["tag"], holder["task_run_id"], ok("ListSlotWaiters", tag="database")) == (
@@ -93,37 +101,43 @@ def test_every_unary_rpc_is_called_with_json(server: Server) -> None:
         task,
         {},
     )
-    assert ok("ResetConcurrencyLimitByTag", tag="database")["freed_count"] == 1
-    assert "active_slots" not in ok("GetConcurrencyLimitByTag", tag="database")["concurrency_limit"]
-    data = {"encoding": "json", "inline": "NDI=", "size": 2}
+    assert ok("ResetConcurrencyLimit", tag="database")["released_count"] == 1
+    assert "taken_count" not in ok("GetConcurrencyLimit", tag="database")["concurrency_limit"]
+    data = {"encoding": "json", "inline": "NDI=", "size_bytes": 2}
     ended = running | {"type": "STATE_TYPE_COMPLETED", "data": data}
     assert ok("SetTaskRunState", task_run_id=task, state=ended)["decision"]["accept"] == {}
     assert ok("GetTaskRun", id=task)["task_run"]["state"]["data"]["inline"] == "NDI="
     completed = ok("ListTaskRuns", filter={"state_types": ["STATE_TYPE_COMPLETED"]})["task_runs"]
-    assert [each["id"] for each in completed] == [task]
+    assert [each["spec"]["id"] for each in completed] == [task]
     names = [state["name"] for state in ok("ListTaskRunStates", task_run_id=task)["states"]]
     assert names == ["Pending", "Running", "Completed"]
-    assert ok("CloseSession", session_id=session) == ok("DeleteConcurrencyLimitByTag", tag="database") == {}
+    assert ok("CloseSession", session_id=session) == ok("DeleteConcurrencyLimit", tag="database") == {}
 
-    assert ok("LookupCache", key="load-1")["entry"]["state"]["data"]["inline"] == "NDI="
-    assert [each["key"] for each in ok("ListCacheEntries")["entries"]] == ["load-1"]
-    assert ok("GetCacheStats")["total"]["entries"] == "1"
-    assert ok("InvalidateCache", filter={"key_prefix": "load-"})["count"] == "1"
-
-    content = {"sha256": "73475cb40a568e8da8a045ced110137e159f890ac4da883b6b17dc651b3a8049", "size": "2"}
-    kept = ok("UploadResult", upload_id=new_id(), chunk="NDI=", **content)["location"]
-    assert ok("DownloadResult", location=kept)["chunk"] == "NDI="
-    assert ok("ListUnusedResults") == ok("DropUnusedResults", state_ids=[new_id()]) == {}
-
-    line = {"flow_run_id": flow, "level": 30, "message": "by hand", "timestamp": "2030-01-31T12:00:00Z"}
-    assert ok("WriteLogs", logs=[line]) == {"written": 1}
-    assert [each["message"] for each in ok("ListLogs", flow_run_id=flow, min_level=30)["logs"]] == ["by hand"]
-
+    cache_results_and_logs(ok, flow)
     assert called == set(RPCS) - {"Propose"}
 
 
+def cache_results_and_logs(ok: Callable[..., dict[str, Any]], flow: str) -> None:
+    """Call what is about the cache entry of ``load-1``, stored results, and the logs of a flow run."""
+    assert ok("LookupCache", key="load-1")["entry"]["state"]["data"]["inline"] == "NDI="
+    assert [each["key"] for each in ok("ListCacheEntries")["entries"]] == ["load-1"]
+    assert ok("GetCacheStats")["total"]["entry_count"] == "1"
+    assert ok("ListTaskCacheStats")["tasks"][0]["task_key"] == "load"
+    assert ok("InvalidateCache", filter={"key_prefix": "load-"})["count"] == "1"
+
+    digest = "73475cb40a568e8da8a045ced110137e159f890ac4da883b6b17dc651b3a8049"
+    content = {"sha256": digest, "size_bytes": "2"}
+    kept = ok("UploadResult", upload_id=new_id(), chunk="NDI=", **content)["location"]
+    assert ok("DownloadResult", location=kept)["chunk"] == "NDI="
+    assert ok("ListOrphanedResults") == ok("DropOrphanedResults", state_ids=[new_id()]) == {}
+
+    line = {"flow_run_id": flow, "level": 30, "message": "by hand", "create_time": "2030-01-31T12:00:00Z"}
+    assert ok("WriteLogs", logs=[line]) == {"written_count": 1}
+    assert [each["message"] for each in ok("ListLogs", flow_run_id=flow, min_level=30)["logs"]] == ["by hand"]
+
+
 def test_a_stream_session_by_hand(server: Server) -> None:
-    flow = call(server, "CreateFlowRun", {"flow_run": {"flow_name": "by-hand"}})["flow_run"]["id"]
+    flow = call(server, "CreateFlowRun", {"flow_run": {"flow_name": "by-hand"}})["flow_run"]["spec"]["id"]
     first, second = new_id(), new_id()
     spec = {"id": new_id(), "flow_run_id": flow, "task_key": "load", "dynamic_key": "0"}
     messages: list[dict[str, Any]] = [
@@ -155,13 +169,17 @@ def several(text: str) -> list[dict[str, Any]]:
 
 
 def test_a_failed_call_shows_its_code_its_message_and_what_was_wrong_where(server: Server) -> None:
-    done = ask(server, "-d", '{"tag": "database", "limit": -1}', f"{SERVICE}/CreateConcurrencyLimit")
+    done = ask(server, "-d", '{"tag": "database", "limit": -1}', f"{SERVICE}/SetConcurrencyLimit")
     assert done.returncode == 64 + 3  # INVALID_ARGUMENT
     shown = done.stdout + done.stderr
     assert "Code: InvalidArgument" in shown
     assert "Message: limit is -1; it must be from 0 to 1000000" in shown
-    assert '"reason": "INVALID_ARGUMENT"' in shown
-    assert '"field": "limit"' in shown
+    for document in (OPERATIONS, PROTOCOL):
+        text = document.read_text(encoding="utf-8")
+        assert "Message: limit is -1; it must be from 0 to 1000000" in text
+        for fact in ('"reason": "ERROR_REASON_INVALID_ARGUMENT"', '"field": "limit"'):
+            assert fact in shown
+            assert fact in text
 
 
 def rows() -> list[str]:
@@ -203,10 +221,10 @@ def sh(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess
 def test_the_commands_of_the_operations_document_do_what_they_say(
     server: Server, shell: dict[str, str]
 ) -> None:
-    flow = call(server, "CreateFlowRun", {"flow_run": {"flow_name": "by-hand"}})["flow_run"]["id"]
-    call(server, "CreateConcurrencyLimit", {"tag": "database", "limit": 1})
+    flow = call(server, "CreateFlowRun", {"flow_run": {"flow_name": "by-hand"}})["flow_run"]["spec"]["id"]
+    call(server, "SetConcurrencyLimit", {"tag": "database", "limit": 1})
     spec = {"flow_run_id": flow, "task_key": "load", "dynamic_key": "0", "tags": ["database"]}
-    task = call(server, "CreateTaskRun", {"task_run": spec})["task_run"]["id"]
+    task = call(server, "CreateTaskRun", {"task_run": spec})["task_run"]["spec"]["id"]
     commands = rows()
     assert len(commands) >= 24
     for command in commands:
@@ -217,6 +235,31 @@ def test_the_commands_of_the_operations_document_do_what_they_say(
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         assert done.stdout + done.stderr, command
     assert call(server, "GetTaskRun", {"id": task})["task_run"]["state"]["message"] == "by hand"
+
+
+def like(documented: Any, shown: Any) -> bool:
+    """Return whether what was shown has all that is documented; "..." stands for any text."""
+    if isinstance(documented, dict):
+        return isinstance(shown, dict) and all(
+            like(value, shown.get(key)) for key, value in documented.items()
+        )
+    return (isinstance(shown, str) and bool(shown)) if documented == "..." else documented == shown
+
+
+def test_the_conversation_of_the_protocol_document_is_what_the_server_says(shell: dict[str, str]) -> None:
+    text = PROTOCOL.read_text(encoding="utf-8")
+    begin, end = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    script = subprocess.run(
+        ["bash", "-ec", begin + end], env=shell, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (script.returncode, script.stderr) == (0, "")
+    *_, accepted, waits, completed, accepted_later = several(script.stdout)
+    documented = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+    assert len(documented) == 2
+    for each, shown in zip(documented, (accepted, waits), strict=True):
+        assert like(each, shown), shown
+    assert completed["decision"]["state"]["type"] == "STATE_TYPE_COMPLETED"
+    assert "accept" in accepted_later["decision"]
 
 
 def test_the_documents_stream_by_hand(shell: dict[str, str]) -> None:

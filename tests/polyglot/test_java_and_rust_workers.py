@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
-from clearway.v1.state_pb2 import STATE_TYPE_FAILED
+from clearway.v1.state_pb2 import RUN_ERROR_KIND_APPLICATION, STATE_TYPE_FAILED
 from integration.cli_process import answer
 from integration.sdk_proxy import Proxy
 from polyglot.compiled import JAVA, RUST, Worker
-from polyglot.histories import history, most_running, names, runs
+from polyglot.histories import history, holders, most_running, names, runs
 from support.client import Client
 from support.limits import get_limit, set_limit
 from support.server import Server
@@ -77,7 +77,7 @@ def test_its_tasks_run_within_a_limit_and_use_all_of_it(
     assert results(done.stdout)["work-11"] == ("Completed", {"task": 11, "attempt": 1})
     assert states(client, tag) == {"Completed": 12}
     assert most_running(client, tag) == 3
-    assert list(get_limit(client, tag).active_slots) == []
+    assert holders(client, tag) == []
 
 
 def test_a_failed_run_is_tried_again_as_told(worker: Worker, server: Server, client: Client) -> None:
@@ -88,10 +88,10 @@ def test_a_failed_run_is_tried_again_as_told(worker: Worker, server: Server, cli
 
     (task_run,) = runs(client, "again")
     expected = ["Running", "AwaitingRetry", "Retrying", "AwaitingRetry", "Retrying", "Completed"]
-    assert names(client, task_run.id) == expected
-    told = history(client, task_run.id)
+    assert names(client, task_run.spec.id) == expected
+    told = history(client, task_run.spec.id)
     for before, after in [(1, 2), (3, 4)]:
-        waited = told[after].timestamp.ToMicroseconds() - told[before].timestamp.ToMicroseconds()
+        waited = told[after].create_time.ToMicroseconds() - told[before].create_time.ToMicroseconds()
         assert waited >= 150_000
 
 
@@ -106,13 +106,14 @@ def test_a_failure_is_told_in_a_form_that_all_languages_can_show(
     error = task_run.state.data.error
     assert error.type in {"java.lang.IllegalStateException", "clearway_worker::worker::ToldToFail"}
     assert error.message == "attempt 1 was told to fail"
+    assert error.kind == RUN_ERROR_KIND_APPLICATION
     reason = f"work-0 failed: {error.type}: attempt 1 was told to fail"
     assert done.stderr == f"1 of 1 runs did not end well: {reason}\n"
     assert worker.source in error.stack_trace.splitlines()[-1]
 
     (flow_run,) = shown(server, "flow-run", "ls")
     assert flow_run["state"]["type"] == "FAILED"
-    inspected = answer("task-run", "inspect", task_run.id, CLEARWAY_ADDRESS=server.address)
+    inspected = answer("task-run", "inspect", task_run.spec.id, CLEARWAY_ADDRESS=server.address)
     assert "attempt 1 was told to fail" in inspected
 
 
@@ -215,13 +216,13 @@ def test_a_killed_worker_has_its_runs_crashed_and_its_slots_handed_on(worker: Wo
         tag = set_limit(client, 1)
         arguments = ("--address", server.address, "--tag", tag, "--tasks", "1")
         with worker.started(*arguments, "--milliseconds", "60000") as doomed:
-            held = wait_until(lambda: list(get_limit(client, tag).active_slots), "the slot")
+            held = wait_until(lambda: holders(client, tag), "the slot")
             with worker.started(*arguments) as waiting:
-                wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+                wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
                 doomed.kill()
                 _, err = waiting.communicate(timeout=60)
         assert (waiting.returncode, err) == (0, "")
-        by_id = {each.id: each for each in runs(client, tag)}
+        by_id = {each.spec.id: each for each in runs(client, tag)}
         assert by_id.pop(held[0]).state.name == "Crashed"
         assert [each.state.name for each in by_id.values()] == ["Completed"]
 
@@ -232,7 +233,7 @@ def test_an_interrupt_cancels_what_runs_and_withdraws_what_waits(
     tag = set_limit(client, 1)
     arguments = ("--address", server.address, "--tag", tag, "--tasks", "2", "--milliseconds", "60000")
     with worker.started(*arguments) as process:
-        wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+        wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130
@@ -240,7 +241,7 @@ def test_an_interrupt_cancels_what_runs_and_withdraws_what_waits(
     # The one that waited may be given the other's slot before its withdrawal is heard: it is then cancelled.
     assert told in ({"Cancelled": 1, "Pending": 1}, {"Cancelled": 2})
     limit = get_limit(client, tag)
-    assert (list(limit.active_slots), limit.waiting) == ([], 0)
+    assert (limit.taken_count, limit.waiting_count) == (0, 0)
     (flow_run,) = shown(server, "flow-run", "ls")
     assert flow_run["state"]["type"] == "CANCELLED"
 

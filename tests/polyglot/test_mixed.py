@@ -14,7 +14,7 @@ from clearway.v1.flow_run_pb2 import ListFlowRunsRequest
 from clearway.v1.task_run_pb2 import TaskRun
 from integration.cli_process import started as started_process
 from polyglot import golang, typescript
-from polyglot.histories import most_running, runs
+from polyglot.histories import holders, most_running, runs
 from support.client import Client
 from support.limits import get_limit, set_limit
 from support.proposals import COMPLETED, RUNNING, move
@@ -69,15 +69,15 @@ def test_one_limit_holds_over_three_languages_and_a_killed_worker(tmp_path: Path
             _, err = worker.communicate(timeout=SECONDS)
             assert worker.returncode == 0, err
 
-        wait_until(lambda: not get_limit(client, tag).active_slots, "the end of the killed worker's runs")
-        assert get_limit(client, tag).waiting == 0
+        wait_until(lambda: not holders(client, tag), "the end of the killed worker's runs")
+        assert get_limit(client, tag).waiting_count == 0
         take_over(client, [run for run in runs(client, tag) if run.state.name == "Pending"])
 
         assert most_running(client, tag) == SLOTS
         last: dict[str, Counter[str]] = defaultdict(Counter)
         of_flow = {id_: name for name, id_ in by_flow().items()}
         for run in runs(client, tag):
-            last[of_flow[run.flow_run_id]][run.state.name] += 1
+            last[of_flow[run.spec.flow_run_id]][run.state.name] += 1
         assert last["from-python"] == {"Completed": PYTHON}
         assert last["from-go"] == {"Completed": GO}
         assert last["from-typescript"] == {"Completed": TYPESCRIPT}
@@ -92,18 +92,19 @@ def take_over(client: Client, waiting: list[TaskRun]) -> None:
     assert waiting
     stream = client.open("successor")
     for run in waiting:
-        assert stream.decide(move(run.id, RUNNING)).HasField("accept")
-        assert stream.decide(move(run.id, COMPLETED)).HasField("accept")
+        assert stream.decide(move(run.spec.id, RUNNING)).HasField("accept")
+        assert stream.decide(move(run.spec.id, COMPLETED)).HasField("accept")
     stream.say_goodbye()
 
 
 def flows(client: Client) -> Callable[[], dict[str, str]]:
     """Return what asks for the ids of flow runs, by their flows' names."""
     return lambda: {
-        each.flow_name: each.id for each in client.stub.ListFlowRuns(ListFlowRunsRequest()).flow_runs
+        each.spec.flow_name: each.spec.id
+        for each in client.stub.ListFlowRuns(ListFlowRunsRequest()).flow_runs
     }
 
 
 def ended(client: Client, tag: str, flow: str) -> int:
     """Return how many runs of a flow run have ended."""
-    return sum(each.flow_run_id == flow and each.state.name == "Completed" for each in runs(client, tag))
+    return sum(each.spec.flow_run_id == flow and each.state.name == "Completed" for each in runs(client, tag))

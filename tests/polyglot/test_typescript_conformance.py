@@ -66,7 +66,7 @@ WRONG = [
     ({"database": {"$matches": "sqlit"}}, "database is"),
     ({"database": {"$length": 5}}, "database is"),
     ({"maxProposals": {"$between": [1, 2]}}, "maxProposals is 4096"),
-    ({"now": {"$time": "100s"}}, "now is"),
+    ({"currentTime": {"$time": "100s"}}, "currentTime is"),
     ({"lease": {"$duration": "100s"}}, 'lease is "30s"'),
     ({"features": []}, "features has"),
     ({"features": {"$includes": ["FEATURE_UNSPECIFIED"]}}, "features is"),

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
-from clearway.v1.state_pb2 import STATE_TYPE_FAILED
+from clearway.v1.state_pb2 import RUN_ERROR_KIND_APPLICATION, STATE_TYPE_FAILED
 from clearway.v1.task_run_pb2 import TaskRun
 from integration.cli_process import answer
 from integration.sdk_proxy import Proxy
-from polyglot.histories import history, most_running, names, runs
+from polyglot.histories import history, holders, most_running, names, runs
 from polyglot.typescript import PACKAGE, build, run, started, transpile
 from support.client import Client
 from support.limits import get_limit, set_limit
@@ -51,7 +51,7 @@ def test_its_tasks_run_within_a_limit_and_use_all_of_it(server: Server, client: 
     assert 'work-11 Completed {"task":11,"attempt":1}' in done.stdout.splitlines()
     assert states(client, tag) == {"Completed": 12}
     assert most_running(client, tag) == 3
-    assert list(get_limit(client, tag).active_slots) == []
+    assert holders(client, tag) == []
 
 
 def test_a_failed_run_is_tried_again_as_told(server: Server, client: Client) -> None:
@@ -62,10 +62,10 @@ def test_a_failed_run_is_tried_again_as_told(server: Server, client: Client) -> 
 
     (task_run,) = runs(client, "again")
     expected = ["Running", "AwaitingRetry", "Retrying", "AwaitingRetry", "Retrying", "Completed"]
-    assert names(client, task_run.id) == expected
+    assert names(client, task_run.spec.id) == expected
     for before, after in [(1, 2), (3, 4)]:
-        states = history(client, task_run.id)
-        waited = states[after].timestamp.ToMicroseconds() - states[before].timestamp.ToMicroseconds()
+        states = history(client, task_run.spec.id)
+        waited = states[after].create_time.ToMicroseconds() - states[before].create_time.ToMicroseconds()
         assert waited >= 150_000
 
 
@@ -80,12 +80,13 @@ def test_a_failure_is_told_in_a_form_that_all_languages_can_show(server: Server,
     assert task_run.state.type == STATE_TYPE_FAILED
     error = task_run.state.data.error
     assert (error.type, error.message) == ("Error", "attempt 1 was told to fail")
+    assert error.kind == RUN_ERROR_KIND_APPLICATION
     assert "worker.js" in error.stack_trace.splitlines()[-1]
 
     (flow_run,) = shown(server, "flow-run", "ls")
     assert flow_run["state"]["type"] == "FAILED"
     assert "attempt 1 was told to fail" in answer(
-        "task-run", "inspect", task_run.id, CLEARWAY_ADDRESS=server.address
+        "task-run", "inspect", task_run.spec.id, CLEARWAY_ADDRESS=server.address
     )
 
 
@@ -150,7 +151,7 @@ def test_a_cut_connection_loses_no_run_and_runs_none_twice(server: Server, clien
     assert (worker.returncode, err) == (0, "")
     # Once, where a slow machine's second cut came too late.
     assert re.fullmatch("4 ended well, 0 did not; resumed [12] times", out.splitlines()[-1])
-    assert {tuple(names(client, each.id)) for each in runs(client, tag)} <= {
+    assert {tuple(names(client, each.spec.id)) for each in runs(client, tag)} <= {
         ("Running", "Completed"),
         ("Pending", "Running", "Completed"),
     }
@@ -227,13 +228,13 @@ def test_a_killed_worker_has_its_runs_crashed_and_its_slots_handed_on(tmp_path: 
         tag = set_limit(client, 1)
         arguments = ("worker", "--address", server.address, "--tag", tag, "--tasks", "1")
         with started(*arguments, "--milliseconds", "60000") as doomed:
-            held = wait_until(lambda: list(get_limit(client, tag).active_slots), "the slot")
+            held = wait_until(lambda: holders(client, tag), "the slot")
             with started(*arguments) as waiting:
-                wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+                wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
                 doomed.kill()
                 _, err = waiting.communicate(timeout=60)
         assert (waiting.returncode, err) == (0, "")
-        by_id: dict[str, TaskRun] = {each.id: each for each in runs(client, tag)}
+        by_id: dict[str, TaskRun] = {each.spec.id: each for each in runs(client, tag)}
         assert by_id.pop(held[0]).state.name == "Crashed"
         assert [each.state.name for each in by_id.values()] == ["Completed"]
 
@@ -242,13 +243,13 @@ def test_an_interrupt_cancels_what_runs_and_withdraws_what_waits(server: Server,
     tag = set_limit(client, 1)
     arguments = ("--address", server.address, "--tag", tag, "--tasks", "2", "--milliseconds", "60000")
     with started("worker", *arguments) as worker:
-        wait_until(lambda: get_limit(client, tag).waiting == 1, "the wait")
+        wait_until(lambda: get_limit(client, tag).waiting_count == 1, "the wait")
         worker.send_signal(signal.SIGINT)
         worker.communicate(timeout=60)
     assert worker.returncode == 130
     assert states(client, tag) == {"Cancelled": 1, "Pending": 1}
     limit = get_limit(client, tag)
-    assert (list(limit.active_slots), limit.waiting) == ([], 0)
+    assert (limit.taken_count, limit.waiting_count) == (0, 0)
     (flow_run,) = shown(server, "flow-run", "ls")
     assert flow_run["state"]["type"] == "CANCELLED"
 

@@ -6,16 +6,14 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import typer.main
 
 from clearway import Flow, FlowRunContext, State, Task, TaskFuture, TaskRunContext
-from clearway._base import settings as sdk_settings
+from clearway._settings.table import TABLE
 from clearway.client import AsyncClient, SyncClient
 from clearway_cli import main
-from clearway_service import settings as service_settings
 from support.documents import ROOT
 
 PAGE = ROOT / "docs" / "coming-from-prefect.md"
@@ -80,10 +78,7 @@ def _look_up_command(words: list[str]) -> None:
 
 
 def _look_up_setting(name: str) -> None:
-    setting = name.removeprefix("CLEARWAY_").lower()
-    if setting in {field.name for field in fields(sdk_settings.Settings)}:
-        return
-    if name not in inspect.getsource(service_settings):
+    if name not in {setting.variable for setting in TABLE.values()}:
         raise LookupError(f"there is no setting {name}")
 
 

@@ -8,26 +8,26 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
-// Version is this client's.
-const Version = "0.1.0"
+// Version is the version of this client.
+const Version = "0.2.0"
 
 var (
-	// ErrClosed: the session was closed, or the service was given up.
+	// ErrClosed: the session was closed, or the client stopped reconnecting.
 	ErrClosed = errors.New("clearway: the session is closed")
-	// ErrSessionExpired: the service has crashed the session's runs; their slots are others' by now.
+	// ErrSessionExpired: the session's runs are Crashed, and other runs may have their slots.
 	ErrSessionExpired = errors.New("clearway: the session has expired")
-	// ErrAborted: the service said never; AbortError has the reason.
+	// ErrAborted: the service aborted the proposal; AbortError has the reason.
 	ErrAborted = errors.New("clearway: aborted")
-	// ErrProtocol: the service answered what this client does not understand.
+	// ErrProtocol: this client does not understand the response.
 	ErrProtocol = errors.New("clearway: not understood")
-	// ErrTooLarge: a result has more bytes than a state holds.
+	// ErrTooLarge: a result has more bytes than a state may hold.
 	ErrTooLarge = errors.New("clearway: the result is too large")
 )
 
-// AbortError is the service's never. errors.Is takes it for ErrAborted.
+// AbortError says why a proposal was aborted. It is an ErrAborted to errors.Is.
 type AbortError struct {
 	Reason  pb.AbortReason
 	Message string
@@ -35,7 +35,7 @@ type AbortError struct {
 
 func (e *AbortError) Error() string { return fmt.Sprintf("aborted, %v: %s", e.Reason, e.Message) }
 
-// Is makes all aborts ErrAborted.
+// Is reports whether target is ErrAborted.
 func (e *AbortError) Is(target error) bool { return target == ErrAborted }
 
 // ProposalError is what was wrong with a proposal.
@@ -43,7 +43,7 @@ type ProposalError struct{ *pb.ProposalError }
 
 func (e *ProposalError) Error() string { return fmt.Sprintf("%v: %s", e.GetReason(), e.GetMessage()) }
 
-// RunFailedError says that a run ended otherwise than Completed, here or where it ran before.
+// RunFailedError says that a run is in a state that this client does not expect.
 type RunFailedError struct {
 	RunID string
 	State *pb.State
@@ -57,25 +57,25 @@ func (e *RunFailedError) Error() string {
 	return fmt.Sprintf("run %s is %s: %s", e.RunID, e.State.GetName(), said)
 }
 
-// fromStatus makes a session that has expired known to errors.Is.
+// fromStatus makes an expired session an ErrSessionExpired to errors.Is.
 func fromStatus(err error) error {
-	if reasonOf(err) == "SESSION_EXPIRED" {
+	if reasonOf(err) == pb.ErrorReason_ERROR_REASON_SESSION_EXPIRED {
 		return fmt.Errorf("%w: %s", ErrSessionExpired, status.Convert(err).Message())
 	}
 	return err
 }
 
-// reasonOf returns the ErrorReason in a call's details, without its prefix; empty where there is none.
-func reasonOf(err error) string {
+// reasonOf returns the reason in a call's details: unspecified if it has none, or one that this client does not know.
+func reasonOf(err error) pb.ErrorReason {
 	for _, detail := range status.Convert(err).Details() {
 		if info, is := detail.(*errdetails.ErrorInfo); is && info.Domain == "clearway" {
-			return info.Reason
+			return pb.ErrorReason(pb.ErrorReason_value[info.Reason])
 		}
 	}
-	return ""
+	return pb.ErrorReason_ERROR_REASON_UNSPECIFIED
 }
 
-// permanent says whether connecting again cannot help.
+// permanent reports whether reconnecting cannot help.
 func permanent(err error) bool {
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.Unauthenticated, codes.PermissionDenied, codes.Unimplemented, codes.FailedPrecondition:

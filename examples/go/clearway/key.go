@@ -26,7 +26,7 @@ func Key(task string, arguments map[string]any) (string, error) {
 	return hex.EncodeToString(digest[:]), nil
 }
 
-// Canonical returns what the key is the digest of: canonical JSON (RFC 8785).
+// Canonical returns the text that Key hashes: canonical JSON (RFC 8785).
 func Canonical(task string, arguments map[string]any) ([]byte, error) {
 	text, err := json.Marshal(arguments)
 	if err != nil {
@@ -50,7 +50,7 @@ func Canonical(task string, arguments map[string]any) ([]byte, error) {
 	return jcs.Transform(text)
 }
 
-// form returns a value with the forms for what JSON does not have.
+// form returns a value in the form that it has in keys; see the table in docs/cache-keys.md.
 func form(value any) (any, error) {
 	var err error
 	switch value := value.(type) {
@@ -75,7 +75,7 @@ func form(value any) (any, error) {
 	return value, nil
 }
 
-// number returns a number's form. Go's encoding/json writes 1.0 as 1, so that it is taken for the integer.
+// number returns a number's form. Go's encoding/json writes 1.0 as 1, so it becomes the integer.
 func number(text string) (any, error) {
 	if whole, is := new(big.Int).SetString(text, 10); is {
 		if whole.CmpAbs(maxSafe) > 0 {

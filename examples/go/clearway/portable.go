@@ -13,14 +13,14 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
-// What a state and a RunError hold; the protos have the bounds.
+// Bounds of the protocol.
 const (
 	maxInline  = 65_536
 	maxError   = 65_536
-	maxMessage = 1_000 // less than it may have, for all of them together are bounded
+	maxMessage = 1_000 // below the bound of one message, because all of them together are bounded too
 	maxTrace   = 16_384
 	maxDepth   = 8
 	maxMembers = 16
@@ -34,7 +34,7 @@ type PanicError struct {
 
 func (e *PanicError) Error() string { return fmt.Sprint(e.Value) }
 
-// guarded runs code, and makes its panic an error: one task's mistake must not end all others.
+// guarded runs code and returns its panic as an error, so that one task does not end all others.
 func guarded(ctx context.Context, code func(context.Context) (any, error)) (result any, err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -44,7 +44,7 @@ func guarded(ctx context.Context, code func(context.Context) (any, error)) (resu
 	return code(ctx)
 }
 
-// Portable returns an error in the form that all languages show, with what it wraps as its causes.
+// Portable returns an error in a form that all languages can show, with the errors that it wraps as its causes.
 func Portable(err error) *pb.RunError {
 	said := portable(err, maxDepth)
 	if proto.Size(said) > maxError {
@@ -67,7 +67,7 @@ func portable(err error, depth int) *pb.RunError {
 	if cause := errors.Unwrap(err); cause != nil {
 		said.Cause = portable(cause, depth-1)
 	} else if group, is := err.(interface{ Unwrap() []error }); is {
-		// Members of members are left out: all of it together is bounded.
+		// Members of members are left out, because the whole is bounded.
 		for _, member := range group.Unwrap()[:min(len(group.Unwrap()), maxMembers)] {
 			said.Members = append(said.Members, portable(member, 1))
 		}
@@ -75,7 +75,7 @@ func portable(err error, depth int) *pb.RunError {
 	return said
 }
 
-// short returns the first characters of a text, as UTF-8 that protobuf takes.
+// short returns the first characters of a text, as valid UTF-8.
 func short(text string, characters int) string {
 	text = strings.ToValidUTF8(text, "�")
 	if utf8.RuneCountInString(text) <= characters {
@@ -84,7 +84,7 @@ func short(text string, characters int) string {
 	return string([]rune(text)[:characters])
 }
 
-// encode returns a result as JSON, which all languages read.
+// encode returns a result as JSON, which all languages can read.
 func encode(result any) (*pb.Data, error) {
 	text, err := json.Marshal(result)
 	if err != nil {
@@ -95,11 +95,11 @@ func encode(result any) (*pb.Data, error) {
 	}
 	digest := sha256.Sum256(text)
 	return &pb.Data{
-		Encoding: "json", Body: &pb.Data_Inline{Inline: text}, Size: int64(len(text)), Sha256: hex.EncodeToString(digest[:]),
+		Encoding: "json", Body: &pb.Data_Inline{Inline: text}, SizeBytes: int64(len(text)), Sha256: hex.EncodeToString(digest[:]),
 	}, nil
 }
 
-// decode returns a result that another run left, in whatever language that was.
+// decode returns the result of another run, which may be of a client in another language.
 func decode(data *pb.Data) (json.RawMessage, error) {
 	if data == nil {
 		return json.RawMessage("null"), nil

@@ -1,5 +1,5 @@
 // Package clearway is a small client of a Clearway service: a session on one stream, flow runs, and task runs whose
-// code runs only when the service has said so.
+// code runs only when the service has accepted it.
 package clearway
 
 import (
@@ -15,27 +15,27 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
-// A created flow run is asked for by its id, so the same call may be sent again.
+// The flow run's id makes it safe to repeat the call.
 const serviceConfig = `{"methodConfig": [{
   "name": [{"service": "clearway.v1.Orchestrator", "method": "CreateFlowRun"}],
   "retryPolicy": {"maxAttempts": 5, "initialBackoff": "0.1s", "maxBackoff": "2s", "backoffMultiplier": 2,
     "retryableStatusCodes": ["UNAVAILABLE"]}}]}`
 
-// Options say who the client is.
+// Options configure a session.
 type Options struct {
 	// Name is for people: a program, a host, a process.
 	Name string
-	// ReconnectTimeout is how long a lost connection is tried again; 0 means a minute.
+	// ReconnectTimeout is how long the client tries to reconnect; 0 means a minute.
 	ReconnectTimeout time.Duration
-	// Logf is told of connections that are lost and resumed; nil for nobody.
+	// Logf logs lost and resumed connections; nil logs nothing.
 	Logf func(format string, arguments ...any)
 }
 
-// Session is a client's session with the service: one stream, which is opened again where it breaks. All methods may
-// be called from many goroutines.
+// Session is a client's session with the service: one stream, which is opened again when it breaks. It is safe for
+// concurrent use.
 type Session struct {
 	// Orchestrator makes unary calls on the session's connection.
 	Orchestrator pb.OrchestratorClient
@@ -50,13 +50,13 @@ type Session struct {
 	lease     time.Duration
 	outbox    []*pb.Proposal
 	withdrawn []string
-	table     map[string]*entry // what was proposed and has no final decision
-	abandoned map[string]bool   // what was withdrawn, and may be accepted all the same
+	table     map[string]*entry // proposals without a final decision, by id
+	abandoned map[string]bool   // withdrawn proposals, which may be accepted nevertheless
 	order     uint64
-	held      context.Context // lives as long as the session; a new session has a new one
+	held      context.Context // ends with the session; a new session has a new one
 	lose      context.CancelCauseFunc
 	closing   bool
-	broke     error // why the last stream ended, or did not begin
+	broke     error // why the last stream ended or could not be opened
 	err       error
 }
 
@@ -66,14 +66,14 @@ type entry struct {
 	answer   chan Answer
 }
 
-// Answer is a final decision, or a wait that is for the caller to sit out.
+// Answer is a final decision, or a wait after which the caller proposes again.
 type Answer struct {
 	*pb.Decision
-	// Held lives as long as the session in which the run was accepted. When it ends, the run is no longer ours.
+	// Held ends with the session in which the run was accepted; the run is then Crashed.
 	Held context.Context
 }
 
-// Dial opens a session with the service at address ("host:port"). It returns when the service has welcomed it.
+// Dial opens a session with the service at address ("host:port"). It returns after the welcome.
 func Dial(ctx context.Context, address string, options Options) (*Session, error) {
 	if options.ReconnectTimeout == 0 {
 		options.ReconnectTimeout = time.Minute
@@ -85,7 +85,7 @@ func Dial(ctx context.Context, address string, options Options) (*Session, error
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
-		// The default of up to two minutes is longer than the service keeps a session.
+		// The default, up to two minutes, is longer than a session lives.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
@@ -121,16 +121,15 @@ func Dial(ctx context.Context, address string, options Options) (*Session, error
 	}
 }
 
-// ID is the session's id: another one after a session that expired.
+// ID returns the session's id, which changes if the session expires.
 func (s *Session) ID() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.id
 }
 
-// Propose proposes, and returns the final decision, however often the connection breaks meanwhile. A wait is returned
-// only where the service does not keep the proposal's place: propose again after its RetryAfter. When ctx ends, the
-// proposal is withdrawn.
+// Propose sends a proposal and returns the final decision, even if the connection breaks in between. A wait is returned
+// only if the proposal is not queued: propose again after its RetryAfter. When ctx ends, the proposal is withdrawn.
 func (s *Session) Propose(ctx context.Context, proposal *pb.Proposal) (Answer, error) {
 	if proposal.Id == "" {
 		proposal.Id = newID()
@@ -142,7 +141,7 @@ func (s *Session) Propose(ctx context.Context, proposal *pb.Proposal) (Answer, e
 		s.mu.Unlock()
 		return Answer{}, errors.Join(ErrClosed, err)
 	}
-	// Entered before it is sent, so that no break can come between.
+	// Entered before it is sent, so that a proposal in flight is always in the table.
 	s.order++
 	waiting.order = s.order
 	s.table[proposal.Id] = waiting
@@ -171,8 +170,8 @@ func (s *Session) withdraw(id string) {
 	s.nudge()
 }
 
-// Close waits until all that was proposed is decided, says goodbye, and closes the connection. What still runs is
-// Crashed by the service.
+// Close waits until all proposals are decided, says goodbye, and closes the connection. Runs that are still Running
+// become Crashed.
 func (s *Session) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
@@ -186,7 +185,7 @@ func (s *Session) Close(ctx context.Context) error {
 	return errors.Join(s.err, s.conn.Close())
 }
 
-// nudge lets the stream look for something to send.
+// nudge wakes the stream, so that it sends what is pending.
 func (s *Session) nudge() {
 	select {
 	case s.wake <- struct{}{}:

@@ -9,17 +9,17 @@ import (
 	"slices"
 	"time"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 const (
-	aMessage    = 256 // proposals; what is pending goes out together
+	aMessage    = 256 // proposals; everything pending is sent together
 	welcomeTime = 10 * time.Second
 	firstPause  = 50 * time.Millisecond
 	longPause   = 2 * time.Second
 )
 
-// run keeps a stream open until the session is closed or the service is given up.
+// run keeps a stream open until the session is closed or the client stops reconnecting.
 func (s *Session) run(welcomed func()) {
 	defer close(s.done)
 	pause, lost := firstPause, time.Now()
@@ -48,7 +48,7 @@ func (s *Session) run(welcomed func()) {
 	}
 }
 
-// stream is the life of one stream, from hello to its end. It returns nil after a goodbye.
+// stream runs one stream from its hello to its end. It returns nil after a goodbye.
 func (s *Session) stream(welcomed func()) (opened bool, err error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -56,11 +56,11 @@ func (s *Session) stream(welcomed func()) (opened bool, err error) {
 	if err != nil {
 		return false, fromStatus(err)
 	}
-	// Whoever is silent for a whole lease is lost; the service answers pings.
+	// The service answers pings, so silence for a whole lease means that the stream is lost.
 	silence := time.AfterFunc(welcomeTime, func() { cancel(errors.New("the service is silent")) })
 	defer silence.Stop()
 	hello := &pb.Hello{ClientName: s.options.Name, Language: "go", Version: Version, ResumeSessionId: s.ID()}
-	// Where Send fails, Recv says why.
+	// If Send fails, Recv returns why.
 	_ = stream.Send(&pb.ProposeRequest{Hello: hello})
 	first, err := stream.Recv()
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Session) stream(welcomed func()) (opened bool, err error) {
 	}
 }
 
-// welcome notes the session, and lets all that has no decision be sent again, in the order in which it was proposed.
+// welcome stores the session and queues all undecided proposals to be sent again, in their order.
 func (s *Session) welcome(welcome *pb.Welcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,7 +132,7 @@ func (s *Session) welcome(welcome *pb.Welcome) {
 	}
 }
 
-// next returns what is to be sent, nil for nothing, and whether it is the last message.
+// next returns the next message to send, nil if there is none, and whether it is the last one.
 func (s *Session) next() (request *pb.ProposeRequest, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,13 +152,13 @@ func (s *Session) next() (request *pb.ProposeRequest, last bool) {
 	return nil, false
 }
 
-// deliver gives each final decision to whoever proposed.
+// deliver hands each final decision to the caller that proposed.
 func (s *Session) deliver(decisions []*pb.Decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, decision := range decisions {
 		if decision.GetWait().GetQueued() {
-			continue // its place is kept, and the final decision follows by itself
+			continue // queued; the final decision follows
 		}
 		if s.abandoned[decision.ProposalId] {
 			delete(s.abandoned, decision.ProposalId)
@@ -188,7 +188,7 @@ func (s *Session) endUnwanted(decision *pb.Decision) {
 	s.outbox = append(s.outbox, &pb.Proposal{
 		Id:    newID(),
 		Run:   &pb.Proposal_TaskRunId{TaskRunId: decision.RunId},
-		State: &pb.State{Type: pb.StateType_STATE_TYPE_CANCELLED, Message: "no longer wanted"},
+		State: &pb.ProposedState{Type: pb.StateType_STATE_TYPE_CANCELLED, Message: "no longer wanted"},
 	})
 }
 
@@ -201,7 +201,7 @@ func (s *Session) again(waiting *entry) {
 	}
 }
 
-// expire gives up the session: its runs belong to nobody now, and their code has to stop.
+// expire ends the session locally: its runs are Crashed, and their code must stop.
 func (s *Session) expire(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

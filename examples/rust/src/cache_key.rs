@@ -5,16 +5,16 @@ use crate::error::Error;
 
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
-/// Returns the cache key that Python's `clearway.hashing.input_key` makes of the same inputs: docs/cache-keys.md.
+/// Returns the cache key that Python's `clearway.hashing.input_key` makes from the same inputs; see docs/cache-keys.md.
 ///
-/// `task_key` is what the languages that share the result have agreed to call the task.
+/// `task_key` is the task's key, the same in all languages that share the result.
 pub fn input_key(task_key: &str, arguments: &Map<String, Value>) -> Result<String, Error> {
     Ok(sha256(canonical(task_key, arguments)?.as_bytes()))
 }
 
 /// Returns the text that `input_key` hashes.
 pub fn canonical(task_key: &str, arguments: &Map<String, Value>) -> Result<String, Error> {
-    // No language has the other's source, so the function is left out.
+    // Sources differ between languages, so the function is left out.
     let whole = json!({"arguments": shared_object(arguments)?, "function": "", "task_key": task_key});
     serde_json_canonicalizer::to_string(&whole).map_err(|error| Error::Other(error.to_string()))
 }

@@ -4,20 +4,20 @@ use std::panic::Location;
 
 use tonic_types::StatusExt;
 
-use crate::v1::RunError;
+use crate::v1::{ErrorReason, RunError, RunErrorKind};
 
-// A failure with all its causes has to stay below 65,536 bytes, at up to four bytes a character.
+// A failure with all its causes must stay below 65,536 bytes, at up to four bytes a character.
 const MAX_TEXT: usize = 2_000;
 const MAX_DEPTH: usize = 5;
 
-/// Something that a person can mend.
+/// An error that the user can fix.
 #[derive(Clone, Debug)]
 pub enum Error {
     /// Something is wrong with the command line.
     Usage(String),
-    /// The service said that a run's code must not go on.
+    /// The service aborted a proposal: the run's code must not continue.
     Aborted(String),
-    /// The session is over; where it expired, its runs are Crashed.
+    /// The session has ended; if it expired, its runs are Crashed.
     SessionLost(String),
     /// A task failed and has no retry left.
     TaskFailed(String),
@@ -44,14 +44,15 @@ impl From<tonic::Status> for Error {
     }
 }
 
-/// Returns the `ErrorReason` of a failed call, without its prefix; empty where it has none.
-pub fn reason_of(status: &tonic::Status) -> String {
+/// Returns the reason of a failed call: unspecified if it has none, or one that this client does not know.
+pub fn reason_of(status: &tonic::Status) -> ErrorReason {
     status
         .get_details_error_info()
-        .map_or_else(String::new, |info| info.reason)
+        .and_then(|info| ErrorReason::from_str_name(&info.reason))
+        .unwrap_or_default()
 }
 
-/// What a task's code failed with: any error, and where the code gave up with `?`.
+/// The error that a task's code returned with `?`, and where.
 #[derive(Debug)]
 pub struct Failure {
     kind: &'static str,
@@ -71,7 +72,7 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
 }
 
 impl Failure {
-    /// Returns the failure in the form that every language can show, within the limits of the protocol.
+    /// Returns the failure in a form that every language can show, within the limits of the protocol.
     pub fn portable(&self) -> RunError {
         let mut error = told(self.kind, self.error.as_ref(), 1);
         error.stack_trace = format!("   at {}", self.place);
@@ -79,10 +80,11 @@ impl Failure {
     }
 }
 
-/// Causes have lost their types by then, so each is told as the error that it stands behind.
+/// The types of causes are not known, so each is a `dyn Error`.
 fn told(kind: &str, error: &dyn StdError, depth: usize) -> RunError {
     let cause = error.source().filter(|_| depth < MAX_DEPTH);
     RunError {
+        kind: RunErrorKind::Application.into(),
         r#type: kind.chars().take(255).collect(),
         message: error.to_string().chars().take(MAX_TEXT).collect(),
         cause: cause.map(|cause| Box::new(told("dyn std::error::Error", cause, depth + 1))),

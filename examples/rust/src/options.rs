@@ -16,7 +16,7 @@ pub const USAGE: &str = "usage: clearway-worker --address HOST:PORT [options]
   --key-of JSON          prints the cache key of {\"task_key\": ..., \"arguments\": {...}}, and runs nothing
   --help                 shows this";
 
-/// What the command line says.
+/// The options of the command line.
 #[derive(Clone)]
 pub struct Options {
     pub address: String,

@@ -9,7 +9,7 @@ use crate::v1::{data::Body, Data};
 
 const MAX_INLINE_BYTES: usize = 65_536;
 
-/// Returns a result as all languages read it.
+/// Returns a result as JSON, which all languages can read.
 pub fn write(result: &Value) -> Result<Data, Error> {
     let json = result.to_string().into_bytes();
     if json.len() > MAX_INLINE_BYTES {
@@ -20,7 +20,7 @@ pub fn write(result: &Value) -> Result<Data, Error> {
     }
     Ok(Data {
         encoding: "json".to_owned(),
-        size: json.len() as i64,
+        size_bytes: json.len() as i64,
         sha256: sha256(&json),
         body: Some(Body::Inline(json)),
         ..Data::default()

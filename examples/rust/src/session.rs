@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -13,7 +13,7 @@ use tonic::{Code, Status};
 use crate::error::{reason_of, Error};
 use crate::v1::decision::Answer;
 use crate::v1::orchestrator_client::OrchestratorClient;
-use crate::v1::{Decision, GetServerInfoRequest, Hello, Proposal, ProposeRequest, ProposeResponse, Welcome};
+use crate::v1::{Decision, ErrorReason, GetServerInfoRequest, Hello, Proposal, ProposeRequest, ProposeResponse, Welcome};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const LEASE_BEFORE_WELCOME: Duration = Duration::from_secs(30);
@@ -22,8 +22,9 @@ const BATCH: usize = 256;
 
 /// A session with the service, over a stream that is opened again when it breaks.
 ///
-/// Runs that enter Running through it belong to it: when it ends, what still runs is Crashed and its slots are free.
-/// A task of its own reads and writes the stream and renews the lease; clones are handles to the same session.
+/// Runs that enter Running through it belong to it: when it ends, those that are still Running become Crashed, and
+/// their slots are released. A task of its own reads and writes the stream and renews the lease; clones are handles to
+/// the same session.
 #[derive(Clone)]
 pub struct Session {
     /// Unary calls.
@@ -31,29 +32,27 @@ pub struct Session {
     commands: mpsc::UnboundedSender<Command>,
     ended: watch::Receiver<Option<Error>>,
     resumed: Arc<AtomicU32>,
-    clock_ahead: f64,
 }
 
 enum Command {
     Propose(Box<Proposal>, oneshot::Sender<Decision>),
-    /// Nobody wants the answer.
+    /// The caller has gone.
     Withdraw(String),
     Close,
 }
 
 impl Session {
-    /// Opens a session at a server's `host:port`; `client_name` says who is there, for people.
+    /// Opens a session at a server's `host:port`; `client_name` is who the client is, for people.
     pub async fn open(address: &str, client_name: &str) -> Result<Self, Error> {
         let absent = |why: &dyn std::fmt::Display| Error::Other(format!("no Clearway server answers at {address}: {why}"));
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Error::Usage(format!("--address is '{address}': {error}")))?
             .connect_timeout(CONNECT_TIMEOUT);
         let mut client = OrchestratorClient::new(endpoint.connect_lazy());
-        let info = timeout(CONNECT_TIMEOUT, client.get_server_info(GetServerInfoRequest {}))
+        timeout(CONNECT_TIMEOUT, client.get_server_info(GetServerInfoRequest {}))
             .await
             .map_err(|_| absent(&"it took too long"))?
-            .map_err(|status| absent(&status.message()))?
-            .into_inner();
+            .map_err(|status| absent(&status.message()))?;
         let (commands, received) = mpsc::unbounded_channel();
         let (end, mut ended) = watch::channel(None);
         let (welcomed, opened) = oneshot::channel();
@@ -76,13 +75,12 @@ impl Session {
         if opened.await.is_err() {
             return Err(Self::reason(&mut ended).await);
         }
-        let clock_ahead = info.now.map_or(0.0, |now| seconds(&now) - local_seconds());
-        Ok(Self { client, commands, ended, resumed, clock_ahead })
+        Ok(Self { client, commands, ended, resumed })
     }
 
-    /// Proposes a state, and returns the final decision: while the proposal waits in the server's queue, so does this.
+    /// Proposes a state and returns the final decision. It waits while the proposal is queued.
     ///
-    /// Who drops the future gives the proposal up. If it was accepted just before, its run is Cancelled.
+    /// Dropping the future withdraws the proposal. If it was accepted just before, its run is Cancelled.
     pub async fn propose(&self, proposal: Proposal) -> Result<Decision, Error> {
         let mut withdrawal = Withdrawal { session: self, proposal_id: Some(proposal.id.clone()) };
         let (answer, decision) = oneshot::channel();
@@ -95,12 +93,12 @@ impl Session {
         }
     }
 
-    /// Proposes a state that nobody waits for; `close` does.
+    /// Proposes a state without waiting for the decision; `close` waits for it.
     pub fn propose_and_forget(&self, proposal: Proposal) {
         let _ = self.commands.send(Command::Propose(Box::new(proposal), oneshot::channel().0));
     }
 
-    /// Returns why, when the session is over.
+    /// Waits for the session's end and returns its reason.
     pub async fn lost(&self) -> Error {
         Self::reason(&mut self.ended.clone()).await
     }
@@ -117,25 +115,11 @@ impl Session {
         self.resumed.load(Ordering::Relaxed)
     }
 
-    /// How long it is until a time of the service's clock.
-    pub fn until(&self, time: &prost_types::Timestamp) -> Duration {
-        Duration::try_from_secs_f64(seconds(time) - self.clock_ahead - local_seconds()).unwrap_or_default()
-    }
-
-    /// Waits until all is decided and says goodbye. What still runs then is Crashed.
+    /// Waits until everything is decided, then says goodbye. Runs that are still Running become Crashed.
     pub async fn close(self) {
         let _ = self.commands.send(Command::Close);
         self.lost().await;
     }
-}
-
-fn seconds(time: &prost_types::Timestamp) -> f64 {
-    time.seconds as f64 + f64::from(time.nanos) / 1e9
-}
-
-fn local_seconds() -> f64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    now.map_or(0.0, |time| time.as_secs_f64())
 }
 
 struct Withdrawal<'a> {
@@ -151,15 +135,15 @@ impl Drop for Withdrawal<'_> {
     }
 }
 
-/// What owns the stream.
+/// The owner of the stream.
 struct Driver {
     client: OrchestratorClient<Channel>,
     client_name: String,
     commands: mpsc::UnboundedReceiver<Command>,
-    // What was proposed and has no final decision: sent again, with the same ids, on each new stream. Ids are
-    // time-ordered, so this is the order in which they were made.
+    // Proposals without a final decision, which are sent again, with the same ids, on each new stream. Ids are
+    // time-ordered, so they are in the order in which they were made.
     undecided: BTreeMap<String, (Proposal, oneshot::Sender<Decision>)>,
-    // What was given up, and may have been decided all the same.
+    // Withdrawn proposals, which may have been decided nevertheless.
     withdrawn: HashSet<String>,
     welcome: Welcome,
     opened: Option<oneshot::Sender<()>>,
@@ -168,13 +152,13 @@ struct Driver {
 }
 
 impl Driver {
-    /// Reads streams one after the other, until the session is over.
+    /// Reads one stream after the other, until the session ends.
     async fn run(mut self) -> Result<(), Error> {
         let mut failures = 0;
         loop {
             let (outgoing, requests) = mpsc::unbounded_channel();
             if let Err(status) = self.stream(outgoing, requests, &mut failures).await {
-                if reason_of(&status) == "SESSION_EXPIRED" {
+                if reason_of(&status) == ErrorReason::SessionExpired {
                     let message = format!("the session has expired, so its runs are Crashed: {}", status.message());
                     return Err(Error::SessionLost(message));
                 }
@@ -189,7 +173,7 @@ impl Driver {
             let pausing = sleep(pause);
             tokio::pin!(pausing);
             loop {
-                // Also where the goodbye was cut off: the session ends by itself soon.
+                // Even if the goodbye did not arrive: the session ends after its grace.
                 if self.closing && self.undecided.is_empty() {
                     return Ok(());
                 }
@@ -201,7 +185,7 @@ impl Driver {
         }
     }
 
-    /// Opens one stream and reads it, until it ends or nothing has come for a whole lease.
+    /// Opens one stream and reads it, until it ends or is silent for a whole lease.
     async fn stream(
         &mut self,
         outgoing: mpsc::UnboundedSender<ProposeRequest>,
@@ -268,7 +252,7 @@ impl Driver {
         }
     }
 
-    /// Notes what a welcome says; returns the lease.
+    /// Stores the welcome; returns the lease.
     fn begin(&mut self, first: &ProposeResponse) -> Duration {
         let resumes = !self.welcome.session_id.is_empty();
         self.welcome = first.welcome.clone().unwrap_or_default();
@@ -287,9 +271,9 @@ impl Driver {
         ProposeRequest { proposals, ..Default::default() }
     }
 
-    /// Sends a request, in as many messages as the server takes.
+    /// Sends a request, split into messages that the server allows.
     fn send(&self, outgoing: &mpsc::UnboundedSender<ProposeRequest>, request: ProposeRequest) {
-        // Half a message is left for what is around the proposals.
+        // Half of a message is left for the overhead.
         let room = self.welcome.max_message_bytes as usize / 2;
         let mut message = ProposeRequest { withdrawals: request.withdrawals, ..Default::default() };
         let mut size = 0;
@@ -308,7 +292,7 @@ impl Driver {
         }
     }
 
-    /// Notes a command, and adds to a request what has to be sent for it.
+    /// Handles a command, and adds to a request what must be sent for it.
     fn take(&mut self, command: Command, request: &mut ProposeRequest) {
         match command {
             Command::Close => self.closing = true,
@@ -318,7 +302,7 @@ impl Driver {
             }
             Command::Withdraw(id) => {
                 if self.undecided.remove(&id).is_some() {
-                    // What was to go in the same message never has to be sent.
+                    // A proposal of the same message need not be sent at all.
                     let before = request.proposals.len();
                     request.proposals.retain(|proposal| proposal.id != id);
                     if request.proposals.len() == before {
@@ -333,17 +317,17 @@ impl Driver {
     fn hear(&mut self, message: ProposeResponse, outgoing: &mpsc::UnboundedSender<ProposeRequest>) {
         for decision in message.decisions {
             if matches!(&decision.answer, Some(Answer::Wait(wait)) if wait.queued) {
-                continue; // it keeps its place; the final decision follows
+                continue; // queued; the final decision follows
             }
             let accepted = matches!(decision.answer, Some(Answer::Accept(_)));
             if self.withdrawn.remove(&decision.proposal_id) && accepted {
-                // Nobody runs its code any more, and it may hold slots.
+                // Its code will not run, and it may hold slots.
                 let mut request = ProposeRequest::default();
                 let cancelled = crate::task::cancelled(&decision.run_id, "no longer wanted");
                 self.take(Command::Propose(Box::new(cancelled), oneshot::channel().0), &mut request);
                 self.send(outgoing, request);
             } else if let Some((_, answer)) = self.undecided.remove(&decision.proposal_id) {
-                // Whoever has gone has withdrawn the proposal, which is heard next.
+                // If the caller has gone, its withdrawal is the next command.
                 if let Err(unheard) = answer.send(decision) {
                     self.unheard(unheard, outgoing);
                 }

@@ -14,7 +14,7 @@ use crate::task::{self, Outcome, Task};
 use crate::v1::{CreateFlowRunRequest, FlowRunSpec, StateType};
 
 const INTERRUPTED: u8 = 130;
-// An interrupt ends the worker also where the server is not there to be told.
+// After an interrupt the worker ends within this time, even if the server is gone.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs the flow; returns the exit code.
@@ -44,7 +44,7 @@ async fn work(session: &Session, options: &Options) -> Result<u8, Error> {
     propose(task::of(StateType::Running, "")).await?;
     println!("flow run {flow_run_id}");
 
-    // All are proposed at once: those for which there is no slot wait in the server's queue.
+    // All are proposed at once; those without a free slot wait in the server's queue.
     let mut runs = start(session, &flow_run_id, options)?;
     let all = runs.len();
     let mut failures = Vec::new();
@@ -60,7 +60,7 @@ async fn work(session: &Session, options: &Options) -> Result<u8, Error> {
         }
     };
     if interrupted {
-        // Drops their futures: what waits is withdrawn, what runs is Cancelled.
+        // Drops their futures: queued proposals are withdrawn, running runs are Cancelled.
         runs.shutdown().await;
         match timeout(FAREWELL, propose(task::of(StateType::Cancelled, "interrupted"))).await {
             Ok(decided) => drop(decided?),

@@ -2,16 +2,16 @@ import { createHash } from "node:crypto";
 
 import canonicalize from "canonicalize";
 
-/** A value that JSON holds. */
+/** A value that JSON can represent. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /**
- * Returns the cache key that all languages make of the same inputs, as docs/cache-keys.md says: the SHA-256 of an
- * object as canonical JSON (RFC 8785). In Python it is `clearway.hashing.input_key`.
+ * Returns the cache key that all languages make from the same inputs, as docs/cache-keys.md defines: the SHA-256 of
+ * an object as canonical JSON (RFC 8785). In Python it is `clearway.hashing.input_key`.
  *
- * @param taskKey what the languages that share the result have agreed to call the task.
+ * @param taskKey the task's key, the same in all languages that share the result.
  * @param inputs the task's arguments by name; whole numbers must be within ±(2^53 − 1).
- * @param functionDigest empty where languages share the key, since no language has the other's source.
+ * @param functionDigest empty if languages share the key, because their sources differ.
  */
 export function inputKey(taskKey: string, inputs: { [name: string]: Json }, functionDigest = ""): string {
   return createHash("sha256").update(canonical(taskKey, inputs, functionDigest)).digest("hex");

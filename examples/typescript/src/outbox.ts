@@ -7,16 +7,16 @@ import {
   ProposeRequestSchema,
 } from "../gen/clearway/v1/proposal_pb.js";
 
-// What a message has around its proposals, and each of them around its own bytes.
+// The overhead of a message, and of each proposal in it.
 const MARGIN_BYTES = 1_024;
 const EACH_BYTES = 8;
 
 /**
- * What is to be sent on one stream. Iterating it yields messages: whatever is pending when the transport asks for
- * the next one goes out together, so a busy client sends few large messages and an idle one small ones at once.
+ * The messages to send on one stream, as an async iterable. Everything that is pending when the transport asks for the
+ * next message is sent together, so a busy client sends few large messages and an idle one sends small ones at once.
  */
 export class Outbox implements AsyncIterable<ProposeRequest> {
-  /** How much a message may hold; the welcome says it. */
+  /** How much a message may hold, from the welcome. */
   bounds = { maxProposals: 1, maxMessageBytes: 65_536 };
   readonly #proposals: { proposal: Proposal; bytes: number }[] = [];
   readonly #messages: ProposeRequest[] = [];
@@ -31,20 +31,20 @@ export class Outbox implements AsyncIterable<ProposeRequest> {
     this.#wake();
   }
 
-  /** Takes a proposal back, or tells the service that it is no longer wanted where it has been sent. */
+  /** Removes a proposal, or withdraws it if it has been sent. */
   withdraw(proposalId: string): void {
     const place = this.#proposals.findIndex(({ proposal }) => proposal.id === proposalId);
     if (place >= 0) this.#proposals.splice(place, 1);
     else this.send({ withdrawals: [proposalId] });
   }
 
-  /** Sends a message of its own, before all proposals that are pending. */
+  /** Sends a separate message, before all pending proposals. */
   send(message: MessageInitShape<typeof ProposeRequestSchema>): void {
     this.#messages.push(create(ProposeRequestSchema, message));
     this.#wake();
   }
 
-  /** Closes the client's side when all is sent. */
+  /** Closes the client's side when everything is sent. */
   close(): void {
     this.#closed = true;
     this.#wake();
@@ -65,7 +65,7 @@ export class Outbox implements AsyncIterable<ProposeRequest> {
     }
   }
 
-  /** Takes as many proposals as a message may hold, one at least. */
+  /** Removes and returns as many proposals as a message may hold, at least one. */
   #next(): Proposal[] {
     const { maxProposals, maxMessageBytes } = this.bounds;
     let count = 0;

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { create } from "@bufbuild/protobuf";
-import { durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
+import { durationMs } from "@bufbuild/protobuf/wkt";
 import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { uuidv7 } from "uuidv7";
 
+import { ErrorReason } from "../gen/clearway/v1/error_pb.js";
 import { Orchestrator } from "../gen/clearway/v1/orchestrator_pb.js";
 import {
   type Decision,
@@ -30,22 +31,20 @@ interface Undecided {
 /**
  * A session with the service, over a stream that is opened again when it breaks.
  *
- * Runs that enter Running through it belong to it: when it ends, what still runs is Crashed and its slots are free.
- * The lease is renewed from the event loop, so what blocks that for longer than the lease loses it; work that
- * computes for long belongs into a worker thread.
+ * Runs that enter Running through it belong to it: when it ends, those that are still Running become Crashed, and their
+ * slots are released. The lease is renewed from the event loop, so code that blocks the loop for longer than the lease
+ * loses the session; move long computations to a worker thread.
  */
 export class Session {
   /** Unary calls. */
   readonly client: Client<typeof Orchestrator>;
-  /** How far the service's clock is ahead of this machine's, in milliseconds. */
-  clockAheadMs = 0;
   /** How often the stream was opened again. */
   resumed = 0;
   #welcome: Welcome | undefined;
   #outbox = new Outbox();
-  // What was proposed and has no final decision: sent again, with the same ids, on each new stream.
+  // Proposals without a final decision, which are sent again, with the same ids, on each new stream.
   readonly #undecided = new Map<string, Undecided>();
-  // What was given up, and may have been decided all the same.
+  // Withdrawn proposals, which may have been decided nevertheless.
   readonly #withdrawn = new Set<string>();
   readonly #ended = new AbortController();
   readonly #connection: Http2SessionManager;
@@ -68,13 +67,12 @@ export class Session {
    * Opens a session.
    *
    * @param address the server's `host:port`.
-   * @param clientName who is there, for people.
+   * @param clientName who the client is, for people.
    */
   static async open(address: string, clientName: string): Promise<Session> {
     const session = new Session(address, clientName);
     try {
-      const info = await session.client.getServerInfo({}, { timeoutMs: 10_000 });
-      if (info.now) session.clockAheadMs = timestampMs(info.now) - Date.now();
+      await session.client.getServerInfo({}, { timeoutMs: 10_000 });
     } catch (error) {
       session.#connection.abort();
       throw new ClearwayError(`no Clearway server answers at ${address}: ${ConnectError.from(error).rawMessage}`);
@@ -88,7 +86,7 @@ export class Session {
     return session;
   }
 
-  /** Aborted when the session is over: with a `SessionExpiredError` where it was lost. */
+  /** Aborted when the session ends; with a `SessionExpiredError` if it was lost. */
   get ended(): AbortSignal {
     return this.#ended.signal;
   }
@@ -99,16 +97,16 @@ export class Session {
   }
 
   /**
-   * Proposes a state, and returns the final decision: while the proposal waits in the server's queue, so does this.
+   * Proposes a state and returns the final decision. It waits while the proposal is queued.
    *
-   * @param signal gives up waiting; the proposal is then withdrawn. If it was accepted just before, its run is
-   *     Cancelled when that is heard.
+   * @param signal withdraws the proposal. If it was accepted just before, its run is Cancelled when the decision
+   *     arrives.
    */
   async propose(proposal: Proposal, signal?: AbortSignal): Promise<Decision> {
     this.ended.throwIfAborted();
     signal?.throwIfAborted();
     const decided = new Promise<Decision>((resolve, reject) => {
-      // In the table before it is sent: the stream may break in between.
+      // In the table before it is sent, because the stream may break in between.
       this.#undecided.set(proposal.id, { proposal, resolve, reject });
       if (this.#welcomed) this.#outbox.propose(proposal);
     });
@@ -125,7 +123,7 @@ export class Session {
     }
   }
 
-  /** Waits until all is decided and says goodbye. What still runs then is Crashed. */
+  /** Waits until everything is decided, then says goodbye. Runs that are still Running become Crashed. */
   async close(): Promise<void> {
     if (!this.ended.aborted && this.#undecided.size > 0) await new Promise<void>((resolve) => (this.#idle = resolve));
     this.#closing = true;
@@ -139,7 +137,7 @@ export class Session {
     this.#outbox.close();
   }
 
-  /** Reads streams one after the other, until the session is over. */
+  /** Reads one stream after the other, until the session ends. */
   async #keepOpen(opened: () => void): Promise<void> {
     for (let failures = 0; ; failures++) {
       try {
@@ -151,18 +149,18 @@ export class Session {
         if (this.#closing) return;
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;
-        if (reasonOf(error) === "SESSION_EXPIRED") {
+        if (reasonOf(error) === ErrorReason.SESSION_EXPIRED) {
           throw new SessionExpiredError(`the session has expired, so its runs are Crashed: ${error.rawMessage}`);
         }
         if (!isPassing(error)) throw new ClearwayError(`the server ended the stream: ${error.message}`);
-        // A goodbye that was cut off: the session ends by itself soon.
+        // The goodbye did not arrive; the session ends after its grace.
         if (this.#closing) return;
       }
       await sleep(Math.min(50 * 2 ** failures, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2));
     }
   }
 
-  /** Opens one stream and yields what comes, until it ends or nothing has come for a whole lease. */
+  /** Opens one stream and yields its messages, until it ends or is silent for a whole lease. */
   async *#stream(): AsyncGenerator<ProposeResponse> {
     const outbox = (this.#outbox = new Outbox());
     const { clientName } = this;
@@ -172,7 +170,7 @@ export class Session {
     const keepAlive = (leaseMs: number) =>
       setInterval(() => {
         if (Date.now() - heard <= leaseMs) outbox.send({ ping: ++pings });
-        // The connection with it: a new stream on one that nothing comes through any more would be as silent.
+        // Aborts the connection too: a new stream on a dead connection would be as silent.
         else this.#connection.abort(new ConnectError("nothing came for a whole lease", Code.Unavailable));
       }, leaseMs / 3);
     let pinging = keepAlive(LEASE_BEFORE_WELCOME_MS);
@@ -204,10 +202,10 @@ export class Session {
 
   #decided(decision: Decision): void {
     const { answer } = decision;
-    if (answer.case === "wait" && answer.value.queued) return; // it keeps its place; the final decision follows
+    if (answer.case === "wait" && answer.value.queued) return; // queued; the final decision follows
     this.#take(decision.proposalId)?.resolve(decision);
     if (this.#withdrawn.delete(decision.proposalId) && answer.case === "accept" && !this.#closing) {
-      // Nobody runs its code any more, and it may hold slots.
+      // Its code will not run, and it may hold slots.
       const run = { case: "taskRunId", value: decision.runId } as const;
       const state = { type: StateType.CANCELLED, message: "no longer wanted" };
       this.propose(create(ProposalSchema, { id: uuidv7(), run, state })).catch(() => {});

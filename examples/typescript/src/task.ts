@@ -6,9 +6,9 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { durationFromMs, durationMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { uuidv7 } from "uuidv7";
 
-import { type Decision, type Proposal, ProposalSchema } from "../gen/clearway/v1/proposal_pb.js";
 import { ErrorReason } from "../gen/clearway/v1/error_pb.js";
-import { type Data, DataSchema, type StateSchema, StateType } from "../gen/clearway/v1/state_pb.js";
+import { type Decision, type Proposal, ProposalSchema, RejectReason } from "../gen/clearway/v1/proposal_pb.js";
+import { type Data, DataSchema, type ProposedStateSchema, RunErrorKind, StateType } from "../gen/clearway/v1/state_pb.js";
 import type { Json } from "./cache_key.js";
 import { AbortedError, ClearwayError, portable, TaskFailedError } from "./errors.js";
 import type { Session } from "./session.js";
@@ -17,36 +17,36 @@ const MAX_INLINE_BYTES = 65_536;
 const PASSING = new Set([ErrorReason.STORE_UNAVAILABLE, ErrorReason.SHUTTING_DOWN]);
 const PAUSE_MS = 1_000;
 
-/** What one run of a task is, and the code that it runs. */
+/** One run of a task, and its code. */
 export interface Task<Result extends Json> {
-  /** Equal for all runs of one task. */
+  /** Identifies the task: the same for all its runs. */
   key: string;
-  /** Tells apart the runs of one task in one flow run. */
+  /** Distinguishes the runs of one task in one flow run. */
   dynamicKey: string;
   tags?: string[];
   retries?: number;
   retryDelaysMs?: number[];
-  /** Makes the result findable by other runs, in any language; see `inputKey`. */
+  /** The key that other runs, in any language, find the result by; see `inputKey`. */
   cacheKey?: string;
-  /** Runs the task's code; `signal` is aborted when it must not go on. `attempt` counts from 1. */
+  /** Runs the task's code; `signal` is aborted when it must stop. `attempt` counts from 1. */
   run(signal: AbortSignal, attempt: number): Promise<Result>;
 }
 
-/** How a run ended well. */
+/** The outcome of a run that completed. */
 export interface Outcome<Result extends Json> {
   result: Result;
-  /** The name of its last state: `Completed`, or `Cached` where its code was not run. */
+  /** The name of its last state: `Completed`, or `Cached` if its code was not run. */
   state: string;
   /** How often its code was run. */
   attempts: number;
 }
 
 /**
- * Runs a task in a flow run, as the service decides: it waits for slots, is served from the cache, and is tried
- * again after a failure where the service says so.
+ * Runs a task in a flow run as the service decides: waits for slots, takes the result from the cache, retries after a
+ * failure.
  *
  * @throws TaskFailedError the task failed and has no retry left; its cause is what the code threw.
- * @throws AbortedError the run must not go on.
+ * @throws AbortedError the run must not continue.
  */
 export async function runTask<Result extends Json>(
   session: Session,
@@ -54,52 +54,60 @@ export async function runTask<Result extends Json>(
   task: Task<Result>,
   signal: AbortSignal,
 ): Promise<Outcome<Result>> {
-  const details = task.cacheKey === undefined ? {} : { details: { cacheKey: task.cacheKey } };
-  const { key: taskKey, dynamicKey, tags = [], retries = 0, retryDelaysMs = [] } = task;
-  const retryDelays = retryDelaysMs.map((ms) => durationFromMs(ms));
-  const spec = { id: uuidv7(), flowRunId, taskKey, dynamicKey, tags, retries, retryDelays };
+  const { key: taskKey, dynamicKey, tags = [], retries = 0, retryDelaysMs = [], cacheKey = "" } = task;
+  const retryPolicy = { maxAttempts: retries + 1, delays: retryDelaysMs.map((ms) => durationFromMs(ms)) };
+  const spec = { id: uuidv7(), flowRunId, taskKey, dynamicKey, tags, retryPolicy };
   const running = AbortSignal.any([signal, session.ended]);
   for (let attempt = 1; ; attempt++) {
-    const begun = await enter(session, spec, { type: StateType.RUNNING, ...details }, signal);
+    const begun = await enter(session, spec, { type: StateType.RUNNING, cacheKey }, signal);
     if (begun.answer.case === "reject") {
-      if (begun.state?.type !== StateType.COMPLETED) throw unexpected(begun);
+      if (begun.answer.value.reason !== RejectReason.CACHED || !begun.state) throw unexpected(begun);
       return { result: read(begun.state.data) as Result, state: begun.state.name, attempts: attempt - 1 };
     }
     const run = { case: "taskRunId", value: begun.runId } as const;
-    const propose = (state: MessageInitShape<typeof StateSchema>) => decide(session, { run, state });
+    const propose = (state: MessageInitShape<typeof ProposedStateSchema>) => decide(session, { run, state });
+    let kind = RunErrorKind.APPLICATION;
     let data: Data;
     try {
       const result = await task.run(running, attempt);
+      kind = RunErrorKind.RESULT;
       data = write(result);
     } catch (thrown) {
       if (running.aborted) {
         if (!session.ended.aborted) await propose({ type: StateType.CANCELLED, message: "interrupted" });
         throw running.reason;
       }
-      const error = portable(thrown);
+      const error = portable(thrown, kind);
       const message = `${error.type}: ${error.message}`;
       const failed = await propose({ type: StateType.FAILED, message, data: { error } });
       if (failed.answer.case === "accept") {
         throw new TaskFailedError(`${taskKey}-${dynamicKey} failed: ${message}`, { cause: thrown });
       }
-      const again = failed.state?.details?.scheduledTime;
-      if (failed.state?.type !== StateType.SCHEDULED || !again) throw unexpected(failed);
-      await sleep(Math.max(0, timestampMs(again) - session.clockAheadMs - Date.now()), undefined, { signal: running });
+      await sleep(retryDelayMs(failed), undefined, { signal: running });
       continue;
     }
-    const ended = await propose({ type: StateType.COMPLETED, data, ...details });
+    const ended = await propose({ type: StateType.COMPLETED, data, cacheKey });
     if (ended.answer.case !== "accept" || !ended.state) throw unexpected(ended);
     return { result: read(ended.state.data) as Result, state: ended.state.name, attempts: attempt };
   }
 }
 
+/** Returns the delay before a scheduled retry. Both times are the service's, so the clocks need not agree. */
+function retryDelayMs(decision: Decision): number {
+  const { answer, state } = decision;
+  const scheduled = state?.details?.scheduledTime;
+  const isRetry = answer.case === "reject" && answer.value.reason === RejectReason.RETRY_SCHEDULED;
+  if (!isRetry || !state?.createTime || !scheduled) throw unexpected(decision);
+  return Math.max(0, timestampMs(scheduled) - timestampMs(state.createTime));
+}
+
 type Spec = NonNullable<MessageInitShape<typeof ProposalSchema>["createTaskRun"]>;
 
-/** Proposes to begin until it is no longer too early; returns an accept or a reject. */
+/** Proposes Running until its time has come; returns an accept or a reject. */
 async function enter(
   session: Session,
   createTaskRun: Spec,
-  state: MessageInitShape<typeof StateSchema>,
+  state: MessageInitShape<typeof ProposedStateSchema>,
   signal: AbortSignal,
 ): Promise<Decision> {
   for (;;) {
@@ -113,8 +121,8 @@ async function enter(
 /**
  * Proposes a state under a new id, and returns the final decision: an accept, a reject, or a wait with a delay.
  *
- * @throws AbortedError the run must not go on.
- * @throws ClearwayError the proposal was wrong, or the answer is one that this client does not know.
+ * @throws AbortedError the run must not continue.
+ * @throws ClearwayError the proposal was invalid, or this client does not know the answer.
  */
 export async function decide(
   session: Session,
@@ -158,7 +166,7 @@ function write(result: Json) {
   return create(DataSchema, {
     encoding: "json",
     body: { case: "inline", value: inline },
-    size: BigInt(inline.length),
+    sizeBytes: BigInt(inline.length),
     sha256,
   });
 }

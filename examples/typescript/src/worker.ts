@@ -119,7 +119,7 @@ async function work(session: Session, options: Options, signal: AbortSignal): Pr
   await decide(session, { run, state: { type: StateType.RUNNING } });
   console.log(`flow run ${flowRunId}`);
 
-  // All are proposed at once: those for which there is no slot wait in the server's queue.
+  // All are proposed at once; those without a free slot wait in the server's queue.
   const outcomes = await Promise.allSettled(
     [...tasksOf(options)].map(async (task) => {
       const outcome = await runTask(session, flowRunId, task, signal);
@@ -149,7 +149,7 @@ async function work(session: Session, options: Options, signal: AbortSignal): Pr
 async function main(): Promise<number> {
   const options = parse(process.argv.slice(2));
   const interrupted = new AbortController();
-  setMaxListeners(0, interrupted.signal); // each proposal that waits listens; Node warns from the 11th on
+  setMaxListeners(0, interrupted.signal); // each waiting proposal listens; Node warns from the 11th on
   for (const name of ["SIGINT", "SIGTERM"] as const) {
     process.once(name, () => interrupted.abort(new ClearwayError(`interrupted by ${name}`)));
   }

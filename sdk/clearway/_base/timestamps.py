@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from clearway._base.plain_times import EPOCH, micros_of, since_epoch
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def timestamp_to_proto(at: datetime) -> Timestamp:
     """Return the message for a time, which must have a time zone."""
-    micros = (at - _EPOCH) // _MICROSECOND
+    micros = micros_of(since_epoch(at))
     return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1_000)
 
 
 def timestamp_from_proto(message: Timestamp) -> datetime:
     """Return the time of a message, in UTC, to the microsecond."""
-    return _EPOCH + timedelta(0, message.seconds, message.nanos // 1_000)
+    return EPOCH + timedelta(0, message.seconds, message.nanos // 1_000)
 
 
 def duration_to_proto(length: timedelta) -> Duration:
     """Return the message for a length of time."""
-    micros = length // _MICROSECOND
+    micros = micros_of(length)
     sign = -1 if micros < 0 else 1
     seconds, rest = divmod(abs(micros), 1_000_000)
     return Duration(seconds=sign * seconds, nanos=sign * rest * 1_000)

@@ -1,1 +1,1 @@
-"""How users call tasks: may import ``_execution`` and what is below it, never ``tasks`` or ``flows``."""
+"""How users call flows and tasks: may import ``_execution`` and below, never ``tasks`` or ``flows``."""

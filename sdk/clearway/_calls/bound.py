@@ -1,69 +1,82 @@
-"""Tasks that are methods: ``self``, or the class, becomes the first argument of each call."""
+"""Flows and tasks that are methods: ``self``, or the class, becomes the first argument of each call."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from clearway._definition.base import FlowDefinition, TaskDefinition
 
 if TYPE_CHECKING:
-    from clearway._calls.task_calls import TaskCalls
+    from typing import Self
+
+D = TypeVar("D", bound=FlowDefinition | TaskDefinition)
 
 
-class Binding(enum.Enum):
-    """What a task that is an attribute of a class gives its function first."""
+class Bound(Generic[D]):
+    """A flow or task as an attribute of an instance or a class, which is the first argument of its calls.
 
-    INSTANCE = "self"
-    CLASS = "cls"
-    NOTHING = ""
-
-
-def unwrapped(fn: Any) -> tuple[Any, Binding]:
-    """Return the function of a static or class method, and what it is given first."""
-    if isinstance(fn, staticmethod):
-        return fn.__func__, Binding.NOTHING
-    if isinstance(fn, classmethod):
-        return fn.__func__, Binding.CLASS
-    return fn, Binding.INSTANCE
-
-
-class BoundTask:
-    """A task as an attribute of an instance or a class, which is the first argument of its calls.
-
-    It has all attributes of the task. The instance is one of the run's parameters, so a key made of the
-    parameters is a key of the instance too.
+    It has all attributes of the flow or task. The instance is one of the run's parameters, so a cache key
+    made of the parameters is a key of the instance too.
     """
 
-    def __init__(self, task: TaskCalls[..., Any], owner: object) -> None:
-        self._bound = task
+    def __init__(self, bound: D, owner: object) -> None:
+        self._bound = bound
         self._owner = owner
+        self.__doc__ = bound.__doc__
 
     @property
     def fn(self) -> Callable[..., Any]:
         """The method itself: ``self.my_task.fn(...)`` calls it without orchestration."""
         return MethodType(self._bound.fn, self._owner)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task; see ``Task.__call__``."""
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:  # so that ``inspect.signature`` leaves ``self`` out
+        return self.fn
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the flow or task; see ``Flow.__call__`` and ``Task.__call__``."""
         return self._bound(self._owner, *args, **kwargs)
 
-    def submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Start the task, and go on while it runs; see ``Task.submit``."""
+    def with_options(self, **options: Any) -> Self:
+        """Return the same method with other options; see ``Task.with_options``."""
+        kind: Any = type(self)
+        changed: Self = kind(self._bound.with_options(**options), self._owner)
+        return changed
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name not in vars(self._bound):  # how to copy it, say
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self._bound, name)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other is the same method of the same instance, as for Python's methods."""
+        return isinstance(other, Bound) and other._bound is self._bound and other._owner is self._owner
+
+    def __hash__(self) -> int:
+        return hash((id(self._bound), id(self._owner)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._bound, self._owner)
+
+    def __repr__(self) -> str:
+        return f"<{self._bound!r} of {self._owner!r}>"
+
+
+class BoundFlow(Bound[FlowDefinition]):
+    """A flow that is a method."""
+
+
+class BoundTask(Bound[TaskDefinition]):
+    """A task that is a method."""
+
+    def submit(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Start the task without waiting for it; see ``Task.submit``."""
         return self._bound.submit(self._owner, *args, **kwargs)
 
-    def map(self, *args: Any, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
         """Submit the task once for each element of its iterable arguments; see ``Task.map``."""
         from clearway._definition.annotations import unmapped  # noqa: PLC0415 - most tasks are no methods
 
         return self._bound.map(unmapped(self._owner), *args, **kwargs)
-
-    def with_options(self, **options: Any) -> BoundTask:
-        """Return the same method with other options; see ``Task.with_options``."""
-        return BoundTask(self._bound.with_options(**options), self._owner)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._bound, name)
-
-    def __repr__(self) -> str:
-        return f"<{self._bound!r} of {self._owner!r}>"

@@ -27,17 +27,18 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
 
     @overload  # what returns a state made by hand, whose call returns the result that is in it
     def __call__(  # type: ignore[overload-overlap]  # with the last one, for who gives wait_for
-        self: TaskCalls[P, State[T]], *args: P.args, **kwargs: P.kwargs
+        self: TaskCalls[P, State[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # as above, and with those for return_state
-        self: TaskCalls[P, Coroutine[Any, Any, State[T]]], *args: P.args, **kwargs: P.kwargs
+        self: TaskCalls[P, Coroutine[Any, Any, State[T]]], /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, T]: ...
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(
         self: TaskCalls[..., NoReturn],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -46,6 +47,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def __call__(
         self: TaskCalls[..., State[T]],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -54,6 +56,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def __call__(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -62,6 +65,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def __call__(
         self,
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -70,6 +74,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def __call__(
         self,
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None,
@@ -77,6 +82,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     ) -> R: ...
     def __call__(  # type: ignore[misc]  # P has no return_state and no wait_for: see CallSignature
         self,
+        /,
         *args: Any,
         return_state: bool = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -111,6 +117,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self: TaskCalls[..., NoReturn],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -119,6 +126,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self: TaskCalls[..., NoReturn],
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -127,6 +135,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self: TaskCalls[..., State[T]],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -135,6 +144,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self: TaskCalls[..., State[T]],
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -143,6 +153,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -151,6 +162,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -159,6 +171,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self,
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -167,6 +180,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def submit(
         self,
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -174,12 +188,13 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     ) -> TaskFuture[R]: ...
     def submit(
         self,
+        /,
         *args: Any,
         return_state: bool = False,
         wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Start the task within the flow that the caller is in, and go on while it runs.
+        """Start the task within the flow that the caller is in, without waiting for it.
 
         A sync task runs on a thread, an async one on the flow's event loop (or, in a sync flow, on one beside
         it). The flow ends when all that it submitted has ended. The arguments are those of a call.
@@ -199,6 +214,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self: TaskCalls[..., NoReturn],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -207,6 +223,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self: TaskCalls[..., NoReturn],
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -215,6 +232,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self: TaskCalls[..., State[T]],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -223,6 +241,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self: TaskCalls[..., State[T]],
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -231,6 +250,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -239,6 +259,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self: TaskCalls[..., Coroutine[Any, Any, T]],
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -247,6 +268,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self,
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Upstream] | None = None,
@@ -255,6 +277,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     @overload
     def map(
         self,
+        /,
         *args: Any,
         return_state: Literal[False] = False,
         wait_for: Iterable[Upstream] | None = None,
@@ -262,12 +285,13 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     ) -> list[TaskFuture[R]]: ...
     def map(
         self,
+        /,
         *args: Any,
         return_state: bool = False,
         wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Submit the task once for each element of its iterable arguments, which must have one length.
+        """Submit the task once for each element of its iterable arguments, which must be equally long.
 
         Strings, bytes and what is wrapped in ``unmapped()`` are given whole to every run. An argument that is
         a future is waited for, and what it results in is mapped over.
@@ -286,7 +310,3 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
         except Exception as error:
             folded(error)
             raise
-
-    def with_options(self, *args: Any, **options: Any) -> TaskCalls[..., Any]:
-        """Return a task of the same function with other options; see ``Task.with_options``."""
-        raise NotImplementedError

@@ -1,1 +1,1 @@
-"""What flows and tasks are defined by, and its checks: may import ``states`` and what is below it."""
+"""How flows and tasks are defined, and the checks: may import ``states`` and what is below it."""

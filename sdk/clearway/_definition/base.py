@@ -1,24 +1,47 @@
-"""What flows and tasks are to those who run them: a function and its options, without the ways to call it."""
+"""What flows and tasks are to the code that runs them: a function, its options, and a run's context."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypedDict, Unpack
 
-from clearway._definition.hooks import FlowHooks, Hooked, TaskHooks
+from clearway._base.clock import now
+from clearway._definition.binding import Binding, unwrapped
+from clearway._definition.functions import check_not_async_generator, is_async_callable
+from clearway._definition.hooks import FlowHook, FlowHooks, Hooked, TaskHook, TaskHooks
+from clearway._definition.option_table import OptionTable
+from clearway._definition.options import (
+    checked_description,
+    checked_log_prints,
+    checked_name,
+    checked_retries,
+    checked_timeout,
+    checked_version,
+)
+from clearway._definition.policy import checked_keeping
+from clearway._definition.retries import checked_delays, checked_jitter
+from clearway._definition.signature import CallSignature
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from typing import Self
 
     from clearway._definition.policy import Keeping, ResultStorage
-    from clearway._definition.retries import RetryConditionFn
+    from clearway._definition.retries import RetryConditionFn, RetryDelays
     from clearway._definition.run_names import RunName
-    from clearway._definition.signature import CallSignature
     from clearway._definition.task_runner import TaskRunner
 
 
 class Definition(Hooked):
     """What flows and tasks have in common; see ``Flow`` and ``Task`` for the attributes."""
+
+    _table: ClassVar[OptionTable]
+    # Of options that are kept under another name.
+    _attributes: ClassVar[Mapping[str, str]] = {"retry_delay_seconds": "_retry_delays"}
 
     fn: Callable[..., Any]
     description: str | None
@@ -32,14 +55,118 @@ class Definition(Hooked):
     log_prints: bool | None
     is_async: bool
     signature: CallSignature
+    _binding: Binding
+
+    def _take_function(self, fn: Callable[..., Any], name: str | None) -> None:
+        """Take the function and its name, and look like the function.
+
+        Raises:
+            TypeError: ``fn`` cannot be called, or is an async generator function; or ``name`` is no string.
+            ValueError: The name is empty or too long.
+            ReservedArgument: A parameter has a name that calls of flows and tasks take for themselves.
+        """
+        fn, binding = unwrapped(fn)
+        if not callable(fn):
+            raise TypeError(f"@{self.kind} makes a {self.kind} of a function, and was given {fn!r}")
+        check_not_async_generator(self.kind, fn)
+        looks_like: Any = self
+        functools.update_wrapper(looks_like, fn, updated=())
+        if not isinstance(fn, type):  # such as the ``register`` of a singledispatch function
+            attributes = vars(fn) if hasattr(fn, "__dict__") else {}
+            vars(self).update(
+                (key, value) for key, value in attributes.items() if not hasattr(type(self), key)
+            )
+            self.__wrapped__ = fn
+        self._binding = binding
+        self.fn = fn
+        self.is_async = is_async_callable(fn)
+        self.name = checked_name(
+            self.kind, getattr(fn, "__name__", type(fn).__name__) if name is None else name
+        )
+        self.signature = CallSignature(fn, self.name)
+
+    def _take_options(self, owner: str, given: Mapping[str, Any]) -> None:
+        """Take the options that flows and tasks have in common.
+
+        Raises:
+            TypeError: An option is of a wrong type.
+            ValueError: An option's value is not allowed.
+        """
+        description, storage = given["description"], given["result_storage"]
+        self.description = (
+            inspect.getdoc(self.fn) if description is None else checked_description(owner, description)
+        )
+        self.version = checked_version(owner, given["version"])
+        self.retries = checked_retries(owner, given["retries"])
+        self._retry_delays = given["retry_delay_seconds"]
+        self.retry_delay_seconds = checked_delays(owner, self._retry_delays, self.retries)
+        self.retry_jitter_factor = checked_jitter(owner, given["retry_jitter_factor"])
+        self.timeout_seconds = checked_timeout(owner, given["timeout_seconds"])
+        self.result_storage = storage
+        self.keeping = checked_keeping(owner, given.get("persist_result"), storage)
+        self.log_prints = checked_log_prints(owner, given["log_prints"])
+        self._take_hooks({option: given[option] for option in given if option.startswith("on_")})
+
+    def _changed(self, options: Mapping[str, Any]) -> Self:
+        """Return a flow or task of the same function with other options."""
+        kept = {option: self._option(option) for option in self._table.defaults if option not in options}
+        kind: Any = type(self)
+        changed: Self = kind(self.fn, **kept, **options)
+        changed._binding = self._binding
+        return changed
+
+    def _option(self, option: str) -> Any:
+        if option.startswith("on_"):
+            return self.hooks.get(option)
+        return getattr(self, self._attributes.get(option, option))
+
+
+class FlowOptions(TypedDict, total=False):
+    """The options of ``@flow``, which are described there."""
+
+    name: str | None
+    description: str | None
+    version: str | None
+    retries: int
+    retry_delay_seconds: float | RetryDelays
+    retry_jitter_factor: float | None
+    timeout_seconds: float | None
+    result_storage: ResultStorage | None
+    log_prints: bool | None
+    flow_run_name: RunName | None
+    validate_parameters: bool
+    task_runner: TaskRunner | type[TaskRunner] | None
+    on_completion: Iterable[FlowHook] | None
+    on_failure: Iterable[FlowHook] | None
+    on_cancellation: Iterable[FlowHook] | None
+    on_crashed: Iterable[FlowHook] | None
+    on_running: Iterable[FlowHook] | None
+
+
+FLOW_OPTIONS = OptionTable("@flow", FlowOptions, retries=0, retry_delay_seconds=0, validate_parameters=True)
 
 
 class FlowDefinition(Definition, FlowHooks):
     """A flow, as it is run."""
 
+    _table = FLOW_OPTIONS
+    _attributes: ClassVar[Mapping[str, str]] = {
+        "retry_delay_seconds": "_retry_delays",
+        "validate_parameters": "should_validate_parameters",
+    }
+
     flow_run_name: RunName | None
     should_validate_parameters: bool
     task_runner: TaskRunner
+
+    @FLOW_OPTIONS.show_changes
+    def with_options(self, **options: Unpack[FlowOptions]) -> Self:
+        """Return a flow of the same function with other options; those left out stay as they are."""
+        return self._changed(options)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the flow; see ``Flow.__call__``."""
+        raise NotImplementedError
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return arguments as the function's annotations want them; see ``Flow.validate_parameters``."""
@@ -50,11 +177,41 @@ class FlowDefinition(Definition, FlowHooks):
         raise NotImplementedError
 
 
+class TaskOptions(TypedDict, total=False):
+    """The options of ``@task``, which are described there."""
+
+    name: str | None
+    description: str | None
+    tags: Iterable[str] | None
+    version: str | None
+    cache_key_fn: CacheKeyFn | None
+    cache_expiration: timedelta | None
+    cache_single_flight: bool
+    refresh_cache: bool | None
+    retries: int
+    retry_delay_seconds: float | RetryDelays
+    retry_jitter_factor: float | None
+    retry_condition_fn: RetryConditionFn | None
+    timeout_seconds: float | None
+    persist_result: bool | None
+    result_storage: ResultStorage | None
+    log_prints: bool | None
+    task_run_name: RunName | None
+    on_completion: Iterable[TaskHook] | None
+    on_failure: Iterable[TaskHook] | None
+    on_running: Iterable[TaskHook] | None
+
+
+TASK_OPTIONS = OptionTable("@task", TaskOptions, cache_single_flight=True, retries=0, retry_delay_seconds=0)
+
+
 class TaskDefinition(Definition, TaskHooks):
     """A task, as it is run."""
 
+    _table = TASK_OPTIONS
+
     tags: frozenset[str]
-    cache_key_fn: Callable[..., str | None] | None
+    cache_key_fn: CacheKeyFn | None
     cache_expiration: timedelta | None
     cache_single_flight: bool
     refresh_cache: bool | None
@@ -62,15 +219,73 @@ class TaskDefinition(Definition, TaskHooks):
     persist_result: bool | None
     task_run_name: RunName | None
 
+    @TASK_OPTIONS.show_changes
+    def with_options(self, **options: Unpack[TaskOptions]) -> Self:
+        """Return a task of the same function with other options; those left out stay as they are."""
+        return self._changed(options)
+
     @property
     def task_key(self) -> str:
         """What identifies the task: equal for all its runs."""
         raise NotImplementedError
 
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the task within a flow; see ``Task.__call__``."""
+        raise NotImplementedError
+
+    def submit(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Start the task without waiting for it; see ``Task.submit``."""
+        raise NotImplementedError
+
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Submit the task for each element of its iterable arguments; see ``Task.map``."""
+        raise NotImplementedError
+
     def refreshes_cache(self) -> bool:
-        """Return whether a run passes the cache by, and replaces what it has."""
+        """Return whether a run ignores the cache and replaces its entry."""
         raise NotImplementedError
 
     def checked_cache_key(self, key: object) -> str:
         """Return what ``cache_key_fn`` made, empty for no key; see ``Task.checked_cache_key``."""
         raise NotImplementedError
+
+
+running_task: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run", default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunContext:
+    """The task run that the current code belongs to; also what a ``cache_key_fn`` is given first.
+
+    Attributes:
+        task: The task that runs.
+        task_run_id: The run's UUID.
+        flow_run_id: The UUID of the flow run that it belongs to.
+        task_run_name: The run's name, for people.
+        run_count: Which attempt this is, from 1.
+        parameters: What the task was called with, by parameter; the results of futures in their place.
+        start_time: When this attempt began, by this machine's clock.
+        tags: The run's tags: the task's, and those that were in force when it was called.
+        log_prints: Whether ``print()`` in the task's code becomes log lines of the run.
+    """
+
+    task: TaskDefinition
+    task_run_id: str
+    flow_run_id: str
+    task_run_name: str
+    run_count: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    start_time: datetime = field(default_factory=now)
+    tags: frozenset[str] = frozenset()
+    log_prints: bool = False
+
+    @staticmethod
+    def get() -> TaskRunContext | None:
+        """Return the context of the task run that the caller is in, or None outside."""
+        return running_task.get()
+
+
+TaskRunContext.__module__ = "clearway.context"
+
+CacheKeyFn: TypeAlias = Callable[[TaskRunContext, dict[str, Any]], str | None]
+"""Makes a run's cache key of its context and its arguments by parameter; None is no key."""

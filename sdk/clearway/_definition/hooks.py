@@ -35,7 +35,7 @@ class Hooked:
         hooks: By the option that names the event, such as ``on_failure``; events without hooks are left out.
     """
 
-    _kind: ClassVar[str]
+    kind: ClassVar[str]
     name: str
     hooks: dict[str, list[Callable[..., Any]]]
 
@@ -51,7 +51,7 @@ class Hooked:
                 continue
             if callable(hooks) or isinstance(hooks, str) or not isinstance(hooks, Iterable):
                 raise TypeError(
-                    f"{event} of the {self._kind} {self.name!r} is {hooks!r}; it must be a list of "
+                    f"{event} of the {self.kind} {self.name!r} is {hooks!r}; it must be a list of "
                     f"functions, such as {event}=[tell]"
                 )
             for hook in hooks:
@@ -60,8 +60,8 @@ class Hooked:
     def _add_hook(self, event: str, hook: H) -> H:
         if not callable(hook):
             raise TypeError(
-                f"{event} of the {self._kind} {self.name!r} has {hook!r}; a hook must be a function of "
-                f"({self._kind}, {self._kind}_run, state)"
+                f"{event} of the {self.kind} {self.name!r} has {hook!r}; a hook must be a function of "
+                f"({self.kind}, {self.kind}_run, state)"
             )
         self.hooks.setdefault(event, []).append(hook)
         return hook
@@ -86,13 +86,13 @@ class Hooked:
 class TaskHooks(Hooked):
     """The hooks of a task; each is called with the task, the run (``schemas.TaskRun``) and the state."""
 
-    _kind = "task"
+    kind = "task"
 
 
 class FlowHooks(Hooked):
     """The hooks of a flow; each is called with the flow, the run (``schemas.FlowRun``) and the state."""
 
-    _kind = "flow"
+    kind = "flow"
 
     def on_cancellation(self, hook: H) -> H:
         """Have a function called when a run was cancelled. Returns the function."""

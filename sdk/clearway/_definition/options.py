@@ -1,32 +1,17 @@
-"""Checks of what flows and tasks are told when they are defined: what is wrong is said there and then."""
+"""Checks of the options of flows and tasks: a wrong value raises at the definition."""
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
+from clearway._base.plain_times import plain_length
 from clearway._base.texts import encodable
 
 _MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
 _MAX_VERSION = 255
 _MAX_RETRIES = 10_000
 MAX_DELAY = 365 * 24 * 3600.0
-
-
-def check_not_async_generator(kind: str, fn: Callable[..., Any]) -> None:
-    """Refuse a function that has no result.
-
-    Raises:
-        TypeError: It is an async generator function.
-    """
-    if inspect.isasyncgenfunction(fn):
-        raise TypeError(
-            f"{fn!r} is an async generator function, which returns no result that a {kind} could have; "
-            "return a list rather than yield"
-        )
 
 
 def checked_name(kind: str, name: object) -> str:
@@ -88,19 +73,20 @@ def checked_delay(owner: str, seconds: object, option: str = "retry_delay_second
 
 
 def checked_timeout(owner: str, seconds: object) -> float | None:
-    """Return how long a run's code may take, in seconds; raises as ``checked_name``."""
+    """Return how long a run's code may take, in seconds; None for 0 too. Raises as ``checked_name``."""
     if seconds is None:
         return None
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(
-            f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, or None for no limit"
+            f"timeout_seconds of {owner} is {seconds!r}; it must be a number of seconds, "
+            "or 0 or None for no limit"
         )
-    if not (math.isfinite(seconds) and 0 < seconds <= MAX_DELAY):
+    if not (math.isfinite(seconds) and 0 <= seconds <= MAX_DELAY):
         raise ValueError(
             f"timeout_seconds of {owner} is {seconds}; it must be above 0 and at most {MAX_DELAY:,.0f}, "
-            "or None for no limit"
+            "or 0 or None for no limit"
         )
-    return float(seconds)
+    return float(seconds) or None
 
 
 def checked_log_prints(owner: str, given: object) -> bool | None:
@@ -134,6 +120,7 @@ def checked_expiration(owner: str, expiration: object) -> timedelta | None:
         raise TypeError(
             f"cache_expiration of {owner} is {expiration!r}; it must be a timedelta, or None for ever"
         )
-    if expiration <= timedelta(0):
+    length = plain_length(expiration)
+    if length <= timedelta(0):
         raise ValueError(f"cache_expiration of {owner} is {expiration}; it must be above 0")
-    return expiration
+    return length

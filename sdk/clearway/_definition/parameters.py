@@ -1,4 +1,4 @@
-"""Whether the arguments of a flow's call are what its annotations say, and what they become by them.
+"""Checking and converting the arguments of a flow's call by the annotations of its function.
 
 What is exactly of the annotated class is passed on as it is; pydantic, which takes long to import, is loaded
 for what is not: a value that has to be converted, a container, a model, a constraint.
@@ -14,7 +14,7 @@ from functools import partial
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, ParamSpecArgs, ParamSpecKwargs, TypeAlias, TypeVar, Union
 
-from clearway._definition.signature import short_repr
+from clearway._definition.signature import short_repr, signature_of
 from clearway.exceptions import ParameterTypeError
 
 Convert: TypeAlias = Callable[[Any], Any]
@@ -26,10 +26,10 @@ _MAX_VALUE: Final = 200
 
 
 class ParameterRules:
-    """What the annotations of a function demand of its arguments."""
+    """The checks and conversions that the annotations of a function ask for."""
 
     def __init__(self, fn: Callable[..., Any], owner: str) -> None:
-        """Read the annotations of ``fn``; names in them may be defined until now.
+        """Read the annotations of ``fn``, whose names must be defined by now.
 
         Args:
             fn: The function.
@@ -57,7 +57,7 @@ class ParameterRules:
 
 
 class _Rule:
-    """What one parameter demands."""
+    """The check and conversion of one parameter."""
 
     def __init__(self, parameter: inspect.Parameter, hint: Any) -> None:
         self._parameter = parameter
@@ -66,7 +66,7 @@ class _Rule:
         self._convert: Convert | None = None
 
     def applied(self, value: Any, wrong: list[str]) -> Any:
-        """Return the value as it is wanted; what is wrong with it is added to ``wrong``."""
+        """Return the converted value; add what is wrong with it to ``wrong``."""
         if value is self._parameter.default:
             return value
         name = self._parameter.name
@@ -96,7 +96,7 @@ class _Rule:
 
 def _rules_of(fn: Callable[..., Any]) -> dict[str, _Rule]:
     rules = {}
-    for parameter in inspect.signature(fn).parameters.values():
+    for parameter in signature_of(fn).parameters.values():
         hint = _resolved(fn, parameter)
         if not (
             any(hint is anything for anything in _ANYTHING)
@@ -155,6 +155,9 @@ def _converter(hint: Any) -> Convert:
     from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - as above
     from pydantic_core import SchemaError  # noqa: PLC0415 - as above
 
+    from clearway._definition.v1_types import with_v1_types  # noqa: PLC0415 - as above
+
+    hint = with_v1_types(hint)
     try:
         try:
             return TypeAdapter(hint, config={"arbitrary_types_allowed": True}).validate_python

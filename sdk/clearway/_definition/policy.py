@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple, TypeAlias
 
-from clearway._base.locations import checked_place
 from clearway._definition.options import checked_choice
+from clearway._settings.paths import checked_place
 
 ResultStorage: TypeAlias = str | os.PathLike[str]
 

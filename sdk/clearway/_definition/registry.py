@@ -1,4 +1,4 @@
-"""The tasks that this process has defined, so that two which cannot be told apart are noticed."""
+"""The tasks that this process has defined, to warn of two that share a task key by mistake."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def note_task(name: str, fn: Any) -> None:
     _defined[names] = code
     if before is not None and _essence(before) != _essence(code):
         warn_of_definition(
-            f"the task {name!r} is defined anew by another function of the same name, {names[1]}.{names[2]} "
+            f"the task {name!r} is defined again by another function of the same name, {names[1]}.{names[2]} "
             f"(before: {before.co_filename}:{before.co_firstlineno}, now: {code.co_filename}:"
             f"{code.co_firstlineno}); the two share a task key, and so cached results: give one of them "
             "another name"
@@ -34,7 +34,7 @@ def note_task(name: str, fn: Any) -> None:
 
 
 def _essence(code: CodeType) -> tuple[Any, ...]:
-    """Return what a function does, without where it stands."""
+    """Return what a function does, without its place in a file."""
     constants = tuple(
         _essence(each) if isinstance(each, CodeType) else (type(each), repr(each)) for each in code.co_consts
     )

@@ -69,7 +69,7 @@ def checked_delays(owner: str, given: float | RetryDelays, retries: int) -> floa
 
 
 def checked_jitter(owner: str, factor: object) -> float | None:
-    """Return how far delays are spread.
+    """Return the factor by which delays are lengthened at random, at most.
 
     Raises:
         TypeError: It is no number.
@@ -88,7 +88,7 @@ def checked_jitter(owner: str, factor: object) -> float | None:
 
 
 def checked_condition(owner: str, given: object) -> RetryConditionFn | None:
-    """Return a function that says whether to try again.
+    """Return the function that decides whether to try again.
 
     Raises:
         TypeError: It is no function.

@@ -1,4 +1,4 @@
-"""Names that users give to runs: a template of the parameters, or a function that makes one."""
+"""The names that users give to runs: a template of the parameters, or a function that returns a name."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""How the arguments of a call become parameters by name, and parameters a call again."""
+"""Binding the arguments of a call to parameters by name, and calling the function with them again."""
 
 from __future__ import annotations
 
 import inspect
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import FunctionType
+from typing import Any, Final, NamedTuple
 
 from clearway.exceptions import ParameterBindError, ReservedArgument
 
@@ -13,19 +14,44 @@ RESERVED = ("return_state", "wait_for")
 _MAX_JSON = 524_288
 _MAX_REPR = 2_000
 _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+# Of a callable that does not say what it takes, such as ``int`` or ``operator.itemgetter(0)``.
+_ANYTHING: Final = inspect.Signature(
+    [
+        inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
+        inspect.Parameter("kwargs", inspect.Parameter.VAR_KEYWORD),
+    ]
+)
+
+
+class CallShape(NamedTuple):
+    """Which parameters a call gave by position and which by keyword; it left out the others.
+
+    Attributes:
+        positional: Those given by position, in order.
+        keywords: Those given by keyword.
+    """
+
+    positional: tuple[str, ...]
+    keywords: tuple[str, ...]
 
 
 class CallSignature:
     """The signature of a flow's or task's function, made ready for binding calls quickly."""
 
     __slots__ = (
+        "_by_keyword",
         "_defaults",
         "_fewest",
         "_fn",
+        "_is_own",
         "_name",
         "_plain",
         "_positional",
         "_signature",
+        "_taken_by_keyword",
         "names",
         "variadic_keyword",
         "variadic_positional",
@@ -39,7 +65,7 @@ class CallSignature:
         """
         self._fn = fn
         self._name = name
-        self._signature = inspect.signature(fn)
+        self._signature = signature_of(fn)
         parameters = self._signature.parameters
         for reserved in RESERVED:
             if reserved in parameters:
@@ -55,13 +81,14 @@ class CallSignature:
             (p.name for p in parameters.values() if p.kind is inspect.Parameter.VAR_POSITIONAL), None
         )
         self._plain = all(p.kind in _PLAIN for p in parameters.values())
-        self._positional = tuple(
-            p.name for p in parameters.values() if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
-        )
+        self._positional = tuple(p.name for p in parameters.values() if p.kind in _POSITIONAL)
+        self._by_keyword = frozenset(p.name for p in parameters.values() if p.kind in _PLAIN)
         self._defaults = {
             p.name: p.default for p in parameters.values() if p.default is not inspect.Parameter.empty
         }
         self._fewest = self._fewest_positional()
+        self._is_own = _has_own_signature(fn)
+        self._taken_by_keyword = self._by_keyword if self._is_own else _taken_by_keyword(fn, self._by_keyword)
 
     def _fewest_positional(self) -> int | None:
         """Return how many positional arguments a call without others needs; None where it needs others."""
@@ -94,11 +121,34 @@ class CallSignature:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise ParameterBindError(
-                f"{self._name}{self._signature} cannot be called with these arguments: {error}"
+                f"{self._name}{self._signature} cannot be called with these arguments: {error}{self._hint()}"
             ) from None
         if defaults:
             bound.apply_defaults()
         return bound.arguments
+
+    def _hint(self) -> str:
+        if not hasattr(self._fn, "__wrapped__"):
+            return ""
+        return "; if a decorator of the function takes other arguments, set its __signature__ to say so"
+
+    def shape(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CallShape | None:
+        """Return how a call that fits gives its arguments; None where that makes no difference.
+
+        It makes a difference to a decorator between ``@task`` and the function, which has parameters of its
+        own, and to classes and other callables whose signature is not that of a function in Python.
+        """
+        if self._is_own:
+            return None
+        positional = list(self._positional[: len(args)])
+        keywords = [name for name in kwargs if name in self._by_keyword]
+        # By position also what the caller names, and the decorator calls by another name.
+        for name in self._positional[len(args) :]:
+            if name not in keywords or name in self._taken_by_keyword:
+                break
+            positional.append(name)
+            keywords.remove(name)
+        return CallShape(tuple(positional), tuple(keywords))
 
     def with_defaults(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """Return the parameters with the defaults of those that are left out."""
@@ -108,12 +158,54 @@ class CallSignature:
         bound.apply_defaults()
         return bound.arguments
 
-    def call(self, parameters: dict[str, Any]) -> Any:
-        """Call the function with these parameters."""
+    def call(self, parameters: dict[str, Any], shape: CallShape | None = None) -> Any:
+        """Call the function with these parameters.
+
+        Args:
+            parameters: The arguments by parameter.
+            shape: Which of them to give, and how; None for all, in the way that the signature wants them.
+        """
+        if shape is not None:
+            args = [parameters[name] for name in shape.positional]
+            kwargs = {name: parameters[name] for name in shape.keywords}
+            if self.variadic_positional is not None:
+                args.extend(parameters[self.variadic_positional])
+            if self.variadic_keyword is not None:
+                kwargs.update(parameters[self.variadic_keyword])
+            return self._fn(*args, **kwargs)
         if self._plain:
             return self._fn(**parameters)
         bound = inspect.BoundArguments(self._signature, parameters)
         return self._fn(*bound.args, **bound.kwargs)
+
+
+def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a callable; of one that has none, such as ``int``, one that takes anything."""
+    try:
+        return inspect.signature(fn)
+    except (TypeError, ValueError):
+        return _ANYTHING
+
+
+def _has_own_signature(fn: Any) -> bool:
+    """Return whether a callable is a function or method of Python whose signature is its code's."""
+    function = getattr(fn, "__func__", fn)
+    return (
+        type(function) is FunctionType
+        and not hasattr(function, "__wrapped__")
+        and not hasattr(function, "__signature__")
+    )
+
+
+def _taken_by_keyword(fn: Callable[..., Any], names: frozenset[str]) -> frozenset[str]:
+    """Return which parameters a decorated function's own code takes by keyword, as far as it says."""
+    try:
+        own = inspect.signature(fn, follow_wrapped=False).parameters
+    except (TypeError, ValueError):
+        return names
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in own.values()):
+        return names
+    return names.intersection(name for name, parameter in own.items() if parameter.kind in _PLAIN)
 
 
 def parameters_to_json(parameters: Mapping[str, Any]) -> str:

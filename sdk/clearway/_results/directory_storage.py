@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from clearway._base.locations import location_in
+from clearway._base.settings import get_settings
 from clearway._results.folders import Folder, UnsafePathError
 from clearway._results.storage import Leftover, SizeMismatchError
+from clearway._settings.paths import make_private_folder
 
 _FOLDER: Final = re.compile("[0-9a-f]{2}")
 LEFTOVER: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f-]{1,64}\.tmp")
@@ -41,7 +43,7 @@ class DirectoryStorage:
         try:
             folder = Folder(path)
         except FileNotFoundError:
-            os.makedirs(path, exist_ok=True)  # noqa: PTH103 - a hot path, for which pathlib is slow
+            _make(path)
             folder = Folder(path)
         with folder:
             temporary = temporary_name(digest)
@@ -131,3 +133,11 @@ def _sweep(folder: Folder, written_before: float, *, dry_run: bool) -> Iterator[
             yield Leftover(location, 0, 0.0, str(error))
         else:
             yield Leftover(location, found.st_size, found.st_mtime)
+
+
+def _make(path: str) -> None:
+    """Make a folder; the home, if it is within that, for this user alone."""
+    home = os.fspath(get_settings().home)
+    if path.startswith(f"{home}{os.sep}"):
+        make_private_folder(home)
+    os.makedirs(path, exist_ok=True)  # noqa: PTH103 - a hot path, for which pathlib is slow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from clearway._base.locations import SERVICE, is_digest, location_in
+from clearway._base.locations import is_digest, location_in
+from clearway._settings.paths import SERVICE
 
 if TYPE_CHECKING:
     from clearway._base.settings import Settings

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from clearway._base import lazy_cloudpickle
-from clearway._base.encodings import BUILT_IN, BYTES, CLOUDPICKLE, GZIP, JSON
 from clearway._results.json_values import dump_json, is_exact_json
+from clearway._settings.encodings import BUILT_IN, BYTES, CLOUDPICKLE, GZIP, JSON
 
 # A text of this many bytes gains nothing by compression.
 _WORTH_COMPRESSING: Final = 512

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from clearway._base.locations import SERVICE, location_in
+from clearway._base.locations import location_in
 from clearway._results.storage import Leftover, SizeMismatchError
+from clearway._settings.paths import SERVICE
 
 _CHUNK: Final = 1024 * 1024
 _DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from clearway._base.locations import SERVICE
 from clearway._results.directory_storage import DirectoryStorage
 from clearway._results.service_storage import ServiceStorage
 from clearway._results.url_storage import UrlStorage
+from clearway._settings.paths import SERVICE
 
 if TYPE_CHECKING:
     from clearway._results.storage import Storage

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from clearway._base.named_number import NamedNumber
 from clearway._base.timestamps import optional_time, timestamp_from_proto
 from clearway._states.messages import state_type
 from clearway.states import StateType
@@ -100,7 +100,7 @@ class SlotWaiter:
         )
 
 
-class WaitCause(enum.IntEnum):
+class WaitCause(NamedNumber):
     """What a task run waits for."""
 
     UNKNOWN = 0

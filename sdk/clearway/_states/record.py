@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from clearway._base.clock import now
+from clearway._base.named_number import NamedNumber
 
 
-class StateType(enum.IntEnum):
+class StateType(NamedNumber):
     """What the service reasons about; a state's name is for people. The numbers are the protocol's."""
 
     __module__ = "clearway.states"

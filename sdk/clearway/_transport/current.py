@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from clearway._base.settings import get_settings
+from clearway._base.settings import get_settings, unknown_variables
 
 if TYPE_CHECKING:
     from clearway._transport.protocol import Transport
@@ -25,6 +25,8 @@ def open_transport() -> Transport:
         ForkedProcess: This process was forked from one that had a connection to a server.
     """
     settings = get_settings()
+    for warning in unknown_variables():
+        _log.warning("%s", warning)
     if settings.address is None:
         from clearway._transport.embedded import EmbeddedTransport  # noqa: PLC0415 - loads the service
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from clearway._base.io_thread import get_io_thread
+from clearway._base.settings import get_settings
+from clearway._settings.errors import SettingError
 from clearway._transport.decision_future import DecisionFuture
 from clearway._transport.errors import exception_for
 from clearway._transport.lost_runs import runs_lost
@@ -21,7 +23,7 @@ from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable,
 from clearway_service.api.session_connection import Connection
 from clearway_service.errors import ClearwayError as EngineError
 from clearway_service.service import Service
-from clearway_service.settings import ServiceSettings, SettingError
+from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 
 if TYPE_CHECKING:
@@ -55,10 +57,10 @@ class EmbeddedTransport:
         self._lock = threading.Lock()
         try:
             self._service = Service(_settings(database), clock)
-        except (EngineError, OSError) as error:
-            raise ServerUnavailable(
-                f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {error}"
-            ) from error
+        except EngineError as error:
+            raise ServerUnavailable(error.message) from None
+        except OSError as error:
+            raise ServerUnavailable(f"the database {database} cannot be opened: {error}") from None
         self._session: Connection | None = None
 
     def propose(
@@ -137,6 +139,10 @@ class EmbeddedTransport:
         runs_lost(self._pending.take_running())
 
     def _send_later(self, delay: float, entry: PendingProposal) -> None:
+        health = self._service.engine.health
+        if health.lasting:
+            self._pending.fail(entry, ServerUnavailable(health.fault))
+            return
         get_io_thread().call_later(delay, self._send_again, entry)
 
     def _send_again(self, entry: PendingProposal) -> None:
@@ -158,11 +164,15 @@ class EmbeddedTransport:
 
 
 def _settings(database: Path) -> ServiceSettings:
-    """Return what the service's own settings say, as of leases."""
+    """Return the settings of the engine, from the sources of the SDK's.
+
+    Raises:
+        InvalidSetting: One of them has a value that is not allowed.
+    """
     try:
-        settings = ServiceSettings.from_environment()
+        settings = ServiceSettings.from_sources(get_settings().sources)
     except SettingError as error:
-        raise InvalidSetting(f"the embedded engine cannot be opened: {error}") from error
+        raise InvalidSetting(str(error)) from None
     return replace(settings, database=database, extend_leases=False)
 
 

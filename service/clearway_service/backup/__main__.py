@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from clearway._settings.errors import SettingError
+from clearway._settings.sources import Sources
 from clearway_service.backup.errors import BackupError
 from clearway_service.backup.manifest import DATABASE, MANIFEST, Manifest
 from clearway_service.backup.restoring import restore, verify
 from clearway_service.backup.saving import save
 from clearway_service.errors import ClearwayError
 from clearway_service.result_files.folder import beside
-from clearway_service.settings import ServiceSettings, SettingError
 from clearway_service.texts import plain
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True)
     saving = commands.add_parser("save")
     saving.add_argument("file", type=Path)
-    saving.add_argument("--database", type=Path)
+    saving.add_argument("--database")
     saving.add_argument("--no-results", action="store_true")
     saving.set_defaults(run=_save)
     verifying = commands.add_parser("verify")
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     verifying.set_defaults(run=_verify)
     restoring = commands.add_parser("restore")
     restoring.add_argument("file", type=Path)
-    restoring.add_argument("--database", type=Path)
+    restoring.add_argument("--database")
     restoring.set_defaults(run=_restore)
     given = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -97,8 +98,13 @@ def _restore(given: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _database(given: argparse.Namespace) -> Path:
-    database: Path = given.database or ServiceSettings.from_environment().database
-    return database.absolute()
+    sources = Sources(os.environ, {} if given.database is None else {"database": given.database})
+    if given.database is None:
+        sources.check_profile()
+    for warning in sources.unknown_variables():
+        _show(sys.stderr, f"Warning: {warning}")
+    database: Path = sources.get("database")
+    return database
 
 
 def _holds(manifest: Manifest) -> str:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from clearway._settings.paths import make_private_folder
 from clearway_service.backup.archive import Member, copy, members
 from clearway_service.backup.errors import BackupError, DamagedBackupError, LaterBackupError
 from clearway_service.backup.files import give_name, new_file, open_regular, sync_folder, working_folder
@@ -68,7 +69,7 @@ class _Backup:
         for name in self._members:
             if name == DATABASE or with_results:
                 target = folder / name  # one of the names that a manifest may have
-                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private_folder(target.parent)
                 with new_file(target) as file:
                     self._copy(name, file)
                     file.flush()
@@ -116,7 +117,7 @@ def restore(source: Path, database: Path) -> Manifest:
     """
     _check_free(database)
     with _opened(source) as backup:
-        database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(database.parent)
         with working_folder(database) as folder, ExitStack() as undo:
             backup.unpack(folder, with_results=True)
             if (folder / RESULTS).is_dir():

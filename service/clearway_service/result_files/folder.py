@@ -15,13 +15,14 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from clearway._settings.paths import make_private_folder
 from clearway_service.core.locations import is_digest
 
 UPLOADS = "uploads"
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a FIFO would wait for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_PRIVATE = 0o600
+_PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
 # What opening a link, or what is no folder, fails with.
 _LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 
@@ -78,7 +79,7 @@ class ResultFolder:
             OSError: It is not there, is a link, or cannot be opened.
         """
         if make:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.path)
         try:
             descriptor = os.open(self.path, _FOLDER)
         except OSError as error:
@@ -241,7 +242,7 @@ def hash_of(descriptor: int) -> Hash:
 def _make(name: str, parent: int) -> bool:
     """Make a folder within another one; return False where it is there."""
     try:
-        os.mkdir(name, dir_fd=parent)
+        os.mkdir(name, _PRIVATE_FOLDER, dir_fd=parent)
     except FileExistsError:
         return False
     return True

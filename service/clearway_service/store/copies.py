@@ -16,8 +16,8 @@ from google.protobuf.message import DecodeError
 
 from clearway.v1 import state_pb2
 from clearway_service.errors import StoreUnavailableError
-from clearway_service.store import migrations
-from clearway_service.store.sqlite import existing, fault_of
+from clearway_service.store.ownership import check_ownership, check_revision, damaged, facts_of, is_ours
+from clearway_service.store.sqlite import existing, fault_of, is_damage
 
 T = TypeVar("T")
 
@@ -66,6 +66,7 @@ def copy_database(source: Path, target: Path) -> None:
         StoreUnavailableError: The source is no database of this version, stayed locked, or cannot be read; or
             there is no room for the copy.
     """
+    check_ownership(source)
     with _opened(source, existing(source)) as connection:
         _run(connection, partial(contents_of, connection, source))
         try:
@@ -73,6 +74,8 @@ def copy_database(source: Path, target: Path) -> None:
             name = os.fsencode(target)
             _run(connection, lambda: connection.execute("VACUUM INTO CAST(? AS TEXT)", (name,)))
         except sqlite3.Error as error:
+            if is_damage(error):
+                raise damaged(source, error) from error
             raise StoreUnavailableError(
                 f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
             ) from error
@@ -106,17 +109,13 @@ def contents_of(connection: sqlite3.Connection, path: Path) -> Contents:
     Raises:
         StoreUnavailableError: It is no database of this version or an earlier one, or has triggers or views.
     """
-    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not tables >= _TABLES:
+    application, tables = facts_of(connection)
+    if not (is_ours(application, tables) and tables >= _TABLES):
         raise StoreUnavailableError(f"{path} is not a Clearway database")
     _check_objects(connection, path)
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     revision = str(row[0]) if row else ""
-    if revision not in migrations.known():
-        raise StoreUnavailableError(
-            f"{path} has the schema revision {revision!r}, which this version of Clearway does not know; use "
-            "the version that wrote it, or a later one"
-        )
+    check_revision(path, revision)
     flow_runs, task_runs = connection.execute(
         "SELECT (SELECT count(*) FROM flow_run), (SELECT count(*) FROM task_run)"
     ).fetchone()

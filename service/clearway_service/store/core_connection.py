@@ -33,7 +33,9 @@ def upgrade(connection: Connection) -> None:
     from alembic.util import CommandError  # noqa: PLC0415
 
     config = Config()
-    config.set_main_option("script_location", os.fspath(Path(migrations.__file__).parent))
+    # Alembic takes a % for the beginning of a reference to another option.
+    folder = os.fspath(Path(migrations.__file__).parent).replace("%", "%%")
+    config.set_main_option("script_location", folder)
     config.attributes["connection"] = connection
     try:
         # Alembic would begin and end transactions of its own outside of one.

@@ -11,17 +11,30 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clearway._settings.paths import make_private_folder
 from clearway_service.errors import StoreUnavailableError, reason_of
 from clearway_service.store import migrations, statements
 from clearway_service.store.checkpoints import Checkpointer, move_log
 from clearway_service.store.health import Health
 from clearway_service.store.open_files import Fault, OpenFiles
+from clearway_service.store.ownership import (
+    APPLICATION_ID,
+    UnusableDatabaseError,
+    check_ownership,
+    check_revision,
+    damaged,
+    facts_of,
+    foreign,
+    is_ours,
+    mark,
+)
 from clearway_service.store.sqlite import (
     LOCK_TIMEOUT_SECONDS,
     Driver,
     begin,
     connect,
     fault_of,
+    is_damage,
     write_nothing,
 )
 
@@ -51,12 +64,12 @@ class Database:
         health: Whether the database takes transactions.
 
     Args:
-        path: The file; it and its folder are made where they do not exist.
-        synchronous: ``normal``, or ``full`` where a commit has to outlive a power failure too.
+        path: The file; it and its folder are made, for their owner alone, if they do not exist.
+        synchronous: ``normal``, or ``full`` if a commit has to outlive a power failure too.
 
     Raises:
-        StoreUnavailableError: The file cannot be opened, is no database, or is of a later version; or this
-            Python's SQLite is too old.
+        StoreUnavailableError: The file cannot be opened, is damaged, another program's, or of a later
+            version; or this Python's SQLite is too old.
     """
 
     def __init__(self, path: Path, synchronous: str = "normal") -> None:
@@ -71,7 +84,8 @@ class Database:
                 "use a Python that was built with a later one"
             )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            check_ownership(path)
+            make_private_folder(path.parent)
             self.driver: Driver = connect(path, synchronous)
             try:
                 self._migrate()
@@ -80,8 +94,12 @@ class Database:
             except BaseException:
                 self.driver.close()
                 raise
+        except UnusableDatabaseError:
+            raise
         except (OSError, sqlite3.Error, StoreUnavailableError) as error:
-            raise StoreUnavailableError(f"cannot open the database {path}: {error}") from error
+            if is_damage(error):
+                raise damaged(path, error) from error
+            raise StoreUnavailableError(f"the database {path} cannot be opened: {error}") from error
 
     @cached_property
     def writer(self) -> Connection:
@@ -95,12 +113,14 @@ class Database:
         """Hold a transaction that may write, committed in the end. Used by the writer's thread.
 
         Raises:
-            StoreUnavailableError: The files are not in their places, the file stayed locked by others, or
-                the disk is full or broken. Where the files were moved during the commit, the transaction may
-                turn out to be in the database once they are back.
+            StoreUnavailableError: The files are not in their places, the file stayed locked by others or is
+                damaged, or the disk is full or broken. If the files were moved during the commit, the
+                transaction may turn out to be in the database once they are back.
         """
         if self.health.fault:
             self._refuse(self._files.fault())
+            if self.health.lasting:
+                raise StoreUnavailableError(self.health.fault)
         try:
             begin(self.driver, self._get_patience)
             yield
@@ -123,6 +143,11 @@ class Database:
         """
         if isinstance(error, StoreUnavailableError):
             self.health.failed(error.message)
+        elif isinstance(error, Exception) and is_damage(error) and self._files.fault() is None:
+            # Each transaction that reads the damaged page would fail, and others would spread the damage.
+            found = damaged(self.path, error)
+            self.health.failed(found.message, lasting=True)
+            raise found from error
         elif isinstance(error, Exception) and (fault := fault_of(error)):
             message = f"the database {self.path} did not take the transaction: {fault}"
             self.health.failed(message)
@@ -160,12 +185,12 @@ class Database:
         raise StoreUnavailableError(fault.message)
 
     def look(self) -> None:
-        """Check the files, or try a transaction while the database is unhealthy.
+        """Check the files, or try a transaction while the database is unhealthy and may recover.
 
         Called by the writer's thread while it has nothing to do; quick where the last time is not long ago.
         """
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_look or self.health.lasting:
             return
         self._next_look = now + LOOK_SECONDS
         try:
@@ -182,27 +207,33 @@ class Database:
         self._patience = _LAST_PATIENCE_SECONDS
 
     def _migrate(self) -> None:
-        """Bring the database to the schema of this version. Quick where it is there already, or nothing is.
+        """Bring the database to the schema of this version, and mark it as Clearway's.
+
+        Quick if it has that schema already, or none.
 
         Raises:
-            StoreUnavailableError: The database was written by a later version.
+            StoreUnavailableError: A later version or another program wrote the database.
         """
         with self._transaction():
-            rows = self.driver.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            tables = {name for (name,) in rows}
+            application, tables = facts_of(self.driver)
             if not tables:
                 # What Alembic makes of nothing is the same, but it takes longer to import than all else here.
                 for statement in statements.SCHEMA:
                     self.driver.execute(statement)
                 self.driver.execute(statements.INSERT_VERSION, (migrations.HEAD,))
-            elif "alembic_version" not in tables or self._revision() != migrations.HEAD:
+            elif not is_ours(application, tables):
+                raise foreign(self.path)
+            elif (revision := self._revision()) != migrations.HEAD:
+                check_revision(self.path, revision)
                 from clearway_service.store.core_connection import upgrade  # noqa: PLC0415 - see above
 
                 upgrade(self.writer)
+            if application != APPLICATION_ID:
+                mark(self.driver)
 
-    def _revision(self) -> str | None:
+    def _revision(self) -> str:
         row = self.driver.execute(statements.VERSION).fetchone()
-        return row[0] if row else None
+        return str(row[0]) if row else ""
 
     def data_version(self) -> int:
         """Return a number that changes when another connection commits to the file.

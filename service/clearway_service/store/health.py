@@ -27,12 +27,18 @@ class Health:
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._fault = ""
+        self._lasting = False
         self._since = self._last_failure = 0.0
 
     @property
     def fault(self) -> str:
         """Why the store takes no transactions; empty while it does."""
         return self._fault
+
+    @property
+    def lasting(self) -> bool:
+        """Whether the fault stays until the store is opened again, as that of a damaged file does."""
+        return self._lasting
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` now, and with each change; return what ends that."""
@@ -46,15 +52,18 @@ class Health:
 
         return unsubscribe
 
-    def failed(self, fault: str) -> None:
+    def failed(self, fault: str, *, lasting: bool = False) -> None:
         """Note that the store did not take a transaction, or would not.
 
         Args:
             fault: Why. It is logged, so it must hold nothing that a client sent.
+            lasting: Whether no later transaction can end it.
         """
         with self._lock:
             self._last_failure = time.monotonic()
-            changed, self._fault = not self._fault, fault
+            if self._lasting:
+                return
+            changed, self._fault, self._lasting = not self._fault or lasting, fault, lasting
             if changed:
                 self._since = self._last_failure
                 logger.error("no transactions are taken: %s", fault)
@@ -62,7 +71,7 @@ class Health:
 
     def committed(self) -> None:
         """Note that the store took a transaction."""
-        if not self._fault:
+        if not self._fault or self._lasting:
             return
         with self._lock:
             now = time.monotonic()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +33,9 @@ _FAULTS = frozenset(
     }
 )
 
+_PRIVATE = 0o600
+_making = threading.Lock()
+
 
 class Driver(sqlite3.Connection):
     """A connection whose transactions begin and end by statements alone, whoever else works with it."""
@@ -46,12 +51,14 @@ def connect(path: Path, synchronous: str = "normal") -> Driver:
     """Return the one connection that writes to the file at ``path``.
 
     Args:
-        path: The file.
+        path: The file; made, for its owner alone, if it does not exist.
         synchronous: SQLite's pragma: ``normal``, or ``full`` to wait for the disk with each commit.
 
     Raises:
-        sqlite3.Error: The file cannot be opened, or is no database.
+        OSError: The file cannot be made.
+        sqlite3.Error: It cannot be opened, or is no database.
     """
+    _make(path)
     connection = sqlite3.connect(
         path,
         timeout=LOCK_TIMEOUT_SECONDS,
@@ -66,6 +73,18 @@ def connect(path: Path, synchronous: str = "normal") -> Driver:
     connection.execute("PRAGMA busy_timeout=0")
     connection.execute("PRAGMA wal_autocheckpoint=0")  # see ``checkpoints``
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make an empty file that only its owner can read; SQLite gives the same mode to the files beside it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    # To close any descriptor of a file ends SQLite's locks on it in this process: no other thread may have
+    # opened it meanwhile.
+    with _making:
+        try:
+            os.close(os.open(os.path.realpath(path), flags, _PRIVATE))
+        except FileExistsError:
+            return
 
 
 def existing(path: Path) -> str:
@@ -107,6 +126,13 @@ def begin(driver: Any, patience: Callable[[], float] = lambda: LOCK_TIMEOUT_SECO
 def is_locked(error: sqlite3.OperationalError) -> bool:
     """Return whether ``error`` says that another connection has the file locked."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether an error of SQLite's or SQLAlchemy's says that the file is damaged, or no database."""
+    reason = getattr(error, "orig", None) or error
+    code = getattr(reason, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def fault_of(error: Exception) -> str:

@@ -41,7 +41,7 @@ def fresh_module() -> None:
 def test_another_function_with_the_same_names_is_warned_of(changed: str) -> None:
     define("@task\ndef load(x): return x + 1")
     with pytest.warns(
-        DefinitionWarning, match=r"'load' is defined anew .*before: cell\.py:\d+, now: cell\.py:\d+"
+        DefinitionWarning, match=r"'load' is defined again .*before: cell\.py:\d+, now: cell\.py:\d+"
     ):
         define(changed, first_line=6)
 

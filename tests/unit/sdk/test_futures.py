@@ -115,3 +115,20 @@ async def test_blocking_the_loop_that_a_run_needs_is_refused() -> None:
     upstream.settle(Completed(1))
     threading.Thread(target=future.settle, args=(Completed(2),)).start()
     assert future.result() == 2
+
+
+@pytest.mark.parametrize("kind", [TaskFuture, AsyncTaskFuture])
+@pytest.mark.parametrize(
+    "used",
+    [bool, lambda future: not future, lambda future: 1 if future else 0, lambda future: any([future])],
+)
+def test_the_truth_value_of_a_future_is_warned_of_at_the_users_line(kind: Any, used: Any) -> None:
+    future: Future[int] = kind("id", "add-0", Run())
+    with pytest.warns(
+        UserWarning, match=r"'add-0' was used as a truth value, .* use its result\(\)"
+    ) as warned:
+        used(future)
+    assert [each.filename for each in warned] == [__file__]
+    future.settle(Completed(0))
+    with pytest.warns(UserWarning, match="always True"):
+        assert future

@@ -31,6 +31,15 @@ def test_defining_flows_and_tasks_loads_no_service_no_wire_and_no_loop() -> None
     assert not loaded & heavy
 
 
+def test_defining_flows_and_tasks_with_options_loads_no_messages() -> None:
+    loaded = loaded_after(
+        "from datetime import timedelta\nfrom clearway import flow, task\n"
+        "@task(timeout_seconds=1, cache_expiration=timedelta(1))\ndef t(): ...\n"
+        "@flow(timeout_seconds=1)\ndef f(): ...\nt.with_options(retries=1), f.with_options(retries=1)\n"
+    )
+    assert not loaded & {"google.protobuf", "pydantic", "difflib", "clearway.v1"}
+
+
 def test_a_flow_that_runs_in_its_own_process_loads_neither_sqlalchemy_nor_grpc(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

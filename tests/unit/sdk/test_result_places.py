@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clearway._base.locations import checked_place, location_in
+from clearway._base.locations import location_in
 from clearway._base.settings import Settings, get_settings
 from clearway._results.known_storages import (
     configured_places,
@@ -17,6 +17,7 @@ from clearway._results.known_storages import (
     register_place,
     why_foreign,
 )
+from clearway._settings.paths import checked_place
 
 DIGEST = hashlib.sha256(b"x").hexdigest()
 TAIL = f"{DIGEST[:2]}/{DIGEST}"

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import pickle
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,8 +18,10 @@ from clearway._base.timestamps import (
 )
 from clearway.exceptions import CancelledRun, CrashedRun, FailedRun, UnfinishedRun
 from clearway.results import StoredResult, get_store
-from clearway.states import State, StateDetails, StateType
+from clearway.schemas import WaitCause
+from clearway.states import AwaitingRetry, Scheduled, State, StateDetails, StateType
 from clearway.v1 import state_pb2
+from support.foreign_times import ForeignLength, foreign
 
 MAKERS = {
     states.Completed: (StateType.COMPLETED, "Completed"),
@@ -67,6 +71,14 @@ def test_exactly_one_question_about_a_states_type_is_answered_yes(kind: StateTyp
 @pytest.mark.parametrize("kind", StateType)
 def test_the_numbers_and_names_of_types_are_the_protocols(kind: StateType) -> None:
     assert state_pb2.StateType.Name(state_pb2.StateType.ValueType(kind)) == f"STATE_TYPE_{kind.name}"
+
+
+@pytest.mark.parametrize("kind", [*StateType, *WaitCause])
+def test_a_type_is_printed_by_its_name_and_still_is_a_number(kind: StateType | WaitCause) -> None:
+    assert f"{kind}" == str(kind) == "%s" % kind == kind.name  # noqa: UP031 - as users write it
+    assert f"{kind:>12}" == f"{kind.name:>12}"
+    assert f"{kind:d}" == json.dumps(kind) == str(int(kind))
+    assert pickle.loads(pickle.dumps(kind)) is kind
 
 
 def test_four_types_are_final() -> None:
@@ -222,3 +234,41 @@ def test_times_keep_their_microseconds(at: datetime) -> None:
 def test_durations_keep_their_microseconds(length: timedelta) -> None:
     assert duration_from_proto(duration_to_proto(length)) == length
     assert duration_to_proto(length).ToTimedelta() == length
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2026, 7, 1, 12, 0, 0, 1, UTC),
+        datetime(2026, 7, 1, 12, 0, 0, 1, timezone(timedelta(hours=-5))),
+        datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN),
+        datetime(2026, 10, 25, 2, 30, tzinfo=BERLIN, fold=1),
+    ],
+)
+@pytest.mark.parametrize("make", [Scheduled, AwaitingRetry])
+def test_a_time_of_any_class_derived_from_datetime_is_that_time(make: Any, at: datetime) -> None:
+    state = make(scheduled_time=foreign(at))
+    assert type(state.details.scheduled_time) is datetime
+    assert state.details.scheduled_time == at.astimezone(UTC)
+    assert state.to_proto().details.scheduled_time == timestamp_to_proto(at)
+    assert timestamp_to_proto(foreign(at)) == timestamp_to_proto(at)
+
+
+@pytest.mark.parametrize("length", [timedelta(hours=1, microseconds=1), timedelta(days=-1, seconds=5)])
+def test_a_length_of_any_class_derived_from_timedelta_is_that_length(length: timedelta) -> None:
+    own = ForeignLength(
+        length // timedelta(days=1), 0, length % timedelta(days=1) // timedelta(microseconds=1)
+    )
+    assert duration_to_proto(own) == duration_to_proto(length)
+
+
+def test_what_is_no_time_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match=r"scheduled_time is '2026-01-01'; it must be a datetime"):
+        Scheduled("2026-01-01")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"scheduled_time is datetime\.date"):
+        AwaitingRetry(date(2026, 1, 1))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="must have a time zone"):
+        Scheduled(foreign(datetime(2026, 1, 1)))  # noqa: DTZ001 - that is what is refused

@@ -122,6 +122,7 @@ HALF = BOUND // 2
 MESSAGE = 256 * 1024
 
 
+@pytest.mark.slow
 async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +168,7 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
         )
 
 
+@pytest.mark.slow
 async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

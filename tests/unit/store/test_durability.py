@@ -32,5 +32,5 @@ def test_the_connection_that_writes_waits_for_the_disk_where_it_is_told_to(
     ],
 )
 def test_a_level_that_loses_decisions_is_refused(make: Callable[[], ServiceSettings]) -> None:
-    with pytest.raises(SettingError, match="CLEARWAY_SYNCHRONOUS is 'off'; it must be `normal` or `full`"):
+    with pytest.raises(SettingError, match="CLEARWAY_SYNCHRONOUS is 'off'; it must be one of normal, full"):
         make()

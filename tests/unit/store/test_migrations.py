@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from benchmarks.populated import populate
 
+import clearway
+import clearway_service
 from clearway.v1.state_pb2 import Data, RunError
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store import migrations
@@ -132,6 +135,26 @@ def test_a_python_whose_sqlite_is_too_old_is_told_and_makes_no_file(
     with pytest.raises(StoreUnavailableError, match=r"SQLite 3\.31\.1, and 3\.33\.0 or later"):
         Database(path)
     assert not path.exists()
+
+
+def test_the_migrations_are_found_whatever_characters_are_in_the_path_of_the_package(tmp_path: Path) -> None:
+    folder = tmp_path / "50% of it"
+    for package in (Path(clearway.__file__).parent, Path(clearway_service.__file__).parent):
+        shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    program = f"""
+import sys
+sys.path.insert(0, {str(folder)!r})
+from pathlib import Path
+from clearway_service.store.core_connection import connection_of, upgrade
+from clearway_service.store.sqlite import begin, connect
+driver = connect(Path({str(tmp_path / "store.db")!r}))
+begin(driver)
+upgrade(connection_of(driver))
+driver.execute("COMMIT")
+print(upgrade.__code__.co_filename)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(str(folder)), done.stderr
 
 
 @pytest.mark.parametrize("table", ["flow_run", "task_run"])

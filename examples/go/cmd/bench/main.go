@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 const aMessage = 256
@@ -54,7 +54,7 @@ func measure(ctx context.Context, address string, tasks int) (float64, error) {
 		return 0, err
 	}
 	// All messages are made before the clock runs, as for the other figures.
-	messages := started(created.FlowRun.Id, tasks)
+	messages := started(created.FlowRun.Spec.Id, tasks)
 	messages = append(messages, ended(messages)...)
 	read := make(chan error, 1)
 	begun := time.Now()
@@ -95,7 +95,7 @@ func started(flow string, tasks int) (messages []*pb.ProposeRequest) {
 			message.Proposals = append(message.Proposals, &pb.Proposal{
 				Id:            newID(),
 				CreateTaskRun: &pb.TaskRunSpec{Id: newID(), FlowRunId: flow, TaskKey: "benchmark", DynamicKey: strconv.Itoa(number)},
-				State:         &pb.State{Type: pb.StateType_STATE_TYPE_RUNNING},
+				State:         &pb.ProposedState{Type: pb.StateType_STATE_TYPE_RUNNING},
 			})
 		}
 		messages = append(messages, message)
@@ -111,7 +111,7 @@ func ended(begun []*pb.ProposeRequest) (messages []*pb.ProposeRequest) {
 			message.Proposals = append(message.Proposals, &pb.Proposal{
 				Id:    newID(),
 				Run:   &pb.Proposal_TaskRunId{TaskRunId: proposal.CreateTaskRun.Id},
-				State: &pb.State{Type: pb.StateType_STATE_TYPE_COMPLETED},
+				State: &pb.ProposedState{Type: pb.StateType_STATE_TYPE_COMPLETED},
 			})
 		}
 		messages = append(messages, message)

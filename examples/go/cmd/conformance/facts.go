@@ -16,6 +16,11 @@ func facts(err error) map[string]any {
 		switch detail := detail.(type) {
 		case *errdetails.ErrorInfo:
 			said["reason"] = detail.Reason
+			metadata := make(map[string]any, len(detail.Metadata))
+			for key, value := range detail.Metadata {
+				metadata[key] = value
+			}
+			said["metadata"] = metadata
 		case *errdetails.BadRequest:
 			for _, violation := range detail.FieldViolations {
 				said["fields"] = append(said["fields"].([]any), any(violation.Field))
@@ -27,7 +32,7 @@ func facts(err error) map[string]any {
 	return said
 }
 
-// screaming writes InvalidArgument as INVALID_ARGUMENT; Go writes CANCELLED with one L.
+// screaming returns InvalidArgument as INVALID_ARGUMENT; Go spells CANCELLED with one L.
 func screaming(code string) string {
 	if code == "Canceled" {
 		return "CANCELLED"

@@ -13,10 +13,10 @@ import (
 // matcher compares answers, as protobuf JSON, with what is expected of them.
 type matcher struct {
 	start time.Time
-	slack time.Duration // how far times may be off: nothing where the clock stands still
+	slack time.Duration // how far times may be off; 0 if the clock is stopped
 }
 
-// differences returns what is not as expected; fields that are not named do not count.
+// differences returns what is not as expected; only the fields of expected are compared.
 func (m matcher) differences(expected, actual any, where string) []string {
 	differs := []string{fmt.Sprintf("%s is %s, expected %s", where, shown(actual), shown(expected))}
 	switch wanted := expected.(type) {
@@ -108,7 +108,7 @@ func (m matcher) matches(name string, argument, actual any) bool {
 
 func (m matcher) near(actual time.Duration, expected string) bool {
 	long, err := seconds(expected)
-	// What is kept is exact to the microsecond.
+	// The service keeps microseconds.
 	return err == nil && (actual-span(long)).Abs() < m.slack+time.Microsecond
 }
 

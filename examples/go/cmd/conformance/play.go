@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 const moves = 20
@@ -34,7 +34,7 @@ type player struct {
 }
 
 func play(each scenario, s *server) error {
-	began := time.Now() // before the service's clock is read, so that no time is missing
+	began := time.Now() // before the service's clock is read, so that the slack covers that call
 	now, err := s.now()
 	if err != nil {
 		return err
@@ -201,7 +201,7 @@ func (p *player) call(name string, request any) outcome {
 	return outcome{plain(answer), err}
 }
 
-// compare checks what was answered or how it failed, and remembers of it what is asked for.
+// compare checks a response or failure, and saves the values that the step names.
 func (p *player) compare(step map[string]any, got outcome) error {
 	if expected := step["error"]; expected != nil {
 		if got.err == nil {
@@ -260,7 +260,7 @@ func parse(value any, into proto.Message) error {
 	return protojson.Unmarshal(text, into)
 }
 
-// plain returns a message as protobuf JSON, with what is unset left out.
+// plain returns a message as protobuf JSON, without unset fields.
 func plain(message proto.Message) any {
 	text, err := protojson.Marshal(message)
 	if err != nil {

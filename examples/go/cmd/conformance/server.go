@@ -13,15 +13,15 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 const deadline = 30 * time.Second
 
-// server is one that somebody else started, or one that is started, moved and killed here.
+// server is a running server, or one that the runner starts, moves and kills.
 type server struct {
 	conn    *grpc.ClientConn
-	before  []*grpc.ClientConn // a connection that is closed ends its streams itself, before they see the server die
+	before  []*grpc.ClientConn // kept open: closing a connection would end its streams before they see the server die
 	command []string
 	port    string
 	process *exec.Cmd
@@ -77,7 +77,7 @@ func (s *server) start(now float64) (err error) {
 	return s.connect(address)
 }
 
-// answer returns what the process says after a word.
+// answer returns what the process writes after a word.
 func (s *server) answer(word string) (string, error) {
 	line, err := s.output.ReadString('\n')
 	said, found := strings.CutPrefix(strings.TrimSpace(line), word+" ")
@@ -87,7 +87,7 @@ func (s *server) answer(word string) (string, error) {
 	return said, nil
 }
 
-// advance moves the clock, and returns when what is due by then is done.
+// advance moves the clock, and returns when everything due by then is done.
 func (s *server) advance(seconds float64) error {
 	if _, err := fmt.Fprintf(s.input, "advance %v\n", seconds); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (s *server) advance(seconds float64) error {
 	return err
 }
 
-// restart kills the server, and starts it again by the clock that it had.
+// restart kills the server and starts it again at the same time by its clock.
 func (s *server) restart() error {
 	now, err := s.now()
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *server) now() (time.Time, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	info, err := pb.NewOrchestratorClient(s.conn).GetServerInfo(ctx, &pb.GetServerInfoRequest{})
-	return info.GetNow().AsTime(), err
+	return info.GetCurrentTime().AsTime(), err
 }
 
 func (s *server) kill() {

@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	pb "github.com/clearway/clearway/examples/go/gen/clearway/v1"
+	pb "github.com/clearway/clearway/protos/go/clearway/v1"
 )
 
 // stream is an open Propose call, whose messages are read as they come.
@@ -19,9 +19,9 @@ type stream struct {
 	cancel context.CancelFunc
 
 	mu        sync.Mutex
-	changed   chan struct{} // closed and replaced when something has come
+	changed   chan struct{} // closed and replaced when a message arrives
 	welcome   *pb.Welcome
-	decisions map[string][]*pb.Decision // those that no step has taken
+	decisions map[string][]*pb.Decision // by proposal; those that no step has taken
 	pongs     map[int64]bool
 	ended     bool
 	end       error
@@ -71,10 +71,10 @@ func (s *stream) note(message *pb.ProposeResponse) {
 	s.pongs[message.Pong] = true
 }
 
-// send sends; where the stream has ended, whoever reads is told how.
+// send sends a message; if the stream has ended, the reader gets the error.
 func (s *stream) send(message *pb.ProposeRequest) { _ = s.call.Send(message) }
 
-// await returns when came, which is asked under the lock, is true. The error is how the stream ended instead.
+// await returns when came, called under the lock, returns true, or with the error that ended the stream.
 func (s *stream) await(what string, came func() bool) error {
 	timeout := time.After(deadline)
 	for {
@@ -116,7 +116,7 @@ func (s *stream) pong(number int64) error {
 	return s.await(fmt.Sprintf("pong %d", number), func() bool { return s.pongs[number] })
 }
 
-// awaitEnd returns how the stream ended; nil for well.
+// awaitEnd returns the error that ended the stream, nil for status OK.
 func (s *stream) awaitEnd() error {
 	err := s.await("the stream's end", func() bool { return false })
 	if errors.Is(err, io.EOF) {

@@ -1,5 +1,5 @@
-// The worker counts words: each file is read by a task run under a tag's limit, tried again where it is not there
-// yet, and counted by another, whose result is cached under a key that all languages make.
+// The worker counts words. Each file is read by a task run under a tag's limit, which is retried if the file does not
+// exist yet, and counted by another, whose result is cached under a key that all languages make.
 package main
 
 import (
@@ -24,7 +24,7 @@ var (
 	address = flag.String("address", "127.0.0.1:4200", "host:port of the service")
 	name    = flag.String("name", "go-worker", "who the service shows as the client")
 	flow    = flag.String("flow", "word-count", "the flow's name")
-	tag     = flag.String("tag", "disk", "the tag of the runs that read; a limit on it holds for all languages")
+	tag     = flag.String("tag", "disk", "the tag of the runs that read; a limit on it applies to all languages")
 	retries = flag.Int("retries", 3, "how many times a file that cannot be read is tried again")
 	delay   = flag.Duration("retry-delay", time.Second, "how long before that")
 	repeat  = flag.Int("repeat", 1, "how many times each file is read")
@@ -76,7 +76,7 @@ func work(ctx context.Context, files []string) (err error) {
 	return err
 }
 
-// countAll counts the files' words, all at once: the service's limits hold them back, and nothing else.
+// countAll counts the words of all files at once; only the service's limits hold them back.
 func countAll(ctx context.Context, run *clearway.FlowRun, files []string) (map[string]int, error) {
 	var (
 		group  sync.WaitGroup
@@ -132,7 +132,7 @@ func countFile(ctx context.Context, run *clearway.FlowRun, file, dynamicKey stri
 	return count, json.Unmarshal(counted, &count)
 }
 
-// readFile reads a file, and gives up when the run is no longer wanted.
+// readFile reads a file, and returns early if ctx ends.
 func readFile(ctx context.Context, file string) (string, error) {
 	type content struct {
 		text []byte

@@ -42,7 +42,7 @@ function parse(args: string[]) {
   return { address, server, only, scenarios };
 }
 
-/** Plays scenarios and writes a line about each; returns 1 where one went wrong. */
+/** Plays scenarios and writes a line about each; returns 1 if one failed. */
 async function run(scenarios: Scenario[], target: ServerTarget): Promise<number> {
   let failed = 0;
   let leftOut = 0;

@@ -9,14 +9,14 @@ type Actual = Json | undefined;
 export class Matcher {
   /**
    * @param start the service's clock when the scenario began, in microseconds.
-   * @param slack how far times may be off: 0 where the clock stands still, else as long as the scenario took.
+   * @param slack how far times may be off: 0 if the clock is stopped, otherwise as long as the scenario took.
    */
   constructor(
     private readonly start: number,
     private readonly slack: number,
   ) {}
 
-  /** Yields what is not as expected; fields that are not named do not count. */
+  /** Yields what is not as expected; only the fields of `expected` are compared. */
   *differences(expected: Json, actual: Actual, where = ""): Generator<string> {
     const name = where === "" ? "the answer" : where;
     if (Array.isArray(expected)) {

@@ -22,12 +22,12 @@ const FIRST = { hello: { clientName: "conformance" } };
 /**
  * Plays a scenario on a server.
  *
- * @throws NotConformingError the service did something else; the message says at which step, and what.
+ * @throws NotConformingError the service did something else; the message names the step and the difference.
  */
 export async function play(scenario: Scenario, target: ServerTarget): Promise<void> {
   const began = performance.now();
-  const { now } = await target.call("GetServerInfo", {});
-  const player = new Player(target, new Values(micros(String(now))), began);
+  const { currentTime } = await target.call("GetServerInfo", {});
+  const player = new Player(target, new Values(micros(String(currentTime))), began);
   for (const [place, step] of scenario.steps.entries()) {
     try {
       await player.do(step);
@@ -54,7 +54,7 @@ class Player {
     if ("call" in step) {
       if (step.background !== undefined) {
         const call = this.#begin(step);
-        call.catch(() => {}); // it is looked at where it is awaited
+        call.catch(() => {}); // a failure is handled by the step that awaits the call
         this.#calls.set(step.background, call);
       } else if (step.eventually) {
         await this.#repeat(step);
@@ -95,7 +95,7 @@ class Player {
     }
   }
 
-  /** Checks that nothing came that the scenario does not speak of, and says goodbye. */
+  /** Checks that no decision is left that no step awaited, and says goodbye. */
   async finish(scenario: Scenario): Promise<void> {
     const unread = [...this.#streams].map(([name, stream]) => [name, [...stream.unread()]] as const);
     for (const stream of this.#streams.values()) {
@@ -148,7 +148,7 @@ class Player {
     return this.target.call(step.call, this.values.fill(step.request ?? {}));
   }
 
-  /** Checks what a call answers or how it fails, and remembers of it what is asked for. */
+  /** Checks a response or failure, and saves the values that the step names. */
   async #compare(step: Expected, answer: () => Promise<JsonObject>): Promise<void> {
     let got: JsonObject;
     try {

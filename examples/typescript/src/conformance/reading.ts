@@ -10,14 +10,14 @@ import { ClearwayError } from "../errors.js";
 /** A message as protobuf JSON. */
 export type JsonObject = { [key: string]: Json };
 
-/** What a step expects of an answer; the three keys are shared by several kinds of steps. */
+/** What a step expects of a response; several kinds of steps have these keys. */
 export interface Expected {
   expect?: JsonObject;
   error?: JsonObject;
   save?: { [name: string]: string };
 }
 
-/** A call, as a step or as what a moved clock is to bring about. */
+/** A call: a step, or the condition until which a clock is moved. */
 export interface Call extends Expected {
   call: string;
   request?: JsonObject;
@@ -37,7 +37,7 @@ export type Step =
   | { advance: string; until?: Call }
   | { restart: "server" };
 
-/** What a service has to do. */
+/** What a service must do. */
 export interface Scenario {
   name: string;
   why: string;
@@ -46,7 +46,7 @@ export interface Scenario {
   file: string;
 }
 
-/** What a scenario may need beside calls, and how that is said. */
+/** What a scenario may need besides calls, and how the runner prints it. */
 export const NEEDS: { [need: string]: string } = {
   clock: "the service's clock is moved",
   restart: "the service is killed and started again",
@@ -76,7 +76,7 @@ export function method(name: string): DescMethod {
 /**
  * Returns the scenarios of all files in a folder, by the files' names.
  *
- * @throws ClearwayError one is written in a way that this runner does not understand; nothing is left out silently.
+ * @throws ClearwayError this runner does not understand one of them; none is left out silently.
  */
 export function readAll(folder: string): Scenario[] {
   let files: string[];

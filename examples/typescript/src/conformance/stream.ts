@@ -14,7 +14,7 @@ import type { JsonObject } from "./reading.js";
 
 const DEADLINE_MS = 30_000;
 
-/** A stream that was opened; its answers are kept until they are asked for. */
+/** An open stream; its messages are kept until a step takes them. */
 export class OpenStream {
   readonly #outbox = new Outbox();
   readonly #broken = new AbortController();
@@ -43,7 +43,7 @@ export class OpenStream {
     this.#changed();
   }
 
-  /** Waits until `found` finds something; where the stream ends before, throws how it did. */
+  /** Waits until `found` returns a value; if the stream ends first, throws its error. */
   async #await<Value>(what: string, found: () => Value | undefined, evenIfEnded = false): Promise<Value> {
     const deadline = Date.now() + DEADLINE_MS;
     for (;;) {
@@ -64,7 +64,7 @@ export class OpenStream {
     }
   }
 
-  /** Returns what the service said first. */
+  /** Returns the welcome. */
   async welcome(): Promise<JsonObject> {
     const first = await this.#await("the welcome", () => this.#messages[0]);
     if (first.welcome === undefined) throw new NotConformingError("the first message has no welcome");
@@ -84,12 +84,12 @@ export class OpenStream {
     });
   }
 
-  /** Returns when the pong with this number has come. */
+  /** Returns when the pong with this number has arrived. */
   async pong(number: number): Promise<void> {
     await this.#await(`pong ${number}`, () => this.#messages.find((each) => each.pong === BigInt(number)));
   }
 
-  /** Returns the decisions that came so far and that nobody asked for. */
+  /** Returns the decisions that no step has taken. */
   unread(): JsonObject[] {
     return this.#decisions;
   }
@@ -99,13 +99,13 @@ export class OpenStream {
     this.#outbox.close();
   }
 
-  /** Breaks the stream without a word, and returns when that is done. */
+  /** Breaks the stream without a goodbye, and returns when that is done. */
   async kill(): Promise<void> {
     this.#broken.abort();
     await this.end();
   }
 
-  /** Returns how the stream ended, waiting for that; undefined where it ended well. */
+  /** Waits for the stream's end and returns its error; undefined for status OK. */
   async end(): Promise<ConnectError | undefined> {
     const end = await this.#await("the stream's end", () => this.#end, true);
     return end === "well" ? undefined : end;
@@ -113,8 +113,8 @@ export class OpenStream {
 }
 
 /**
- * Node gives the streams of a connection that broke the code of a cancellation, or of an abort where it was reset;
- * gRPC's own clients say UNAVAILABLE.
+ * Node reports the streams of a broken connection as cancelled, or as aborted if it was reset; gRPC's own clients report
+ * UNAVAILABLE.
  */
 function lost(error: ConnectError, cancelled: AbortSignal): ConnectError {
   const closed = error.code === Code.Canceled && error.rawMessage.startsWith("http/2 stream closed");

@@ -15,7 +15,7 @@ import { micros } from "./times.js";
 
 const DEADLINE_MS = 30_000;
 
-/** A server that runs already; only its clock cannot be moved, nor can it be killed. */
+/** A running server; its clock cannot be moved, and it cannot be killed. */
 export class ServerTarget {
   readonly offers: ReadonlySet<string> = new Set(["wire"]);
   readonly clockStands: boolean = false;
@@ -33,7 +33,7 @@ export class ServerTarget {
     return this;
   }
 
-  /** Makes a unary call; request and answer are protobuf JSON. */
+  /** Makes a unary call; request and response are protobuf JSON. */
   async call(name: string, request: JsonObject): Promise<JsonObject> {
     const desc = method(name);
     if (desc.methodKind !== "unary" || !this.#transport) throw new ClearwayError(`'${name}' is no unary RPC`);
@@ -48,7 +48,7 @@ export class ServerTarget {
     return new OpenStream(this.#client, fromJson(ProposeRequestSchema, first));
   }
 
-  /** Moves the service's clock by some seconds, and returns when what is due by then is done. */
+  /** Moves the service's clock by some seconds, and returns when everything due by then is done. */
   async advance(seconds: number): Promise<void> {
     throw new ClearwayError(`the clock of somebody else's server cannot be moved by ${seconds} s`);
   }
@@ -58,13 +58,13 @@ export class ServerTarget {
     throw new ClearwayError("somebody else's server cannot be killed");
   }
 
-  /** Leaves. */
+  /** Closes the connection. */
   async close(): Promise<void> {
     this.#connection?.abort();
   }
 }
 
-/** A server that is started by a command, told to move its clock, killed, and started again. */
+/** A server that the runner starts by a command, and whose clock it moves; it kills and restarts the server. */
 export class StartedTarget extends ServerTarget {
   override readonly offers = new Set(["wire", "clock", "restart"]);
   override readonly clockStands = true;
@@ -76,7 +76,7 @@ export class StartedTarget extends ServerTarget {
     super();
   }
 
-  /** Starts a server; docs/conformance.md says what its command has to do. */
+  /** Starts a server; docs/conformance.md says what its command must do. */
   static async start(command: string): Promise<StartedTarget> {
     const target = new StartedTarget(command);
     try {
@@ -89,7 +89,7 @@ export class StartedTarget extends ServerTarget {
   }
 
   async #start(now: number): Promise<void> {
-    // `exec`, so that what is killed later is the server and not a shell around it.
+    // With `exec`, so that the process to kill is the server and not a shell.
     this.#process = spawn(`exec ${this.command} --port ${this.#port}`, {
       shell: true,
       stdio: ["pipe", "pipe", "inherit"],
@@ -103,7 +103,7 @@ export class StartedTarget extends ServerTarget {
     this.connect(address);
   }
 
-  /** Returns what the process says after a word, on its next line. */
+  /** Returns what the process writes after a word, on its next line. */
   async #answer(word: string): Promise<string> {
     const next = await this.#lines?.next();
     const line = next?.done ? "" : String(next?.value);
@@ -119,9 +119,9 @@ export class StartedTarget extends ServerTarget {
   }
 
   override async restart(): Promise<void> {
-    const { now } = await this.call("GetServerInfo", {});
+    const { currentTime } = await this.call("GetServerInfo", {});
     await this.#kill();
-    await this.#start(micros(String(now)) / 1e6);
+    await this.#start(micros(String(currentTime)) / 1e6);
   }
 
   async #kill(): Promise<void> {

@@ -1,4 +1,4 @@
-/** Times and spans in whole microseconds, which is what the service keeps; JavaScript's dates have milliseconds. */
+/** Times and durations in whole microseconds, as the service keeps them; JavaScript's dates have milliseconds. */
 
 /** Returns the microseconds since 1970 of a time as protobuf JSON writes it. */
 export function micros(time: string): number {
@@ -14,7 +14,7 @@ export function written(time: number): string {
   return `${new Date(seconds * 1_000).toISOString().slice(0, 19)}.${fraction}Z`;
 }
 
-/** Returns the microseconds of a span as protobuf JSON writes it, such as `1.5s`. */
+/** Returns the microseconds of a duration in protobuf JSON, such as `1.5s`. */
 export function span(text: string): number {
   const found = /^(-?[0-9]+(?:\.[0-9]+)?)s$/.exec(text);
   if (found === null) throw new RangeError(`'${text}' is no span of time; it must be written as '1.5s'`);

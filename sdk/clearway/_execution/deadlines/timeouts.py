@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import threading
+import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -56,12 +57,15 @@ class TimedExecute(Execute):
         """Run the code, and await what it returns; it is cancelled when its time is over."""
         import asyncio  # noqa: PLC0415 - sync flows need no asyncio
 
-        limit = asyncio.timeout(self.seconds)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.seconds
+        limit = asyncio.timeout_at(deadline)
         outcome = Outcome()
         with suppress(TimeoutError):  # the limit's: the code's own are in the outcome
             async with limit:
                 outcome = await Execute.wait(self)
-        return self.timed_out() if limit.expired() else outcome
+        # Code that blocks the loop past its deadline ends before the loop can cancel it.
+        return self.timed_out() if limit.expired() or loop.time() >= deadline else outcome
 
     @property
     def message(self) -> str:
@@ -107,13 +111,14 @@ class _TimedCode:
         self._guard = threading.Lock()
         self._timer_call: TimerCall | None = None
         self._stage = _Stage.RUNNING
+        self._ended_late = False
 
     def run(self) -> Outcome:
         with watched() if self._in_main else nullcontext():
             outcome = self._limited()
         if self._stage is _Stage.OVERRUN and self._effect.leaves_behind:
             raise LeftBehind
-        return self._effect.timed_out() if self._limit.expired else outcome
+        return self._effect.timed_out() if self._limit.expired or self._ended_late else outcome
 
     def _limited(self) -> Outcome:
         try:
@@ -138,6 +143,8 @@ class _TimedCode:
         """Let nothing be raised any more because of this limit."""
         with self._guard:
             self._limit.over = True
+        # Code in a call that holds the GIL past the deadline ends before the timer's thread gets its turn.
+        self._ended_late = time.monotonic() >= self._limit.deadline
         if self._limit.expired and self._way is _Way.EXCEPTION:
             _raise_in(self._thread, None)  # it may be under way still
 

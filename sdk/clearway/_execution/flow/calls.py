@@ -39,11 +39,11 @@ def call_flow(
             f"the flow {flow.name!r} was called from within a task, which cannot have runs of its own; "
             "call the flow from a flow"
         )
-    parameters = flow.signature.bind(*arguments)
+    parameters, shape = flow.signature.bind(*arguments), flow.signature.shape(*arguments)
     parent = FlowAttempt.current()
     if parent is not None:
         parent.check_lost()
-    run = FlowRun(flow, parent, parameters, wait_for)
+    run = FlowRun(flow, parent, parameters, wait_for, shape)
     if flow.is_async and (parent is None or parent.loops.is_async):
         return named(_awaited(run, return_state=return_state), flow.name)
     with watched() if parent is None else nullcontext(), shielded():

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from clearway._definition.base import FlowDefinition
+    from clearway._definition.signature import CallShape
     from clearway.logging import RunLogger
 
 _NAMES_SHOWN: Final = 10
@@ -51,6 +52,7 @@ class FlowRun:
         transport: The way to the service, to be set before the first step.
         parent: What the runs of the flow that called it share; None at the top.
         parameters: What it was called with, by parameter.
+        shape: How the call gave them, where that makes a difference.
         tags: The tags that were in force when it was called.
         inputs: What it was given from upstream.
         run_id: Its UUID.
@@ -75,8 +77,10 @@ class FlowRun:
         parent: FlowAttempt | None,
         parameters: dict[str, Any],
         wait_for: Iterable[Any] | None,
+        shape: CallShape | None = None,
     ) -> None:
         self.flow = flow
+        self.shape = shape
         self.parent = parent
         self.inputs = RunInputs(parameters, wait_for, NO_PROVENANCE if parent is None else parent.provenance)
         self.run_id = new_id()

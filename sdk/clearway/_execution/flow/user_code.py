@@ -80,7 +80,7 @@ def execution(run: FlowRun) -> Execute:
 def _call(run: FlowRun) -> Any:
     attempt = run.present_attempt
     with in_flow_run(_context_of(run, attempt), run.tags, attempt):
-        return as_data(run.flow.signature.call(run.parameters))
+        return as_data(run.flow.signature.call(run.parameters, run.shape), run.flow)
 
 
 async def _call_async(run: FlowRun) -> Any:
@@ -88,7 +88,7 @@ async def _call_async(run: FlowRun) -> Any:
 
     attempt = run.present_attempt
     with in_flow_run(_context_of(run, attempt), run.tags, attempt), cancel_scope(run):
-        return as_data(await run.flow.signature.call(run.parameters))
+        return as_data(await run.flow.signature.call(run.parameters, run.shape), run.flow)
 
 
 def _context_of(run: FlowRun, attempt: FlowAttempt) -> FlowRunContext:

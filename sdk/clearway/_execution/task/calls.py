@@ -22,6 +22,7 @@ from clearway.states import State
 
 if TYPE_CHECKING:
     from clearway._definition.base import TaskDefinition
+    from clearway._definition.signature import CallShape
     from clearway._execution.inputs.found import Upstream
     from clearway._execution.task.submission import Submitter
 
@@ -39,9 +40,9 @@ def call_task(
     """
     with shielded():
         attempt = _attempt_for(task)
-        parameters = task.signature.bind(*arguments)
+        parameters, shape = task.signature.bind(*arguments), task.signature.shape(*arguments)
         early = not return_state
-        run = TaskRun(task, attempt, parameters, _tags(task), wait_for, settles_early=early)
+        run = TaskRun(task, attempt, parameters, _tags(task), wait_for, shape=shape, settles_early=early)
         if not task.is_async:
             state = drive(task_steps(run))
         elif attempt.loops.is_async:
@@ -79,7 +80,8 @@ def submit_task(
         coroutine of that.
     """
     attempt = _attempt_for(task)
-    run = TaskRun(task, attempt, task.signature.bind(*arguments), _tags(task), wait_for)
+    parameters, shape = task.signature.bind(*arguments), task.signature.shape(*arguments)
+    run = TaskRun(task, attempt, parameters, _tags(task), wait_for, shape=shape)
     submitter = _submitter()
     if task.is_async and attempt.loops.is_async:
         return named(_submitted(run, submitter, return_state=return_state), f"{task.name}.submit")
@@ -104,16 +106,17 @@ def map_task(
     """
     attempt = _attempt_for(task)
     parameters = task.signature.bind(*arguments, defaults=False)
+    shape = task.signature.shape(*arguments)
     upstreams = None if wait_for is None else as_list(wait_for)
     if task.is_async and attempt.loops.is_async:
-        mapping = _mapped_async(task, attempt, parameters, upstreams, return_state=return_state)
+        mapping = _mapped_async(task, attempt, parameters, shape, upstreams, return_state=return_state)
         return named(mapping, f"{task.name}.map")
     for upstream in _mapped_upstreams(task, parameters):
         if isinstance(upstream, Future):
             upstream.block()
     with shielded():
         submitter = _submitter()
-        futures = [_begun(run, submitter) for run in _each_run(task, attempt, parameters, upstreams)]
+        futures = [_begun(run, submitter) for run in _each_run(task, attempt, parameters, shape, upstreams)]
     return [_state(future) for future in futures if future.block()] if return_state else futures
 
 
@@ -121,6 +124,7 @@ async def _mapped_async(
     task: TaskDefinition,
     attempt: FlowAttempt,
     parameters: dict[str, Any],
+    shape: CallShape | None,
     upstreams: list[Any] | None,
     *,
     return_state: bool,
@@ -129,7 +133,9 @@ async def _mapped_async(
         if isinstance(upstream, Future):
             await upstream.wait_done()
     submitter = _submitter()
-    futures = [await _begun_async(run, submitter) for run in _each_run(task, attempt, parameters, upstreams)]
+    futures = [
+        await _begun_async(run, submitter) for run in _each_run(task, attempt, parameters, shape, upstreams)
+    ]
     return [_state(future) for future in futures if await future.wait_done()] if return_state else futures
 
 
@@ -141,14 +147,18 @@ def _mapped_upstreams(task: TaskDefinition, parameters: dict[str, Any]) -> list[
 
 
 def _each_run(
-    task: TaskDefinition, attempt: FlowAttempt, parameters: dict[str, Any], upstreams: list[Any] | None
+    task: TaskDefinition,
+    attempt: FlowAttempt,
+    parameters: dict[str, Any],
+    shape: CallShape | None,
+    upstreams: list[Any] | None,
 ) -> Iterator[TaskRun]:
     from clearway._execution.inputs.mapping import Mapped  # noqa: PLC0415 - most calls map nothing
 
     tags = _tags(task)
     mapped = Mapped(task.signature, parameters, attempt.provenance)
     for one in mapped:
-        yield TaskRun(task, attempt, one, tags, upstreams, mapped=mapped.makers)
+        yield TaskRun(task, attempt, one, tags, upstreams, shape=shape, mapped=mapped.makers)
 
 
 def _submitter(*, on_loop: bool = False) -> Submitter:

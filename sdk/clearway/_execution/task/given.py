@@ -8,6 +8,7 @@ from clearway._execution.inputs.run_inputs import NO_INPUTS, RunInputs
 
 if TYPE_CHECKING:
     from clearway._definition.base import TaskDefinition
+    from clearway._definition.signature import CallShape
 
 
 class Given:
@@ -15,18 +16,25 @@ class Given:
 
     Attributes:
         parameters: The arguments by parameter.
+        shape: How the call gave them, where that makes a difference.
         tags: The task's, and those that were in force when it was called.
         inputs: What of the arguments comes from upstream.
         cache_key: Under which its result is found by others; empty where it is not cached.
         refreshes_cache: Whether it is not served from the cache, and replaces what that has.
     """
 
-    __slots__ = ("cache_key", "inputs", "parameters", "refreshes_cache", "tags")
+    __slots__ = ("cache_key", "inputs", "parameters", "refreshes_cache", "shape", "tags")
 
     def __init__(
-        self, task: TaskDefinition, parameters: dict[str, Any], tags: frozenset[str], inputs: RunInputs
+        self,
+        task: TaskDefinition,
+        parameters: dict[str, Any],
+        shape: CallShape | None,
+        tags: frozenset[str],
+        inputs: RunInputs,
     ) -> None:
         self.parameters = parameters
+        self.shape = shape
         self.tags = tags
         self.inputs = inputs
         self.cache_key = ""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from clearway._definition.base import TaskDefinition
+    from clearway._definition.signature import CallShape
     from clearway._execution.admission import Gate
     from clearway._execution.flow.attempt import FlowAttempt
     from clearway._execution.inputs.found import Found
@@ -80,13 +81,14 @@ class TaskRun:
         tags: frozenset[str],
         wait_for: Iterable[Any] | None,
         *,
+        shape: CallShape | None = None,
         settles_early: bool = False,
         mapped: Mapping[str, Found] = NOTHING_MAPPED,
     ) -> None:
         self.task = task
         self.flow_attempt = flow_attempt
         inputs = inputs_of(parameters, wait_for, flow_attempt.provenance, mapped)
-        self.given = Given(task, parameters, tags, inputs)
+        self.given = Given(task, parameters, shape, tags, inputs)
         self.identity = Identity(task, flow_attempt)
         self.life = Lifecycle(flow_attempt.ledger.guard)
         self.settles_early = settles_early and not task.hooks

@@ -278,7 +278,9 @@ class Submission:
         """Return the code to be run as bytes."""
         from clearway._execution.workers.remote_call import dump_call  # noqa: PLC0415 - few flows use other processes
 
-        return dump_call(context_of(self.run), self._context, self.run.flow_attempt.portable)
+        return dump_call(
+            context_of(self.run), self.run.given.shape, self._context, self.run.flow_attempt.portable
+        )
 
     def executed(self, ended: Callable[[], Outcome]) -> None:
         """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""

@@ -85,17 +85,21 @@ def begin_code(run: TaskRun) -> Callable[[], Any]:
 
 def _call(run: TaskRun) -> Any:
     with in_task_run(context_of(run)):
-        return as_data(run.task.signature.call(run.given.parameters))
+        return as_data(_called(run), run.task)
 
 
 async def _call_async(run: TaskRun) -> Any:
     with in_task_run(context_of(run)):
         if run.stop is not None:  # submitted: its asyncio task is its own
-            return as_data(await run.task.signature.call(run.given.parameters))
+            return as_data(await _called(run), run.task)
         from clearway._execution.deadlines.cancel_scope import cancel_scope  # noqa: PLC0415 - loads asyncio
 
         with cancel_scope(run):
-            return as_data(await run.task.signature.call(run.given.parameters))
+            return as_data(await _called(run), run.task)
+
+
+def _called(run: TaskRun) -> Any:
+    return run.task.signature.call(run.given.parameters, run.given.shape)
 
 
 def call_hooks(run: TaskRun, state: State[Any]) -> CallHooks:

@@ -8,27 +8,34 @@ without this all functions of tasks would be sent by value, with copies of the g
 from __future__ import annotations
 
 import io
-import sys
-from importlib import import_module
 from types import FunctionType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import cloudpickle  # type: ignore[import-untyped]
 
 from clearway._definition.base import Definition
+from clearway._definition.references import (
+    can_be_imported,
+    found,
+    imported,
+    imported_fn,
+    names_here,
+    names_of,
+)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # is untyped
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Definition):
-            names = _names_of(obj.fn)
-            if names is not None and _find(*names) is obj:
-                return imported, names
-        elif type(obj) is FunctionType:
-            names = _names_of(obj)
-            found = None if names is None else _find(*names)
-            if names is not None and isinstance(found, Definition) and found.fn is obj:
+            return (imported, names_of(obj.fn)) if can_be_imported(obj) else object.__reduce_ex__(obj, 2)
+        if type(obj) is FunctionType:
+            names = names_of(obj)
+            made = None if names is None else found(*names)
+            if names is not None and isinstance(made, Definition) and made.fn is obj:
                 return imported_fn, names
+        if type(obj) is WeakKeyDictionary:  # what a function made by functools.singledispatch has
+            return WeakKeyDictionary, (dict(obj),)
         return super().reducer_override(obj)
 
 
@@ -44,39 +51,28 @@ def loads(body: bytes) -> Any:
     return cloudpickle.loads(body)
 
 
-def imported(module: str, name: str) -> Any:
-    """Return what a module has under a qualified name, importing the module.
+def reduced(made: Any) -> tuple[Any, ...]:
+    """Return a flow or task as other picklers take it, such as that of ``pickle``: see ``__reduce_ex__``."""
+    if can_be_imported(made):
+        return imported, names_of(made.fn)
+    names = names_here(made.fn)
+    if names is None or found(*names) is not made:
+        return rebuilt, ("", "", dumps(made))
+    try:
+        return rebuilt, (*names, dumps(made))
+    except Exception:  # noqa: BLE001 - what its code uses may raise whatever it likes
+        return imported, names  # which the children of the main program find, as they find its functions
 
-    Raises:
-        ImportError: The module cannot be imported here.
-        AttributeError: It has no such thing.
+
+def rebuilt(module: str, name: str, body: bytes) -> Any:
+    """Return a flow or task that was pickled with its code.
+
+    Where the main program has one with the same code under the same name, it is that one: in the process that
+    pickled it, and in the children that ``multiprocessing`` starts of the program.
     """
-    found: Any = import_module(module)
-    for part in name.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def imported_fn(module: str, name: str) -> Any:
-    """Return the function of the task or flow that a module has under a qualified name; raises as above."""
-    return imported(module, name).fn
-
-
-def can_be_imported(made: Definition) -> bool:
-    """Return whether a task or flow is found by its function's names."""
-    names = _names_of(made.fn)
-    return names is not None and _find(*names) is made
-
-
-def _names_of(fn: Any) -> tuple[str, str] | None:
-    module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", None)
-    if not module or not name or module == "__main__" or "<" in name:
-        return None
-    return module, name
-
-
-def _find(module: str, name: str) -> Any:
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+    made = loads(body)
+    here = found(module, name) if name else None
+    same = isinstance(here, type(made)) and getattr(here.fn, "__code__", here) == getattr(
+        made.fn, "__code__", made
+    )
+    return here if same else made

@@ -8,6 +8,7 @@ from contextvars import Context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clearway._definition.references import can_be_imported
 from clearway._execution.effects import Outcome
 from clearway._execution.workers import pickling as _portable
 from clearway._execution.workers.errors import unpack
@@ -16,17 +17,24 @@ from clearway.exceptions import NotPicklable
 
 if TYPE_CHECKING:
     from clearway._definition.base import TaskDefinition
+    from clearway._definition.signature import CallShape
     from clearway.context import FlowRunContext, TaskRunContext
 
 _FLOW_RUN = "flow run"
 _MAX_PARAMETER = 16_384  # bytes of a flow's argument that goes along with each call of its tasks
 
 
-def dump_call(run: TaskRunContext, context: Context, kept: dict[str | TaskDefinition, bytes]) -> bytes:
+def dump_call(
+    run: TaskRunContext,
+    shape: CallShape | None,
+    context: Context,
+    kept: dict[str | TaskDefinition, bytes],
+) -> bytes:
     """Return what ``clearway.task_runners.run_call`` takes.
 
     Args:
         run: The task run.
+        shape: How the call gave its arguments.
         context: The context variables where it was called.
         kept: What the calls of a flow run have in common: each task, and the flow run; added to here.
 
@@ -39,7 +47,7 @@ def dump_call(run: TaskRunContext, context: Context, kept: dict[str | TaskDefini
         kept[_FLOW_RUN] = _portable.dumps(_light(flow_run_in(context)))
     alone = replace(run, task=None, parameters={})  # type: ignore[arg-type]  # it is put in again there
     try:
-        body = _portable.dumps((alone, run.parameters, tags_in(context)))
+        body = _portable.dumps((alone, run.parameters, shape, tags_in(context)))
     except Exception as error:
         raise _not_picklable(run, error) from error
     return pickle.dumps((kept[run.task], kept[_FLOW_RUN], body))
@@ -47,7 +55,7 @@ def dump_call(run: TaskRunContext, context: Context, kept: dict[str | TaskDefini
 
 def _dump_task(run: TaskRunContext) -> bytes:
     try:
-        return _portable.dumps(run.task if _portable.can_be_imported(run.task) else _code_of(run.task))
+        return _portable.dumps(run.task if can_be_imported(run.task) else _code_of(run.task))
     except Exception as error:
         raise NotPicklable(
             f"the task {run.task.name!r} cannot be sent to a worker process: {_said(error)}; "
@@ -92,7 +100,7 @@ def _kind(value: object) -> str:
 def _light(flow_run: FlowRunContext) -> FlowRunContext:
     """Return a flow run's context without what is large, or belongs to this process."""
     flow = flow_run.flow
-    if not _portable.can_be_imported(flow):
+    if not can_be_imported(flow):
         flow = flow.stand_in(_elsewhere)
     parameters = {name: value for name, value in flow_run.parameters.items() if _is_small(value)}
     return replace(flow_run, flow=flow, parameters=parameters)

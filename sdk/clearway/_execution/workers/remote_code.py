@@ -50,14 +50,14 @@ def run_call(data: bytes) -> bytes:
 def _run(data: bytes) -> Outcome:
     of_task, of_flow_run, body = pickle.loads(data)  # noqa: S301 - of the flow that this is a worker of
     task, flow_run = _load(of_task), _load(of_flow_run)
-    alone, parameters, in_force = _portable.loads(body)
+    alone, parameters, shape, in_force = _portable.loads(body)
     context: TaskRunContext = replace(alone, task=task, parameters=parameters)
     with in_flow_run(flow_run, in_force), in_task_run(context):
         if not task.is_async:
-            return _code(task, lambda: as_data(task.signature.call(parameters))).block()
+            return _code(task, lambda: as_data(task.signature.call(parameters, shape), task)).block()
 
         async def call() -> Any:
-            return as_data(await task.signature.call(parameters))
+            return as_data(await task.signature.call(parameters, shape), task)
 
         return _awaited(_code(task, call))
 

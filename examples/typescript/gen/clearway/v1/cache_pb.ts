@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { State } from "./state_pb.js";
 import { file_clearway_v1_state } from "./state_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,10 +15,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/cache.proto.
  */
 export const file_clearway_v1_cache: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbGVhcndheS92MS9jYWNoZS5wcm90bxILY2xlYXJ3YXkudjEi1AIKCkNhY2hlRW50cnkSCwoDa2V5GAEgASgJEiEKBXN0YXRlGAIgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHZXhwaXJlcxgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEaGl0cxgFIAEoAxIsCghsYXN0X2hpdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEc2l6ZRgHIAEoAxIQCgh0YXNrX2tleRgIIAEoCRIRCgl0YXNrX25hbWUYCSABKAkSEwoLdGFza19ydW5faWQYCiABKAkSFQoNdGFza19ydW5fbmFtZRgLIAEoCRITCgtmbG93X3J1bl9pZBgMIAEoCRIMCgR0YWdzGA0gAygJIoICCgtDYWNoZUZpbHRlchILCgNrZXkYASABKAkSEgoKa2V5X3ByZWZpeBgCIAEoCRIMCgR0YXNrGAMgASgJEgwKBHRhZ3MYBCADKAkSMQoNY3JlYXRlZF9hZnRlchgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCm9sZGVyX3RoYW4YByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFAoHZXhwaXJlZBgIIAEoCEgAiAEBQgoKCF9leHBpcmVkImoKF0xpc3RDYWNoZUVudHJpZXNSZXF1ZXN0EigKBmZpbHRlchgBIAEoCzIYLmNsZWFyd2F5LnYxLkNhY2hlRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIl0KGExpc3RDYWNoZUVudHJpZXNSZXNwb25zZRIoCgdlbnRyaWVzGAEgAygLMhcuY2xlYXJ3YXkudjEuQ2FjaGVFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYAoWSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBIoCgZmaWx0ZXIYASABKAsyGC5jbGVhcndheS52MS5DYWNoZUZpbHRlchILCgNhbGwYAiABKAgSDwoHZHJ5X3J1bhgDIAEoCCIoChdJbnZhbGlkYXRlQ2FjaGVSZXNwb25zZRINCgVjb3VudBgBIAEoAyIWChRHZXRDYWNoZVN0YXRzUmVxdWVzdCKfAQoVR2V0Q2FjaGVTdGF0c1Jlc3BvbnNlEiYKBXRvdGFsGAEgASgLMhcuY2xlYXJ3YXkudjEuQ2FjaGVTdGF0cxImCgV0YXNrcxgCIAMoCzIXLmNsZWFyd2F5LnYxLkNhY2hlU3RhdHMSEQoJY29tcHV0aW5nGAMgASgDEg8KB3dhaXRpbmcYBCABKAMSEgoKdGFza19jb3VudBgFIAEoAyLHAQoKQ2FjaGVTdGF0cxIQCgh0YXNrX2tleRgBIAEoCRIRCgl0YXNrX25hbWUYAiABKAkSDwoHZW50cmllcxgDIAEoAxIPCgdleHBpcmVkGAQgASgDEgwKBGhpdHMYBSABKAMSDAoEc2l6ZRgGIAEoAxIqCgZvbGRlc3QYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKBm5ld2VzdBgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiIQoSTG9va3VwQ2FjaGVSZXF1ZXN0EgsKA2tleRgBIAEoCSI9ChNMb29rdXBDYWNoZVJlc3BvbnNlEiYKBWVudHJ5GAEgASgLMhcuY2xlYXJ3YXkudjEuQ2FjaGVFbnRyeUJxCg5pby5jbGVhcndheS52MUIKQ2FjaGVQcm90b1ABWkNnaXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L2V4YW1wbGVzL2dvL2dlbi9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChdjbGVhcndheS92MS9jYWNoZS5wcm90bxILY2xlYXJ3YXkudjEi7AIKCkNhY2hlRW50cnkSCwoDa2V5GAEgASgJEiEKBXN0YXRlGAIgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUSLwoLY3JlYXRlX3RpbWUYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC2V4cGlyZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgloaXRfY291bnQYBSABKAMSMQoNbGFzdF9oaXRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKc2l6ZV9ieXRlcxgHIAEoAxIQCgh0YXNrX2tleRgIIAEoCRIRCgl0YXNrX25hbWUYCSABKAkSEwoLdGFza19ydW5faWQYCiABKAkSFQoNdGFza19ydW5fbmFtZRgLIAEoCRITCgtmbG93X3J1bl9pZBgMIAEoCRIMCgR0YWdzGA0gAygJIr0CCgtDYWNoZUZpbHRlchIWCgNrZXkYASABKAlCCaK7GAUQAxiACBIdCgprZXlfcHJlZml4GAIgASgJQgmiuxgFEAMYgAgSFQoEdGFzaxgDIAEoCUIHorsYAxj/ARIZCgR0YWdzGAQgAygJQguiuxgHEAQY/wEwQBIxCg1jcmVhdGVkX2FmdGVyGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASPAoKb2xkZXJfdGhhbhgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINorsYCUEAAAAAA8yyQRIUCgdleHBpcmVkGAggASgISACIAQFCCgoIX2V4cGlyZWQiggEKF0xpc3RDYWNoZUVudHJpZXNSZXF1ZXN0EigKBmZpbHRlchgBIAEoCzIYLmNsZWFyd2F5LnYxLkNhY2hlRmlsdGVyEikKCXBhZ2Vfc2l6ZRgCIAEoBUIWorsYEjkAAAAAAAAAAEEAAAAAAECPQBISCgpwYWdlX3Rva2VuGAMgASgJIl0KGExpc3RDYWNoZUVudHJpZXNSZXNwb25zZRIoCgdlbnRyaWVzGAEgAygLMhcuY2xlYXJ3YXkudjEuQ2FjaGVFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiYAoWSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBIoCgZmaWx0ZXIYASABKAsyGC5jbGVhcndheS52MS5DYWNoZUZpbHRlchILCgNhbGwYAiABKAgSDwoHZHJ5X3J1bhgDIAEoCCIoChdJbnZhbGlkYXRlQ2FjaGVSZXNwb25zZRINCgVjb3VudBgBIAEoAyLPAQoKQ2FjaGVTdGF0cxITCgtlbnRyeV9jb3VudBgBIAEoAxIVCg1leHBpcmVkX2NvdW50GAIgASgDEhEKCWhpdF9jb3VudBgDIAEoAxISCgpzaXplX2J5dGVzGAQgASgDEjYKEm9sZGVzdF9jcmVhdGVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNgoSbmV3ZXN0X2NyZWF0ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIWChRHZXRDYWNoZVN0YXRzUmVxdWVzdCKDAQoVR2V0Q2FjaGVTdGF0c1Jlc3BvbnNlEiYKBXRvdGFsGAEgASgLMhcuY2xlYXJ3YXkudjEuQ2FjaGVTdGF0cxISCgp0YXNrX2NvdW50GAIgASgDEhcKD2NvbXB1dGluZ19jb3VudBgDIAEoAxIVCg13YWl0aW5nX2NvdW50GAQgASgDIl0KDlRhc2tDYWNoZVN0YXRzEhAKCHRhc2tfa2V5GAEgASgJEhEKCXRhc2tfbmFtZRgCIAEoCRImCgVzdGF0cxgDIAEoCzIXLmNsZWFyd2F5LnYxLkNhY2hlU3RhdHMiWgoZTGlzdFRhc2tDYWNoZVN0YXRzUmVxdWVzdBIpCglwYWdlX3NpemUYASABKAVCFqK7GBI5AAAAAAAAAABBAAAAAABAj0ASEgoKcGFnZV90b2tlbhgCIAEoCSJhChpMaXN0VGFza0NhY2hlU3RhdHNSZXNwb25zZRIqCgV0YXNrcxgBIAMoCzIbLmNsZWFyd2F5LnYxLlRhc2tDYWNoZVN0YXRzEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIuChJMb29rdXBDYWNoZVJlcXVlc3QSGAoDa2V5GAEgASgJQguiuxgHCAEQAxiACCI9ChNMb29rdXBDYWNoZVJlc3BvbnNlEiYKBWVudHJ5GAEgASgLMhcuY2xlYXJ3YXkudjEuQ2FjaGVFbnRyeUJrCg5pby5jbGVhcndheS52MUIKQ2FjaGVQcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_options, file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * CacheEntry is a completed state that runs with the same key get instead of running.
+ * CacheEntry is a Completed state that runs with the same key get instead of running.
  *
  * @generated from message clearway.v1.CacheEntry
  */
@@ -30,46 +31,46 @@ export type CacheEntry = Message<"clearway.v1.CacheEntry"> & {
   key: string;
 
   /**
-   * state is the Completed state that wrote the entry, with its data; in lists without the data's inline bytes.
+   * state is the Completed state that wrote the entry, with its data; in lists without inline bytes.
    *
    * @generated from field: clearway.v1.State state = 2;
    */
   state?: State | undefined;
 
   /**
-   * created is when the entry was written.
+   * create_time is when the entry was written.
    *
-   * @generated from field: google.protobuf.Timestamp created = 3;
+   * @generated from field: google.protobuf.Timestamp create_time = 3;
    */
-  created?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 
   /**
-   * expires is when the entry is no longer served; unset means never.
+   * expire_time is when the entry is no longer served; unset means never.
    *
-   * @generated from field: google.protobuf.Timestamp expires = 4;
+   * @generated from field: google.protobuf.Timestamp expire_time = 4;
    */
-  expires?: Timestamp | undefined;
+  expireTime?: Timestamp | undefined;
 
   /**
-   * hits is how many runs have had the result instead of running, since the entry was written.
+   * hit_count is how many runs got the result instead of running, since the entry was written.
    *
-   * @generated from field: int64 hits = 5;
+   * @generated from field: int64 hit_count = 5;
    */
-  hits: bigint;
+  hitCount: bigint;
 
   /**
-   * last_hit is when the last one had it; unset where none did.
+   * last_hit_time is when a run last got it; unset if none did.
    *
-   * @generated from field: google.protobuf.Timestamp last_hit = 6;
+   * @generated from field: google.protobuf.Timestamp last_hit_time = 6;
    */
-  lastHit?: Timestamp | undefined;
+  lastHitTime?: Timestamp | undefined;
 
   /**
-   * size is the number of bytes of the result; 0 where it is not known.
+   * size_bytes is the size of the result; 0 if not known.
    *
-   * @generated from field: int64 size = 7;
+   * @generated from field: int64 size_bytes = 7;
    */
-  size: bigint;
+  sizeBytes: bigint;
 
   /**
    * task_key identifies the task whose run wrote the entry.
@@ -79,7 +80,7 @@ export type CacheEntry = Message<"clearway.v1.CacheEntry"> & {
   taskKey: string;
 
   /**
-   * task_name is that task's name, as far as the name of its run tells: that without its number.
+   * task_name is the name of that task.
    *
    * @generated from field: string task_name = 9;
    */
@@ -122,62 +123,62 @@ export const CacheEntrySchema: GenMessage<CacheEntry> = /*@__PURE__*/
   messageDesc(file_clearway_v1_cache, 0);
 
 /**
- * CacheFilter says which entries are meant: those for which all that is set holds.
+ * CacheFilter selects cache entries. Fields that are unset or empty do not restrict; an entry must match all others.
  *
  * @generated from message clearway.v1.CacheFilter
  */
 export type CacheFilter = Message<"clearway.v1.CacheFilter"> & {
   /**
-   * key is the one key. At most 1,024 characters; empty does not restrict.
+   * key: the entry has this key. At most 1,024 characters.
    *
    * @generated from field: string key = 1;
    */
   key: string;
 
   /**
-   * key_prefix is what the keys begin with. At most 1,024 characters; empty does not restrict.
+   * key_prefix: the entry's key starts with this. At most 1,024 characters.
    *
    * @generated from field: string key_prefix = 2;
    */
   keyPrefix: string;
 
   /**
-   * task is a task's key, or its name. At most 255 characters; empty does not restrict.
+   * task: the task that wrote the entry has this key or this name. At most 255 characters.
    *
    * @generated from field: string task = 3;
    */
   task: string;
 
   /**
-   * tags are tags that the runs which wrote the entries have, all of them. At most 64.
+   * tags: the run that wrote the entry has all of these tags. At most 64.
    *
    * @generated from field: repeated string tags = 4;
    */
   tags: string[];
 
   /**
-   * created_after is the time at which they were written, or later.
+   * created_after: the entry was written at or after this time.
    *
    * @generated from field: google.protobuf.Timestamp created_after = 5;
    */
   createdAfter?: Timestamp | undefined;
 
   /**
-   * created_before is a time before which they were written.
+   * created_before: the entry was written before this time.
    *
    * @generated from field: google.protobuf.Timestamp created_before = 6;
    */
   createdBefore?: Timestamp | undefined;
 
   /**
-   * older_than is how long ago they were written, by the service's clock, at least. From 0.
+   * older_than: the entry was written at least this long ago, by the service's clock. From 0 to 3,650 days.
    *
    * @generated from field: google.protobuf.Duration older_than = 7;
    */
   olderThan?: Duration | undefined;
 
   /**
-   * expired is whether they have expired; unset means both.
+   * expired: whether the entry has expired; unset means either.
    *
    * @generated from field: optional bool expired = 8;
    */
@@ -192,29 +193,29 @@ export const CacheFilterSchema: GenMessage<CacheFilter> = /*@__PURE__*/
   messageDesc(file_clearway_v1_cache, 1);
 
 /**
- * ListCacheEntriesRequest asks for entries, the newest first.
+ * ListCacheEntriesRequest asks for cache entries, newest first.
  *
  * @generated from message clearway.v1.ListCacheEntriesRequest
  */
 export type ListCacheEntriesRequest = Message<"clearway.v1.ListCacheEntriesRequest"> & {
   /**
-   * filter says which entries; unset means all.
+   * filter selects the entries; unset means all.
    *
    * @generated from field: clearway.v1.CacheFilter filter = 1;
    */
   filter?: CacheFilter | undefined;
 
   /**
-   * page_size is how many entries an answer has at most. From 1 to 1,000; 0 means 100.
+   * page_size is the largest number of entries in a page; a page of large entries has fewer. From 0 to 1,000; 0 means
+   * 100.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-   * or it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `filter` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -229,20 +230,20 @@ export const ListCacheEntriesRequestSchema: GenMessage<ListCacheEntriesRequest> 
   messageDesc(file_clearway_v1_cache, 2);
 
 /**
- * ListCacheEntriesResponse answers a page of entries.
+ * ListCacheEntriesResponse is a page of cache entries.
  *
  * @generated from message clearway.v1.ListCacheEntriesResponse
  */
 export type ListCacheEntriesResponse = Message<"clearway.v1.ListCacheEntriesResponse"> & {
   /**
-   * entries are the entries, the newest first; expired ones are there until they are swept.
+   * entries are the entries, newest first. Expired ones are listed until the service removes them.
    *
    * @generated from field: repeated clearway.v1.CacheEntry entries = 1;
    */
   entries: CacheEntry[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -257,14 +258,14 @@ export const ListCacheEntriesResponseSchema: GenMessage<ListCacheEntriesResponse
   messageDesc(file_clearway_v1_cache, 3);
 
 /**
- * InvalidateCacheRequest removes entries, so that the next runs with their keys run. What is being computed at
- * the time is written when it completes.
+ * InvalidateCacheRequest removes cache entries, so that the next runs with their keys run. A result that is being
+ * computed during the call is written when it completes.
  *
  * @generated from message clearway.v1.InvalidateCacheRequest
  */
 export type InvalidateCacheRequest = Message<"clearway.v1.InvalidateCacheRequest"> & {
   /**
-   * filter says which; required, unless `all` is set.
+   * filter selects the entries; required, unless `all` is true.
    *
    * @generated from field: clearway.v1.CacheFilter filter = 1;
    */
@@ -278,7 +279,7 @@ export type InvalidateCacheRequest = Message<"clearway.v1.InvalidateCacheRequest
   all: boolean;
 
   /**
-   * dry_run only counts.
+   * dry_run only counts the entries.
    *
    * @generated from field: bool dry_run = 3;
    */
@@ -299,7 +300,7 @@ export const InvalidateCacheRequestSchema: GenMessage<InvalidateCacheRequest> = 
  */
 export type InvalidateCacheResponse = Message<"clearway.v1.InvalidateCacheResponse"> & {
   /**
-   * count is how many were removed, or with `dry_run` would be.
+   * count is how many entries were removed, or would be without `dry_run`.
    *
    * @generated from field: int64 count = 1;
    */
@@ -314,7 +315,63 @@ export const InvalidateCacheResponseSchema: GenMessage<InvalidateCacheResponse> 
   messageDesc(file_clearway_v1_cache, 5);
 
 /**
- * GetCacheStatsRequest asks what the cache holds.
+ * CacheStats sums up cache entries.
+ *
+ * @generated from message clearway.v1.CacheStats
+ */
+export type CacheStats = Message<"clearway.v1.CacheStats"> & {
+  /**
+   * entry_count is how many entries there are, expired ones included.
+   *
+   * @generated from field: int64 entry_count = 1;
+   */
+  entryCount: bigint;
+
+  /**
+   * expired_count is how many of them have expired and are not removed yet.
+   *
+   * @generated from field: int64 expired_count = 2;
+   */
+  expiredCount: bigint;
+
+  /**
+   * hit_count is how many runs got one of these results instead of running.
+   *
+   * @generated from field: int64 hit_count = 3;
+   */
+  hitCount: bigint;
+
+  /**
+   * size_bytes is the size of the results, as far as it is known.
+   *
+   * @generated from field: int64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * oldest_create_time is when the oldest entry was written; unset if there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp oldest_create_time = 5;
+   */
+  oldestCreateTime?: Timestamp | undefined;
+
+  /**
+   * newest_create_time is when the newest entry was written; unset if there is none.
+   *
+   * @generated from field: google.protobuf.Timestamp newest_create_time = 6;
+   */
+  newestCreateTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message clearway.v1.CacheStats.
+ * Use `create(CacheStatsSchema)` to create a new message.
+ */
+export const CacheStatsSchema: GenMessage<CacheStats> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_cache, 6);
+
+/**
+ * GetCacheStatsRequest asks what the cache holds as a whole.
  *
  * @generated from message clearway.v1.GetCacheStatsRequest
  */
@@ -326,49 +383,41 @@ export type GetCacheStatsRequest = Message<"clearway.v1.GetCacheStatsRequest"> &
  * Use `create(GetCacheStatsRequestSchema)` to create a new message.
  */
 export const GetCacheStatsRequestSchema: GenMessage<GetCacheStatsRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_cache, 6);
+  messageDesc(file_clearway_v1_cache, 7);
 
 /**
- * GetCacheStatsResponse answers what the cache holds.
+ * GetCacheStatsResponse says what the cache holds as a whole.
  *
  * @generated from message clearway.v1.GetCacheStatsResponse
  */
 export type GetCacheStatsResponse = Message<"clearway.v1.GetCacheStatsResponse"> & {
   /**
-   * total is of all entries; it has no task.
+   * total sums up all entries.
    *
    * @generated from field: clearway.v1.CacheStats total = 1;
    */
   total?: CacheStats | undefined;
 
   /**
-   * tasks are the same by task, those with the most entries first; at most 1,000, and fewer where their names are
-   * long.
+   * task_count is how many tasks have entries; `ListTaskCacheStats` has each.
    *
-   * @generated from field: repeated clearway.v1.CacheStats tasks = 2;
-   */
-  tasks: CacheStats[];
-
-  /**
-   * computing is how many keys are being computed.
-   *
-   * @generated from field: int64 computing = 3;
-   */
-  computing: bigint;
-
-  /**
-   * waiting is how many runs wait for one of these.
-   *
-   * @generated from field: int64 waiting = 4;
-   */
-  waiting: bigint;
-
-  /**
-   * task_count is how many tasks have entries, of which `tasks` has the first.
-   *
-   * @generated from field: int64 task_count = 5;
+   * @generated from field: int64 task_count = 2;
    */
   taskCount: bigint;
+
+  /**
+   * computing_count is how many keys are being computed now.
+   *
+   * @generated from field: int64 computing_count = 3;
+   */
+  computingCount: bigint;
+
+  /**
+   * waiting_count is how many runs wait for one of these.
+   *
+   * @generated from field: int64 waiting_count = 4;
+   */
+  waitingCount: bigint;
 };
 
 /**
@@ -376,14 +425,14 @@ export type GetCacheStatsResponse = Message<"clearway.v1.GetCacheStatsResponse">
  * Use `create(GetCacheStatsResponseSchema)` to create a new message.
  */
 export const GetCacheStatsResponseSchema: GenMessage<GetCacheStatsResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_cache, 7);
+  messageDesc(file_clearway_v1_cache, 8);
 
 /**
- * CacheStats is what the cache holds of one task, or of all.
+ * TaskCacheStats sums up the cache entries of one task.
  *
- * @generated from message clearway.v1.CacheStats
+ * @generated from message clearway.v1.TaskCacheStats
  */
-export type CacheStats = Message<"clearway.v1.CacheStats"> & {
+export type TaskCacheStats = Message<"clearway.v1.TaskCacheStats"> & {
   /**
    * task_key identifies the task.
    *
@@ -392,64 +441,85 @@ export type CacheStats = Message<"clearway.v1.CacheStats"> & {
   taskKey: string;
 
   /**
-   * task_name is the task's name, as in `CacheEntry`.
+   * task_name is the name of the task.
    *
    * @generated from field: string task_name = 2;
    */
   taskName: string;
 
   /**
-   * entries is how many entries there are, those that have expired among them.
+   * stats sums up its entries.
    *
-   * @generated from field: int64 entries = 3;
+   * @generated from field: clearway.v1.CacheStats stats = 3;
    */
-  entries: bigint;
-
-  /**
-   * expired is how many of them have expired, and are not swept yet.
-   *
-   * @generated from field: int64 expired = 4;
-   */
-  expired: bigint;
-
-  /**
-   * hits is how many runs had one of these results instead of running.
-   *
-   * @generated from field: int64 hits = 5;
-   */
-  hits: bigint;
-
-  /**
-   * size is the number of bytes of the results, as far as it is known.
-   *
-   * @generated from field: int64 size = 6;
-   */
-  size: bigint;
-
-  /**
-   * oldest is when the oldest entry was written; unset where there is none.
-   *
-   * @generated from field: google.protobuf.Timestamp oldest = 7;
-   */
-  oldest?: Timestamp | undefined;
-
-  /**
-   * newest is when the newest entry was written; unset where there is none.
-   *
-   * @generated from field: google.protobuf.Timestamp newest = 8;
-   */
-  newest?: Timestamp | undefined;
+  stats?: CacheStats | undefined;
 };
 
 /**
- * Describes the message clearway.v1.CacheStats.
- * Use `create(CacheStatsSchema)` to create a new message.
+ * Describes the message clearway.v1.TaskCacheStats.
+ * Use `create(TaskCacheStatsSchema)` to create a new message.
  */
-export const CacheStatsSchema: GenMessage<CacheStats> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_cache, 8);
+export const TaskCacheStatsSchema: GenMessage<TaskCacheStats> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_cache, 9);
 
 /**
- * LookupCacheRequest asks for the entry of a key.
+ * ListTaskCacheStatsRequest asks what the cache holds of each task; the tasks with the most entries come first.
+ *
+ * @generated from message clearway.v1.ListTaskCacheStatsRequest
+ */
+export type ListTaskCacheStatsRequest = Message<"clearway.v1.ListTaskCacheStatsRequest"> & {
+  /**
+   * page_size is the largest number of tasks in a page. From 0 to 1,000; 0 means 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * page_token is the `next_page_token` of the previous page; empty asks for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListTaskCacheStatsRequest.
+ * Use `create(ListTaskCacheStatsRequestSchema)` to create a new message.
+ */
+export const ListTaskCacheStatsRequestSchema: GenMessage<ListTaskCacheStatsRequest> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_cache, 10);
+
+/**
+ * ListTaskCacheStatsResponse is a page of tasks.
+ *
+ * @generated from message clearway.v1.ListTaskCacheStatsResponse
+ */
+export type ListTaskCacheStatsResponse = Message<"clearway.v1.ListTaskCacheStatsResponse"> & {
+  /**
+   * tasks are the tasks, those with the most entries first.
+   *
+   * @generated from field: repeated clearway.v1.TaskCacheStats tasks = 1;
+   */
+  tasks: TaskCacheStats[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListTaskCacheStatsResponse.
+ * Use `create(ListTaskCacheStatsResponseSchema)` to create a new message.
+ */
+export const ListTaskCacheStatsResponseSchema: GenMessage<ListTaskCacheStatsResponse> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_cache, 11);
+
+/**
+ * LookupCacheRequest asks for the live entry of a key.
  *
  * @generated from message clearway.v1.LookupCacheRequest
  */
@@ -467,16 +537,17 @@ export type LookupCacheRequest = Message<"clearway.v1.LookupCacheRequest"> & {
  * Use `create(LookupCacheRequestSchema)` to create a new message.
  */
 export const LookupCacheRequestSchema: GenMessage<LookupCacheRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_cache, 9);
+  messageDesc(file_clearway_v1_cache, 12);
 
 /**
- * LookupCacheResponse answers the entry, where there is one.
+ * LookupCacheResponse returns the entry, if there is one. A miss is an ordinary outcome of a look-up, not an error, so
+ * it has no status of its own.
  *
  * @generated from message clearway.v1.LookupCacheResponse
  */
 export type LookupCacheResponse = Message<"clearway.v1.LookupCacheResponse"> & {
   /**
-   * entry is the live entry of the key; unset where there is none or it has expired.
+   * entry is the live entry of the key; unset if there is none or it has expired.
    *
    * @generated from field: clearway.v1.CacheEntry entry = 1;
    */
@@ -488,5 +559,5 @@ export type LookupCacheResponse = Message<"clearway.v1.LookupCacheResponse"> & {
  * Use `create(LookupCacheResponseSchema)` to create a new message.
  */
 export const LookupCacheResponseSchema: GenMessage<LookupCacheResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_cache, 10);
+  messageDesc(file_clearway_v1_cache, 13);
 

@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/concurrency_limit.proto.
  */
 export const file_clearway_v1_concurrency_limit: GenFile = /*@__PURE__*/
-  fileDesc("CiNjbGVhcndheS92MS9jb25jdXJyZW5jeV9saW1pdC5wcm90bxILY2xlYXJ3YXkudjEingIKEENvbmN1cnJlbmN5TGltaXQSCgoCaWQYASABKAkSCwoDdGFnGAIgASgJEg0KBWxpbWl0GAMgASgFEhQKDGFjdGl2ZV9zbG90cxgEIAMoCRIPCgd3YWl0aW5nGAUgASgFEisKB2NyZWF0ZWQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEisKB3VwZGF0ZWQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEigKB2hvbGRlcnMYCCADKAsyFy5jbGVhcndheS52MS5TbG90SG9sZGVyEigKB3dhaXRlcnMYCSADKAsyFy5jbGVhcndheS52MS5TbG90V2FpdGVyEg0KBXRha2VuGAogASgFIuoBCgpTbG90SG9sZGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYBiABKAkSMQoNbGVhc2VfZXhwaXJlcxgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJZmxvd19uYW1lGAggASgJIt4BCgpTbG90V2FpdGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIpCgVzaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYBiABKAkSEAoIcG9zaXRpb24YByABKAUSEwoLcHJvcG9zYWxfaWQYCCABKAkSEQoJZmxvd19uYW1lGAkgASgJIkoKHUNyZWF0ZUNvbmN1cnJlbmN5TGltaXRSZXF1ZXN0EgsKA3RhZxgBIAEoCRISCgVsaW1pdBgCIAEoBUgAiAEBQggKBl9saW1pdCKKAQoeQ3JlYXRlQ29uY3VycmVuY3lMaW1pdFJlc3BvbnNlEjgKEWNvbmN1cnJlbmN5X2xpbWl0GAEgASgLMh0uY2xlYXJ3YXkudjEuQ29uY3VycmVuY3lMaW1pdBIbCg5wcmV2aW91c19saW1pdBgCIAEoBUgAiAEBQhEKD19wcmV2aW91c19saW1pdCIuCh9HZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCSJcCiBHZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRI4ChFjb25jdXJyZW5jeV9saW1pdBgBIAEoCzIdLmNsZWFyd2F5LnYxLkNvbmN1cnJlbmN5TGltaXQiRQocTGlzdENvbmN1cnJlbmN5TGltaXRzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCSJzCh1MaXN0Q29uY3VycmVuY3lMaW1pdHNSZXNwb25zZRI5ChJjb25jdXJyZW5jeV9saW1pdHMYASADKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIxCiJEZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXF1ZXN0EgsKA3RhZxgBIAEoCSIlCiNEZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZSIoChpHZXRDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBIKCgJpZBgBIAEoCSJXChtHZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2USOAoRY29uY3VycmVuY3lfbGltaXQYASABKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0IjAKIVJlc2V0Q29uY3VycmVuY3lMaW1pdEJ5VGFnUmVxdWVzdBILCgN0YWcYASABKAkiYQoiUmVzZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRImCgVmcmVlZBgBIAMoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXISEwoLZnJlZWRfY291bnQYAiABKAUiTAoWTGlzdFNsb3RIb2xkZXJzUmVxdWVzdBILCgN0YWcYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiXAoXTGlzdFNsb3RIb2xkZXJzUmVzcG9uc2USKAoHaG9sZGVycxgBIAMoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkwKFkxpc3RTbG90V2FpdGVyc1JlcXVlc3QSCwoDdGFnGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlwKF0xpc3RTbG90V2FpdGVyc1Jlc3BvbnNlEigKB3dhaXRlcnMYASADKAsyFy5jbGVhcndheS52MS5TbG90V2FpdGVyEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJ8Cg5pby5jbGVhcndheS52MUIVQ29uY3VycmVuY3lMaW1pdFByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("CiNjbGVhcndheS92MS9jb25jdXJyZW5jeV9saW1pdC5wcm90bxILY2xlYXJ3YXkudjEinAIKEENvbmN1cnJlbmN5TGltaXQSCgoCaWQYASABKAkSCwoDdGFnGAIgASgJEg0KBWxpbWl0GAMgASgFEhMKC3Rha2VuX2NvdW50GAQgASgFEhUKDXdhaXRpbmdfY291bnQYBSABKAUSLwoLY3JlYXRlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi8KC3VwZGF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIoCgdob2xkZXJzGAggAygLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIoCgd3YWl0ZXJzGAkgAygLMhcuY2xlYXJ3YXkudjEuU2xvdFdhaXRlciL1AQoKU2xvdEhvbGRlchITCgt0YXNrX3J1bl9pZBgBIAEoCRIVCg10YXNrX3J1bl9uYW1lGAIgASgJEhMKC2Zsb3dfcnVuX2lkGAMgASgJEhUKDWZsb3dfcnVuX25hbWUYBCABKAkSEQoJZmxvd19uYW1lGAUgASgJEjAKDGFjcXVpcmVfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLY2xpZW50X25hbWUYByABKAkSNQoRbGVhc2VfZXhwaXJlX3RpbWUYCCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIuUBCgpTbG90V2FpdGVyEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEwoLZmxvd19ydW5faWQYAyABKAkSFQoNZmxvd19ydW5fbmFtZRgEIAEoCRIRCglmbG93X25hbWUYBSABKAkSMAoMZW5xdWV1ZV90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtjbGllbnRfbmFtZRgHIAEoCRIQCghwb3NpdGlvbhgIIAEoBRITCgtwcm9wb3NhbF9pZBgJIAEoCSJuChpTZXRDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBIYCgN0YWcYASABKAlCC6K7GAcIARAEGP8BEiwKBWxpbWl0GAIgASgFQhiiuxgUCAE5AAAAAAAAAABBAAAAAICELkFIAIgBAUIICgZfbGltaXQihwEKG1NldENvbmN1cnJlbmN5TGltaXRSZXNwb25zZRI4ChFjb25jdXJyZW5jeV9saW1pdBgBIAEoCzIdLmNsZWFyd2F5LnYxLkNvbmN1cnJlbmN5TGltaXQSGwoOcHJldmlvdXNfbGltaXQYAiABKAVIAIgBAUIRCg9fcHJldmlvdXNfbGltaXQiVwoaR2V0Q29uY3VycmVuY3lMaW1pdFJlcXVlc3QSGgoDdGFnGAEgASgJQguiuxgHCAEQBBj/AUgAEhYKAmlkGAIgASgJQgiiuxgECAEQAUgAQgUKA2tleSJXChtHZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2USOAoRY29uY3VycmVuY3lfbGltaXQYASABKAsyHS5jbGVhcndheS52MS5Db25jdXJyZW5jeUxpbWl0Il0KHExpc3RDb25jdXJyZW5jeUxpbWl0c1JlcXVlc3QSKQoJcGFnZV9zaXplGAEgASgFQhaiuxgSOQAAAAAAAAAAQQAAAAAAQI9AEhIKCnBhZ2VfdG9rZW4YAiABKAkicwodTGlzdENvbmN1cnJlbmN5TGltaXRzUmVzcG9uc2USOQoSY29uY3VycmVuY3lfbGltaXRzGAEgAygLMh0uY2xlYXJ3YXkudjEuQ29uY3VycmVuY3lMaW1pdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOQodRGVsZXRlQ29uY3VycmVuY3lMaW1pdFJlcXVlc3QSGAoDdGFnGAEgASgJQguiuxgHCAEQBBj/ASIgCh5EZWxldGVDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2UiOAocUmVzZXRDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBIYCgN0YWcYASABKAlCC6K7GAcIARAEGP8BImIKHVJlc2V0Q29uY3VycmVuY3lMaW1pdFJlc3BvbnNlEikKCHJlbGVhc2VkGAEgAygLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIWCg5yZWxlYXNlZF9jb3VudBgCIAEoBSJxChZMaXN0U2xvdEhvbGRlcnNSZXF1ZXN0EhgKA3RhZxgBIAEoCUILorsYBwgBEAQY/wESKQoJcGFnZV9zaXplGAIgASgFQhaiuxgSOQAAAAAAAAAAQQAAAAAAQI9AEhIKCnBhZ2VfdG9rZW4YAyABKAkiXAoXTGlzdFNsb3RIb2xkZXJzUmVzcG9uc2USKAoHaG9sZGVycxgBIAMoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXISFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInEKFkxpc3RTbG90V2FpdGVyc1JlcXVlc3QSGAoDdGFnGAEgASgJQguiuxgHCAEQBBj/ARIpCglwYWdlX3NpemUYAiABKAVCFqK7GBI5AAAAAAAAAABBAAAAAABAj0ASEgoKcGFnZV90b2tlbhgDIAEoCSJcChdMaXN0U2xvdFdhaXRlcnNSZXNwb25zZRIoCgd3YWl0ZXJzGAEgAygLMhcuY2xlYXJ3YXkudjEuU2xvdFdhaXRlchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCdgoOaW8uY2xlYXJ3YXkudjFCFUNvbmN1cnJlbmN5TGltaXRQcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_options, file_google_protobuf_timestamp]);
 
 /**
  * ConcurrencyLimit is how many task runs with a tag may be Running at once.
@@ -28,70 +29,61 @@ export type ConcurrencyLimit = Message<"clearway.v1.ConcurrencyLimit"> & {
   id: string;
 
   /**
-   * tag is the tag that the limit is on.
+   * tag is the tag that the limit is set on.
    *
    * @generated from field: string tag = 2;
    */
   tag: string;
 
   /**
-   * limit is how many runs may be Running at once. From 0, which aborts all that would run.
+   * limit is how many runs may be Running at once. From 0, which aborts every run that would start.
    *
    * @generated from field: int32 limit = 3;
    */
   limit: number;
 
   /**
-   * active_slots are the UUIDs of the task runs that hold a slot, in the order in which they took it; the first
-   * 10,000. `taken` is how many there are, and `ListSlotHolders` has all.
+   * taken_count is how many task runs hold a slot.
    *
-   * @generated from field: repeated string active_slots = 4;
+   * @generated from field: int32 taken_count = 4;
    */
-  activeSlots: string[];
+  takenCount: number;
 
   /**
-   * waiting is how many proposals wait for a slot.
+   * waiting_count is how many proposals wait for a slot.
    *
-   * @generated from field: int32 waiting = 5;
+   * @generated from field: int32 waiting_count = 5;
    */
-  waiting: number;
+  waitingCount: number;
 
   /**
-   * created is when the limit was first set.
+   * create_time is when the limit was first set.
    *
-   * @generated from field: google.protobuf.Timestamp created = 6;
+   * @generated from field: google.protobuf.Timestamp create_time = 6;
    */
-  created?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 
   /**
-   * updated is when the limit was last changed.
+   * update_time is when the limit was last set.
    *
-   * @generated from field: google.protobuf.Timestamp updated = 7;
+   * @generated from field: google.protobuf.Timestamp update_time = 7;
    */
-  updated?: Timestamp | undefined;
+  updateTime?: Timestamp | undefined;
 
   /**
-   * holders are who holds the slots, in the order in which they took them; the first 1,000, and fewer where they are
-   * large. Set where one limit is asked for. `ListSlotHolders` has all.
+   * holders are the runs that hold a slot, in the order in which they took it: the first 1,000, in lists the first
+   * 100, and fewer if they are large. `ListSlotHolders` has all.
    *
    * @generated from field: repeated clearway.v1.SlotHolder holders = 8;
    */
   holders: SlotHolder[];
 
   /**
-   * waiters are who stands in the queue, the first 100, the next one first; set where one limit is asked for.
-   * `waiting` is how many there are, and `ListSlotWaiters` has all.
+   * waiters are the first 100 proposals of the queue, next one first; empty in lists. `ListSlotWaiters` has all.
    *
    * @generated from field: repeated clearway.v1.SlotWaiter waiters = 9;
    */
   waiters: SlotWaiter[];
-
-  /**
-   * taken is how many task runs hold a slot.
-   *
-   * @generated from field: int32 taken = 10;
-   */
-  taken: number;
 };
 
 /**
@@ -122,7 +114,7 @@ export type SlotHolder = Message<"clearway.v1.SlotHolder"> & {
   taskRunName: string;
 
   /**
-   * flow_run_id is the flow run it belongs to.
+   * flow_run_id is the flow run that it belongs to.
    *
    * @generated from field: string flow_run_id = 3;
    */
@@ -136,33 +128,33 @@ export type SlotHolder = Message<"clearway.v1.SlotHolder"> & {
   flowRunName: string;
 
   /**
-   * since is when it took the slot.
+   * flow_name is the name of the flow.
    *
-   * @generated from field: google.protobuf.Timestamp since = 5;
+   * @generated from field: string flow_name = 5;
    */
-  since?: Timestamp | undefined;
+  flowName: string;
 
   /**
-   * client_name is whose session runs it; empty for a run without a session.
+   * acquire_time is when the run took the slot.
    *
-   * @generated from field: string client_name = 6;
+   * @generated from field: google.protobuf.Timestamp acquire_time = 6;
+   */
+  acquireTime?: Timestamp | undefined;
+
+  /**
+   * client_name is the client whose session runs it; empty for a run without a session.
+   *
+   * @generated from field: string client_name = 7;
    */
   clientName: string;
 
   /**
-   * lease_expires is when the slot comes back if nothing more is heard of that client; unset for a run
-   * without a session, which holds it until a terminal state.
+   * lease_expire_time is when the slot is released if nothing more is heard from that client; unset for a run without
+   * a session, which holds its slot until it ends.
    *
-   * @generated from field: google.protobuf.Timestamp lease_expires = 7;
+   * @generated from field: google.protobuf.Timestamp lease_expire_time = 8;
    */
-  leaseExpires?: Timestamp | undefined;
-
-  /**
-   * flow_name is the name of the flow that the flow run is of.
-   *
-   * @generated from field: string flow_name = 8;
-   */
-  flowName: string;
+  leaseExpireTime?: Timestamp | undefined;
 };
 
 /**
@@ -193,7 +185,7 @@ export type SlotWaiter = Message<"clearway.v1.SlotWaiter"> & {
   taskRunName: string;
 
   /**
-   * flow_run_id is the flow run it belongs to.
+   * flow_run_id is the flow run that it belongs to.
    *
    * @generated from field: string flow_run_id = 3;
    */
@@ -207,39 +199,39 @@ export type SlotWaiter = Message<"clearway.v1.SlotWaiter"> & {
   flowRunName: string;
 
   /**
-   * since is when it joined the queue.
+   * flow_name is the name of the flow.
    *
-   * @generated from field: google.protobuf.Timestamp since = 5;
+   * @generated from field: string flow_name = 5;
    */
-  since?: Timestamp | undefined;
+  flowName: string;
 
   /**
-   * client_name is whose session asked; empty for a proposal without a session.
+   * enqueue_time is when the proposal joined the queue.
    *
-   * @generated from field: string client_name = 6;
+   * @generated from field: google.protobuf.Timestamp enqueue_time = 6;
+   */
+  enqueueTime?: Timestamp | undefined;
+
+  /**
+   * client_name is the client whose session proposed; empty for a proposal without a session.
+   *
+   * @generated from field: string client_name = 7;
    */
   clientName: string;
 
   /**
-   * position is its place in the queue, from 1.
+   * position is the proposal's place in the queue, from 1.
    *
-   * @generated from field: int32 position = 7;
+   * @generated from field: int32 position = 8;
    */
   position: number;
 
   /**
-   * proposal_id is the proposal that waits.
+   * proposal_id is the proposal's UUID.
    *
-   * @generated from field: string proposal_id = 8;
+   * @generated from field: string proposal_id = 9;
    */
   proposalId: string;
-
-  /**
-   * flow_name is the name of the flow that the flow run is of.
-   *
-   * @generated from field: string flow_name = 9;
-   */
-  flowName: string;
 };
 
 /**
@@ -250,20 +242,21 @@ export const SlotWaiterSchema: GenMessage<SlotWaiter> = /*@__PURE__*/
   messageDesc(file_clearway_v1_concurrency_limit, 2);
 
 /**
- * CreateConcurrencyLimitRequest sets the limit of a tag, whether it had one or not.
+ * SetConcurrencyLimitRequest sets the limit of a tag, and replaces the one it has.
  *
- * @generated from message clearway.v1.CreateConcurrencyLimitRequest
+ * @generated from message clearway.v1.SetConcurrencyLimitRequest
  */
-export type CreateConcurrencyLimitRequest = Message<"clearway.v1.CreateConcurrencyLimitRequest"> & {
+export type SetConcurrencyLimitRequest = Message<"clearway.v1.SetConcurrencyLimitRequest"> & {
   /**
-   * tag is the tag; required. 1 to 255 characters without control characters, not blank.
+   * tag is the tag; required. 1 to 255 characters without control characters, not only spaces.
    *
    * @generated from field: string tag = 1;
    */
   tag: string;
 
   /**
-   * limit is how many runs may be Running at once. From 0 (which aborts) to 1,000,000; required.
+   * limit is how many runs may be Running at once; required. From 0, which aborts every run that would start, to
+   * 1,000,000.
    *
    * @generated from field: optional int32 limit = 2;
    */
@@ -271,27 +264,27 @@ export type CreateConcurrencyLimitRequest = Message<"clearway.v1.CreateConcurren
 };
 
 /**
- * Describes the message clearway.v1.CreateConcurrencyLimitRequest.
- * Use `create(CreateConcurrencyLimitRequestSchema)` to create a new message.
+ * Describes the message clearway.v1.SetConcurrencyLimitRequest.
+ * Use `create(SetConcurrencyLimitRequestSchema)` to create a new message.
  */
-export const CreateConcurrencyLimitRequestSchema: GenMessage<CreateConcurrencyLimitRequest> = /*@__PURE__*/
+export const SetConcurrencyLimitRequestSchema: GenMessage<SetConcurrencyLimitRequest> = /*@__PURE__*/
   messageDesc(file_clearway_v1_concurrency_limit, 3);
 
 /**
- * CreateConcurrencyLimitResponse answers the limit as it now is.
+ * SetConcurrencyLimitResponse returns the limit.
  *
- * @generated from message clearway.v1.CreateConcurrencyLimitResponse
+ * @generated from message clearway.v1.SetConcurrencyLimitResponse
  */
-export type CreateConcurrencyLimitResponse = Message<"clearway.v1.CreateConcurrencyLimitResponse"> & {
+export type SetConcurrencyLimitResponse = Message<"clearway.v1.SetConcurrencyLimitResponse"> & {
   /**
-   * concurrency_limit is the limit.
+   * concurrency_limit is the limit after the call.
    *
    * @generated from field: clearway.v1.ConcurrencyLimit concurrency_limit = 1;
    */
   concurrencyLimit?: ConcurrencyLimit | undefined;
 
   /**
-   * previous_limit is what the limit was before; unset where the tag had none.
+   * previous_limit is the limit that was replaced; unset if the tag had none.
    *
    * @generated from field: optional int32 previous_limit = 2;
    */
@@ -299,160 +292,40 @@ export type CreateConcurrencyLimitResponse = Message<"clearway.v1.CreateConcurre
 };
 
 /**
- * Describes the message clearway.v1.CreateConcurrencyLimitResponse.
- * Use `create(CreateConcurrencyLimitResponseSchema)` to create a new message.
+ * Describes the message clearway.v1.SetConcurrencyLimitResponse.
+ * Use `create(SetConcurrencyLimitResponseSchema)` to create a new message.
  */
-export const CreateConcurrencyLimitResponseSchema: GenMessage<CreateConcurrencyLimitResponse> = /*@__PURE__*/
+export const SetConcurrencyLimitResponseSchema: GenMessage<SetConcurrencyLimitResponse> = /*@__PURE__*/
   messageDesc(file_clearway_v1_concurrency_limit, 4);
 
 /**
- * GetConcurrencyLimitByTagRequest asks for the limit of a tag.
- *
- * @generated from message clearway.v1.GetConcurrencyLimitByTagRequest
- */
-export type GetConcurrencyLimitByTagRequest = Message<"clearway.v1.GetConcurrencyLimitByTagRequest"> & {
-  /**
-   * tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
-   *
-   * @generated from field: string tag = 1;
-   */
-  tag: string;
-};
-
-/**
- * Describes the message clearway.v1.GetConcurrencyLimitByTagRequest.
- * Use `create(GetConcurrencyLimitByTagRequestSchema)` to create a new message.
- */
-export const GetConcurrencyLimitByTagRequestSchema: GenMessage<GetConcurrencyLimitByTagRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 5);
-
-/**
- * GetConcurrencyLimitByTagResponse answers a limit.
- *
- * @generated from message clearway.v1.GetConcurrencyLimitByTagResponse
- */
-export type GetConcurrencyLimitByTagResponse = Message<"clearway.v1.GetConcurrencyLimitByTagResponse"> & {
-  /**
-   * concurrency_limit is the limit.
-   *
-   * @generated from field: clearway.v1.ConcurrencyLimit concurrency_limit = 1;
-   */
-  concurrencyLimit?: ConcurrencyLimit | undefined;
-};
-
-/**
- * Describes the message clearway.v1.GetConcurrencyLimitByTagResponse.
- * Use `create(GetConcurrencyLimitByTagResponseSchema)` to create a new message.
- */
-export const GetConcurrencyLimitByTagResponseSchema: GenMessage<GetConcurrencyLimitByTagResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 6);
-
-/**
- * ListConcurrencyLimitsRequest asks for all limits, sorted by tag.
- *
- * @generated from message clearway.v1.ListConcurrencyLimitsRequest
- */
-export type ListConcurrencyLimitsRequest = Message<"clearway.v1.ListConcurrencyLimitsRequest"> & {
-  /**
-   * page_size is how many limits a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
-   *
-   * @generated from field: int32 page_size = 1;
-   */
-  pageSize: number;
-
-  /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-   * or it is not such a token.
-   *
-   * @generated from field: string page_token = 2;
-   */
-  pageToken: string;
-};
-
-/**
- * Describes the message clearway.v1.ListConcurrencyLimitsRequest.
- * Use `create(ListConcurrencyLimitsRequestSchema)` to create a new message.
- */
-export const ListConcurrencyLimitsRequestSchema: GenMessage<ListConcurrencyLimitsRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 7);
-
-/**
- * ListConcurrencyLimitsResponse answers a page of limits.
- *
- * @generated from message clearway.v1.ListConcurrencyLimitsResponse
- */
-export type ListConcurrencyLimitsResponse = Message<"clearway.v1.ListConcurrencyLimitsResponse"> & {
-  /**
-   * concurrency_limits are the limits, sorted by tag.
-   *
-   * @generated from field: repeated clearway.v1.ConcurrencyLimit concurrency_limits = 1;
-   */
-  concurrencyLimits: ConcurrencyLimit[];
-
-  /**
-   * next_page_token asks for the next page; empty on the last.
-   *
-   * @generated from field: string next_page_token = 2;
-   */
-  nextPageToken: string;
-};
-
-/**
- * Describes the message clearway.v1.ListConcurrencyLimitsResponse.
- * Use `create(ListConcurrencyLimitsResponseSchema)` to create a new message.
- */
-export const ListConcurrencyLimitsResponseSchema: GenMessage<ListConcurrencyLimitsResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 8);
-
-/**
- * DeleteConcurrencyLimitByTagRequest removes the limit of a tag.
- *
- * @generated from message clearway.v1.DeleteConcurrencyLimitByTagRequest
- */
-export type DeleteConcurrencyLimitByTagRequest = Message<"clearway.v1.DeleteConcurrencyLimitByTagRequest"> & {
-  /**
-   * tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
-   *
-   * @generated from field: string tag = 1;
-   */
-  tag: string;
-};
-
-/**
- * Describes the message clearway.v1.DeleteConcurrencyLimitByTagRequest.
- * Use `create(DeleteConcurrencyLimitByTagRequestSchema)` to create a new message.
- */
-export const DeleteConcurrencyLimitByTagRequestSchema: GenMessage<DeleteConcurrencyLimitByTagRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 9);
-
-/**
- * DeleteConcurrencyLimitByTagResponse says that the tag has no limit any more.
- *
- * @generated from message clearway.v1.DeleteConcurrencyLimitByTagResponse
- */
-export type DeleteConcurrencyLimitByTagResponse = Message<"clearway.v1.DeleteConcurrencyLimitByTagResponse"> & {
-};
-
-/**
- * Describes the message clearway.v1.DeleteConcurrencyLimitByTagResponse.
- * Use `create(DeleteConcurrencyLimitByTagResponseSchema)` to create a new message.
- */
-export const DeleteConcurrencyLimitByTagResponseSchema: GenMessage<DeleteConcurrencyLimitByTagResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 10);
-
-/**
- * GetConcurrencyLimitRequest asks for a limit by its id.
+ * GetConcurrencyLimitRequest asks for one limit.
  *
  * @generated from message clearway.v1.GetConcurrencyLimitRequest
  */
 export type GetConcurrencyLimitRequest = Message<"clearway.v1.GetConcurrencyLimitRequest"> & {
   /**
-   * id is the limit's UUID; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+   * key says which limit; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
    *
-   * @generated from field: string id = 1;
+   * @generated from oneof clearway.v1.GetConcurrencyLimitRequest.key
    */
-  id: string;
+  key: {
+    /**
+     * tag is the tag that the limit is set on.
+     *
+     * @generated from field: string tag = 1;
+     */
+    value: string;
+    case: "tag";
+  } | {
+    /**
+     * id is the limit's UUID.
+     *
+     * @generated from field: string id = 2;
+     */
+    value: string;
+    case: "id";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -460,10 +333,10 @@ export type GetConcurrencyLimitRequest = Message<"clearway.v1.GetConcurrencyLimi
  * Use `create(GetConcurrencyLimitRequestSchema)` to create a new message.
  */
 export const GetConcurrencyLimitRequestSchema: GenMessage<GetConcurrencyLimitRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 11);
+  messageDesc(file_clearway_v1_concurrency_limit, 5);
 
 /**
- * GetConcurrencyLimitResponse answers a limit.
+ * GetConcurrencyLimitResponse returns one limit.
  *
  * @generated from message clearway.v1.GetConcurrencyLimitResponse
  */
@@ -481,15 +354,71 @@ export type GetConcurrencyLimitResponse = Message<"clearway.v1.GetConcurrencyLim
  * Use `create(GetConcurrencyLimitResponseSchema)` to create a new message.
  */
 export const GetConcurrencyLimitResponseSchema: GenMessage<GetConcurrencyLimitResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 12);
+  messageDesc(file_clearway_v1_concurrency_limit, 6);
 
 /**
- * ResetConcurrencyLimitByTagRequest takes back all slots of a tag by force. The runs that held them go on, and
- * are no longer counted; so for a while more may run than the limit says.
+ * ListConcurrencyLimitsRequest asks for all limits, sorted by tag.
  *
- * @generated from message clearway.v1.ResetConcurrencyLimitByTagRequest
+ * @generated from message clearway.v1.ListConcurrencyLimitsRequest
  */
-export type ResetConcurrencyLimitByTagRequest = Message<"clearway.v1.ResetConcurrencyLimitByTagRequest"> & {
+export type ListConcurrencyLimitsRequest = Message<"clearway.v1.ListConcurrencyLimitsRequest"> & {
+  /**
+   * page_size is the largest number of limits in a page; a page of large limits has fewer. From 0 to 1,000; 0 means
+   * 100.
+   *
+   * @generated from field: int32 page_size = 1;
+   */
+  pageSize: number;
+
+  /**
+   * page_token is the `next_page_token` of the previous page; empty asks for the first.
+   *
+   * @generated from field: string page_token = 2;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListConcurrencyLimitsRequest.
+ * Use `create(ListConcurrencyLimitsRequestSchema)` to create a new message.
+ */
+export const ListConcurrencyLimitsRequestSchema: GenMessage<ListConcurrencyLimitsRequest> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 7);
+
+/**
+ * ListConcurrencyLimitsResponse is a page of limits.
+ *
+ * @generated from message clearway.v1.ListConcurrencyLimitsResponse
+ */
+export type ListConcurrencyLimitsResponse = Message<"clearway.v1.ListConcurrencyLimitsResponse"> & {
+  /**
+   * concurrency_limits are the limits, sorted by tag.
+   *
+   * @generated from field: repeated clearway.v1.ConcurrencyLimit concurrency_limits = 1;
+   */
+  concurrencyLimits: ConcurrencyLimit[];
+
+  /**
+   * next_page_token asks for the next page; empty on the last page.
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message clearway.v1.ListConcurrencyLimitsResponse.
+ * Use `create(ListConcurrencyLimitsResponseSchema)` to create a new message.
+ */
+export const ListConcurrencyLimitsResponseSchema: GenMessage<ListConcurrencyLimitsResponse> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 8);
+
+/**
+ * DeleteConcurrencyLimitRequest removes the limit of a tag, which is unlimited afterwards.
+ *
+ * @generated from message clearway.v1.DeleteConcurrencyLimitRequest
+ */
+export type DeleteConcurrencyLimitRequest = Message<"clearway.v1.DeleteConcurrencyLimitRequest"> & {
   /**
    * tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
    *
@@ -499,43 +428,80 @@ export type ResetConcurrencyLimitByTagRequest = Message<"clearway.v1.ResetConcur
 };
 
 /**
- * Describes the message clearway.v1.ResetConcurrencyLimitByTagRequest.
- * Use `create(ResetConcurrencyLimitByTagRequestSchema)` to create a new message.
+ * Describes the message clearway.v1.DeleteConcurrencyLimitRequest.
+ * Use `create(DeleteConcurrencyLimitRequestSchema)` to create a new message.
  */
-export const ResetConcurrencyLimitByTagRequestSchema: GenMessage<ResetConcurrencyLimitByTagRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 13);
+export const DeleteConcurrencyLimitRequestSchema: GenMessage<DeleteConcurrencyLimitRequest> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 9);
 
 /**
- * ResetConcurrencyLimitByTagResponse says whose slots were taken back.
+ * DeleteConcurrencyLimitResponse says that the limit was removed.
  *
- * @generated from message clearway.v1.ResetConcurrencyLimitByTagResponse
+ * @generated from message clearway.v1.DeleteConcurrencyLimitResponse
  */
-export type ResetConcurrencyLimitByTagResponse = Message<"clearway.v1.ResetConcurrencyLimitByTagResponse"> & {
-  /**
-   * freed are the runs that held a slot, those that took it first; as many as fit in about 2 MiB.
-   *
-   * @generated from field: repeated clearway.v1.SlotHolder freed = 1;
-   */
-  freed: SlotHolder[];
-
-  /**
-   * freed_count is how many runs held a slot. Where it is more than `freed` has, the others are found with
-   * `ListSlotHolders` before the reset only.
-   *
-   * @generated from field: int32 freed_count = 2;
-   */
-  freedCount: number;
+export type DeleteConcurrencyLimitResponse = Message<"clearway.v1.DeleteConcurrencyLimitResponse"> & {
 };
 
 /**
- * Describes the message clearway.v1.ResetConcurrencyLimitByTagResponse.
- * Use `create(ResetConcurrencyLimitByTagResponseSchema)` to create a new message.
+ * Describes the message clearway.v1.DeleteConcurrencyLimitResponse.
+ * Use `create(DeleteConcurrencyLimitResponseSchema)` to create a new message.
  */
-export const ResetConcurrencyLimitByTagResponseSchema: GenMessage<ResetConcurrencyLimitByTagResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 14);
+export const DeleteConcurrencyLimitResponseSchema: GenMessage<DeleteConcurrencyLimitResponse> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 10);
 
 /**
- * ListSlotHoldersRequest asks for all that hold a slot of a tag, those that took it first, in pages.
+ * ResetConcurrencyLimitRequest takes all slots of a tag away from the runs that hold them. Those runs continue and are
+ * no longer counted, so for a while more runs than the limit may be Running.
+ *
+ * @generated from message clearway.v1.ResetConcurrencyLimitRequest
+ */
+export type ResetConcurrencyLimitRequest = Message<"clearway.v1.ResetConcurrencyLimitRequest"> & {
+  /**
+   * tag is the tag; required. Error reason: `ERROR_REASON_LIMIT_NOT_FOUND`.
+   *
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+};
+
+/**
+ * Describes the message clearway.v1.ResetConcurrencyLimitRequest.
+ * Use `create(ResetConcurrencyLimitRequestSchema)` to create a new message.
+ */
+export const ResetConcurrencyLimitRequestSchema: GenMessage<ResetConcurrencyLimitRequest> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 11);
+
+/**
+ * ResetConcurrencyLimitResponse says which runs lost their slots.
+ *
+ * @generated from message clearway.v1.ResetConcurrencyLimitResponse
+ */
+export type ResetConcurrencyLimitResponse = Message<"clearway.v1.ResetConcurrencyLimitResponse"> & {
+  /**
+   * released are the runs that held a slot, in the order in which they took it; as many as fit in about 2 MiB.
+   *
+   * @generated from field: repeated clearway.v1.SlotHolder released = 1;
+   */
+  released: SlotHolder[];
+
+  /**
+   * released_count is how many runs held a slot. To see those that do not fit in `released`, call `ListSlotHolders`
+   * before the reset.
+   *
+   * @generated from field: int32 released_count = 2;
+   */
+  releasedCount: number;
+};
+
+/**
+ * Describes the message clearway.v1.ResetConcurrencyLimitResponse.
+ * Use `create(ResetConcurrencyLimitResponseSchema)` to create a new message.
+ */
+export const ResetConcurrencyLimitResponseSchema: GenMessage<ResetConcurrencyLimitResponse> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_concurrency_limit, 12);
+
+/**
+ * ListSlotHoldersRequest asks for the runs that hold a slot of a tag.
  *
  * @generated from message clearway.v1.ListSlotHoldersRequest
  */
@@ -548,15 +514,16 @@ export type ListSlotHoldersRequest = Message<"clearway.v1.ListSlotHoldersRequest
   tag: string;
 
   /**
-   * page_size is how many holders a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   * page_size is the largest number of holders in a page; a page of large holders has fewer. From 0 to 1,000; 0 means
+   * 100.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
-   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `tag` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -568,23 +535,23 @@ export type ListSlotHoldersRequest = Message<"clearway.v1.ListSlotHoldersRequest
  * Use `create(ListSlotHoldersRequestSchema)` to create a new message.
  */
 export const ListSlotHoldersRequestSchema: GenMessage<ListSlotHoldersRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 15);
+  messageDesc(file_clearway_v1_concurrency_limit, 13);
 
 /**
- * ListSlotHoldersResponse is a page of the holders of a tag's slots.
+ * ListSlotHoldersResponse is a page of the runs that hold a slot of a tag.
  *
  * @generated from message clearway.v1.ListSlotHoldersResponse
  */
 export type ListSlotHoldersResponse = Message<"clearway.v1.ListSlotHoldersResponse"> & {
   /**
-   * holders are the holders, in the order in which they took their slots.
+   * holders are the runs, in the order in which they took their slots.
    *
    * @generated from field: repeated clearway.v1.SlotHolder holders = 1;
    */
   holders: SlotHolder[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -596,10 +563,10 @@ export type ListSlotHoldersResponse = Message<"clearway.v1.ListSlotHoldersRespon
  * Use `create(ListSlotHoldersResponseSchema)` to create a new message.
  */
 export const ListSlotHoldersResponseSchema: GenMessage<ListSlotHoldersResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 16);
+  messageDesc(file_clearway_v1_concurrency_limit, 14);
 
 /**
- * ListSlotWaitersRequest asks for all that wait for a slot of a tag, the next one first, in pages.
+ * ListSlotWaitersRequest asks for the proposals that wait for a slot of a tag.
  *
  * @generated from message clearway.v1.ListSlotWaitersRequest
  */
@@ -612,15 +579,16 @@ export type ListSlotWaitersRequest = Message<"clearway.v1.ListSlotWaitersRequest
   tag: string;
 
   /**
-   * page_size is how many waiters a page has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   * page_size is the largest number of waiters in a page; a page of large waiters has fewer. From 0 to 1,000; 0 means
+   * 100.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. The tag must be that of the
-   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `tag` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -632,7 +600,7 @@ export type ListSlotWaitersRequest = Message<"clearway.v1.ListSlotWaitersRequest
  * Use `create(ListSlotWaitersRequestSchema)` to create a new message.
  */
 export const ListSlotWaitersRequestSchema: GenMessage<ListSlotWaitersRequest> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 17);
+  messageDesc(file_clearway_v1_concurrency_limit, 15);
 
 /**
  * ListSlotWaitersResponse is a page of a tag's queue.
@@ -641,14 +609,14 @@ export const ListSlotWaitersRequestSchema: GenMessage<ListSlotWaitersRequest> = 
  */
 export type ListSlotWaitersResponse = Message<"clearway.v1.ListSlotWaitersResponse"> & {
   /**
-   * waiters are the waiters, the next one first, each with its place at the time of the call.
+   * waiters are the proposals, next one first, each with its position at the time of the call.
    *
    * @generated from field: repeated clearway.v1.SlotWaiter waiters = 1;
    */
   waiters: SlotWaiter[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -660,5 +628,5 @@ export type ListSlotWaitersResponse = Message<"clearway.v1.ListSlotWaitersRespon
  * Use `create(ListSlotWaitersResponseSchema)` to create a new message.
  */
 export const ListSlotWaitersResponseSchema: GenMessage<ListSlotWaitersResponse> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_concurrency_limit, 18);
+  messageDesc(file_clearway_v1_concurrency_limit, 16);
 

@@ -9,25 +9,26 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file clearway/v1/error.proto.
  */
 export const file_clearway_v1_error: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbGVhcndheS92MS9lcnJvci5wcm90bxILY2xlYXJ3YXkudjEqrQMKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHUVSUk9SX1JFQVNPTl9JTlZBTElEX0FSR1VNRU5UEAESHgoaRVJST1JfUkVBU09OX1JVTl9OT1RfRk9VTkQQAhIgChxFUlJPUl9SRUFTT05fTElNSVRfTk9UX0ZPVU5EEAMSIAocRVJST1JfUkVBU09OX1NFU1NJT05fRVhQSVJFRBAEEiIKHkVSUk9SX1JFQVNPTl9QUk9QT1NBTF9DT05GTElDVBAFEh0KGUVSUk9SX1JFQVNPTl9SVU5fQ09ORkxJQ1QQBhIZChVFUlJPUl9SRUFTT05fUFJPVE9DT0wQBxIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAIEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAJEiEKHUVSUk9SX1JFQVNPTl9SRVNVTFRfTk9UX0ZPVU5EEAoSHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBALEhUKEUVSUk9SX1JFQVNPTl9CVVNZEAxCcQoOaW8uY2xlYXJ3YXkudjFCCkVycm9yUHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM");
+  fileDesc("ChdjbGVhcndheS92MS9lcnJvci5wcm90bxILY2xlYXJ3YXkudjEqrQMKC0Vycm9yUmVhc29uEhwKGEVSUk9SX1JFQVNPTl9VTlNQRUNJRklFRBAAEiEKHUVSUk9SX1JFQVNPTl9JTlZBTElEX0FSR1VNRU5UEAESHgoaRVJST1JfUkVBU09OX1JVTl9OT1RfRk9VTkQQAhIgChxFUlJPUl9SRUFTT05fTElNSVRfTk9UX0ZPVU5EEAMSIAocRVJST1JfUkVBU09OX1NFU1NJT05fRVhQSVJFRBAEEiIKHkVSUk9SX1JFQVNPTl9QUk9QT1NBTF9DT05GTElDVBAFEh0KGUVSUk9SX1JFQVNPTl9SVU5fQ09ORkxJQ1QQBhIZChVFUlJPUl9SRUFTT05fUFJPVE9DT0wQBxIeChpFUlJPUl9SRUFTT05fU0hVVFRJTkdfRE9XThAIEiIKHkVSUk9SX1JFQVNPTl9TVE9SRV9VTkFWQUlMQUJMRRAJEiEKHUVSUk9SX1JFQVNPTl9SRVNVTFRfTk9UX0ZPVU5EEAoSHQoZRVJST1JfUkVBU09OX1NUT1JBR0VfRlVMTBALEhUKEUVSUk9SX1JFQVNPTl9CVVNZEAxCawoOaW8uY2xlYXJ3YXkudjFCCkVycm9yUHJvdG9QAVo9Z2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9wcm90b3MvZ28vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM");
 
 /**
- * ErrorReason is why a call failed: the `reason` of the `google.rpc.ErrorInfo` in its status details
- * (domain `clearway`), without the prefix `ERROR_REASON_`.
+ * ErrorReason is why a call failed. Its full name, such as `ERROR_REASON_RUN_NOT_FOUND`, is the `reason` of the
+ * `google.rpc.ErrorInfo` in the status details (domain `clearway`). The `metadata` of that `ErrorInfo` names what the
+ * call was about; each reason lists its keys.
  *
  * @generated from enum clearway.v1.ErrorReason
  */
 export enum ErrorReason {
   /**
-   * ERROR_REASON_UNSPECIFIED is never answered.
+   * ERROR_REASON_UNSPECIFIED is never returned.
    *
    * @generated from enum value: ERROR_REASON_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * ERROR_REASON_INVALID_ARGUMENT: a field's value is not allowed, or a required one is not set;
-   * `google.rpc.BadRequest` says which.
+   * ERROR_REASON_INVALID_ARGUMENT: a field has a value that is not allowed, or a required field is not set.
+   * `google.rpc.BadRequest` says what is wrong. Metadata: `field`.
    * Example: a limit of -1. Status INVALID_ARGUMENT.
    *
    * @generated from enum value: ERROR_REASON_INVALID_ARGUMENT = 1;
@@ -35,91 +36,92 @@ export enum ErrorReason {
   INVALID_ARGUMENT = 1,
 
   /**
-   * ERROR_REASON_RUN_NOT_FOUND: no run has this id. Example: a state for a task run that was never created.
-   * Status NOT_FOUND.
+   * ERROR_REASON_RUN_NOT_FOUND: no run has this id. Metadata: `run_id`.
+   * Example: a state for a task run that was never created. Status NOT_FOUND.
    *
    * @generated from enum value: ERROR_REASON_RUN_NOT_FOUND = 2;
    */
   RUN_NOT_FOUND = 2,
 
   /**
-   * ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag, or has this id. Example: deleting a limit
-   * twice. Status NOT_FOUND.
+   * ERROR_REASON_LIMIT_NOT_FOUND: no limit is set on this tag, or has this id. Metadata: `tag` or `limit_id`.
+   * Example: a limit that is deleted twice. Status NOT_FOUND.
    *
    * @generated from enum value: ERROR_REASON_LIMIT_NOT_FOUND = 3;
    */
   LIMIT_NOT_FOUND = 3,
 
   /**
-   * ERROR_REASON_SESSION_EXPIRED: the session to resume is no longer alive. Example: a stream that came back
-   * after its lease had run out. The client opens a new one. Status FAILED_PRECONDITION.
+   * ERROR_REASON_SESSION_EXPIRED: the session is no longer alive; the client opens a new one. Metadata: `session_id`.
+   * Example: a stream that reconnects after its lease ran out. Status FAILED_PRECONDITION.
    *
    * @generated from enum value: ERROR_REASON_SESSION_EXPIRED = 4;
    */
   SESSION_EXPIRED = 4,
 
   /**
-   * ERROR_REASON_PROPOSAL_CONFLICT: the proposal's id was used for another run. Example: a client that makes
-   * its ids by counting. Status ALREADY_EXISTS.
+   * ERROR_REASON_PROPOSAL_CONFLICT: the proposal id was used for another run. Metadata: `proposal_id`.
+   * Example: a client that counts its ids from 1. Status ALREADY_EXISTS.
    *
    * @generated from enum value: ERROR_REASON_PROPOSAL_CONFLICT = 5;
    */
   PROPOSAL_CONFLICT = 5,
 
   /**
-   * ERROR_REASON_RUN_CONFLICT: the id of the run to create is another run's. Example: the same UUID for two tasks
-   * of a flow. Status ALREADY_EXISTS.
+   * ERROR_REASON_RUN_CONFLICT: another run has the id of the run to create. Metadata: `run_id`.
+   * Example: the same UUID for two tasks of a flow. Status ALREADY_EXISTS.
    *
    * @generated from enum value: ERROR_REASON_RUN_CONFLICT = 6;
    */
   RUN_CONFLICT = 6,
 
   /**
-   * ERROR_REASON_PROTOCOL: the stream's messages came in a wrong order. Example: proposals before the hello.
-   * Status FAILED_PRECONDITION.
+   * ERROR_REASON_PROTOCOL: the stream's messages came in the wrong order.
+   * Example: proposals before the hello. Status FAILED_PRECONDITION.
    *
    * @generated from enum value: ERROR_REASON_PROTOCOL = 7;
    */
   PROTOCOL = 7,
 
   /**
-   * ERROR_REASON_SHUTTING_DOWN: the service is going down; the client may try again, after the delay of the
-   * `google.rpc.RetryInfo`. Example: a server that was told to stop ends its streams. Status UNAVAILABLE.
+   * ERROR_REASON_SHUTTING_DOWN: the service is stopping. Try again after the delay in `google.rpc.RetryInfo`.
+   * Example: a server that was sent SIGTERM ends its streams. Status UNAVAILABLE.
    *
    * @generated from enum value: ERROR_REASON_SHUTTING_DOWN = 8;
    */
   SHUTTING_DOWN = 8,
 
   /**
-   * ERROR_REASON_STORE_UNAVAILABLE: the database did not take the transaction, or the result storage cannot be
-   * used at the moment; nothing was changed, and the client may try again, after the delay of the
-   * `google.rpc.RetryInfo`. Examples: the disk is full; the server has run out of file descriptors; more
-   * uploads are queued than the result storage takes. Status UNAVAILABLE.
+   * ERROR_REASON_STORE_UNAVAILABLE: the database refused the transaction, or the result storage cannot be used now.
+   * Nothing changed; try again after the delay in `google.rpc.RetryInfo`.
+   * Examples: the disk is full; the server is out of file descriptors; too many uploads are queued.
+   * Status UNAVAILABLE.
    *
    * @generated from enum value: ERROR_REASON_STORE_UNAVAILABLE = 9;
    */
   STORE_UNAVAILABLE = 9,
 
   /**
-   * ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. It is never returned for a file
-   * that is there and cannot be read. Example: a result that was deleted as garbage. Status NOT_FOUND.
+   * ERROR_REASON_RESULT_NOT_FOUND: the service's own storage has no such result. Never returned for a file that is
+   * there but cannot be read. Metadata: `location`.
+   * Example: a result that was deleted as an orphan. Status NOT_FOUND.
    *
    * @generated from enum value: ERROR_REASON_RESULT_NOT_FOUND = 10;
    */
   RESULT_NOT_FOUND = 10,
 
   /**
-   * ERROR_REASON_STORAGE_FULL: the service's own storage takes no more; what was uploaded of the result is
-   * discarded. Example: a disk that is full. Status RESOURCE_EXHAUSTED.
+   * ERROR_REASON_STORAGE_FULL: the service's own storage has no room; what was uploaded of the result is discarded.
+   * Example: a full disk. Status RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_REASON_STORAGE_FULL = 11;
    */
   STORAGE_FULL = 11,
 
   /**
-   * ERROR_REASON_BUSY: the client's connection has as many bytes under way as it may, in requests and in answers
-   * that it has not taken; nothing was changed, and the client may try again, after the delay of the
-   * `google.rpc.RetryInfo`. Example: many large uploads at once. Unary calls only. Status RESOURCE_EXHAUSTED.
+   * ERROR_REASON_BUSY: the client's connection has as many bytes in flight as it may, in requests and in responses
+   * that it has not read. Nothing changed; try again after the delay in `google.rpc.RetryInfo`. Unary calls only.
+   * Example: many large uploads at once. Status RESOURCE_EXHAUSTED.
    *
    * @generated from enum value: ERROR_REASON_BUSY = 12;
    */

@@ -2,10 +2,11 @@
 // @generated from file clearway/v1/explanation.proto (package clearway.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { SlotHolder } from "./concurrency_limit_pb.js";
 import { file_clearway_v1_concurrency_limit } from "./concurrency_limit_pb.js";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { StateType } from "./state_pb.js";
 import { file_clearway_v1_state } from "./state_pb.js";
 import type { TaskRun } from "./task_run_pb.js";
@@ -18,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/explanation.proto.
  */
 export const file_clearway_v1_explanation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jbGVhcndheS92MS9leHBsYW5hdGlvbi5wcm90bxILY2xlYXJ3YXkudjEiIwoVRXhwbGFpblRhc2tSdW5SZXF1ZXN0EgoKAmlkGAEgASgJIs8DChZFeHBsYWluVGFza1J1blJlc3BvbnNlEiYKCHRhc2tfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuVGFza1J1bhIlCgVjYXVzZRgCIAEoDjIWLmNsZWFyd2F5LnYxLldhaXRDYXVzZRIPCgdzdW1tYXJ5GAMgASgJEi0KBmxpbWl0cxgEIAMoCzIdLmNsZWFyd2F5LnYxLkxpbWl0RXhwbGFuYXRpb24SMQoNd2FpdGluZ19zaW5jZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOc2NoZWR1bGVkX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEioKCHVwc3RyZWFtGAcgAygLMhguY2xlYXJ3YXkudjEuVXBzdHJlYW1SdW4SJwoGaG9sZGVyGAggASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIRCgljYWNoZV9rZXkYCSABKAkSJwoGbGVhZGVyGAogASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIWCg5jYWNoZV9wb3NpdGlvbhgLIAEoBRIWCg51cHN0cmVhbV9jb3VudBgMIAEoBSK0AQoQTGltaXRFeHBsYW5hdGlvbhILCgN0YWcYASABKAkSDQoFbGltaXQYAiABKAUSDQoFdGFrZW4YAyABKAUSDgoGYmxvY2tzGAQgASgIEhAKCHBvc2l0aW9uGAUgASgFEigKB2hvbGRlcnMYBiADKAsyFy5jbGVhcndheS52MS5TbG90SG9sZGVyEikKCGFuY2VzdG9yGAcgASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlciKMAQoLVXBzdHJlYW1SdW4SEwoLdGFza19ydW5faWQYASABKAkSFQoNdGFza19ydW5fbmFtZRgCIAEoCRIRCglwYXJhbWV0ZXIYAyABKAkSKgoKc3RhdGVfdHlwZRgEIAEoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZRISCgpzdGF0ZV9uYW1lGAUgASgJKrQBCglXYWl0Q2F1c2USGgoWV0FJVF9DQVVTRV9VTlNQRUNJRklFRBAAEhYKEldBSVRfQ0FVU0VfTk9USElORxABEhQKEFdBSVRfQ0FVU0VfTElNSVQQAhIXChNXQUlUX0NBVVNFX1NDSEVEVUxFEAMSFwoTV0FJVF9DQVVTRV9VUFNUUkVBTRAEEhUKEVdBSVRfQ0FVU0VfQ0xJRU5UEAUSFAoQV0FJVF9DQVVTRV9DQUNIRRAGQncKDmlvLmNsZWFyd2F5LnYxQhBFeHBsYW5hdGlvblByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_concurrency_limit, file_clearway_v1_state, file_clearway_v1_task_run, file_google_protobuf_timestamp]);
+  fileDesc("Ch1jbGVhcndheS92MS9leHBsYW5hdGlvbi5wcm90bxILY2xlYXJ3YXkudjEiLQoVRXhwbGFpblRhc2tSdW5SZXF1ZXN0EhQKAmlkGAEgASgJQgiiuxgECAEQASLZAwoWRXhwbGFpblRhc2tSdW5SZXNwb25zZRImCgh0YXNrX3J1bhgBIAEoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4SDwoHc3VtbWFyeRgCIAEoCRImCgVlbmRlZBgDIAEoCzIVLmNsZWFyd2F5LnYxLlJ1bkVuZGVkSAASKgoHcnVubmluZxgEIAEoCzIXLmNsZWFyd2F5LnYxLlJ1blJ1bm5pbmdIABIrCgVsaW1pdBgFIAEoCzIaLmNsZWFyd2F5LnYxLldhaXRzRm9yTGltaXRIABI4CgxjYWNoZV9sZWFkZXIYBiABKAsyIC5jbGVhcndheS52MS5XYWl0c0ZvckNhY2hlTGVhZGVySAASMQoIc2NoZWR1bGUYByABKAsyHS5jbGVhcndheS52MS5XYWl0c0ZvclNjaGVkdWxlSAASMQoIdXBzdHJlYW0YCCABKAsyHS5jbGVhcndheS52MS5XYWl0c0ZvclVwc3RyZWFtSAASLQoGY2xpZW50GAkgASgLMhsuY2xlYXJ3YXkudjEuV2FpdHNGb3JDbGllbnRIABItCgZsaW1pdHMYCiADKAsyHS5jbGVhcndheS52MS5MaW1pdEV4cGxhbmF0aW9uQgcKBWNhdXNlIgoKCFJ1bkVuZGVkIlIKClJ1blJ1bm5pbmcSJwoGaG9sZGVyGAEgASgLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIbChNhd2FpdGVkX3Rhc2tfcnVuX2lkGAIgASgJImAKDVdhaXRzRm9yTGltaXQSCwoDdGFnGAEgASgJEhAKCHBvc2l0aW9uGAIgASgFEjAKDGVucXVldWVfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAilQEKE1dhaXRzRm9yQ2FjaGVMZWFkZXISEQoJY2FjaGVfa2V5GAEgASgJEicKBmxlYWRlchgCIAEoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXISEAoIcG9zaXRpb24YAyABKAUSMAoMZW5xdWV1ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJGChBXYWl0c0ZvclNjaGVkdWxlEjIKDnNjaGVkdWxlZF90aW1lGAEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJNChBXYWl0c0ZvclVwc3RyZWFtEiYKBHJ1bnMYASADKAsyGC5jbGVhcndheS52MS5VcHN0cmVhbVJ1bhIRCglydW5fY291bnQYAiABKAUiEAoOV2FpdHNGb3JDbGllbnQiugEKEExpbWl0RXhwbGFuYXRpb24SCwoDdGFnGAEgASgJEg0KBWxpbWl0GAIgASgFEhMKC3Rha2VuX2NvdW50GAMgASgFEg4KBmJsb2NrcxgEIAEoCBIQCghwb3NpdGlvbhgFIAEoBRIoCgdob2xkZXJzGAYgAygLMhcuY2xlYXJ3YXkudjEuU2xvdEhvbGRlchIpCghhbmNlc3RvchgHIAEoCzIXLmNsZWFyd2F5LnYxLlNsb3RIb2xkZXIijAEKC1Vwc3RyZWFtUnVuEhMKC3Rhc2tfcnVuX2lkGAEgASgJEhUKDXRhc2tfcnVuX25hbWUYAiABKAkSEQoJcGFyYW1ldGVyGAMgASgJEioKCnN0YXRlX3R5cGUYBCABKA4yFi5jbGVhcndheS52MS5TdGF0ZVR5cGUSEgoKc3RhdGVfbmFtZRgFIAEoCUJxCg5pby5jbGVhcndheS52MUIQRXhwbGFuYXRpb25Qcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_concurrency_limit, file_clearway_v1_options, file_clearway_v1_state, file_clearway_v1_task_run, file_google_protobuf_timestamp]);
 
 /**
  * ExplainTaskRunRequest asks why a task run is where it is.
@@ -55,81 +56,81 @@ export type ExplainTaskRunResponse = Message<"clearway.v1.ExplainTaskRunResponse
   taskRun?: TaskRun | undefined;
 
   /**
-   * cause is what it waits for, for programs.
+   * summary is the explanation in one sentence, for people.
    *
-   * @generated from field: clearway.v1.WaitCause cause = 2;
-   */
-  cause: WaitCause;
-
-  /**
-   * summary says it in one sentence, for people.
-   *
-   * @generated from field: string summary = 3;
+   * @generated from field: string summary = 2;
    */
   summary: string;
 
   /**
-   * limits are the limits on the run's tags, with their holders, those that block it first.
+   * cause is why the run is where it is, for programs.
    *
-   * @generated from field: repeated clearway.v1.LimitExplanation limits = 4;
+   * @generated from oneof clearway.v1.ExplainTaskRunResponse.cause
+   */
+  cause: {
+    /**
+     * ended: it has ended.
+     *
+     * @generated from field: clearway.v1.RunEnded ended = 3;
+     */
+    value: RunEnded;
+    case: "ended";
+  } | {
+    /**
+     * running: its code runs now.
+     *
+     * @generated from field: clearway.v1.RunRunning running = 4;
+     */
+    value: RunRunning;
+    case: "running";
+  } | {
+    /**
+     * limit: it waits for a slot of a tag whose limit is reached.
+     *
+     * @generated from field: clearway.v1.WaitsForLimit limit = 5;
+     */
+    value: WaitsForLimit;
+    case: "limit";
+  } | {
+    /**
+     * cache_leader: it waits for another run, which is computing the same cache key.
+     *
+     * @generated from field: clearway.v1.WaitsForCacheLeader cache_leader = 6;
+     */
+    value: WaitsForCacheLeader;
+    case: "cacheLeader";
+  } | {
+    /**
+     * schedule: it waits for its scheduled time.
+     *
+     * @generated from field: clearway.v1.WaitsForSchedule schedule = 7;
+     */
+    value: WaitsForSchedule;
+    case: "schedule";
+  } | {
+    /**
+     * upstream: it waits for the runs that its arguments come from.
+     *
+     * @generated from field: clearway.v1.WaitsForUpstream upstream = 8;
+     */
+    value: WaitsForUpstream;
+    case: "upstream";
+  } | {
+    /**
+     * client: it waits for its client, which has not proposed to run it.
+     *
+     * @generated from field: clearway.v1.WaitsForClient client = 9;
+     */
+    value: WaitsForClient;
+    case: "client";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * limits are the limits on the run's tags, those that block it first.
+   *
+   * @generated from field: repeated clearway.v1.LimitExplanation limits = 10;
    */
   limits: LimitExplanation[];
-
-  /**
-   * waiting_since is when its proposal joined the queue; unset where it is in none.
-   *
-   * @generated from field: google.protobuf.Timestamp waiting_since = 5;
-   */
-  waitingSince?: Timestamp | undefined;
-
-  /**
-   * scheduled_time is when it may begin; unset where it was not scheduled.
-   *
-   * @generated from field: google.protobuf.Timestamp scheduled_time = 6;
-   */
-  scheduledTime?: Timestamp | undefined;
-
-  /**
-   * upstream are the runs it waits for, which have not ended; the first 100.
-   *
-   * @generated from field: repeated clearway.v1.UpstreamRun upstream = 7;
-   */
-  upstream: UpstreamRun[];
-
-  /**
-   * holder is who runs it, where it is Running under a session.
-   *
-   * @generated from field: clearway.v1.SlotHolder holder = 8;
-   */
-  holder?: SlotHolder | undefined;
-
-  /**
-   * cache_key is the key whose computation by another run it waits for; empty where it does not.
-   *
-   * @generated from field: string cache_key = 9;
-   */
-  cacheKey: string;
-
-  /**
-   * leader is the run that computes it, the first where there are several; unset where none does.
-   *
-   * @generated from field: clearway.v1.SlotHolder leader = 10;
-   */
-  leader?: SlotHolder | undefined;
-
-  /**
-   * cache_position is its place among those who wait for that, from 1; 0 where it does not.
-   *
-   * @generated from field: int32 cache_position = 11;
-   */
-  cachePosition: number;
-
-  /**
-   * upstream_count is how many runs it waits for, of which `upstream` has the first.
-   *
-   * @generated from field: int32 upstream_count = 12;
-   */
-  upstreamCount: number;
 };
 
 /**
@@ -140,13 +141,197 @@ export const ExplainTaskRunResponseSchema: GenMessage<ExplainTaskRunResponse> = 
   messageDesc(file_clearway_v1_explanation, 1);
 
 /**
- * LimitExplanation is how a limit looks to one task run.
+ * RunEnded says that the run has ended.
+ *
+ * @generated from message clearway.v1.RunEnded
+ */
+export type RunEnded = Message<"clearway.v1.RunEnded"> & {
+};
+
+/**
+ * Describes the message clearway.v1.RunEnded.
+ * Use `create(RunEndedSchema)` to create a new message.
+ */
+export const RunEndedSchema: GenMessage<RunEnded> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 2);
+
+/**
+ * RunRunning says that the run's code runs now.
+ *
+ * @generated from message clearway.v1.RunRunning
+ */
+export type RunRunning = Message<"clearway.v1.RunRunning"> & {
+  /**
+   * holder is the session that runs it; unset for a run without a session.
+   *
+   * @generated from field: clearway.v1.SlotHolder holder = 1;
+   */
+  holder?: SlotHolder | undefined;
+
+  /**
+   * awaited_task_run_id is the run whose result its code waits for; empty if it waits for none.
+   *
+   * @generated from field: string awaited_task_run_id = 2;
+   */
+  awaitedTaskRunId: string;
+};
+
+/**
+ * Describes the message clearway.v1.RunRunning.
+ * Use `create(RunRunningSchema)` to create a new message.
+ */
+export const RunRunningSchema: GenMessage<RunRunning> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 3);
+
+/**
+ * WaitsForLimit says that the run waits for a slot. `ExplainTaskRunResponse.limits` has the limits and their holders.
+ *
+ * @generated from message clearway.v1.WaitsForLimit
+ */
+export type WaitsForLimit = Message<"clearway.v1.WaitsForLimit"> & {
+  /**
+   * tag is the tag in whose queue it is.
+   *
+   * @generated from field: string tag = 1;
+   */
+  tag: string;
+
+  /**
+   * position is its place in that queue, from 1.
+   *
+   * @generated from field: int32 position = 2;
+   */
+  position: number;
+
+  /**
+   * enqueue_time is when it joined the queue.
+   *
+   * @generated from field: google.protobuf.Timestamp enqueue_time = 3;
+   */
+  enqueueTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message clearway.v1.WaitsForLimit.
+ * Use `create(WaitsForLimitSchema)` to create a new message.
+ */
+export const WaitsForLimitSchema: GenMessage<WaitsForLimit> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 4);
+
+/**
+ * WaitsForCacheLeader says that the run waits for another run, which is computing the same cache key.
+ *
+ * @generated from message clearway.v1.WaitsForCacheLeader
+ */
+export type WaitsForCacheLeader = Message<"clearway.v1.WaitsForCacheLeader"> & {
+  /**
+   * cache_key is the key.
+   *
+   * @generated from field: string cache_key = 1;
+   */
+  cacheKey: string;
+
+  /**
+   * leader is the run that computes it; unset if it stopped a moment ago.
+   *
+   * @generated from field: clearway.v1.SlotHolder leader = 2;
+   */
+  leader?: SlotHolder | undefined;
+
+  /**
+   * position is the run's place among those that wait for the key, from 1.
+   *
+   * @generated from field: int32 position = 3;
+   */
+  position: number;
+
+  /**
+   * enqueue_time is when it began to wait.
+   *
+   * @generated from field: google.protobuf.Timestamp enqueue_time = 4;
+   */
+  enqueueTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message clearway.v1.WaitsForCacheLeader.
+ * Use `create(WaitsForCacheLeaderSchema)` to create a new message.
+ */
+export const WaitsForCacheLeaderSchema: GenMessage<WaitsForCacheLeader> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 5);
+
+/**
+ * WaitsForSchedule says that the run waits for its scheduled time.
+ *
+ * @generated from message clearway.v1.WaitsForSchedule
+ */
+export type WaitsForSchedule = Message<"clearway.v1.WaitsForSchedule"> & {
+  /**
+   * scheduled_time is when it may start, by the service's clock.
+   *
+   * @generated from field: google.protobuf.Timestamp scheduled_time = 1;
+   */
+  scheduledTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message clearway.v1.WaitsForSchedule.
+ * Use `create(WaitsForScheduleSchema)` to create a new message.
+ */
+export const WaitsForScheduleSchema: GenMessage<WaitsForSchedule> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 6);
+
+/**
+ * WaitsForUpstream says that the run waits for the runs that its arguments come from.
+ *
+ * @generated from message clearway.v1.WaitsForUpstream
+ */
+export type WaitsForUpstream = Message<"clearway.v1.WaitsForUpstream"> & {
+  /**
+   * runs are those that have not ended; the first 100.
+   *
+   * @generated from field: repeated clearway.v1.UpstreamRun runs = 1;
+   */
+  runs: UpstreamRun[];
+
+  /**
+   * run_count is how many have not ended.
+   *
+   * @generated from field: int32 run_count = 2;
+   */
+  runCount: number;
+};
+
+/**
+ * Describes the message clearway.v1.WaitsForUpstream.
+ * Use `create(WaitsForUpstreamSchema)` to create a new message.
+ */
+export const WaitsForUpstreamSchema: GenMessage<WaitsForUpstream> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 7);
+
+/**
+ * WaitsForClient says that the client has not proposed to run the run.
+ *
+ * @generated from message clearway.v1.WaitsForClient
+ */
+export type WaitsForClient = Message<"clearway.v1.WaitsForClient"> & {
+};
+
+/**
+ * Describes the message clearway.v1.WaitsForClient.
+ * Use `create(WaitsForClientSchema)` to create a new message.
+ */
+export const WaitsForClientSchema: GenMessage<WaitsForClient> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_explanation, 8);
+
+/**
+ * LimitExplanation is how a limit affects one task run.
  *
  * @generated from message clearway.v1.LimitExplanation
  */
 export type LimitExplanation = Message<"clearway.v1.LimitExplanation"> & {
   /**
-   * tag is the tag that the limit is on.
+   * tag is the tag that the limit is set on.
    *
    * @generated from field: string tag = 1;
    */
@@ -160,37 +345,37 @@ export type LimitExplanation = Message<"clearway.v1.LimitExplanation"> & {
   limit: number;
 
   /**
-   * taken is how many hold a slot.
+   * taken_count is how many task runs hold a slot.
    *
-   * @generated from field: int32 taken = 3;
+   * @generated from field: int32 taken_count = 3;
    */
-  taken: number;
+  takenCount: number;
 
   /**
-   * blocks is true where the run waits for a slot of this tag, or has not ended and gets none, since the
-   * limit is 0.
+   * blocks is true if the run waits for a slot of this tag, or if it has not ended and can get none because the limit
+   * is 0.
    *
    * @generated from field: bool blocks = 4;
    */
   blocks: boolean;
 
   /**
-   * position is the run's place in this tag's queue, from 1; 0 where it stands in another, or in none.
+   * position is the run's place in this tag's queue, from 1; 0 if it is in another queue or in none.
    *
    * @generated from field: int32 position = 5;
    */
   position: number;
 
   /**
-   * holders are who holds the slots, in the order in which they took them; the first 100, and fewer where they are
-   * large. `taken` is how many there are, and `ListSlotHolders` has all.
+   * holders are the runs that hold a slot, in the order in which they took it; the first 100, and fewer if they are
+   * large. `ListSlotHolders` has all.
    *
    * @generated from field: repeated clearway.v1.SlotHolder holders = 6;
    */
   holders: SlotHolder[];
 
   /**
-   * ancestor is the holder whose own code waits for the run, itself or through others; unset for none.
+   * ancestor is a holder whose own code waits for this run, directly or through other runs; unset if there is none.
    *
    * @generated from field: clearway.v1.SlotHolder ancestor = 7;
    */
@@ -202,10 +387,10 @@ export type LimitExplanation = Message<"clearway.v1.LimitExplanation"> & {
  * Use `create(LimitExplanationSchema)` to create a new message.
  */
 export const LimitExplanationSchema: GenMessage<LimitExplanation> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_explanation, 2);
+  messageDesc(file_clearway_v1_explanation, 9);
 
 /**
- * UpstreamRun is a task run whose result another one takes.
+ * UpstreamRun is a task run that another run's argument comes from.
  *
  * @generated from message clearway.v1.UpstreamRun
  */
@@ -225,21 +410,21 @@ export type UpstreamRun = Message<"clearway.v1.UpstreamRun"> & {
   taskRunName: string;
 
   /**
-   * parameter is the parameter that takes the result; `wait_for` where it is only waited for.
+   * parameter is the parameter that takes its result; `wait_for` if the run is only waited for.
    *
    * @generated from field: string parameter = 3;
    */
   parameter: string;
 
   /**
-   * state_type is the type of the run's state now.
+   * state_type is the type of the run's current state.
    *
    * @generated from field: clearway.v1.StateType state_type = 4;
    */
   stateType: StateType;
 
   /**
-   * state_name is the name of the run's state now.
+   * state_name is the name of the run's current state.
    *
    * @generated from field: string state_name = 5;
    */
@@ -251,67 +436,5 @@ export type UpstreamRun = Message<"clearway.v1.UpstreamRun"> & {
  * Use `create(UpstreamRunSchema)` to create a new message.
  */
 export const UpstreamRunSchema: GenMessage<UpstreamRun> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_explanation, 3);
-
-/**
- * WaitCause is what a task run waits for.
- *
- * @generated from enum clearway.v1.WaitCause
- */
-export enum WaitCause {
-  /**
-   * WAIT_CAUSE_UNSPECIFIED is never answered.
-   *
-   * @generated from enum value: WAIT_CAUSE_UNSPECIFIED = 0;
-   */
-  UNSPECIFIED = 0,
-
-  /**
-   * WAIT_CAUSE_NOTHING: it runs, or has ended.
-   *
-   * @generated from enum value: WAIT_CAUSE_NOTHING = 1;
-   */
-  NOTHING = 1,
-
-  /**
-   * WAIT_CAUSE_LIMIT: for slots of tags whose limits are full.
-   *
-   * @generated from enum value: WAIT_CAUSE_LIMIT = 2;
-   */
-  LIMIT = 2,
-
-  /**
-   * WAIT_CAUSE_SCHEDULE: for its time.
-   *
-   * @generated from enum value: WAIT_CAUSE_SCHEDULE = 3;
-   */
-  SCHEDULE = 3,
-
-  /**
-   * WAIT_CAUSE_UPSTREAM: for runs whose results it takes.
-   *
-   * @generated from enum value: WAIT_CAUSE_UPSTREAM = 4;
-   */
-  UPSTREAM = 4,
-
-  /**
-   * WAIT_CAUSE_CLIENT: for its client, which has not proposed to run it.
-   *
-   * @generated from enum value: WAIT_CAUSE_CLIENT = 5;
-   */
-  CLIENT = 5,
-
-  /**
-   * WAIT_CAUSE_CACHE: for another run, which is computing the same cache key.
-   *
-   * @generated from enum value: WAIT_CAUSE_CACHE = 6;
-   */
-  CACHE = 6,
-}
-
-/**
- * Describes the enum clearway.v1.WaitCause.
- */
-export const WaitCauseSchema: GenEnum<WaitCause> = /*@__PURE__*/
-  enumDesc(file_clearway_v1_explanation, 0);
+  messageDesc(file_clearway_v1_explanation, 10);
 

@@ -4,7 +4,10 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { State, StateType } from "./state_pb.js";
+import { file_clearway_v1_options } from "./options_pb.js";
+import type { RetryPolicy } from "./retry_pb.js";
+import { file_clearway_v1_retry } from "./retry_pb.js";
+import type { ProposedState, State, StateType } from "./state_pb.js";
 import { file_clearway_v1_state } from "./state_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,76 +17,70 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/flow_run.proto.
  */
 export const file_clearway_v1_flow_run: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbGVhcndheS92MS9mbG93X3J1bi5wcm90bxILY2xlYXJ3YXkudjEi1AEKC0Zsb3dSdW5TcGVjEgoKAmlkGAEgASgJEhEKCWZsb3dfbmFtZRgCIAEoCRIMCgRuYW1lGAMgASgJEhQKDGZsb3dfdmVyc2lvbhgEIAEoCRIXCg9wYXJhbWV0ZXJzX2pzb24YBSABKAkSDAoEdGFncxgGIAMoCRIPCgdyZXRyaWVzGAcgASgFEi4KC3JldHJ5X2RlbGF5GAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhoKEnBhcmVudF90YXNrX3J1bl9pZBgJIAEoCSL9AwoHRmxvd1J1bhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhEKCWZsb3dfbmFtZRgDIAEoCRIUCgxmbG93X3ZlcnNpb24YBCABKAkSFwoPcGFyYW1ldGVyc19qc29uGAUgASgJEgwKBHRhZ3MYBiADKAkSDwoHcmV0cmllcxgHIAEoBRIuCgtyZXRyeV9kZWxheRgIIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIaChJwYXJlbnRfdGFza19ydW5faWQYCSABKAkSIQoFc3RhdGUYCiABKAsyEi5jbGVhcndheS52MS5TdGF0ZRIRCglydW5fY291bnQYCyABKAUSKwoHY3JlYXRlZBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGBAgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIvEBCg1GbG93UnVuRmlsdGVyEhIKCmZsb3dfbmFtZXMYASADKAkSFQoNbmFtZV9jb250YWlucxgCIAEoCRIMCgR0YWdzGAMgAygJEisKC3N0YXRlX3R5cGVzGAQgAygOMhYuY2xlYXJ3YXkudjEuU3RhdGVUeXBlEhMKC3N0YXRlX25hbWVzGAUgAygJEjEKDWNyZWF0ZWRfYWZ0ZXIYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjIKDmNyZWF0ZWRfYmVmb3JlGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJtChRDcmVhdGVGbG93UnVuUmVxdWVzdBIqCghmbG93X3J1bhgBIAEoCzIYLmNsZWFyd2F5LnYxLkZsb3dSdW5TcGVjEikKDWluaXRpYWxfc3RhdGUYAiABKAsyEi5jbGVhcndheS52MS5TdGF0ZSJQChVDcmVhdGVGbG93UnVuUmVzcG9uc2USJgoIZmxvd19ydW4YASABKAsyFC5jbGVhcndheS52MS5GbG93UnVuEg8KB2NyZWF0ZWQYAiABKAgiHwoRR2V0Rmxvd1J1blJlcXVlc3QSCgoCaWQYASABKAkiPAoSR2V0Rmxvd1J1blJlc3BvbnNlEiYKCGZsb3dfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuRmxvd1J1biJoChNMaXN0Rmxvd1J1bnNSZXF1ZXN0EioKBmZpbHRlchgBIAEoCzIaLmNsZWFyd2F5LnYxLkZsb3dSdW5GaWx0ZXISEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiWAoUTGlzdEZsb3dSdW5zUmVzcG9uc2USJwoJZmxvd19ydW5zGAEgAygLMhQuY2xlYXJ3YXkudjEuRmxvd1J1bhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiVgoYTGlzdEZsb3dSdW5TdGF0ZXNSZXF1ZXN0EhMKC2Zsb3dfcnVuX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlgKGUxpc3RGbG93UnVuU3RhdGVzUmVzcG9uc2USIgoGc3RhdGVzGAEgAygLMhIuY2xlYXJ3YXkudjEuU3RhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQnMKDmlvLmNsZWFyd2F5LnYxQgxGbG93UnVuUHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjbGVhcndheS92MS9mbG93X3J1bi5wcm90bxILY2xlYXJ3YXkudjEiiQIKC0Zsb3dSdW5TcGVjEhIKAmlkGAEgASgJQgaiuxgCEAESHAoJZmxvd19uYW1lGAIgASgJQgmiuxgFCAEY/wESFQoEbmFtZRgDIAEoCUIHorsYAxj/ARIdCgxmbG93X3ZlcnNpb24YBCABKAlCB6K7GAMY/wESIwoPcGFyYW1ldGVyc19qc29uGAUgASgJQgqiuxgGEAUggIAgEhkKBHRhZ3MYBiADKAlCC6K7GAcQBBj/ATBAEi4KDHJldHJ5X3BvbGljeRgHIAEoCzIYLmNsZWFyd2F5LnYxLlJldHJ5UG9saWN5EiIKEnBhcmVudF90YXNrX3J1bl9pZBgIIAEoCUIGorsYAhABIuICCgdGbG93UnVuEiYKBHNwZWMYASABKAsyGC5jbGVhcndheS52MS5GbG93UnVuU3BlYxIhCgVzdGF0ZRgCIAEoCzISLmNsZWFyd2F5LnYxLlN0YXRlEhEKCXJ1bl9jb3VudBgDIAEoBRIvCgtjcmVhdGVfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGAggASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIqUCCg1GbG93UnVuRmlsdGVyEh0KCmZsb3dfbmFtZXMYASADKAlCCaK7GAUY/wEwZBIeCg1uYW1lX2NvbnRhaW5zGAIgASgJQgeiuxgDGP8BEhkKBHRhZ3MYAyADKAlCC6K7GAcQBBj/ATBAEjMKC3N0YXRlX3R5cGVzGAQgAygOMhYuY2xlYXJ3YXkudjEuU3RhdGVUeXBlQgaiuxgCMGQSHgoLc3RhdGVfbmFtZXMYBSADKAlCCaK7GAUY/wEwZBIxCg1jcmVhdGVkX2FmdGVyGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAifQoUQ3JlYXRlRmxvd1J1blJlcXVlc3QSMgoIZmxvd19ydW4YASABKAsyGC5jbGVhcndheS52MS5GbG93UnVuU3BlY0IGorsYAggBEjEKDWluaXRpYWxfc3RhdGUYAiABKAsyGi5jbGVhcndheS52MS5Qcm9wb3NlZFN0YXRlIlAKFUNyZWF0ZUZsb3dSdW5SZXNwb25zZRImCghmbG93X3J1bhgBIAEoCzIULmNsZWFyd2F5LnYxLkZsb3dSdW4SDwoHY3JlYXRlZBgCIAEoCCIpChFHZXRGbG93UnVuUmVxdWVzdBIUCgJpZBgBIAEoCUIIorsYBAgBEAEiPAoSR2V0Rmxvd1J1blJlc3BvbnNlEiYKCGZsb3dfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuRmxvd1J1biKAAQoTTGlzdEZsb3dSdW5zUmVxdWVzdBIqCgZmaWx0ZXIYASABKAsyGi5jbGVhcndheS52MS5GbG93UnVuRmlsdGVyEikKCXBhZ2Vfc2l6ZRgCIAEoBUIWorsYEjkAAAAAAAAAAEEAAAAAAECPQBISCgpwYWdlX3Rva2VuGAMgASgJIlgKFExpc3RGbG93UnVuc1Jlc3BvbnNlEicKCWZsb3dfcnVucxgBIAMoCzIULmNsZWFyd2F5LnYxLkZsb3dSdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIngKGExpc3RGbG93UnVuU3RhdGVzUmVxdWVzdBIdCgtmbG93X3J1bl9pZBgBIAEoCUIIorsYBAgBEAESKQoJcGFnZV9zaXplGAIgASgFQhaiuxgSOQAAAAAAAAAAQQAAAAAAQI9AEhIKCnBhZ2VfdG9rZW4YAyABKAkiWAoZTGlzdEZsb3dSdW5TdGF0ZXNSZXNwb25zZRIiCgZzdGF0ZXMYASADKAsyEi5jbGVhcndheS52MS5TdGF0ZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCbQoOaW8uY2xlYXJ3YXkudjFCDEZsb3dSdW5Qcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_options, file_clearway_v1_retry, file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * FlowRunSpec is what a client says of a flow run when it creates it.
+ * FlowRunSpec describes a flow run; its client gives it when it creates the run.
  *
  * @generated from message clearway.v1.FlowRunSpec
  */
 export type FlowRunSpec = Message<"clearway.v1.FlowRunSpec"> & {
   /**
-   * id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it,
-   * and then a call that is repeated makes another run. Creating the same id again answers the run that is there.
+   * id is the run's UUID, made by the client; time-ordered (version 7) is best. Empty lets the service make one, and
+   * then a repeated call makes another run.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * flow_name names the flow; required. 1 to 255 characters.
+   * flow_name is the flow's name; required. 1 to 255 characters.
    *
    * @generated from field: string flow_name = 2;
    */
   flowName: string;
 
   /**
-   * name is the run's own name, for people. At most 255 characters; empty lets the service make one.
+   * name is the run's own name, for people. Empty lets the service make one. At most 255 characters.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * flow_version is the flow's version as its author names it; at most 255 characters, empty for none.
+   * flow_version is the flow's version, as its author names it; may be empty. At most 255 characters.
    *
    * @generated from field: string flow_version = 4;
    */
   flowVersion: string;
 
   /**
-   * parameters_json is the flow's arguments as a JSON object; empty is the same as `{}`. At most 524,288 bytes.
+   * parameters_json is the flow's arguments as a JSON object. Empty means `{}`. At most 524,288 bytes.
    *
    * @generated from field: string parameters_json = 5;
    */
   parametersJson: string;
 
   /**
-   * tags group runs. Each 1 to 255 characters without control characters; at most 64; duplicates count once.
+   * tags group runs. At most 64, each 1 to 255 characters without control characters; duplicates count once.
+   * Returned sorted.
    *
    * @generated from field: repeated string tags = 6;
    */
   tags: string[];
 
   /**
-   * retries is how many times a failed run is tried again. From 0 (the default) to 10,000.
+   * retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
    *
-   * @generated from field: int32 retries = 7;
+   * @generated from field: clearway.v1.RetryPolicy retry_policy = 7;
    */
-  retries: number;
+  retryPolicy?: RetryPolicy | undefined;
 
   /**
-   * retry_delay is how long the run waits before each retry; unset is 0, never negative, at most 3,650 days.
+   * parent_task_run_id is, for a subflow, the task run that tracks it in its parent; otherwise empty.
+   * Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
    *
-   * @generated from field: google.protobuf.Duration retry_delay = 8;
-   */
-  retryDelay?: Duration | undefined;
-
-  /**
-   * parent_task_run_id is, for a subflow, the task run that tracks it in its parent; empty otherwise.
-   * Error reason: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such task run.
-   *
-   * @generated from field: string parent_task_run_id = 9;
+   * @generated from field: string parent_task_run_id = 8;
    */
   parentTaskRunId: string;
 };
@@ -102,114 +99,58 @@ export const FlowRunSpecSchema: GenMessage<FlowRunSpec> = /*@__PURE__*/
  */
 export type FlowRun = Message<"clearway.v1.FlowRun"> & {
   /**
-   * id is the run's UUID.
+   * spec is what the client said of the run, with the id and the name that the service made if the client gave none.
    *
-   * @generated from field: string id = 1;
+   * @generated from field: clearway.v1.FlowRunSpec spec = 1;
    */
-  id: string;
+  spec?: FlowRunSpec | undefined;
 
   /**
-   * name is the run's own name.
+   * state is the run's current state.
    *
-   * @generated from field: string name = 2;
-   */
-  name: string;
-
-  /**
-   * flow_name names the flow.
-   *
-   * @generated from field: string flow_name = 3;
-   */
-  flowName: string;
-
-  /**
-   * flow_version is the flow's version; empty for none.
-   *
-   * @generated from field: string flow_version = 4;
-   */
-  flowVersion: string;
-
-  /**
-   * parameters_json is the flow's arguments as a JSON object.
-   *
-   * @generated from field: string parameters_json = 5;
-   */
-  parametersJson: string;
-
-  /**
-   * tags group runs; sorted.
-   *
-   * @generated from field: repeated string tags = 6;
-   */
-  tags: string[];
-
-  /**
-   * retries is how many times a failed run is tried again.
-   *
-   * @generated from field: int32 retries = 7;
-   */
-  retries: number;
-
-  /**
-   * retry_delay is how long the run waits before each retry.
-   *
-   * @generated from field: google.protobuf.Duration retry_delay = 8;
-   */
-  retryDelay?: Duration | undefined;
-
-  /**
-   * parent_task_run_id is, for a subflow, the task run that tracks it; empty otherwise.
-   *
-   * @generated from field: string parent_task_run_id = 9;
-   */
-  parentTaskRunId: string;
-
-  /**
-   * state is the run's state now.
-   *
-   * @generated from field: clearway.v1.State state = 10;
+   * @generated from field: clearway.v1.State state = 2;
    */
   state?: State | undefined;
 
   /**
    * run_count is how many times the run entered Running. From 0.
    *
-   * @generated from field: int32 run_count = 11;
+   * @generated from field: int32 run_count = 3;
    */
   runCount: number;
 
   /**
-   * created is when the service first heard of the run.
+   * create_time is when the run was created.
    *
-   * @generated from field: google.protobuf.Timestamp created = 12;
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
-  created?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 
   /**
-   * expected_start_time is when the run is to begin; unset where it was not scheduled.
+   * expected_start_time is when the run was to start; unset if it was not scheduled.
    *
-   * @generated from field: google.protobuf.Timestamp expected_start_time = 13;
+   * @generated from field: google.protobuf.Timestamp expected_start_time = 5;
    */
   expectedStartTime?: Timestamp | undefined;
 
   /**
    * start_time is when the run first entered Running; unset before.
    *
-   * @generated from field: google.protobuf.Timestamp start_time = 14;
+   * @generated from field: google.protobuf.Timestamp start_time = 6;
    */
   startTime?: Timestamp | undefined;
 
   /**
    * end_time is when the run ended; unset before.
    *
-   * @generated from field: google.protobuf.Timestamp end_time = 15;
+   * @generated from field: google.protobuf.Timestamp end_time = 7;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * total_run_time is the time spent in Running, without the present attempt while it runs.
+   * total_run_time is the time spent in Running, not counting the attempt that runs now.
    *
-   * @generated from field: google.protobuf.Duration total_run_time = 16;
+   * @generated from field: google.protobuf.Duration total_run_time = 8;
    */
   totalRunTime?: Duration | undefined;
 };
@@ -222,7 +163,7 @@ export const FlowRunSchema: GenMessage<FlowRun> = /*@__PURE__*/
   messageDesc(file_clearway_v1_flow_run, 1);
 
 /**
- * FlowRunFilter picks flow runs; what is unset or empty does not restrict, and all that is set must hold.
+ * FlowRunFilter selects flow runs. Fields that are unset or empty do not restrict; a run must match all others.
  *
  * @generated from message clearway.v1.FlowRunFilter
  */
@@ -235,28 +176,28 @@ export type FlowRunFilter = Message<"clearway.v1.FlowRunFilter"> & {
   flowNames: string[];
 
   /**
-   * name_contains: the run's name has this in it, letters of either case alike. At most 255 characters.
+   * name_contains: the run's name contains this text, ignoring case. At most 255 characters.
    *
    * @generated from field: string name_contains = 2;
    */
   nameContains: string;
 
   /**
-   * tags: the run has all of these. At most 64.
+   * tags: the run has all of these tags. At most 64.
    *
    * @generated from field: repeated string tags = 3;
    */
   tags: string[];
 
   /**
-   * state_types: the run is in a state of one of these types; any number of them.
+   * state_types: the run's state has one of these types. At most 100.
    *
    * @generated from field: repeated clearway.v1.StateType state_types = 4;
    */
   stateTypes: StateType[];
 
   /**
-   * state_names: the run is in a state with one of these names. At most 100.
+   * state_names: the run's state has one of these names. At most 100.
    *
    * @generated from field: repeated string state_names = 5;
    */
@@ -285,7 +226,7 @@ export const FlowRunFilterSchema: GenMessage<FlowRunFilter> = /*@__PURE__*/
   messageDesc(file_clearway_v1_flow_run, 2);
 
 /**
- * CreateFlowRunRequest creates a flow run.
+ * CreateFlowRunRequest creates a flow run. If there is a run with its id, that run is returned.
  *
  * @generated from message clearway.v1.CreateFlowRunRequest
  */
@@ -298,11 +239,11 @@ export type CreateFlowRunRequest = Message<"clearway.v1.CreateFlowRunRequest"> &
   flowRun?: FlowRunSpec | undefined;
 
   /**
-   * initial_state is the run's first state; unset means Pending. Scheduled and Pending are allowed.
+   * initial_state is the run's first state: Scheduled or Pending. Unset means Pending.
    *
-   * @generated from field: clearway.v1.State initial_state = 2;
+   * @generated from field: clearway.v1.ProposedState initial_state = 2;
    */
-  initialState?: State | undefined;
+  initialState?: ProposedState | undefined;
 };
 
 /**
@@ -313,20 +254,20 @@ export const CreateFlowRunRequestSchema: GenMessage<CreateFlowRunRequest> = /*@_
   messageDesc(file_clearway_v1_flow_run, 3);
 
 /**
- * CreateFlowRunResponse answers the run.
+ * CreateFlowRunResponse returns the run.
  *
  * @generated from message clearway.v1.CreateFlowRunResponse
  */
 export type CreateFlowRunResponse = Message<"clearway.v1.CreateFlowRunResponse"> & {
   /**
-   * flow_run is the run, new or as it was found.
+   * flow_run is the run.
    *
    * @generated from field: clearway.v1.FlowRun flow_run = 1;
    */
   flowRun?: FlowRun | undefined;
 
   /**
-   * created is false where the run was there already.
+   * created is false if the run existed before the call.
    *
    * @generated from field: bool created = 2;
    */
@@ -362,7 +303,7 @@ export const GetFlowRunRequestSchema: GenMessage<GetFlowRunRequest> = /*@__PURE_
   messageDesc(file_clearway_v1_flow_run, 5);
 
 /**
- * GetFlowRunResponse answers one flow run.
+ * GetFlowRunResponse returns one flow run.
  *
  * @generated from message clearway.v1.GetFlowRunResponse
  */
@@ -383,29 +324,28 @@ export const GetFlowRunResponseSchema: GenMessage<GetFlowRunResponse> = /*@__PUR
   messageDesc(file_clearway_v1_flow_run, 6);
 
 /**
- * ListFlowRunsRequest asks for flow runs, the newest first.
+ * ListFlowRunsRequest asks for flow runs, newest first.
  *
  * @generated from message clearway.v1.ListFlowRunsRequest
  */
 export type ListFlowRunsRequest = Message<"clearway.v1.ListFlowRunsRequest"> & {
   /**
-   * filter picks the runs; unset means all.
+   * filter selects the runs; unset means all.
    *
    * @generated from field: clearway.v1.FlowRunFilter filter = 1;
    */
   filter?: FlowRunFilter | undefined;
 
   /**
-   * page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   * page_size is the largest number of runs in a page; a page of large runs has fewer. From 0 to 1,000; 0 means 100.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-   * or it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `filter` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -420,20 +360,20 @@ export const ListFlowRunsRequestSchema: GenMessage<ListFlowRunsRequest> = /*@__P
   messageDesc(file_clearway_v1_flow_run, 7);
 
 /**
- * ListFlowRunsResponse answers a page of flow runs.
+ * ListFlowRunsResponse is a page of flow runs.
  *
  * @generated from message clearway.v1.ListFlowRunsResponse
  */
 export type ListFlowRunsResponse = Message<"clearway.v1.ListFlowRunsResponse"> & {
   /**
-   * flow_runs are the runs, the newest first.
+   * flow_runs are the runs, newest first.
    *
    * @generated from field: repeated clearway.v1.FlowRun flow_runs = 1;
    */
   flowRuns: FlowRun[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -448,7 +388,7 @@ export const ListFlowRunsResponseSchema: GenMessage<ListFlowRunsResponse> = /*@_
   messageDesc(file_clearway_v1_flow_run, 8);
 
 /**
- * ListFlowRunStatesRequest asks for a flow run's history, the oldest state first, in pages.
+ * ListFlowRunStatesRequest asks for a flow run's history, oldest state first.
  *
  * @generated from message clearway.v1.ListFlowRunStatesRequest
  */
@@ -461,16 +401,16 @@ export type ListFlowRunStatesRequest = Message<"clearway.v1.ListFlowRunStatesReq
   flowRunId: string;
 
   /**
-   * page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
-   * as fit in about 2 MiB.
+   * page_size is the largest number of states in a page; a page of large states has fewer. From 0 to 1,000; 0 means as
+   * many as fit in about 2 MiB.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
-   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `flow_run_id` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -491,14 +431,14 @@ export const ListFlowRunStatesRequestSchema: GenMessage<ListFlowRunStatesRequest
  */
 export type ListFlowRunStatesResponse = Message<"clearway.v1.ListFlowRunStatesResponse"> & {
   /**
-   * states are the states the run was in, in order; the present one is the last of the last page.
+   * states are the states in the order in which the run entered them.
    *
    * @generated from field: repeated clearway.v1.State states = 1;
    */
   states: State[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */

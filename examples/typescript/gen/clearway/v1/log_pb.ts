@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/log.proto.
  */
 export const file_clearway_v1_log: GenFile = /*@__PURE__*/
-  fileDesc("ChVjbGVhcndheS92MS9sb2cucHJvdG8SC2NsZWFyd2F5LnYxIpoBCgNMb2cSCgoCaWQYASABKAMSEwoLZmxvd19ydW5faWQYAiABKAkSEwoLdGFza19ydW5faWQYAyABKAkSDgoGbG9nZ2VyGAQgASgJEg0KBWxldmVsGAUgASgFEg8KB21lc3NhZ2UYBiABKAkSLQoJdGltZXN0YW1wGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIyChBXcml0ZUxvZ3NSZXF1ZXN0Eh4KBGxvZ3MYASADKAsyEC5jbGVhcndheS52MS5Mb2ciJAoRV3JpdGVMb2dzUmVzcG9uc2USDwoHd3JpdHRlbhgBIAEoBSJ1Cg9MaXN0TG9nc1JlcXVlc3QSEwoLZmxvd19ydW5faWQYASABKAkSEwoLdGFza19ydW5faWQYAiABKAkSEQoJbWluX2xldmVsGAMgASgFEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJIksKEExpc3RMb2dzUmVzcG9uc2USHgoEbG9ncxgBIAMoCzIQLmNsZWFyd2F5LnYxLkxvZxIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAlCbwoOaW8uY2xlYXJ3YXkudjFCCExvZ1Byb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChVjbGVhcndheS92MS9sb2cucHJvdG8SC2NsZWFyd2F5LnYxItkBCgNMb2cSCgoCaWQYASABKAMSHQoLZmxvd19ydW5faWQYAiABKAlCCKK7GAQIARABEhsKC3Rhc2tfcnVuX2lkGAMgASgJQgaiuxgCEAESFwoGbG9nZ2VyGAQgASgJQgeiuxgDGP8BEiUKBWxldmVsGAUgASgFQhaiuxgSOQAAAAAAAAAAQQAAAAAAAFlAEhkKB21lc3NhZ2UYBiABKAlCCKK7GAQYgIAEEi8KC2NyZWF0ZV90aW1lGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI7ChBXcml0ZUxvZ3NSZXF1ZXN0EicKBGxvZ3MYASADKAsyEC5jbGVhcndheS52MS5Mb2dCB6K7GAMwkE4iKgoRV3JpdGVMb2dzUmVzcG9uc2USFQoNd3JpdHRlbl9jb3VudBgBIAEoBSK1AQoPTGlzdExvZ3NSZXF1ZXN0EhsKC2Zsb3dfcnVuX2lkGAEgASgJQgaiuxgCEAESGwoLdGFza19ydW5faWQYAiABKAlCBqK7GAIQARIpCgltaW5fbGV2ZWwYAyABKAVCFqK7GBI5AAAAAAAAAABBAAAAAAAAWUASKQoJcGFnZV9zaXplGAQgASgFQhaiuxgSOQAAAAAAAAAAQQAAAAAAQI9AEhIKCnBhZ2VfdG9rZW4YBSABKAkiSwoQTGlzdExvZ3NSZXNwb25zZRIeCgRsb2dzGAEgAygLMhAuY2xlYXJ3YXkudjEuTG9nEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJpCg5pby5jbGVhcndheS52MUIITG9nUHJvdG9QAVo9Z2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9wcm90b3MvZ28vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_options, file_google_protobuf_timestamp]);
 
 /**
  * Log is one line that a run logged.
@@ -21,54 +22,54 @@ export const file_clearway_v1_log: GenFile = /*@__PURE__*/
  */
 export type Log = Message<"clearway.v1.Log"> & {
   /**
-   * id orders the logs of the service: later ones have a larger id. Set by the service; ignored when written.
+   * id orders the logs of the service: later lines have larger ids. Made by the service, and ignored when written.
    *
    * @generated from field: int64 id = 1;
    */
   id: bigint;
 
   /**
-   * flow_run_id is the flow run that logged; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
+   * flow_run_id is the flow run that logged the line; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
    *
    * @generated from field: string flow_run_id = 2;
    */
   flowRunId: string;
 
   /**
-   * task_run_id is the task run that logged; empty where the flow itself did. A UUID; whether there is
-   * such a run is not looked at.
+   * task_run_id is the task run that logged the line; empty if the flow itself did. The service does not check that
+   * there is such a run.
    *
    * @generated from field: string task_run_id = 3;
    */
   taskRunId: string;
 
   /**
-   * logger is the logger's name; at most 255 characters.
+   * logger is the logger's name. At most 255 characters.
    *
    * @generated from field: string logger = 4;
    */
   logger: string;
 
   /**
-   * level is the line's weight: 10 debug, 20 info, 30 warning, 40 error, 50 critical. From 0 to 100.
+   * level is the line's severity: 10 debug, 20 info, 30 warning, 40 error, 50 critical. From 0 to 100.
    *
    * @generated from field: int32 level = 5;
    */
   level: number;
 
   /**
-   * message is the line; at most 65,536 characters.
+   * message is the line. At most 65,536 characters.
    *
    * @generated from field: string message = 6;
    */
   message: string;
 
   /**
-   * timestamp is when the line was logged, by the client's clock, from 1970 to 9999; unset means when it arrived.
+   * create_time is when the line was logged, by the client's clock; unset means when the service received it.
    *
-   * @generated from field: google.protobuf.Timestamp timestamp = 7;
+   * @generated from field: google.protobuf.Timestamp create_time = 7;
    */
-  timestamp?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 };
 
 /**
@@ -79,7 +80,7 @@ export const LogSchema: GenMessage<Log> = /*@__PURE__*/
   messageDesc(file_clearway_v1_log, 0);
 
 /**
- * WriteLogsRequest writes log lines: none of them where one is wrong. Where the store fails during the call, the
+ * WriteLogsRequest writes log lines. If one line is invalid, none is written. If the store fails during the call, the
  * first lines may have been written.
  *
  * @generated from message clearway.v1.WriteLogsRequest
@@ -107,11 +108,11 @@ export const WriteLogsRequestSchema: GenMessage<WriteLogsRequest> = /*@__PURE__*
  */
 export type WriteLogsResponse = Message<"clearway.v1.WriteLogsResponse"> & {
   /**
-   * written is how many lines were written.
+   * written_count is how many lines were written.
    *
-   * @generated from field: int32 written = 1;
+   * @generated from field: int32 written_count = 1;
    */
-  written: number;
+  writtenCount: number;
 };
 
 /**
@@ -128,37 +129,36 @@ export const WriteLogsResponseSchema: GenMessage<WriteLogsResponse> = /*@__PURE_
  */
 export type ListLogsRequest = Message<"clearway.v1.ListLogsRequest"> & {
   /**
-   * flow_run_id: of this flow run and its task runs; empty does not restrict.
+   * flow_run_id: lines of this flow run and its task runs; empty does not restrict.
    *
    * @generated from field: string flow_run_id = 1;
    */
   flowRunId: string;
 
   /**
-   * task_run_id: of this task run; empty does not restrict.
+   * task_run_id: lines of this task run; empty does not restrict.
    *
    * @generated from field: string task_run_id = 2;
    */
   taskRunId: string;
 
   /**
-   * min_level: of this level or above. From 0 (the default: all) to 100.
+   * min_level: lines of this level or above. From 0 (the default, all) to 100.
    *
    * @generated from field: int32 min_level = 3;
    */
   minLevel: number;
 
   /**
-   * page_size is how many lines an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   * page_size is the largest number of lines in a page; a page of large lines has fewer. From 0 to 1,000; 0 means 100.
    *
    * @generated from field: int32 page_size = 4;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-   * or it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `flow_run_id`, `task_run_id` and `min_level` of that page.
    *
    * @generated from field: string page_token = 5;
    */
@@ -173,20 +173,20 @@ export const ListLogsRequestSchema: GenMessage<ListLogsRequest> = /*@__PURE__*/
   messageDesc(file_clearway_v1_log, 3);
 
 /**
- * ListLogsResponse answers a page of log lines.
+ * ListLogsResponse is a page of log lines.
  *
  * @generated from message clearway.v1.ListLogsResponse
  */
 export type ListLogsResponse = Message<"clearway.v1.ListLogsResponse"> & {
   /**
-   * logs are the lines, the oldest first.
+   * logs are the lines, oldest first.
    *
    * @generated from field: repeated clearway.v1.Log logs = 1;
    */
   logs: Log[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */

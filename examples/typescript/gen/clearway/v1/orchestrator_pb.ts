@@ -4,9 +4,9 @@
 
 import type { GenFile, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { GetCacheStatsRequestSchema, GetCacheStatsResponseSchema, InvalidateCacheRequestSchema, InvalidateCacheResponseSchema, ListCacheEntriesRequestSchema, ListCacheEntriesResponseSchema, LookupCacheRequestSchema, LookupCacheResponseSchema } from "./cache_pb.js";
+import type { GetCacheStatsRequestSchema, GetCacheStatsResponseSchema, InvalidateCacheRequestSchema, InvalidateCacheResponseSchema, ListCacheEntriesRequestSchema, ListCacheEntriesResponseSchema, ListTaskCacheStatsRequestSchema, ListTaskCacheStatsResponseSchema, LookupCacheRequestSchema, LookupCacheResponseSchema } from "./cache_pb.js";
 import { file_clearway_v1_cache } from "./cache_pb.js";
-import type { CreateConcurrencyLimitRequestSchema, CreateConcurrencyLimitResponseSchema, DeleteConcurrencyLimitByTagRequestSchema, DeleteConcurrencyLimitByTagResponseSchema, GetConcurrencyLimitByTagRequestSchema, GetConcurrencyLimitByTagResponseSchema, GetConcurrencyLimitRequestSchema, GetConcurrencyLimitResponseSchema, ListConcurrencyLimitsRequestSchema, ListConcurrencyLimitsResponseSchema, ListSlotHoldersRequestSchema, ListSlotHoldersResponseSchema, ListSlotWaitersRequestSchema, ListSlotWaitersResponseSchema, ResetConcurrencyLimitByTagRequestSchema, ResetConcurrencyLimitByTagResponseSchema } from "./concurrency_limit_pb.js";
+import type { DeleteConcurrencyLimitRequestSchema, DeleteConcurrencyLimitResponseSchema, GetConcurrencyLimitRequestSchema, GetConcurrencyLimitResponseSchema, ListConcurrencyLimitsRequestSchema, ListConcurrencyLimitsResponseSchema, ListSlotHoldersRequestSchema, ListSlotHoldersResponseSchema, ListSlotWaitersRequestSchema, ListSlotWaitersResponseSchema, ResetConcurrencyLimitRequestSchema, ResetConcurrencyLimitResponseSchema, SetConcurrencyLimitRequestSchema, SetConcurrencyLimitResponseSchema } from "./concurrency_limit_pb.js";
 import { file_clearway_v1_concurrency_limit } from "./concurrency_limit_pb.js";
 import type { ExplainTaskRunRequestSchema, ExplainTaskRunResponseSchema } from "./explanation_pb.js";
 import { file_clearway_v1_explanation } from "./explanation_pb.js";
@@ -14,9 +14,10 @@ import type { CreateFlowRunRequestSchema, CreateFlowRunResponseSchema, GetFlowRu
 import { file_clearway_v1_flow_run } from "./flow_run_pb.js";
 import type { ListLogsRequestSchema, ListLogsResponseSchema, WriteLogsRequestSchema, WriteLogsResponseSchema } from "./log_pb.js";
 import { file_clearway_v1_log } from "./log_pb.js";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { ProposeRequestSchema, ProposeResponseSchema, SetFlowRunStateRequestSchema, SetFlowRunStateResponseSchema, SetTaskRunStateRequestSchema, SetTaskRunStateResponseSchema } from "./proposal_pb.js";
 import { file_clearway_v1_proposal } from "./proposal_pb.js";
-import type { DownloadResultRequestSchema, DownloadResultResponseSchema, DropUnusedResultsRequestSchema, DropUnusedResultsResponseSchema, ListUnusedResultsRequestSchema, ListUnusedResultsResponseSchema, UploadResultRequestSchema, UploadResultResponseSchema } from "./result_pb.js";
+import type { DownloadResultRequestSchema, DownloadResultResponseSchema, DropOrphanedResultsRequestSchema, DropOrphanedResultsResponseSchema, ListOrphanedResultsRequestSchema, ListOrphanedResultsResponseSchema, UploadResultRequestSchema, UploadResultResponseSchema } from "./result_pb.js";
 import { file_clearway_v1_result } from "./result_pb.js";
 import type { GetServerInfoRequestSchema, GetServerInfoResponseSchema } from "./server_info_pb.js";
 import { file_clearway_v1_server_info } from "./server_info_pb.js";
@@ -29,19 +30,20 @@ import { file_clearway_v1_task_run } from "./task_run_pb.js";
  * Describes the file clearway/v1/orchestrator.proto.
  */
 export const file_clearway_v1_orchestrator: GenFile = /*@__PURE__*/
-  fileDesc("Ch5jbGVhcndheS92MS9vcmNoZXN0cmF0b3IucHJvdG8SC2NsZWFyd2F5LnYxMvQYCgxPcmNoZXN0cmF0b3ISSAoHUHJvcG9zZRIbLmNsZWFyd2F5LnYxLlByb3Bvc2VSZXF1ZXN0GhwuY2xlYXJ3YXkudjEuUHJvcG9zZVJlc3BvbnNlKAEwARJcCg9TZXRGbG93UnVuU3RhdGUSIy5jbGVhcndheS52MS5TZXRGbG93UnVuU3RhdGVSZXF1ZXN0GiQuY2xlYXJ3YXkudjEuU2V0Rmxvd1J1blN0YXRlUmVzcG9uc2USXAoPU2V0VGFza1J1blN0YXRlEiMuY2xlYXJ3YXkudjEuU2V0VGFza1J1blN0YXRlUmVxdWVzdBokLmNsZWFyd2F5LnYxLlNldFRhc2tSdW5TdGF0ZVJlc3BvbnNlElYKDUNyZWF0ZUZsb3dSdW4SIS5jbGVhcndheS52MS5DcmVhdGVGbG93UnVuUmVxdWVzdBoiLmNsZWFyd2F5LnYxLkNyZWF0ZUZsb3dSdW5SZXNwb25zZRJNCgpHZXRGbG93UnVuEh4uY2xlYXJ3YXkudjEuR2V0Rmxvd1J1blJlcXVlc3QaHy5jbGVhcndheS52MS5HZXRGbG93UnVuUmVzcG9uc2USUwoMTGlzdEZsb3dSdW5zEiAuY2xlYXJ3YXkudjEuTGlzdEZsb3dSdW5zUmVxdWVzdBohLmNsZWFyd2F5LnYxLkxpc3RGbG93UnVuc1Jlc3BvbnNlEmIKEUxpc3RGbG93UnVuU3RhdGVzEiUuY2xlYXJ3YXkudjEuTGlzdEZsb3dSdW5TdGF0ZXNSZXF1ZXN0GiYuY2xlYXJ3YXkudjEuTGlzdEZsb3dSdW5TdGF0ZXNSZXNwb25zZRJWCg1DcmVhdGVUYXNrUnVuEiEuY2xlYXJ3YXkudjEuQ3JlYXRlVGFza1J1blJlcXVlc3QaIi5jbGVhcndheS52MS5DcmVhdGVUYXNrUnVuUmVzcG9uc2USTQoKR2V0VGFza1J1bhIeLmNsZWFyd2F5LnYxLkdldFRhc2tSdW5SZXF1ZXN0Gh8uY2xlYXJ3YXkudjEuR2V0VGFza1J1blJlc3BvbnNlElMKDExpc3RUYXNrUnVucxIgLmNsZWFyd2F5LnYxLkxpc3RUYXNrUnVuc1JlcXVlc3QaIS5jbGVhcndheS52MS5MaXN0VGFza1J1bnNSZXNwb25zZRJiChFMaXN0VGFza1J1blN0YXRlcxIlLmNsZWFyd2F5LnYxLkxpc3RUYXNrUnVuU3RhdGVzUmVxdWVzdBomLmNsZWFyd2F5LnYxLkxpc3RUYXNrUnVuU3RhdGVzUmVzcG9uc2UScQoWQ3JlYXRlQ29uY3VycmVuY3lMaW1pdBIqLmNsZWFyd2F5LnYxLkNyZWF0ZUNvbmN1cnJlbmN5TGltaXRSZXF1ZXN0GisuY2xlYXJ3YXkudjEuQ3JlYXRlQ29uY3VycmVuY3lMaW1pdFJlc3BvbnNlEncKGEdldENvbmN1cnJlbmN5TGltaXRCeVRhZxIsLmNsZWFyd2F5LnYxLkdldENvbmN1cnJlbmN5TGltaXRCeVRhZ1JlcXVlc3QaLS5jbGVhcndheS52MS5HZXRDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRJuChVMaXN0Q29uY3VycmVuY3lMaW1pdHMSKS5jbGVhcndheS52MS5MaXN0Q29uY3VycmVuY3lMaW1pdHNSZXF1ZXN0GiouY2xlYXJ3YXkudjEuTGlzdENvbmN1cnJlbmN5TGltaXRzUmVzcG9uc2USgAEKG0RlbGV0ZUNvbmN1cnJlbmN5TGltaXRCeVRhZxIvLmNsZWFyd2F5LnYxLkRlbGV0ZUNvbmN1cnJlbmN5TGltaXRCeVRhZ1JlcXVlc3QaMC5jbGVhcndheS52MS5EZWxldGVDb25jdXJyZW5jeUxpbWl0QnlUYWdSZXNwb25zZRJoChNHZXRDb25jdXJyZW5jeUxpbWl0EicuY2xlYXJ3YXkudjEuR2V0Q29uY3VycmVuY3lMaW1pdFJlcXVlc3QaKC5jbGVhcndheS52MS5HZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2USfQoaUmVzZXRDb25jdXJyZW5jeUxpbWl0QnlUYWcSLi5jbGVhcndheS52MS5SZXNldENvbmN1cnJlbmN5TGltaXRCeVRhZ1JlcXVlc3QaLy5jbGVhcndheS52MS5SZXNldENvbmN1cnJlbmN5TGltaXRCeVRhZ1Jlc3BvbnNlElwKD0xpc3RTbG90SG9sZGVycxIjLmNsZWFyd2F5LnYxLkxpc3RTbG90SG9sZGVyc1JlcXVlc3QaJC5jbGVhcndheS52MS5MaXN0U2xvdEhvbGRlcnNSZXNwb25zZRJcCg9MaXN0U2xvdFdhaXRlcnMSIy5jbGVhcndheS52MS5MaXN0U2xvdFdhaXRlcnNSZXF1ZXN0GiQuY2xlYXJ3YXkudjEuTGlzdFNsb3RXYWl0ZXJzUmVzcG9uc2USWQoORXhwbGFpblRhc2tSdW4SIi5jbGVhcndheS52MS5FeHBsYWluVGFza1J1blJlcXVlc3QaIy5jbGVhcndheS52MS5FeHBsYWluVGFza1J1blJlc3BvbnNlElAKC09wZW5TZXNzaW9uEh8uY2xlYXJ3YXkudjEuT3BlblNlc3Npb25SZXF1ZXN0GiAuY2xlYXJ3YXkudjEuT3BlblNlc3Npb25SZXNwb25zZRJKCglLZWVwQWxpdmUSHS5jbGVhcndheS52MS5LZWVwQWxpdmVSZXF1ZXN0Gh4uY2xlYXJ3YXkudjEuS2VlcEFsaXZlUmVzcG9uc2USUwoMQ2xvc2VTZXNzaW9uEiAuY2xlYXJ3YXkudjEuQ2xvc2VTZXNzaW9uUmVxdWVzdBohLmNsZWFyd2F5LnYxLkNsb3NlU2Vzc2lvblJlc3BvbnNlElAKC0xvb2t1cENhY2hlEh8uY2xlYXJ3YXkudjEuTG9va3VwQ2FjaGVSZXF1ZXN0GiAuY2xlYXJ3YXkudjEuTG9va3VwQ2FjaGVSZXNwb25zZRJfChBMaXN0Q2FjaGVFbnRyaWVzEiQuY2xlYXJ3YXkudjEuTGlzdENhY2hlRW50cmllc1JlcXVlc3QaJS5jbGVhcndheS52MS5MaXN0Q2FjaGVFbnRyaWVzUmVzcG9uc2USXAoPSW52YWxpZGF0ZUNhY2hlEiMuY2xlYXJ3YXkudjEuSW52YWxpZGF0ZUNhY2hlUmVxdWVzdBokLmNsZWFyd2F5LnYxLkludmFsaWRhdGVDYWNoZVJlc3BvbnNlElYKDUdldENhY2hlU3RhdHMSIS5jbGVhcndheS52MS5HZXRDYWNoZVN0YXRzUmVxdWVzdBoiLmNsZWFyd2F5LnYxLkdldENhY2hlU3RhdHNSZXNwb25zZRJTCgxVcGxvYWRSZXN1bHQSIC5jbGVhcndheS52MS5VcGxvYWRSZXN1bHRSZXF1ZXN0GiEuY2xlYXJ3YXkudjEuVXBsb2FkUmVzdWx0UmVzcG9uc2USWQoORG93bmxvYWRSZXN1bHQSIi5jbGVhcndheS52MS5Eb3dubG9hZFJlc3VsdFJlcXVlc3QaIy5jbGVhcndheS52MS5Eb3dubG9hZFJlc3VsdFJlc3BvbnNlEmIKEUxpc3RVbnVzZWRSZXN1bHRzEiUuY2xlYXJ3YXkudjEuTGlzdFVudXNlZFJlc3VsdHNSZXF1ZXN0GiYuY2xlYXJ3YXkudjEuTGlzdFVudXNlZFJlc3VsdHNSZXNwb25zZRJiChFEcm9wVW51c2VkUmVzdWx0cxIlLmNsZWFyd2F5LnYxLkRyb3BVbnVzZWRSZXN1bHRzUmVxdWVzdBomLmNsZWFyd2F5LnYxLkRyb3BVbnVzZWRSZXN1bHRzUmVzcG9uc2USSgoJV3JpdGVMb2dzEh0uY2xlYXJ3YXkudjEuV3JpdGVMb2dzUmVxdWVzdBoeLmNsZWFyd2F5LnYxLldyaXRlTG9nc1Jlc3BvbnNlEkcKCExpc3RMb2dzEhwuY2xlYXJ3YXkudjEuTGlzdExvZ3NSZXF1ZXN0Gh0uY2xlYXJ3YXkudjEuTGlzdExvZ3NSZXNwb25zZRJWCg1HZXRTZXJ2ZXJJbmZvEiEuY2xlYXJ3YXkudjEuR2V0U2VydmVySW5mb1JlcXVlc3QaIi5jbGVhcndheS52MS5HZXRTZXJ2ZXJJbmZvUmVzcG9uc2VCeAoOaW8uY2xlYXJ3YXkudjFCEU9yY2hlc3RyYXRvclByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_cache, file_clearway_v1_concurrency_limit, file_clearway_v1_explanation, file_clearway_v1_flow_run, file_clearway_v1_log, file_clearway_v1_proposal, file_clearway_v1_result, file_clearway_v1_server_info, file_clearway_v1_session, file_clearway_v1_task_run]);
+  fileDesc("Ch5jbGVhcndheS92MS9vcmNoZXN0cmF0b3IucHJvdG8SC2NsZWFyd2F5LnYxMpIaCgxPcmNoZXN0cmF0b3ISTgoHUHJvcG9zZRIbLmNsZWFyd2F5LnYxLlByb3Bvc2VSZXF1ZXN0GhwuY2xlYXJ3YXkudjEuUHJvcG9zZVJlc3BvbnNlIgSguxgCKAEwARJiCg9TZXRGbG93UnVuU3RhdGUSIy5jbGVhcndheS52MS5TZXRGbG93UnVuU3RhdGVSZXF1ZXN0GiQuY2xlYXJ3YXkudjEuU2V0Rmxvd1J1blN0YXRlUmVzcG9uc2UiBKC7GAISYgoPU2V0VGFza1J1blN0YXRlEiMuY2xlYXJ3YXkudjEuU2V0VGFza1J1blN0YXRlUmVxdWVzdBokLmNsZWFyd2F5LnYxLlNldFRhc2tSdW5TdGF0ZVJlc3BvbnNlIgSguxgCElwKDUNyZWF0ZUZsb3dSdW4SIS5jbGVhcndheS52MS5DcmVhdGVGbG93UnVuUmVxdWVzdBoiLmNsZWFyd2F5LnYxLkNyZWF0ZUZsb3dSdW5SZXNwb25zZSIEoLsYAhJTCgpHZXRGbG93UnVuEh4uY2xlYXJ3YXkudjEuR2V0Rmxvd1J1blJlcXVlc3QaHy5jbGVhcndheS52MS5HZXRGbG93UnVuUmVzcG9uc2UiBKC7GAESWQoMTGlzdEZsb3dSdW5zEiAuY2xlYXJ3YXkudjEuTGlzdEZsb3dSdW5zUmVxdWVzdBohLmNsZWFyd2F5LnYxLkxpc3RGbG93UnVuc1Jlc3BvbnNlIgSguxgBEmgKEUxpc3RGbG93UnVuU3RhdGVzEiUuY2xlYXJ3YXkudjEuTGlzdEZsb3dSdW5TdGF0ZXNSZXF1ZXN0GiYuY2xlYXJ3YXkudjEuTGlzdEZsb3dSdW5TdGF0ZXNSZXNwb25zZSIEoLsYARJcCg1DcmVhdGVUYXNrUnVuEiEuY2xlYXJ3YXkudjEuQ3JlYXRlVGFza1J1blJlcXVlc3QaIi5jbGVhcndheS52MS5DcmVhdGVUYXNrUnVuUmVzcG9uc2UiBKC7GAISUwoKR2V0VGFza1J1bhIeLmNsZWFyd2F5LnYxLkdldFRhc2tSdW5SZXF1ZXN0Gh8uY2xlYXJ3YXkudjEuR2V0VGFza1J1blJlc3BvbnNlIgSguxgBElkKDExpc3RUYXNrUnVucxIgLmNsZWFyd2F5LnYxLkxpc3RUYXNrUnVuc1JlcXVlc3QaIS5jbGVhcndheS52MS5MaXN0VGFza1J1bnNSZXNwb25zZSIEoLsYARJoChFMaXN0VGFza1J1blN0YXRlcxIlLmNsZWFyd2F5LnYxLkxpc3RUYXNrUnVuU3RhdGVzUmVxdWVzdBomLmNsZWFyd2F5LnYxLkxpc3RUYXNrUnVuU3RhdGVzUmVzcG9uc2UiBKC7GAESXwoORXhwbGFpblRhc2tSdW4SIi5jbGVhcndheS52MS5FeHBsYWluVGFza1J1blJlcXVlc3QaIy5jbGVhcndheS52MS5FeHBsYWluVGFza1J1blJlc3BvbnNlIgSguxgBEm4KE1NldENvbmN1cnJlbmN5TGltaXQSJy5jbGVhcndheS52MS5TZXRDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBooLmNsZWFyd2F5LnYxLlNldENvbmN1cnJlbmN5TGltaXRSZXNwb25zZSIEoLsYAxJuChNHZXRDb25jdXJyZW5jeUxpbWl0EicuY2xlYXJ3YXkudjEuR2V0Q29uY3VycmVuY3lMaW1pdFJlcXVlc3QaKC5jbGVhcndheS52MS5HZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2UiBKC7GAESdAoVTGlzdENvbmN1cnJlbmN5TGltaXRzEikuY2xlYXJ3YXkudjEuTGlzdENvbmN1cnJlbmN5TGltaXRzUmVxdWVzdBoqLmNsZWFyd2F5LnYxLkxpc3RDb25jdXJyZW5jeUxpbWl0c1Jlc3BvbnNlIgSguxgBEncKFkRlbGV0ZUNvbmN1cnJlbmN5TGltaXQSKi5jbGVhcndheS52MS5EZWxldGVDb25jdXJyZW5jeUxpbWl0UmVxdWVzdBorLmNsZWFyd2F5LnYxLkRlbGV0ZUNvbmN1cnJlbmN5TGltaXRSZXNwb25zZSIEoLsYAxJ0ChVSZXNldENvbmN1cnJlbmN5TGltaXQSKS5jbGVhcndheS52MS5SZXNldENvbmN1cnJlbmN5TGltaXRSZXF1ZXN0GiouY2xlYXJ3YXkudjEuUmVzZXRDb25jdXJyZW5jeUxpbWl0UmVzcG9uc2UiBKC7GAMSYgoPTGlzdFNsb3RIb2xkZXJzEiMuY2xlYXJ3YXkudjEuTGlzdFNsb3RIb2xkZXJzUmVxdWVzdBokLmNsZWFyd2F5LnYxLkxpc3RTbG90SG9sZGVyc1Jlc3BvbnNlIgSguxgBEmIKD0xpc3RTbG90V2FpdGVycxIjLmNsZWFyd2F5LnYxLkxpc3RTbG90V2FpdGVyc1JlcXVlc3QaJC5jbGVhcndheS52MS5MaXN0U2xvdFdhaXRlcnNSZXNwb25zZSIEoLsYARJWCgtPcGVuU2Vzc2lvbhIfLmNsZWFyd2F5LnYxLk9wZW5TZXNzaW9uUmVxdWVzdBogLmNsZWFyd2F5LnYxLk9wZW5TZXNzaW9uUmVzcG9uc2UiBKC7GAISUAoJS2VlcEFsaXZlEh0uY2xlYXJ3YXkudjEuS2VlcEFsaXZlUmVxdWVzdBoeLmNsZWFyd2F5LnYxLktlZXBBbGl2ZVJlc3BvbnNlIgSguxgCElkKDENsb3NlU2Vzc2lvbhIgLmNsZWFyd2F5LnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaIS5jbGVhcndheS52MS5DbG9zZVNlc3Npb25SZXNwb25zZSIEoLsYAhJWCgtMb29rdXBDYWNoZRIfLmNsZWFyd2F5LnYxLkxvb2t1cENhY2hlUmVxdWVzdBogLmNsZWFyd2F5LnYxLkxvb2t1cENhY2hlUmVzcG9uc2UiBKC7GAESZQoQTGlzdENhY2hlRW50cmllcxIkLmNsZWFyd2F5LnYxLkxpc3RDYWNoZUVudHJpZXNSZXF1ZXN0GiUuY2xlYXJ3YXkudjEuTGlzdENhY2hlRW50cmllc1Jlc3BvbnNlIgSguxgBEmIKD0ludmFsaWRhdGVDYWNoZRIjLmNsZWFyd2F5LnYxLkludmFsaWRhdGVDYWNoZVJlcXVlc3QaJC5jbGVhcndheS52MS5JbnZhbGlkYXRlQ2FjaGVSZXNwb25zZSIEoLsYAxJcCg1HZXRDYWNoZVN0YXRzEiEuY2xlYXJ3YXkudjEuR2V0Q2FjaGVTdGF0c1JlcXVlc3QaIi5jbGVhcndheS52MS5HZXRDYWNoZVN0YXRzUmVzcG9uc2UiBKC7GAESawoSTGlzdFRhc2tDYWNoZVN0YXRzEiYuY2xlYXJ3YXkudjEuTGlzdFRhc2tDYWNoZVN0YXRzUmVxdWVzdBonLmNsZWFyd2F5LnYxLkxpc3RUYXNrQ2FjaGVTdGF0c1Jlc3BvbnNlIgSguxgBElkKDFVwbG9hZFJlc3VsdBIgLmNsZWFyd2F5LnYxLlVwbG9hZFJlc3VsdFJlcXVlc3QaIS5jbGVhcndheS52MS5VcGxvYWRSZXN1bHRSZXNwb25zZSIEoLsYAhJfCg5Eb3dubG9hZFJlc3VsdBIiLmNsZWFyd2F5LnYxLkRvd25sb2FkUmVzdWx0UmVxdWVzdBojLmNsZWFyd2F5LnYxLkRvd25sb2FkUmVzdWx0UmVzcG9uc2UiBKC7GAESbgoTTGlzdE9ycGhhbmVkUmVzdWx0cxInLmNsZWFyd2F5LnYxLkxpc3RPcnBoYW5lZFJlc3VsdHNSZXF1ZXN0GiguY2xlYXJ3YXkudjEuTGlzdE9ycGhhbmVkUmVzdWx0c1Jlc3BvbnNlIgSguxgBEm4KE0Ryb3BPcnBoYW5lZFJlc3VsdHMSJy5jbGVhcndheS52MS5Ecm9wT3JwaGFuZWRSZXN1bHRzUmVxdWVzdBooLmNsZWFyd2F5LnYxLkRyb3BPcnBoYW5lZFJlc3VsdHNSZXNwb25zZSIEoLsYAxJQCglXcml0ZUxvZ3MSHS5jbGVhcndheS52MS5Xcml0ZUxvZ3NSZXF1ZXN0Gh4uY2xlYXJ3YXkudjEuV3JpdGVMb2dzUmVzcG9uc2UiBKC7GAISTQoITGlzdExvZ3MSHC5jbGVhcndheS52MS5MaXN0TG9nc1JlcXVlc3QaHS5jbGVhcndheS52MS5MaXN0TG9nc1Jlc3BvbnNlIgSguxgBElwKDUdldFNlcnZlckluZm8SIS5jbGVhcndheS52MS5HZXRTZXJ2ZXJJbmZvUmVxdWVzdBoiLmNsZWFyd2F5LnYxLkdldFNlcnZlckluZm9SZXNwb25zZSIEoLsYAUJyCg5pby5jbGVhcndheS52MUIRT3JjaGVzdHJhdG9yUHJvdG9QAVo9Z2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9wcm90b3MvZ28vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_cache, file_clearway_v1_concurrency_limit, file_clearway_v1_explanation, file_clearway_v1_flow_run, file_clearway_v1_log, file_clearway_v1_options, file_clearway_v1_proposal, file_clearway_v1_result, file_clearway_v1_server_info, file_clearway_v1_session, file_clearway_v1_task_run]);
 
 /**
- * Orchestrator decides about runs. A run never changes its own state: it proposes one, and is answered
- * accept, wait, reject or abort.
+ * Orchestrator decides about runs. A run never changes its own state: its client proposes a state, and the service
+ * accepts it, tells the client to wait, rejects it with another state, or aborts it. Each RPC declares the role that its
+ * caller needs.
  *
  * @generated from service clearway.v1.Orchestrator
  */
 export const Orchestrator: GenService<{
   /**
-   * Propose is the main road: many proposals and many decisions on one stream. The client's first message
-   * has a hello, the service's first has a welcome. When the client closes its side, what was proposed is
-   * decided and answered before the stream ends; what waits for a slot is withdrawn.
+   * Propose is the primary RPC: many proposals and many decisions on one stream. The client's first message has a
+   * hello, the service's first has a welcome. When the client closes its side, everything that was proposed is decided
+   * and answered before the stream ends; proposals that wait for a slot are withdrawn.
    *
    * @generated from rpc clearway.v1.Orchestrator.Propose
    */
@@ -71,7 +73,7 @@ export const Orchestrator: GenService<{
     output: typeof SetTaskRunStateResponseSchema;
   },
   /**
-   * CreateFlowRun creates a flow run; creating the same id again answers the run that is there.
+   * CreateFlowRun creates a flow run, or returns the one that has its id.
    *
    * @generated from rpc clearway.v1.Orchestrator.CreateFlowRun
    */
@@ -81,7 +83,7 @@ export const Orchestrator: GenService<{
     output: typeof CreateFlowRunResponseSchema;
   },
   /**
-   * GetFlowRun answers one flow run.
+   * GetFlowRun returns one flow run.
    *
    * @generated from rpc clearway.v1.Orchestrator.GetFlowRun
    */
@@ -91,7 +93,7 @@ export const Orchestrator: GenService<{
     output: typeof GetFlowRunResponseSchema;
   },
   /**
-   * ListFlowRuns answers flow runs, the newest first, in pages.
+   * ListFlowRuns returns flow runs, newest first, in pages.
    *
    * @generated from rpc clearway.v1.Orchestrator.ListFlowRuns
    */
@@ -111,8 +113,7 @@ export const Orchestrator: GenService<{
     output: typeof ListFlowRunStatesResponseSchema;
   },
   /**
-   * CreateTaskRun creates a task run; creating the same flow run, task key and dynamic key again answers
-   * the run that is there.
+   * CreateTaskRun creates a task run, or returns the one that has its flow run, task key and dynamic key.
    *
    * @generated from rpc clearway.v1.Orchestrator.CreateTaskRun
    */
@@ -122,7 +123,7 @@ export const Orchestrator: GenService<{
     output: typeof CreateTaskRunResponseSchema;
   },
   /**
-   * GetTaskRun answers one task run.
+   * GetTaskRun returns one task run.
    *
    * @generated from rpc clearway.v1.Orchestrator.GetTaskRun
    */
@@ -132,7 +133,7 @@ export const Orchestrator: GenService<{
     output: typeof GetTaskRunResponseSchema;
   },
   /**
-   * ListTaskRuns answers task runs, the newest first, in pages.
+   * ListTaskRuns returns task runs, newest first, in pages.
    *
    * @generated from rpc clearway.v1.Orchestrator.ListTaskRuns
    */
@@ -152,47 +153,27 @@ export const Orchestrator: GenService<{
     output: typeof ListTaskRunStatesResponseSchema;
   },
   /**
-   * CreateConcurrencyLimit sets the limit of a tag, whether it had one or not.
+   * ExplainTaskRun says why a task run is where it is: what it waits for, and which run or client holds that.
    *
-   * @generated from rpc clearway.v1.Orchestrator.CreateConcurrencyLimit
+   * @generated from rpc clearway.v1.Orchestrator.ExplainTaskRun
    */
-  createConcurrencyLimit: {
+  explainTaskRun: {
     methodKind: "unary";
-    input: typeof CreateConcurrencyLimitRequestSchema;
-    output: typeof CreateConcurrencyLimitResponseSchema;
+    input: typeof ExplainTaskRunRequestSchema;
+    output: typeof ExplainTaskRunResponseSchema;
   },
   /**
-   * GetConcurrencyLimitByTag answers the limit of a tag.
+   * SetConcurrencyLimit sets the limit of a tag, and returns the limit that it replaced.
    *
-   * @generated from rpc clearway.v1.Orchestrator.GetConcurrencyLimitByTag
+   * @generated from rpc clearway.v1.Orchestrator.SetConcurrencyLimit
    */
-  getConcurrencyLimitByTag: {
+  setConcurrencyLimit: {
     methodKind: "unary";
-    input: typeof GetConcurrencyLimitByTagRequestSchema;
-    output: typeof GetConcurrencyLimitByTagResponseSchema;
+    input: typeof SetConcurrencyLimitRequestSchema;
+    output: typeof SetConcurrencyLimitResponseSchema;
   },
   /**
-   * ListConcurrencyLimits answers all limits, sorted by tag, in pages.
-   *
-   * @generated from rpc clearway.v1.Orchestrator.ListConcurrencyLimits
-   */
-  listConcurrencyLimits: {
-    methodKind: "unary";
-    input: typeof ListConcurrencyLimitsRequestSchema;
-    output: typeof ListConcurrencyLimitsResponseSchema;
-  },
-  /**
-   * DeleteConcurrencyLimitByTag removes the limit of a tag: it is unlimited from then on.
-   *
-   * @generated from rpc clearway.v1.Orchestrator.DeleteConcurrencyLimitByTag
-   */
-  deleteConcurrencyLimitByTag: {
-    methodKind: "unary";
-    input: typeof DeleteConcurrencyLimitByTagRequestSchema;
-    output: typeof DeleteConcurrencyLimitByTagResponseSchema;
-  },
-  /**
-   * GetConcurrencyLimit answers a limit by its id.
+   * GetConcurrencyLimit returns one limit, by tag or id.
    *
    * @generated from rpc clearway.v1.Orchestrator.GetConcurrencyLimit
    */
@@ -202,17 +183,37 @@ export const Orchestrator: GenService<{
     output: typeof GetConcurrencyLimitResponseSchema;
   },
   /**
-   * ResetConcurrencyLimitByTag takes back all slots of a tag by force.
+   * ListConcurrencyLimits returns all limits, sorted by tag, in pages.
    *
-   * @generated from rpc clearway.v1.Orchestrator.ResetConcurrencyLimitByTag
+   * @generated from rpc clearway.v1.Orchestrator.ListConcurrencyLimits
    */
-  resetConcurrencyLimitByTag: {
+  listConcurrencyLimits: {
     methodKind: "unary";
-    input: typeof ResetConcurrencyLimitByTagRequestSchema;
-    output: typeof ResetConcurrencyLimitByTagResponseSchema;
+    input: typeof ListConcurrencyLimitsRequestSchema;
+    output: typeof ListConcurrencyLimitsResponseSchema;
   },
   /**
-   * ListSlotHolders returns all that hold a slot of a tag, in pages.
+   * DeleteConcurrencyLimit removes the limit of a tag, which is unlimited afterwards.
+   *
+   * @generated from rpc clearway.v1.Orchestrator.DeleteConcurrencyLimit
+   */
+  deleteConcurrencyLimit: {
+    methodKind: "unary";
+    input: typeof DeleteConcurrencyLimitRequestSchema;
+    output: typeof DeleteConcurrencyLimitResponseSchema;
+  },
+  /**
+   * ResetConcurrencyLimit takes all slots of a tag away from the runs that hold them.
+   *
+   * @generated from rpc clearway.v1.Orchestrator.ResetConcurrencyLimit
+   */
+  resetConcurrencyLimit: {
+    methodKind: "unary";
+    input: typeof ResetConcurrencyLimitRequestSchema;
+    output: typeof ResetConcurrencyLimitResponseSchema;
+  },
+  /**
+   * ListSlotHolders returns the runs that hold a slot of a tag, in pages.
    *
    * @generated from rpc clearway.v1.Orchestrator.ListSlotHolders
    */
@@ -222,7 +223,7 @@ export const Orchestrator: GenService<{
     output: typeof ListSlotHoldersResponseSchema;
   },
   /**
-   * ListSlotWaiters returns all that wait for a slot of a tag, in pages.
+   * ListSlotWaiters returns the proposals that wait for a slot of a tag, in pages.
    *
    * @generated from rpc clearway.v1.Orchestrator.ListSlotWaiters
    */
@@ -230,16 +231,6 @@ export const Orchestrator: GenService<{
     methodKind: "unary";
     input: typeof ListSlotWaitersRequestSchema;
     output: typeof ListSlotWaitersResponseSchema;
-  },
-  /**
-   * ExplainTaskRun says why a task run is where it is: what it waits for, and who holds that.
-   *
-   * @generated from rpc clearway.v1.Orchestrator.ExplainTaskRun
-   */
-  explainTaskRun: {
-    methodKind: "unary";
-    input: typeof ExplainTaskRunRequestSchema;
-    output: typeof ExplainTaskRunResponseSchema;
   },
   /**
    * OpenSession opens a session for a client that makes unary calls; a stream has its own.
@@ -262,7 +253,8 @@ export const Orchestrator: GenService<{
     output: typeof KeepAliveResponseSchema;
   },
   /**
-   * CloseSession ends a session: its running runs crash, its slots are free, and its waiters are gone.
+   * CloseSession ends a session: its running runs become Crashed, its slots are released, its queued proposals are
+   * withdrawn.
    *
    * @generated from rpc clearway.v1.Orchestrator.CloseSession
    */
@@ -272,7 +264,7 @@ export const Orchestrator: GenService<{
     output: typeof CloseSessionResponseSchema;
   },
   /**
-   * LookupCache answers the live cache entry of a key.
+   * LookupCache returns the live cache entry of a key, if there is one.
    *
    * @generated from rpc clearway.v1.Orchestrator.LookupCache
    */
@@ -282,7 +274,7 @@ export const Orchestrator: GenService<{
     output: typeof LookupCacheResponseSchema;
   },
   /**
-   * ListCacheEntries answers cache entries, the newest first, in pages.
+   * ListCacheEntries returns cache entries, newest first, in pages.
    *
    * @generated from rpc clearway.v1.Orchestrator.ListCacheEntries
    */
@@ -302,7 +294,7 @@ export const Orchestrator: GenService<{
     output: typeof InvalidateCacheResponseSchema;
   },
   /**
-   * GetCacheStats says how much the cache holds and serves, by task.
+   * GetCacheStats says what the cache holds as a whole.
    *
    * @generated from rpc clearway.v1.Orchestrator.GetCacheStats
    */
@@ -312,7 +304,17 @@ export const Orchestrator: GenService<{
     output: typeof GetCacheStatsResponseSchema;
   },
   /**
-   * UploadResult keeps a piece of a result in the service's own storage.
+   * ListTaskCacheStats says what the cache holds of each task, in pages.
+   *
+   * @generated from rpc clearway.v1.Orchestrator.ListTaskCacheStats
+   */
+  listTaskCacheStats: {
+    methodKind: "unary";
+    input: typeof ListTaskCacheStatsRequestSchema;
+    output: typeof ListTaskCacheStatsResponseSchema;
+  },
+  /**
+   * UploadResult stores a piece of a result in the service's own storage.
    *
    * @generated from rpc clearway.v1.Orchestrator.UploadResult
    */
@@ -322,7 +324,7 @@ export const Orchestrator: GenService<{
     output: typeof UploadResultResponseSchema;
   },
   /**
-   * DownloadResult answers a piece of a result in the service's own storage.
+   * DownloadResult returns a piece of a result in the service's own storage.
    *
    * @generated from rpc clearway.v1.Orchestrator.DownloadResult
    */
@@ -332,27 +334,27 @@ export const Orchestrator: GenService<{
     output: typeof DownloadResultResponseSchema;
   },
   /**
-   * ListUnusedResults answers the results that only ended cache entries spoke of.
+   * ListOrphanedResults returns the results that may be deleted, in pages.
    *
-   * @generated from rpc clearway.v1.Orchestrator.ListUnusedResults
+   * @generated from rpc clearway.v1.Orchestrator.ListOrphanedResults
    */
-  listUnusedResults: {
+  listOrphanedResults: {
     methodKind: "unary";
-    input: typeof ListUnusedResultsRequestSchema;
-    output: typeof ListUnusedResultsResponseSchema;
+    input: typeof ListOrphanedResultsRequestSchema;
+    output: typeof ListOrphanedResultsResponseSchema;
   },
   /**
-   * DropUnusedResults forgets such results, so that they can be deleted; their runs keep their states.
+   * DropOrphanedResults takes results off the list of orphans, and deletes those in the service's own storage.
    *
-   * @generated from rpc clearway.v1.Orchestrator.DropUnusedResults
+   * @generated from rpc clearway.v1.Orchestrator.DropOrphanedResults
    */
-  dropUnusedResults: {
+  dropOrphanedResults: {
     methodKind: "unary";
-    input: typeof DropUnusedResultsRequestSchema;
-    output: typeof DropUnusedResultsResponseSchema;
+    input: typeof DropOrphanedResultsRequestSchema;
+    output: typeof DropOrphanedResultsResponseSchema;
   },
   /**
-   * WriteLogs writes what runs logged.
+   * WriteLogs writes lines that runs logged.
    *
    * @generated from rpc clearway.v1.Orchestrator.WriteLogs
    */
@@ -362,7 +364,7 @@ export const Orchestrator: GenService<{
     output: typeof WriteLogsResponseSchema;
   },
   /**
-   * ListLogs answers what runs logged, in pages.
+   * ListLogs returns lines that runs logged, in pages.
    *
    * @generated from rpc clearway.v1.Orchestrator.ListLogs
    */
@@ -372,7 +374,7 @@ export const Orchestrator: GenService<{
     output: typeof ListLogsResponseSchema;
   },
   /**
-   * GetServerInfo says who answers, with which version and settings.
+   * GetServerInfo returns the service's version and the settings that matter to clients.
    *
    * @generated from rpc clearway.v1.Orchestrator.GetServerInfo
    */

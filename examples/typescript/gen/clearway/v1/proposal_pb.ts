@@ -6,7 +6,8 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { ErrorReason } from "./error_pb.js";
 import { file_clearway_v1_error } from "./error_pb.js";
-import type { State } from "./state_pb.js";
+import { file_clearway_v1_options } from "./options_pb.js";
+import type { ProposedState, State } from "./state_pb.js";
 import { file_clearway_v1_state } from "./state_pb.js";
 import type { TaskRunSpec } from "./task_run_pb.js";
 import { file_clearway_v1_task_run } from "./task_run_pb.js";
@@ -18,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/proposal.proto.
  */
 export const file_clearway_v1_proposal: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbGVhcndheS92MS9wcm9wb3NhbC5wcm90bxILY2xlYXJ3YXkudjEioQEKCFByb3Bvc2FsEgoKAmlkGAEgASgJEhUKC2Zsb3dfcnVuX2lkGAIgASgJSAASFQoLdGFza19ydW5faWQYAyABKAlIABIhCgVzdGF0ZRgEIAEoCzISLmNsZWFyd2F5LnYxLlN0YXRlEjEKD2NyZWF0ZV90YXNrX3J1bhgFIAEoCzIYLmNsZWFyd2F5LnYxLlRhc2tSdW5TcGVjQgUKA3J1biKfAgoIRGVjaXNpb24SEwoLcHJvcG9zYWxfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEiEKBXN0YXRlGAMgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUSJQoGYWNjZXB0GAQgASgLMhMuY2xlYXJ3YXkudjEuQWNjZXB0SAASIQoEd2FpdBgFIAEoCzIRLmNsZWFyd2F5LnYxLldhaXRIABIlCgZyZWplY3QYBiABKAsyEy5jbGVhcndheS52MS5SZWplY3RIABIjCgVhYm9ydBgHIAEoCzISLmNsZWFyd2F5LnYxLkFib3J0SAASKwoFZXJyb3IYCCABKAsyGi5jbGVhcndheS52MS5Qcm9wb3NhbEVycm9ySABCCAoGYW5zd2VyIggKBkFjY2VwdCKTAQoEV2FpdBIuCgtyZXRyeV9hZnRlchgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIPCgdtZXNzYWdlGAIgASgJEg4KBnF1ZXVlZBgDIAEoCBIVCg1ibG9ja2luZ190YWdzGAQgAygJEhAKCHBvc2l0aW9uGAUgASgFEhEKCWNhY2hlX2tleRgGIAEoCSIZCgZSZWplY3QSDwoHbWVzc2FnZRgBIAEoCSJCCgVBYm9ydBIPCgdtZXNzYWdlGAEgASgJEigKBnJlYXNvbhgCIAEoDjIYLmNsZWFyd2F5LnYxLkFib3J0UmVhc29uIlkKDVByb3Bvc2FsRXJyb3ISKAoGcmVhc29uGAEgASgOMhguY2xlYXJ3YXkudjEuRXJyb3JSZWFzb24SDQoFZmllbGQYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSJaCgVIZWxsbxITCgtjbGllbnRfbmFtZRgBIAEoCRIQCghsYW5ndWFnZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgJEhkKEXJlc3VtZV9zZXNzaW9uX2lkGAQgASgJIpEBCgdXZWxjb21lEhIKCnNlc3Npb25faWQYASABKAkSKAoFbGVhc2UYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOc2VydmVyX3ZlcnNpb24YAyABKAkSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYBCABKAUSFQoNbWF4X3Byb3Bvc2FscxgFIAEoBSK1AQoOUHJvcG9zZVJlcXVlc3QSIQoFaGVsbG8YASABKAsyEi5jbGVhcndheS52MS5IZWxsbxIoCglwcm9wb3NhbHMYAiADKAsyFS5jbGVhcndheS52MS5Qcm9wb3NhbBITCgt3aXRoZHJhd2FscxgDIAMoCRIPCgdnb29kYnllGAQgASgIEgwKBHBpbmcYBSABKAMSIgoGYXdhaXRzGAYgAygLMhIuY2xlYXJ3YXkudjEuQXdhaXQiOQoFQXdhaXQSEwoLdGFza19ydW5faWQYASABKAkSGwoTYXdhaXRlZF90YXNrX3J1bl9pZBgCIAEoCSJwCg9Qcm9wb3NlUmVzcG9uc2USJQoHd2VsY29tZRgBIAEoCzIULmNsZWFyd2F5LnYxLldlbGNvbWUSKAoJZGVjaXNpb25zGAIgAygLMhUuY2xlYXJ3YXkudjEuRGVjaXNpb24SDAoEcG9uZxgDIAEoAyJ5ChZTZXRGbG93UnVuU3RhdGVSZXF1ZXN0EhMKC3Byb3Bvc2FsX2lkGAEgASgJEhMKC2Zsb3dfcnVuX2lkGAIgASgJEiEKBXN0YXRlGAMgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUSEgoKc2Vzc2lvbl9pZBgEIAEoCSJCChdTZXRGbG93UnVuU3RhdGVSZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLmNsZWFyd2F5LnYxLkRlY2lzaW9uIqoBChZTZXRUYXNrUnVuU3RhdGVSZXF1ZXN0EhMKC3Byb3Bvc2FsX2lkGAEgASgJEhMKC3Rhc2tfcnVuX2lkGAIgASgJEiEKBXN0YXRlGAMgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUSLwoMd2FpdF90aW1lb3V0GAQgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhIKCnNlc3Npb25faWQYBSABKAkiQgoXU2V0VGFza1J1blN0YXRlUmVzcG9uc2USJwoIZGVjaXNpb24YASABKAsyFS5jbGVhcndheS52MS5EZWNpc2lvbip6CgtBYm9ydFJlYXNvbhIcChhBQk9SVF9SRUFTT05fVU5TUEVDSUZJRUQQABIZChVBQk9SVF9SRUFTT05fVEVSTUlOQUwQARIVChFBQk9SVF9SRUFTT05fSEVMRBACEhsKF0FCT1JUX1JFQVNPTl9MSU1JVF9aRVJPEANCdAoOaW8uY2xlYXJ3YXkudjFCDVByb3Bvc2FsUHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_error, file_clearway_v1_state, file_clearway_v1_task_run, file_google_protobuf_duration]);
+  fileDesc("ChpjbGVhcndheS92MS9wcm9wb3NhbC5wcm90bxILY2xlYXJ3YXkudjEizwEKCFByb3Bvc2FsEhQKAmlkGAEgASgJQgiiuxgECAEQARIfCgtmbG93X3J1bl9pZBgCIAEoCUIIorsYBAgBEAFIABIfCgt0YXNrX3J1bl9pZBgDIAEoCUIIorsYBAgBEAFIABIxCgVzdGF0ZRgEIAEoCzIaLmNsZWFyd2F5LnYxLlByb3Bvc2VkU3RhdGVCBqK7GAIIARIxCg9jcmVhdGVfdGFza19ydW4YBSABKAsyGC5jbGVhcndheS52MS5UYXNrUnVuU3BlY0IFCgNydW4inwIKCERlY2lzaW9uEhMKC3Byb3Bvc2FsX2lkGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIhCgVzdGF0ZRgDIAEoCzISLmNsZWFyd2F5LnYxLlN0YXRlEiUKBmFjY2VwdBgEIAEoCzITLmNsZWFyd2F5LnYxLkFjY2VwdEgAEiEKBHdhaXQYBSABKAsyES5jbGVhcndheS52MS5XYWl0SAASJQoGcmVqZWN0GAYgASgLMhMuY2xlYXJ3YXkudjEuUmVqZWN0SAASIwoFYWJvcnQYByABKAsyEi5jbGVhcndheS52MS5BYm9ydEgAEisKBWVycm9yGAggASgLMhouY2xlYXJ3YXkudjEuUHJvcG9zYWxFcnJvckgAQggKBmFuc3dlciIICgZBY2NlcHQivAEKBFdhaXQSJwoGcmVhc29uGAEgASgOMhcuY2xlYXJ3YXkudjEuV2FpdFJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEi4KC3JldHJ5X2FmdGVyGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEg4KBnF1ZXVlZBgEIAEoCBIVCg1ibG9ja2luZ190YWdzGAUgAygJEhEKCWNhY2hlX2tleRgGIAEoCRIQCghwb3NpdGlvbhgHIAEoBSJECgZSZWplY3QSKQoGcmVhc29uGAEgASgOMhkuY2xlYXJ3YXkudjEuUmVqZWN0UmVhc29uEg8KB21lc3NhZ2UYAiABKAkiQgoFQWJvcnQSKAoGcmVhc29uGAEgASgOMhguY2xlYXJ3YXkudjEuQWJvcnRSZWFzb24SDwoHbWVzc2FnZRgCIAEoCSLGAQoNUHJvcG9zYWxFcnJvchIoCgZyZWFzb24YASABKA4yGC5jbGVhcndheS52MS5FcnJvclJlYXNvbhIPCgdtZXNzYWdlGAIgASgJEg0KBWZpZWxkGAMgASgJEjoKCG1ldGFkYXRhGAQgAygLMiguY2xlYXJ3YXkudjEuUHJvcG9zYWxFcnJvci5NZXRhZGF0YUVudHJ5Gi8KDU1ldGFkYXRhRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJ7CgVIZWxsbxIcCgtjbGllbnRfbmFtZRgBIAEoCUIHorsYAxj/ARIYCghsYW5ndWFnZRgCIAEoCUIGorsYAhhAEhcKB3ZlcnNpb24YAyABKAlCBqK7GAIYQBIhChFyZXN1bWVfc2Vzc2lvbl9pZBgEIAEoCUIGorsYAhABIpEBCgdXZWxjb21lEhIKCnNlc3Npb25faWQYASABKAkSKAoFbGVhc2UYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SFgoOc2VydmVyX3ZlcnNpb24YAyABKAkSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYBCABKAUSFQoNbWF4X3Byb3Bvc2FscxgFIAEoBSLJAQoOUHJvcG9zZVJlcXVlc3QSIQoFaGVsbG8YASABKAsyEi5jbGVhcndheS52MS5IZWxsbxIoCglwcm9wb3NhbHMYAiADKAsyFS5jbGVhcndheS52MS5Qcm9wb3NhbBIeCgt3aXRoZHJhd2FscxgDIAMoCUIJorsYBRABMIAgEg8KB2dvb2RieWUYBCABKAgSDAoEcGluZxgFIAEoAxIrCgZhd2FpdHMYBiADKAsyEi5jbGVhcndheS52MS5Bd2FpdEIHorsYAzCAICJLCgVBd2FpdBIdCgt0YXNrX3J1bl9pZBgBIAEoCUIIorsYBAgBEAESIwoTYXdhaXRlZF90YXNrX3J1bl9pZBgCIAEoCUIGorsYAhABInAKD1Byb3Bvc2VSZXNwb25zZRIlCgd3ZWxjb21lGAEgASgLMhQuY2xlYXJ3YXkudjEuV2VsY29tZRIoCglkZWNpc2lvbnMYAiADKAsyFS5jbGVhcndheS52MS5EZWNpc2lvbhIMCgRwb25nGAMgASgDIqMBChZTZXRGbG93UnVuU3RhdGVSZXF1ZXN0EhsKC3Byb3Bvc2FsX2lkGAEgASgJQgaiuxgCEAESHQoLZmxvd19ydW5faWQYAiABKAlCCKK7GAQIARABEjEKBXN0YXRlGAMgASgLMhouY2xlYXJ3YXkudjEuUHJvcG9zZWRTdGF0ZUIGorsYAggBEhoKCnNlc3Npb25faWQYBCABKAlCBqK7GAIQASJCChdTZXRGbG93UnVuU3RhdGVSZXNwb25zZRInCghkZWNpc2lvbhgBIAEoCzIVLmNsZWFyd2F5LnYxLkRlY2lzaW9uItQBChZTZXRUYXNrUnVuU3RhdGVSZXF1ZXN0EhsKC3Byb3Bvc2FsX2lkGAEgASgJQgaiuxgCEAESHQoLdGFza19ydW5faWQYAiABKAlCCKK7GAQIARABEjEKBXN0YXRlGAMgASgLMhouY2xlYXJ3YXkudjEuUHJvcG9zZWRTdGF0ZUIGorsYAggBEhoKCnNlc3Npb25faWQYBCABKAlCBqK7GAIQARIvCgx3YWl0X3RpbWVvdXQYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iQgoXU2V0VGFza1J1blN0YXRlUmVzcG9uc2USJwoIZGVjaXNpb24YASABKAsyFS5jbGVhcndheS52MS5EZWNpc2lvbip4CgpXYWl0UmVhc29uEhsKF1dBSVRfUkVBU09OX1VOU1BFQ0lGSUVEEAASFQoRV0FJVF9SRUFTT05fTElNSVQQARIcChhXQUlUX1JFQVNPTl9DQUNIRV9MRUFERVIQAhIYChRXQUlUX1JFQVNPTl9TQ0hFRFVMRRADKmoKDFJlamVjdFJlYXNvbhIdChlSRUpFQ1RfUkVBU09OX1VOU1BFQ0lGSUVEEAASGAoUUkVKRUNUX1JFQVNPTl9DQUNIRUQQARIhCh1SRUpFQ1RfUkVBU09OX1JFVFJZX1NDSEVEVUxFRBACKnoKC0Fib3J0UmVhc29uEhwKGEFCT1JUX1JFQVNPTl9VTlNQRUNJRklFRBAAEhkKFUFCT1JUX1JFQVNPTl9URVJNSU5BTBABEhUKEUFCT1JUX1JFQVNPTl9IRUxEEAISGwoXQUJPUlRfUkVBU09OX0xJTUlUX1pFUk8QA0JuCg5pby5jbGVhcndheS52MUINUHJvcG9zYWxQcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_error, file_clearway_v1_options, file_clearway_v1_state, file_clearway_v1_task_run, file_google_protobuf_duration]);
 
 /**
  * Proposal asks to move a run into a state.
@@ -27,9 +28,9 @@ export const file_clearway_v1_proposal: GenFile = /*@__PURE__*/
  */
 export type Proposal = Message<"clearway.v1.Proposal"> & {
   /**
-   * id is the proposal's UUID, made by the client (time-ordered, version 7, is best); required. The same id sent
-   * again gets the decision that was recorded the first time, with the state that it led to, never a second
-   * transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+   * id is the proposal's UUID, made by the client; time-ordered (version 7) is best; required. If the same id is sent
+   * again, the decision that was recorded the first time is returned, with the state that it led to; there is never
+   * a second transition. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
    *
    * @generated from field: string id = 1;
    */
@@ -59,16 +60,16 @@ export type Proposal = Message<"clearway.v1.Proposal"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * state is the proposed state; required.
+   * state is the state that the run is to enter; required.
    *
-   * @generated from field: clearway.v1.State state = 4;
+   * @generated from field: clearway.v1.ProposedState state = 4;
    */
-  state?: State | undefined;
+  state?: ProposedState | undefined;
 
   /**
-   * create_task_run creates the task run, where it does not exist, and proposes `state` for it in the
-   * same transaction. Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, where there is no such
-   * flow run; `ERROR_REASON_RUN_CONFLICT`, where its id is another run's.
+   * create_task_run creates the task run if it does not exist, and proposes `state` for it in the same transaction.
+   * Conflicts with `run`. Error reasons: `ERROR_REASON_RUN_NOT_FOUND`, if there is no such flow run;
+   * `ERROR_REASON_RUN_CONFLICT`, if another run has its id.
    *
    * @generated from field: clearway.v1.TaskRunSpec create_task_run = 5;
    */
@@ -89,22 +90,22 @@ export const ProposalSchema: GenMessage<Proposal> = /*@__PURE__*/
  */
 export type Decision = Message<"clearway.v1.Decision"> & {
   /**
-   * proposal_id is the id of the proposal that is answered.
+   * proposal_id is the proposal that was decided about.
    *
    * @generated from field: string proposal_id = 1;
    */
   proposalId: string;
 
   /**
-   * run_id is the run that was decided about; with `create_task_run` it is the id of the run that is meant.
+   * run_id is the run that was decided about; with `create_task_run`, the run that exists now.
    *
    * @generated from field: string run_id = 2;
    */
   runId: string;
 
   /**
-   * state is the run's state as it now stands, and in the answer to a repeated proposal as it was decided the
-   * first time; unset with `error`.
+   * state is the run's state after the decision; for a repeated proposal, as it was decided the first time. Unset with
+   * `error`.
    *
    * @generated from field: clearway.v1.State state = 3;
    */
@@ -141,7 +142,7 @@ export type Decision = Message<"clearway.v1.Decision"> & {
     case: "reject";
   } | {
     /**
-     * abort: never; the run keeps its state, and its code must not go on.
+     * abort: never. The run keeps its state, and its code must not continue.
      *
      * @generated from field: clearway.v1.Abort abort = 7;
      */
@@ -149,8 +150,7 @@ export type Decision = Message<"clearway.v1.Decision"> & {
     case: "abort";
   } | {
     /**
-     * error: the proposal could not be decided about, and changed nothing. Only on the stream;
-     * a unary call ends with a status.
+     * error: the proposal was invalid and changed nothing. Only on the stream; a unary call fails with a status.
      *
      * @generated from field: clearway.v1.ProposalError error = 8;
      */
@@ -188,47 +188,54 @@ export const AcceptSchema: GenMessage<Accept> = /*@__PURE__*/
  */
 export type Wait = Message<"clearway.v1.Wait"> & {
   /**
-   * retry_after is when to propose again, from now; unset where `queued` is true.
+   * reason is why, for programs.
    *
-   * @generated from field: google.protobuf.Duration retry_after = 1;
+   * @generated from field: clearway.v1.WaitReason reason = 1;
    */
-  retryAfter?: Duration | undefined;
+  reason: WaitReason;
 
   /**
-   * message says what is waited for, for people.
+   * message is why, for people.
    *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
-   * queued is true where the proposal keeps its place and the final decision follows on the stream by itself.
+   * retry_after is how long to wait before proposing again; unset if `queued` is true.
    *
-   * @generated from field: bool queued = 3;
+   * @generated from field: google.protobuf.Duration retry_after = 3;
+   */
+  retryAfter?: Duration | undefined;
+
+  /**
+   * queued is true if the proposal keeps its place in a queue, and the final decision follows on the stream.
+   *
+   * @generated from field: bool queued = 4;
    */
   queued: boolean;
 
   /**
-   * blocking_tags are the tags whose limits have no free slot; sorted, empty where no limit is the reason.
+   * blocking_tags are the tags whose limits have no free slot, sorted; empty for other reasons.
    *
-   * @generated from field: repeated string blocking_tags = 4;
+   * @generated from field: repeated string blocking_tags = 5;
    */
   blockingTags: string[];
 
   /**
-   * position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it
-   * joined, from 1; 0 where it has none.
-   *
-   * @generated from field: int32 position = 5;
-   */
-  position: number;
-
-  /**
-   * cache_key is the key that another run is computing, where that is waited for; empty otherwise.
+   * cache_key is the key that another run is computing; empty for other reasons.
    *
    * @generated from field: string cache_key = 6;
    */
   cacheKey: string;
+
+  /**
+   * position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it joined, from
+   * 1; 0 if it is not queued.
+   *
+   * @generated from field: int32 position = 7;
+   */
+  position: number;
 };
 
 /**
@@ -245,9 +252,16 @@ export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
  */
 export type Reject = Message<"clearway.v1.Reject"> & {
   /**
-   * message says why, for people.
+   * reason is why, for programs.
    *
-   * @generated from field: string message = 1;
+   * @generated from field: clearway.v1.RejectReason reason = 1;
+   */
+  reason: RejectReason;
+
+  /**
+   * message is why, for people.
+   *
+   * @generated from field: string message = 2;
    */
   message: string;
 };
@@ -260,24 +274,24 @@ export const RejectSchema: GenMessage<Reject> = /*@__PURE__*/
   messageDesc(file_clearway_v1_proposal, 4);
 
 /**
- * Abort says that the run must not enter the state, and that its code must not go on.
+ * Abort says that the run must not enter the state, and that its code must not continue.
  *
  * @generated from message clearway.v1.Abort
  */
 export type Abort = Message<"clearway.v1.Abort"> & {
   /**
-   * message says why, for people.
-   *
-   * @generated from field: string message = 1;
-   */
-  message: string;
-
-  /**
    * reason is why, for programs.
    *
-   * @generated from field: clearway.v1.AbortReason reason = 2;
+   * @generated from field: clearway.v1.AbortReason reason = 1;
    */
   reason: AbortReason;
+
+  /**
+   * message is why, for people.
+   *
+   * @generated from field: string message = 2;
+   */
+  message: string;
 };
 
 /**
@@ -301,18 +315,25 @@ export type ProposalError = Message<"clearway.v1.ProposalError"> & {
   reason: ErrorReason;
 
   /**
-   * field is the proposal's field that was wrong, such as `state.details.scheduled_time`; empty where none is.
+   * message is what was wrong with which value, and what would be right, for people.
    *
-   * @generated from field: string field = 2;
+   * @generated from field: string message = 2;
+   */
+  message: string;
+
+  /**
+   * field is the proposal's field that was wrong, such as `state.scheduled_time`; empty if none was.
+   *
+   * @generated from field: string field = 3;
    */
   field: string;
 
   /**
-   * message says what was wrong with which value and what would be right, for people.
+   * metadata names what the error is about, with the keys that `reason` lists.
    *
-   * @generated from field: string message = 3;
+   * @generated from field: map<string, string> metadata = 4;
    */
-  message: string;
+  metadata: { [key: string]: string };
 };
 
 /**
@@ -329,30 +350,29 @@ export const ProposalErrorSchema: GenMessage<ProposalError> = /*@__PURE__*/
  */
 export type Hello = Message<"clearway.v1.Hello"> & {
   /**
-   * client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
-   * shown as a client without a name.
+   * client_name is who the client is, for people: a program, a host, a process. May be empty. At most 255 characters.
    *
    * @generated from field: string client_name = 1;
    */
   clientName: string;
 
   /**
-   * language is the client's programming language, such as `python`. At most 64 characters; may be empty.
+   * language is the client's programming language, such as `python`; may be empty. At most 64 characters.
    *
    * @generated from field: string language = 2;
    */
   language: string;
 
   /**
-   * version is the client library's version. At most 64 characters; may be empty.
+   * version is the version of the client library; may be empty. At most 64 characters.
    *
    * @generated from field: string version = 3;
    */
   version: string;
 
   /**
-   * resume_session_id is the session that a lost stream had; empty opens a new one.
-   * Error reason: `ERROR_REASON_SESSION_EXPIRED`, where it is no longer alive.
+   * resume_session_id is the session of a stream that was lost; empty opens a new session.
+   * Error reason: `ERROR_REASON_SESSION_EXPIRED`, if it is no longer alive.
    *
    * @generated from field: string resume_session_id = 4;
    */
@@ -380,7 +400,7 @@ export type Welcome = Message<"clearway.v1.Welcome"> & {
   sessionId: string;
 
   /**
-   * lease is how long the session lives after the last message of its client. After a stream that broke it is
+   * lease is how long the session lives after the client's last message. After a stream that broke it lives for
    * `GetServerInfoResponse.broken_stream_grace` at most.
    *
    * @generated from field: google.protobuf.Duration lease = 2;
@@ -395,14 +415,14 @@ export type Welcome = Message<"clearway.v1.Welcome"> & {
   serverVersion: string;
 
   /**
-   * max_message_bytes is the largest message that the service takes, in bytes.
+   * max_message_bytes is the size of the largest message that the service takes.
    *
    * @generated from field: int32 max_message_bytes = 4;
    */
   maxMessageBytes: number;
 
   /**
-   * max_proposals is how many proposals a message may carry.
+   * max_proposals is how many proposals a message may have.
    *
    * @generated from field: int32 max_proposals = 5;
    */
@@ -417,54 +437,54 @@ export const WelcomeSchema: GenMessage<Welcome> = /*@__PURE__*/
   messageDesc(file_clearway_v1_proposal, 8);
 
 /**
- * ProposeRequest is a message of a client on the stream.
+ * ProposeRequest is a message from the client on the stream.
  *
  * @generated from message clearway.v1.ProposeRequest
  */
 export type ProposeRequest = Message<"clearway.v1.ProposeRequest"> & {
   /**
-   * hello opens the stream: required in the first message, not allowed later. Error reason:
-   * `ERROR_REASON_PROTOCOL`, in both cases.
+   * hello opens the stream: required in the first message, not allowed in later ones.
+   * Error reason: `ERROR_REASON_PROTOCOL`.
    *
    * @generated from field: clearway.v1.Hello hello = 1;
    */
   hello?: Hello | undefined;
 
   /**
-   * proposals are decided in this order. At most `Welcome.max_proposals` (4,096). What is wrong with one of them
-   * is answered in its `Decision.error`, and the stream goes on.
+   * proposals are decided in this order. At most `Welcome.max_proposals` (4,096). An invalid proposal gets a
+   * `Decision.error`, and the stream continues.
    *
    * @generated from field: repeated clearway.v1.Proposal proposals = 2;
    */
   proposals: Proposal[];
 
   /**
-   * withdrawals are the ids of proposals that wait and are no longer wanted; each that still waits
-   * is forgotten without another answer. At most 4,096. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where one
-   * is no UUID; it ends the stream.
+   * withdrawals are the ids of queued proposals that are no longer wanted. Each that is still queued leaves the queue
+   * and gets no decision. At most 4,096. An id that is no UUID ends the stream with
+   * `ERROR_REASON_INVALID_ARGUMENT`.
    *
    * @generated from field: repeated string withdrawals = 3;
    */
   withdrawals: string[];
 
   /**
-   * goodbye ends the session with the stream, at once: no lease is kept.
+   * goodbye ends the session with the stream; no lease is kept.
    *
    * @generated from field: bool goodbye = 4;
    */
   goodbye: boolean;
 
   /**
-   * ping asks for a pong with the same number; 0 does not ask. Any message renews the session's lease, so a
-   * client that has nothing to say sends a ping each third of the lease.
+   * ping asks for a pong with the same number; 0 asks for none. Every message renews the session's lease, so an idle
+   * client sends a ping each third of the lease.
    *
    * @generated from field: int64 ping = 5;
    */
   ping: bigint;
 
   /**
-   * awaits tell that the code of running task runs waits for other runs' results, so that `ExplainTaskRun` can
-   * say when two wait for each other. At most 4,096; what is said of runs that do not exist is ignored.
+   * awaits say that the code of running task runs waits for the results of other runs, so that `ExplainTaskRun` can
+   * report runs that wait for each other. At most 4,096; runs that do not exist are ignored.
    *
    * @generated from field: repeated clearway.v1.Await awaits = 6;
    */
@@ -479,7 +499,7 @@ export const ProposeRequestSchema: GenMessage<ProposeRequest> = /*@__PURE__*/
   messageDesc(file_clearway_v1_proposal, 9);
 
 /**
- * Await says that the code of a running task run waits for the result of another.
+ * Await says that the code of a running task run waits for another run's result.
  *
  * @generated from message clearway.v1.Await
  */
@@ -507,29 +527,29 @@ export const AwaitSchema: GenMessage<Await> = /*@__PURE__*/
   messageDesc(file_clearway_v1_proposal, 10);
 
 /**
- * ProposeResponse is a message of the service on the stream.
+ * ProposeResponse is a message from the service on the stream.
  *
  * @generated from message clearway.v1.ProposeResponse
  */
 export type ProposeResponse = Message<"clearway.v1.ProposeResponse"> & {
   /**
-   * welcome answers the hello; set in the first message only.
+   * welcome answers the hello; only in the first message.
    *
    * @generated from field: clearway.v1.Welcome welcome = 1;
    */
   welcome?: Welcome | undefined;
 
   /**
-   * decisions answer proposals in any order, matched by proposal id. A wait with `queued` is followed by
-   * another decision with the same proposal id.
+   * decisions answer proposals in any order, matched by proposal id. A wait with `queued` is followed by another
+   * decision with the same proposal id.
    *
    * @generated from field: repeated clearway.v1.Decision decisions = 2;
    */
   decisions: Decision[];
 
   /**
-   * pong answers the ping with the same number; 0 answers none. A client that gets neither decisions nor
-   * pongs for a whole lease may take the stream for lost.
+   * pong answers the ping with the same number; 0 answers none. A client that receives nothing for a whole lease may
+   * treat the stream as lost.
    *
    * @generated from field: int64 pong = 3;
    */
@@ -550,8 +570,8 @@ export const ProposeResponseSchema: GenMessage<ProposeResponse> = /*@__PURE__*/
  */
 export type SetFlowRunStateRequest = Message<"clearway.v1.SetFlowRunStateRequest"> & {
   /**
-   * proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-   * is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+   * proposal_id is the proposal's UUID. Empty lets the service make one, and then a repeated call is a new proposal.
+   * Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
    *
    * @generated from field: string proposal_id = 1;
    */
@@ -565,14 +585,14 @@ export type SetFlowRunStateRequest = Message<"clearway.v1.SetFlowRunStateRequest
   flowRunId: string;
 
   /**
-   * state is the proposed state; required.
+   * state is the state that the run is to enter; required.
    *
-   * @generated from field: clearway.v1.State state = 3;
+   * @generated from field: clearway.v1.ProposedState state = 3;
    */
-  state?: State | undefined;
+  state?: ProposedState | undefined;
 
   /**
-   * session_id is the session that the run is to belong to while it is Running; empty for none.
+   * session_id is the session that the run belongs to while it is Running; empty for none.
    * Error reason: `ERROR_REASON_SESSION_EXPIRED`.
    *
    * @generated from field: string session_id = 4;
@@ -588,7 +608,7 @@ export const SetFlowRunStateRequestSchema: GenMessage<SetFlowRunStateRequest> = 
   messageDesc(file_clearway_v1_proposal, 12);
 
 /**
- * SetFlowRunStateResponse answers the decision.
+ * SetFlowRunStateResponse returns the decision.
  *
  * @generated from message clearway.v1.SetFlowRunStateResponse
  */
@@ -615,8 +635,8 @@ export const SetFlowRunStateResponseSchema: GenMessage<SetFlowRunStateResponse> 
  */
 export type SetTaskRunStateRequest = Message<"clearway.v1.SetTaskRunStateRequest"> & {
   /**
-   * proposal_id is the proposal's UUID; empty lets the service make one, and then a call that is repeated
-   * is a new proposal. Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, where it was used for another run.
+   * proposal_id is the proposal's UUID. Empty lets the service make one, and then a repeated call is a new proposal.
+   * Error reason: `ERROR_REASON_PROPOSAL_CONFLICT`, if it was used for another run.
    *
    * @generated from field: string proposal_id = 1;
    */
@@ -630,29 +650,29 @@ export type SetTaskRunStateRequest = Message<"clearway.v1.SetTaskRunStateRequest
   taskRunId: string;
 
   /**
-   * state is the proposed state; required.
+   * state is the state that the run is to enter; required.
    *
-   * @generated from field: clearway.v1.State state = 3;
+   * @generated from field: clearway.v1.ProposedState state = 3;
    */
-  state?: State | undefined;
+  state?: ProposedState | undefined;
 
   /**
-   * wait_timeout is how long the call may wait in the queue for a slot, or for the run that computes the
-   * cache key. From 0 to the service's bound (1 hour); when it is over, a wait with `retry_after` is answered,
-   * and the place is given up. Unset or 0 answers a wait with `retry_after` at once; with a `proposal_id` the
-   * place is kept for twice that time.
+   * session_id is the session that the run belongs to while it is Running. Empty for none: then it holds its slots
+   * until it ends. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
    *
-   * @generated from field: google.protobuf.Duration wait_timeout = 4;
-   */
-  waitTimeout?: Duration | undefined;
-
-  /**
-   * session_id is the session that the run is to belong to while it is Running; empty for none: then it holds
-   * its slots until a terminal state. Error reason: `ERROR_REASON_SESSION_EXPIRED`.
-   *
-   * @generated from field: string session_id = 5;
+   * @generated from field: string session_id = 4;
    */
   sessionId: string;
+
+  /**
+   * wait_timeout is how long the call may wait in a queue, for a slot or for the run that computes the cache key. From
+   * 0 to `GetServerInfoResponse.max_slot_wait` (1 hour). When it is over, a wait with `retry_after` is returned and
+   * the place in the queue is lost. Unset or 0 returns such a wait at once; with a `proposal_id` the place is then
+   * kept for twice `retry_after`.
+   *
+   * @generated from field: google.protobuf.Duration wait_timeout = 5;
+   */
+  waitTimeout?: Duration | undefined;
 };
 
 /**
@@ -663,7 +683,7 @@ export const SetTaskRunStateRequestSchema: GenMessage<SetTaskRunStateRequest> = 
   messageDesc(file_clearway_v1_proposal, 14);
 
 /**
- * SetTaskRunStateResponse answers the decision.
+ * SetTaskRunStateResponse returns the decision.
  *
  * @generated from message clearway.v1.SetTaskRunStateResponse
  */
@@ -684,13 +704,89 @@ export const SetTaskRunStateResponseSchema: GenMessage<SetTaskRunStateResponse> 
   messageDesc(file_clearway_v1_proposal, 15);
 
 /**
+ * WaitReason is why a run may not enter a state yet.
+ *
+ * @generated from enum clearway.v1.WaitReason
+ */
+export enum WaitReason {
+  /**
+   * WAIT_REASON_UNSPECIFIED is never returned.
+   *
+   * @generated from enum value: WAIT_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * WAIT_REASON_LIMIT: concurrency limits of the run's tags have no free slot. See `Wait.blocking_tags`.
+   *
+   * @generated from enum value: WAIT_REASON_LIMIT = 1;
+   */
+  LIMIT = 1,
+
+  /**
+   * WAIT_REASON_CACHE_LEADER: another run is computing the result of the same cache key. See `Wait.cache_key`.
+   *
+   * @generated from enum value: WAIT_REASON_CACHE_LEADER = 2;
+   */
+  CACHE_LEADER = 2,
+
+  /**
+   * WAIT_REASON_SCHEDULE: the run is Scheduled for a later time. See `Wait.retry_after`.
+   *
+   * @generated from enum value: WAIT_REASON_SCHEDULE = 3;
+   */
+  SCHEDULE = 3,
+}
+
+/**
+ * Describes the enum clearway.v1.WaitReason.
+ */
+export const WaitReasonSchema: GenEnum<WaitReason> = /*@__PURE__*/
+  enumDesc(file_clearway_v1_proposal, 0);
+
+/**
+ * RejectReason is why a run has another state than the proposed one.
+ *
+ * @generated from enum clearway.v1.RejectReason
+ */
+export enum RejectReason {
+  /**
+   * REJECT_REASON_UNSPECIFIED is never returned.
+   *
+   * @generated from enum value: REJECT_REASON_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * REJECT_REASON_CACHED: the cache has the result of the run's key. The run is Completed, named `Cached`, with that
+   * result.
+   *
+   * @generated from enum value: REJECT_REASON_CACHED = 1;
+   */
+  CACHED = 1,
+
+  /**
+   * REJECT_REASON_RETRY_SCHEDULED: the run failed and has retries left. It is Scheduled, named `AwaitingRetry`.
+   *
+   * @generated from enum value: REJECT_REASON_RETRY_SCHEDULED = 2;
+   */
+  RETRY_SCHEDULED = 2,
+}
+
+/**
+ * Describes the enum clearway.v1.RejectReason.
+ */
+export const RejectReasonSchema: GenEnum<RejectReason> = /*@__PURE__*/
+  enumDesc(file_clearway_v1_proposal, 1);
+
+/**
  * AbortReason is why a proposal was aborted.
  *
  * @generated from enum clearway.v1.AbortReason
  */
 export enum AbortReason {
   /**
-   * ABORT_REASON_UNSPECIFIED is never answered.
+   * ABORT_REASON_UNSPECIFIED is never returned.
    *
    * @generated from enum value: ABORT_REASON_UNSPECIFIED = 0;
    */
@@ -704,7 +800,7 @@ export enum AbortReason {
   TERMINAL = 1,
 
   /**
-   * ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took up one run.
+   * ABORT_REASON_HELD: the run is Running under another live session. Example: two workers took the same run.
    *
    * @generated from enum value: ABORT_REASON_HELD = 2;
    */
@@ -722,5 +818,5 @@ export enum AbortReason {
  * Describes the enum clearway.v1.AbortReason.
  */
 export const AbortReasonSchema: GenEnum<AbortReason> = /*@__PURE__*/
-  enumDesc(file_clearway_v1_proposal, 0);
+  enumDesc(file_clearway_v1_proposal, 2);
 

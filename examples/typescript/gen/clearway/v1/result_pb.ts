@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,14 +13,13 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/result.proto.
  */
 export const file_clearway_v1_result: GenFile = /*@__PURE__*/
-  fileDesc("ChhjbGVhcndheS92MS9yZXN1bHQucHJvdG8SC2NsZWFyd2F5LnYxImUKE1VwbG9hZFJlc3VsdFJlcXVlc3QSEQoJdXBsb2FkX2lkGAEgASgJEg4KBnNoYTI1NhgCIAEoCRIMCgRzaXplGAMgASgDEg4KBm9mZnNldBgEIAEoAxINCgVjaHVuaxgFIAEoDCI6ChRVcGxvYWRSZXN1bHRSZXNwb25zZRIQCghyZWNlaXZlZBgBIAEoAxIQCghsb2NhdGlvbhgCIAEoCSJMChVEb3dubG9hZFJlc3VsdFJlcXVlc3QSEAoIbG9jYXRpb24YASABKAkSDgoGb2Zmc2V0GAIgASgDEhEKCW1heF9ieXRlcxgDIAEoBSI1ChZEb3dubG9hZFJlc3VsdFJlc3BvbnNlEg0KBWNodW5rGAEgASgMEgwKBHNpemUYAiABKAMikAEKDFVudXNlZFJlc3VsdBIQCghzdGF0ZV9pZBgBIAEoCRIQCghsb2NhdGlvbhgCIAEoCRIMCgRzaXplGAMgASgDEhEKCWNhY2hlX2tleRgEIAEoCRIrCgdjcmVhdGVkGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIOCgZzaGEyNTYYBiABKAkibAoYTGlzdFVudXNlZFJlc3VsdHNSZXF1ZXN0Ei0KCm9sZGVyX3RoYW4YASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDQoFbGltaXQYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJgChlMaXN0VW51c2VkUmVzdWx0c1Jlc3BvbnNlEioKB3Jlc3VsdHMYASADKAsyGS5jbGVhcndheS52MS5VbnVzZWRSZXN1bHQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJInAKGERyb3BVbnVzZWRSZXN1bHRzUmVxdWVzdBIRCglzdGF0ZV9pZHMYASADKAkSLQoKb2xkZXJfdGhhbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhISCgpjaGVja19vbmx5GAMgASgIIkcKGURyb3BVbnVzZWRSZXN1bHRzUmVzcG9uc2USKgoHcmVzdWx0cxgBIAMoCzIZLmNsZWFyd2F5LnYxLlVudXNlZFJlc3VsdEJyCg5pby5jbGVhcndheS52MUILUmVzdWx0UHJvdG9QAVpDZ2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9leGFtcGxlcy9nby9nZW4vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChhjbGVhcndheS92MS9yZXN1bHQucHJvdG8SC2NsZWFyd2F5LnYxIqgBChNVcGxvYWRSZXN1bHRSZXF1ZXN0EhsKCXVwbG9hZF9pZBgBIAEoCUIIorsYBAgBEAESGAoGc2hhMjU2GAIgASgJQgiiuxgECAEQAhIhCgpzaXplX2J5dGVzGAMgASgDQg2iuxgJOQAAAAAAAAAAEh0KBm9mZnNldBgEIAEoA0INorsYCTkAAAAAAAAAABIYCgVjaHVuaxgFIAEoDEIJorsYBSCAgIACIkAKFFVwbG9hZFJlc3VsdFJlc3BvbnNlEhYKDnJlY2VpdmVkX2J5dGVzGAEgASgDEhAKCGxvY2F0aW9uGAIgASgJIoQBChVEb3dubG9hZFJlc3VsdFJlcXVlc3QSGwoIbG9jYXRpb24YASABKAlCCaK7GAUIARiAEBIdCgZvZmZzZXQYAiABKANCDaK7GAk5AAAAAAAAAAASLwoPbWF4X2NodW5rX2J5dGVzGAMgASgFQhaiuxgSOQAAAAAAAAAAQQAAAAAAAFBBIjsKFkRvd25sb2FkUmVzdWx0UmVzcG9uc2USDQoFY2h1bmsYASABKAwSEgoKc2l6ZV9ieXRlcxgCIAEoAyKcAQoOT3JwaGFuZWRSZXN1bHQSEAoIc3RhdGVfaWQYASABKAkSEAoIbG9jYXRpb24YAiABKAkSEgoKc2l6ZV9ieXRlcxgDIAEoAxIRCgljYWNoZV9rZXkYBCABKAkSLwoLY3JlYXRlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnNoYTI1NhgGIAEoCSKZAQoaTGlzdE9ycGhhbmVkUmVzdWx0c1JlcXVlc3QSPAoKb2xkZXJfdGhhbhgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkINorsYCUEAAAAAA8yyQRIpCglwYWdlX3NpemUYAiABKAVCFqK7GBI5AAAAAAAAAABBAAAAAABAj0ASEgoKcGFnZV90b2tlbhgDIAEoCSJkChtMaXN0T3JwaGFuZWRSZXN1bHRzUmVzcG9uc2USLAoHcmVzdWx0cxgBIAMoCzIbLmNsZWFyd2F5LnYxLk9ycGhhbmVkUmVzdWx0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKOAQoaRHJvcE9ycGhhbmVkUmVzdWx0c1JlcXVlc3QSHgoJc3RhdGVfaWRzGAEgAygJQguiuxgHEAEoATCQThI8CgpvbGRlcl90aGFuGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg2iuxgJQQAAAAADzLJBEhIKCmNoZWNrX29ubHkYAyABKAgiSwobRHJvcE9ycGhhbmVkUmVzdWx0c1Jlc3BvbnNlEiwKB3Jlc3VsdHMYASADKAsyGy5jbGVhcndheS52MS5PcnBoYW5lZFJlc3VsdEJsCg5pby5jbGVhcndheS52MUILUmVzdWx0UHJvdG9QAVo9Z2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9wcm90b3MvZ28vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_options, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * UploadResultRequest carries a piece of a result to the service's own storage. The pieces of one upload come in
- * order, one at a time; a piece that was sent before may be sent again, and what was received of it is not
- * written twice. With the last one the result is checked and kept. An upload without a piece for an hour is
- * discarded; sooner, after 10 s, where more than 1,024 are unfinished. Error reason:
- * `ERROR_REASON_STORE_UNAVAILABLE`, where too much is queued, or the files cannot be used at the moment.
+ * UploadResultRequest is one piece of a result, for the service's own storage. The pieces of an upload are sent in
+ * order, one at a time; a piece that was sent before may be sent again. After the last piece the result is checked and
+ * kept. An upload that receives no piece for an hour is discarded, or after 10 s if more than 1,024 are unfinished.
+ * Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, if too much is queued or the files cannot be used now.
  *
  * @generated from message clearway.v1.UploadResultRequest
  */
@@ -32,7 +32,7 @@ export type UploadResultRequest = Message<"clearway.v1.UploadResultRequest"> & {
   uploadId: string;
 
   /**
-   * sha256 is the lower-case hexadecimal SHA-256 of the whole result; required, and its name in the storage. The
+   * sha256 is the SHA-256 of the whole result, in lower-case hexadecimal, and its name in the storage; required. The
    * same in each piece of an upload.
    *
    * @generated from field: string sha256 = 2;
@@ -40,23 +40,24 @@ export type UploadResultRequest = Message<"clearway.v1.UploadResultRequest"> & {
   sha256: string;
 
   /**
-   * size is the number of bytes of the whole result. From 0 to the server's limit, `max_result_bytes` of
-   * `GetServerInfo`; the same in each piece of an upload.
+   * size_bytes is the size of the whole result. From 0 to `GetServerInfoResponse.max_result_bytes`; the same in each
+   * piece of an upload.
    *
-   * @generated from field: int64 size = 3;
+   * @generated from field: int64 size_bytes = 3;
    */
-  size: bigint;
+  sizeBytes: bigint;
 
   /**
-   * offset is where in the result the piece begins, in bytes. From 0 to what was received so far.
+   * offset is where in the result the piece starts, in bytes. From 0 to what was received so far.
    *
    * @generated from field: int64 offset = 4;
    */
   offset: bigint;
 
   /**
-   * chunk is the piece. At most 4 MiB, and not beyond `size`. Error reasons: `ERROR_REASON_STORAGE_FULL`;
-   * `ERROR_REASON_INVALID_ARGUMENT`, where with the last piece the result has another SHA-256 than `sha256`.
+   * chunk is the piece. At most 4 MiB (4,194,304 bytes), and not beyond `size_bytes`. Error reasons:
+   * `ERROR_REASON_STORAGE_FULL`; `ERROR_REASON_INVALID_ARGUMENT`, if after the last piece the result has another
+   * SHA-256 than `sha256`.
    *
    * @generated from field: bytes chunk = 5;
    */
@@ -77,15 +78,15 @@ export const UploadResultRequestSchema: GenMessage<UploadResultRequest> = /*@__P
  */
 export type UploadResultResponse = Message<"clearway.v1.UploadResultResponse"> & {
   /**
-   * received is the number of bytes that the service has of the result.
+   * received_bytes is how much of the result the service has.
    *
-   * @generated from field: int64 received = 1;
+   * @generated from field: int64 received_bytes = 1;
    */
-  received: bigint;
+  receivedBytes: bigint;
 
   /**
-   * location is what to give as `Data.location`; set once the result is kept, which may be with the first piece
-   * where the service has it already.
+   * location is the value for `Data.location`; set once the whole result is kept. That may be after the first piece, if
+   * the service had the result before.
    *
    * @generated from field: string location = 2;
    */
@@ -100,13 +101,13 @@ export const UploadResultResponseSchema: GenMessage<UploadResultResponse> = /*@_
   messageDesc(file_clearway_v1_result, 1);
 
 /**
- * DownloadResultRequest asks for a piece of a result in the service's own storage.
+ * DownloadResultRequest asks for one piece of a result in the service's own storage.
  *
  * @generated from message clearway.v1.DownloadResultRequest
  */
 export type DownloadResultRequest = Message<"clearway.v1.DownloadResultRequest"> & {
   /**
-   * location is the `Data.location` of the result, `service://` and its SHA-256; required.
+   * location is the result's `Data.location`: `service://` and its SHA-256; required.
    * Error reason: `ERROR_REASON_RESULT_NOT_FOUND`.
    *
    * @generated from field: string location = 1;
@@ -114,18 +115,18 @@ export type DownloadResultRequest = Message<"clearway.v1.DownloadResultRequest">
   location: string;
 
   /**
-   * offset is where the piece begins, in bytes. From 0; at the result's size, and beyond it, nothing is answered.
+   * offset is where the piece starts, in bytes. From 0; at or beyond the result's size the piece is empty.
    *
    * @generated from field: int64 offset = 2;
    */
   offset: bigint;
 
   /**
-   * max_bytes is how large the piece may be, in bytes. From 1 to 4 MiB (4,194,304); 0 means 1 MiB.
+   * max_chunk_bytes is the largest size of the piece. From 0 to 4 MiB (4,194,304); 0 means 1 MiB.
    *
-   * @generated from field: int32 max_bytes = 3;
+   * @generated from field: int32 max_chunk_bytes = 3;
    */
-  maxBytes: number;
+  maxChunkBytes: number;
 };
 
 /**
@@ -136,7 +137,7 @@ export const DownloadResultRequestSchema: GenMessage<DownloadResultRequest> = /*
   messageDesc(file_clearway_v1_result, 2);
 
 /**
- * DownloadResultResponse answers a piece of a result.
+ * DownloadResultResponse returns one piece of a result.
  *
  * @generated from message clearway.v1.DownloadResultResponse
  */
@@ -149,11 +150,11 @@ export type DownloadResultResponse = Message<"clearway.v1.DownloadResultResponse
   chunk: Uint8Array;
 
   /**
-   * size is the number of bytes of the whole result.
+   * size_bytes is the size of the whole result.
    *
-   * @generated from field: int64 size = 2;
+   * @generated from field: int64 size_bytes = 2;
    */
-  size: bigint;
+  sizeBytes: bigint;
 };
 
 /**
@@ -164,11 +165,11 @@ export const DownloadResultResponseSchema: GenMessage<DownloadResultResponse> = 
   messageDesc(file_clearway_v1_result, 3);
 
 /**
- * UnusedResult is an orphaned result: outside the database, and referred to by ended cache entries only.
+ * OrphanedResult is a result that is stored outside the database and is referenced by ended cache entries only.
  *
- * @generated from message clearway.v1.UnusedResult
+ * @generated from message clearway.v1.OrphanedResult
  */
-export type UnusedResult = Message<"clearway.v1.UnusedResult"> & {
+export type OrphanedResult = Message<"clearway.v1.OrphanedResult"> & {
   /**
    * state_id is the UUID of the first state that has the result.
    *
@@ -177,37 +178,37 @@ export type UnusedResult = Message<"clearway.v1.UnusedResult"> & {
   stateId: string;
 
   /**
-   * location is the state's `Data.location`. It is shown to people; delete a result by its `sha256`.
+   * location is that state's `Data.location`, for people. Delete a result by its `sha256`.
    *
    * @generated from field: string location = 2;
    */
   location: string;
 
   /**
-   * size is the number of bytes.
+   * size_bytes is the size of the result.
    *
-   * @generated from field: int64 size = 3;
+   * @generated from field: int64 size_bytes = 3;
    */
-  size: bigint;
+  sizeBytes: bigint;
 
   /**
-   * cache_key is the key of the entry that it was served by.
+   * cache_key is the key of the cache entry that served it.
    *
    * @generated from field: string cache_key = 4;
    */
   cacheKey: string;
 
   /**
-   * created is when the state was entered.
+   * create_time is when the state was entered.
    *
-   * @generated from field: google.protobuf.Timestamp created = 5;
+   * @generated from field: google.protobuf.Timestamp create_time = 5;
    */
-  created?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 
   /**
-   * sha256 is the lower-case hexadecimal SHA-256 of the bytes, and their name in every storage; empty where the
-   * state was recorded by an earlier version that did not require one. A result of an earlier version whose
-   * `location` does not end with its SHA-256 is listed for people to look at, and never dropped.
+   * sha256 is the SHA-256 of the bytes, in lower-case hexadecimal, and their name in every storage. Empty if the
+   * state was recorded by a version that did not require one. A result of such a version whose `location` does not
+   * end with its SHA-256 is listed for people to look at, and never dropped.
    *
    * @generated from field: string sha256 = 6;
    */
@@ -215,38 +216,36 @@ export type UnusedResult = Message<"clearway.v1.UnusedResult"> & {
 };
 
 /**
- * Describes the message clearway.v1.UnusedResult.
- * Use `create(UnusedResultSchema)` to create a new message.
+ * Describes the message clearway.v1.OrphanedResult.
+ * Use `create(OrphanedResultSchema)` to create a new message.
  */
-export const UnusedResultSchema: GenMessage<UnusedResult> = /*@__PURE__*/
+export const OrphanedResultSchema: GenMessage<OrphanedResult> = /*@__PURE__*/
   messageDesc(file_clearway_v1_result, 4);
 
 /**
- * ListUnusedResultsRequest asks which results may be deleted: those of cached tasks whose entries were deleted,
- * replaced or have expired, and whose SHA-256 no other state refers to, at whatever location.
+ * ListOrphanedResultsRequest asks for the results that may be deleted: those of cache entries that were deleted,
+ * replaced or have expired, whose SHA-256 no other state references, at any location.
  *
- * @generated from message clearway.v1.ListUnusedResultsRequest
+ * @generated from message clearway.v1.ListOrphanedResultsRequest
  */
-export type ListUnusedResultsRequest = Message<"clearway.v1.ListUnusedResultsRequest"> & {
+export type ListOrphanedResultsRequest = Message<"clearway.v1.ListOrphanedResultsRequest"> & {
   /**
-   * older_than is how old the states that refer to a result must be for it to be returned. From 0; unset means
-   * one day.
+   * older_than is how old the states that reference a result must be. From 0 to 3,650 days; unset means one day.
    *
    * @generated from field: google.protobuf.Duration older_than = 1;
    */
   olderThan?: Duration | undefined;
 
   /**
-   * limit is how many results the response has at most, the oldest first. From 1 to 10,000; 0 means 1,000. A page
-   * may hold fewer: it ends at about 2 MiB.
+   * page_size is the largest number of results in a page; a page ends at about 2 MiB. From 0 to 1,000; 0 means 100.
    *
-   * @generated from field: int32 limit = 2;
+   * @generated from field: int32 page_size = 2;
    */
-  limit: number;
+  pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty asks for the first page. The other fields must be
-   * those of the first page.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `older_than` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -254,27 +253,27 @@ export type ListUnusedResultsRequest = Message<"clearway.v1.ListUnusedResultsReq
 };
 
 /**
- * Describes the message clearway.v1.ListUnusedResultsRequest.
- * Use `create(ListUnusedResultsRequestSchema)` to create a new message.
+ * Describes the message clearway.v1.ListOrphanedResultsRequest.
+ * Use `create(ListOrphanedResultsRequestSchema)` to create a new message.
  */
-export const ListUnusedResultsRequestSchema: GenMessage<ListUnusedResultsRequest> = /*@__PURE__*/
+export const ListOrphanedResultsRequestSchema: GenMessage<ListOrphanedResultsRequest> = /*@__PURE__*/
   messageDesc(file_clearway_v1_result, 5);
 
 /**
- * ListUnusedResultsResponse returns what may be deleted.
+ * ListOrphanedResultsResponse is a page of orphaned results.
  *
- * @generated from message clearway.v1.ListUnusedResultsResponse
+ * @generated from message clearway.v1.ListOrphanedResultsResponse
  */
-export type ListUnusedResultsResponse = Message<"clearway.v1.ListUnusedResultsResponse"> & {
+export type ListOrphanedResultsResponse = Message<"clearway.v1.ListOrphanedResultsResponse"> & {
   /**
-   * results are the results, the oldest first; each location once, with the first state that referred to it.
+   * results are the results, oldest first; each location once, with the first state that referenced it.
    *
-   * @generated from field: repeated clearway.v1.UnusedResult results = 1;
+   * @generated from field: repeated clearway.v1.OrphanedResult results = 1;
    */
-  results: UnusedResult[];
+  results: OrphanedResult[];
 
   /**
-   * next_page_token asks for the next page; empty on the last one.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -282,40 +281,39 @@ export type ListUnusedResultsResponse = Message<"clearway.v1.ListUnusedResultsRe
 };
 
 /**
- * Describes the message clearway.v1.ListUnusedResultsResponse.
- * Use `create(ListUnusedResultsResponseSchema)` to create a new message.
+ * Describes the message clearway.v1.ListOrphanedResultsResponse.
+ * Use `create(ListOrphanedResultsResponseSchema)` to create a new message.
  */
-export const ListUnusedResultsResponseSchema: GenMessage<ListUnusedResultsResponse> = /*@__PURE__*/
+export const ListOrphanedResultsResponseSchema: GenMessage<ListOrphanedResultsResponse> = /*@__PURE__*/
   messageDesc(file_clearway_v1_result, 6);
 
 /**
- * DropUnusedResultsRequest says which results are no longer to be listed. Those in the service's own storage are
- * deleted by the service, by their SHA-256. Those in its own storages the client deletes, and best before it drops
- * them: ask with `check_only`, delete the files, then drop. What is interrupted in between remains listed. Error
- * reason: `ERROR_REASON_STORE_UNAVAILABLE`, where some of the service's files could not be deleted; their results
- * remain listed.
+ * DropOrphanedResultsRequest takes results off the list of orphans. The service deletes those in its own storage. The
+ * client deletes those in its storages, and should do so first: ask with `check_only`, delete the files, then drop. If
+ * it is interrupted in between, the results are still listed.
+ * Error reason: `ERROR_REASON_STORE_UNAVAILABLE`, if some of the service's files could not be deleted; their results are
+ * still listed.
  *
- * @generated from message clearway.v1.DropUnusedResultsRequest
+ * @generated from message clearway.v1.DropOrphanedResultsRequest
  */
-export type DropUnusedResultsRequest = Message<"clearway.v1.DropUnusedResultsRequest"> & {
+export type DropOrphanedResultsRequest = Message<"clearway.v1.DropOrphanedResultsRequest"> & {
   /**
-   * state_ids are the UUIDs of `ListUnusedResults`; those that are in use by now, and those of an earlier version
-   * whose `location` does not end with their SHA-256, are left alone. 1 to 10,000.
+   * state_ids are `OrphanedResult.state_id`s; required. Results that are referenced again by now are left alone, as are
+   * those of an earlier version whose `location` does not end with their SHA-256. 1 to 10,000.
    *
    * @generated from field: repeated string state_ids = 1;
    */
   stateIds: string[];
 
   /**
-   * older_than is what the results were listed with.
+   * older_than is the `older_than` that the results were listed with. From 0 to 3,650 days; unset means one day.
    *
    * @generated from field: google.protobuf.Duration older_than = 2;
    */
   olderThan?: Duration | undefined;
 
   /**
-   * check_only asks which of the results are still unused, and changes nothing. False, the default, drops them. An
-   * earlier version does not know this field and drops them; dropping them again is no error.
+   * check_only returns which of the results are still orphaned, and changes nothing.
    *
    * @generated from field: bool check_only = 3;
    */
@@ -323,31 +321,31 @@ export type DropUnusedResultsRequest = Message<"clearway.v1.DropUnusedResultsReq
 };
 
 /**
- * Describes the message clearway.v1.DropUnusedResultsRequest.
- * Use `create(DropUnusedResultsRequestSchema)` to create a new message.
+ * Describes the message clearway.v1.DropOrphanedResultsRequest.
+ * Use `create(DropOrphanedResultsRequestSchema)` to create a new message.
  */
-export const DropUnusedResultsRequestSchema: GenMessage<DropUnusedResultsRequest> = /*@__PURE__*/
+export const DropOrphanedResultsRequestSchema: GenMessage<DropOrphanedResultsRequest> = /*@__PURE__*/
   messageDesc(file_clearway_v1_result, 7);
 
 /**
- * DropUnusedResultsResponse says which results are no longer listed, or may be deleted where only that was asked. A
- * client whose response is lost does not learn which files of its own to delete if it dropped them first.
+ * DropOrphanedResultsResponse says which results were dropped.
  *
- * @generated from message clearway.v1.DropUnusedResultsResponse
+ * @generated from message clearway.v1.DropOrphanedResultsResponse
  */
-export type DropUnusedResultsResponse = Message<"clearway.v1.DropUnusedResultsResponse"> & {
+export type DropOrphanedResultsResponse = Message<"clearway.v1.DropOrphanedResultsResponse"> & {
   /**
-   * results are those of the request that are still unused.
+   * results are those of the request that were dropped, or with `check_only` may be. A client that drops before it
+   * deletes its own files, and loses this response, does not know which files to delete.
    *
-   * @generated from field: repeated clearway.v1.UnusedResult results = 1;
+   * @generated from field: repeated clearway.v1.OrphanedResult results = 1;
    */
-  results: UnusedResult[];
+  results: OrphanedResult[];
 };
 
 /**
- * Describes the message clearway.v1.DropUnusedResultsResponse.
- * Use `create(DropUnusedResultsResponseSchema)` to create a new message.
+ * Describes the message clearway.v1.DropOrphanedResultsResponse.
+ * Use `create(DropOrphanedResultsResponseSchema)` to create a new message.
  */
-export const DropUnusedResultsResponseSchema: GenMessage<DropUnusedResultsResponse> = /*@__PURE__*/
+export const DropOrphanedResultsResponseSchema: GenMessage<DropOrphanedResultsResponse> = /*@__PURE__*/
   messageDesc(file_clearway_v1_result, 8);
 

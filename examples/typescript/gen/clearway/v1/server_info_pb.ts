@@ -12,10 +12,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/server_info.proto.
  */
 export const file_clearway_v1_server_info: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jbGVhcndheS92MS9zZXJ2ZXJfaW5mby5wcm90bxILY2xlYXJ3YXkudjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QioAMKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEicKA25vdxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGF0YWJhc2UYAyABKAkSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYBCABKAUSFQoNbWF4X3Byb3Bvc2FscxgFIAEoBRIoCgVsZWFzZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIzChBzbG90X3JldHJ5X2FmdGVyGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhgKEG1heF9yZXN1bHRfYnl0ZXMYCCABKAMSJgoIZmVhdHVyZXMYCSADKA4yFC5jbGVhcndheS52MS5GZWF0dXJlEjYKE2Jyb2tlbl9zdHJlYW1fZ3JhY2UYCiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNbWF4X3Nsb3Rfd2FpdBgLIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiqRAQoHRmVhdHVyZRIXChNGRUFUVVJFX1VOU1BFQ0lGSUVEEAASGAoURkVBVFVSRV9FWFBMQU5BVElPTlMQARIaChZGRUFUVVJFX1JFU1VMVF9TVE9SQUdFEAISGQoVRkVBVFVSRV9TSU5HTEVfRkxJR0hUEAMSHAoYRkVBVFVSRV9DQUNIRV9NQU5BR0VNRU5UEARCdgoOaW8uY2xlYXJ3YXkudjFCD1NlcnZlckluZm9Qcm90b1ABWkNnaXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L2V4YW1wbGVzL2dvL2dlbi9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("Ch1jbGVhcndheS92MS9zZXJ2ZXJfaW5mby5wcm90bxILY2xlYXJ3YXkudjEiFgoUR2V0U2VydmVySW5mb1JlcXVlc3QiqQMKFUdldFNlcnZlckluZm9SZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEjAKDGN1cnJlbnRfdGltZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZGF0YWJhc2UYAyABKAkSGQoRbWF4X21lc3NhZ2VfYnl0ZXMYBCABKAUSFQoNbWF4X3Byb3Bvc2FscxgFIAEoBRIoCgVsZWFzZRgGIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhI2ChNicm9rZW5fc3RyZWFtX2dyYWNlGAcgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEjMKEHNsb3RfcmV0cnlfYWZ0ZXIYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SMAoNbWF4X3Nsb3Rfd2FpdBgJIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIYChBtYXhfcmVzdWx0X2J5dGVzGAogASgDEiYKCGZlYXR1cmVzGAsgAygOMhQuY2xlYXJ3YXkudjEuRmVhdHVyZSqRAQoHRmVhdHVyZRIXChNGRUFUVVJFX1VOU1BFQ0lGSUVEEAASGAoURkVBVFVSRV9FWFBMQU5BVElPTlMQARIaChZGRUFUVVJFX1JFU1VMVF9TVE9SQUdFEAISGQoVRkVBVFVSRV9TSU5HTEVfRkxJR0hUEAMSHAoYRkVBVFVSRV9DQUNIRV9NQU5BR0VNRU5UEARCcAoOaW8uY2xlYXJ3YXkudjFCD1NlcnZlckluZm9Qcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * GetServerInfoRequest asks who answers.
+ * GetServerInfoRequest asks for the service's version and settings.
  *
  * @generated from message clearway.v1.GetServerInfoRequest
  */
@@ -30,7 +30,7 @@ export const GetServerInfoRequestSchema: GenMessage<GetServerInfoRequest> = /*@_
   messageDesc(file_clearway_v1_server_info, 0);
 
 /**
- * GetServerInfoResponse says who answers.
+ * GetServerInfoResponse returns the service's version, and the settings that matter to clients.
  *
  * @generated from message clearway.v1.GetServerInfoResponse
  */
@@ -43,12 +43,12 @@ export type GetServerInfoResponse = Message<"clearway.v1.GetServerInfoResponse">
   version: string;
 
   /**
-   * now is the service's wall clock, in UTC. Timestamps are taken from it, scheduled times and the expiry of cache
-   * entries are compared with it. Leases and delays are not: setting the clock leaves them as they are.
+   * current_time is the service's wall clock. Timestamps are taken from it; scheduled times and the expiry of cache
+   * entries are compared with it. Setting that clock does not change leases and delays.
    *
-   * @generated from field: google.protobuf.Timestamp now = 2;
+   * @generated from field: google.protobuf.Timestamp current_time = 2;
    */
-  now?: Timestamp | undefined;
+  currentTime?: Timestamp | undefined;
 
   /**
    * database is the kind of database: `sqlite`.
@@ -58,62 +58,62 @@ export type GetServerInfoResponse = Message<"clearway.v1.GetServerInfoResponse">
   database: string;
 
   /**
-   * max_message_bytes is the largest message that the service takes, in bytes. A larger one ends its call with the
-   * status RESOURCE_EXHAUSTED, without an error reason.
+   * max_message_bytes is the size of the largest message that the service takes. A larger one ends its call with the
+   * status RESOURCE_EXHAUSTED and without an error reason.
    *
    * @generated from field: int32 max_message_bytes = 4;
    */
   maxMessageBytes: number;
 
   /**
-   * max_proposals is how many proposals a stream message may carry.
+   * max_proposals is how many proposals a stream message may have.
    *
    * @generated from field: int32 max_proposals = 5;
    */
   maxProposals: number;
 
   /**
-   * lease is how long a session lives after its client was last heard of.
+   * lease is how long a session lives after the client's last message.
    *
    * @generated from field: google.protobuf.Duration lease = 6;
    */
   lease?: Duration | undefined;
 
   /**
-   * slot_retry_after is what a unary caller is told to wait before it proposes again: `Wait.retry_after`.
+   * broken_stream_grace is how long a session lives after its stream broke; never more than `lease`.
    *
-   * @generated from field: google.protobuf.Duration slot_retry_after = 7;
-   */
-  slotRetryAfter?: Duration | undefined;
-
-  /**
-   * max_result_bytes is the largest result that the service's own storage takes, in bytes.
-   *
-   * @generated from field: int64 max_result_bytes = 8;
-   */
-  maxResultBytes: bigint;
-
-  /**
-   * features are what the service can do beyond the first release of `clearway.v1`, in the order of their
-   * numbers. A service ignores fields that it does not know, so a client that depends on one looks here first.
-   *
-   * @generated from field: repeated clearway.v1.Feature features = 9;
-   */
-  features: Feature[];
-
-  /**
-   * broken_stream_grace is how long a session outlives a stream that broke; never more than `lease`.
-   *
-   * @generated from field: google.protobuf.Duration broken_stream_grace = 10;
+   * @generated from field: google.protobuf.Duration broken_stream_grace = 7;
    */
   brokenStreamGrace?: Duration | undefined;
 
   /**
-   * max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout` that is taken.
+   * slot_retry_after is the `Wait.retry_after` of a unary call that found no free slot.
    *
-   * @generated from field: google.protobuf.Duration max_slot_wait = 11;
+   * @generated from field: google.protobuf.Duration slot_retry_after = 8;
+   */
+  slotRetryAfter?: Duration | undefined;
+
+  /**
+   * max_slot_wait is the longest `SetTaskRunStateRequest.wait_timeout`.
+   *
+   * @generated from field: google.protobuf.Duration max_slot_wait = 9;
    */
   maxSlotWait?: Duration | undefined;
+
+  /**
+   * max_result_bytes is the size of the largest result that the service's own storage takes.
+   *
+   * @generated from field: int64 max_result_bytes = 10;
+   */
+  maxResultBytes: bigint;
+
+  /**
+   * features are what the service offers, sorted by number. A service ignores fields that it does not know, so a client
+   * that depends on a feature checks for it here.
+   *
+   * @generated from field: repeated clearway.v1.Feature features = 11;
+   */
+  features: Feature[];
 };
 
 /**
@@ -124,42 +124,41 @@ export const GetServerInfoResponseSchema: GenMessage<GetServerInfoResponse> = /*
   messageDesc(file_clearway_v1_server_info, 1);
 
 /**
- * Feature is something that not every service of this protocol can do.
+ * Feature is something that not every service of this protocol offers.
  *
  * @generated from enum clearway.v1.Feature
  */
 export enum Feature {
   /**
-   * FEATURE_UNSPECIFIED is never answered.
+   * FEATURE_UNSPECIFIED is never returned.
    *
    * @generated from enum value: FEATURE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * FEATURE_EXPLANATIONS: `ExplainTaskRun` is answered, and `ProposeRequest.awaits` are taken for it.
+   * FEATURE_EXPLANATIONS: `ExplainTaskRun`, and `ProposeRequest.awaits` for it.
    *
    * @generated from enum value: FEATURE_EXPLANATIONS = 1;
    */
   EXPLANATIONS = 1,
 
   /**
-   * FEATURE_RESULT_STORAGE: the service has a storage of its own, `UploadResult` and `DownloadResult`.
+   * FEATURE_RESULT_STORAGE: a result storage of its own, with `UploadResult` and `DownloadResult`.
    *
    * @generated from enum value: FEATURE_RESULT_STORAGE = 2;
    */
   RESULT_STORAGE = 2,
 
   /**
-   * FEATURE_SINGLE_FLIGHT: `StateDetails.cache_single_flight` is obeyed.
+   * FEATURE_SINGLE_FLIGHT: `ProposedState.cache_single_flight`.
    *
    * @generated from enum value: FEATURE_SINGLE_FLIGHT = 3;
    */
   SINGLE_FLIGHT = 3,
 
   /**
-   * FEATURE_CACHE_MANAGEMENT: cache entries can be listed, invalidated and counted: `ListCacheEntries`,
-   * `InvalidateCache` and `GetCacheStats`.
+   * FEATURE_CACHE_MANAGEMENT: `ListCacheEntries`, `InvalidateCache`, `GetCacheStats` and `ListTaskCacheStats`.
    *
    * @generated from enum value: FEATURE_CACHE_MANAGEMENT = 4;
    */

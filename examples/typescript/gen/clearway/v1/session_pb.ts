@@ -4,6 +4,7 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,7 +13,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/session.proto.
  */
 export const file_clearway_v1_session: GenFile = /*@__PURE__*/
-  fileDesc("ChljbGVhcndheS92MS9zZXNzaW9uLnByb3RvEgtjbGVhcndheS52MSJMChJPcGVuU2Vzc2lvblJlcXVlc3QSEwoLY2xpZW50X25hbWUYASABKAkSEAoIbGFuZ3VhZ2UYAiABKAkSDwoHdmVyc2lvbhgDIAEoCSJTChNPcGVuU2Vzc2lvblJlc3BvbnNlEhIKCnNlc3Npb25faWQYASABKAkSKAoFbGVhc2UYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iJgoQS2VlcEFsaXZlUmVxdWVzdBISCgpzZXNzaW9uX2lkGAEgASgJIj0KEUtlZXBBbGl2ZVJlc3BvbnNlEigKBWxlYXNlGAEgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIikKE0Nsb3NlU2Vzc2lvblJlcXVlc3QSEgoKc2Vzc2lvbl9pZBgBIAEoCSIWChRDbG9zZVNlc3Npb25SZXNwb25zZUJzCg5pby5jbGVhcndheS52MUIMU2Vzc2lvblByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_google_protobuf_duration]);
+  fileDesc("ChljbGVhcndheS92MS9zZXNzaW9uLnByb3RvEgtjbGVhcndheS52MSJlChJPcGVuU2Vzc2lvblJlcXVlc3QSHAoLY2xpZW50X25hbWUYASABKAlCB6K7GAMY/wESGAoIbGFuZ3VhZ2UYAiABKAlCBqK7GAIYQBIXCgd2ZXJzaW9uGAMgASgJQgaiuxgCGEAiUwoTT3BlblNlc3Npb25SZXNwb25zZRISCgpzZXNzaW9uX2lkGAEgASgJEigKBWxlYXNlGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uIjAKEEtlZXBBbGl2ZVJlcXVlc3QSHAoKc2Vzc2lvbl9pZBgBIAEoCUIIorsYBAgBEAEiPQoRS2VlcEFsaXZlUmVzcG9uc2USKAoFbGVhc2UYASABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24iMwoTQ2xvc2VTZXNzaW9uUmVxdWVzdBIcCgpzZXNzaW9uX2lkGAEgASgJQgiiuxgECAEQASIWChRDbG9zZVNlc3Npb25SZXNwb25zZUJtCg5pby5jbGVhcndheS52MUIMU2Vzc2lvblByb3RvUAFaPWdpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvcHJvdG9zL2dvL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_options, file_google_protobuf_duration]);
 
 /**
  * OpenSessionRequest opens a session for a client that makes unary calls. A stream has its own.
@@ -21,22 +22,21 @@ export const file_clearway_v1_session: GenFile = /*@__PURE__*/
  */
 export type OpenSessionRequest = Message<"clearway.v1.OpenSessionRequest"> & {
   /**
-   * client_name says who is there, for people: a program, a host, a process. At most 255 characters; empty is
-   * shown as a client without a name.
+   * client_name is who the client is, for people: a program, a host, a process. May be empty. At most 255 characters.
    *
    * @generated from field: string client_name = 1;
    */
   clientName: string;
 
   /**
-   * language is the client's programming language, such as `go`. At most 64 characters; may be empty.
+   * language is the client's programming language, such as `go`; may be empty. At most 64 characters.
    *
    * @generated from field: string language = 2;
    */
   language: string;
 
   /**
-   * version is the client library's version. At most 64 characters; may be empty.
+   * version is the version of the client library; may be empty. At most 64 characters.
    *
    * @generated from field: string version = 3;
    */
@@ -51,13 +51,13 @@ export const OpenSessionRequestSchema: GenMessage<OpenSessionRequest> = /*@__PUR
   messageDesc(file_clearway_v1_session, 0);
 
 /**
- * OpenSessionResponse answers the session.
+ * OpenSessionResponse returns the session.
  *
  * @generated from message clearway.v1.OpenSessionResponse
  */
 export type OpenSessionResponse = Message<"clearway.v1.OpenSessionResponse"> & {
   /**
-   * session_id is the UUID that proposals name, so that their runs belong to the session.
+   * session_id is the session's UUID. Proposals name it, so that their runs belong to the session.
    *
    * @generated from field: string session_id = 1;
    */
@@ -100,7 +100,7 @@ export const KeepAliveRequestSchema: GenMessage<KeepAliveRequest> = /*@__PURE__*
   messageDesc(file_clearway_v1_session, 2);
 
 /**
- * KeepAliveResponse answers the new lease.
+ * KeepAliveResponse returns the new lease.
  *
  * @generated from message clearway.v1.KeepAliveResponse
  */
@@ -121,13 +121,14 @@ export const KeepAliveResponseSchema: GenMessage<KeepAliveResponse> = /*@__PURE_
   messageDesc(file_clearway_v1_session, 3);
 
 /**
- * CloseSessionRequest ends a session: its running runs crash, its slots are free, and its waiters are gone.
+ * CloseSessionRequest ends a session: its running runs become Crashed, its slots are released, and its queued proposals
+ * are withdrawn.
  *
  * @generated from message clearway.v1.CloseSessionRequest
  */
 export type CloseSessionRequest = Message<"clearway.v1.CloseSessionRequest"> & {
   /**
-   * session_id is the session's UUID; required. Closing a session that has ended does nothing.
+   * session_id is the session's UUID; required. Closing a session that has ended changes nothing.
    *
    * @generated from field: string session_id = 1;
    */

@@ -4,6 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import { file_clearway_v1_options } from "./options_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
@@ -12,11 +13,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/state.proto.
  */
 export const file_clearway_v1_state: GenFile = /*@__PURE__*/
-  fileDesc("ChdjbGVhcndheS92MS9zdGF0ZS5wcm90bxILY2xlYXJ3YXkudjEijAEKCFJ1bkVycm9yEgwKBHR5cGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRITCgtzdGFja190cmFjZRgDIAEoCRIkCgVjYXVzZRgEIAEoCzIVLmNsZWFyd2F5LnYxLlJ1bkVycm9yEiYKB21lbWJlcnMYBSADKAsyFS5jbGVhcndheS52MS5SdW5FcnJvciKyAQoERGF0YRIQCghlbmNvZGluZxgBIAEoCRIQCgZpbmxpbmUYAiABKAxIABISCghsb2NhdGlvbhgDIAEoCUgAEgwKBHNpemUYBCABKAMSDgoGc2hhMjU2GAUgASgJEiQKBWVycm9yGAYgASgLMhUuY2xlYXJ3YXkudjEuUnVuRXJyb3ISEwoLY29tcHJlc3Npb24YByABKAkSEQoJc2lnbmF0dXJlGAggASgJQgYKBGJvZHkilQIKDFN0YXRlRGV0YWlscxIyCg5zY2hlZHVsZWRfdGltZRgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJY2FjaGVfa2V5GAIgASgJEjMKEGNhY2hlX2V4cGlyYXRpb24YAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLZmxvd19ydW5faWQYBCABKAkSEwoLdGFza19ydW5faWQYBSABKAkSGQoRY2hpbGRfZmxvd19ydW5faWQYBiABKAkSFQoNcmVmcmVzaF9jYWNoZRgIIAEoCBIQCghub19yZXRyeRgJIAEoCBIbChNjYWNoZV9zaW5nbGVfZmxpZ2h0GAogASgIItQBCgVTdGF0ZRIKCgJpZBgBIAEoCRIkCgR0eXBlGAIgASgOMhYuY2xlYXJ3YXkudjEuU3RhdGVUeXBlEgwKBG5hbWUYAyABKAkSLQoJdGltZXN0YW1wGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdtZXNzYWdlGAUgASgJEh8KBGRhdGEYBiABKAsyES5jbGVhcndheS52MS5EYXRhEioKB2RldGFpbHMYByABKAsyGS5jbGVhcndheS52MS5TdGF0ZURldGFpbHMq1AEKCVN0YXRlVHlwZRIaChZTVEFURV9UWVBFX1VOU1BFQ0lGSUVEEAASGAoUU1RBVEVfVFlQRV9TQ0hFRFVMRUQQARIWChJTVEFURV9UWVBFX1BFTkRJTkcQAhIWChJTVEFURV9UWVBFX1JVTk5JTkcQAxIYChRTVEFURV9UWVBFX0NPTVBMRVRFRBAEEhUKEVNUQVRFX1RZUEVfRkFJTEVEEAUSGAoUU1RBVEVfVFlQRV9DQU5DRUxMRUQQBhIWChJTVEFURV9UWVBFX0NSQVNIRUQQB0JxCg5pby5jbGVhcndheS52MUIKU3RhdGVQcm90b1ABWkNnaXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L2V4YW1wbGVzL2dvL2dlbi9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChdjbGVhcndheS92MS9zdGF0ZS5wcm90bxILY2xlYXJ3YXkudjEi8gEKCFJ1bkVycm9yEhcKBHR5cGUYASABKAlCCaK7GAUIARj/ARIYCgdtZXNzYWdlGAIgASgJQgeiuxgDGIAgEh0KC3N0YWNrX3RyYWNlGAMgASgJQgiiuxgEGICAARIkCgVjYXVzZRgEIAEoCzIVLmNsZWFyd2F5LnYxLlJ1bkVycm9yEi4KB21lbWJlcnMYBSADKAsyFS5jbGVhcndheS52MS5SdW5FcnJvckIGorsYAjAQEicKBGtpbmQYBiABKA4yGS5jbGVhcndheS52MS5SdW5FcnJvcktpbmQSFQoNbm9uX3JldHJ5YWJsZRgHIAEoCCKGAgoERGF0YRIYCghlbmNvZGluZxgBIAEoCUIGorsYAhhAEhoKBmlubGluZRgCIAEoDEIIorsYBCCAgARIABIdCghsb2NhdGlvbhgDIAEoCUIJorsYBQgBGIAQSAASIQoKc2l6ZV9ieXRlcxgEIAEoA0INorsYCTkAAAAAAAAAABIWCgZzaGEyNTYYBSABKAlCBqK7GAIQAhIuCgVlcnJvchgGIAEoCzIVLmNsZWFyd2F5LnYxLlJ1bkVycm9yQgiiuxgEIICABBIbCgtjb21wcmVzc2lvbhgHIAEoCUIGorsYAhhAEhkKCXNpZ25hdHVyZRgIIAEoCUIGorsYAhACQgYKBGJvZHki9QIKDVByb3Bvc2VkU3RhdGUSLAoEdHlwZRgBIAEoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZUIGorsYAggBEhUKBG5hbWUYAiABKAlCB6K7GAMY/wESGQoHbWVzc2FnZRgDIAEoCUIIorsYBBiAgAESHwoEZGF0YRgEIAEoCzIRLmNsZWFyd2F5LnYxLkRhdGESMgoOc2NoZWR1bGVkX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhwKCWNhY2hlX2tleRgGIAEoCUIJorsYBRADGIAIEksKEGNhY2hlX2V4cGlyYXRpb24YByABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CFqK7GBJBAAAAAAPMskFJAAAAAAAAAAASFQoNcmVmcmVzaF9jYWNoZRgIIAEoCBIbChNjYWNoZV9zaW5nbGVfZmxpZ2h0GAkgASgIEhAKCG5vX3JldHJ5GAogASgIIs8BCgxTdGF0ZURldGFpbHMSMgoOc2NoZWR1bGVkX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWNhY2hlX2tleRgCIAEoCRIzChBjYWNoZV9leHBpcmF0aW9uGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhMKC2Zsb3dfcnVuX2lkGAQgASgJEhMKC3Rhc2tfcnVuX2lkGAUgASgJEhkKEWNoaWxkX2Zsb3dfcnVuX2lkGAYgASgJItYBCgVTdGF0ZRIKCgJpZBgBIAEoCRIkCgR0eXBlGAIgASgOMhYuY2xlYXJ3YXkudjEuU3RhdGVUeXBlEgwKBG5hbWUYAyABKAkSLwoLY3JlYXRlX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB21lc3NhZ2UYBSABKAkSHwoEZGF0YRgGIAEoCzIRLmNsZWFyd2F5LnYxLkRhdGESKgoHZGV0YWlscxgHIAEoCzIZLmNsZWFyd2F5LnYxLlN0YXRlRGV0YWlscyrUAQoJU3RhdGVUeXBlEhoKFlNUQVRFX1RZUEVfVU5TUEVDSUZJRUQQABIYChRTVEFURV9UWVBFX1NDSEVEVUxFRBABEhYKElNUQVRFX1RZUEVfUEVORElORxACEhYKElNUQVRFX1RZUEVfUlVOTklORxADEhgKFFNUQVRFX1RZUEVfQ09NUExFVEVEEAQSFQoRU1RBVEVfVFlQRV9GQUlMRUQQBRIYChRTVEFURV9UWVBFX0NBTkNFTExFRBAGEhYKElNUQVRFX1RZUEVfQ1JBU0hFRBAHKtkBCgxSdW5FcnJvcktpbmQSHgoaUlVOX0VSUk9SX0tJTkRfVU5TUEVDSUZJRUQQABIeChpSVU5fRVJST1JfS0lORF9BUFBMSUNBVElPThABEhoKFlJVTl9FUlJPUl9LSU5EX1RJTUVPVVQQAhIcChhSVU5fRVJST1JfS0lORF9DQU5DRUxMRUQQAxIXChNSVU5fRVJST1JfS0lORF9MT1NUEAQSGwoXUlVOX0VSUk9SX0tJTkRfVVBTVFJFQU0QBRIZChVSVU5fRVJST1JfS0lORF9SRVNVTFQQBkJrCg5pby5jbGVhcndheS52MUIKU3RhdGVQcm90b1ABWj1naXRodWIuY29tL2NsZWFyd2F5L2NsZWFyd2F5L3Byb3Rvcy9nby9jbGVhcndheS92MTtjbGVhcndheXYxqgILQ2xlYXJ3YXkuVjFiBnByb3RvMw", [file_clearway_v1_options, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * RunError is an exception that ended a run, in a form that needs neither the language nor the class of it.
- * With all that it holds it has at most 65,536 bytes, and is at most 16 deep.
+ * RunError is the error that ended a run, readable in any language and without the class of the exception. It may
+ * nest at most 16 deep.
  *
  * @generated from message clearway.v1.RunError
  */
@@ -29,33 +30,48 @@ export type RunError = Message<"clearway.v1.RunError"> & {
   type: string;
 
   /**
-   * message is what the exception said; at most 4,096 characters. Empty where it said nothing.
+   * message is what the exception said; may be empty. At most 4,096 characters.
    *
    * @generated from field: string message = 2;
    */
   message: string;
 
   /**
-   * stack_trace says where it was raised, as the language writes it, the innermost frame last; at most
-   * 16,384 characters. Empty where it is not known.
+   * stack_trace is where it was raised, in the language's own form, innermost frame last. Empty if not known. At
+   * most 16,384 characters.
    *
    * @generated from field: string stack_trace = 3;
    */
   stackTrace: string;
 
   /**
-   * cause is what the exception was raised because of; unset where there was nothing.
+   * cause is the error that led to this one; unset if there is none.
    *
    * @generated from field: clearway.v1.RunError cause = 4;
    */
   cause?: RunError | undefined;
 
   /**
-   * members are the exceptions of a group that was raised as one; at most 16.
+   * members are the errors of a group that was raised as one. At most 16.
    *
    * @generated from field: repeated clearway.v1.RunError members = 5;
    */
   members: RunError[];
+
+  /**
+   * kind is what kind of error it is.
+   *
+   * @generated from field: clearway.v1.RunErrorKind kind = 6;
+   */
+  kind: RunErrorKind;
+
+  /**
+   * non_retryable: another attempt would fail the same way. A run that fails with such an error is not retried,
+   * whatever its policy. Only the outermost error counts.
+   *
+   * @generated from field: bool non_retryable = 7;
+   */
+  nonRetryable: boolean;
 };
 
 /**
@@ -66,27 +82,27 @@ export const RunErrorSchema: GenMessage<RunError> = /*@__PURE__*/
   messageDesc(file_clearway_v1_state, 0);
 
 /**
- * Data is a run's result, or a reference to it. The service stores it and never looks inside.
+ * Data is a run's result, or a reference to it. The service stores it and does not look inside.
  *
  * @generated from message clearway.v1.Data
  */
 export type Data = Message<"clearway.v1.Data"> & {
   /**
-   * encoding tells how the result's bytes were made: `json`, `cloudpickle`, or a name of the client's.
-   * 1 to 64 characters; empty where `body` is unset.
+   * encoding is how the result was turned into bytes: `json`, `cloudpickle`, or a name of the client's own.
+   * 1 to 64 characters; empty only if `body` is unset.
    *
    * @generated from field: string encoding = 1;
    */
   encoding: string;
 
   /**
-   * body is where the bytes are; unset only where `error` is set and says all there is.
+   * body is where the bytes are; unset only if `error` says all there is.
    *
    * @generated from oneof clearway.v1.Data.body
    */
   body: {
     /**
-     * inline holds the bytes themselves; at most 65,536 of them.
+     * inline is the bytes themselves. At most 65,536 bytes.
      *
      * @generated from field: bytes inline = 2;
      */
@@ -94,11 +110,11 @@ export type Data = Message<"clearway.v1.Data"> & {
     case: "inline";
   } | {
     /**
-     * location is where the client kept the bytes, a hint for readers: either `service://` and `sha256`, for the
-     * service's own storage, or `ROOT/XX/sha256`, where XX are the first two digits of `sha256` and ROOT is an
-     * absolute path or a URL without empty, `.` or `..` segments. 1 to 2,048 characters without control
-     * characters; needs `sha256`. Nothing is opened or deleted by it: a result is found by its SHA-256 in the
-     * storage that the reader has configured.
+     * location is where the client stored the bytes, as a hint for readers: either `service://` and `sha256`, for
+     * the service's own storage, or `ROOT/XX/sha256`, where XX is the first two digits of `sha256` and ROOT is an
+     * absolute path or a URL without empty, `.` or `..` segments. Needs `sha256`. Nothing is opened or deleted by
+     * its location: a reader finds a result by SHA-256 in the storage that the reader has configured. At most 2,048
+     * characters without control characters.
      *
      * @generated from field: string location = 3;
      */
@@ -107,41 +123,41 @@ export type Data = Message<"clearway.v1.Data"> & {
   } | { case: undefined; value?: undefined };
 
   /**
-   * size is the number of bytes as they are kept. From 0.
+   * size_bytes is the number of bytes as stored. From 0.
    *
-   * @generated from field: int64 size = 4;
+   * @generated from field: int64 size_bytes = 4;
    */
-  size: bigint;
+  sizeBytes: bigint;
 
   /**
-   * sha256 is the lower-case hexadecimal SHA-256 of the bytes as they are kept. 64 characters; required with
-   * `location`, optional with `inline`.
+   * sha256 is the SHA-256 of the bytes as stored, in lower-case hexadecimal. Required with `location`, optional with
+   * `inline`.
    *
    * @generated from field: string sha256 = 5;
    */
   sha256: string;
 
   /**
-   * error is the exception that the run ended with, for whoever cannot read the bytes; unset where it ended
-   * otherwise.
+   * error is the error that ended the run, for readers that cannot decode the bytes; unset if the run did not fail.
+   * At most 65,536 bytes in all.
    *
    * @generated from field: clearway.v1.RunError error = 6;
    */
   error?: RunError | undefined;
 
   /**
-   * compression tells how the encoded bytes were compressed before they were kept: `gzip`, or a name of the
-   * client's. At most 64 characters; empty means not at all.
+   * compression is how the encoded bytes were compressed before they were stored: `gzip`, or a name of the client's
+   * own. Empty means not compressed. At most 64 characters.
    *
    * @generated from field: string compression = 7;
    */
   compression: string;
 
   /**
-   * signature is the lower-case hexadecimal HMAC-SHA-256, under a key that the clients share and the service does
-   * not know, of the UTF-8 text `encoding`, `compression`, `size` in decimal, `sha256` and `location`, joined by line
-   * feeds; `location` is empty where the bytes are inline, and the text then ends with a line feed. At most 64
-   * characters; empty means unsigned. `error` is not signed.
+   * signature is an HMAC-SHA-256 in lower-case hexadecimal, made with a key that the clients share and the service does
+   * not know. The signed text is the UTF-8 of `encoding`, `compression`, `size_bytes` in decimal, `sha256` and
+   * `location`, joined by line feeds; for inline bytes `location` is empty and the text ends with a line feed. Empty
+   * means unsigned. `error` is not signed.
    *
    * @generated from field: string signature = 8;
    */
@@ -156,82 +172,146 @@ export const DataSchema: GenMessage<Data> = /*@__PURE__*/
   messageDesc(file_clearway_v1_state, 1);
 
 /**
- * StateDetails holds the facts that rules decide by.
+ * ProposedState is the state that a client wants a run to enter.
  *
- * @generated from message clearway.v1.StateDetails
+ * @generated from message clearway.v1.ProposedState
  */
-export type StateDetails = Message<"clearway.v1.StateDetails"> & {
+export type ProposedState = Message<"clearway.v1.ProposedState"> & {
   /**
-   * scheduled_time is when a Scheduled run may begin, by the service's wall clock; for a retry that the service
-   * scheduled, as that clock was set when the state was entered: the delay itself does not follow it. Required for
-   * `STATE_TYPE_SCHEDULED`, unset otherwise. From 1970 to 9999, and in the past too.
+   * type is the state's type; required.
    *
-   * @generated from field: google.protobuf.Timestamp scheduled_time = 1;
+   * @generated from field: clearway.v1.StateType type = 1;
+   */
+  type: StateType;
+
+  /**
+   * name is for people. Empty means the name that the rules give, such as `Retrying`, or else the type's own. At most
+   * 255 characters.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * message says why, for people. At most 16,384 characters.
+   *
+   * @generated from field: string message = 3;
+   */
+  message: string;
+
+  /**
+   * data is the result, or a reference to it; unset if there is none.
+   *
+   * @generated from field: clearway.v1.Data data = 4;
+   */
+  data?: Data | undefined;
+
+  /**
+   * scheduled_time is when the run may start, by the service's wall clock; it may be in the past. Required for
+   * `STATE_TYPE_SCHEDULED`, not allowed for other types.
+   *
+   * @generated from field: google.protobuf.Timestamp scheduled_time = 5;
    */
   scheduledTime?: Timestamp | undefined;
 
   /**
-   * cache_key makes the run's result findable by others. Proposed with Running it is looked up,
-   * with Completed it is written. At most 1,024 characters without NUL; empty for a run that is not cached.
+   * cache_key is the key that other runs find the result by. With `STATE_TYPE_RUNNING` it is looked up; with
+   * `STATE_TYPE_COMPLETED` an entry is written. Empty for a run that is not cached. At most 1,024 characters
+   * without NUL.
    *
-   * @generated from field: string cache_key = 2;
+   * @generated from field: string cache_key = 6;
    */
   cacheKey: string;
 
   /**
-   * cache_expiration is how long, from its completion, the entry is served; it counts by the service's clock.
-   * Needs `cache_key`; unset means for ever, and it is above 0 and at most 3,650 days.
+   * cache_expiration is how long after the run's completion the entry is served, by the service's clock. Needs
+   * `cache_key`. Above 0 and at most 3,650 days; unset means for ever.
    *
-   * @generated from field: google.protobuf.Duration cache_expiration = 3;
+   * @generated from field: google.protobuf.Duration cache_expiration = 7;
    */
   cacheExpiration?: Duration | undefined;
 
   /**
-   * flow_run_id is the flow run that the state's run belongs to, or is. Set by the service.
-   *
-   * @generated from field: string flow_run_id = 4;
-   */
-  flowRunId: string;
-
-  /**
-   * task_run_id is the task run that the state belongs to; empty in a flow run's states. Set by the service.
-   *
-   * @generated from field: string task_run_id = 5;
-   */
-  taskRunId: string;
-
-  /**
-   * child_flow_run_id is the subflow's run, in the states of the task run that tracks it. Set by the service.
-   *
-   * @generated from field: string child_flow_run_id = 6;
-   */
-  childFlowRunId: string;
-
-  /**
-   * refresh_cache, proposed with Running and a `cache_key`, lets the run not be served from the cache: it runs,
-   * and its completion replaces the key's entry. Only in a proposal; not part of the history.
+   * refresh_cache makes the run start although the cache has its key; its completion replaces the entry. Only with
+   * `STATE_TYPE_RUNNING` and a `cache_key`.
    *
    * @generated from field: bool refresh_cache = 8;
    */
   refreshCache: boolean;
 
   /**
-   * no_retry, proposed with Failed, ends the run although it has retries left. Only in a proposal; not part of
-   * the history.
+   * cache_single_flight makes the run wait for another run that is Running with the same key. The run gets that run's
+   * result as soon as it completes, and starts itself if that run does not complete. Only with `STATE_TYPE_RUNNING` and
+   * a `cache_key`; a run that refreshes the cache does not wait.
    *
-   * @generated from field: bool no_retry = 9;
-   */
-  noRetry: boolean;
-
-  /**
-   * cache_single_flight, proposed with Running and a `cache_key`, lets the run wait for another one that is
-   * Running with the same key: it has that run's result the moment that completes, and goes on to run itself
-   * where it does not. A run that refreshes the cache waits for nobody. Only in a proposal; not part of the
-   * history.
-   *
-   * @generated from field: bool cache_single_flight = 10;
+   * @generated from field: bool cache_single_flight = 9;
    */
   cacheSingleFlight: boolean;
+
+  /**
+   * no_retry ends the run although it has retries left. Only with `STATE_TYPE_FAILED`.
+   *
+   * @generated from field: bool no_retry = 10;
+   */
+  noRetry: boolean;
+};
+
+/**
+ * Describes the message clearway.v1.ProposedState.
+ * Use `create(ProposedStateSchema)` to create a new message.
+ */
+export const ProposedStateSchema: GenMessage<ProposedState> = /*@__PURE__*/
+  messageDesc(file_clearway_v1_state, 2);
+
+/**
+ * StateDetails are the facts that the service decides by.
+ *
+ * @generated from message clearway.v1.StateDetails
+ */
+export type StateDetails = Message<"clearway.v1.StateDetails"> & {
+  /**
+   * scheduled_time is when a Scheduled run may start, by the service's wall clock. For a retry it is where that clock
+   * stood when the retry was scheduled; setting the clock later does not change the delay itself. Unset for other
+   * types.
+   *
+   * @generated from field: google.protobuf.Timestamp scheduled_time = 1;
+   */
+  scheduledTime?: Timestamp | undefined;
+
+  /**
+   * cache_key is the key that the run's result is found by; empty for a run that is not cached.
+   *
+   * @generated from field: string cache_key = 2;
+   */
+  cacheKey: string;
+
+  /**
+   * cache_expiration is how long after its completion the entry is served; unset means for ever.
+   *
+   * @generated from field: google.protobuf.Duration cache_expiration = 3;
+   */
+  cacheExpiration?: Duration | undefined;
+
+  /**
+   * flow_run_id is the flow run that the run belongs to, or is.
+   *
+   * @generated from field: string flow_run_id = 4;
+   */
+  flowRunId: string;
+
+  /**
+   * task_run_id is the task run that the state is of; empty in states of a flow run.
+   *
+   * @generated from field: string task_run_id = 5;
+   */
+  taskRunId: string;
+
+  /**
+   * child_flow_run_id is the subflow's run, in the states of the task run that tracks it; otherwise empty.
+   *
+   * @generated from field: string child_flow_run_id = 6;
+   */
+  childFlowRunId: string;
 };
 
 /**
@@ -239,60 +319,58 @@ export type StateDetails = Message<"clearway.v1.StateDetails"> & {
  * Use `create(StateDetailsSchema)` to create a new message.
  */
 export const StateDetailsSchema: GenMessage<StateDetails> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_state, 2);
+  messageDesc(file_clearway_v1_state, 3);
 
 /**
- * State is one entry of a run's history, or a proposal for the next.
+ * State is one entry of a run's history, as the service recorded it.
  *
  * @generated from message clearway.v1.State
  */
 export type State = Message<"clearway.v1.State"> & {
   /**
-   * id is the UUID of the proposal that made the state, and so the record of its decision.
-   * Set by the service; ignored in a proposal.
+   * id is the UUID of the proposal that led to the state, or one that the service made.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * type is what the service reasons about; required in a proposal.
+   * type is the state's type.
    *
    * @generated from field: clearway.v1.StateType type = 2;
    */
   type: StateType;
 
   /**
-   * name is for people: `Running`, `Retrying`, `Cached`. At most 255 characters;
-   * empty in a proposal means the name that the rules give, or else the type's own.
+   * name is for people: `Running`, `Retrying`, `Cached`. Programs look at types and reasons.
    *
    * @generated from field: string name = 3;
    */
   name: string;
 
   /**
-   * timestamp is when the state was entered, by the service's clock. Ignored in a proposal.
+   * create_time is when the run entered the state, by the service's clock.
    *
-   * @generated from field: google.protobuf.Timestamp timestamp = 4;
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
-  timestamp?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 
   /**
-   * message says why, for people; at most 16,384 characters. Empty where there is nothing to say.
+   * message says why, for people; empty if there is nothing to say.
    *
    * @generated from field: string message = 5;
    */
   message: string;
 
   /**
-   * data is the result, or a reference to it; unset where there is none.
+   * data is the result, or a reference to it; unset if there is none.
    *
    * @generated from field: clearway.v1.Data data = 6;
    */
   data?: Data | undefined;
 
   /**
-   * details holds the facts that rules decide by; unset is the same as empty.
+   * details are the facts that the service decides by.
    *
    * @generated from field: clearway.v1.StateDetails details = 7;
    */
@@ -304,7 +382,7 @@ export type State = Message<"clearway.v1.State"> & {
  * Use `create(StateSchema)` to create a new message.
  */
 export const StateSchema: GenMessage<State> = /*@__PURE__*/
-  messageDesc(file_clearway_v1_state, 3);
+  messageDesc(file_clearway_v1_state, 4);
 
 /**
  * StateType is what the service reasons about; a state's name is for people.
@@ -313,42 +391,42 @@ export const StateSchema: GenMessage<State> = /*@__PURE__*/
  */
 export enum StateType {
   /**
-   * STATE_TYPE_UNSPECIFIED is never valid in a proposal and never answered.
+   * STATE_TYPE_UNSPECIFIED is not allowed in a proposal and never returned.
    *
    * @generated from enum value: STATE_TYPE_UNSPECIFIED = 0;
    */
   UNSPECIFIED = 0,
 
   /**
-   * STATE_TYPE_SCHEDULED: to begin at a time, `StateDetails.scheduled_time`.
+   * STATE_TYPE_SCHEDULED: starts at a later time.
    *
    * @generated from enum value: STATE_TYPE_SCHEDULED = 1;
    */
   SCHEDULED = 1,
 
   /**
-   * STATE_TYPE_PENDING: accepted for running, waiting for what it needs.
+   * STATE_TYPE_PENDING: about to run, and waiting for what it needs.
    *
    * @generated from enum value: STATE_TYPE_PENDING = 2;
    */
   PENDING = 2,
 
   /**
-   * STATE_TYPE_RUNNING: its code runs now, and its slots are taken.
+   * STATE_TYPE_RUNNING: its code runs now, and it holds its slots.
    *
    * @generated from enum value: STATE_TYPE_RUNNING = 3;
    */
   RUNNING = 3,
 
   /**
-   * STATE_TYPE_COMPLETED: ended well. Terminal.
+   * STATE_TYPE_COMPLETED: succeeded. Terminal.
    *
    * @generated from enum value: STATE_TYPE_COMPLETED = 4;
    */
   COMPLETED = 4,
 
   /**
-   * STATE_TYPE_FAILED: its code failed and no retry is left. Terminal.
+   * STATE_TYPE_FAILED: its code failed, and no retry is left. Terminal.
    *
    * @generated from enum value: STATE_TYPE_FAILED = 5;
    */
@@ -362,7 +440,7 @@ export enum StateType {
   CANCELLED = 6,
 
   /**
-   * STATE_TYPE_CRASHED: stopped by its surroundings (its process died, it was interrupted). Terminal.
+   * STATE_TYPE_CRASHED: stopped by its environment: its process died or was interrupted. Terminal.
    *
    * @generated from enum value: STATE_TYPE_CRASHED = 7;
    */
@@ -374,4 +452,66 @@ export enum StateType {
  */
 export const StateTypeSchema: GenEnum<StateType> = /*@__PURE__*/
   enumDesc(file_clearway_v1_state, 0);
+
+/**
+ * RunErrorKind is what kind of error ended a run, for programs.
+ *
+ * @generated from enum clearway.v1.RunErrorKind
+ */
+export enum RunErrorKind {
+  /**
+   * RUN_ERROR_KIND_UNSPECIFIED: not known; treat it as an error of the application.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * RUN_ERROR_KIND_APPLICATION: the run's own code failed.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_APPLICATION = 1;
+   */
+  APPLICATION = 1,
+
+  /**
+   * RUN_ERROR_KIND_TIMEOUT: the run took longer than it may.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_TIMEOUT = 2;
+   */
+  TIMEOUT = 2,
+
+  /**
+   * RUN_ERROR_KIND_CANCELLED: the run was cancelled or interrupted.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_CANCELLED = 3;
+   */
+  CANCELLED = 3,
+
+  /**
+   * RUN_ERROR_KIND_LOST: the process that ran it died or lost its session.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_LOST = 4;
+   */
+  LOST = 4,
+
+  /**
+   * RUN_ERROR_KIND_UPSTREAM: a run that it depends on did not complete, so its code did not start.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_UPSTREAM = 5;
+   */
+  UPSTREAM = 5,
+
+  /**
+   * RUN_ERROR_KIND_RESULT: its code succeeded, but its result could not be stored or read.
+   *
+   * @generated from enum value: RUN_ERROR_KIND_RESULT = 6;
+   */
+  RESULT = 6,
+}
+
+/**
+ * Describes the enum clearway.v1.RunErrorKind.
+ */
+export const RunErrorKindSchema: GenEnum<RunErrorKind> = /*@__PURE__*/
+  enumDesc(file_clearway_v1_state, 1);
 

@@ -4,7 +4,10 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { State, StateType } from "./state_pb.js";
+import { file_clearway_v1_options } from "./options_pb.js";
+import type { RetryPolicy } from "./retry_pb.js";
+import { file_clearway_v1_retry } from "./retry_pb.js";
+import type { ProposedState, State, StateType } from "./state_pb.js";
 import { file_clearway_v1_state } from "./state_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -14,23 +17,23 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file clearway/v1/task_run.proto.
  */
 export const file_clearway_v1_task_run: GenFile = /*@__PURE__*/
-  fileDesc("ChpjbGVhcndheS92MS90YXNrX3J1bi5wcm90bxILY2xlYXJ3YXkudjEiNAoJVGFza0lucHV0EhEKCXBhcmFtZXRlchgBIAEoCRIUCgx0YXNrX3J1bl9pZHMYAiADKAkipgIKC1Rhc2tSdW5TcGVjEgoKAmlkGAEgASgJEhMKC2Zsb3dfcnVuX2lkGAIgASgJEhAKCHRhc2tfa2V5GAMgASgJEhMKC2R5bmFtaWNfa2V5GAQgASgJEgwKBG5hbWUYBSABKAkSFAoMdGFza192ZXJzaW9uGAYgASgJEgwKBHRhZ3MYByADKAkSDwoHcmV0cmllcxgIIAEoBRIvCgxyZXRyeV9kZWxheXMYCSADKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SJgoGaW5wdXRzGAogAygLMhYuY2xlYXJ3YXkudjEuVGFza0lucHV0EhYKDnRyYWNrc19zdWJmbG93GAsgASgIEhsKE3JldHJ5X2ppdHRlcl9mYWN0b3IYDCABKAEi5AQKB1Rhc2tSdW4SCgoCaWQYASABKAkSEwoLZmxvd19ydW5faWQYAiABKAkSEAoIdGFza19rZXkYAyABKAkSEwoLZHluYW1pY19rZXkYBCABKAkSDAoEbmFtZRgFIAEoCRIUCgx0YXNrX3ZlcnNpb24YBiABKAkSDAoEdGFncxgHIAMoCRIPCgdyZXRyaWVzGAggASgFEi8KDHJldHJ5X2RlbGF5cxgJIAMoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhImCgZpbnB1dHMYCiADKAsyFi5jbGVhcndheS52MS5UYXNrSW5wdXQSFgoOdHJhY2tzX3N1YmZsb3cYCyABKAgSIQoFc3RhdGUYDCABKAsyEi5jbGVhcndheS52MS5TdGF0ZRIRCglydW5fY291bnQYDSABKAUSKwoHY3JlYXRlZBgOIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoTZXhwZWN0ZWRfc3RhcnRfdGltZRgPIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRfdGltZRgQIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYESABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjEKDnRvdGFsX3J1bl90aW1lGBIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uEhsKE3JldHJ5X2ppdHRlcl9mYWN0b3IYEyABKAESEwoLaW5wdXRfY291bnQYFCABKAUihQIKDVRhc2tSdW5GaWx0ZXISEwoLZmxvd19ydW5faWQYASABKAkSEQoJdGFza19rZXlzGAIgAygJEhUKDW5hbWVfY29udGFpbnMYAyABKAkSDAoEdGFncxgEIAMoCRIrCgtzdGF0ZV90eXBlcxgFIAMoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZRITCgtzdGF0ZV9uYW1lcxgGIAMoCRIxCg1jcmVhdGVkX2FmdGVyGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIyCg5jcmVhdGVkX2JlZm9yZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAibQoUQ3JlYXRlVGFza1J1blJlcXVlc3QSKgoIdGFza19ydW4YASABKAsyGC5jbGVhcndheS52MS5UYXNrUnVuU3BlYxIpCg1pbml0aWFsX3N0YXRlGAIgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUiUAoVQ3JlYXRlVGFza1J1blJlc3BvbnNlEiYKCHRhc2tfcnVuGAEgASgLMhQuY2xlYXJ3YXkudjEuVGFza1J1bhIPCgdjcmVhdGVkGAIgASgIIh8KEUdldFRhc2tSdW5SZXF1ZXN0EgoKAmlkGAEgASgJIjwKEkdldFRhc2tSdW5SZXNwb25zZRImCgh0YXNrX3J1bhgBIAEoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4iaAoTTGlzdFRhc2tSdW5zUmVxdWVzdBIqCgZmaWx0ZXIYASABKAsyGi5jbGVhcndheS52MS5UYXNrUnVuRmlsdGVyEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlgKFExpc3RUYXNrUnVuc1Jlc3BvbnNlEicKCXRhc2tfcnVucxgBIAMoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIlYKGExpc3RUYXNrUnVuU3RhdGVzUmVxdWVzdBITCgt0YXNrX3J1bl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJYChlMaXN0VGFza1J1blN0YXRlc1Jlc3BvbnNlEiIKBnN0YXRlcxgBIAMoCzISLmNsZWFyd2F5LnYxLlN0YXRlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCUJzCg5pby5jbGVhcndheS52MUIMVGFza1J1blByb3RvUAFaQ2dpdGh1Yi5jb20vY2xlYXJ3YXkvY2xlYXJ3YXkvZXhhbXBsZXMvZ28vZ2VuL2NsZWFyd2F5L3YxO2NsZWFyd2F5djGqAgtDbGVhcndheS5WMWIGcHJvdG8z", [file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
+  fileDesc("ChpjbGVhcndheS92MS90YXNrX3J1bi5wcm90bxILY2xlYXJ3YXkudjEiRwoJVGFza0lucHV0EhwKCXBhcmFtZXRlchgBIAEoCUIJorsYBQgBGP8BEhwKDHRhc2tfcnVuX2lkcxgCIAMoCUIGorsYAhABIucCCgtUYXNrUnVuU3BlYxISCgJpZBgBIAEoCUIGorsYAhABEh0KC2Zsb3dfcnVuX2lkGAIgASgJQgiiuxgECAEQARIdCgh0YXNrX2tleRgDIAEoCUILorsYBwgBEAMY/wESIAoLZHluYW1pY19rZXkYBCABKAlCC6K7GAcIARADGP8BEhoKCXRhc2tfbmFtZRgFIAEoCUIHorsYAxj/ARIVCgRuYW1lGAYgASgJQgeiuxgDGP8BEh0KDHRhc2tfdmVyc2lvbhgHIAEoCUIHorsYAxj/ARIZCgR0YWdzGAggAygJQguiuxgHEAQY/wEwQBIuCgxyZXRyeV9wb2xpY3kYCSABKAsyGC5jbGVhcndheS52MS5SZXRyeVBvbGljeRIvCgZpbnB1dHMYCiADKAsyFi5jbGVhcndheS52MS5UYXNrSW5wdXRCB6K7GAMw6AcSFgoOdHJhY2tzX3N1YmZsb3cYCyABKAgi9wIKB1Rhc2tSdW4SJgoEc3BlYxgBIAEoCzIYLmNsZWFyd2F5LnYxLlRhc2tSdW5TcGVjEiEKBXN0YXRlGAIgASgLMhIuY2xlYXJ3YXkudjEuU3RhdGUSEQoJcnVuX2NvdW50GAMgASgFEi8KC2NyZWF0ZV90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI3ChNleHBlY3RlZF9zdGFydF90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydF90aW1lGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoOdG90YWxfcnVuX3RpbWUYCCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SEwoLaW5wdXRfY291bnQYCSABKAUi4AIKDVRhc2tSdW5GaWx0ZXISGwoLZmxvd19ydW5faWQYASABKAlCBqK7GAIQARIcCgl0YXNrX2tleXMYAiADKAlCCaK7GAUY/wEwZBIdCgp0YXNrX25hbWVzGAMgAygJQgmiuxgFGP8BMGQSHgoNbmFtZV9jb250YWlucxgEIAEoCUIHorsYAxj/ARIZCgR0YWdzGAUgAygJQguiuxgHEAQY/wEwQBIzCgtzdGF0ZV90eXBlcxgGIAMoDjIWLmNsZWFyd2F5LnYxLlN0YXRlVHlwZUIGorsYAjBkEh4KC3N0YXRlX25hbWVzGAcgAygJQgmiuxgFGP8BMGQSMQoNY3JlYXRlZF9hZnRlchgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMgoOY3JlYXRlZF9iZWZvcmUYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIn0KFENyZWF0ZVRhc2tSdW5SZXF1ZXN0EjIKCHRhc2tfcnVuGAEgASgLMhguY2xlYXJ3YXkudjEuVGFza1J1blNwZWNCBqK7GAIIARIxCg1pbml0aWFsX3N0YXRlGAIgASgLMhouY2xlYXJ3YXkudjEuUHJvcG9zZWRTdGF0ZSJQChVDcmVhdGVUYXNrUnVuUmVzcG9uc2USJgoIdGFza19ydW4YASABKAsyFC5jbGVhcndheS52MS5UYXNrUnVuEg8KB2NyZWF0ZWQYAiABKAgiKQoRR2V0VGFza1J1blJlcXVlc3QSFAoCaWQYASABKAlCCKK7GAQIARABIjwKEkdldFRhc2tSdW5SZXNwb25zZRImCgh0YXNrX3J1bhgBIAEoCzIULmNsZWFyd2F5LnYxLlRhc2tSdW4igAEKE0xpc3RUYXNrUnVuc1JlcXVlc3QSKgoGZmlsdGVyGAEgASgLMhouY2xlYXJ3YXkudjEuVGFza1J1bkZpbHRlchIpCglwYWdlX3NpemUYAiABKAVCFqK7GBI5AAAAAAAAAABBAAAAAABAj0ASEgoKcGFnZV90b2tlbhgDIAEoCSJYChRMaXN0VGFza1J1bnNSZXNwb25zZRInCgl0YXNrX3J1bnMYASADKAsyFC5jbGVhcndheS52MS5UYXNrUnVuEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJ4ChhMaXN0VGFza1J1blN0YXRlc1JlcXVlc3QSHQoLdGFza19ydW5faWQYASABKAlCCKK7GAQIARABEikKCXBhZ2Vfc2l6ZRgCIAEoBUIWorsYEjkAAAAAAAAAAEEAAAAAAECPQBISCgpwYWdlX3Rva2VuGAMgASgJIlgKGUxpc3RUYXNrUnVuU3RhdGVzUmVzcG9uc2USIgoGc3RhdGVzGAEgAygLMhIuY2xlYXJ3YXkudjEuU3RhdGUSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJQm0KDmlvLmNsZWFyd2F5LnYxQgxUYXNrUnVuUHJvdG9QAVo9Z2l0aHViLmNvbS9jbGVhcndheS9jbGVhcndheS9wcm90b3MvZ28vY2xlYXJ3YXkvdjE7Y2xlYXJ3YXl2MaoCC0NsZWFyd2F5LlYxYgZwcm90bzM", [file_clearway_v1_options, file_clearway_v1_retry, file_clearway_v1_state, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
- * TaskInput names what one parameter of a task was given from upstream.
+ * TaskInput says which task runs one argument of a task came from.
  *
  * @generated from message clearway.v1.TaskInput
  */
 export type TaskInput = Message<"clearway.v1.TaskInput"> & {
   /**
-   * parameter is the parameter's name; `wait_for` for runs that were only waited for. 1 to 255 characters.
+   * parameter is the parameter's name, or `wait_for` for runs that are only waited for. 1 to 255 characters.
    *
    * @generated from field: string parameter = 1;
    */
   parameter: string;
 
   /**
-   * task_run_ids are the UUIDs of the task runs whose results the parameter holds.
+   * task_run_ids are the UUIDs of the task runs whose results the argument holds.
    *
    * @generated from field: repeated string task_run_ids = 2;
    */
@@ -45,101 +48,93 @@ export const TaskInputSchema: GenMessage<TaskInput> = /*@__PURE__*/
   messageDesc(file_clearway_v1_task_run, 0);
 
 /**
- * TaskRunSpec is what a client says of a task run when it creates it.
+ * TaskRunSpec describes a task run; its client gives it when it creates the run.
  *
  * @generated from message clearway.v1.TaskRunSpec
  */
 export type TaskRunSpec = Message<"clearway.v1.TaskRunSpec"> & {
   /**
-   * id is the run's UUID, made by the client (time-ordered, version 7, is best); empty lets the service make it.
-   * Where a run with the same flow run, task key and dynamic key exists, that run is meant, and its id is answered.
-   * Error reason: `ERROR_REASON_RUN_CONFLICT`, where another run has the id.
+   * id is the run's UUID, made by the client; time-ordered (version 7) is best. Empty lets the service make one. If
+   * there is a run with the same flow run, task key and dynamic key, that run is meant, and its id is returned.
+   * Error reason: `ERROR_REASON_RUN_CONFLICT`, if another run has the id.
    *
    * @generated from field: string id = 1;
    */
   id: string;
 
   /**
-   * flow_run_id is the flow run it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
+   * flow_run_id is the flow run that it belongs to; required. Error reason: `ERROR_REASON_RUN_NOT_FOUND`.
    *
    * @generated from field: string flow_run_id = 2;
    */
   flowRunId: string;
 
   /**
-   * task_key identifies the task: equal for all runs of one task; required. 1 to 255 characters without NUL.
+   * task_key identifies the task: all runs of a task have the same; required. 1 to 255 characters without NUL.
    *
    * @generated from field: string task_key = 3;
    */
   taskKey: string;
 
   /**
-   * dynamic_key tells apart the runs of one task in one flow run; required. 1 to 255 characters without NUL.
+   * dynamic_key distinguishes the runs of one task in one flow run; required. 1 to 255 characters without NUL.
    *
    * @generated from field: string dynamic_key = 4;
    */
   dynamicKey: string;
 
   /**
-   * name is the run's own name, for people. At most 255 characters; empty means task key and dynamic key.
+   * task_name is the task's name, for people. Empty means `task_key`. At most 255 characters.
    *
-   * @generated from field: string name = 5;
+   * @generated from field: string task_name = 5;
+   */
+  taskName: string;
+
+  /**
+   * name is the run's own name, for people. Empty means `task_name` and `dynamic_key`, joined by `-`. At most 255
+   * characters.
+   *
+   * @generated from field: string name = 6;
    */
   name: string;
 
   /**
-   * task_version is the task's version as its author names it; at most 255 characters, empty for none.
+   * task_version is the task's version, as its author names it; may be empty. At most 255 characters.
    *
-   * @generated from field: string task_version = 6;
+   * @generated from field: string task_version = 7;
    */
   taskVersion: string;
 
   /**
-   * tags group runs, and limits hold by them. Each 1 to 255 characters without control characters; at most 64;
-   * duplicates count once.
+   * tags group runs; concurrency limits are set on them. At most 64, each 1 to 255 characters without control
+   * characters; duplicates count once. Returned sorted.
    *
-   * @generated from field: repeated string tags = 7;
+   * @generated from field: repeated string tags = 8;
    */
   tags: string[];
 
   /**
-   * retries is how many times a failed run is tried again. From 0 (the default) to 10,000.
+   * retry_policy is when a failed run is tried again; unset means never. Always returned, with `max_attempts` from 1.
    *
-   * @generated from field: int32 retries = 8;
+   * @generated from field: clearway.v1.RetryPolicy retry_policy = 9;
    */
-  retries: number;
+  retryPolicy?: RetryPolicy | undefined;
 
   /**
-   * retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-   * all retries after it. None means not to wait. At most 50, none negative, each at most 3,650 days.
-   *
-   * @generated from field: repeated google.protobuf.Duration retry_delays = 9;
-   */
-  retryDelays: Duration[];
-
-  /**
-   * inputs names the upstream runs, by parameter. At most 1,000 parameters and 50,000 runs.
+   * inputs are the task runs that the arguments came from, by parameter. At most 1,000 parameters and 50,000 runs;
+   * the first 10,000 runs are returned.
    *
    * @generated from field: repeated clearway.v1.TaskInput inputs = 10;
    */
   inputs: TaskInput[];
 
   /**
-   * tracks_subflow is true for the run that stands for a subflow in its parent: it takes no slot,
-   * and follows the subflow's state.
+   * tracks_subflow is true for the run that represents a subflow in its parent. It takes no slot, and its state
+   * follows the subflow's.
    *
    * @generated from field: bool tracks_subflow = 11;
    */
   tracksSubflow: boolean;
-
-  /**
-   * retry_jitter_factor spreads the delays: each is drawn at random, between a smaller one and
-   * (1 + retry_jitter_factor) times the one that was asked for, which stays the mean. From 0 (the default, which
-   * draws nothing) to 100.
-   *
-   * @generated from field: double retry_jitter_factor = 12;
-   */
-  retryJitterFactor: number;
 };
 
 /**
@@ -156,143 +151,65 @@ export const TaskRunSpecSchema: GenMessage<TaskRunSpec> = /*@__PURE__*/
  */
 export type TaskRun = Message<"clearway.v1.TaskRun"> & {
   /**
-   * id is the run's UUID.
+   * spec is what the client said of the run, with the id and the names that the service made if the client gave none.
    *
-   * @generated from field: string id = 1;
+   * @generated from field: clearway.v1.TaskRunSpec spec = 1;
    */
-  id: string;
+  spec?: TaskRunSpec | undefined;
 
   /**
-   * flow_run_id is the flow run it belongs to.
+   * state is the run's current state.
    *
-   * @generated from field: string flow_run_id = 2;
-   */
-  flowRunId: string;
-
-  /**
-   * task_key identifies the task.
-   *
-   * @generated from field: string task_key = 3;
-   */
-  taskKey: string;
-
-  /**
-   * dynamic_key tells apart the runs of one task in one flow run.
-   *
-   * @generated from field: string dynamic_key = 4;
-   */
-  dynamicKey: string;
-
-  /**
-   * name is the run's own name.
-   *
-   * @generated from field: string name = 5;
-   */
-  name: string;
-
-  /**
-   * task_version is the task's version; empty for none.
-   *
-   * @generated from field: string task_version = 6;
-   */
-  taskVersion: string;
-
-  /**
-   * tags group runs, and limits hold by them; sorted.
-   *
-   * @generated from field: repeated string tags = 7;
-   */
-  tags: string[];
-
-  /**
-   * retries is how many times a failed run is tried again.
-   *
-   * @generated from field: int32 retries = 8;
-   */
-  retries: number;
-
-  /**
-   * retry_delays are how long the run waits before its first retry, its second and so on; the last one holds for
-   * all retries after it.
-   *
-   * @generated from field: repeated google.protobuf.Duration retry_delays = 9;
-   */
-  retryDelays: Duration[];
-
-  /**
-   * inputs names the upstream runs, by parameter; the first 10,000 runs.
-   *
-   * @generated from field: repeated clearway.v1.TaskInput inputs = 10;
-   */
-  inputs: TaskInput[];
-
-  /**
-   * tracks_subflow is true for the run that stands for a subflow in its parent.
-   *
-   * @generated from field: bool tracks_subflow = 11;
-   */
-  tracksSubflow: boolean;
-
-  /**
-   * state is the run's state now.
-   *
-   * @generated from field: clearway.v1.State state = 12;
+   * @generated from field: clearway.v1.State state = 2;
    */
   state?: State | undefined;
 
   /**
    * run_count is how many times the run entered Running. From 0.
    *
-   * @generated from field: int32 run_count = 13;
+   * @generated from field: int32 run_count = 3;
    */
   runCount: number;
 
   /**
-   * created is when the service first heard of the run.
+   * create_time is when the run was created.
    *
-   * @generated from field: google.protobuf.Timestamp created = 14;
+   * @generated from field: google.protobuf.Timestamp create_time = 4;
    */
-  created?: Timestamp | undefined;
+  createTime?: Timestamp | undefined;
 
   /**
-   * expected_start_time is when the run is to begin; unset where it was not scheduled.
+   * expected_start_time is when the run was to start; unset if it was not scheduled.
    *
-   * @generated from field: google.protobuf.Timestamp expected_start_time = 15;
+   * @generated from field: google.protobuf.Timestamp expected_start_time = 5;
    */
   expectedStartTime?: Timestamp | undefined;
 
   /**
    * start_time is when the run first entered Running; unset before.
    *
-   * @generated from field: google.protobuf.Timestamp start_time = 16;
+   * @generated from field: google.protobuf.Timestamp start_time = 6;
    */
   startTime?: Timestamp | undefined;
 
   /**
    * end_time is when the run ended; unset before.
    *
-   * @generated from field: google.protobuf.Timestamp end_time = 17;
+   * @generated from field: google.protobuf.Timestamp end_time = 7;
    */
   endTime?: Timestamp | undefined;
 
   /**
-   * total_run_time is the time spent in Running, without the present attempt while it runs.
+   * total_run_time is the time spent in Running, not counting the attempt that runs now.
    *
-   * @generated from field: google.protobuf.Duration total_run_time = 18;
+   * @generated from field: google.protobuf.Duration total_run_time = 8;
    */
   totalRunTime?: Duration | undefined;
 
   /**
-   * retry_jitter_factor says how far the delays are spread at random; 0 for not at all.
+   * input_count is how many runs the arguments came from; `spec.inputs` has the first 10,000.
    *
-   * @generated from field: double retry_jitter_factor = 19;
-   */
-  retryJitterFactor: number;
-
-  /**
-   * input_count is how many upstream runs there are, of which `inputs` names the first.
-   *
-   * @generated from field: int32 input_count = 20;
+   * @generated from field: int32 input_count = 9;
    */
   inputCount: number;
 };
@@ -305,7 +222,7 @@ export const TaskRunSchema: GenMessage<TaskRun> = /*@__PURE__*/
   messageDesc(file_clearway_v1_task_run, 2);
 
 /**
- * TaskRunFilter picks task runs; what is unset or empty does not restrict, and all that is set must hold.
+ * TaskRunFilter selects task runs. Fields that are unset or empty do not restrict; a run must match all others.
  *
  * @generated from message clearway.v1.TaskRunFilter
  */
@@ -318,51 +235,58 @@ export type TaskRunFilter = Message<"clearway.v1.TaskRunFilter"> & {
   flowRunId: string;
 
   /**
-   * task_keys: the run is of one of these tasks. At most 100.
+   * task_keys: the task has one of these keys. At most 100.
    *
    * @generated from field: repeated string task_keys = 2;
    */
   taskKeys: string[];
 
   /**
-   * name_contains: the run's name has this in it, letters of either case alike. At most 255 characters.
+   * task_names: the task has one of these names. At most 100.
    *
-   * @generated from field: string name_contains = 3;
+   * @generated from field: repeated string task_names = 3;
+   */
+  taskNames: string[];
+
+  /**
+   * name_contains: the run's name contains this text, ignoring case. At most 255 characters.
+   *
+   * @generated from field: string name_contains = 4;
    */
   nameContains: string;
 
   /**
-   * tags: the run has all of these. At most 64.
+   * tags: the run has all of these tags. At most 64.
    *
-   * @generated from field: repeated string tags = 4;
+   * @generated from field: repeated string tags = 5;
    */
   tags: string[];
 
   /**
-   * state_types: the run is in a state of one of these types; any number of them.
+   * state_types: the run's state has one of these types. At most 100.
    *
-   * @generated from field: repeated clearway.v1.StateType state_types = 5;
+   * @generated from field: repeated clearway.v1.StateType state_types = 6;
    */
   stateTypes: StateType[];
 
   /**
-   * state_names: the run is in a state with one of these names. At most 100.
+   * state_names: the run's state has one of these names. At most 100.
    *
-   * @generated from field: repeated string state_names = 6;
+   * @generated from field: repeated string state_names = 7;
    */
   stateNames: string[];
 
   /**
    * created_after: the run was created at or after this time.
    *
-   * @generated from field: google.protobuf.Timestamp created_after = 7;
+   * @generated from field: google.protobuf.Timestamp created_after = 8;
    */
   createdAfter?: Timestamp | undefined;
 
   /**
    * created_before: the run was created before this time.
    *
-   * @generated from field: google.protobuf.Timestamp created_before = 8;
+   * @generated from field: google.protobuf.Timestamp created_before = 9;
    */
   createdBefore?: Timestamp | undefined;
 };
@@ -375,7 +299,8 @@ export const TaskRunFilterSchema: GenMessage<TaskRunFilter> = /*@__PURE__*/
   messageDesc(file_clearway_v1_task_run, 3);
 
 /**
- * CreateTaskRunRequest creates a task run.
+ * CreateTaskRunRequest creates a task run. If there is a run with the same flow run, task key and dynamic key, that run
+ * is returned.
  *
  * @generated from message clearway.v1.CreateTaskRunRequest
  */
@@ -388,11 +313,11 @@ export type CreateTaskRunRequest = Message<"clearway.v1.CreateTaskRunRequest"> &
   taskRun?: TaskRunSpec | undefined;
 
   /**
-   * initial_state is the run's first state; unset means Pending. Scheduled and Pending are allowed.
+   * initial_state is the run's first state: Scheduled or Pending. Unset means Pending.
    *
-   * @generated from field: clearway.v1.State initial_state = 2;
+   * @generated from field: clearway.v1.ProposedState initial_state = 2;
    */
-  initialState?: State | undefined;
+  initialState?: ProposedState | undefined;
 };
 
 /**
@@ -403,20 +328,20 @@ export const CreateTaskRunRequestSchema: GenMessage<CreateTaskRunRequest> = /*@_
   messageDesc(file_clearway_v1_task_run, 4);
 
 /**
- * CreateTaskRunResponse answers the run.
+ * CreateTaskRunResponse returns the run.
  *
  * @generated from message clearway.v1.CreateTaskRunResponse
  */
 export type CreateTaskRunResponse = Message<"clearway.v1.CreateTaskRunResponse"> & {
   /**
-   * task_run is the run, new or as it was found.
+   * task_run is the run.
    *
    * @generated from field: clearway.v1.TaskRun task_run = 1;
    */
   taskRun?: TaskRun | undefined;
 
   /**
-   * created is false where the run was there already.
+   * created is false if the run existed before the call.
    *
    * @generated from field: bool created = 2;
    */
@@ -452,7 +377,7 @@ export const GetTaskRunRequestSchema: GenMessage<GetTaskRunRequest> = /*@__PURE_
   messageDesc(file_clearway_v1_task_run, 6);
 
 /**
- * GetTaskRunResponse answers one task run.
+ * GetTaskRunResponse returns one task run.
  *
  * @generated from message clearway.v1.GetTaskRunResponse
  */
@@ -473,29 +398,28 @@ export const GetTaskRunResponseSchema: GenMessage<GetTaskRunResponse> = /*@__PUR
   messageDesc(file_clearway_v1_task_run, 7);
 
 /**
- * ListTaskRunsRequest asks for task runs, the newest first.
+ * ListTaskRunsRequest asks for task runs, newest first.
  *
  * @generated from message clearway.v1.ListTaskRunsRequest
  */
 export type ListTaskRunsRequest = Message<"clearway.v1.ListTaskRunsRequest"> & {
   /**
-   * filter picks the runs; unset means all.
+   * filter selects the runs; unset means all.
    *
    * @generated from field: clearway.v1.TaskRunFilter filter = 1;
    */
   filter?: TaskRunFilter | undefined;
 
   /**
-   * page_size is how many runs an answer has at most; fewer where they are large. From 1 to 1,000; 0 means 100.
+   * page_size is the largest number of runs in a page; a page of large runs has fewer. From 0 to 1,000; 0 means 100.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. All other fields but
-   * `page_size` must be those of the first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where they are not,
-   * or it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `filter` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -510,20 +434,20 @@ export const ListTaskRunsRequestSchema: GenMessage<ListTaskRunsRequest> = /*@__P
   messageDesc(file_clearway_v1_task_run, 8);
 
 /**
- * ListTaskRunsResponse answers a page of task runs.
+ * ListTaskRunsResponse is a page of task runs.
  *
  * @generated from message clearway.v1.ListTaskRunsResponse
  */
 export type ListTaskRunsResponse = Message<"clearway.v1.ListTaskRunsResponse"> & {
   /**
-   * task_runs are the runs, the newest first.
+   * task_runs are the runs, newest first.
    *
    * @generated from field: repeated clearway.v1.TaskRun task_runs = 1;
    */
   taskRuns: TaskRun[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */
@@ -538,7 +462,7 @@ export const ListTaskRunsResponseSchema: GenMessage<ListTaskRunsResponse> = /*@_
   messageDesc(file_clearway_v1_task_run, 9);
 
 /**
- * ListTaskRunStatesRequest asks for a task run's history, the oldest state first, in pages.
+ * ListTaskRunStatesRequest asks for a task run's history, oldest state first.
  *
  * @generated from message clearway.v1.ListTaskRunStatesRequest
  */
@@ -551,16 +475,16 @@ export type ListTaskRunStatesRequest = Message<"clearway.v1.ListTaskRunStatesReq
   taskRunId: string;
 
   /**
-   * page_size is how many states a page has at most; fewer where they are large. From 1 to 1,000; 0 means as many
-   * as fit in about 2 MiB.
+   * page_size is the largest number of states in a page; a page of large states has fewer. From 0 to 1,000; 0 means as
+   * many as fit in about 2 MiB.
    *
    * @generated from field: int32 page_size = 2;
    */
   pageSize: number;
 
   /**
-   * page_token is the `next_page_token` of the page before; empty means the first page. The run must be that of the
-   * first page. Error reason: `ERROR_REASON_INVALID_ARGUMENT`, where it is not such a token.
+   * page_token is the `next_page_token` of the previous page; empty asks for the first. It is only valid with the
+   * `task_run_id` of that page.
    *
    * @generated from field: string page_token = 3;
    */
@@ -581,14 +505,14 @@ export const ListTaskRunStatesRequestSchema: GenMessage<ListTaskRunStatesRequest
  */
 export type ListTaskRunStatesResponse = Message<"clearway.v1.ListTaskRunStatesResponse"> & {
   /**
-   * states are the states the run was in, in order; the present one is the last of the last page.
+   * states are the states in the order in which the run entered them.
    *
    * @generated from field: repeated clearway.v1.State states = 1;
    */
   states: State[];
 
   /**
-   * next_page_token asks for the next page; empty on the last.
+   * next_page_token asks for the next page; empty on the last page.
    *
    * @generated from field: string next_page_token = 2;
    */

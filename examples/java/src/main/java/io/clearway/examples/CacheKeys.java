@@ -12,7 +12,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import org.erdtman.jcs.JsonCanonicalizer;
 
-/** The cache keys that all languages make of the same inputs: docs/cache-keys.md. */
+/** The cache keys that all languages make from the same inputs; see docs/cache-keys.md. */
 final class CacheKeys {
   private static final BigDecimal LARGEST_EXACT = BigDecimal.valueOf((1L << 53) - 1);
 

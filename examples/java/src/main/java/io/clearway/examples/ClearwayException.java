@@ -3,15 +3,16 @@ package io.clearway.examples;
 import com.google.protobuf.Any;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.ErrorInfo;
+import io.clearway.v1.ErrorReason;
 import io.grpc.protobuf.StatusProto;
 
-/** Something that a person can mend; it is shown without a stack trace. */
+/** An error that the user can fix; it is shown without a stack trace. */
 class ClearwayException extends RuntimeException {
   ClearwayException(String message) {
     super(message, null);
   }
 
-  /** The service said that a run's code must not go on. */
+  /** The service aborted a proposal: the run's code must not continue. */
   static final class Aborted extends ClearwayException {
     Aborted(String message) {
       super(message);
@@ -25,18 +26,18 @@ class ClearwayException extends RuntimeException {
     }
   }
 
-  /** Returns the {@code ErrorReason} of a failed call, without its prefix; empty where it has none. */
-  static String reasonOf(Throwable failure) {
+  /** Returns the reason of a failed call: unspecified if it has none, or one that this client does not know. */
+  static ErrorReason reasonOf(Throwable failure) {
     var status = StatusProto.fromThrowable(failure);
-    if (status == null) return "";
+    if (status == null) return ErrorReason.ERROR_REASON_UNSPECIFIED;
     for (Any detail : status.getDetailsList()) {
       if (!detail.is(ErrorInfo.class)) continue;
       try {
-        return detail.unpack(ErrorInfo.class).getReason();
-      } catch (InvalidProtocolBufferException unreadable) {
-        return "";
+        return ErrorReason.valueOf(detail.unpack(ErrorInfo.class).getReason());
+      } catch (InvalidProtocolBufferException | IllegalArgumentException unknown) {
+        return ErrorReason.ERROR_REASON_UNSPECIFIED;
       }
     }
-    return "";
+    return ErrorReason.ERROR_REASON_UNSPECIFIED;
   }
 }

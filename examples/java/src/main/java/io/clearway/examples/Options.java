@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
-/** What the command line says. */
+/** The options of the command line. */
 record Options(String address, String flow, List<String> tags, Map<String, Integer> numbers, List<String> texts) {
   static final String USAGE = """
       usage: worker --address HOST:PORT [options]

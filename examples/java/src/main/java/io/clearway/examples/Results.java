@@ -14,10 +14,10 @@ import java.util.Collections;
 import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 
-/** Results and failures, in the forms that every language reads. */
+/** Results and failures, in forms that every language can read. */
 final class Results {
   private static final int MAX_INLINE_BYTES = 65_536;
-  // A failure with all its causes has to stay below 65,536 bytes, at up to three bytes a character.
+  // A failure with all its causes must stay below 65,536 bytes, at up to three bytes a character.
   private static final int MAX_TEXT = 2_000;
   private static final int MAX_DEPTH = 5;
 
@@ -32,7 +32,7 @@ final class Results {
     return Data.newBuilder()
         .setEncoding("json")
         .setInline(ByteString.copyFrom(json))
-        .setSize(json.length)
+        .setSizeBytes(json.length)
         .setSha256(CacheKeys.sha256(json))
         .build();
   }
@@ -65,7 +65,7 @@ final class Results {
     }
   }
 
-  /** Returns what was thrown in the form that every language can show, within the limits of the protocol. */
+  /** Returns what was thrown in a form that every language can show, within the limits of the protocol. */
   static RunError portable(Throwable thrown) {
     return portable(thrown, 1);
   }

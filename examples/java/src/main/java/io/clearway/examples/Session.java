@@ -1,15 +1,15 @@
 package io.clearway.examples;
 
 import com.google.protobuf.util.Durations;
-import com.google.protobuf.util.Timestamps;
 import io.clearway.v1.Decision;
+import io.clearway.v1.ErrorReason;
 import io.clearway.v1.GetServerInfoRequest;
 import io.clearway.v1.Hello;
 import io.clearway.v1.OrchestratorGrpc;
 import io.clearway.v1.Proposal;
 import io.clearway.v1.ProposeRequest;
 import io.clearway.v1.ProposeResponse;
-import io.clearway.v1.State;
+import io.clearway.v1.ProposedState;
 import io.clearway.v1.StateType;
 import io.clearway.v1.Welcome;
 import io.grpc.ManagedChannel;
@@ -36,8 +36,8 @@ import java.util.concurrent.TimeUnit;
 /**
  * A session with the service, over a stream that is opened again when it breaks.
  *
- * <p>Runs that enter Running through it belong to it: when it ends, what still runs is Crashed and its slots are free.
- * The lease is renewed by a thread of its own, so the tasks' code may block. Safe for use by many threads.
+ * <p>Runs that enter Running through it belong to it: when it ends, those that are still Running become Crashed, and
+ * their slots are released. A thread of its own renews the lease, so the tasks' code may block. Thread-safe.
  */
 final class Session implements AutoCloseable {
   private static final Set<Status.Code> HOPELESS = EnumSet.of(
@@ -51,7 +51,6 @@ final class Session implements AutoCloseable {
   private final String clientName;
   private final ManagedChannel channel;
   private final OrchestratorGrpc.OrchestratorBlockingStub calls;
-  private final long clockAheadMs;
   private final CompletableFuture<Void> opened = new CompletableFuture<>();
   private final CompletableFuture<Void> ended = new CompletableFuture<>();
   private final ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor(task -> {
@@ -60,11 +59,11 @@ final class Session implements AutoCloseable {
     return thread;
   });
 
-  // All below are guarded by this. What was proposed and has no final decision is sent again, with the same ids, on each
+  // All fields below are guarded by this. Proposals without a final decision are sent again, with the same ids, on each
   // new stream.
   private final Map<String, Undecided> undecided = new LinkedHashMap<>();
   private final Deque<Proposal> outbox = new ArrayDeque<>();
-  // What was given up, and may have been decided all the same.
+  // Withdrawn proposals, which may have been decided nevertheless.
   private final Set<String> withdrawn = new HashSet<>();
   private Stream stream;
   private Welcome welcome = Welcome.getDefaultInstance();
@@ -72,34 +71,31 @@ final class Session implements AutoCloseable {
   private int failures;
   private boolean closing;
 
-  private Session(ManagedChannel channel, String clientName, long clockAheadMs) {
+  private Session(ManagedChannel channel, String clientName) {
     this.channel = channel;
     this.calls = OrchestratorGrpc.newBlockingStub(channel);
     this.clientName = clientName;
-    this.clockAheadMs = clockAheadMs;
   }
 
   /**
    * Opens a session.
    *
    * @param address the server's {@code host:port}.
-   * @param clientName who is there, for people.
+   * @param clientName who the client is, for people.
    */
   static Session open(String address, String clientName) throws InterruptedException {
-    // The brackets of an IPv6 address are none of a URI's path.
+    // The path of a URI may not have the brackets of an IPv6 address.
     var target = "dns:///" + address.replace("[", "%5B").replace("]", "%5D");
     var channel = ManagedChannelBuilder.forTarget(target).usePlaintext().build();
-    Session session;
     try {
-      var info = OrchestratorGrpc.newBlockingStub(channel)
+      OrchestratorGrpc.newBlockingStub(channel)
           .withDeadlineAfter(10, TimeUnit.SECONDS)
           .getServerInfo(GetServerInfoRequest.getDefaultInstance());
-      long ahead = Timestamps.toMillis(info.getNow()) - System.currentTimeMillis();
-      session = new Session(channel, clientName, ahead);
     } catch (StatusRuntimeException failure) {
       channel.shutdownNow();
       throw new ClearwayException("no Clearway server answers at %s: %s".formatted(address, told(failure)));
     }
+    var session = new Session(channel, clientName);
     session.connect();
     Waiting.get(session.opened);
     return session;
@@ -120,12 +116,7 @@ final class Session implements AutoCloseable {
     return resumed;
   }
 
-  /** How long it is until a time of the service's clock; not below 0. */
-  long millisUntil(com.google.protobuf.Timestamp time) {
-    return Math.max(0, Timestamps.toMillis(time) - clockAheadMs - System.currentTimeMillis());
-  }
-
-  /** Proposes a state; the future has the final decision, however long the proposal waits in the server's queue. */
+  /** Proposes a state; the future completes with the final decision, after any wait in the server's queue. */
   synchronized CompletableFuture<Decision> propose(Proposal proposal) {
     var decision = new CompletableFuture<Decision>();
     if (ended.isDone()) {
@@ -133,7 +124,7 @@ final class Session implements AutoCloseable {
           lost != null ? lost : new ClearwayException("the session is closed")));
       return decision;
     }
-    // In the table before it is sent: the stream may break in between.
+    // In the table before it is sent, because the stream may break in between.
     undecided.put(proposal.getId(), new Undecided(proposal, decision));
     if (stream.welcomed) {
       outbox.add(proposal);
@@ -142,7 +133,7 @@ final class Session implements AutoCloseable {
     return decision;
   }
 
-  /** Gives up waiting. If the proposal was accepted just before, its run is Cancelled when that is heard. */
+  /** Withdraws a proposal. If it was accepted just before, its run is Cancelled when the decision arrives. */
   synchronized void withdraw(Proposal proposal) {
     if (undecided.remove(proposal.getId()) == null) return;
     withdrawn.add(proposal.getId());
@@ -152,7 +143,7 @@ final class Session implements AutoCloseable {
     notifyAll();
   }
 
-  /** Waits until all is decided and says goodbye. What still runs then is Crashed. */
+  /** Waits until everything is decided, then says goodbye. Runs that are still Running become Crashed. */
   @Override
   public void close() throws InterruptedException {
     synchronized (this) {
@@ -188,9 +179,9 @@ final class Session implements AutoCloseable {
     which.welcomed = false;
     if (which != stream || ended.isDone()) return;
     if (closing) {
-      // Also where the goodbye was cut off: the session ends by itself soon.
+      // Even if the goodbye did not arrive: the session ends after its grace.
       end(null);
-    } else if (failure != null && ClearwayException.reasonOf(failure).equals("SESSION_EXPIRED")) {
+    } else if (failure != null && ClearwayException.reasonOf(failure) == ErrorReason.ERROR_REASON_SESSION_EXPIRED) {
       end(new ClearwayException("the session has expired, so its runs are Crashed: " + told(failure)));
     } else if (failure != null && HOPELESS.contains(Status.fromThrowable(failure).getCode())) {
       end(new ClearwayException("the server ended the stream: " + told(failure)));
@@ -230,12 +221,12 @@ final class Session implements AutoCloseable {
   }
 
   private void decided(Decision decision) {
-    if (decision.hasWait() && decision.getWait().getQueued()) return; // it keeps its place; the final one follows
+    if (decision.hasWait() && decision.getWait().getQueued()) return; // queued; the final decision follows
     var known = undecided.remove(decision.getProposalId());
     if (known != null) known.decision().complete(decision);
     if (withdrawn.remove(decision.getProposalId()) && decision.hasAccept() && !closing) {
-      // Nobody runs its code any more, and it may hold slots.
-      var state = State.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("no longer wanted");
+      // Its code will not run, and it may hold slots.
+      var state = ProposedState.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("no longer wanted");
       propose(Tasks.proposal().setTaskRunId(decision.getRunId()).setState(state).build());
     }
   }
@@ -245,7 +236,7 @@ final class Session implements AutoCloseable {
     return status.getDescription() == null ? status.getCode().toString() : status.getDescription();
   }
 
-  /** One stream of the session; all is guarded by the session. */
+  /** One stream of the session; all fields are guarded by the session. */
   private final class Stream implements ClientResponseObserver<ProposeRequest, ProposeResponse> {
     private ClientCallStreamObserver<ProposeRequest> requests;
     private ScheduledFuture<?> pinging;
@@ -264,12 +255,12 @@ final class Session implements AutoCloseable {
       if (!finished) requests.onNext(message);
     }
 
-    /** Sends what is pending, as many a message as the server takes; waits where HTTP/2 holds the client back. */
+    /** Sends what is pending, as much in a message as the server allows, until HTTP/2 flow control stops it. */
     void flush() {
       synchronized (Session.this) {
         while (welcomed && !outbox.isEmpty() && requests.isReady()) {
           var message = ProposeRequest.newBuilder();
-          // Half a message is left for what is around the proposals.
+          // Half of a message is left for the overhead.
           long room = welcome.getMaxMessageBytes() / 2;
           do {
             room -= outbox.peek().getSerializedSize();

@@ -3,13 +3,17 @@ package io.clearway.examples;
 import com.github.f4b6a3.uuid.UuidCreator;
 import com.google.gson.JsonElement;
 import com.google.protobuf.util.Durations;
+import com.google.protobuf.util.Timestamps;
 import io.clearway.v1.Data;
 import io.clearway.v1.Decision;
 import io.clearway.v1.ErrorReason;
 import io.clearway.v1.Proposal;
+import io.clearway.v1.ProposedState;
+import io.clearway.v1.RejectReason;
+import io.clearway.v1.RetryPolicy;
 import io.clearway.v1.RunError;
+import io.clearway.v1.RunErrorKind;
 import io.clearway.v1.State;
-import io.clearway.v1.StateDetails;
 import io.clearway.v1.StateType;
 import io.clearway.v1.TaskRunSpec;
 import java.time.Duration;
@@ -21,7 +25,7 @@ final class Tasks {
 
   private Tasks() {}
 
-  /** A task's code. {@code attempt} counts from 1; an interrupt of its thread says that it must not go on. */
+  /** A task's code. {@code attempt} counts from 1; an interrupt of its thread tells it to stop. */
   @FunctionalInterface
   interface Code {
     JsonElement run(int attempt) throws Exception;
@@ -30,9 +34,9 @@ final class Tasks {
   /**
    * One run of a task.
    *
-   * @param key equal for all runs of one task.
-   * @param dynamicKey tells apart the runs of one task in one flow run.
-   * @param cacheKey makes the result findable by other runs, in any language; empty for none.
+   * @param key identifies the task: the same for all its runs.
+   * @param dynamicKey distinguishes the runs of one task in one flow run.
+   * @param cacheKey the key that other runs, in any language, find the result by; empty disables the cache.
    */
   record Task(
       String key, String dynamicKey, List<String> tags, int retries, Duration retryDelay, String cacheKey, Code code) {
@@ -44,57 +48,60 @@ final class Tasks {
   /** How a run ended. */
   sealed interface Outcome permits Ended, Failed {}
 
-  /** Ended well. {@code state} is {@code Completed}, or {@code Cached} where its code was not run. */
+  /** Completed. {@code state} is {@code Completed}, or {@code Cached} if its code was not run. */
   record Ended(JsonElement result, String state) implements Outcome {}
 
   /** Failed, and has no retry left. */
   record Failed(Task task, RunError error) implements Outcome {}
 
   /**
-   * Runs a task in a flow run: waits for slots, is served from the cache, and tries again after a failure where the
-   * service says so.
+   * Runs a task in a flow run as the service decides: waits for slots, takes the result from the cache, retries after a
+   * failure.
    *
-   * @throws ClearwayException the run must not go on, or the session is lost.
-   * @throws InterruptedException the thread was told to stop; the run is then Cancelled, where it had begun.
+   * @throws ClearwayException the run must not continue, or the session is lost.
+   * @throws InterruptedException the thread was interrupted; the run is Cancelled if it was Running.
    */
   static Outcome run(Session session, String flowRunId, Task task) throws InterruptedException {
-    var details = StateDetails.newBuilder().setCacheKey(task.cacheKey()).build();
     var delay = Durations.fromMillis(task.retryDelay().toMillis());
+    var policy = RetryPolicy.newBuilder().setMaxAttempts(task.retries() + 1).addDelays(delay);
     var spec = TaskRunSpec.newBuilder()
         .setId(newId()).setFlowRunId(flowRunId).setTaskKey(task.key()).setDynamicKey(task.dynamicKey())
-        .addAllTags(task.tags()).setRetries(task.retries()).addRetryDelays(delay).build();
+        .addAllTags(task.tags()).setRetryPolicy(policy).build();
     for (int attempt = 1; ; attempt++) {
-      var begun = enter(session, spec, State.newBuilder()
-          .setType(StateType.STATE_TYPE_RUNNING).setDetails(details).build());
+      var begun = enter(session, spec, ProposedState.newBuilder()
+          .setType(StateType.STATE_TYPE_RUNNING).setCacheKey(task.cacheKey()).build());
       if (begun.hasReject()) {
-        if (begun.getState().getType() != StateType.STATE_TYPE_COMPLETED) throw unexpected(begun);
+        if (begun.getReject().getReason() != RejectReason.REJECT_REASON_CACHED) throw unexpected(begun);
         return new Ended(Results.read(begun.getState().getData()), begun.getState().getName());
       }
       var runId = begun.getRunId();
+      var kind = RunErrorKind.RUN_ERROR_KIND_APPLICATION;
       Data data;
       try {
-        data = Results.write(task.code().run(attempt));
+        var result = task.code().run(attempt);
+        kind = RunErrorKind.RUN_ERROR_KIND_RESULT;
+        data = Results.write(result);
       } catch (InterruptedException interrupted) {
         cancel(session, runId);
         throw interrupted;
       } catch (Exception | Error thrown) { // an endless recursion is the run's failure too, not the worker's
-        var error = Results.portable(thrown);
+        var error = Results.portable(thrown).toBuilder().setKind(kind).build();
         var failed = decide(session, proposal().setTaskRunId(runId).setState(failure(error, told(error))).build());
         if (failed.hasAccept()) return new Failed(task, error);
-        if (failed.getState().getType() != StateType.STATE_TYPE_SCHEDULED) throw unexpected(failed);
-        Thread.sleep(session.millisUntil(failed.getState().getDetails().getScheduledTime()));
+        if (failed.getReject().getReason() != RejectReason.REJECT_REASON_RETRY_SCHEDULED) throw unexpected(failed);
+        Thread.sleep(retryDelay(failed.getState()));
         continue;
       }
-      var completed = State.newBuilder()
-          .setType(StateType.STATE_TYPE_COMPLETED).setDetails(details).setData(data);
+      var completed = ProposedState.newBuilder()
+          .setType(StateType.STATE_TYPE_COMPLETED).setCacheKey(task.cacheKey()).setData(data);
       var ended = decide(session, proposal().setTaskRunId(runId).setState(completed).build());
       if (!ended.hasAccept()) throw unexpected(ended);
       return new Ended(Results.read(data), ended.getState().getName());
     }
   }
 
-  /** Proposes to begin until it is no longer too early; returns an accept or a reject. */
-  private static Decision enter(Session session, TaskRunSpec spec, State state) throws InterruptedException {
+  /** Proposes Running until its time has come; returns an accept or a reject. */
+  private static Decision enter(Session session, TaskRunSpec spec, ProposedState state) throws InterruptedException {
     while (true) {
       var decision = decide(session, proposal().setCreateTaskRun(spec).setState(state).build());
       if (!decision.hasWait()) return decision;
@@ -105,8 +112,8 @@ final class Tasks {
   /**
    * Returns the final decision about a proposal: an accept, a reject, or a wait with a delay.
    *
-   * @throws ClearwayException the run must not go on, the proposal was wrong, or the session is lost.
-   * @throws InterruptedException the thread was told to stop; the proposal is withdrawn.
+   * @throws ClearwayException the run must not continue, the proposal was invalid, or the session is lost.
+   * @throws InterruptedException the thread was interrupted; the proposal is withdrawn.
    */
   static Decision decide(Session session, Proposal proposal) throws InterruptedException {
     while (true) {
@@ -137,29 +144,35 @@ final class Tasks {
     }
   }
 
-  /** Returns a Failed state that all languages can show. */
-  static State failure(RunError error, String message) {
-    var data = Data.newBuilder().setError(error);
-    return State.newBuilder().setType(StateType.STATE_TYPE_FAILED).setMessage(message).setData(data).build();
+  /** Returns the milliseconds before a retry. Both times are the service's, so the clocks need not agree. */
+  private static long retryDelay(State scheduled) {
+    return Durations.toMillis(
+        Timestamps.between(scheduled.getCreateTime(), scheduled.getDetails().getScheduledTime()));
   }
 
-  /** Returns a failure in a line. */
+  /** Returns a Failed state that all languages can show. */
+  static ProposedState failure(RunError error, String message) {
+    var data = Data.newBuilder().setError(error);
+    return ProposedState.newBuilder().setType(StateType.STATE_TYPE_FAILED).setMessage(message).setData(data).build();
+  }
+
+  /** Returns a failure as one line. */
   static String told(RunError error) {
     return error.getType() + ": " + error.getMessage();
   }
 
-  /** Returns a proposal with an id of its own. */
+  /** Returns a proposal with a new id. */
   static Proposal.Builder proposal() {
     return Proposal.newBuilder().setId(newId());
   }
 
-  /** Returns a new id; those that are made later are greater. */
+  /** Returns a new id, greater than all earlier ones. */
   static String newId() {
     return UuidCreator.getTimeOrderedEpoch().toString();
   }
 
   private static void cancel(Session session, String runId) {
-    var state = State.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("interrupted");
+    var state = ProposedState.newBuilder().setType(StateType.STATE_TYPE_CANCELLED).setMessage("interrupted");
     // Closing the session waits for the decision.
     session.propose(proposal().setTaskRunId(runId).setState(state).build());
   }

@@ -3,15 +3,15 @@ package io.clearway.examples;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 
-/** Waits for futures without wrapping what they failed with. */
+/** Waits for futures without wrapping their exceptions. */
 final class Waiting {
   private Waiting() {}
 
   /**
    * Returns the future's value.
    *
-   * @throws ClearwayException as the future has it.
-   * @throws InterruptedException the thread was told to stop.
+   * @throws ClearwayException the future failed with it.
+   * @throws InterruptedException the thread was interrupted.
    */
   static <T> T get(CompletableFuture<T> future) throws InterruptedException {
     try {

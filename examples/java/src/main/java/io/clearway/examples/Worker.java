@@ -7,7 +7,7 @@ import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import io.clearway.v1.CreateFlowRunRequest;
 import io.clearway.v1.FlowRunSpec;
-import io.clearway.v1.State;
+import io.clearway.v1.ProposedState;
 import io.clearway.v1.StateType;
 import io.grpc.StatusRuntimeException;
 import java.io.PrintStream;
@@ -29,12 +29,12 @@ import java.util.logging.Logger;
 public final class Worker {
   private static final int INTERRUPTED = 130;
   private static final long SECONDS_TO_END = 10;
-  // What it warns of, with stack traces, comes back as the failure of a call too. Held here, since loggers are not.
+  // Calls report the same failures that it logs with stack traces. A field, because loggers are only weakly referenced.
   private static final Logger GRPC = Logger.getLogger("io.grpc");
 
   private final Session session;
   private final Options options;
-  // A thread for each run, which waits in it for its slot too.
+  // A thread for each run, which also waits for its slot.
   private final ExecutorService tasks = Executors.newCachedThreadPool();
   private volatile boolean interrupted;
 
@@ -68,7 +68,7 @@ public final class Worker {
       System.err.println("the call failed: " + failed.getMessage());
       code = 1;
     }
-    // After an interrupt the Java machine is on its way out already, and exit() would wait for itself.
+    // After an interrupt the JVM is shutting down already, and exit() would deadlock.
     if (code != INTERRUPTED) System.exit(code);
   }
 
@@ -109,7 +109,7 @@ public final class Worker {
     }
   }
 
-  /** Stops the tasks, and lets the main thread tell the service before the process ends. */
+  /** Stops the tasks, and lets the main thread report that to the service before the process ends. */
   private void interrupt(Thread main) {
     interrupted = true;
     tasks.shutdownNow();
@@ -162,13 +162,13 @@ public final class Worker {
     propose(flowRunId, state(StateType.STATE_TYPE_RUNNING, ""));
     System.out.println("flow run " + flowRunId);
 
-    // All are proposed at once: those for which there is no slot wait in the server's queue.
+    // All are proposed at once; those without a free slot wait in the server's queue.
     var futures = new ArrayList<Future<Tasks.Outcome>>();
     session.ended().whenComplete((none, lost) -> tasks.shutdownNow());
     try {
       for (var task : flow()) futures.add(tasks.submit(() -> outcome(flowRunId, task)));
     } catch (RejectedExecutionException stopped) {
-      // Interrupted, or the session was lost: what has begun is told below.
+      // Interrupted, or the session was lost; the tasks that were submitted are reported below.
     }
     int well = 0;
     var failures = new ArrayList<String>();
@@ -209,11 +209,11 @@ public final class Worker {
     return outcome;
   }
 
-  private void propose(String flowRunId, State state) throws InterruptedException {
+  private void propose(String flowRunId, ProposedState state) throws InterruptedException {
     Tasks.decide(session, Tasks.proposal().setFlowRunId(flowRunId).setState(state).build());
   }
 
-  private static State state(StateType type, String message) {
-    return State.newBuilder().setType(type).setMessage(message).build();
+  private static ProposedState state(StateType type, String message) {
+    return ProposedState.newBuilder().setType(type).setMessage(message).build();
   }
 }

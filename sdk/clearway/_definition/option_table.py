@@ -1,0 +1,85 @@
+"""The options of ``@task`` and ``@flow``, each declared once as a field of a typed dictionary.
+
+Type checkers and editors read the dictionary through ``Unpack``; this table gives ``inspect.signature``,
+``help`` and the checks at run time the same names, types and defaults.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Unchanged:
+    """The default of an option that is left as it is."""
+
+    def __repr__(self) -> str:
+        return "..."
+
+
+class OptionTable:
+    """The names, types and defaults of the options of one decorator.
+
+    Attributes:
+        defaults: The default of each option, in the order of declaration.
+    """
+
+    __slots__ = ("_decorator", "_types", "defaults")
+
+    def __init__(self, decorator: str, declared: type, **defaults: Any) -> None:
+        """Read the options that a typed dictionary declares.
+
+        Args:
+            decorator: The decorator's name for messages, such as ``@task``.
+            declared: A ``TypedDict`` with one field for each option.
+            defaults: The defaults that are not None.
+        """
+        self._decorator = decorator
+        self._types = {
+            name: getattr(hint, "__forward_arg__", hint) for name, hint in declared.__annotations__.items()
+        }
+        self.defaults: dict[str, Any] = {name: defaults.get(name) for name in self._types}
+
+    def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the given options with the defaults of the others.
+
+        Raises:
+            TypeError: There is no option of a given name.
+        """
+        for name in given:
+            if name not in self.defaults:
+                raise TypeError(f"{self._decorator} has no option {name!r}{self._nearest(name)}")
+        return {**self.defaults, **given}
+
+    def _nearest(self, name: str) -> str:
+        from difflib import get_close_matches  # noqa: PLC0415 - needed for a mistake only
+
+        near = get_close_matches(name, self.defaults, n=1)
+        return f"; did you mean {near[0]!r}?" if near else f"; its options are {', '.join(self.defaults)}"
+
+    def show(self, function: F) -> F:
+        """Give a function that takes ``**options`` a signature with the options and their defaults."""
+        return self._shown(function, self.defaults)
+
+    def show_changes(self, function: F) -> F:
+        """Give a function a signature as ``show`` does, where ``...`` stands for an option left as it is."""
+        return self._shown(function, dict.fromkeys(self.defaults, _Unchanged()))
+
+    def _shown(self, function: F, defaults: Mapping[str, Any]) -> F:
+        signature = inspect.signature(function)
+        parameters = [
+            parameter
+            for parameter in signature.parameters.values()
+            if parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        ]
+        parameters += [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=defaults[name], annotation=self._types[name]
+            )
+            for name in defaults
+        ]
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # functions may have one
+        return function
