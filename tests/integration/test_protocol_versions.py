@@ -162,7 +162,7 @@ def test_a_state_that_only_newer_clients_know_is_refused(caller: Client) -> None
         ("CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec()), "flow_run.flow_name", "not set"),
         ("CreateTaskRun", CreateTaskRunRequest(), "task_run", "not set"),
         ("SetTaskRunState", SetTaskRunStateRequest(), "task_run_id", "a UUID"),
-        ("SetTaskRunState", SetTaskRunStateRequest(task_run_id=new_id()), "state", "the proposed state"),
+        ("SetTaskRunState", SetTaskRunStateRequest(task_run_id=new_id()), "state", "a ProposedState"),
     ],
 )
 def test_an_old_client_that_leaves_out_what_is_required_is_told_which_field(

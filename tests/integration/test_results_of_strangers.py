@@ -291,7 +291,7 @@ def test_pages_are_complete_ordered_and_small(client: Client) -> None:
     failure = client.fails("ListOrphanedResults", other)
     assert (failure.code, failure.fields) == (StatusCode.INVALID_ARGUMENT, ("page_token",))
     # A page that ends with the last result says so.
-    rest = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=1_497, page_token=first.next_page_token)
+    rest = ListOrphanedResultsRequest(older_than=AT_ONCE, page_size=1_000, page_token=first.next_page_token)
     drop(client, *[result.state_id for result in client.stub.ListOrphanedResults(rest).results])
     last = client.stub.ListOrphanedResults(
         ListOrphanedResultsRequest(older_than=AT_ONCE, page_size=1_000, page_token=first.next_page_token)

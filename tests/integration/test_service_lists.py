@@ -110,7 +110,7 @@ def test_large_answers_are_cut_to_what_any_client_takes(caller: Client) -> None:
         sizes.append(answer.ByteSize())
         return answer
 
-    assert [run.id for page in pages(ask, "task_runs") for run in page] == runs[::-1]
+    assert [run.spec.id for page in pages(ask, "task_runs") for run in page] == runs[::-1]
     assert max(sizes) < 4 * 1024 * 1024
 
 
@@ -203,8 +203,8 @@ def test_logs_come_in_the_order_of_writing_and_by_level(caller: Client) -> None:
         )
         for number in range(30)
     ]
-    assert caller.stub.WriteLogs(WriteLogsRequest(logs=lines[:10])).written == 10
-    assert caller.stub.WriteLogs(WriteLogsRequest(logs=lines[10:])).written == 20
+    assert caller.stub.WriteLogs(WriteLogsRequest(logs=lines[:10])).written_count == 10
+    assert caller.stub.WriteLogs(WriteLogsRequest(logs=lines[10:])).written_count == 20
 
     def ask(token: str) -> Any:
         return caller.stub.ListLogs(ListLogsRequest(flow_run_id=flow, page_size=7, page_token=token))
@@ -228,4 +228,4 @@ def test_a_line_without_a_time_gets_that_of_its_arrival(caller: Client) -> None:
     (line,) = caller.stub.ListLogs(ListLogsRequest(flow_run_id=flow.spec.id)).logs
     late = line.create_time.ToDatetime() - flow.create_time.ToDatetime()
     assert timedelta(0) <= late < timedelta(minutes=1)
-    assert caller.stub.WriteLogs(WriteLogsRequest()).written == 0
+    assert caller.stub.WriteLogs(WriteLogsRequest()).written_count == 0

@@ -125,7 +125,7 @@ def test_a_withdrawal_that_is_no_id_ends_the_stream(caller: Client) -> None:
     stream = caller.open()
     stream.withdraw("42")
     end = stream.end()
-    assert (end.code, end.fields) == (StatusCode.INVALID_ARGUMENT, ("withdrawals",))
+    assert (end.code, end.fields) == (StatusCode.INVALID_ARGUMENT, ("withdrawals[0]",))
     assert "'42'" in end.message
 
 
