@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-import sys
+from importlib.util import module_from_spec, spec_from_file_location
 
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from clearway.v1.options_pb2 import FieldRules
 from support.documents import ROOT
 
-sys.path.append(str(ROOT / "service"))
+_found = spec_from_file_location("checker_sources", ROOT / "service" / "checker_sources.py")
+assert _found is not None
+assert _found.loader is not None
+_module = module_from_spec(_found)
+_found.loader.exec_module(_module)
 
-from checker_sources import READ as READ  # noqa: E402 - found by now
-from checker_sources import request_messages as request_messages  # noqa: E402
-from checker_sources import rules_of as rules_of  # noqa: E402
+READ: frozenset[str] = _module.READ
+
+
+def request_messages() -> list[Descriptor]:
+    """Return the messages that clients send, and those within them, each once."""
+    found: list[Descriptor] = _module.request_messages()
+    return found
+
+
+def rules_of(field: FieldDescriptor) -> FieldRules:
+    """Return the rules of a field, which may be none."""
+    rules: FieldRules = _module.rules_of(field)
+    return rules

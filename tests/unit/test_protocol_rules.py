@@ -25,8 +25,8 @@ DAY = 86_400
 # Parts of `FileDescriptorProto` by which the path of a comment begins: a message, and in it a field.
 MESSAGE, FIELD = 4, 2
 
-# Bounds that are not those of one field: of all the inputs of a run together, of the bytes as far as they were
-# received, and of settings of the service.
+# Bounds that are not those of one field: of all the inputs of a run together, of the bytes received so far,
+# and of settings of the service.
 _ELSEWHERE = {
     "clearway.v1.TaskRunSpec.inputs",
     "clearway.v1.UploadResultRequest.offset",
@@ -72,34 +72,45 @@ class Bound(NamedTuple):
 
 def said(field: FieldDescriptor) -> Iterator[Bound]:
     """Yield the bounds that the comment of a field states."""
-    comment = COMMENTS[field.full_name]
-    # What follows in parentheses is the same in other words.
-    text = re.sub(r"\([^)]*\)", "", comment.replace(",", ""))
+    comment = COMMENTS[field.full_name].replace(",", "")
+    # What stands in parentheses is the same in other words.
+    text = re.sub(r"\([^)]*\)", "", comment)
     if re.search(r"\brequired[.;]", text):
-        yield Bound("min_items", 1) if field.is_repeated else Bound("required", True)
-    if many := re.search(r"(?:([01]) to|At most) (\d+) characters", text):
-        yield Bound("max_chars", int(many[2]))
-    if size := re.search(r"At most (\d+)(?: MiB| bytes)", comment.replace(",", "")):
-        yield Bound("max_bytes", int(size[1]) * (2**20 if " MiB" in size[0] else 1))
+        yield Bound("min_items", 1) if field.is_repeated else Bound("required", value=True)
     if field.is_repeated:
-        if each := re.search(r"each 1 to (\d+) characters", text):
-            yield Bound("max_chars", int(each[1]))
-        if count := re.search(r"At most (\d+)(?=[.,]| each| parameters)", text):
-            yield Bound("max_items", int(count[1]))
-        if both := re.search(r"\b(\d+) to (\d+)\.$", text):
-            yield Bound("min_items", int(both[1]))
-            yield Bound("max_items", int(both[2]))
+        yield from _said_of_items(text)
+    if many := re.search(r"(?:1 to|0 to|At most) (\d+) characters", text):
+        yield Bound("max_chars", int(many[1]))
+    if size := re.search(r"At most (\d+)(?: MiB| bytes)", comment):
+        yield Bound("max_bytes", int(size[1]) * (2**20 if " MiB" in size[0] else 1))
+    yield from _said_of_numbers(field, text)
+    yield from _said_of_formats(field, text)
+
+
+def _said_of_items(text: str) -> Iterator[Bound]:
+    if each := re.search(r"each 1 to (\d+) characters", text):
+        yield Bound("max_chars", int(each[1]))
+    if count := re.search(r"At most (\d+)(?=[.,]| each| parameters)", text):
+        yield Bound("max_items", int(count[1]))
+    if both := re.search(r"\b(\d+) to (\d+)\.$", text):
+        yield Bound("min_items", int(both[1]))
+        yield Bound("max_items", int(both[2]))
+
+
+def _said_of_numbers(field: FieldDescriptor, text: str) -> Iterator[Bound]:
     span = field.message_type is not None and field.message_type.name == "Duration"
-    unit = DAY if span else 1
     if bounds := re.search(r"[Ff]rom (\d+)[^.;]*?\bto (\d+)(?: days)?(?=[.;])", text):
         if not span:
             yield Bound("at_least", int(bounds[1]))
-        yield Bound("at_most", int(bounds[2]) * unit)
+        yield Bound("at_most", int(bounds[2]) * (DAY if span else 1))
     elif (least := re.search(r"From (\d+)", text)) and not span:
         yield Bound("at_least", int(least[1]))
     if above := re.search(r"Above (\d+) and at most (\d+) days", text):
         yield Bound("above", int(above[1]))
         yield Bound("at_most", int(above[2]) * DAY)
+
+
+def _said_of_formats(field: FieldDescriptor, text: str) -> Iterator[Bound]:
     if "NUL" in text:
         yield Bound("format", options_pb2.FIELD_FORMAT_KEY)
     if "lower-case hexadecimal" in text:
@@ -186,7 +197,9 @@ def test_every_request_that_has_rules_is_checked() -> None:
 
 def test_every_function_of_consistency_belongs_to_a_message() -> None:
     """One that is named after nothing would never be called."""
-    nouns = {re.sub("(?<=[a-z])(?=[A-Z])", "_", message.name).lower(): message for message in request_messages()}
+    nouns = {
+        re.sub("(?<=[a-z])(?=[A-Z])", "_", message.name).lower(): message for message in request_messages()
+    }
     for name in vars(consistency):
         if not name.startswith("check_") or name in {"check_items", "check_initial_state"}:
             continue
@@ -197,7 +210,10 @@ def test_every_function_of_consistency_belongs_to_a_message() -> None:
 
 def test_the_program_finds_the_rules_of_the_committed_checkers() -> None:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "service" / "generate.py"), "--check"], capture_output=True, text=True
+        [sys.executable, str(ROOT / "service" / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -209,7 +225,11 @@ def test_a_stale_checker_is_found(tmp_path: Path) -> None:
     checkers = copy / "clearway_service" / "api" / "checkers.py"
     checkers.write_text(checkers.read_text().replace("> 16384", "> 16385"))
     done = subprocess.run(
-        [sys.executable, str(copy / "generate.py"), "--check"], capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, str(copy / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
     )
     assert done.returncode == 1
     assert "api/checkers.py" in done.stderr
