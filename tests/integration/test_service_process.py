@@ -12,6 +12,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -76,6 +79,44 @@ def test_reflection_tells_every_rpc(caller: Client) -> None:
     assert {"clearway.v1.Orchestrator", "grpc.health.v1.Health"} <= services
     (file, *_) = described.file_descriptor_response.file_descriptor_proto
     assert file == DESCRIPTOR.serialized_pb
+
+
+def test_reflection_shows_the_role_of_every_rpc_and_the_rules_of_fields(caller: Client) -> None:
+    """A client that has no protos builds them from what reflection returns, options included."""
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(caller.channel)
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="clearway.v1.Orchestrator")
+    (described,) = stub.ServerReflectionInfo(iter([request]))
+    bodies = described.file_descriptor_response.file_descriptor_proto
+    files = {file.name: file for file in map(FileDescriptorProto.FromString, bodies)}
+    pool = DescriptorPool()
+
+    def add(name: str) -> None:
+        """Add a file after those that it imports."""
+        file = files.pop(name, None)
+        if file is not None:
+            for imported in file.dependency:
+                add(imported)
+            pool.Add(file)
+
+    add(DESCRIPTOR.name)
+    role: Any = pool.FindExtensionByName("clearway.v1.role")
+    rules: Any = pool.FindExtensionByName("clearway.v1.rules")
+    options: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.MethodOptions"))
+    methods = pool.FindServiceByName("clearway.v1.Orchestrator").methods
+    roles = {
+        method.name: role.enum_type.values_by_number[
+            options.FromString(method.GetOptions().SerializeToString()).Extensions[role]
+        ].name
+        for method in methods
+    }
+    assert len(roles) == len(DESCRIPTOR.services_by_name["Orchestrator"].methods)
+    assert set(roles.values()) == {"ROLE_READ", "ROLE_WORK", "ROLE_OPERATE"}
+    assert (roles["GetTaskRun"], roles["Propose"]) == ("ROLE_READ", "ROLE_WORK")
+    assert roles["SetConcurrencyLimit"] == "ROLE_OPERATE"
+    field = pool.FindMessageTypeByName("clearway.v1.TaskRunSpec").fields_by_name["task_key"]
+    of_field: Any = GetMessageClass(pool.FindMessageTypeByName("google.protobuf.FieldOptions"))
+    told = of_field.FromString(field.GetOptions().SerializeToString()).Extensions[rules]
+    assert (told.required, told.max_chars) == (True, 255)
 
 
 def test_a_port_that_is_taken_is_a_clear_line_and_exit_code_1(shared_server: Server, tmp_path: Path) -> None:
