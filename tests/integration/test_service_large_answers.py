@@ -229,6 +229,9 @@ def test_what_a_run_waits_for_is_told_with_the_first_holders_and_how_many_there_
     blocking = explained.limits[0]
     assert (blocking.blocks, blocking.position) == (True, 2)
     limit = stub.GetConcurrencyLimit(GetConcurrencyLimitRequest(tag=blocking.tag)).concurrency_limit
+    for holder in (*blocking.holders, *limit.holders):
+        assert holder.HasField("lease_expire_time")  # which is renewed meanwhile
+        holder.ClearField("lease_expire_time")
     assert list(blocking.holders) == list(limit.holders[:100])
     assert f"{HOLDERS} of {HOLDERS} slots are taken" in explained.summary
 
