@@ -74,7 +74,7 @@ def client(server: Server) -> Iterator[Client]:
 def test_a_backup_under_load_is_one_moment_of_what_clients_were_told(
     server: Server, client: Client, tmp_path: Path
 ) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     results = [os.urandom(10_000) for _ in range(5)]
     kept = [keep_result(client, flow, body) for body in results]
     # An embedded engine works on the file as well, meanwhile.
@@ -117,7 +117,7 @@ def test_a_backup_under_load_is_one_moment_of_what_clients_were_told(
 def test_backups_at_the_same_time_are_each_a_backup_and_one_name_is_given_once(
     server: Server, client: Client, tmp_path: Path
 ) -> None:
-    load = Load(client, create_flow(client).id)
+    load = Load(client, create_flow(client).spec.id)
     same = tmp_path / "same.tar"
     commands = [
         [CLEARWAY, "backup", str(path), "--database", str(server.database)]
@@ -139,7 +139,7 @@ def test_a_backup_that_is_killed_leaves_no_backup_and_an_intact_database(
     place = tmp_path / "backups"
     place.mkdir()
     archive = place / "some.tar"
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     for number in range(5):
         keep_result(client, flow, os.urandom(4_000_000 + number))
     load = Load(client, flow)
@@ -169,7 +169,7 @@ def test_a_result_that_is_deleted_after_the_snapshot_is_listed(
     server: Server, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = b"soon gone"
-    keep_result(client, create_flow(client).id, body)
+    keep_result(client, create_flow(client).spec.id, body)
     from clearway_service.backup import saving  # noqa: PLC0415 - only here something happens in between
 
     check = saving.check_copy
@@ -188,7 +188,7 @@ def test_runs_of_a_restored_database_crash_although_their_process_lives_on_with_
 ) -> None:
     original, place, archive = tmp_path / "server.db", tmp_path / "new.db", tmp_path / "some.tar"
     with Server(original) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         client.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag="disk", limit=1))
         holder = subprocess.Popen(
             [sys.executable, "-m", "support.embedded", str(original), "30", "hold", flow, "disk", "1"],
@@ -197,7 +197,7 @@ def test_runs_of_a_restored_database_crash_although_their_process_lives_on_with_
             env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         )
         with holder:
-            held = wait_until(lambda: get_limit(client, "disk").active_slots, "the holder")[0]
+            held = wait_until(lambda: get_limit(client, "disk").holders, "the holder")[0].task_run_id
             stream = client.open()
             waits = start(flow, tags=["disk"])
             assert stream.decide(waits).wait.queued
@@ -210,7 +210,7 @@ def test_runs_of_a_restored_database_crash_although_their_process_lives_on_with_
                 # The slot may go to who waited, whose session ends a moment later.
                 open_sessions = "SELECT id FROM session WHERE NOT ended"
                 wait_until(lambda: (stream.session_id,) not in rows(place, open_sessions), "its end")
-                wait_until(lambda: not get_limit(other, "disk").active_slots, "a free slot")
+                wait_until(lambda: not get_limit(other, "disk").holders, "a free slot")
                 assert rows(place, "SELECT * FROM waiter") == []
                 # The same proposal again, as by a client that was pointed to the restored service.
                 assert other.open().decide(waits).HasField("accept")
@@ -222,7 +222,7 @@ def test_a_client_resumes_its_session_at_the_restored_service(
     server: Server, client: Client, tmp_path: Path
 ) -> None:
     stream = client.open()
-    run_id = stream.decide(start(create_flow(client).id)).run_id
+    run_id = stream.decide(start(create_flow(client).spec.id)).run_id
     archive, place = tmp_path / "some.tar", tmp_path / "new.db"
     clearway("backup", str(archive), "--database", str(server.database))
     clearway("restore", str(archive), "--database", str(place))

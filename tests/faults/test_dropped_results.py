@@ -61,7 +61,7 @@ def completed(number: int, location: str) -> ProposedState:
 
 def orphan(client: Client, count: int) -> None:
     """Make some orphaned results in the service's storage."""
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     for number in range(count):
         body, digest = body_of(number)

@@ -97,7 +97,7 @@ class Load:
 
 def test_a_full_disk_is_one_line_and_all_resumes_when_there_is_room(server: Server) -> None:
     with Client(server.address) as client, HealthWatch(server.address, ORCHESTRATOR) as watch:
-        load = Load(client, create_flow(client).id)
+        load = Load(client, create_flow(client).spec.id)
         watch.await_status(SERVING)
         with full_disk(server.pid):
             watch.await_status(NOT_SERVING)
@@ -105,7 +105,7 @@ def test_a_full_disk_is_one_line_and_all_resumes_when_there_is_room(server: Serv
             wait_until(lambda: load.refused > refused + 5_000, "thousands of refusals")
         watch.await_status(SERVING)
         stream = client.open()
-        assert stream.decide(start(create_flow(client).id)).HasField("accept")
+        assert stream.decide(start(create_flow(client).spec.id)).HasField("accept")
         decisions = load.stop()
         assert watch.seen == [SERVING, NOT_SERVING, SERVING]
     bad, good = events(server)
@@ -121,7 +121,7 @@ def test_a_full_disk_is_one_line_and_all_resumes_when_there_is_room(server: Serv
 
 def test_an_unhealthy_store_heals_although_nobody_proposes(server: Server) -> None:
     with Client(server.address) as client, HealthWatch(server.address) as watch:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         with full_disk(server.pid):
             failure = client.fails("OpenSession", OpenSessionRequest())
             assert failure.reason == "ERROR_REASON_STORE_UNAVAILABLE"
@@ -134,7 +134,7 @@ def test_an_unhealthy_store_heals_although_nobody_proposes(server: Server) -> No
 def test_sigterm_ends_a_server_on_a_full_disk(tmp_path: Path, *, waits: bool) -> None:
     environment = {"CLEARWAY_SHUTDOWN_GRACE_SECONDS": "2"}
     with Server(tmp_path / "server.db", environment=environment) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         stream = client.open()
         if waits:
             tag = set_limit(client, 1)
@@ -151,7 +151,7 @@ def test_sigterm_ends_a_server_on_a_full_disk(tmp_path: Path, *, waits: bool) ->
 def test_a_session_outlives_a_full_disk_that_kept_it_from_its_keep_alives(tmp_path: Path) -> None:
     environment = {"CLEARWAY_LEASE_SECONDS": "2", "CLEARWAY_BROKEN_STREAM_GRACE_SECONDS": "1"}
     with Server(tmp_path / "server.db", environment=environment) as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         stream = client.open()
         run_id = stream.decide(start(flow)).run_id
         session = client.stub.OpenSession(OpenSessionRequest()).session_id
@@ -172,7 +172,7 @@ def test_a_session_outlives_a_full_disk_that_kept_it_from_its_keep_alives(tmp_pa
 def test_a_disk_that_is_full_by_itself_refuses_what_it_cannot_keep(small_disk: Path) -> None:
     with Server(small_disk / "server.db") as server:
         with Client(server.address) as client, HealthWatch(server.address) as watch:
-            load = Load(client, create_flow(client).id)
+            load = Load(client, create_flow(client).spec.id)
             watch.await_status(NOT_SERVING)
             refused = load.refused
             wait_until(lambda: load.refused > refused + 1_000, "a thousand refusals")
@@ -190,7 +190,7 @@ def test_sigterm_ends_a_server_whose_database_another_program_keeps_locked(tmp_p
     environment = {"CLEARWAY_SHUTDOWN_GRACE_SECONDS": "1"}
     with Server(tmp_path / "server.db", environment=environment) as server, Client(server.address) as client:
         stream = client.open()
-        proposal = start(create_flow(client).id)
+        proposal = start(create_flow(client).spec.id)
         with locked(server.database):
             stream.propose(proposal)
             stream.ping(1)

@@ -6,7 +6,7 @@ import signal
 
 from support.client import Client
 from support.database import slots_of_the_dead
-from support.limits import get_limit, set_limit
+from support.limits import held_by, set_limit
 from support.proposals import COMPLETED, create_flow, get_task, move, names, start
 from support.server import Server
 from support.waiting import wait_until
@@ -19,7 +19,7 @@ def holder(server: Server, flow: str, tag: str) -> Worker:
 
 def test_the_slot_of_a_killed_client_goes_to_the_next(impatient_server: Server) -> None:
     with Client(impatient_server.address) as client:
-        flow, tag = create_flow(client).id, set_limit(client, 1)
+        flow, tag = create_flow(client).spec.id, set_limit(client, 1)
         with holder(impatient_server, flow, tag) as victim:
             held = victim.hear("holds")
             waits = start(flow, tags=[tag])
@@ -35,7 +35,7 @@ def test_the_slot_of_a_killed_client_goes_to_the_next(impatient_server: Server) 
         assert stream.final(waits.id).HasField("accept")
         assert names(client, held) == ["Running", "Crashed"]
         assert f"holder {victim.pid}" in get_task(client, held).state.message
-        assert list(get_limit(client, tag).active_slots) == [waits.create_task_run.id]
+        assert held_by(client, tag) == [waits.create_task_run.id]
         assert slots_of_the_dead(impatient_server.database) == []
         stream.decide(move(waits.create_task_run.id, COMPLETED))
         stream.say_goodbye()
@@ -43,7 +43,7 @@ def test_the_slot_of_a_killed_client_goes_to_the_next(impatient_server: Server) 
 
 def test_a_client_that_was_stopped_past_its_lease_is_told_so(impatient_server: Server) -> None:
     with Client(impatient_server.address) as client:
-        flow, tag = create_flow(client).id, set_limit(client, 1)
+        flow, tag = create_flow(client).spec.id, set_limit(client, 1)
         with holder(impatient_server, flow, tag) as victim:
             held = victim.hear("holds")
             victim.send(signal.SIGSTOP)
@@ -61,12 +61,12 @@ def test_a_client_that_was_stopped_past_its_lease_is_told_so(impatient_server: S
             assert "nothing was heard of it" in message
             assert told[:-1] in ([], [["ERROR_REASON_SESSION_EXPIRED", ""]])
         assert names(client, held) == ["Running", "Crashed"]
-        assert list(get_limit(client, tag).active_slots) == [taken.run_id]
+        assert held_by(client, tag) == [taken.run_id]
 
 
 def test_a_client_that_was_stopped_within_its_lease_goes_on(impatient_server: Server) -> None:
     with Client(impatient_server.address) as client:
-        flow, tag = create_flow(client).id, set_limit(client, 1)
+        flow, tag = create_flow(client).spec.id, set_limit(client, 1)
         with holder(impatient_server, flow, tag) as victim:
             held = victim.hear("holds")
             victim.send(signal.SIGSTOP)

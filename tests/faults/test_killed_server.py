@@ -30,7 +30,7 @@ def resume(client: Client, session_id: str) -> Stream | None:
 def test_what_was_told_before_the_kill_is_in_the_history(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     with Server(tmp_path / "server.db") as server, Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         proposals: list[Proposal] = []
         for _ in range(PROPOSALS // 2):
             started = start(flow)

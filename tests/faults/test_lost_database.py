@@ -80,8 +80,8 @@ def test_a_lost_database_is_noticed_at_once_and_nothing_is_accepted(
     server: Server, client: Client, loss: str
 ) -> None:
     lose, said = LOSSES[loss]
-    flow = create_flow(client).id
-    task = create_task(client, flow).id
+    flow = create_flow(client).spec.id
+    task = create_task(client, flow).spec.id
     stream = client.open()
     assert stream.decide(start(flow)).HasField("accept")
     with HealthWatch(server.address) as whole, HealthWatch(server.address, ORCHESTRATOR) as one:
@@ -137,7 +137,7 @@ def test_a_lost_database_is_noticed_within_a_second_although_nothing_is_called(
 def test_what_waits_for_its_commit_when_the_file_is_deleted_is_refused(
     server: Server, client: Client
 ) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     proposals = [start(flow) for _ in range(400)]
     with locked(server.database):
@@ -152,7 +152,7 @@ def test_what_waits_for_its_commit_when_the_file_is_deleted_is_refused(
 def test_no_decision_is_told_about_what_was_proposed_after_the_deletion(
     server: Server, client: Client
 ) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     lost, ended = threading.Event(), threading.Event()
     told = threading.Semaphore(0)
 
@@ -183,7 +183,7 @@ def test_no_decision_is_told_about_what_was_proposed_after_the_deletion(
 def test_a_file_that_is_moved_back_is_served_again_with_all_that_was_told(
     server: Server, client: Client
 ) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     told = [stream.decide(start(flow)) for _ in range(20)]
     with HealthWatch(server.address) as watch:
@@ -208,7 +208,7 @@ def test_a_file_that_is_moved_back_is_served_again_with_all_that_was_told(
 
 
 def test_another_database_in_its_place_is_not_touched_until_a_restart(server: Server, client: Client) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     assert stream.decide(start(flow)).HasField("accept")
     with Server(server.database.with_name("second.db")) as second:
@@ -234,7 +234,7 @@ def test_another_database_in_its_place_is_not_touched_until_a_restart(server: Se
 def test_what_was_told_outlives_a_log_that_was_deleted(
     server: Server, client: Client, endings: tuple[str, ...]
 ) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     told = {stream.decide(start(flow)).proposal_id for _ in range(100)}
     assert not told <= in_the_file_alone(server.database)
@@ -251,7 +251,7 @@ def test_what_was_told_outlives_a_log_that_was_deleted(
 
 
 def test_nothing_is_made_where_the_database_was(server: Server, client: Client) -> None:
-    flow = create_flow(client).id
+    flow = create_flow(client).spec.id
     stream = client.open()
     assert stream.decide(start(flow)).HasField("accept")
     with HealthWatch(server.address) as watch:

@@ -38,7 +38,7 @@ def test_the_limit_holds_while_clients_and_the_server_are_killed(
 ) -> None:
     chance, server = random.Random(seed), impatient_server
     with Client(server.address) as client:
-        flow = create_flow(client).id
+        flow = create_flow(client).spec.id
         set_limit(client, LIMIT, TAG)
 
     def launch(number: int, keys: str) -> Worker:

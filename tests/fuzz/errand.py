@@ -22,7 +22,7 @@ from fuzz.calls import Caller
 from fuzz.oracle import Sent
 from fuzz.values import DIGESTS, MARK
 
-_ENCODING_AND_SIZE = {"encoding": "json", "size": 10}
+_ENCODING_AND_SIZE = {"encoding": "json", "size_bytes": 10}
 
 
 class Errand:

@@ -48,7 +48,7 @@ class Hoard:
     def check(self) -> int:
         """Make it and read it; return how many messages that took."""
         with Client(self._address) as client, grpc.insecure_channel(self._address) as channel:
-            flow, limit = create_flow(client).id, SetConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
+            flow, limit = create_flow(client).spec.id, SetConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
             client.stub.SetConcurrencyLimit(limit)
             stream = client.open("hoard")
             runs = [start(flow, name=_LONG_NAME, tags=[HOARD_TAG]) for _ in range(_HOLDERS + 1)]
