@@ -32,7 +32,7 @@ from support.server import Server
 from support.waiting import DEADLINE_SECONDS, wait_until
 
 AT_ONCE = Duration(seconds=0)
-LIST = ListOrphanedResultsRequest(older_than=AT_ONCE, limit=10_000)
+LIST = ListOrphanedResultsRequest(older_than=AT_ONCE, page_size=1_000)
 MANY = 300
 
 

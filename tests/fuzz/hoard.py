@@ -48,8 +48,8 @@ class Hoard:
     def check(self) -> int:
         """Make it and read it; return how many messages that took."""
         with Client(self._address) as client, grpc.insecure_channel(self._address) as channel:
-            flow, limit = create_flow(client).spec.id, SetConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS)
-            client.stub.SetConcurrencyLimit(limit)
+            flow = create_flow(client).spec.id
+            client.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS))
             stream = client.open("hoard")
             runs = [start(flow, name=_LONG_NAME, tags=[HOARD_TAG]) for _ in range(_HOLDERS + 1)]
             self._pool.others |= {flow, *(each.create_task_run.id for each in runs)}

@@ -9,7 +9,7 @@ import pytest
 
 from clearway.v1.error_pb2 import ErrorReason
 from fuzz.calls import SERVICE, STREAMS, UNARY
-from fuzz.oracle import documented_reasons
+from fuzz.oracle import documented_metadata, documented_reasons
 from fuzz.run import run_fuzz
 
 MESSAGES = int(os.environ.get("FUZZ_MESSAGES", "3000"))
@@ -28,8 +28,16 @@ def test_whatever_is_sent_the_server_stays_as_it_should_be(tmp_path: Path) -> No
 
 
 def test_each_error_reason_has_its_status_in_the_protocol() -> None:
-    names = {name.removeprefix("ERROR_REASON_") for name, number in ErrorReason.items() if number}
+    names = {name for name, number in ErrorReason.items() if number}
     assert documented_reasons().keys() == names
+
+
+def test_what_the_metadata_of_each_error_reason_names_stands_in_the_protocol() -> None:
+    documented = documented_metadata()
+    assert documented["ERROR_REASON_INVALID_ARGUMENT"] == {"field"}
+    assert documented["ERROR_REASON_LIMIT_NOT_FOUND"] == {"tag", "limit_id"}
+    assert documented["ERROR_REASON_BUSY"] == set()
+    assert documented.keys() == documented_reasons().keys()
 
 
 def test_each_rpc_is_sent_to() -> None:
