@@ -125,7 +125,7 @@ def _wrong_proposals(flow: str, task: str) -> list[tuple[str, Proposal, str, str
             Proposal(
                 id=id_(), create_task_run=TaskRunSpec(flow_run_id=flow, tags=[""], **good), state=RUNNING
             ),
-            "create_task_run.tags",
+            "create_task_run.tags[0]",
             "not set",
         ),
         (
