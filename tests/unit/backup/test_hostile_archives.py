@@ -312,7 +312,7 @@ def test_a_database_with_programs_in_it_is_neither_restored_nor_backed_up(
     assert not (tmp_path / "new.tar").exists()
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_bit_that_flips_is_noticed_or_does_not_matter(
     data: st.DataObject, database: Path, archive: Path

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clearway._base.ids import new_id
@@ -22,7 +22,6 @@ def uuids(number: int, seed: int = 1, common: int = 0) -> list[str]:
     return [str(UUID(int=begin | draw.getrandbits(128 - common))) for _ in range(number)]
 
 
-@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(0, 2**32), st.sampled_from([0, 48, 64, 100]))
 def test_short_ids_tell_runs_apart_and_are_prefixes_of_them(number: int, seed: int, common: int) -> None:
     ids = uuids(number, seed, common)

@@ -253,7 +253,7 @@ def test_a_time_of_any_class_derived_from_datetime_is_that_time(make: Any, at: d
     state = make(scheduled_time=foreign(at))
     assert type(state.details.scheduled_time) is datetime
     assert state.details.scheduled_time == at.astimezone(UTC)
-    assert state.to_proto().details.scheduled_time == timestamp_to_proto(at)
+    assert state.to_proto().scheduled_time == timestamp_to_proto(at)
     assert timestamp_to_proto(foreign(at)) == timestamp_to_proto(at)
 
 

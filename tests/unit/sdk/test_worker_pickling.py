@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import traceback
 from types import ModuleType
 
@@ -11,6 +12,7 @@ import pytest
 from clearway import flow, task
 from clearway._execution.workers import pickling as _portable
 from clearway._execution.workers.errors import pack, unpack
+from clearway.exceptions import FailedRun, NonRetryable
 
 
 @pytest.fixture
@@ -98,3 +100,14 @@ def test_a_hidden_context_stays_hidden() -> None:
         got = unpack(pack(error))
     assert got.__suppress_context__
     assert got.__cause__ is None
+
+
+@pytest.mark.parametrize("base", [ValueError, NonRetryable])
+def test_an_exception_that_cannot_be_pickled_still_says_whether_it_may_be_retried(
+    base: type[Exception],
+) -> None:
+    error = type("OfAUser", (base,), {})("bad")
+    error.lock = threading.Lock()
+    got = unpack(pack(error))
+    assert type(got) is (NonRetryable if base is NonRetryable else FailedRun)
+    assert str(got).endswith("OfAUser: bad")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from clearway._settings.errors import SettingError
@@ -229,7 +229,6 @@ def test_without_a_home_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPat
     assert "there is no home directory of a user 'nobody-of-this-name'" in error(found, "database")
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_a_profile_or_an_error(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.mktemp("home")
@@ -238,7 +237,6 @@ def test_any_text_is_a_profile_or_an_error(tmp_path_factory: pytest.TempPathFact
         assert str(folder) in each
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300), st.sampled_from(list(TABLE)))
 def test_any_text_is_a_value_or_an_error_that_names_the_setting(text: str, name: str) -> None:
     found = Sources({"CLEARWAY_HOME": "/srv/clearway"}, {name: text})

@@ -60,7 +60,6 @@ TestSqliteBesideModel = SqliteBesideModel.TestCase
 TestSqliteBesideModel.settings = settings(
     max_examples=25,
     stateful_step_count=30,
-    deadline=None,
     derandomize=True,
     database=None,
     phases=(Phase.generate, Phase.shrink),

@@ -13,7 +13,7 @@ from clearway._execution.task.identity import Identity
 from clearway._execution.task.lifecycle import Lifecycle
 from clearway._states.phase import Phase
 from clearway.context import note_cancelled
-from clearway.exceptions import LostRun
+from clearway.exceptions import ClientClosed, LostRun, ServerUnavailable, SessionExpired
 from clearway.futures import AsyncTaskFuture, Future, TaskFuture
 from clearway.states import Cancelled, Crashed, Pending, Running, State, StateDetails
 from clearway.v1 import state_pb2
@@ -236,7 +236,9 @@ class TaskRun:
 
     def give_up(self, error: ClearwayError) -> None:
         """End the run because the service cannot be asked about it, or refuses what it is asked."""
-        self._end_here(of_kind(RunErrorKind.LOST, Crashed(error, message=describe(error))))
+        away = isinstance(error, ServerUnavailable | SessionExpired | ClientClosed)
+        kind = RunErrorKind.LOST if away else RunErrorKind.UNKNOWN
+        self._end_here(of_kind(kind, Crashed(error, message=describe(error))))
 
     def lose(self, why: str) -> bool:
         """End the run, which is Crashed at the service: its process was taken for dead.

@@ -10,7 +10,7 @@ from typing import Final
 
 from clearway._base.tracebacks import folded
 from clearway._execution.workers import pickling as _portable
-from clearway.exceptions import FailedRun
+from clearway.exceptions import FailedRun, NonRetryable
 from clearway.run_errors import message_of
 
 _MAX_CAUSES: Final = 20
@@ -79,4 +79,5 @@ def _dumps(error: BaseException) -> bytes:
     except Exception:  # noqa: BLE001, S110 - a user's class may raise whatever it likes here
         pass
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
-    return _portable.dumps(FailedRun(f"{kind}: {message_of(error)}"))
+    stand_in = NonRetryable if isinstance(error, NonRetryable) else FailedRun
+    return _portable.dumps(stand_in(f"{kind}: {message_of(error)}"))
