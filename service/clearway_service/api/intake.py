@@ -58,15 +58,21 @@ class Intake:
             body = await self._read_in_turn(connection)
         else:
             body = await self._context.read()
-        return body if isinstance(body, bytes) else None
+        if not isinstance(body, bytes):
+            return None
+        self._last_was_large = len(body) > LEAST_BYTES
+        return body
 
     async def split(self, body: bytes, connection: Connection | None) -> list[bytes]:
         """Return a message in parts. A large one waits for its turn while the total is used up.
 
+        Args:
+            body: What ``read`` returned last.
+            connection: The client's conversation, if it has begun.
+
         Raises:
             InvalidArgumentError: It has too many proposals, or is no message.
         """
-        self._last_was_large = len(body) > LEAST_BYTES
         if self._last_was_large:
             # Its parts are a copy of it, so its bytes are counted until they are taken.
             self._count(len(body))
@@ -85,6 +91,11 @@ class Intake:
         """Count nothing of the last message any more: all its parts are parsed."""
         if self._unparsed:  # the first part, and what its encoding had beside its fields
             self._count(-self._unparsed)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the client may say more at once; ``wait_for_room`` has nothing to wait for."""
+        return not self._holds_large and self._caller.may_read()
 
     async def wait_for_room(self, connection: Connection, last_command: asyncio.Future[Any] | None) -> None:
         """Return when the client may say more: what it said is dealt with, and it has taken its decisions.

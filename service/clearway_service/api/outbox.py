@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from clearway.v1 import proposal_pb2
@@ -56,11 +56,11 @@ class Outbox:
 
     def deliver(self, response: proposal_pb2.ProposeResponse) -> None:
         """Queue decisions; those for a client that has gone are dropped."""
-        messages = list(_messages(response))
+        messages = _messages(response)
         with self._lock:
             if self._caller.gone:
                 return
-            self._caller.owe(sum(len(message.body) for message in messages))
+            self._caller.owe(sum([len(message.body) for message in messages]))
             self._messages.extend(messages)
         self._notify()
 
@@ -85,10 +85,12 @@ class Outbox:
             self._notified = False
             while self._pongs:
                 pong = proposal_pb2.ProposeResponse(pong=self._pongs.popleft())
-                await self._send(pong.SerializeToString(), PONG_BYTES)
+                await self._write(pong.SerializeToString())
+                self._taken(PONG_BYTES)
             while self._messages:
                 body = self._next_message()
-                await self._send(body, len(body))
+                await self._write(body)
+                self._taken(len(body))
 
     def finish(self) -> None:
         """Let ``run`` return when all is sent: nothing more is queued."""
@@ -100,9 +102,8 @@ class Outbox:
         with self._lock:
             self._messages.clear()
 
-    async def _send(self, body: bytes, size: int) -> None:
-        """Send a message, which was counted with ``size`` bytes."""
-        await self._write(body)
+    def _taken(self, size: int) -> None:
+        """Note that a message has left, which was counted with ``size`` bytes."""
         self._caller.sent(size)
         self._on_taken()
 
@@ -127,13 +128,12 @@ class Outbox:
         return b"".join(taken)
 
 
-def _messages(response: proposal_pb2.ProposeResponse) -> Iterator[_Message]:
+def _messages(response: proposal_pb2.ProposeResponse) -> list[_Message]:
     """Serialize decisions, in several messages if one would be larger than clients take."""
     body = response.SerializeToString()
     count = len(response.decisions)
     if len(body) <= MAX_ANSWER_BYTES or count == 1:
-        yield _Message(count, body)
-        return
-    half = count // 2
-    yield from _messages(proposal_pb2.ProposeResponse(decisions=response.decisions[:half]))
-    yield from _messages(proposal_pb2.ProposeResponse(decisions=response.decisions[half:]))
+        return [_Message(count, body)]
+    parts = response.decisions[: count // 2], response.decisions[count // 2 :]
+    first, second = (_messages(proposal_pb2.ProposeResponse(decisions=part)) for part in parts)
+    return first + second

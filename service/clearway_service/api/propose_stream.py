@@ -17,7 +17,7 @@ from clearway_service.api.intake import Context, Intake
 from clearway_service.api.outbox import Outbox
 from clearway_service.api.parsing import parse_awaits
 from clearway_service.api.session_connection import Connection
-from clearway_service.api.slicing import SLICE, parse
+from clearway_service.api.slicing import SLICE, WHOLE_BYTES, parse
 from clearway_service.engine.budget import Budget
 from clearway_service.engine.pipeline import MAX_PROPOSALS
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
@@ -186,7 +186,7 @@ class Stream:
             if body is None:
                 self._move(Stage.CLOSED)
                 return
-            parts = await self._intake.split(body, connection)
+            parts = [body] if len(body) <= WHOLE_BYTES else await self._intake.split(body, connection)
             del body
             message = parse(parts[0])
             if message.HasField("hello"):
@@ -195,7 +195,8 @@ class Stream:
                 self._move(Stage.GOODBYE)
                 return
             del parts, message  # before the next one is waited for
-            await self._intake.wait_for_room(connection, self._full_of_commands())
+            if self._commands >= _MAX_COMMANDS or not self._intake.has_room:
+                await self._intake.wait_for_room(connection, self._full_of_commands())
 
     def _full_of_commands(self) -> asyncio.Future[Any] | None:
         """Return the last command if there were many since one was waited for; None if not."""
@@ -210,9 +211,9 @@ class Stream:
         """Take a message in parts, the first of which is ``message``; return whether it says goodbye."""
         connection.heard = time.monotonic()
         valid.items("proposals", len(message.proposals), MAX_PROPOSALS)
-        valid.items("withdrawals", len(message.withdrawals), MAX_PROPOSALS)
         size = len(parts[0])
         if message.withdrawals:
+            valid.items("withdrawals", len(message.withdrawals), MAX_PROPOSALS)
             ids = [valid.required_id("withdrawals", id_) for id_ in message.withdrawals]
             self._note(connection.withdraw(ids, size), size)
         if message.awaits:
@@ -221,14 +222,19 @@ class Stream:
         if message.ping:
             self._outbox.pong(message.ping)
         goodbye = message.goodbye
-        await _propose(connection, message, size)
-        parts.reverse()
-        parts.pop()
-        while parts:
-            await asyncio.sleep(0)
-            part = parts.pop()  # so that it takes no memory beside what it has in it
-            await _propose(connection, parse(part), len(part))
-            self._intake.taken(len(part))
+        if len(message.proposals) <= SLICE:
+            if message.proposals:
+                connection.propose(message.proposals, size)
+        else:
+            await _propose(connection, message, size)
+        if len(parts) > 1:
+            parts.reverse()
+            parts.pop()
+            while parts:
+                await asyncio.sleep(0)
+                part = parts.pop()  # so that it takes no memory beside what it has in it
+                await _propose(connection, parse(part), len(part))
+                self._intake.taken(len(part))
         self._intake.taken_all()
         return goodbye
 

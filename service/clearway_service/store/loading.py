@@ -51,7 +51,11 @@ def load(
     _load_runs(cursor, snapshot, proposals, touched, row_cache)
     _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
     keys = {proposal.state.cache_key for proposal in proposals}
-    load_cache(cursor, snapshot, keys | keys_of(work.woken), moment.now)
+    if work.woken:
+        keys |= keys_of(work.woken)
+    keys.discard("")
+    if keys:
+        load_cache(cursor, snapshot, keys, moment.now)
     QueueLoading(cursor, snapshot, proposals, work.woken, moment.now, row_cache).load()
     _load_sessions(cursor, snapshot, proposals, moment.steady, row_cache)
     return snapshot
@@ -66,11 +70,12 @@ def _load_runs(
 ) -> None:
     created = [proposal.create for proposal in proposals if proposal.create is not None]
     flow_ids = {proposal.run_id for proposal in proposals if proposal.kind is RunKind.FLOW}
-    flow_ids.update(run_id for kind, run_id in touched if kind is RunKind.FLOW)
     task_ids = {
         proposal.run_id for proposal in proposals if proposal.kind is RunKind.TASK and proposal.create is None
     }
-    task_ids.update(run_id for kind, run_id in touched if kind is RunKind.TASK)
+    if touched:
+        flow_ids.update([run_id for kind, run_id in touched if kind is RunKind.FLOW])
+        task_ids.update([run_id for kind, run_id in touched if kind is RunKind.TASK])
     if flow_ids:
         for row in cursor.execute(statements.FLOW_RUNS_BY_ID, (ids_array(flow_ids),)):
             flow_run, progress = flow_run_from(row)
