@@ -37,10 +37,10 @@ class Contents:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
 
     def now(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return all rows of all tables, but for the sessions', which are renewed by the clock."""
+        """Return all rows of all tables, but for those that the clock changes: sessions and the timeline."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
-            names = row_counts(self._database).keys() - {"session"}
+            names = row_counts(self._database).keys() - {"session", "timeline"}
             self._rows = {
                 name: sorted(self._connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
                 for name in names
