@@ -17,13 +17,13 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from clearway.v1 import orchestrator_pb2
 from clearway_service import __version__, store
 from clearway_service.api.decoding import decode
 from clearway_service.api.density import check_density
-from clearway_service.api.guard import Guard, abort
+from clearway_service.api.guard import GuardedServer, abort
 from clearway_service.api.health_checks import HealthChecks
 from clearway_service.api.propose_stream import Stream
 from clearway_service.engine.budget import Budget, Call, current_call
@@ -152,7 +152,6 @@ async def serving(service: Service) -> AsyncIterator[int]:
     settings = service.engine.settings
     server = grpc.aio.server(
         migration_thread_pool=ThreadPoolExecutor(max_workers=2),
-        interceptors=[Guard()],
         options=[
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
@@ -174,13 +173,12 @@ async def serving(service: Service) -> AsyncIterator[int]:
     )
     servicer = Servicer(service)
     checks = HealthChecks(("", SERVICE.full_name))
-    handlers = servicer.handlers()
-    # Both, as generated code does: registered handlers are found faster, but older grpcio ignores them here.
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
-    server.add_registered_method_handlers(SERVICE.full_name, handlers)
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    guarded: Any = GuardedServer(server)
+    guarded.add_registered_method_handlers(SERVICE.full_name, servicer.handlers())
+    health_pb2_grpc.add_HealthServicer_to_server(checks, guarded)
     names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    reflection.enable_server_reflection(names, server)
+    reflected = reflection.aio.ReflectionServicer(names)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, guarded)  # type: ignore[no-untyped-call]
     try:
         port = server.add_insecure_port(f"{settings.host}:{settings.port}")
     except RuntimeError as error:

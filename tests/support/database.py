@@ -37,7 +37,7 @@ class Contents:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
 
     def now(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return all rows of all tables, but for those that time alone changes."""
+        """Return all rows of all tables, but for those that the clock changes: sessions and the timeline."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             names = row_counts(self._database).keys() - {"session", "timeline"}

@@ -176,7 +176,7 @@ class Connection:
             if isinstance(result, Refusal) and result.proposal is not None:
                 results = self._resubmit_orphaned(results)
                 break
-        for part in _parts(results):
+        for part in _parts(results) if len(results) > 1 else (results,):
             response = proposal_pb2.ProposeResponse()
             for result in part:
                 self._fill(response.decisions.add(), result)

@@ -11,7 +11,7 @@ from clearway_service.errors import InvalidArgumentError
 # How many proposals are read at once.
 SLICE = 64
 # A message of at most so many bytes is parsed whole.
-_WHOLE_BYTES = 65_536
+WHOLE_BYTES = 65_536
 _PROPOSALS = proposal_pb2.ProposeRequest.PROPOSALS_FIELD_NUMBER
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
 _MAX_VARINT = 10
@@ -30,7 +30,7 @@ def slices(body: bytes, most: int) -> list[bytes]:
     Raises:
         InvalidArgumentError: It has more, or is no message.
     """
-    if len(body) <= _WHOLE_BYTES:
+    if len(body) <= WHOLE_BYTES:
         return [body]
     others: list[bytes] = []
     proposals: list[tuple[int, int]] = []
@@ -48,7 +48,7 @@ def slices(body: bytes, most: int) -> list[bytes]:
     parts = [b"".join(others)]
     first = 0
     for number, (_begin, end) in enumerate(proposals, 1):
-        if number % SLICE == 0 or number == len(proposals) or end - proposals[first][0] > _WHOLE_BYTES:
+        if number % SLICE == 0 or number == len(proposals) or end - proposals[first][0] > WHOLE_BYTES:
             parts.append(b"".join(body[a:b] for a, b in proposals[first:number]))
             first = number
     return parts

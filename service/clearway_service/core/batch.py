@@ -6,7 +6,7 @@ dictionary, serves as the oracle of the model tests.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 from clearway_service.core.changes import AnswerKind, CacheWrite, Changes, NewState, RecordedAbort
 from clearway_service.core.decisions import Abort, Accept, Ancestor, Decision, Reject, Wait, WaitReason
@@ -102,7 +102,7 @@ class Batch:
             state = ProposedState(StateType.CRASHED, message=message)
             self._enter(entry, state, self._new_id(), "", AnswerKind.NONE, "")
 
-    def wake(self, resources: Iterable[Resource] = (), runs: Iterable[str] = ()) -> list[Answer]:
+    def wake(self, resources: Collection[Resource] = (), runs: Collection[str] = ()) -> list[Answer]:
         """Decide again for those who wait, in the order in which they came.
 
         Args:
@@ -113,6 +113,8 @@ class Batch:
         Returns:
             The answers that are final, those for other engines among them.
         """
+        if not (resources or runs or self._queues.any_marked):
+            return []
         changed = set(resources)
         for run_id in runs:
             self._queues.mark_run(run_id, "")

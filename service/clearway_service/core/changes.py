@@ -90,3 +90,16 @@ class Changes:
     aborts: list[RecordedAbort] = field(default_factory=list)
     deliveries: list[tuple[str, str]] = field(default_factory=list)
     wake_again: set[Resource] = field(default_factory=set)
+
+    @property
+    def any_waiters(self) -> bool:
+        """Whether anything changes in the queues."""
+        return bool(
+            self.waiters_added
+            or self.waiters_removed
+            or self.waiters_moved
+            or self.waiters_passed
+            or self.elders_tracked
+            or self.waiters_reattached
+            or self.deliveries
+        )

@@ -57,6 +57,11 @@ class Queues:
         self._marked_resources: set[Resource] = set()
         self._marked_keys: set[str] = set()
 
+    @property
+    def any_marked(self) -> bool:
+        """Whether anybody may be decided again."""
+        return bool(self._marked or self._marked_resources or self._marked_keys)
+
     def find(self, proposal_id: str) -> Waiter | None:
         """Return the waiter that a proposal is, if it is in a queue already."""
         return self._known.get(proposal_id)

@@ -69,8 +69,14 @@ class Budget:
     def change(self, caller: Caller, requests: int, decisions: int) -> None:
         """Add to what a client holds, or take from it, and call those that have room now."""
         with self._lock:
-            self._change(caller, requests, decisions)
-            ready = self._ready() if self._watching and requests + decisions < 0 else []
+            if caller.gone:
+                decisions = 0
+            caller.requests += requests
+            caller.decisions += decisions
+            self._used += requests + decisions
+            if not self._watching or requests + decisions >= 0:
+                return
+            ready = self._ready()
         for callback in ready:
             callback()
 
@@ -90,18 +96,12 @@ class Budget:
     def forget(self, caller: Caller) -> None:
         """Count no more decisions of a client that has gone, and let what it asked for be decided."""
         with self._lock:
-            self._change(caller, 0, -caller.decisions)
+            self._used -= caller.decisions
+            caller.decisions = 0
             caller.gone = True
             ready = self._ready()
         for callback in ready:
             callback()
-
-    def _change(self, caller: Caller, requests: int, decisions: int) -> None:
-        if caller.gone:
-            decisions = 0
-        caller.requests += requests
-        caller.decisions += decisions
-        self._used += requests + decisions
 
     def _ready(self) -> list[Callable[[], None]]:
         """Return what is to be called, now that more is free."""

@@ -37,8 +37,9 @@ def settle(entries: Iterable[Submitted]) -> None:
     """Count proposals as their clients' no longer: they are decided."""
     sizes: dict[Caller, int] = {}
     for entry in entries:
-        if entry.size and entry.caller is not None:
-            sizes[entry.caller] = sizes.get(entry.caller, 0) + entry.size
+        caller = entry.caller
+        if caller is not None and entry.size:
+            sizes[caller] = sizes.get(caller, 0) + entry.size
     for caller, size in sizes.items():
         caller.settle(size)
 

@@ -136,6 +136,8 @@ class Writer:
         waiters.wake_again = turn.wake_again
         for entry, outcome in zip(turn.decided, turn.outcomes, strict=True):
             waiters.note(entry, outcome)
+        if not (recalled or woken):
+            return
         waiters.looked_up(recalled)
         ended = [
             (entry.proposal.id, outcome)
@@ -189,14 +191,14 @@ class _OpenDatabase:
         rest = TURN_BYTES
         decided, outcomes = turn.decided.append, turn.outcomes.append
         last: Caller | None = None
-        room = _Room(0)
+        room: _Room | None = None
         for entry in self._submitted:
             caller = entry.caller
             propose = batch.look_up if entry.looked_up else batch.propose
             if caller is None:
                 outcome = propose(entry.proposal)
             else:
-                if caller is not last:
+                if room is None or caller is not last:
                     last = caller
                     room = rooms.get(caller) or rooms.setdefault(caller, _Room(caller.room()))
                 if room.decisions and (room.bytes <= 0 or rest <= 0 or room.full):
@@ -210,24 +212,23 @@ class _OpenDatabase:
                 rest -= size
             decided(entry)
             outcomes(outcome)
-        self.put_back = put_back + self.put_back
-        for caller, room in rooms.items():
-            made = (room.before - room.bytes) // room.decisions
+        if put_back:
+            self.put_back = put_back + self.put_back
+        for caller, had in rooms.items():
+            made = (had.before - had.bytes) // had.decisions
             caller.expected = max(made, caller.expected // 2)
         return turn.outcomes
 
 
-@dataclass(slots=True)
 class _Room:
     """What a client's decisions may still take in a turn, in bytes."""
 
-    bytes: int
-    before: int = field(init=False)
-    decisions: int = 0
-    full: bool = False
+    __slots__ = ("before", "bytes", "decisions", "full")
 
-    def __post_init__(self) -> None:
-        self.before = self.bytes
+    def __init__(self, room: int) -> None:
+        self.bytes = self.before = room
+        self.decisions = 0
+        self.full = False
 
 
 def _command(transaction: Transaction, entry: Ordered) -> tuple[Future[Any], Any, ClearwayError | None]:

@@ -39,6 +39,9 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
     @property
     def due(self) -> bool:
         """Whether a turn is needed for waiters, whatever else there is to do."""

@@ -35,6 +35,9 @@ def execute_rows(cursor: Cursor, sql: str, rows: Sequence[Row]) -> None:
         sql: The statement for one row, which has its values as ``VALUES (?, ?)``.
         rows: The values of each; none at all does nothing.
     """
+    if len(rows) == 1:
+        cursor.execute(sql, rows[0])
+        return
     done, size = 0, _MOST_ROWS
     while done < len(rows):
         # Sizes are powers of two, so that there are few statements to prepare.

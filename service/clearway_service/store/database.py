@@ -6,9 +6,10 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from clearway._settings.paths import make_private_folder
@@ -108,32 +109,47 @@ class Database:
 
         return connection_of(self.driver)
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Hold a transaction that may write, committed in the end. Used by the writer's thread.
+    def turn(self) -> AbstractContextManager[None]:
+        """Return a transaction that may write, committed when its block is left. For the writer's thread.
 
         Raises:
             StoreUnavailableError: The files are not in their places, the file stayed locked by others or is
-                damaged, or the disk is full or broken. If the files were moved during the commit, the
+                damaged, or the disk is full or broken. If the files were moved before the commit, the
                 transaction may turn out to be in the database once they are back.
         """
+        return _Turn(self)
+
+    def _begin(self) -> None:
         if self.health.fault:
             self._refuse(self._files.fault())
             if self.health.lasting:
                 raise StoreUnavailableError(self.health.fault)
         try:
             begin(self.driver, self._get_patience)
-            yield
-            # So that hardly anything is committed to a file that has gone.
-            self._refuse(self._files.database_fault())
+        except BaseException as error:
+            self._failed(error)
+            raise
+
+    def _commit(self) -> None:
+        try:
             self.driver.execute("COMMIT")
         except BaseException as error:
-            self._roll_back()
-            self._note(error)
+            self._failed(error)
             raise
         # What was committed to a file that had gone by then is not told.
-        self._refuse(self._files.fault())
-        self.health.committed()
+        if (fault := self._files.fault()) is not None:
+            self._refuse(fault)
+        if self.health.fault:
+            self.health.committed()
+
+    def _failed(self, error: BaseException) -> None:
+        """Roll a turn back, and note what it failed with.
+
+        Raises:
+            StoreUnavailableError: That is the store's fault, and ``error`` does not say so itself.
+        """
+        self._roll_back()
+        self._note(error)
 
     def _note(self, error: BaseException) -> None:
         """Note what a transaction failed with, if that is the store's fault.
@@ -323,3 +339,24 @@ class Database:
             self.writer.close()
             self.writer.engine.dispose()
         self.driver.close()
+        self._files.close()
+
+
+class _Turn(AbstractContextManager[None]):
+    """A turn of the writer. A class, since a generator's context takes twice the time, with each decision."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> None:
+        self._database._begin()  # noqa: SLF001 - part of it
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._database._commit()  # noqa: SLF001
+        else:
+            self._database._failed(error)  # noqa: SLF001

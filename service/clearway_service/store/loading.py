@@ -20,8 +20,8 @@ from clearway_service.store.loading_parts import (
     Metered,
     add_task_run,
     add_task_runs,
-    ids_array,
     load_cache,
+    select_by_ids,
 )
 from clearway_service.store.queue_loading import QueueLoading
 from clearway_service.store.row_cache import RowCache
@@ -51,7 +51,11 @@ def load(
     _load_runs(cursor, snapshot, proposals, touched, row_cache)
     _load_recorded(cursor, snapshot, [proposal.id for proposal in proposals])
     keys = {proposal.state.cache_key for proposal in proposals}
-    load_cache(cursor, snapshot, keys | keys_of(work.woken), moment.now)
+    if work.woken:
+        keys |= keys_of(work.woken)
+    keys.discard("")
+    if keys:
+        load_cache(cursor, snapshot, keys, moment.now)
     QueueLoading(cursor, snapshot, proposals, work.woken, moment.now, row_cache).load()
     _load_sessions(cursor, snapshot, proposals, moment.steady, row_cache)
     return snapshot
@@ -66,13 +70,14 @@ def _load_runs(
 ) -> None:
     created = [proposal.create for proposal in proposals if proposal.create is not None]
     flow_ids = {proposal.run_id for proposal in proposals if proposal.kind is RunKind.FLOW}
-    flow_ids.update(run_id for kind, run_id in touched if kind is RunKind.FLOW)
     task_ids = {
         proposal.run_id for proposal in proposals if proposal.kind is RunKind.TASK and proposal.create is None
     }
-    task_ids.update(run_id for kind, run_id in touched if kind is RunKind.TASK)
+    if touched:
+        flow_ids.update([run_id for kind, run_id in touched if kind is RunKind.FLOW])
+        task_ids.update([run_id for kind, run_id in touched if kind is RunKind.TASK])
     if flow_ids:
-        for row in cursor.execute(statements.FLOW_RUNS_BY_ID, (ids_array(flow_ids),)):
+        for row in select_by_ids(cursor, statements.FLOW_RUNS_BY_ID, flow_ids):
             flow_run, progress = flow_run_from(row)
             snapshot.runs[flow_run.id] = RunEntry(RunKind.FLOW, flow_run, progress)
             if flow_run.parent_task_run_id:
@@ -86,7 +91,7 @@ def _load_runs(
         add_task_run(snapshot, RunEntry(entry.kind, entry.run, entry.progress))
     unknown = task_ids - snapshot.runs.keys()
     if unknown:
-        add_task_runs(snapshot, cursor.execute(statements.TASK_RUNS_BY_ID, (ids_array(unknown),)))
+        add_task_runs(snapshot, select_by_ids(cursor, statements.TASK_RUNS_BY_ID, unknown))
 
 
 def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], row_cache: RowCache) -> None:
@@ -94,22 +99,21 @@ def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], ro
     ids = {spec.id for spec in created}
     flow_ids = {spec.flow_run_id for spec in created}
     snapshot.flow_runs = row_cache.flow_runs.keys() & flow_ids
-    asked = ids_array((ids | flow_ids) - snapshot.flow_runs)
-    snapshot.flow_runs.update(row[0] for row in cursor.execute(statements.FLOW_RUN_IDS, (asked,)))
-    snapshot.task_runs.update(row[0] for row in cursor.execute(statements.TASK_RUN_IDS, (ids_array(ids),)))
+    asked = (ids | flow_ids) - snapshot.flow_runs
+    snapshot.flow_runs.update([row[0] for row in select_by_ids(cursor, statements.FLOW_RUN_IDS, asked)])
+    snapshot.task_runs.update([row[0] for row in select_by_ids(cursor, statements.TASK_RUN_IDS, ids)])
 
 
 def _load_recorded(cursor: Cursor, snapshot: Snapshot, proposal_ids: list[str]) -> None:
-    ids = ids_array(proposal_ids)
-    for row in cursor.execute(statements.STATES_BY_ID, (ids,)):
+    ids = frozenset(proposal_ids)
+    for row in select_by_ids(cursor, statements.STATES_BY_ID, ids):
         _id, kind, run_id, _ordinal, *columns, answer, answer_message = row
         state = State(row[0], *columns)
         rejected = answer == AnswerKind.REJECT
         decision = recorded_reject(StateType(state.type), answer_message) if rejected else Accept()
         snapshot.recorded[state.id] = Recorded(RunKind(kind), run_id, decision, state)
-    for proposal_id, kind, run_id, reason, message, *columns in cursor.execute(
-        statements.ABORTS_BY_ID, (ids,)
-    ):
+    aborts = select_by_ids(cursor, statements.ABORTS_BY_ID, ids)
+    for proposal_id, kind, run_id, reason, message, *columns in aborts:
         abort = Abort(AbortReason(reason), message)
         snapshot.recorded[proposal_id] = Recorded(RunKind(kind), run_id, abort, State(*columns))
 
@@ -124,7 +128,7 @@ def _load_sessions(
     sessions.discard("")
     unknown = sessions - row_cache.sessions.keys()
     if unknown:
-        for id_, client_name, expires in cursor.execute(statements.SESSIONS_BY_ID, (ids_array(unknown),)):
+        for id_, client_name, expires in select_by_ids(cursor, statements.SESSIONS_BY_ID, unknown):
             row_cache.sessions[id_] = client_name, expires
     for id_ in row_cache.sessions.keys() & sessions:
         client_name, expires = row_cache.sessions[id_]

@@ -7,11 +7,15 @@ without an error, and all of that is gone with the process.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import NamedTuple
 
 # As long as a database's header: SQLite never makes one shorter.
 _SMALLEST = 512
+# Times of files may be two seconds apart where the file system counts no less, so one that is as old as this
+# is not that of a later change.
+_SETTLED_NANOSECONDS = 3_000_000_000
 
 
 class Fault(NamedTuple):
@@ -30,7 +34,8 @@ class Fault(NamedTuple):
 class OpenFiles:
     """The files of a database that is open in WAL mode, by device and inode.
 
-    Nothing is opened: to close any descriptor of the file would end SQLite's locks on it in this process.
+    None of them is opened: to close any descriptor of a file would end SQLite's locks on it in this process.
+    Their folder is, since one look at when its entries were changed tells of all of them.
 
     Args:
         path: The database. It has been read, so that its log and its shared memory are there.
@@ -46,16 +51,30 @@ class OpenFiles:
         real = os.path.realpath(path)
         self._log, self._memory = f"{real}-wal", f"{real}-shm"
         self._identities = tuple(_identity(each) for each in (self._path, self._log, self._memory))
+        self._device, self._inode = self._identities[0]
+        self._folder = _open_folder(os.path.dirname(real))  # noqa: PTH120 - see above
+        # When the folder's entries had been changed for the last time when the files were in their places,
+        # if no change since can have the same time.
+        self._changed: int | None = None
 
     def fault(self) -> Fault | None:
-        """Return what is wrong with the files; None where they are in their places. Takes microseconds."""
-        identities = self._identities
-        try:
-            if _identity(self._log) == identities[1] and _identity(self._memory) == identities[2]:
+        """Return what is wrong with the files; None if they are in their places. Takes microseconds."""
+        changed = None
+        if self._folder is not None:
+            changed = os.fstat(self._folder).st_mtime_ns
+            if changed == self._changed:
                 return self.database_fault()
-        except OSError:
-            pass
-        return self.database_fault() or self._fault_beside()
+        now = time.time_ns()
+        fault = self.database_fault() or self._fault_beside()
+        settled = changed is not None and changed < now - _SETTLED_NANOSECONDS
+        self._changed = changed if settled and fault is None else None
+        return fault
+
+    def close(self) -> None:
+        """Close the folder; ``fault`` is not called any more."""
+        if self._folder is not None:
+            os.close(self._folder)
+            self._folder = None
 
     def database_fault(self) -> Fault | None:
         """Return what is wrong with the database itself; None where it is in its place."""
@@ -70,7 +89,7 @@ class OpenFiles:
             return Fault(
                 f"the database {self._path} cannot be reached: {error.strerror}; make it accessible again"
             )
-        if (found.st_dev, found.st_ino) != self._identities[0]:
+        if found.st_ino != self._inode or found.st_dev != self._device:
             return Fault(
                 f"the database {self._path} was replaced by another file while it was in use; move the "
                 "former one back, or restart what uses it to work with the new one"
@@ -92,6 +111,14 @@ class OpenFiles:
             "that uses the database, and leave its -wal and -shm alone while anything does",
             log_deleted=log == "deleted" and memory != "replaced",
         )
+
+
+def _open_folder(path: str) -> int | None:
+    """Return a descriptor of a folder; None if the system opens no folders, or not this one."""
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -60,15 +60,17 @@ class QueueLoading:
         if waits:
             self._load_waiting(statements.WAITERS_BY_ID, [proposal.id for proposal in self._proposals])
             self._load_served()
-        self._load_limits(self._resources())
+        if resources := self._resources():
+            self._load_limits(resources)
         if waits:
             self._load_heads()
             self._load_waiters_runs()
             tasks = [id_ for id_, entry in self._snapshot.runs.items() if entry.kind is RunKind.TASK]
             self._load_waiting(statements.WAITERS_BY_RUN, tasks)
             self._load_waiters_keys()
-        self._load_slots()
-        self._load_ancestors()
+        if self._snapshot.limits:
+            self._load_slots()
+            self._load_ancestors()
 
     def _anybody_waits(self) -> bool:
         row_cache = self._row_cache
@@ -80,9 +82,12 @@ class QueueLoading:
         """Return the tags of the batch's runs, and the cache keys that they compute or ask for."""
         cached = self._snapshot.cache
         found = {woken for woken in self._woken if not (woken.is_key and woken.name in cached)}
-        found.update(*(run.limited for run in self._task_runs()))
-        asked = (p.state for p in self._proposals if p.state.type == StateType.RUNNING)
-        return found | self._keys(asked) | self._computed()
+        for run in self._task_runs():
+            found.update(run.limited)
+        asked = [p.state for p in self._proposals if p.state.cache_key and p.state.type == StateType.RUNNING]
+        if asked:
+            found |= self._keys(asked)
+        return found | self._computed()
 
     def _task_runs(self) -> Iterator[TaskRunSpec | FlowRunSpec]:
         yield from (entry.run for entry in self._snapshot.runs.values() if entry.run.tags)
@@ -100,8 +105,8 @@ class QueueLoading:
             Resource.of_key(entry.progress.state.cache_key)
             for entry in self._snapshot.runs.values()
             if entry.progress is not None
-            and entry.progress.state.type == StateType.RUNNING
             and entry.progress.state.cache_key
+            and entry.progress.state.type == StateType.RUNNING
         }
 
     def _load_limits(self, resources: set[Resource]) -> None:

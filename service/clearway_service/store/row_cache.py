@@ -69,11 +69,12 @@ class RowCache:
                     and _size(entry) <= _MOST_BYTES
                 ):
                     self.task_runs[id_] = entry
-        self.flow_runs.update(dict.fromkeys(snapshot.flow_runs))
+        if snapshot.flow_runs:
+            self.flow_runs.update(dict.fromkeys(snapshot.flow_runs))
+            _shorten(self.flow_runs)
         if changes.waiters_added:
             self.nobody_waits = False
         _shorten(self.task_runs)
-        _shorten(self.flow_runs)
         _shorten(self.sessions)
 
 
@@ -91,5 +92,6 @@ def _size(entry: RunEntry) -> int:
 
 
 def _shorten(rows: dict[str, V]) -> None:
-    for key in list(islice(rows, max(0, len(rows) - _MOST))):
-        del rows[key]
+    if len(rows) > _MOST:
+        for key in list(islice(rows, len(rows) - _MOST)):
+            del rows[key]

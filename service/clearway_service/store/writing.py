@@ -25,15 +25,25 @@ from clearway_service.store.rows import (
 def write(cursor: Cursor, changes: Changes, now: int) -> None:
     """Write ``changes`` in the transaction of ``cursor``."""
     _write_runs(cursor, changes.runs)
-    execute_rows(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
-    refer_to_results(cursor, [made.state for made in changes.states])
+    if changes.states:
+        execute_rows(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
+        refer_to_results(cursor, [made.state for made in changes.states])
     # Freed before taken, so that a limit holds in between as well.
-    freed = [(resource_to(resource), run_id) for resource, run_id in changes.slots_freed]
-    execute_rows(cursor, statements.DELETE_SLOT, freed)
-    taken = [(resource_to(resource), run_id, now) for resource, run_id in changes.slots_taken]
-    execute_rows(cursor, statements.INSERT_SLOT, taken)
-    _write_cache(cursor, changes, now)
-    execute_rows(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
+    if changes.slots_freed:
+        freed = [(resource_to(resource), run_id) for resource, run_id in changes.slots_freed]
+        execute_rows(cursor, statements.DELETE_SLOT, freed)
+    if changes.slots_taken:
+        taken = [(resource_to(resource), run_id, now) for resource, run_id in changes.slots_taken]
+        execute_rows(cursor, statements.INSERT_SLOT, taken)
+    if changes.cache or changes.cache_hits:
+        _write_cache(cursor, changes, now)
+    if changes.aborts:
+        execute_rows(cursor, statements.INSERT_ABORT, [_abort(entry) for entry in changes.aborts])
+    if changes.any_waiters:
+        _write_waiters(cursor, changes, now)
+
+
+def _write_waiters(cursor: Cursor, changes: Changes, now: int) -> None:
     execute_rows(cursor, statements.DELETE_WAITER, [(id_,) for id_ in changes.waiters_removed])
     moved = [(resource_to(blocker), id_) for id_, blocker in changes.waiters_moved.items()]
     execute_rows(cursor, statements.MOVE_WAITER, moved)
@@ -62,9 +72,12 @@ def _write_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
             updated_flows.append((*progress_to(entry.progress), entry.run.id))
         else:
             updated_tasks.append((*progress_to(entry.progress), entry.run.id))
-    execute_rows(cursor, statements.UPDATE_FLOW_RUN, updated_flows)
-    execute_rows(cursor, statements.UPDATE_TASK_RUN, updated_tasks)
-    insert_runs(cursor, created)
+    if updated_flows:
+        execute_rows(cursor, statements.UPDATE_FLOW_RUN, updated_flows)
+    if updated_tasks:
+        execute_rows(cursor, statements.UPDATE_TASK_RUN, updated_tasks)
+    if created:
+        insert_runs(cursor, created)
 
 
 def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
@@ -72,7 +85,7 @@ def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
     flows, tasks, flow_tags, task_tags = [], [], [], []
     for entry in entries:
         assert entry.progress is not None
-        pairs = [(tag, entry.run.id) for tag in entry.run.tags]
+        pairs = [(tag, entry.run.id) for tag in entry.run.tags] if entry.run.tags else []
         if isinstance(entry.run, TaskRunSpec):
             tasks.append(task_run_to(entry.run, entry.progress))
             task_tags += pairs

@@ -32,22 +32,15 @@ ALL_ITS_ROOM = 64 * 1024 * 1024
 def files_away_after_the_next_commit(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the check of the files find a fault, once: after the commit of what is submitted in the block."""
     database = service.engine.database
-    files, driver = database._files, database.driver
-    database_fault, fault = files.database_fault, files.fault
+    files, fault = database._files, database._files.fault
     stage = ["before"]
 
-    def before_the_commit() -> Fault | None:
-        if driver.in_transaction and stage[0] == "armed":
-            stage[0] = "committing"
-        return database_fault()
-
     def after_the_commit() -> Fault | None:
-        if stage[0] == "committing" and not driver.in_transaction:
+        if stage[0] == "armed":
             stage[0] = "over"
             return Fault("the database was away for a moment")
         return fault()
 
-    monkeypatch.setattr(files, "database_fault", before_the_commit)
     monkeypatch.setattr(files, "fault", after_the_commit)
     with service.client().engine_held(start(service.flow_id)):
         # In the same turn as the block's, and not in one in which the engine renews leases.

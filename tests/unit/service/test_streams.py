@@ -20,8 +20,9 @@ from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, ProposeResponse
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.task_run_pb2 import GetTaskRunRequest
-from clearway_service.api import propose_stream as streams
-from clearway_service.api.propose_stream import Stream
+from clearway_service.api import propose_stream
+from clearway_service.api.intake import Intake
+from clearway_service.api.outbox import PONG_BYTES, Outbox
 from clearway_service.server import serving
 from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
@@ -70,7 +71,7 @@ async def test_a_call_that_says_nothing_does_not_hold_up_the_end_of_the_server(t
 
 
 async def test_a_call_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "HELLO_SECONDS", 0.2)
+    monkeypatch.setattr(propose_stream, "HELLO_SECONDS", 0.2)
     async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await stub.Propose().read()
@@ -127,20 +128,24 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_message, messages = 128, 150
-    deliver = Stream._deliver
+    deliver, read = Outbox.deliver, Intake.read
     delivered, decisions, requests, seen = [0], [0], [0], set()
 
-    def watch(stream: Stream, response: ProposeResponse) -> None:
-        deliver(stream, response)
+    def watch(outbox: Outbox, response: ProposeResponse) -> None:
+        deliver(outbox, response)
         delivered.append(len(response.decisions))
-        decisions.append(stream._caller.decisions)
-        requests.append(stream._caller.requests)
-        seen.add(stream)
+        decisions.append(outbox._caller.decisions)
+        requests.append(outbox._caller.requests)
+
+    async def watch_reading(intake: Intake, connection: Any) -> bytes | None:
+        seen.add(intake)
+        return await read(intake, connection)
 
     def held_back() -> bool:
-        return any(stream._held_back for stream in seen) and service.engine.budget.used >= HALF
+        return any(intake.held_back for intake in seen) and service.engine.budget.used >= HALF
 
-    monkeypatch.setattr(Stream, "_deliver", watch)
+    monkeypatch.setattr(Outbox, "deliver", watch)
+    monkeypatch.setattr(Intake, "read", watch_reading)
     async with opened(tmp_path, max_client_bytes=BOUND) as service, serving(service) as port:
         async with channel_to(port) as stub:
             flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
@@ -173,16 +178,16 @@ async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_un
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pings = 20_000
-    notify = Stream._notify
+    notify = Outbox._notify
     unread, held_back = [], asyncio.Event()
 
-    def watch(stream: Stream) -> None:
-        notify(stream)
-        unread.append(len(stream._pongs))
-        if stream._caller.decisions >= HALF:
+    def watch(outbox: Outbox) -> None:
+        notify(outbox)
+        unread.append(outbox.pongs)
+        if outbox._caller.decisions >= HALF:
             held_back.set()
 
-    monkeypatch.setattr(Stream, "_notify", watch)
+    monkeypatch.setattr(Outbox, "_notify", watch)
     async with (
         opened(tmp_path, max_client_bytes=BOUND) as service,
         serving(service) as port,
@@ -201,13 +206,13 @@ async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_un
         pongs = [message.pong async for message in call if message.pong]
         await flooding
     assert pongs == list(range(1, pings + 1))
-    assert max(unread) <= HALF // streams._PONG_BYTES + 1
+    assert max(unread) <= HALF // PONG_BYTES + 1
 
 
 async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_MAX_COMMANDS", 20)
+    monkeypatch.setattr(propose_stream, "_MAX_COMMANDS", 20)
     async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
         local = await asyncio.to_thread(LocalClient, service)
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
@@ -261,7 +266,7 @@ async def unread_decisions(service: Service, stub: Any) -> AsyncIterator[Any]:
 async def test_a_client_that_reads_nothing_is_dropped_when_its_session_has_expired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "EXPIRED_SECONDS", 0.2, raising=False)
+    monkeypatch.setattr(propose_stream, "EXPIRED_SECONDS", 0.2, raising=False)
     settings = {"lease": timedelta(seconds=1), "max_client_bytes": BOUND}
     async with (
         opened(tmp_path, **settings) as service,
@@ -369,15 +374,15 @@ async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: 
 async def test_while_the_total_is_used_up_one_large_message_is_taken_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "_DECIDED_SECONDS", DEADLINE_SECONDS, raising=False)
+    monkeypatch.setattr(propose_stream, "_DECIDED_SECONDS", DEADLINE_SECONDS, raising=False)
     total, count, order = 4 * BOUND, 60, []
-    deliver = Stream._deliver
+    deliver = Outbox.deliver
 
-    def watch(stream: Stream, response: ProposeResponse) -> None:
-        order.extend([stream] * len(response.decisions))
-        deliver(stream, response)
+    def watch(outbox: Outbox, response: ProposeResponse) -> None:
+        order.extend([outbox] * len(response.decisions))
+        deliver(outbox, response)
 
-    monkeypatch.setattr(Stream, "_deliver", watch)
+    monkeypatch.setattr(Outbox, "deliver", watch)
     async with (
         opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as service,
         serving(service) as port,

@@ -35,6 +35,7 @@ from clearway_service.store.building import DIALECT
 from clearway_service.store.bulk import of_rows
 from clearway_service.store.database import Database
 from clearway_service.store.limits import delete_limit, reset_limit, select_limits, set_limit
+from clearway_service.store.loading_parts import of_one
 from clearway_service.store.log_queries import select_logs
 from clearway_service.store.logs import LogRow, write_logs
 from clearway_service.store.queries import RunFilter
@@ -259,6 +260,13 @@ def test_a_hot_statement_scans_nothing_that_grows(writer: Database, name: str) -
         assert plan(writer, HOT[name]) == ["SEARCH waiter"]
     if name != "WAITED_BLOCKERS":  # read once when a client is lost, see below
         assert scans(writer, HOT[name], nothing(HOT[name])) == []
+
+
+@pytest.mark.parametrize("name", sorted(name for name in HOT if re.fullmatch(r"\w+_(BY_ID|RUN_IDS)", name)))
+def test_a_hot_statement_for_one_id_scans_nothing_that_grows(writer: Database, name: str) -> None:
+    one = of_one(HOT[name])
+    assert one.count("?") == 1
+    assert scans(writer, one, nothing(one)) == []
 
 
 @pytest.mark.parametrize("name", sorted(name for name, sql in HOT.items() if "VALUES" in sql))
