@@ -1,4 +1,4 @@
-"""The cache as it is read and cleared: entries in pages, sums by task, what is invalidated or has expired."""
+"""Queries and commands on the cache: pages of entries, totals by task, invalidation, expiry."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _run = schema.task_run
 _slot = schema.slot
 _waiter = schema.waiter
 
-# No key has a character after this one.
+# No key contains a character after this one.
 _LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheFilter:
-    """Which entries; what is empty or None does not restrict. Times are microseconds since 1970.
+    """A filter of cache entries; empty or None fields do not filter. Times are microseconds since 1970.
 
     Attributes:
-        key: This one.
-        key_prefix: Keys that begin so.
-        task: Of this task, by key or by name.
-        tags: Whose runs have all of these.
-        created_after: Then or later.
-        created_before: Earlier.
-        expired: Whether they have expired.
+        key: The exact key.
+        key_prefix: A prefix of the key.
+        task: The task, by key or by name.
+        tags: Tags that the run that wrote the entry must all have.
+        created_after: The earliest creation time, inclusive.
+        created_before: The latest creation time, exclusive.
+        expired: True for expired entries, False for live ones.
     """
 
     key: str = ""
@@ -47,7 +47,7 @@ class CacheFilter:
 
 
 class EntryRow(NamedTuple):
-    """An entry as it is read, before the run that wrote it and its state. Times as in ``CacheFilter``."""
+    """An entry, as in a row; the columns of its run and state follow. Times as in ``CacheFilter``."""
 
     key: str
     created: int
@@ -59,7 +59,7 @@ class EntryRow(NamedTuple):
 
 
 class StatsRow(NamedTuple):
-    """What the cache holds of a task, or of all."""
+    """Totals of the cache for one task, or for all."""
 
     task_key: str
     task_name: str
@@ -77,13 +77,13 @@ def select_entry(key: str, now: int) -> Select[Any]:
 
 
 def select_page(wanted: CacheFilter, now: int, before: tuple[int, str] | None, limit: int) -> Select[Any]:
-    """Return the query for a page of entries, the newest first, with the columns of ``select_entry``.
+    """Return the query for a page of entries, newest first, with the columns of ``select_entry``.
 
     Args:
-        wanted: Which entries.
+        wanted: The filter.
         now: The service's clock.
-        before: The time and the key of the last entry of the page before; None for the first page.
-        limit: How many at most.
+        before: The time and key of the previous page's last entry; None for the first page.
+        limit: The maximum number of entries.
     """
     query = _select_entries().where(*_conditions(wanted, now))
     if before is not None:
@@ -95,12 +95,12 @@ def select_page(wanted: CacheFilter, now: int, before: tuple[int, str] | None, l
 
 
 def select_count(wanted: CacheFilter, now: int) -> Select[Any]:
-    """Return the query for how many entries there are of those wanted."""
+    """Return the query for the number of entries that match the filter."""
     return select(func.count()).select_from(_joined()).where(*_conditions(wanted, now))
 
 
 def select_stats(now: int) -> Select[Any]:
-    """Return the query for what the cache holds by task, as ``StatsRow``, the most entries first."""
+    """Return the query for the cache's totals by task, as ``StatsRow``, most entries first."""
     entries = func.count().label("entries")
     return (
         select(
@@ -120,12 +120,12 @@ def select_stats(now: int) -> Select[Any]:
 
 
 def select_task_count() -> Select[Any]:
-    """Return the query for how many tasks have entries."""
+    """Return the query for the number of tasks with entries."""
     return select(func.count(_run.c.task_key.distinct())).select_from(_joined())
 
 
 def select_total(now: int) -> Select[Any]:
-    """Return the query for what the cache holds of all tasks, as ``StatsRow`` without a task."""
+    """Return the query for the totals of the whole cache, as ``StatsRow`` without a task."""
     return select(
         func.count(),
         func.coalesce(func.sum(case((_has_expired(now), 1), else_=0)), 0),
@@ -137,8 +137,8 @@ def select_total(now: int) -> Select[Any]:
 
 
 def select_in_flight() -> Select[Any]:
-    """Return the query for how many keys are being computed, and how many runs wait for one of them."""
-    # Tags that stand for keys come before all others, since these have no control characters.
+    """Return the query for the number of keys being computed, and of runs that wait for one of them."""
+    # Tags that stand for keys sort before all others, which have no control characters.
     computing = select(func.count(_slot.c.tag.distinct())).where(*_of_keys(_slot.c.tag))
     here = _waiter.c.until.is_(None)
     waiting = select(func.count()).select_from(_waiter).where(*_of_keys(_waiter.c.blocking_tag), here)
@@ -146,7 +146,7 @@ def select_in_flight() -> Select[Any]:
 
 
 def invalidate(wanted: CacheFilter, limit: int) -> Callable[[Transaction], int]:
-    """Return the command that removes up to ``limit`` of the entries wanted, and answers how many it did."""
+    """Return the command that removes up to ``limit`` matching entries and returns how many it removed."""
 
     def command(transaction: Transaction) -> int:
         found = select(_entry.c.key).select_from(_joined()).where(*_conditions(wanted, transaction.now))
@@ -172,7 +172,7 @@ def _joined() -> FromClause:
 
 
 def _task_name() -> ColumnElement[str]:
-    """Return a task's name: that of its run without the number; runs with names of their own keep them."""
+    """Return a task's name: its run's name without the number. Runs with custom names keep theirs."""
     number = "-" + _run.c.dynamic_key
     length = func.length(_run.c.name) - func.length(number)
     return case(
@@ -198,7 +198,7 @@ def _conditions(wanted: CacheFilter, now: int) -> list[ColumnElement[bool]]:
     if wanted.key:
         conditions.append(_entry.c.key == wanted.key)
     if wanted.key_prefix:
-        # Not by a pattern, which takes letters of either case for the same.
+        # Not LIKE, which ignores case.
         conditions += [_entry.c.key >= wanted.key_prefix, _entry.c.key < wanted.key_prefix + _LAST]
     if wanted.task:
         conditions.append(or_(_run.c.task_key == wanted.task, _task_name() == wanted.task))

@@ -1,4 +1,4 @@
-"""Loading: what one batch of proposals is about, in a handful of queries."""
+"""Loading: reads everything that one batch of proposals needs, in a handful of queries."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def load(
     """Return the snapshot for one batch.
 
     Args:
-        cursor: Inside a transaction that keeps others from writing.
+        cursor: The connection, inside a transaction that keeps others from writing.
         proposals: The batch.
         moment: The time; cache entries and sessions that have expired by then are left out.
-        known: What need not be read again.
+        known: Rows that need not be read again.
         ended_runs: Runs that lose their session.
-        woken_tags: Tags whose waiters are to be decided about again.
-        woken_runs: Task runs whose waiting proposals are to be decided about again.
-        most: How many bytes of rows may be loaded, about; None for any.
+        woken_tags: Tags whose waiters are to be decided again.
+        woken_runs: Task runs whose waiting proposals are to be decided again.
+        most: The approximate maximum of bytes of rows to load; None for no maximum.
 
     Raises:
-        TooLargeError: The rows have more than ``most``.
+        TooLargeError: The rows exceed ``most``.
     """
     snapshot = Snapshot()
     if most is not None:
@@ -100,7 +100,7 @@ def _load_runs(
 
 
 def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], known: Known) -> None:
-    """Load which flow runs exist, and which ids of new runs are those of others: the two kinds share them."""
+    """Load which flow runs exist, and which new runs' ids are already taken: both kinds share them."""
     ids = {spec.id for spec in created}
     flow_ids = {spec.flow_run_id for spec in created}
     snapshot.flow_runs = known.flow_runs.keys() & flow_ids

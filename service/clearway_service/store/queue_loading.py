@@ -1,4 +1,4 @@
-"""Loading queues: the limits, slots and waiters that one batch of proposals is about."""
+"""Loading queues: the limits, slots and waiters that one batch of proposals needs."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from clearway_service.store.known import Known
 from clearway_service.store.loading_parts import Cursor, add_task_runs, array, ids_array, load_cache
 from clearway_service.store.rows import waiter_from
 
-# A queue's head is loaded as far as this batch can need it, one for each run that may leave Running, and this
-# much further.
+# A queue's head is loaded as far as this batch can need it: one waiter for each run that may leave Running,
+# and this many more.
 _HEAD = 8
-# How many waiters one turn may answer where a tag's limit was changed; the rest follow in the next turns.
+# How many waiters one turn may decide if a tag's limit was changed; the rest follow in the next turns.
 _WOKEN = 256
-# How many elders of a tag are loaded: only the first is counted, the others follow when it goes.
+# How many elders of a tag are loaded: only the first is counted, and the others follow when it leaves.
 _ELDERS = 8
 
 
 class QueueLoading:
-    """Loads limits, slots and the heads of queues into a snapshot, whose runs are loaded already.
+    """Loads limits, slots and the heads of queues into a snapshot whose runs are already loaded.
 
     Args:
-        cursor: Inside the batch's transaction.
-        snapshot: With the runs and the cache entries that the batch is about.
+        cursor: The connection, inside the batch's transaction.
+        snapshot: The snapshot, with the runs and the cache entries of the batch.
         proposals: The batch.
-        woken_tags: Tags whose waiters are to be decided about again.
+        woken_tags: Tags whose waiters are to be decided again.
         now: The service's clock.
-        known: What need not be read again.
+        known: Rows that need not be read again.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class QueueLoading:
         return not known.nobody_waits
 
     def _tags(self) -> set[str]:
-        """Return the tags of the batch's runs, and those of the cache keys that they compute or ask for."""
+        """Return the tags of the batch's runs, and of the cache keys that they compute or ask for."""
         served = {key_tag(key) for key in self._snapshot.cache}
         tags = self._woken_tags - served
         tags.update(*(run.limited_tags for run in self._task_runs()))
@@ -87,7 +87,7 @@ class QueueLoading:
         yield from (p.create for p in self._proposals if p.create is not None and p.create.tags)
 
     def _key_tags(self, states: Iterable[ProposedState]) -> set[str]:
-        """Return the tags of the keys that runs would compute: those with a live entry are served from it."""
+        """Return the tags of the keys that runs would compute, which are those without a live entry."""
         cached = self._snapshot.cache
         keyed = (state for state in states if state.cache_key)
         return {key_tag(s.cache_key) for s in keyed if s.refresh_cache or s.cache_key not in cached}
@@ -133,12 +133,12 @@ class QueueLoading:
                 depth = _WOKEN if woken else min(leaving + _HEAD, _WOKEN)
                 limit.queue, limit.complete = self._head(statements.WAITERS_BY_TAG, limit.tag, depth)
                 limit.cut = None if limit.complete else limit.queue[-1].position
-                # Where no proposal can join the queue, its length does not matter.
+                # If no proposal can join the queue, its length does not matter.
                 limit.queued = self._count(limit.tag) if running and not limit.complete else len(limit.queue)
             self._load_elders(limit, _WOKEN if woken and limit.limit == 0 else _ELDERS)
 
     def _head(self, sql: str, of: str, depth: int) -> tuple[list[Waiter], bool]:
-        """Return the first ``depth`` waiters of a tag or a key, and whether they are all."""
+        """Return the first ``depth`` waiters of a tag or a key, and whether there are no more."""
         waiters = [waiter_from(row) for row in self._cursor.execute(sql, (of, depth + 1, 0))]
         return waiters[:depth], len(waiters) <= depth
 
@@ -151,7 +151,7 @@ class QueueLoading:
             limit.elders, limit.elders_complete = self._head(statements.ELDERS_BY_TAG, limit.tag, depth)
 
     def _load_served(self) -> None:
-        """Load who waits, in whatever queue, with a cache key that has a result, or soon will have."""
+        """Load the waiters, in any queue, with a cache key that has a result, or soon will have."""
         keys = {key_of(tag) for tag in self._woken_tags if is_key_tag(tag)} & self._snapshot.cache.keys()
         keys |= {p.state.cache_key for p in self._proposals if p.state.type == StateType.COMPLETED}
         keys.discard("")
@@ -165,7 +165,7 @@ class QueueLoading:
                 self._snapshot.unloaded.add(key)
 
     def _load_waiters_runs(self) -> None:
-        """Load the runs of those who may be decided about again, and the limits of their other tags."""
+        """Load the runs of the waiters that may be decided again, and the limits of their other tags."""
         snapshot = self._snapshot
         unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         if not unknown:
@@ -174,13 +174,13 @@ class QueueLoading:
         self._load_bare({tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited_tags})
 
     def _load_waiters_keys(self) -> None:
-        """Load what became of the cache keys of those who wait, and who computes them."""
+        """Load the cache entries of the waiters' keys, and the runs that compute them."""
         states = [waiter.proposal.state for waiter in self._waiters()]
         load_cache(self._cursor, self._snapshot, {state.cache_key for state in states}, self._now)
         self._load_bare(self._key_tags(states) | self._computed())
 
     def _load_bare(self, tags: set[str]) -> None:
-        """Load limits without their queues: while one stands there, the tag is full or kept."""
+        """Load limits without their queues: while one waits there, the tag is full or reserved."""
         known = set(self._snapshot.limits)
         self._load_limits(tags)
         for tag in self._snapshot.limits.keys() - known:
@@ -189,7 +189,7 @@ class QueueLoading:
             self._load_elders(limit, _ELDERS)
 
     def _waiters(self) -> Iterator[Waiter]:
-        """Yield who was loaded, and may be decided about again."""
+        """Yield the loaded waiters that may be decided again."""
         for limit in self._snapshot.limits.values():
             yield from limit.queue
             if limit.limit == 0:
@@ -209,7 +209,7 @@ class QueueLoading:
                 self._snapshot.waiting.setdefault(waiter.proposal.run_id, []).append(waiter)
 
     def _load_ancestors(self) -> None:
-        """Load whose code waits for the runs that ask for slots or a key, where any are held at all."""
+        """Load the ancestors of the runs that ask for slots or a key, if any are held at all."""
         if not any(limit.taken for limit in self._snapshot.limits.values()):
             return
         asking = {waiter.proposal.run_id for waiter in self._waiters() if waiter.proposal.state.single_flight}
@@ -224,7 +224,7 @@ class QueueLoading:
                 self._snapshot.ancestors.setdefault(run_id, []).append(Ancestor(*columns))
 
     def _load_slots(self) -> None:
-        """Load what the Running runs hold."""
+        """Load the slots that the Running runs hold."""
         running = [
             run_id
             for run_id, entry in self._snapshot.runs.items()
