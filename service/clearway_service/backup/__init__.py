@@ -1,1 +1,1 @@
-"""Backups: a database with its results as one file, checked, and restored. Imports ``store``, no engine."""
+"""Backups: saving, verifying and restoring a database with its results. Imports ``store``, no engine."""

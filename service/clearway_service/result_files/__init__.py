@@ -1,1 +1,1 @@
-"""The service's own storage of results: files beside the database. It imports errors and locations only."""
+"""The service's own storage of results: files beside the database. It imports only errors and locations."""
