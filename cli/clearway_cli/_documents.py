@@ -1,7 +1,7 @@
-"""What ``-o json`` prints of runs and states: the keys that scripts may rely on.
+"""The JSON documents for runs and states that ``-o json`` prints, with keys that scripts may rely on.
 
-A key is never removed or renamed, and is always there; what is not set is null. Times are in UTC, as in
-``2026-01-31T08:15:00.000000Z``; lengths are numbers of seconds.
+A key is never removed or renamed, and is always present; an unset value is null. Times are in UTC, as in
+``2026-01-31T08:15:00.000000Z``; durations are numbers of seconds.
 """
 
 import base64
@@ -24,7 +24,7 @@ class ErrorDocument(TypedDict):
 
 
 class DataDocument(TypedDict):
-    """A result, or where it is."""
+    """A result, or its location."""
 
     encoding: str
     size: int
@@ -64,7 +64,7 @@ class _RunDocument(TypedDict):
 
 
 class FlowRunDocument(_RunDocument):
-    """A flow run; ``parameters`` is the object that the flow was called with."""
+    """A flow run; ``parameters`` is an object with the arguments of the flow."""
 
     flow_name: str
     flow_version: str | None
@@ -74,7 +74,7 @@ class FlowRunDocument(_RunDocument):
 
 
 class TaskRunDocument(_RunDocument):
-    """A task run; ``task_inputs`` has, by parameter, the task runs whose results it was given."""
+    """A task run; ``task_inputs`` lists, by parameter, the task runs whose results it received."""
 
     flow_run_id: str
     task_key: str
@@ -87,13 +87,13 @@ class TaskRunDocument(_RunDocument):
 
 
 class FlowRunHistoryDocument(FlowRunDocument):
-    """A flow run with all states that it was in, the present one last."""
+    """A flow run with its history of states, the current one last."""
 
     states: list[StateDocument]
 
 
 class TaskRunHistoryDocument(TaskRunDocument):
-    """A task run with all states that it was in, the present one last."""
+    """A task run with its history of states, the current one last."""
 
     states: list[StateDocument]
 
@@ -148,19 +148,19 @@ def task_run(message: task_run_pb2.TaskRun) -> TaskRunDocument:
 def flow_run_history(
     message: flow_run_pb2.FlowRun, states: Iterable[state_pb2.State]
 ) -> FlowRunHistoryDocument:
-    """Return the document of a flow run with all its states."""
+    """Return the document of a flow run with its history."""
     return {**flow_run(message), "states": [state(each) for each in states]}
 
 
 def task_run_history(
     message: task_run_pb2.TaskRun, states: Iterable[state_pb2.State]
 ) -> TaskRunHistoryDocument:
-    """Return the document of a task run with all its states."""
+    """Return the document of a task run with its history."""
     return {**task_run(message), "states": [state(each) for each in states]}
 
 
 def parameters(message: flow_run_pb2.FlowRun) -> Any:
-    """Return a flow run's parameters; as text, where a client wrote what is no JSON."""
+    """Return a flow run's parameters; as text if a client wrote something that is not JSON."""
     try:
         return json.loads(message.parameters_json or "{}")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Why a task run is where it is, for people."""
+"""The explanation of a task run's state, for people."""
 
 from collections.abc import Sequence
 
@@ -20,24 +20,22 @@ _UPSTREAM = (
 
 
 def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
-    """Write what a task run waits for, and who holds that."""
+    """Write what a task run waits for, and which runs hold it."""
     _tables.show_facts(_facts(answer, now))
     if answer.HasField("leader"):
-        _slots.show_holders("Its cache key is computed by", [answer.leader], now)
+        _slots.show_holders("Run that computes its cache key", [answer.leader], now)
     _show_upstream(answer.upstream)
     if answer.upstream_count > len(answer.upstream):
-        _output.note(
-            f"These are the first {len(answer.upstream)} of the {answer.upstream_count} it waits for."
-        )
+        _output.note(f"These are the first {len(answer.upstream)} of {answer.upstream_count} upstream runs.")
     _show_limits(answer.limits)
     for limit in answer.limits:
         if limit.blocks:
-            title = f"The slots of tag '{_output.name(limit.tag)}' are held by"
+            title = f"Holders of the slots of tag '{_output.name(limit.tag)}'"
             _slots.show_holders(title, limit.holders, now)
             if limit.taken > len(limit.holders) > 0:
                 _output.note(
-                    f"These are the first {len(limit.holders)} of {limit.taken}; all are shown by "
-                    f"`clearway concurrency-limit inspect`."
+                    f"These are the first {len(limit.holders)} of {limit.taken}; "
+                    f"`clearway concurrency-limit inspect` shows all."
                 )
 
 
@@ -51,11 +49,11 @@ def _facts(answer: ExplainTaskRunResponse, now: Timestamp) -> list[tuple[str, Te
         ("Why", _runs.text(answer.summary)),
     ]
     if answer.HasField("waiting_since"):
-        facts.append(("Waits since", Text(_times.moment(answer.waiting_since, now))))
+        facts.append(("Waiting since", Text(_times.moment(answer.waiting_since, now))))
     if answer.cache_key:
         facts.append(("Cache key", _runs.text(answer.cache_key)))
     if answer.HasField("scheduled_time"):
-        facts.append(("May begin", Text(_times.moment(answer.scheduled_time, now))))
+        facts.append(("May start", Text(_times.moment(answer.scheduled_time, now))))
     if answer.HasField("holder"):
         facts += [
             ("Client", _slots.client_text(answer.holder.client_name)),

@@ -1,4 +1,4 @@
-"""Tables that fit the terminal without cutting off what people must copy."""
+"""Tables that fit the terminal without truncating what people must copy."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Column:
 
     Attributes:
         title: Its heading.
-        fold_to: How narrow it may become, its text folded over several lines; None: it is never folded.
-        optional: Where the terminal is too narrow for all columns, it is left out; the last one first.
+        fold_to: The minimum width to which its text may be folded over several lines; None to never fold it.
+        optional: Whether it may be left out if the terminal is too narrow, starting with the last one.
     """
 
     title: str
@@ -41,7 +41,7 @@ def show(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> None:
 
 
 def show_facts(facts: Sequence[tuple[str, Text]], *, never_folded: int = 36) -> None:
-    """Write names and values, a line each; values of up to ``never_folded`` characters are not folded."""
+    """Write names and values, one per line; values of up to ``never_folded`` characters are not folded."""
     table = Table.grid(padding=(0, _GAP, 0, 0))
     names = max(cell_len(name) for name, _ in facts)
     table.add_column(style="bold", no_wrap=True)
@@ -52,11 +52,11 @@ def show_facts(facts: Sequence[tuple[str, Text]], *, never_folded: int = 36) -> 
 
 
 def fitting(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
-    """Return which columns to show, by index: all, or what is left when the last optional ones are left out.
+    """Return the indexes of the columns to show: all, or fewer if the last optional ones do not fit.
 
     Args:
         columns: The table's columns.
-        widths: How narrow each may become.
+        widths: The minimum width of each.
         available: The terminal's width.
     """
     shown = list(range(len(columns)))
