@@ -1,13 +1,17 @@
 # The commands a person types. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
+.PHONY: help setup demo test test-fast test-lowest test-pythons check conformance storm fuzz protos statements stubs stubs-tools bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHONS ?= 3.12 3.13 3.14
 STAMP := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
+# What `make test-fast` runs: the rules, the store, the protocol's scenarios, and flows embedded and on a server. Not
+# the state machines, the wars of several servers, and the other languages.
+FAST := tests/unit tests/conformance $(foreach of,tasks flows retries cache limits,tests/integration/test_sdk_$(of).py)
 PROTOS := $(sort $(wildcard protos/clearway/v1/*.proto))
 
 help: ## List these commands
@@ -28,6 +32,18 @@ demo: $(STAMP) ## Verify every installed Python distribution, as an orchestrated
 
 test: $(STAMP) ## Run the tests
 	@$(BIN)/python -m pytest -n logical --dist loadfile
+
+test-fast: $(STAMP) ## Run the tests of the inner loop, under a minute; before a commit run `make test`
+	@$(BIN)/python -m pytest -n logical --dist loadfile -m "not slow" $(FAST)
+
+test-lowest: $(STAMP) ## Run the tests of the inner loop with the oldest versions that pyproject.toml allows
+	@$(PYTHON) -m venv .venv-lowest
+	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements-lowest.lock
+	@.venv-lowest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@.venv-lowest/bin/python -m pytest -n logical --dist loadfile -m "not slow" $(FAST)
+
+test-pythons: $(STAMP) ## Run the tests of the inner loop with each later Python of this machine
+	@tests/pythons.sh $(PYTHONS) -- -n logical --dist loadfile -m "not slow" $(FAST)
 
 check: $(STAMP) ## Lint, types, import rules, proto rules, fresh stubs and statements
 	$(BIN)/ruff check .
@@ -66,8 +82,12 @@ bench: $(STAMP) ## Measure the figures in the docs, beside the bare limits
 lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) --group dev -o requirements.lock pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --resolution lowest-direct --no-annotate --no-header \
+	  -o tests/lowest.txt pyproject.toml
+	@$(COMPILE) --group dev -c tests/lowest.txt -o tests/requirements-lowest.lock pyproject.toml
+	@rm tests/lowest.txt
 	@$(COMPILE) --group optional -c requirements.lock -o tests/requirements-optional.lock
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) .tools gen .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-* .tools gen .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf examples/typescript/node_modules examples/typescript/dist

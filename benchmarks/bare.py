@@ -16,7 +16,7 @@ import grpc.aio
 from benchmarks.rows import Rows
 from benchmarks.work import proposals, unary_endings
 from clearway.v1 import proposal_pb2
-from clearway_service.clock import new_id
+from clearway_service.engine.clock import new_id
 from clearway_service.store import schema
 from clearway_service.store.database import Database
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.rows import Rows
-from clearway_service.clock import new_id
 from clearway_service.core.states import StateType
+from clearway_service.engine.clock import new_id
 from clearway_service.store import schema, statements
 from clearway_service.store.database import Database
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.work import endings, proposals
 from clearway.v1 import concurrency_limit_pb2, flow_run_pb2, proposal_pb2
-from clearway_service.engine import Engine
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 
 _TAG = "queue"
@@ -44,21 +44,21 @@ class _Client:
 def queue_handoff(waiters: int) -> float:
     """Return the median milliseconds from a Completed to the next one's accept, while ``waiters`` wait."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = Engine.open(ServiceSettings(database=Path(folder) / "queue.db"))
+        service = Service(ServiceSettings(database=Path(folder) / "queue.db"))
         try:
-            return asyncio.run(_measure(engine, waiters))
+            return asyncio.run(_measure(service, waiters))
         finally:
-            engine.close()
+            service.close()
 
 
-async def _measure(engine: Engine, waiters: int) -> float:
-    service = engine.orchestrator
+async def _measure(service: Service, waiters: int) -> float:
+    orchestrator = service.orchestrator
     request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="queue"))
-    flow_run_id = (await service.CreateFlowRun(request)).flow_run.id
+    flow_run_id = (await orchestrator.CreateFlowRun(request)).flow_run.id
     limit = concurrency_limit_pb2.CreateConcurrencyLimitRequest(tag=_TAG, limit=1)
-    await service.CreateConcurrencyLimit(limit)
+    await orchestrator.CreateConcurrencyLimit(limit)
     client = _Client()
-    connection = engine.connect(proposal_pb2.Hello(client_name="benchmark"), client.deliver)
+    connection = service.connector.connect(proposal_pb2.Hello(client_name="benchmark"), client.deliver)
     started = proposals(flow_run_id, waiters + _HANDOFFS + 1)
     for proposal in started:
         proposal.create_task_run.tags.append(_TAG)

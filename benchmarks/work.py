@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clearway.v1 import proposal_pb2, state_pb2, task_run_pb2
-from clearway_service.clock import new_id
+from clearway_service.engine.clock import new_id
 
 
 def proposals(flow_run_id: str, count: int) -> list[proposal_pb2.Proposal]:

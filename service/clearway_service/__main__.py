@@ -14,8 +14,8 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from clearway_service import __version__
 from clearway_service.errors import ClearwayError
-from clearway_service.logs import configure
-from clearway_service.native_lines import relay
+from clearway_service.logs.native_lines import relay
+from clearway_service.logs.setup import configure
 from clearway_service.server import serve
 from clearway_service.settings import ServiceSettings, SettingError
 from clearway_service.texts import plain

@@ -1,4 +1,4 @@
-"""The gRPC server: the engine behind a port."""
+"""The gRPC server: the service behind a port."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from grpc_reflection.v1alpha import reflection
 
 from clearway.v1 import orchestrator_pb2
 from clearway_service import __version__, store
-from clearway_service.budget import Budget, Call, current_call
-from clearway_service.decoding import decode
-from clearway_service.engine import Engine
+from clearway_service.api.decoding import decode
+from clearway_service.api.density import check_density
+from clearway_service.api.guard import Guard, abort
+from clearway_service.api.health_checks import HealthChecks
+from clearway_service.api.propose_stream import Stream
+from clearway_service.engine.budget import Budget, Call, current_call
 from clearway_service.errors import BusyError, ClearwayError, ShuttingDownError
-from clearway_service.guard import Guard, abort
-from clearway_service.handlers.density import check_density
-from clearway_service.health_checks import HealthChecks
-from clearway_service.logs import log_unretrieved
+from clearway_service.logs.setup import log_unretrieved
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
-from clearway_service.stream import Stream
 
 SERVICE = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"]
 
@@ -49,14 +49,14 @@ _ALWAYS = frozenset({"KeepAlive"})
 
 
 class Servicer:
-    """Serves an engine's RPCs, and gives their errors a status.
+    """Serves the RPCs of a service, and gives their errors a status.
 
     Args:
-        engine: Decides.
+        service: The service.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._streams: set[Stream] = set()
         self._draining = False
 
@@ -67,9 +67,9 @@ class Servicer:
             if method.client_streaming:
                 handlers[method.name] = grpc.stream_stream_rpc_method_handler(self._propose)
             else:
-                handler = getattr(self._engine.orchestrator, method.name)
+                handler = getattr(self._service.orchestrator, method.name)
                 request = GetMessageClass(method.input_type)
-                unary = _unary(handler, request, self._engine.budget, always=method.name in _ALWAYS)
+                unary = _unary(handler, request, self._service.engine.budget, always=method.name in _ALWAYS)
                 handlers[method.name] = grpc.unary_unary_rpc_method_handler(unary)
         return handlers
 
@@ -78,7 +78,7 @@ class Servicer:
         del request_iterator
         if self._draining:
             await abort(context, _going_down())
-        stream = Stream(self._engine, context)
+        stream = Stream(self._service.connector, self._service.engine.budget, context)
         self._streams.add(stream)
         try:
             try:
@@ -143,13 +143,13 @@ def _age(settings: ServiceSettings) -> list[tuple[str, int]]:
 
 
 @contextlib.asynccontextmanager
-async def serving(engine: Engine) -> AsyncIterator[int]:
-    """Serve ``engine`` on the host and port of its settings; yield the port, and drain in the end.
+async def serving(service: Service) -> AsyncIterator[int]:
+    """Serve ``service`` on the host and port of its settings; yield the port, and drain in the end.
 
     Raises:
         OSError: The address cannot be listened on.
     """
-    settings = engine.settings
+    settings = service.engine.settings
     server = grpc.aio.server(
         migration_thread_pool=ThreadPoolExecutor(max_workers=2),
         interceptors=[Guard()],
@@ -172,9 +172,12 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             *_age(settings),
         ],
     )
-    servicer = Servicer(engine)
+    servicer = Servicer(service)
     checks = HealthChecks(("", SERVICE.full_name))
-    server.add_registered_method_handlers(SERVICE.full_name, servicer.handlers())
+    handlers = servicer.handlers()
+    # Both, as generated code does: registered handlers are found faster, but grpcio before 1.78 ignores them here.
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
+    server.add_registered_method_handlers(SERVICE.full_name, handlers)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     names = (SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
@@ -186,7 +189,7 @@ async def serving(engine: Engine) -> AsyncIterator[int]:
             "the address is in use, or is none of this machine"
         ) from error
     await server.start()
-    unsubscribe = engine.health.subscribe(checks.report)
+    unsubscribe = service.engine.health.subscribe(checks.report)
     try:
         yield port
     finally:
@@ -215,13 +218,13 @@ async def serve(settings: ServiceSettings) -> None:
     loop.set_exception_handler(log_unretrieved)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    engine = await asyncio.to_thread(Engine.open, settings)
+    service = await asyncio.to_thread(Service, settings)
     await asyncio.to_thread(store.load_all)
     gc.collect()
     gc.freeze()  # modules and compiled statements stay, so no collection needs to look at them
     gc.set_threshold(_GC_THRESHOLD, 10, 10)
     try:
-        async with serving(engine) as port:
+        async with serving(service) as port:
             logger.info(
                 "listening",
                 address=f"{settings.host}:{port}",
@@ -231,6 +234,6 @@ async def serve(settings: ServiceSettings) -> None:
             await stop.wait()
             logger.info("draining")
     finally:
-        await asyncio.to_thread(engine.close)
-        await engine.close_reader()
+        await asyncio.to_thread(service.close)
+        await service.close_reader()
     logger.info("stopped")

@@ -1,4 +1,4 @@
-"""The engine in this process, as a target, with a clock that is moved."""
+"""The service in this process, as a target, with a clock that is moved."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import grpc
 from google.protobuf.message import Message
 
 from clearway.v1.proposal_pb2 import Decision, ProposeRequest, ProposeResponse, Welcome
-from clearway_service.connection import Connection
-from clearway_service.engine import Engine
+from clearway_service.api.parsing import parse_awaits
+from clearway_service.api.session_connection import Connection
+from clearway_service.api.status import status_of
 from clearway_service.errors import ClearwayError, SessionExpiredError
-from clearway_service.handlers.parsing import parse_awaits
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
-from clearway_service.status import status_of
 from conformance.movable_clock import MovableClock
 from conformance.target import CallError
 from support.client import Failure, failure_of_status
@@ -29,7 +29,7 @@ from support.waiting import DEADLINE_SECONDS
 
 
 class EngineTarget:
-    """An engine on a database of its own. As a context manager it is closed in the end.
+    """A service on a database of its own. As a context manager it is closed in the end.
 
     Args:
         database: Its SQLite file.
@@ -40,7 +40,7 @@ class EngineTarget:
 
     def __init__(self, database: Path) -> None:
         self._clock = MovableClock(time.time_ns() // 1000)
-        self._engine = Engine(ServiceSettings(database=database), self._clock)
+        self._service = Service(ServiceSettings(database=database), self._clock)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -50,7 +50,7 @@ class EngineTarget:
 
         async def make() -> Any:
             try:
-                return await getattr(self._engine.orchestrator, method)(request)
+                return await getattr(self._service.orchestrator, method)(request)
             except ClearwayError as error:
                 raise CallError(failure_of_status(status_of(error))) from error
 
@@ -58,24 +58,24 @@ class EngineTarget:
 
     def open(self, first: ProposeRequest) -> EngineStream:
         """Open a stream: a connection, which takes what a stream's messages say."""
-        return EngineStream(self._engine, first)
+        return EngineStream(self._service, first)
 
     def advance(self, seconds: float) -> None:
         """Move the clock, and do what is due by then."""
         self._clock.advance(seconds)
-        self._engine.clock_moved()
+        self._service.clock_moved()
 
     def restart(self) -> None:
         """Say that there is no process to kill but our own."""
-        raise NotImplementedError("an engine in this process cannot be killed")
+        raise NotImplementedError("a service in this process cannot be killed")
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     def close(self) -> None:
-        """Close the engine."""
-        self._engine.close()
-        self._run(self._engine.close_reader()).result(DEADLINE_SECONDS)
+        """Close the service."""
+        self._service.close()
+        self._run(self._service.close_reader()).result(DEADLINE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -90,21 +90,21 @@ class EngineTarget:
 
 
 class EngineStream:
-    """A conversation with the engine itself.
+    """A conversation with the service itself.
 
     Args:
-        engine: The engine.
+        service: The service.
         first: The first message.
     """
 
-    def __init__(self, engine: Engine, first: ProposeRequest) -> None:
+    def __init__(self, service: Service, first: ProposeRequest) -> None:
         self._changed = threading.Condition()
         self._decisions: dict[str, list[Decision]] = defaultdict(list)
         self._taken: dict[str, int] = defaultdict(int)
         self._end: Failure | None = None
         self._connection: Connection | None = None
         try:
-            self._connection = engine.connect(first.hello, self._deliver, on_expiry=self._expired)
+            self._connection = service.connector.connect(first.hello, self._deliver, on_expiry=self._expired)
         except ClearwayError as error:
             self._finish(failure_of_status(status_of(error)))
             return

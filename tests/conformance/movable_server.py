@@ -14,28 +14,28 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from clearway_service.engine import Engine
 from clearway_service.server import serving
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from conformance.movable_clock import MovableClock
 
 
 async def serve(settings: ServiceSettings, clock: MovableClock) -> None:
     """Serve until nobody gives commands any more."""
-    engine = await asyncio.to_thread(Engine, settings, clock)
+    service = await asyncio.to_thread(Service, settings, clock)
     try:
-        async with serving(engine) as port:
+        async with serving(service) as port:
             sys.stdout.write(f"listening {settings.host}:{port}\n")
             sys.stdout.flush()
             while line := await asyncio.to_thread(sys.stdin.readline):
                 _, seconds = line.split()
                 clock.advance(float(seconds))
-                await asyncio.to_thread(engine.clock_moved)
+                await asyncio.to_thread(service.clock_moved)
                 sys.stdout.write(f"advanced {seconds}\n")
                 sys.stdout.flush()
     finally:
-        await asyncio.to_thread(engine.close)
-        await engine.close_reader()
+        await asyncio.to_thread(service.close)
+        await service.close_reader()
 
 
 def main() -> None:

@@ -22,9 +22,9 @@ from clearway.v1.result_pb2 import (
 )
 from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, Data, State, StateDetails
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
-from clearway_service.engine import Engine
-from clearway_service.handlers import results as handlers
+from clearway_service.api import results as handlers
 from clearway_service.result_files.files import ResultFiles
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.client import Client
 from support.proposals import RUNNING, create_flow, move, new_id, start, task_spec
@@ -129,28 +129,30 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
         return delete(files, digest, written_before)
 
     monkeypatch.setattr(ResultFiles, "delete", noted)
-    engine = await asyncio.to_thread(Engine, ServiceSettings(database=tmp_path / "clearway.db"))
-    service = engine.orchestrator
-    flow = await service.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(id=new_id(), flow_name="f")))
+    service = await asyncio.to_thread(Service, ServiceSettings(database=tmp_path / "clearway.db"))
+    orchestrator = service.orchestrator
+    flow = await orchestrator.CreateFlowRun(
+        CreateFlowRunRequest(flow_run=FlowRunSpec(id=new_id(), flow_name="f"))
+    )
     for number in range(2):
         _, digest = body_of(number)
         spec = task_spec(flow.flow_run.id)
-        await service.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
+        await orchestrator.CreateTaskRun(CreateTaskRunRequest(task_run=spec))
         for state in (RUNNING, completed(number, f"/elsewhere/{digest[:2]}/{digest}")):
-            await service.SetTaskRunState(SetTaskRunStateRequest(task_run_id=spec.id, state=state))
-    await service.InvalidateCache(InvalidateCacheRequest(all=True))
-    before = (await service.ListUnusedResults(LIST)).results
+            await orchestrator.SetTaskRunState(SetTaskRunStateRequest(task_run_id=spec.id, state=state))
+    await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
+    before = (await orchestrator.ListUnusedResults(LIST)).results
     assert [result.sha256 for result in before] == [body_of(0)[1], body_of(1)[1]]
     request = DropUnusedResultsRequest(state_ids=[it.state_id for it in before], older_than=AT_ONCE)
     async with asyncio.timeout(DEADLINE_SECONDS):
-        dropping = asyncio.ensure_future(service.DropUnusedResults(request))
+        dropping = asyncio.ensure_future(orchestrator.DropUnusedResults(request))
         await deleting  # the first one is dropped by now
         dropping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await dropping
         assert dropping.cancelled()
         # Commands are done in order, so what the cancelled call left behind is done by now.
-        await service.InvalidateCache(InvalidateCacheRequest(all=True))
-        assert (await service.ListUnusedResults(LIST)).results == before
-    await asyncio.to_thread(engine.close)
-    await engine.close_reader()
+        await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
+        assert (await orchestrator.ListUnusedResults(LIST)).results == before
+    await asyncio.to_thread(service.close)
+    await service.close_reader()

@@ -12,7 +12,7 @@ import pytest
 
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
-from clearway_service.engine import Engine
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.client import Client
 from support.crowd import Crowd
@@ -81,12 +81,12 @@ def prepare(database: Path) -> str:
     """Set the limit and create a flow run; return its id."""
     flow = new_id()
 
-    async def create(engine: Engine) -> None:
-        await engine.orchestrator.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=TAG, limit=LIMIT))
+    async def create(service: Service) -> None:
+        await service.orchestrator.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=TAG, limit=LIMIT))
         request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow, flow_name="flow"))
-        await engine.orchestrator.CreateFlowRun(request)
+        await service.orchestrator.CreateFlowRun(request)
 
-    engine = Engine.open(ServiceSettings(database=database))
-    asyncio.run(create(engine))
-    engine.close()
+    service = Service(ServiceSettings(database=database))
+    asyncio.run(create(service))
+    service.close()
     return flow

@@ -11,8 +11,8 @@ import warnings
 
 import structlog
 
-from clearway_service.logs import configure, log_unretrieved
-from clearway_service.native_lines import relay
+from clearway_service.logs.native_lines import relay
+from clearway_service.logs.setup import configure, log_unretrieved
 
 logger = logging.getLogger("accidents")
 

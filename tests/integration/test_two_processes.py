@@ -13,7 +13,7 @@ import pytest
 
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
-from clearway_service.engine import Engine
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.client import Client
 from support.database import history_gaps, most_running, row_counts, rows, slots_of_the_dead
@@ -41,14 +41,14 @@ def flow(database: Path) -> str:
 def prepare(database: Path, limit: int) -> str:
     flow = new_id()
 
-    async def create(engine: Engine) -> None:
-        await engine.orchestrator.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=TAG, limit=limit))
+    async def create(service: Service) -> None:
+        await service.orchestrator.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag=TAG, limit=limit))
         request = CreateFlowRunRequest(flow_run=FlowRunSpec(id=flow, flow_name="flow"))
-        await engine.orchestrator.CreateFlowRun(request)
+        await service.orchestrator.CreateFlowRun(request)
 
-    engine = Engine.open(ServiceSettings(database=database))
-    asyncio.run(create(engine))
-    engine.close()
+    service = Service(ServiceSettings(database=database))
+    asyncio.run(create(service))
+    service.close()
     return flow
 
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
 from clearway.v1.state_pb2 import State, StateType
-from clearway_service.connection import Connection
-from clearway_service.engine import Engine
+from clearway_service.api.session_connection import Connection
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.proposals import COMPLETED, move, start
 
@@ -77,14 +77,14 @@ def main(database: str, lease: str, mode: str, flow: str, tag: str, count: str) 
         for decision in response.decisions:
             inbox.put(decision)
 
-    engine = Engine.open(ServiceSettings(database=Path(database), lease=timedelta(seconds=float(lease))))
-    connection = engine.connect(Hello(client_name=f"embedded {mode}"), deliver)
+    service = Service(ServiceSettings(database=Path(database), lease=timedelta(seconds=float(lease))))
+    connection = service.connector.connect(Hello(client_name=f"embedded {mode}"), deliver)
     if mode == "hold":
         _hold(connection, inbox, flow, tag)
     else:
         _work(connection, inbox, flow, tag, int(count))
     connection.close()
-    engine.close()
+    service.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A client of an engine in this process: its decisions are awaited by proposal id."""
+"""A client of a service in this process: its decisions are awaited by proposal id."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
-from clearway_service.budget import Caller
-from clearway_service.connection import Connection
-from clearway_service.engine import Engine
+from clearway_service.api.session_connection import Connection
+from clearway_service.engine.budget import Caller
+from clearway_service.service import Service
 from support.waiting import DEADLINE_SECONDS
 
 
 class LocalClient:
-    """A connection to an engine.
+    """A connection to a service.
 
     Args:
-        engine: The engine.
+        service: The service.
         name: Who the client says it is.
         caller: What it has under way, as for a client of another process; None for no account of that.
     """
 
-    def __init__(self, engine: Engine, name: str = "local", caller: Caller | None = None) -> None:
+    def __init__(self, service: Service, name: str = "local", caller: Caller | None = None) -> None:
         self._changed = threading.Condition()
         self._decisions: dict[str, list[Decision]] = defaultdict(list)
         self.on_decisions: Callable[[ProposeResponse], None] = _nothing
-        self.connection: Connection = engine.connect(Hello(client_name=name), self._deliver, caller=caller)
+        self.connection: Connection = service.connector.connect(
+            Hello(client_name=name), self._deliver, caller=caller
+        )
 
     def _deliver(self, response: ProposeResponse) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""A process that strives to finish its runs with an engine of its own: ``DATABASE FLOW TAG NAME KEYS``.
+"""A process that strives to finish its runs with a service of its own: ``DATABASE FLOW TAG NAME KEYS``.
 
 The file is shared with others of its kind, any of which may be killed. It starts a run for each key, and
 completes those that may run; it tells each accept that it was told before it does anything else. A successor
@@ -15,7 +15,7 @@ from collections import deque
 from pathlib import Path
 
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, Hello, Proposal, ProposeResponse
-from clearway_service.engine import Engine
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.proposals import COMPLETED, RUNNING, move, new_id, task_spec
 
@@ -27,19 +27,19 @@ class EmbeddedStriver:
     """Runs keys to their end.
 
     Args:
-        engine: Its own.
+        service: Its own.
         flow: The flow run that the task runs belong to.
         tag: Their tag.
         name: The client's name.
         keys: The dynamic keys of the runs.
     """
 
-    def __init__(self, engine: Engine, flow: str, tag: str, name: str, keys: list[str]) -> None:
+    def __init__(self, service: Service, flow: str, tag: str, name: str, keys: list[str]) -> None:
         self._flow, self._tag = flow, tag
         self._todo = deque(keys)
         self._open: dict[str, tuple[str, bool]] = {}
         self._inbox: queue.SimpleQueue[Decision] = queue.SimpleQueue()
-        self._connection = engine.connect(Hello(client_name=name), self._deliver)
+        self._connection = service.connector.connect(Hello(client_name=name), self._deliver)
 
     def _deliver(self, response: ProposeResponse) -> None:
         for decision in response.decisions:
@@ -85,9 +85,9 @@ def _tell(what: dict[str, object]) -> None:
 
 def main(database: str, flow: str, tag: str, name: str, keys: str) -> None:
     """Do what the command line says."""
-    engine = Engine.open(ServiceSettings(database=Path(database)))
-    EmbeddedStriver(engine, flow, tag, name, keys.split(",")).work()
-    engine.close()
+    service = Service(ServiceSettings(database=Path(database)))
+    EmbeddedStriver(service, flow, tag, name, keys.split(",")).work()
+    service.close()
     _tell({"done": name})
 
 

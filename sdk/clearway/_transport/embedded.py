@@ -18,9 +18,9 @@ from clearway._transport.lost_runs import runs_lost
 from clearway._transport.pending import PendingProposal, PendingProposals
 from clearway._transport.protocol import hello
 from clearway.exceptions import ClientClosed, InvalidSetting, ServerUnavailable, ServiceError
-from clearway_service.connection import Connection
-from clearway_service.engine import Engine
+from clearway_service.api.session_connection import Connection
 from clearway_service.errors import ClearwayError as EngineError
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings, SettingError
 from clearway_service.store.database import Database
 
@@ -54,7 +54,7 @@ class EmbeddedTransport:
         self._closed = False
         self._lock = threading.Lock()
         try:
-            self._engine = Engine(_settings(database), clock)
+            self._service = Service(_settings(database), clock)
         except (EngineError, OSError) as error:
             raise ServerUnavailable(
                 f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {error}"
@@ -86,7 +86,7 @@ class EmbeddedTransport:
     def clock_moved(self) -> None:
         """Do what is due by a clock that has jumped: leases that ran out end before this returns."""
         if not self._closed:
-            self._engine.clock_moved()
+            self._service.clock_moved()
 
     def close(self) -> None:
         """See ``Transport.close``."""
@@ -104,10 +104,10 @@ class EmbeddedTransport:
                 session.close()
             except EngineError as error:
                 _log.debug("the session could not be ended, so its lease has to run out: %s", error)
-        closing = get_io_thread().submit(self._engine.close_reader())
+        closing = get_io_thread().submit(self._service.close_reader())
         if not get_io_thread().is_current():
             closing.result(_CLOSE_TIMEOUT)
-        self._engine.close()
+        self._service.close()
         self._pending.fail_all(_closed)
 
     def _send(self, entry: PendingProposal) -> None:
@@ -124,7 +124,9 @@ class EmbeddedTransport:
         if self._session is None:
             with self._lock:
                 if self._session is None:
-                    self._session = self._engine.connect(hello(), self._settle, on_replaced=self._lost)
+                    self._session = self._service.connector.connect(
+                        hello(), self._settle, on_replaced=self._lost
+                    )
         return self._session
 
     def _settle(self, response: ProposeResponse) -> None:
@@ -144,7 +146,7 @@ class EmbeddedTransport:
     async def _call(self, method: str, request: Message, seconds: float | None) -> Message:
         if self._closed:
             raise _closed()
-        call: Callable[[Any], Coroutine[Any, Any, Message]] = getattr(self._engine.orchestrator, method)
+        call: Callable[[Any], Coroutine[Any, Any, Message]] = getattr(self._service.orchestrator, method)
         try:
             return await asyncio.wait_for(call(request), seconds)
         except EngineError as error:

@@ -1,1 +1,1 @@
-"""Backups: saving, verifying and restoring a database with its results. Imports ``store``, no engine."""
+"""Backups save and restore a database with its results as one file: may import store and below, no engine."""

@@ -1,1 +1,1 @@
-"""The pure core: facts in, decisions out. Nothing here does I/O, reads a clock or draws a number."""
+"""The pure core turns facts into decisions, without I/O, clock or randomness: may import texts alone."""

@@ -1,1 +1,1 @@
-"""The service's own storage of results: files beside the database. It imports only errors and locations."""
+"""The service's own storage of results, files beside the database: may import errors and core.locations."""

@@ -1,6 +1,7 @@
-"""The store: a SQLite file that one thread writes, in turns, while others read it.
+"""The store, a SQLite file and the only place with SQL: may import core, errors, texts and turns.
 
-All SQL is here. The database is the only authority; nothing in memory decides.
+One thread's turns write the file, and others read beside them. The database is the only authority; nothing
+in memory decides.
 
 Running a flow needs only ``statements``, which the driver executes. Queries for people and other programs are
 built with SQLAlchemy, in modules that are imported at their first use as attributes, because importing

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
-from clearway_service.engine import Engine
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from faults.storm.clients.place import TAGS
 from faults.storm.evidence import Trouble, Waiting
@@ -60,18 +60,18 @@ def prepare(database: Path) -> str:
     """Set the limits in a new file, and create a flow run; return its id."""
     flow = new_id()
 
-    async def create(engine: Engine) -> None:
+    async def create(service: Service) -> None:
         for tag, limit in TAGS.items():
-            await engine.orchestrator.CreateConcurrencyLimit(
+            await service.orchestrator.CreateConcurrencyLimit(
                 CreateConcurrencyLimitRequest(tag=tag, limit=limit)
             )
         spec = FlowRunSpec(id=flow, flow_name="storm")
-        await engine.orchestrator.CreateFlowRun(CreateFlowRunRequest(flow_run=spec))
-        await engine.close_reader()
+        await service.orchestrator.CreateFlowRun(CreateFlowRunRequest(flow_run=spec))
+        await service.close_reader()
 
-    engine = Engine.open(ServiceSettings(database=database))
-    asyncio.run(create(engine))
-    engine.close()
+    service = Service(ServiceSettings(database=database))
+    asyncio.run(create(service))
+    service.close()
     return flow
 
 

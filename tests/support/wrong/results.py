@@ -11,7 +11,7 @@ from clearway.v1.result_pb2 import (
     ListUnusedResultsRequest,
     UploadResultRequest,
 )
-from clearway_service.handlers.pages import Page
+from clearway_service.api.pages import Page
 from support.wrong.cases import UNKNOWN, WRONG_DURATIONS, WRONG_IDS, Case, wrong
 
 DIGEST = "0" * 64

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, Phase, settings
 from support.machine import CoreMachine
 from support.model_loading import Depths
 
-pytestmark = pytest.mark.timeout(600)  # all of it is computing, and slow where other tests compute too
+# All of it is computing, and takes long beside other tests that compute too.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 bounded = settings(
     max_examples=80,

@@ -13,20 +13,20 @@ import pytest
 from clearway.v1.concurrency_limit_pb2 import CreateConcurrencyLimitRequest
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.task_run_pb2 import GetTaskRunRequest, ListTaskRunStatesRequest, TaskRun
-from clearway_service.budget import Caller
-from clearway_service.clock import Clock, system_clock
-from clearway_service.engine import Engine
+from clearway_service.engine.budget import Caller
+from clearway_service.engine.clock import Clock, system_clock
+from clearway_service.service import Service as RealService
 from clearway_service.settings import ServiceSettings
 from support.local import LocalClient
 from support.waiting import DEADLINE_SECONDS
 
 
-class Service:
-    """An engine, and the unary calls that the tests make of it, from outside of any event loop."""
+class Service(RealService):
+    """A service, and the unary calls that the tests make of it, from outside of any event loop."""
 
     def __init__(self, settings: ServiceSettings, clock: Clock = system_clock) -> None:
         self.database = settings.database
-        self.engine = Engine(settings, clock)
+        super().__init__(settings, clock)
         self.flow = self.call("CreateFlowRun", CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         self.flow_id: str = self.flow.flow_run.id
 
@@ -35,17 +35,15 @@ class Service:
 
         async def make() -> Any:
             try:
-                return await asyncio.wait_for(
-                    getattr(self.engine.orchestrator, method)(request), DEADLINE_SECONDS
-                )
+                return await asyncio.wait_for(getattr(self.orchestrator, method)(request), DEADLINE_SECONDS)
             finally:
-                await self.engine.close_reader()
+                await self.close_reader()
 
         return asyncio.run(make())
 
     def client(self, name: str = "local", caller: Caller | None = None) -> LocalClient:
         """Connect."""
-        return LocalClient(self.engine, name, caller)
+        return LocalClient(self, name, caller)
 
     def limit(self, tag: str, slots: int) -> None:
         """Set the limit of a tag."""
@@ -67,7 +65,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
     """Open an engine on a database of its own, with one flow run."""
     made = Service(ServiceSettings(database=tmp_path / "clearway.db"))
     yield made
-    made.engine.close()
+    made.close()
 
 
 @pytest.fixture
@@ -77,7 +75,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
         def make(clock: Clock, **settings: Any) -> Service:
             made = Service(ServiceSettings(database=tmp_path / "clearway.db", **settings), clock)
-            stack.callback(made.engine.close)
+            stack.callback(made.close)
             return made
 
         yield make

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clearway_service.budget import LEAST_BYTES, Budget, Caller
+from clearway_service.engine.budget import LEAST_BYTES, Budget, Caller
 
 MIB = 1024 * 1024
 TOTAL, EACH = 64 * MIB, 16 * MIB

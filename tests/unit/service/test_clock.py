@@ -6,8 +6,8 @@ import logging
 
 import pytest
 
-from clearway_service.clock import Clock
 from clearway_service.core.moment import Moment
+from clearway_service.engine.clock import Clock
 from support.facts import NOW, SECOND
 
 HOUR = 3600 * SECOND

@@ -7,9 +7,9 @@ import pytest
 from clearway.v1.log_pb2 import Log, WriteLogsRequest
 from clearway.v1.proposal_pb2 import Proposal, ProposeRequest
 from clearway.v1.task_run_pb2 import TaskInput, TaskRunSpec
+from clearway_service.api.density import check_density
+from clearway_service.api.parsing import MAX_INPUTS
 from clearway_service.errors import InvalidArgumentError
-from clearway_service.handlers.density import check_density
-from clearway_service.handlers.parsing import MAX_INPUTS
 from support.proposals import RUNNING, new_id, start, with_result
 
 EMPTY = 100_000

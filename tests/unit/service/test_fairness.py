@@ -13,16 +13,16 @@ import pytest
 
 from clearway.v1.log_pb2 import ListLogsRequest, Log, WriteLogsRequest
 from clearway.v1.proposal_pb2 import Hello, Proposal
-from clearway_service.budget import Budget, Call, Caller, current_call
-from clearway_service.clock import new_id
+from clearway_service.engine.budget import Budget, Call, Caller, current_call
+from clearway_service.engine.clock import new_id
+from clearway_service.engine.inbox import TURN_BYTES
 from clearway_service.errors import ClearwayError
-from clearway_service.inbox import TURN_BYTES
 from clearway_service.store.sessions import Client, open_session
 from support.proposals import COMPLETED, RUNNING, move, scheduled, start, with_result
 from support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from clearway_service.connection import Connection
+    from clearway_service.api.session_connection import Connection
     from support.local import LocalClient
     from unit.service.conftest import Service
 
@@ -76,7 +76,7 @@ def test_a_client_that_floods_with_calls_holds_up_neither_proposals_nor_calls_no
     service: Service,
 ) -> None:
     order: list[str] = []
-    pipeline = service.engine._pipeline
+    pipeline = service.engine.pipeline
     budget = Budget(2**28, 2**25)
     flooder, other = budget.caller(), budget.caller()
     small, holder = service.client("small"), service.client("holder")
@@ -110,14 +110,14 @@ def test_a_flood_of_hellos_and_goodbyes_does_not_hold_up_the_engine_s_own_work(s
 
     def begin() -> Future[Connection]:
         caller, hello = engine.budget.caller(), Hello(client_name="flooder")
-        return engine.begin(hello, lambda _response: None, lambda _connection: None, caller=caller)
+        return service.connector.begin(hello, lambda _response: None, lambda _connection: None, caller=caller)
 
     open_ = [begin().result() for _ in range(calls)]
     with holder.engine_held(start(service.flow_id)):
         for connection in open_:
             note("flooder", begin())
             note("flooder", connection.end())
-        note("the engine", engine._pipeline.run(lambda _transaction: None))
+        note("the engine", engine.pipeline.run(lambda _transaction: None))
     wait_until(lambda: len(order) == 2 * calls + 1, "the end of the flood")
     assert order.index("the engine") <= 64
 
@@ -128,7 +128,7 @@ def test_clients_that_log_very_much_at_once_hold_up_no_proposal(service: Service
     small, holder = service.client("small"), service.client("holder")
     proposal = start(service.flow_id)
     request = WriteLogsRequest(logs=[Log(flow_run_id=service.flow_id, message="line")] * lines)
-    pipeline = service.engine._pipeline
+    pipeline = service.engine.pipeline
     written_before: list[int] = []
 
     def write(caller: Caller) -> int:
@@ -168,7 +168,7 @@ def test_runs_that_are_too_large_for_one_turn_are_decided_in_several_and_in_orde
     begun = [start(service.flow_id, with_result(scheduled(timedelta(hours=1)), result)) for _ in range(count)]
     client.propose(*begun)
     client.settle()
-    assert not service.engine._pipeline._known.task_runs.keys() & {each.create_task_run.id for each in begun}
+    assert not service.engine.pipeline._known.task_runs.keys() & {each.create_task_run.id for each in begun}
     order: list[str] = []
     asked: list[Proposal] = [move(each.create_task_run.id, RUNNING) for each in begun]
     proposal = start(service.flow_id)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from clearway.v1.error_pb2 import ERROR_REASON_STORE_UNAVAILABLE
-from clearway_service.processes import this_process
+from clearway_service.engine.processes import this_process
 from support.database import contents, rows
 from support.proposals import COMPLETED, move, new_id, start
 from support.waiting import wait_until
@@ -26,7 +26,7 @@ def failing(service: Service) -> Iterator[list[int]]:
         failures[0] += 1
         return 1
 
-    driver: Any = service.engine._database.driver
+    driver: Any = service.engine.database.driver
     driver.set_progress_handler(interrupt, 1)
     try:
         yield failures

@@ -61,7 +61,7 @@ def test_the_runs_of_a_broken_stream_are_lost_after_the_grace_and_not_before(
     service = serve(clock, lease=LEASE, **given)
     service.limit(TAG, 1)
     held, waits = start(service.flow_id, tags=[TAG]), start(service.flow_id, tags=[TAG])
-    remote = service.engine.connect(Hello(client_name="remote"), _nothing, _nothing)
+    remote = service.connector.connect(Hello(client_name="remote"), _nothing, _nothing)
     remote.propose([held])
     remote.settled().result()
     client = service.client()

@@ -12,7 +12,7 @@ import pytest
 from clearway.v1.error_pb2 import ERROR_REASON_STORE_UNAVAILABLE
 from clearway.v1.proposal_pb2 import Decision, SetTaskRunStateRequest
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest
-from clearway_service.budget import Call, current_call
+from clearway_service.engine.budget import Call, current_call
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.limits import delete_limit
 from clearway_service.store.open_files import Fault
@@ -31,7 +31,7 @@ ALL_ITS_ROOM = 64 * 1024 * 1024
 @contextlib.contextmanager
 def files_away_after_the_next_commit(service: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the check of the files find a fault, once: after the commit of what is submitted in the block."""
-    database = service.engine._database
+    database = service.engine.database
     files, driver = database._files, database.driver
     database_fault, fault = files.database_fault, files.fault
     stage = ["before"]
@@ -51,7 +51,7 @@ def files_away_after_the_next_commit(service: Service, monkeypatch: pytest.Monke
     monkeypatch.setattr(files, "fault", after_the_commit)
     with service.client().engine_held(start(service.flow_id)):
         # In the same turn as the block's, and not in one in which the engine renews leases.
-        service.engine._pipeline.run(lambda _transaction: stage.__setitem__(0, "armed"))
+        service.engine.pipeline.run(lambda _transaction: stage.__setitem__(0, "armed"))
         yield
     wait_until(lambda: stage[0] == "over", "a commit with a fault after it")
 
@@ -67,7 +67,7 @@ class TestFailuresInTheSameTurn:
         holder.decide(start(service.flow_id, tags=["disk"]))
         waiter.decide(waiting)
         caller.owe(ALL_ITS_ROOM)
-        pipeline = service.engine._pipeline
+        pipeline = service.engine.pipeline
         with third.engine_held(start(service.flow_id)):
             ended = pipeline.run(end_session(holder.connection.session_id, "its client ended the session"))
             failed = pipeline.run(lambda _transaction: 1 / 0)
@@ -106,11 +106,11 @@ class TestCommitsOfUnknownOutcome:
         client.propose(start(service.flow_id, tags=["disk"]), *waiting)
         client.settle()
         with files_away_after_the_next_commit(service, monkeypatch):
-            deleted = service.engine._pipeline.run(delete_limit("disk"))
+            deleted = service.engine.pipeline.run(delete_limit("disk"))
         assert isinstance(deleted.exception(), StoreUnavailableError)
         for proposal in waiting:
             assert client.decisions(proposal.id, 2)[1].HasField("accept")
-        wait_until(lambda: service.engine._pipeline.waiting == 0, "the end of all waiting")
+        wait_until(lambda: service.engine.pipeline.waiting == 0, "the end of all waiting")
 
     def test_a_proposal_that_was_withdrawn_does_not_wait_again(
         self, service: Service, monkeypatch: pytest.MonkeyPatch
@@ -122,7 +122,7 @@ class TestCommitsOfUnknownOutcome:
         client.decide(waiting)
         with files_away_after_the_next_commit(service, monkeypatch):
             client.connection.withdraw([waiting.id])
-        wait_until(lambda: service.engine._pipeline.waiting == 0, "the end of all waiting")
+        wait_until(lambda: service.engine.pipeline.waiting == 0, "the end of all waiting")
         assert rows(service.database, "SELECT * FROM waiter") == []
         client.decide(move(held.create_task_run.id, COMPLETED))
         assert service.names(waiting.create_task_run.id) == ["Pending"]
@@ -140,8 +140,8 @@ class TestClientsWithoutRoom:
 
         async def wait() -> Decision:
             current_call.set(Call(caller, 100))
-            answer = asyncio.create_task(service.engine.orchestrator.SetTaskRunState(request))
-            waits = lambda: service.engine._pipeline.waiting == 1  # noqa: E731
+            answer = asyncio.create_task(service.orchestrator.SetTaskRunState(request))
+            waits = lambda: service.engine.pipeline.waiting == 1  # noqa: E731
             await asyncio.to_thread(wait_until, waits, "a waiter")
             caller.owe(ALL_ITS_ROOM)
             await asyncio.to_thread(client.decide, move(held.create_task_run.id, COMPLETED))
@@ -164,7 +164,7 @@ class TestClientsWithoutRoom:
         caller.owe(ALL_ITS_ROOM)
         holder.decide(move(held.create_task_run.id, COMPLETED))
         left = waiter.connection.leave_queue()
-        service.engine._pipeline.run(lambda _transaction: None).result()
+        service.engine.pipeline.run(lambda _transaction: None).result()
         assert rows(service.database, "SELECT * FROM waiter") == []
         assert not left.done()
         caller.sent(ALL_ITS_ROOM)

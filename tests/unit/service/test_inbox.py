@@ -11,11 +11,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from clearway_service.budget import Budget, Caller
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
-from clearway_service.inbox import QUANTUM, REMEMBERED, Inbox, Result, Submitted
+from clearway_service.engine.budget import Budget, Caller
+from clearway_service.engine.inbox import QUANTUM, REMEMBERED, Inbox, Result, Submitted
 from support.proposals import COMPLETED, move, start
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clearway.v1.error_pb2 import ERROR_REASON_STORE_UNAVAILABLE
 from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL
-from clearway_service.clock import system_clock
+from clearway_service.engine.clock import system_clock
 from support.proposals import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, move, start
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def states_refused(service: Service) -> Iterator[None]:
         refused = action == sqlite3.SQLITE_INSERT and table == "state"
         return sqlite3.SQLITE_DENY if refused else sqlite3.SQLITE_OK
 
-    driver: Any = service.engine._database.driver
+    driver: Any = service.engine.database.driver
     driver.set_authorizer(refuse)
     try:
         yield

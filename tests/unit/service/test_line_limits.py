@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clearway_service.line_limits import LineLimiter
+from clearway_service.logs.line_limits import LineLimiter
 
 
 class Clock:

@@ -6,11 +6,11 @@ import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from clearway_service.clock import new_id
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import RunKind
 from clearway_service.core.states import ProposedState, StateType
-from clearway_service.inbox import Result
+from clearway_service.engine.clock import new_id
+from clearway_service.engine.inbox import Result
 
 if TYPE_CHECKING:
     from unit.service.conftest import Service
@@ -19,7 +19,7 @@ THREADS, EACH = 8, 300
 
 
 def test_each_proposal_is_answered_once_whether_or_not_the_engine_closes_meanwhile(service: Service) -> None:
-    pipeline = service.engine._pipeline
+    pipeline = service.engine.pipeline
     answered: Counter[str] = Counter()
     kinds: Counter[str] = Counter()
     first = threading.Event()
@@ -40,7 +40,7 @@ def test_each_proposal_is_answered_once_whether_or_not_the_engine_closes_meanwhi
     for thread in threads:
         thread.start()
     assert first.wait(30)
-    service.engine.close()
+    service.close()
     for thread in threads:
         thread.join()
     late = pipeline.run(lambda _transaction: None)

@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
-from clearway_service.processes import is_alive, is_dead, this_process
+from clearway_service.engine.processes import is_alive, is_dead, this_process
 from support.waiting import wait_until
 
-NAMED = "from clearway_service.processes import this_process; print(this_process(), flush=True); input()"
+NAMED = (
+    "from clearway_service.engine.processes import this_process; print(this_process(), flush=True); input()"
+)
 
 
 def test_a_process_that_lives_is_alive_and_not_dead() -> None:
@@ -55,12 +57,12 @@ def test_a_process_that_is_stopped_is_neither_dead_nor_provably_alive() -> None:
 def test_a_program_that_took_over_its_process_knows_that_the_one_before_is_gone() -> None:
     again = """
 import sys
-from clearway_service.processes import is_alive, is_dead
+from clearway_service.engine.processes import is_alive, is_dead
 print(is_dead(sys.argv[1]), is_alive(sys.argv[1]))
 """
     program = f"""
 import os, sys
-from clearway_service.processes import this_process
+from clearway_service.engine.processes import this_process
 os.execv(sys.executable, [sys.executable, "-c", {again!r}, this_process()])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from clearway_service.clock import new_id
+from clearway_service.engine.clock import new_id
 from clearway_service.errors import (
     InvalidArgumentError,
     ResultNotFoundError,

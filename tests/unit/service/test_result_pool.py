@@ -20,13 +20,13 @@ from clearway.v1.flow_run_pb2 import CreateFlowRunRequest, FlowRunSpec
 from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest
 from clearway.v1.result_pb2 import UploadResultRequest
-from clearway_service.clock import new_id
-from clearway_service.engine import Engine
+from clearway_service.engine.clock import new_id
 from clearway_service.errors import ShuttingDownError, StoreUnavailableError
 from clearway_service.result_files.files import Received, ResultFiles
 from clearway_service.result_files.pool import FilePool
 from clearway_service.result_files.storage import ResultStorage
 from clearway_service.server import serving
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.client import failure_of
 from support.proposals import start
@@ -59,11 +59,11 @@ async def test_a_hello_a_ping_and_a_decision_wait_for_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = ServiceSettings(database=tmp_path / "clearway.db", port=0)
-    engine = await asyncio.to_thread(Engine.open, settings)
+    service = await asyncio.to_thread(Service, settings)
     excess = 44
     async with (
         asyncio.timeout(DEADLINE_SECONDS),
-        serving(engine) as port,
+        serving(service) as port,
         grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         stub = OrchestratorStub(channel)
@@ -81,8 +81,8 @@ async def test_a_hello_a_ping_and_a_decision_wait_for_no_file(
             assert (await stream.read()).decisions[0].HasField("accept")
             assert len(waiting) == 4
         outcomes = [await each for each in uploads]
-    await asyncio.to_thread(engine.close)
-    await engine.close_reader()
+    await asyncio.to_thread(service.close)
+    await service.close_reader()
     assert {(each.code, each.reason, each.retry_seconds) for each in refused} == {
         (grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE", 1)
     }

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clearway.v1.proposal_pb2 import Await, Hello, Proposal, ProposeRequest
+from clearway_service.api.slicing import parse, slices
 from clearway_service.errors import InvalidArgumentError
-from clearway_service.handlers.slicing import parse, slices
 from support.proposals import new_id, start
 
 MOST = 4_096

@@ -14,9 +14,9 @@ import pytest
 from clearway.v1 import flow_run_pb2, proposal_pb2
 from clearway.v1.state_pb2 import STATE_TYPE_COMPLETED, STATE_TYPE_RUNNING, State
 from clearway.v1.task_run_pb2 import TaskRunSpec
-from clearway_service.clock import new_id
-from clearway_service.connection import Connection
-from clearway_service.engine import Engine
+from clearway_service.api.session_connection import Connection
+from clearway_service.engine.clock import new_id
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from support.waiting import DEADLINE_SECONDS
 
@@ -26,15 +26,15 @@ _TRIES = 5
 class Counted:
     """An engine that tells which statements a batch of proposals took, rows of bulk statements aside."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._driver: Any = engine._database.driver
-        self._connection: Connection = engine.connect(
+    def __init__(self, service: Service) -> None:
+        self._driver: Any = service.engine.database.driver
+        self._connection: Connection = service.connector.connect(
             proposal_pb2.Hello(client_name="counting"), self._decided
         )
         self._left = 0
         self._done = threading.Event()
         request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="flow"))
-        self.flow_run_id = asyncio.run(engine.orchestrator.CreateFlowRun(request)).flow_run.id
+        self.flow_run_id = asyncio.run(service.orchestrator.CreateFlowRun(request)).flow_run.id
 
     def _decided(self, response: proposal_pb2.ProposeResponse) -> None:
         assert all(decision.HasField("accept") for decision in response.decisions)
@@ -98,9 +98,9 @@ class Counted:
 
 @pytest.fixture
 def counted(tmp_path: Path) -> Iterator[Counted]:
-    engine = Engine.open(ServiceSettings(database=tmp_path / "engine.db"))
-    yield Counted(engine)
-    engine.close()
+    service = Service(ServiceSettings(database=tmp_path / "engine.db"))
+    yield Counted(service)
+    service.close()
 
 
 def test_a_batch_of_many_takes_the_statements_of_a_batch_of_one(counted: Counted) -> None:

@@ -20,11 +20,11 @@ from clearway.v1.orchestrator_pb2_grpc import OrchestratorStub
 from clearway.v1.proposal_pb2 import Hello, ProposeRequest, ProposeResponse
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.task_run_pb2 import GetTaskRunRequest
-from clearway_service import stream as streams
-from clearway_service.engine import Engine
+from clearway_service.api import propose_stream as streams
+from clearway_service.api.propose_stream import Stream
 from clearway_service.server import serving
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
-from clearway_service.stream import Stream
 from support.local import LocalClient
 from support.proposals import COMPLETED, RUNNING, move, new_id, scheduled, start, with_result
 from support.waiting import DEADLINE_SECONDS, wait_until
@@ -33,17 +33,17 @@ HELLO = ProposeRequest(hello=Hello(client_name="tester"))
 
 
 @asynccontextmanager
-async def opened(path: Path, **more: Any) -> AsyncIterator[Engine]:
+async def opened(path: Path, **more: Any) -> AsyncIterator[Service]:
     """Open an engine whose server is patient with calls in flight."""
     more = {"shutdown_grace": timedelta(minutes=10), **more}
     settings = ServiceSettings(database=path / "clearway.db", port=0, **more)
-    engine = await asyncio.to_thread(Engine.open, settings)
+    service = await asyncio.to_thread(Service, settings)
     try:
         async with asyncio.timeout(DEADLINE_SECONDS):
-            yield engine
+            yield service
     finally:
-        await asyncio.to_thread(engine.close)
-        await engine.close_reader()
+        await asyncio.to_thread(service.close)
+        await service.close_reader()
 
 
 @asynccontextmanager
@@ -56,8 +56,8 @@ async def channel_to(port: int) -> AsyncIterator[Any]:
 
 
 async def test_a_call_that_says_nothing_does_not_hold_up_the_end_of_the_server(tmp_path: Path) -> None:
-    async with opened(tmp_path) as engine, AsyncExitStack() as stack:
-        async with serving(engine) as port:
+    async with opened(tmp_path) as service, AsyncExitStack() as stack:
+        async with serving(service) as port:
             stub = await stack.enter_async_context(channel_to(port))
             silent, talking = stub.Propose(), stub.Propose()
             await silent.wait_for_connection()
@@ -71,7 +71,7 @@ async def test_a_call_that_says_nothing_does_not_hold_up_the_end_of_the_server(t
 
 async def test_a_call_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HELLO_SECONDS", 0.2)
-    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+    async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await stub.Propose().read()
         assert failed.value.code() is grpc.StatusCode.FAILED_PRECONDITION
@@ -79,26 +79,28 @@ async def test_a_call_that_says_nothing_is_ended(tmp_path: Path, monkeypatch: py
 
 
 async def test_a_call_that_breaks_while_its_session_is_opened_leaves_no_connection(tmp_path: Path) -> None:
-    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
-        local = await asyncio.to_thread(LocalClient, engine)
+    async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
+        local = await asyncio.to_thread(LocalClient, service)
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         with local.engine_held(start(flow.flow_run.id)):
             call = stub.Propose()
             await call.write(HELLO)
-            await asyncio.to_thread(wait_until, lambda: engine._pipeline._ordered, "the opening of a session")
+            await asyncio.to_thread(
+                wait_until, lambda: service.engine.pipeline._ordered, "the opening of a session"
+            )
             call.cancel()
             # A call on the same channel is served after the cancelled one has been heard of.
             health = asyncio.ensure_future(stub.GetServerInfo(GetServerInfoRequest()))
             await health
-        gone = lambda: list(engine._connections) == [local.connection]  # noqa: E731
+        gone = lambda: list(service.engine.leases._holders) == [local.connection]  # noqa: E731
         await asyncio.to_thread(wait_until, gone, "the end of the connection")
 
 
 async def test_a_client_that_closes_its_side_gives_up_its_place_and_keeps_its_session(tmp_path: Path) -> None:
-    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
+    async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
         await stub.CreateConcurrencyLimit(CreateConcurrencyLimitRequest(tag="disk", limit=1))
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
-        local = await asyncio.to_thread(LocalClient, engine)
+        local = await asyncio.to_thread(LocalClient, service)
         holder = start(flow.flow_run.id, tags=["disk"])
         await asyncio.to_thread(local.decide, holder)
         waiting, running = start(flow.flow_run.id, tags=["disk"]), start(flow.flow_run.id)
@@ -120,6 +122,7 @@ HALF = BOUND // 2
 MESSAGE = 256 * 1024
 
 
+@pytest.mark.slow
 async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,10 +138,10 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
         seen.add(stream)
 
     def held_back() -> bool:
-        return any(stream._held_back for stream in seen) and engine.budget.used >= HALF
+        return any(stream._held_back for stream in seen) and service.engine.budget.used >= HALF
 
     monkeypatch.setattr(Stream, "_deliver", watch)
-    async with opened(tmp_path, max_client_bytes=BOUND) as engine, serving(engine) as port:
+    async with opened(tmp_path, max_client_bytes=BOUND) as service, serving(service) as port:
         async with channel_to(port) as stub:
             flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
             call = stub.Propose()
@@ -160,9 +163,12 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
         assert accepted == [proposal.id for batch in batches for proposal in batch]
         assert max(requests) <= HALF + MESSAGE
         assert max(decisions) <= HALF + MESSAGE
-        await asyncio.to_thread(wait_until, lambda: not engine.budget.used, "the end of all that was counted")
+        await asyncio.to_thread(
+            wait_until, lambda: not service.engine.budget.used, "the end of all that was counted"
+        )
 
 
+@pytest.mark.slow
 async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,8 +184,8 @@ async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_un
 
     monkeypatch.setattr(Stream, "_notify", watch)
     async with (
-        opened(tmp_path, max_client_bytes=BOUND) as engine,
-        serving(engine) as port,
+        opened(tmp_path, max_client_bytes=BOUND) as service,
+        serving(service) as port,
         channel_to(port) as stub,
     ):
         call = stub.Propose()
@@ -202,8 +208,8 @@ async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(streams, "_MAX_COMMANDS", 20)
-    async with opened(tmp_path) as engine, serving(engine) as port, channel_to(port) as stub:
-        local = await asyncio.to_thread(LocalClient, engine)
+    async with opened(tmp_path) as service, serving(service) as port, channel_to(port) as stub:
+        local = await asyncio.to_thread(LocalClient, service)
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         call = stub.Propose()
         await call.write(HELLO)
@@ -212,11 +218,11 @@ async def test_what_is_not_answered_is_waited_for_so_that_it_does_not_pile_up(
             for _ in range(60):
                 await call.write(ProposeRequest(withdrawals=[new_id()]))
             await asyncio.to_thread(
-                wait_until, lambda: len(engine._pipeline._ordered) >= 20, "the first withdrawals"
+                wait_until, lambda: len(service.engine.pipeline._ordered) >= 20, "the first withdrawals"
             )
             # Served after what the stream's loop had to do.
             await stub.GetServerInfo(GetServerInfoRequest())
-            assert len(engine._pipeline._ordered) == 20
+            assert len(service.engine.pipeline._ordered) == 20
         await call.write(ProposeRequest(ping=1))
         while not (await call.read()).pong:
             pass
@@ -229,7 +235,7 @@ async def read_all(call: Any) -> None:
 
 
 @asynccontextmanager
-async def unread_decisions(engine: Engine, stub: Any) -> AsyncIterator[Any]:
+async def unread_decisions(service: Service, stub: Any) -> AsyncIterator[Any]:
     """Yield a call whose client proposes much and reads nothing, once there is no room for its decisions."""
     flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
     call = stub.Propose()
@@ -244,7 +250,9 @@ async def unread_decisions(engine: Engine, stub: Any) -> AsyncIterator[Any]:
             await call.write(ProposeRequest(proposals=moves))
 
     flooding = asyncio.create_task(flood())
-    await asyncio.to_thread(wait_until, lambda: engine._pipeline._submitted._blocked, "a client without room")
+    await asyncio.to_thread(
+        wait_until, lambda: service.engine.pipeline._submitted._blocked, "a client without room"
+    )
     yield call
     flooding.cancel()
     await asyncio.gather(flooding, return_exceptions=True)
@@ -256,12 +264,14 @@ async def test_a_client_that_reads_nothing_is_dropped_when_its_session_has_expir
     monkeypatch.setattr(streams, "EXPIRED_SECONDS", 0.2, raising=False)
     settings = {"lease": timedelta(seconds=1), "max_client_bytes": BOUND}
     async with (
-        opened(tmp_path, **settings) as engine,
-        serving(engine) as port,
+        opened(tmp_path, **settings) as service,
+        serving(service) as port,
         channel_to(port) as stub,
-        unread_decisions(engine, stub) as call,
+        unread_decisions(service, stub) as call,
     ):
-        dropped = lambda: not (engine.budget.used or engine._connections or len(engine._pipeline._submitted))  # noqa: E731
+        engine = service.engine
+        held = lambda: (engine.budget.used, engine.leases._holders, len(engine.pipeline._submitted))  # noqa: E731
+        dropped = lambda: not any(held())  # noqa: E731
         await asyncio.to_thread(wait_until, dropped, "the end of what the client had under way")
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await read_all(call)
@@ -281,10 +291,10 @@ async def test_a_client_that_reads_nothing_does_not_double_the_grace_of_a_shutdo
 
     monkeypatch.setattr(kind, "stop", note)
     settings = {"shutdown_grace": timedelta(seconds=1), "max_client_bytes": BOUND}
-    async with opened(tmp_path, **settings) as engine, AsyncExitStack() as stack:
-        async with serving(engine) as port:
+    async with opened(tmp_path, **settings) as service, AsyncExitStack() as stack:
+        async with serving(service) as port:
             stub = await stack.enter_async_context(channel_to(port))
-            await stack.enter_async_context(unread_decisions(engine, stub))
+            await stack.enter_async_context(unread_decisions(service, stub))
         assert graces == [0.0], "what is left of the grace after the streams had all of it"
 
 
@@ -293,8 +303,8 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
 ) -> None:
     total = 4 * BOUND
     async with (
-        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as engine,
-        serving(engine) as port,
+        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as service,
+        serving(service) as port,
         channel_to(port) as stub,
     ):
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
@@ -315,17 +325,17 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
             await call.read()
         for call in calls[:2]:
             await decide(call, 10)
-        others = engine.budget.caller()
+        others = service.engine.budget.caller()
         others.take_in(total)
-        await engine.budget.large.begin("another stream")
+        await service.engine.budget.large.begin("another stream")
         waiting = [asyncio.create_task(decide(call, 10)) for call in calls[:2]]
         for _ in range(3):
             await decide(calls[2], 1)
         assert not any(each.done() for each in waiting)
         # Each of the two is decided, although nobody leaves room, and the turn is there for the next.
-        engine.budget.large.end()
+        service.engine.budget.large.end()
         await asyncio.gather(*waiting)
-        async with engine.budget.large.turn("another stream"):
+        async with service.engine.budget.large.turn("another stream"):
             await decide(calls[2], 1)
         others.settle(total)
 
@@ -333,13 +343,13 @@ async def test_while_the_total_is_used_up_large_messages_have_turns_and_small_on
 async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: Path) -> None:
     total = 4 * BOUND
     async with (
-        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as engine,
-        serving(engine) as port,
+        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as service,
+        serving(service) as port,
         channel_to(port) as stub,
     ):
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
-        others = engine.budget.caller()
+        others = service.engine.budget.caller()
         others.take_in(total)
         silent, leaving = stub.Propose(), stub.Propose()
         for call in (silent, leaving):
@@ -350,7 +360,7 @@ async def test_a_stream_that_is_silent_or_leaves_does_not_keep_a_turn(tmp_path: 
             while decided < 10:
                 decided += len((await call.read()).decisions)
         leaving.cancel()
-        async with engine.budget.large.turn("another stream"):
+        async with service.engine.budget.large.turn("another stream"):
             others.settle(total)
 
 
@@ -367,13 +377,13 @@ async def test_while_the_total_is_used_up_one_large_message_is_taken_after_the_o
 
     monkeypatch.setattr(Stream, "_deliver", watch)
     async with (
-        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as engine,
-        serving(engine) as port,
+        opened(tmp_path, max_client_bytes=total, max_inflight_bytes=total) as service,
+        serving(service) as port,
         channel_to(port) as stub,
     ):
         flow = await stub.CreateFlowRun(CreateFlowRunRequest(flow_run=FlowRunSpec(flow_name="flow")))
         large = with_result(scheduled(timedelta(hours=1)), bytes(60_000))
-        others = engine.budget.caller()
+        others = service.engine.budget.caller()
         others.take_in(total)
 
         async def propose(call: Any) -> None:

@@ -72,7 +72,7 @@ class TestWithdrawing:
         client.connection.withdraw([waiting.id])
         client.decide(start(service.flow_id))
         assert rows(service.database, "SELECT * FROM waiter") == []
-        assert service.engine._pipeline.waiting == 0
+        assert service.engine.pipeline.waiting == 0
 
     def test_a_grant_that_crosses_a_withdrawal_leaves_the_connection_settled(self, service: Service) -> None:
         service.limit("disk", 1)
@@ -99,7 +99,7 @@ class TestUnaryCalls:
 
         async def give_up() -> None:
             with client.engine_held(start(service.flow_id)):
-                call = asyncio.ensure_future(service.engine.orchestrator.SetTaskRunState(request))
+                call = asyncio.ensure_future(service.orchestrator.SetTaskRunState(request))
                 await asyncio.sleep(0)
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError):
@@ -117,9 +117,9 @@ class TestClientsThatGo:
         holder, waiter = service.client(), service.client()
         holder.decide(start(service.flow_id, tags=["disk"]))
         waiter.decide(start(service.flow_id, tags=["disk"]))
-        assert service.engine._pipeline.waiting == 1
+        assert service.engine.pipeline.waiting == 1
         waiter.connection.close()
-        assert service.engine._pipeline.waiting == 0
+        assert service.engine.pipeline.waiting == 0
 
     def test_one_that_leaves_the_queue_keeps_its_session(self, service: Service) -> None:
         service.limit("disk", 1)
@@ -259,4 +259,4 @@ class TestOneQueue:
         service.call("DeleteConcurrencyLimitByTag", DeleteConcurrencyLimitByTagRequest(tag="disk"))
         for proposal in runs[1:]:
             assert client.decisions(proposal.id, 2)[1].HasField("accept")
-        wait_until(lambda: service.engine._pipeline.waiting == 0, "the end of all waiting")
+        wait_until(lambda: service.engine.pipeline.waiting == 0, "the end of all waiting")

@@ -18,7 +18,7 @@ from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.session_pb2 import KeepAliveRequest, OpenSessionRequest
 from clearway.v1.state_pb2 import STATE_TYPE_SCHEDULED, State, StateDetails
 from clearway.v1.task_run_pb2 import CreateTaskRunRequest, ListTaskRunStatesRequest
-from clearway_service.clock import Clock
+from clearway_service.engine.clock import Clock
 from clearway_service.settings import ServiceSettings
 from clearway_service.store import migrations
 from clearway_service.store.database import Database
@@ -54,11 +54,11 @@ class Machine:
 
     def reopen(self, *, extend_leases: bool = False) -> None:
         """Leave the engine, as a process that is killed, and open another."""
-        self.service.engine._stop.set()  # neither ends its session nor renews it any more
-        self.service.engine._stir.set()
-        self.service.engine._keeper.join()
-        self.service.engine._pipeline.close()
-        self.service.engine._database.close()
+        self.service.engine.leases._stop.set()  # neither ends its session nor renews it any more
+        self.service.engine.leases._stir.set()
+        self.service.engine.leases._keeper.join()
+        self.service.engine.pipeline.close()
+        self.service.engine.database.close()
         self.service = self.open(extend_leases=extend_leases)
 
     def reboot(self, off: timedelta, *, extend_leases: bool = False) -> None:
@@ -71,7 +71,7 @@ class Machine:
         """Let time pass, and the engine do what is due then."""
         self._wall += span // timedelta(microseconds=1)
         self._ticks += span // timedelta(microseconds=1)
-        self.service.engine.clock_moved()
+        self.service.clock_moved()
 
     def set(self, by: timedelta) -> None:
         """Set the wall clock."""
@@ -87,7 +87,7 @@ class Machine:
 def machine(tmp_path: Path) -> Iterator[Machine]:
     made = Machine(tmp_path / "clearway.db")
     yield made
-    made.service.engine.close()
+    made.service.close()
 
 
 def session(service: Service, name: str) -> str:
@@ -145,7 +145,7 @@ def test_a_session_that_is_kept_alive_lives_and_one_that_is_not_ends_after_its_l
 @jumps
 def test_the_client_of_a_stream_lives_while_it_is_heard(machine: Machine, jump: timedelta) -> None:
     service = machine.service
-    remote = service.engine.connect(Hello(client_name="remote"), _nothing, _nothing)
+    remote = service.connector.connect(Hello(client_name="remote"), _nothing, _nothing)
     proposal = start(service.flow_id)
     remote.propose([proposal])
     remote.settled().result()
@@ -266,14 +266,14 @@ def test_engines_that_open_the_file_before_and_after_a_jump_have_one_steady_cloc
     machine.set(jump)
     fellow = machine.open()
     try:
-        assert fellow.engine._clock.steady() == service.engine._clock.steady()
-        fellow.engine.clock_moved()
+        assert fellow.engine.clock.steady() == service.engine.clock.steady()
+        fellow.clock_moved()
         assert service.names(kept) == ["Pending", "Running"]
         machine.run(timedelta(seconds=30))
-        fellow.engine.clock_moved()
+        fellow.clock_moved()
         assert service.names(kept) == ["Pending", "Running", "Crashed"]
     finally:
-        fellow.engine.close()
+        fellow.close()
 
 
 @jumps
@@ -310,11 +310,11 @@ def test_after_a_reboot_no_lease_and_no_delay_is_left_for_longer_than_it_was(
 def test_a_machine_that_was_restored_from_a_snapshot_has_a_steady_clock_that_runs_on(
     machine: Machine,
 ) -> None:
-    before = machine.service.engine._clock.steady()
+    before = machine.service.engine.clock.steady()
     machine.run(timedelta(hours=1))
     machine._ticks -= 3600 * SECOND
     machine.reopen()
-    steady = machine.service.engine._clock.steady()
+    steady = machine.service.engine.clock.steady()
     assert before + 3600 * SECOND <= steady < before + 3602 * SECOND
 
 
@@ -323,7 +323,7 @@ def test_a_file_of_the_version_before_is_opened_with_leases_that_end(
 ) -> None:
     service = machine.service
     held = begin(service, session(service, "of before"))
-    machine.service.engine.close()
+    machine.service.close()
     downgraded(service.database)
     machine.set(-HOURS)
     machine.service = machine.open()

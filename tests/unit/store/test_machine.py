@@ -15,7 +15,8 @@ from support.machine import CoreMachine
 from support.model_loading import Depths
 from support.sqlite_store import SqliteStore, contents
 
-pytestmark = pytest.mark.timeout(600)  # all of it is computing, and slow where other tests compute too
+# All of it is computing, and takes long beside other tests that compute too.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 class SqliteBesideModel(CoreMachine):

@@ -12,7 +12,7 @@ from typing import Protocol
 import grpc
 
 from clearway.v1.proposal_pb2 import Decision, Hello, Proposal, ProposeResponse
-from clearway_service.engine import Engine
+from clearway_service.service import Service
 from clearway_service.settings import ServiceSettings
 from faults.storm.records import Record
 from support.client import Client, EndedError, Stream
@@ -121,9 +121,11 @@ class EmbeddedLine:
     def __init__(self, database: Path, name: str) -> None:
         self._inbox: queue.SimpleQueue[Decision] = queue.SimpleQueue()
         self._replaced = threading.Event()
-        self._engine = Engine.open(ServiceSettings(database=database))
+        self._service = Service(ServiceSettings(database=database))
         hello = Hello(client_name=name, language="python", version="0")
-        self._connection = self._engine.connect(hello, self._deliver, on_replaced=self._replaced.set)
+        self._connection = self._service.connector.connect(
+            hello, self._deliver, on_replaced=self._replaced.set
+        )
 
     def _deliver(self, response: ProposeResponse) -> None:
         for decision in response.decisions:
@@ -147,4 +149,4 @@ class EmbeddedLine:
     def close(self) -> None:
         """End the session and the engine."""
         self._connection.close()
-        self._engine.close()
+        self._service.close()

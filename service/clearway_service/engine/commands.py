@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from clearway_service.budget import Call, Caller
+from clearway_service.engine.budget import Call, Caller
 from clearway_service.store.transaction import Transaction
 
 Command = Callable[[Transaction], Any]

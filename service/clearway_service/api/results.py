@@ -11,15 +11,15 @@ from datetime import timedelta
 
 from clearway.v1 import result_pb2
 from clearway_service import store
-from clearway_service.budget import Caller, current_call
-from clearway_service.clock import Clock
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
+from clearway_service.api.pages import Page
 from clearway_service.core.locations import SERVICE_SCHEME, is_digest
+from clearway_service.engine.budget import Caller, current_call
+from clearway_service.engine.clock import Clock
+from clearway_service.engine.pipeline import Pipeline
 from clearway_service.errors import ClearwayError, StoreUnavailableError
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
-from clearway_service.handlers.pages import Page
-from clearway_service.pipeline import Pipeline
 from clearway_service.result_files.files import ResultFiles
 from clearway_service.result_files.folder import beside
 from clearway_service.result_files.storage import ResultStorage

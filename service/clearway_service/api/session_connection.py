@@ -9,13 +9,13 @@ from concurrent.futures import Future
 from typing import Any
 
 from clearway.v1 import proposal_pb2
-from clearway_service.budget import Call, Caller
+from clearway_service.api.parsing import parse_proposal
+from clearway_service.api.rendering import fill_decision, fill_error, refusal_error
 from clearway_service.core.proposals import Answer, Proposal, Refusal
+from clearway_service.engine.budget import Call, Caller
+from clearway_service.engine.inbox import Failure, Result, size_of
+from clearway_service.engine.pipeline import Pipeline
 from clearway_service.errors import ClearwayError
-from clearway_service.handlers.parsing import parse_proposal
-from clearway_service.handlers.rendering import fill_decision, fill_error, refusal_error
-from clearway_service.inbox import Failure, Result, size_of
-from clearway_service.pipeline import Pipeline
 from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
 

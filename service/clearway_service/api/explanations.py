@@ -8,14 +8,14 @@ from typing import Any
 
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway_service import store
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import MAX_ANSWER_BYTES, Handlers
 from clearway_service.core.keys import is_key_tag, key_of
 from clearway_service.core.moment import Moment
 from clearway_service.core.runs import Progress, RunKind, TaskRunSpec
 from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import MAX_ANSWER_BYTES, Handlers
 from clearway_service.store.rows import task_run_from
 from clearway_service.texts import plain
 

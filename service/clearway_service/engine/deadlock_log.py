@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 _REMEMBERED = 4_096
 
 
-class AncestorLog:
+class DeadlockLog:
     """Tells operators of runs that hold each other up. Used by one thread."""
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from clearway_service.errors import ShuttingDownError, StoreUnavailableError, reason_of
-from clearway_service.line_limits import LineLimiter
+from clearway_service.logs.line_limits import LineLimiter
 from clearway_service.texts import plain
 
 _OURS = "clearway_service"

@@ -8,9 +8,9 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
-from clearway_service.budget import Caller
 from clearway_service.core.proposals import Answer, Outcome, Proposal
 from clearway_service.core.states import TERMINAL
+from clearway_service.engine.budget import Caller
 from clearway_service.errors import ClearwayError
 
 # How many proposals each client may have decided in a round: as many as decisions share a message.

@@ -6,18 +6,18 @@ from datetime import timedelta
 
 from clearway.v1 import server_info_pb2
 from clearway_service import __version__
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers.base import Handlers
-from clearway_service.handlers.cache import CacheHandlers
-from clearway_service.handlers.explanations import ExplanationHandlers
-from clearway_service.handlers.flow_runs import FlowRunHandlers
-from clearway_service.handlers.limits import LimitHandlers
-from clearway_service.handlers.logs import LogHandlers
-from clearway_service.handlers.results import ResultHandlers
-from clearway_service.handlers.sessions import SessionHandlers
-from clearway_service.handlers.states import StateHandlers
-from clearway_service.handlers.task_runs import TaskRunHandlers
-from clearway_service.pipeline import MAX_PROPOSALS
+from clearway_service.api import rendering as render
+from clearway_service.api.base import Handlers
+from clearway_service.api.cache import CacheHandlers
+from clearway_service.api.explanations import ExplanationHandlers
+from clearway_service.api.flow_runs import FlowRunHandlers
+from clearway_service.api.limits import LimitHandlers
+from clearway_service.api.logs import LogHandlers
+from clearway_service.api.results import ResultHandlers
+from clearway_service.api.sessions import SessionHandlers
+from clearway_service.api.states import StateHandlers
+from clearway_service.api.task_runs import TaskRunHandlers
+from clearway_service.engine.pipeline import MAX_PROPOSALS
 
 _MICROSECOND = timedelta(microseconds=1)
 # All that the protocol knows, as long as there is one kind of service.

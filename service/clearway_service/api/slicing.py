@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from clearway.v1 import proposal_pb2
-from clearway_service.decoding import decode
+from clearway_service.api import validation as valid
+from clearway_service.api.decoding import decode
+from clearway_service.api.density import check_density
 from clearway_service.errors import InvalidArgumentError
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.density import check_density
 
 # How many proposals are read at once.
 SLICE = 64

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from typing import NoReturn
 
 from clearway.v1 import flow_run_pb2, proposal_pb2, state_pb2, task_run_pb2
-from clearway_service.clock import new_id
+from clearway_service.api import validation as valid
 from clearway_service.core.locations import RIGHT, is_digest, is_location_of
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.states import ProposedState, StateType
+from clearway_service.engine.clock import new_id
 from clearway_service.errors import InvalidArgumentError
-from clearway_service.handlers import validation as valid
 
 MAX_INLINE = 65_536
 MAX_LOCATION = 2_048

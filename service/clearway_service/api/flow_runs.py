@@ -6,15 +6,15 @@ from operator import itemgetter
 
 from clearway.v1 import flow_run_pb2
 from clearway_service import store
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import Handlers
+from clearway_service.api.filters import parse_flow_run_filter
+from clearway_service.api.pages import Page
+from clearway_service.api.parsing import parse_flow_run_spec, parse_initial_state
 from clearway_service.core.runs import FlowRunSpec, RunKind
 from clearway_service.core.states import State
 from clearway_service.errors import RunNotFoundError
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
-from clearway_service.handlers.filters import parse_flow_run_filter
-from clearway_service.handlers.pages import Page
-from clearway_service.handlers.parsing import parse_flow_run_spec, parse_initial_state
 from clearway_service.store.rows import flow_run_from
 from clearway_service.store.runs import create_flow_run
 

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1 import flow_run_pb2, state_pb2, task_run_pb2
 from clearway_service import store
-from clearway_service.handlers import validation as valid
+from clearway_service.api import validation as valid
 
 _MAX_NAMES = 100
 

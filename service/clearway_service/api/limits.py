@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from clearway.v1 import concurrency_limit_pb2
 from clearway_service import store
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
+from clearway_service.api.pages import Page, pair
 from clearway_service.errors import LimitNotFoundError
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import FRAMING_BYTES, MAX_ANSWER_BYTES, Handlers
-from clearway_service.handlers.pages import Page, pair
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

@@ -8,10 +8,10 @@ from typing import Any
 
 from clearway.v1 import log_pb2
 from clearway_service import store
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
-from clearway_service.handlers.pages import Page
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import Handlers
+from clearway_service.api.pages import Page
 from clearway_service.store.logs import LogRow, write_logs
 
 MAX_LINES = 10_000

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from clearway_service.api import validation as valid
 from clearway_service.errors import InvalidArgumentError
-from clearway_service.handlers import validation as valid
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

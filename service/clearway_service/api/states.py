@@ -7,15 +7,15 @@ from datetime import timedelta
 from typing import TypeGuard
 
 from clearway.v1 import proposal_pb2
-from clearway_service.budget import current_call
-from clearway_service.clock import new_id
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import Handlers
+from clearway_service.api.parsing import parse_state
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.core.runs import RunKind
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
-from clearway_service.handlers.parsing import parse_state
-from clearway_service.inbox import Failure, Result, size_of
+from clearway_service.engine.budget import current_call
+from clearway_service.engine.clock import new_id
+from clearway_service.engine.inbox import Failure, Result, size_of
 
 _MICROSECONDS = 1_000_000
 # A decision of at most so many bytes takes no more than its call, which is counted from its beginning.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from clearway.v1 import session_pb2
-from clearway_service.clock import new_id
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import Handlers
+from clearway_service.engine.clock import new_id
 from clearway_service.store.sessions import Client, end_session, open_session, resume_session
 
 MAX_LANGUAGE = 64

@@ -13,9 +13,9 @@ from typing import Any, NoReturn, TypeAlias
 import grpc.aio
 from grpc_status import rpc_status
 
-from clearway_service.decoding import decode
+from clearway_service.api.decoding import decode
+from clearway_service.api.status import status_of
 from clearway_service.errors import ClearwayError
-from clearway_service.status import status_of
 
 logger = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from clearway.v1 import cache_pb2
 from clearway_service import store
+from clearway_service.api import rendering as render
+from clearway_service.api import validation as valid
+from clearway_service.api.base import Handlers
+from clearway_service.api.pages import Page, pair
 from clearway_service.errors import InvalidArgumentError
-from clearway_service.handlers import rendering as render
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import Handlers
-from clearway_service.handlers.pages import Page, pair
 from clearway_service.store.rows import task_run_from
 
 # At most this many entries are removed in one transaction, between which others go on.

@@ -20,17 +20,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from clearway_service.ancestor_log import AncestorLog
-from clearway_service.budget import Call, Caller
-from clearway_service.clock import Clock, new_id
-from clearway_service.commands import Command, Commands, Ordered
 from clearway_service.core.batch import Batch
 from clearway_service.core.changes import Changes
 from clearway_service.core.proposals import Answer, Outcome, Problem, Proposal, Refusal
 from clearway_service.core.snapshot import Snapshot
 from clearway_service.core.states import ProposedState
+from clearway_service.engine.budget import Call, Caller
+from clearway_service.engine.clock import Clock, new_id
+from clearway_service.engine.commands import Command, Commands, Ordered
+from clearway_service.engine.deadlock_log import DeadlockLog
+from clearway_service.engine.inbox import TURN_BYTES, Failure, Inbox, Reply, Result, Submitted, size_of
 from clearway_service.errors import ClearwayError, ShuttingDownError, StoreUnavailableError, reason_of
-from clearway_service.inbox import TURN_BYTES, Failure, Inbox, Reply, Result, Submitted, size_of
 from clearway_service.store import statements
 from clearway_service.store.database import LOOK_SECONDS, Database
 from clearway_service.store.known import Known
@@ -123,7 +123,7 @@ class Pipeline:
         self._to_look_up: dict[str, None] = {}
         self._seen_version = -1
         self._known = Known()
-        self._ancestor_log = AncestorLog()
+        self._ancestor_log = DeadlockLog()
         self._closing = self._closed = False
         self._thread = threading.Thread(target=self._run, name="clearway-writer", daemon=True)
         self._thread.start()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uuid_utils
 
 from clearway_service.core.moment import Moment
-from clearway_service.processes import boot
+from clearway_service.engine.processes import boot
 
 logger = logging.getLogger(__name__)
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from clearway_service.budget import current_call
-from clearway_service.clock import Clock
-from clearway_service.handlers.pages import Page
-from clearway_service.pipeline import Pipeline
+from clearway_service.api.pages import Page
+from clearway_service.engine.budget import current_call
+from clearway_service.engine.clock import Clock
+from clearway_service.engine.pipeline import Pipeline
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 from clearway_service.store.transaction import Transaction

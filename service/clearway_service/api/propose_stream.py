@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import grpc.aio
 
 from clearway.v1 import proposal_pb2
-from clearway_service.budget import LEAST_BYTES
-from clearway_service.connection import MAX_DECISIONS, Connection
-from clearway_service.engine import Engine
+from clearway_service.api import validation as valid
+from clearway_service.api.base import MAX_ANSWER_BYTES
+from clearway_service.api.connecting import Connector
+from clearway_service.api.parsing import parse_awaits
+from clearway_service.api.session_connection import MAX_DECISIONS, Connection
+from clearway_service.api.slicing import SLICE, parse, slices
+from clearway_service.engine.budget import LEAST_BYTES, Budget
+from clearway_service.engine.pipeline import MAX_PROPOSALS
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
-from clearway_service.handlers import validation as valid
-from clearway_service.handlers.base import MAX_ANSWER_BYTES
-from clearway_service.handlers.parsing import parse_awaits
-from clearway_service.handlers.slicing import SLICE, parse, slices
-from clearway_service.pipeline import MAX_PROPOSALS
 
 # Messages that wait to be sent are put together up to this size.
 _SHARED_BYTES = 65_536
@@ -56,16 +56,18 @@ class Stream:
     """One open ``Propose`` call.
 
     Args:
-        engine: Decides.
+        connector: Begins the conversation.
+        budget: What clients may have under way.
         context: The call.
     """
 
-    def __init__(self, engine: Engine, context: Context) -> None:
-        self._engine = engine
+    def __init__(self, connector: Connector, budget: Budget, context: Context) -> None:
+        self._connector = connector
+        self._budget = budget
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._caller = engine.budget.caller()
+        self._caller = budget.caller()
         self._unparsed = 0
         self._large = False  # the last message
         self._has_turn = False
@@ -169,7 +171,7 @@ class Stream:
     async def _connect(self, hello: proposal_pb2.Hello) -> Connection:
         """Begin the conversation; where the call ends meanwhile, the session is left to its lease."""
         # Without a thread, which could be one that is busy with something else.
-        connecting = self._engine.begin(hello, self._deliver, self._on_expiry, caller=self._caller)
+        connecting = self._connector.begin(hello, self._deliver, self._on_expiry, caller=self._caller)
         try:
             return await asyncio.wrap_future(connecting)
         except asyncio.CancelledError:
@@ -212,7 +214,7 @@ class Stream:
         gRPC takes a message in when it is asked for, before its size is known. So a stream whose last message
         was large asks in its turn while the total is used up.
         """
-        if not (self._large and self._engine.budget.full):
+        if not (self._large and self._budget.full):
             return await self._context.read()
         await self._begin_turn(connection)
         reading = asyncio.ensure_future(self._context.read())
@@ -231,7 +233,7 @@ class Stream:
         self._large = len(body) > LEAST_BYTES
         if self._large:
             self._count(len(body))
-            if self._engine.budget.full:
+            if self._budget.full:
                 await self._begin_turn(self._connection)
         parts = slices(body, MAX_PROPOSALS)
         if len(parts) > 1 and not self._large:
@@ -245,7 +247,7 @@ class Stream:
 
         noting = asyncio.create_task(self._note_heard(connection))
         try:
-            await self._engine.budget.large.begin(self)
+            await self._budget.large.begin(self)
         finally:
             noting.cancel()
         self._has_turn = True
@@ -259,7 +261,7 @@ class Stream:
     def _end_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self._engine.budget.large.end()
+            self._budget.large.end()
 
     async def _hold_back(self, connection: Connection) -> None:
         """Return when the client may say more: what it said is dealt with, and it has taken its decisions."""

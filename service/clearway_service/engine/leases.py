@@ -1,0 +1,200 @@
+"""Leases: those of the clients that are here are renewed, and those that have run out are ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from typing import Protocol
+
+from clearway_service import __version__
+from clearway_service.engine.clock import Clock
+from clearway_service.engine.pipeline import Pipeline
+from clearway_service.engine.processes import is_alive, is_dead, this_process
+from clearway_service.errors import ClearwayError, StoreUnavailableError
+from clearway_service.settings import ServiceSettings
+from clearway_service.store.sessions import (
+    Client,
+    end_session,
+    expire_sessions,
+    extend_all_sessions,
+    open_session,
+    renew_sessions,
+    reopen_session,
+    shorten_session,
+)
+from clearway_service.store.sweeping import sweep
+from clearway_service.store.timeline import note_steady
+
+logger = logging.getLogger(__name__)
+
+_MICROSECOND = timedelta(microseconds=1)
+# A lease is renewed this many times before it would run out.
+_RENEWALS = 3
+# How often a dead holder of a slot is looked for while a client of this engine waits for one.
+_WATCH_SECONDS = 0.25
+_SHORTEST_PAUSE = 0.05
+# At most this many expired cache entries are removed at once.
+_SWEPT = 500
+
+
+class Holder(Protocol):
+    """A client that holds a session while it is connected.
+
+    Attributes:
+        session_id: The session.
+        heard: When the client was last heard of, by the monotonic clock, in seconds.
+    """
+
+    session_id: str
+    heard: float
+
+    def expire(self) -> None:
+        """Learn that the session has ended although the client is connected."""
+
+
+class Leases:
+    """Keeps the sessions of this engine's clients, on a thread of its own. Safe from any thread.
+
+    Args:
+        pipeline: Runs what writes.
+        clock: The engine's two clocks.
+        settings: The service's settings.
+        stir: Set to have the leases looked at now.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, clock: Clock, settings: ServiceSettings, stir: threading.Event
+    ) -> None:
+        self._pipeline = pipeline
+        self._clock = clock
+        self._lease = settings.lease // _MICROSECOND
+        self._lease_seconds = settings.lease.total_seconds()
+        self._grace = settings.stream_grace // _MICROSECOND
+        self._extend = settings.extend_leases
+        self._stir = stir
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._holders: dict[Holder, bool] = {}
+        self._stop = threading.Event()
+        if settings.extend_leases:
+            self._pipeline.run(extend_all_sessions(self._lease)).result()
+        own = Client("the engine", "python", __version__)
+        self._pipeline.run(open_session(self._pipeline.owner, own, self._lease, this_process())).result()
+        self._keeper = threading.Thread(target=self._keep, name="clearway-leases", daemon=True)
+        self._keeper.start()
+
+    def add(self, holder: Holder, *, local: bool) -> None:
+        """Renew a client's session from now on.
+
+        Args:
+            holder: The client.
+            local: Whether it is in this process, and lives as long as the engine does.
+        """
+        with self._lock:
+            self._holders[holder] = local
+
+    def remove(self, holder: Holder) -> None:
+        """Renew a client's session no longer."""
+        with self._lock:
+            self._holders.pop(holder, None)
+
+    def lose(self, holder: Holder) -> None:
+        """Leave the session of a stream that broke a shorter time to come back than one that went silent."""
+        self.remove(holder)
+        with self._lock:
+            resumed = any(other.session_id == holder.session_id for other in self._holders)
+        if not resumed:
+            self._pipeline.run(shorten_session(holder.session_id, self._grace))
+            self._stir.set()
+
+    def stop(self) -> None:
+        """Tell the thread to end, and return at once."""
+        self._stop.set()
+        self._stir.set()
+
+    def close(self) -> None:
+        """End the thread, and then the engine's own session."""
+        self.stop()
+        self._keeper.join()
+        self._pipeline.run(note_steady())
+        self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
+
+    def clock_moved(self) -> None:
+        """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
+
+        Raises:
+            StoreUnavailableError: The database did not take it.
+        """
+        self._look(late=False)
+        self._stir.set()
+
+    def _keep(self) -> None:
+        """Renew the leases of the clients that are here, and end those that have run out."""
+        earliest: int | None = None
+        looked = time.monotonic()
+        failed = False
+        while not self._stop.is_set():
+            late = time.monotonic() - looked > self._lease_seconds
+            looked = time.monotonic()
+            try:
+                if failed and self._extend:
+                    # While the database took nothing, no client could renew its lease.
+                    self._pipeline.run(extend_all_sessions(self._lease)).result()
+                earliest = self._look(late=late)
+                failed = False
+            except StoreUnavailableError:  # logged by the store's health, which also says when to try again
+                failed, earliest = True, None
+            except ClearwayError:
+                logger.exception("leases could not be renewed; trying again")
+            self._stir.wait(self._pause(earliest))
+            self._stir.clear()
+
+    def _look(self, *, late: bool) -> int | None:
+        """Renew and end leases, and sweep the cache; return when the next one runs out, if there is one."""
+        with self._looking:
+            # By one reading of the clock: who was just renewed is not ended, however long that took.
+            steady = self._clock.steady()
+            self._renew(steady, late=late)
+            self._pipeline.run(note_steady())
+            swept = self._pipeline.run(sweep(_SWEPT))
+            expire = expire_sessions(self._lease, is_dead, steady, is_alive)
+            earliest: int | None = self._pipeline.run(expire).result()
+            # Where there is more to sweep, others are let in between.
+            return steady if swept.result() == _SWEPT else earliest
+
+    def _pause(self, earliest: int | None) -> float:
+        """Return the seconds until the next look: a third of a lease, or sooner where there is a reason."""
+        pause = self._lease_seconds / _RENEWALS
+        if earliest is not None:
+            # Never in the past: a lease that has just run out is ended by the next look.
+            pause = min(pause, max(_SHORTEST_PAUSE, (earliest - self._clock.steady()) / 1e6))
+        if self._pipeline.waiting:
+            # Someone here waits for a slot, perhaps of a process that has died.
+            pause = min(pause, _WATCH_SECONDS)
+        return pause
+
+    def _renew(self, steady: int, *, late: bool) -> None:
+        """Give each client that is here its lease, from when it was last heard of.
+
+        Args:
+            steady: The steady clock.
+            late: Whether this process itself was away, so that its clients could not be heard.
+        """
+        ticks = time.monotonic()
+        with self._lock:
+            holders = dict(self._holders)
+        expires = {self._pipeline.owner: steady + self._lease}
+        for holder, local in holders.items():
+            if local or late:
+                holder.heard = ticks
+            silent = int((ticks - holder.heard) * 1e6)
+            expires[holder.session_id] = steady - silent + self._lease
+        renewed = self._pipeline.run(renew_sessions(expires)).result()
+        if self._pipeline.owner not in renewed:
+            # Another engine took this one for dead, as after a long pause.
+            self._pipeline.run(reopen_session(self._pipeline.owner, self._lease))
+        for holder in holders:
+            if holder.session_id not in renewed:
+                holder.expire()

@@ -1,1 +1,0 @@
-"""The RPCs: convert, call, convert. No rule lives here, and no SQL."""

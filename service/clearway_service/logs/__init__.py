@@ -1,0 +1,1 @@
+"""Log lines of the server, one JSON object each: may import errors and texts."""
