@@ -175,7 +175,7 @@ async def serving(service: Service) -> AsyncIterator[int]:
     servicer = Servicer(service)
     checks = HealthChecks(("", SERVICE.full_name))
     handlers = servicer.handlers()
-    # Both, as generated code does: registered handlers are found faster, but grpcio before 1.78 ignores them here.
+    # Both, as generated code does: registered handlers are found faster, but grpcio before 1.78 ignores them.
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE.full_name, handlers),))
     server.add_registered_method_handlers(SERVICE.full_name, handlers)
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
