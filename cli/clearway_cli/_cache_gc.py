@@ -34,10 +34,11 @@ def gc(
     ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Delete orphaned results: those of cached tasks whose entries expired, or were deleted or replaced.
+    """Delete orphaned results, to which no live cache entry refers.
 
-    Results that a live entry, a more recent run, or a run without a cache key also refers to are left alone.
-    So are results in the service's database.
+    They are the results of cached tasks whose entries expired, or were deleted or replaced. Results that a
+    live entry, a more recent run, or a run without a cache key also refers to are left alone. So are results
+    in the service's database.
 
     Only results in the storages that this command is configured with are deleted (CLEARWAY_RESULT_STORAGE,
     CLEARWAY_LOCAL_STORAGE_PATH, CLEARWAY_RESULT_EXTRA_STORAGES, and the service's own). Others are left alone

@@ -59,7 +59,7 @@ def create(
 
 @app.command()
 def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
-    """Show the limit of a tag, the holders of its slots, and the runs waiting for one."""
+    """Show the limit of a tag, with its holders and waiting runs."""
     found = _service.find_limit(limit)
     now = _service.read_now()
     if output is Format.JSON:
@@ -88,7 +88,7 @@ app.command("inspect", help="The same as `read`.")(read)
 
 @app.command("ls")
 def list_limits(output: FormatOption = Format.TABLE) -> None:
-    """List all limits, sorted by tag, with their slots in use and the number of waiting runs."""
+    """List all limits, with their slots in use and waiting runs."""
     found = _service.list_limits()
     if output is Format.JSON:
         _output.write_json([_limit_documents.limit(each) for each in found])
@@ -130,7 +130,7 @@ def reset(
 
 @app.command()
 def delete(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
-    """Delete the limit of a tag: any number of its task runs may then run at once."""
+    """Delete the limit of a tag, so that its runs are unlimited."""
     _service.delete_limit(tag)
     if output is Format.JSON:
         _output.write_json(_limit_documents.deleted_limit(tag))
