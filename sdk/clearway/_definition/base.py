@@ -31,6 +31,10 @@ class Definition(Hooked):
     is_async: bool
     signature: CallSignature
 
+    def __clearway_parts__(self) -> list[Any]:
+        """Return what counts in a cache key of which the flow or task is a part."""
+        return [self.name, self.fn, sorted(getattr(self, "tags", ()))]
+
 
 class FlowDefinition(Definition, FlowHooks):
     """A flow, as it is run."""
