@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clearway._base.extent import extent, is_long, outline
 from clearway.exceptions import ParameterBindError, ReservedArgument
 
 RESERVED = ("return_state", "wait_for")
@@ -118,12 +119,19 @@ class CallSignature:
 
 def parameters_to_json(parameters: Mapping[str, Any]) -> str:
     """Return parameters as a JSON object, for people to read; what JSON cannot hold as its ``repr``."""
-    whole = (
-        "{" + ", ".join(f"{json.dumps(name)}: {_to_json(value)}" for name, value in parameters.items()) + "}"
-    )
-    if len(whole) <= _MAX_JSON:  # json.dumps writes ASCII only
-        return whole
+    if sum(_extent(value) for value in parameters.values()) <= _MAX_JSON:
+        texts = (f"{json.dumps(name)}: {_to_json(value)}" for name, value in parameters.items())
+        whole = "{" + ", ".join(texts) + "}"
+        if len(whole) <= _MAX_JSON:  # json.dumps writes ASCII only
+            return whole
     return json.dumps({name: short_repr(value) for name, value in parameters.items()})
+
+
+def _extent(value: object) -> int:
+    try:
+        return extent(value, _MAX_JSON)
+    except Exception:  # noqa: BLE001 - a user's container may raise anything
+        return 0
 
 
 def _to_json(value: object) -> str:
@@ -136,6 +144,8 @@ def _to_json(value: object) -> str:
 def short_repr(value: object) -> str:
     """Return the ``repr`` of a value, shortened where it is very long; a broken one is described."""
     try:
+        if is_long(value):
+            return outline(value)
         text = repr(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and the run is not to fail of it
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
