@@ -171,3 +171,42 @@ def test_a_program_without_the_class_computes_again(tmp_path: Path, service: str
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "computed\n"
     assert "it is of the class __main__.Point, of which this program has none" in done.stderr
+
+
+LOCAL = """
+import collections
+from clearway import flow, task
+
+def made(kind):
+    if kind == "library":
+        return collections.namedtuple("Row", "x")(1)
+    class Local:
+        x = 1
+    return Local()
+
+@task(cache_key_fn=lambda context, parameters: "{key}-" + parameters["kind"])
+def make(kind):
+    print("computed", kind)
+    return [made(kind)]
+
+@flow
+def main():
+    print([make(kind)[0].x for kind in ("library", "local")])
+
+main()
+main()
+"""
+
+
+def test_a_class_that_no_program_has_a_name_for_is_made(tmp_path: Path, service: str) -> None:
+    script = tmp_path / "local.py"
+    script.write_text(LOCAL.format(key=f"local-{service}"))
+    printed = [
+        subprocess.run(
+            [sys.executable, script], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+        for _ in range(2)
+    ]
+    # The first of them in any process; the second one is another class in each process.
+    assert printed[0] == "computed library\ncomputed local\n[1, 1]\n[1, 1]\n"
+    assert printed[1] == "computed local\n[1, 1]\n[1, 1]\n"

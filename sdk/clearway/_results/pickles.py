@@ -77,8 +77,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # is untyped
         if obj not in _made:
             _own.add(obj)
         maker, arguments, state = made[:3]
-        names = (obj.__module__, obj.__qualname__, class_shape(obj))
-        return class_of, (*names, maker.__name__, arguments), state, None, None, fill_class
+        names = (obj.__module__, obj.__qualname__)
+        has_name = "<locals>" in obj.__qualname__ or _found(*names) is obj
+        return (
+            class_of,
+            (*names, class_shape(obj), has_name, maker.__name__, arguments),
+            state,
+            None,
+            None,
+            fill_class,
+        )
 
 
 class _Unpickler(pickle.Unpickler):
@@ -88,32 +96,40 @@ class _Unpickler(pickle.Unpickler):
         return super().find_class(module_name, global_name)
 
 
-def class_of(module: str, name: str, shape: str, maker: str, arguments: tuple[Any, ...]) -> type:
+def class_of(
+    module: str, name: str, shape: str, has_name: bool, maker: str, arguments: tuple[Any, ...]
+) -> type:
     """Return the class that a pickle names: the program's own, or one that ``fill_class`` then fills.
 
     Args:
         module: The module that had it.
         name: Its qualified name.
         shape: Its shape, as ``class_shape`` gives it.
+        has_name: Whether the program knew it by that name; not a named tuple, say, that a library made.
         maker: The function of cloudpickle's that makes it.
         arguments: What that is called with.
 
     Raises:
         LookupError: Only the program's own class will do, and it has none of that name and shape.
     """
-    found: Any = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, part, None)
+    found = _found(module, name)
     if isinstance(found, type) and class_shape(found) == shape:
         _own.add(found)
         return found
     made: type = getattr(_cloudpickle, maker)(*arguments)
     if made not in _own:
-        if _reading.own_only:
+        if _reading.own_only and has_name:
             which = "none" if found is None else "a version with other fields"
             raise LookupError(f"it is of the class {module}.{name}, of which this program has {which}")
         _made.add(made)
     return made
+
+
+def _found(module: str, name: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def fill_class(kind: type, state: Any) -> type:
