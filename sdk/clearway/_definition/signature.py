@@ -147,6 +147,8 @@ def short_repr(value: object) -> str:
         if is_long(value):
             return outline(value)
         text = repr(value)
+    except RecursionError:
+        return outline(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and the run is not to fail of it
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}... ({len(text):,} characters)"

@@ -22,7 +22,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clearway._canonical.document import Counting
@@ -202,11 +202,13 @@ def slots_of(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in type(value).__slots__ if hasattr(value, name)}
 
 
+@settings(deadline=None)  # on a busy machine, one may take long
 @given(VALUES, VALUES)
 def test_two_values_have_one_form_exactly_if_they_cannot_be_told_apart(one: Any, other: Any) -> None:
     assert (canonical_json(one) != canonical_json(other)) == told_apart(one, other)
 
 
+@settings(deadline=None)  # on a busy machine, one may take long
 @given(VALUES)
 def test_both_ways_to_make_a_text_make_the_same(value: Any) -> None:
     assert canonical_json(value) == text_of(value, Counting())
