@@ -1,4 +1,4 @@
-"""Async: follow the links of a site, all pages of a level at once. The site is pydoc's, on this machine."""
+"""Async: follow the links of a site, fetching all pages of a level at once. The site is a local pydoc."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def site() -> Iterator[str]:
 
 @task(retries=1)
 async def links_of(url: str) -> list[str]:
-    """Return the pages that a page links to, on its own site."""
+    """Return the pages of the same site that a page links to."""
     body = await asyncio.to_thread(lambda: urllib.request.urlopen(url, timeout=10).read())  # noqa: S310
     found = {urljoin(url, link) for link in re.findall(r'href="([^"#]+\.html)', body.decode())}
     return sorted(link for link in found if urlsplit(link).netloc == urlsplit(url).netloc)
@@ -31,12 +31,12 @@ async def links_of(url: str) -> list[str]:
 
 @flow
 async def crawl(begin: str, levels: int, most: int) -> dict[str, int]:
-    """Return how many links each page has, page by page and level by level.
+    """Return the number of links on each page, in the order in which the pages were read.
 
     Args:
         begin: The first page.
-        levels: How many links to follow from there.
-        most: How many pages to read at each level.
+        levels: How many levels of links to follow from there.
+        most: The maximum number of pages to read at each level.
     """
     links: dict[str, list[str]] = {}
     level = [begin]
@@ -47,7 +47,7 @@ async def crawl(begin: str, levels: int, most: int) -> dict[str, int]:
 
 
 def main() -> None:
-    """Crawl, and show the pages."""
+    """Crawl, and print the pages."""
     with site() as address:
         pages = asyncio.run(crawl(f"{address}json.html", levels=3, most=4))
     for page, count in pages.items():

@@ -1,8 +1,8 @@
-"""Caching: the size of each package of the standard library, computed again only for what has changed.
+"""Caching: the size of some standard library packages, recomputed only for those that have changed.
 
-The key of a run is made by a function: here, of the names, sizes and times of a package's files. So the first
-run of this script works, the second one finds everything in the cache, and a package that was changed in
-between is computed anew.
+A function computes each run's cache key, here from the paths, sizes and modification times of a package's
+files. So the first run of this script computes everything, the second finds it in the cache, and only a
+package that changed in between is computed again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PACKAGES = ("asyncio", "email", "http", "json", "logging", "unittest", "xml")
 
 
 def of_the_files(context: TaskRunContext, parameters: dict[str, Any]) -> str:
-    """Return a key that is another one as soon as a file of the package is."""
+    """Return a key that changes whenever a file of the package changes."""
     digest = hashlib.sha256(context.task.task_key.encode())
     for path in sorted(Path(parameters["folder"]).rglob("*.py")):
         status = path.stat()
@@ -36,13 +36,13 @@ def lines_of_code(folder: str) -> int:
 
 @flow
 def measure(library: str) -> dict[str, int]:
-    """Return the lines of code of each package."""
+    """Return the number of lines of code in each package."""
     futures = {name: lines_of_code.submit(f"{library}/{name}") for name in PACKAGES}
     return {name: future.result() for name, future in futures.items()}
 
 
 def main() -> None:
-    """Run the flow twice, and show what was computed each time."""
+    """Run the flow twice, and print how much was computed each time."""
     for _ in range(2):
         sizes = measure(sysconfig.get_path("stdlib"))
         with get_client() as client:

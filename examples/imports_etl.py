@@ -1,7 +1,7 @@
-"""Extract, transform, load: which modules does the standard library import most?
+"""Extract, transform, load: which modules does a package import most?
 
-The source files of a package of this Python are read and parsed, one task run a file, and what they import is
-loaded into a SQLite file. Run it with the name of another package: ``python examples/imports_etl.py json``.
+Each source file of a package is parsed in its own task run, and the modules that it imports are loaded into a
+SQLite file. The package is ``asyncio`` unless you name another: ``python examples/imports_etl.py json``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from clearway import flow, task, unmapped
 
-parser = threading.Lock()  # CPython's own cannot be used by several threads at once (gh-106905)
+parser = threading.Lock()  # ast.parse is not thread-safe in some CPython versions (gh-106905)
 
 
 @task
@@ -44,7 +44,7 @@ def transform(path: str, ignored: list[str]) -> list[str]:
 
 @task(retries=2, retry_delay_seconds=1)
 def load(database: str, imports: list[list[str]]) -> int:
-    """Write how often each module is imported; returns how many modules there are."""
+    """Write how often each module is imported; return the number of modules."""
     rows = Counter(name for names in imports for name in names).items()
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE IF NOT EXISTS imports (module PRIMARY KEY, count)")
@@ -62,7 +62,7 @@ def imports_etl(package: str, database: str) -> int:
 
 
 def main(package: str) -> None:
-    """Run the flow, and show the modules that are imported most."""
+    """Run the flow, and print the most imported modules."""
     with tempfile.TemporaryDirectory() as folder:
         database = f"{folder}/imports.db"
         print(f"they import {imports_etl(package, database)} other modules; the first are")

@@ -1,7 +1,7 @@
-"""A concurrency limit: many task runs ask a server that takes two requests at a time and refuses all others.
+"""A concurrency limit: many task runs call a server that handles two requests at a time and refuses the rest.
 
-The limit is on a tag, and holds for all runs with that tag, in all processes together. Whoever waits for a
-slot is told when one is free: nobody polls, and no slot stays idle.
+The limit belongs to a tag, and applies to all runs with that tag, in all processes together. A waiting run
+gets its slot as soon as one is released: there is no polling, and no slot stays idle.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ ROOM = threading.Semaphore(AT_ONCE)
 
 
 class Narrow(BaseHTTPRequestHandler):
-    """Answers two requests at a time, and 429 to all others."""
+    """A server that handles two requests at a time and responds 429 to all others."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Respond."""
         has_room = ROOM.acquire(blocking=False)
         if has_room:
-            time.sleep(0.03)  # it works
+            time.sleep(0.03)  # the server's work
             ROOM.release()
         self.send_response(200 if has_room else 429)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def serving() -> Iterator[str]:
 
 @task
 def ask(address: str, number: int) -> int:
-    """Return the status of an answer."""
+    """Return the status of the response."""
     try:
         with urllib.request.urlopen(f"{address}/{number}", timeout=5) as response:  # noqa: S310 - our own server
             return int(response.status)
@@ -57,13 +57,13 @@ def ask(address: str, number: int) -> int:
 
 @flow
 def ask_all(address: str, tag: str) -> list[int]:
-    """Ask twenty times, as fast as the limit of the tag allows."""
+    """Send twenty requests, as many at once as the tag's limit allows."""
     with tags(tag):
         return [future.result() for future in ask.map([address] * 20, list(range(20)))]
 
 
 def main() -> None:
-    """Ask without a limit, and with one."""
+    """Run the flow without a limit, and with one."""
     with get_client() as client:
         client.create_concurrency_limit(tag="narrow-server", concurrency_limit=AT_ONCE)
     with serving() as address:

@@ -1,4 +1,4 @@
-"""Retries: five pages of a server that answers each of them only when it is asked for the third time."""
+"""Retries: five pages of a server that returns each page only at the third request."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from threading import Thread
 
 from clearway import flow, get_client, get_run_logger, task
 
-ASKED = Counter[str]()
+REQUESTS = Counter[str]()
 
 
 class Overloaded(BaseHTTPRequestHandler):
-    """Answers 503 twice, then the page."""
+    """A server that responds 503 twice, then with the page."""
 
     def do_GET(self) -> None:
-        """Answer."""
-        ASKED[self.path] += 1
-        self.send_response(200 if ASKED[self.path] % 3 == 0 else 503)
+        """Respond."""
+        REQUESTS[self.path] += 1
+        self.send_response(200 if REQUESTS[self.path] % 3 == 0 else 503)
         self.end_headers()
         self.wfile.write(f"<h1>Page {self.path[1:]}</h1>".encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the runs have their own log."""
+        """Log nothing: the runs have their own log."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def serving() -> Iterator[str]:
 
 @task(retries=3, retry_delay_seconds=0.1)
 def get_page(url: str) -> str:
-    """Return a page. While it awaits its retry, the run holds neither a thread nor a slot."""
+    """Return a page. A run that waits for its retry holds neither a thread nor a slot."""
     with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own server
         body: bytes = response.read()
     get_run_logger().info("%s has %d bytes", url, len(body))
@@ -53,7 +53,7 @@ def get_pages(address: str) -> list[str]:
 
 
 def main() -> None:
-    """Get the pages, and show how each run came to its end."""
+    """Get the pages, and print the states of each run."""
     with serving() as address:
         print(*get_pages(address), sep="\n")
     with get_client() as client:

@@ -1,7 +1,7 @@
-"""Subflows: a report on folders that is made of one report for each of them.
+"""Subflows: a report on several folders, made of one report for each.
 
-A subflow is a run of its own, with its own task runs; in its parent, a task run stands for it. Here one of
-them fails, and the parent decides what that means: it asks for states instead of results.
+A subflow has its own flow run with its own task runs; in its parent, a task run represents it. Here one of
+the subflows fails. The parent asks for states instead of results, so it can decide what the failure means.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from clearway import flow, get_client, get_run_logger, tags, task
 def count_bytes(folder: str) -> int:
     """Return the size of all files in a folder."""
     if not Path(folder).is_dir():
-        raise NotADirectoryError(f"{folder} is no folder")
+        raise NotADirectoryError(f"{folder} is not a folder")
     return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
 
 
@@ -37,16 +37,16 @@ def report(folder: str) -> str:
 
 @flow(name="report on folders")
 def report_all(folders: list[str]) -> list[str]:
-    """Return a line about each folder that can be looked at."""
+    """Return a line about each folder that exists."""
     with tags("report"):
         states = [report(folder, return_state=True) for folder in folders]
     lines = [state.result() for state in states if state.is_completed()]
-    get_run_logger().info("%d of %d folders were looked at", len(lines), len(folders))
+    get_run_logger().info("%d of %d folders were reported", len(lines), len(folders))
     return lines
 
 
 def main() -> None:
-    """Run the flow, and show the runs that it is made of."""
+    """Run the flow, and print its task runs."""
     library = sysconfig.get_path("stdlib")
     print(*report_all([f"{library}/json", f"{library}/email", f"{library}/no-such-folder"]), sep="\n")
     with get_client() as client:

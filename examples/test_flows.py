@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clearway.testing import Clock
 
 PRICES = {"tea": 3, "coffee": 4}
-ASKED: list[str] = []
+REQUESTS: list[str] = []
 
 
 @task(
@@ -26,10 +26,10 @@ ASKED: list[str] = []
     cache_expiration=timedelta(days=1),
 )
 def price(article: str) -> int:
-    """Ask for a price: whoever is asked is not there at first."""
-    ASKED.append(article)
-    if len(ASKED) == 1:
-        raise ConnectionError("nobody is there")
+    """Look up a price; the first request of each test fails."""
+    REQUESTS.append(article)
+    if len(REQUESTS) == 1:
+        raise ConnectionError("connection refused")
     return PRICES[article]
 
 
@@ -40,15 +40,15 @@ def bill(articles: list[str]) -> int:
 
 
 @pytest.fixture(autouse=True)
-def nobody_was_asked(clearway_clock: Clock) -> None:
-    """Begin anew, on a service of this test's own."""
+def no_requests(clearway_clock: Clock) -> None:
+    """Start each test on its own service, with no requests made."""
     del clearway_clock
-    ASKED.clear()
+    REQUESTS.clear()
 
 
-def test_an_hour_later_somebody_is_there() -> None:
+def test_the_request_is_retried_after_an_hour() -> None:
     assert bill(["tea"]) == 3
-    assert ASKED == ["tea", "tea"]
+    assert REQUESTS == ["tea", "tea"]
     with get_client() as client:
         (run,) = client.read_task_runs()
         assert [state.name for state in client.read_task_run_states(run.id)] == [
@@ -59,15 +59,15 @@ def test_an_hour_later_somebody_is_there() -> None:
         ]
 
 
-def test_a_price_is_asked_for_once_a_day(clearway_clock: Clock) -> None:
+def test_a_price_is_requested_once_a_day(clearway_clock: Clock) -> None:
     bill(["coffee", "coffee"])
-    assert ASKED == ["coffee", "coffee"]
+    assert REQUESTS == ["coffee", "coffee"]
     clearway_clock.advance(days=1)
     bill(["coffee", "coffee"])
-    assert ASKED == ["coffee"] * 3
+    assert REQUESTS == ["coffee"] * 3
 
 
-def test_an_unknown_article_fails_in_the_end() -> None:
+def test_an_unknown_article_fails_after_all_retries() -> None:
     with pytest.raises(KeyError, match="milk"):
         bill(["milk"])
-    assert len(ASKED) == 3
+    assert len(REQUESTS) == 3

@@ -1,18 +1,18 @@
-"""Verify that what is installed is what was published.
+"""Verify that the installed Python packages are what was published.
 
-Every Python distribution comes with a RECORD: the files that it installed and the hash of each. This flow
-maps a task over all distributions of an environment and compares each file with its hash:
+Every Python distribution has a RECORD, which lists its files with a hash of each. This flow maps a task over
+all distributions of an environment and compares each file with its hash:
 
-- a file that cannot be read is tried again, with its distribution (``retries``);
-- at most four distributions are read at once, however many threads and processes do so (the limit on the tag
-  ``disk``; ``clearway concurrency-limit create disk 8`` changes it, and the next run keeps to that);
-- a distribution that was checked and has not changed since is ``Cached``. Its key is made of name, version
-  and a fingerprint: the RECORD, and size and times of every file in it. So a file that was tampered with is
-  found in the next run too, and not only in the first.
+- A distribution with an unreadable file is retried (``retries``).
+- At most four distributions are read at once, in all threads and processes together: the limit on the tag
+  ``disk``. ``clearway concurrency-limit create disk 8`` changes it for this and later runs.
+- A distribution that was verified and has not changed since is ``Cached``. Its cache key is made of its name,
+  its version and a fingerprint: the RECORD, and the size and times of every file in it. So a modified file is
+  detected in later runs too, not only in the first.
 
-What it cannot tell: whether a RECORD was rewritten together with the files that it speaks of.
+It cannot detect a RECORD that was rewritten together with its files.
 
-Exit code: 0 where all files are what they should be, 1 where one differs, is missing or cannot be read.
+Exit code: 0 if every file matches, 1 if any differs, is missing or cannot be read.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ ALGORITHMS = ("sha256", "sha384", "sha512")
 
 @dataclass(frozen=True)
 class Distribution:
-    """An installed distribution: where its files are, and what tells whether they changed."""
+    """An installed distribution: where its files are, and a fingerprint that changes when they do."""
 
     name: str
     version: str
@@ -58,7 +58,7 @@ class Distribution:
 
 
 class Findings(TypedDict):
-    """What was found in the files of one distribution; plain values, so that the result is kept as JSON."""
+    """The findings for one distribution; plain values, so that the result is stored as JSON."""
 
     files: int
     bytes: int
@@ -69,7 +69,7 @@ class Findings(TypedDict):
 
 @dataclass
 class Report:
-    """What was found in all distributions."""
+    """The findings for all distributions."""
 
     distributions: int = 0
     without_record: int = 0
@@ -83,7 +83,7 @@ class Report:
     unreadable: list[str] = field(default_factory=list)
 
     def add(self, distribution: Distribution, findings: Findings) -> None:
-        """Add what was found in one distribution."""
+        """Add the findings for one distribution."""
         self.files += findings["files"]
         self.bytes += findings["bytes"]
         self.without_hash += findings["without_hash"]
@@ -92,12 +92,12 @@ class Report:
 
     @property
     def is_clean(self) -> bool:
-        """Whether each recorded file is there and what it should be."""
+        """Whether every recorded file exists and matches its hash."""
         return not (self.mismatches or self.missing or self.unreadable)
 
 
 def key_of_contents(_context: Any, parameters: dict[str, Any]) -> str:
-    """Return the cache key of a distribution: it changes with any of its files."""
+    """Return the cache key of a distribution, which changes when any of its files does."""
     distribution: Distribution = parameters["distribution"]
     return f"verify-packages/{distribution.name}=={distribution.version}/{distribution.fingerprint}"
 
@@ -110,7 +110,7 @@ def verify_distribution(distribution: Distribution) -> Findings:
         findings["files"] += 1
         algorithm, _, expected = recorded.partition("=")
         if algorithm not in ALGORITHMS:
-            findings["without_hash"] += 1  # such as bytecode, and the RECORD itself
+            findings["without_hash"] += 1  # for example bytecode, and the RECORD itself
             continue
         try:
             with Path(distribution.site, path).open("rb") as file:
@@ -125,14 +125,14 @@ def verify_distribution(distribution: Distribution) -> Findings:
 
 
 def recorded_files(record: bytes) -> Iterator[tuple[str, str]]:
-    """Return the files of a RECORD, each with its hash (``sha256=...``); empty where none was recorded."""
+    """Yield the path and hash (``sha256=...``, or empty if there is none) of each file in a RECORD."""
     for row in csv.reader(os.fsdecode(record).splitlines()):
         if row:
             yield row[0], row[1] if len(row) > 1 else ""
 
 
 def find_distributions(sites: list[str]) -> tuple[list[Distribution], int]:
-    """Return the distributions that have a RECORD, and how many have none."""
+    """Return the distributions that have a RECORD, and the number of those without one."""
     found: list[Distribution] = []
     without_record = 0
     for site in sites:
@@ -147,15 +147,15 @@ def find_distributions(sites: list[str]) -> tuple[list[Distribution], int]:
 
 
 def fingerprint(site: str, record: Path) -> str:
-    """Return what changes with any file of a distribution, without reading more than its RECORD.
+    """Return a hash that changes with any file of a distribution, reading only its RECORD.
 
-    The time at which a file's status changed is in it, since a program that tampers can set all other times.
+    It includes each file's ctime, since a program that tampers with a file can set its other times.
     """
     contents = record.read_bytes()
     digest = hashlib.sha256(os.fsencode(Path(site).resolve()) + b"\0" + contents)
     for path, _ in recorded_files(contents):
         try:
-            status = os.stat(os.path.join(site, path))  # noqa: PTH116, PTH118 - thousands of them
+            status = os.stat(os.path.join(site, path))  # noqa: PTH116, PTH118 - there are thousands
         except OSError as error:
             digest.update(f"{error.errno}\0".encode())
         else:
@@ -164,7 +164,7 @@ def fingerprint(site: str, record: Path) -> str:
 
 
 def limit_disk_readers() -> None:
-    """Set the limit on the tag, unless somebody set one that is to stay."""
+    """Set the limit on the tag, unless it already has one."""
     with get_client() as client:
         try:
             client.read_concurrency_limit_by_tag(tag=DISK)
@@ -191,7 +191,7 @@ def verify_packages(sites: list[str]) -> Report:
 
 
 def watch(futures: Sequence[TaskFuture[Any]]) -> None:
-    """Return when all task runs are done, and show meanwhile how many are."""
+    """Wait for all task runs, and show how many are done."""
     with progress_bar() as progress:
         bar = progress.add_task("Verifying", total=len(futures))
         for future in futures:
@@ -201,7 +201,7 @@ def watch(futures: Sequence[TaskFuture[Any]]) -> None:
 
 
 def progress_bar() -> Progress:
-    """Return the bar that shows how far the flow is; nothing, where stderr is no terminal."""
+    """Return a progress bar, which is hidden if stderr is not a terminal."""
     console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
@@ -215,7 +215,7 @@ def progress_bar() -> Progress:
 
 
 def count_retried(flow_run_id: str) -> int:
-    """Return how many task runs of a flow run needed more than one attempt."""
+    """Return the number of task runs of a flow run that needed more than one attempt."""
     with get_client() as client:
         return sum(run.run_count > 1 for run in client.read_task_runs(flow_run_id=flow_run_id, limit=None))
 
@@ -241,19 +241,19 @@ def show(report: Report, seconds: float) -> None:
         table.add_row(name, value)
     console.print(table)
     if report.without_record:
-        console.print(f"{report.without_record} distributions have no RECORD and were left out.")
+        console.print(f"{report.without_record} distributions have no RECORD and were skipped.")
     for kind, found in (
         ("MISMATCH", report.mismatches),
         ("MISSING", report.missing),
         ("UNREADABLE", report.unreadable),
     ):
         for line in found:
-            harmless = line if line.isprintable() else ascii(line)  # a file's name may steer the terminal
+            harmless = line if line.isprintable() else ascii(line)  # names may contain terminal escapes
             console.print(f"{kind:<10}  {harmless}", markup=False, style="bold red", soft_wrap=True)
 
 
 def command_line() -> str:
-    """Return how to call the command line of the environment that runs this."""
+    """Return the command that starts this environment's ``clearway``."""
     installed = Path(sys.executable).with_name("clearway")
     found = shutil.which("clearway")
     if found is not None and Path(found).absolute() == installed:

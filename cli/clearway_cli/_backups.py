@@ -1,4 +1,4 @@
-"""What ``clearway backup`` and ``clearway restore`` share: both become the service's own program."""
+"""The shared part of ``clearway backup`` and ``clearway restore``: both exec the service's own program."""
 
 import os
 import sys
@@ -30,8 +30,8 @@ DatabaseOption = Annotated[
 
 
 def run(command: str, file: str, database: str | None = None, *more: str) -> NoReturn:
-    """Run a command of the service's program for backups; this process becomes it."""
-    # Without -P, a module in the working directory would be imported in place of a module of Python's own.
+    """Replace this process with a command of the service's backup program."""
+    # Without -P, a module in the working directory could shadow a standard-library module.
     arguments = [sys.executable, "-P", "-m", "clearway_service.backup", command, *more]
     if database is not None:
         arguments += ["--database", str(database_file(database))]

@@ -1,6 +1,6 @@
-"""What ``-o json`` prints of the cache: the keys that scripts may rely on.
+"""The JSON documents for the cache that ``-o json`` prints, with keys that scripts may rely on.
 
-The same holds as in ``_documents``.
+The rules of ``_documents`` apply.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from clearway_cli._documents import StateDocument
 
 
 class EntryDocument(TypedDict):
-    """A cache entry; in lists, ``state`` has no inline result. ``size`` is null where it is not known."""
+    """A cache entry; in lists, ``state`` has no inline result. ``size`` is null if it is unknown."""
 
     key: str
     created: str | None
@@ -30,14 +30,14 @@ class EntryDocument(TypedDict):
 
 
 class InvalidatedDocument(TypedDict):
-    """How many entries were removed, or with ``dry_run`` would be."""
+    """The number of entries that were removed or, with ``dry_run``, would be."""
 
     count: int
     dry_run: bool
 
 
 class StatsDocument(TypedDict):
-    """What the cache holds of a task, or of all, for which there is no task."""
+    """The cache's totals for one task, or for all, in which case there is no task."""
 
     task_key: str | None
     task_name: str | None
@@ -50,7 +50,7 @@ class StatsDocument(TypedDict):
 
 
 class SummaryDocument(TypedDict):
-    """What the cache holds, how many keys are being computed, and how many runs wait for these."""
+    """The cache's totals, the number of keys being computed, and of runs that wait for them."""
 
     total: StatsDocument
     tasks: list[StatsDocument]
@@ -80,7 +80,7 @@ def entry(message: cache_pb2.CacheEntry) -> EntryDocument:
 def summary(
     message: cache_pb2.GetCacheStatsResponse, tasks: Iterable[cache_pb2.TaskCacheStats]
 ) -> SummaryDocument:
-    """Return the document of what the cache holds."""
+    """Return the document of the cache's totals."""
     return {
         "total": _stats(message.total),
         "tasks": [_stats(each.stats, each.task_key, each.task_name) for each in tasks],

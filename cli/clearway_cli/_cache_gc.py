@@ -1,4 +1,4 @@
-"""``clearway cache gc``: delete orphaned results, those that only ended cache entries referenced."""
+"""``clearway cache gc``: delete orphaned results, to which only ended cache entries refer."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,24 +26,26 @@ def gc(
             metavar="AGE",
             parser=age,
             show_default="1d",
-            help="Only results of runs that completed so long ago, such as 30m, 12h or 7d.",
+            help="Only results of runs that completed at least this long ago, such as 30m, 12h or 7d.",
         ),
     ] = timedelta(days=1),
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", "-n", help="Say what would be deleted, and delete nothing.")
+        bool, typer.Option("--dry-run", "-n", help="List what would be deleted, and delete nothing.")
     ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
+    """Delete orphaned results, to which no live cache entry refers.
 
-    What a live entry, a younger run, or a run without a cache key references as well is left alone. Results
-    that are kept in the service's database are not touched.
+    They are the results of cached tasks whose entries expired, or were deleted or replaced. Results that a
+    live entry, a more recent run, or a run without a cache key also refers to are left alone. So are results
+    in the service's database.
 
-    Only results in storages that this command is configured with are deleted (CLEARWAY_RESULT_STORAGE,
-    CLEARWAY_LOCAL_STORAGE_PATH, CLEARWAY_RESULT_EXTRA_STORAGES, and the service's own); others are left alone
-    and listed, which is no failure. Files that killed writers left unfinished there are deleted after a day.
+    Only results in the storages that this command is configured with are deleted (CLEARWAY_RESULT_STORAGE,
+    CLEARWAY_LOCAL_STORAGE_PATH, CLEARWAY_RESULT_EXTRA_STORAGES, and the service's own). Others are left alone
+    and listed, which is not a failure. Unfinished files of killed writers in these storages are deleted after
+    a day.
 
-    Exits with 1 where something could not be deleted, or a storage not be searched for such files.
+    Exits with 1 if something could not be deleted, or a storage could not be searched for such files.
     """
     found = list(delete_orphaned_results(older_than, dry_run=dry_run))
     results = [each for each in found if not each.is_storage]
@@ -53,7 +55,7 @@ def gc(
     if output is Format.JSON:
         _output.write_json([_document(result, dry_run=dry_run) for result in results])
     elif not results:
-        _output.note("No result to delete.")
+        _output.note("No results to delete.")
     else:
         _show(results, left_alone, dry_run=dry_run)
     for result in failed:

@@ -1,7 +1,7 @@
-"""What ``-o json`` prints of runs and states: the keys that scripts may rely on.
+"""The JSON documents for runs and states that ``-o json`` prints, with keys that scripts may rely on.
 
-A key is never removed or renamed, and is always there; what is not set is null. Times are in UTC, as in
-``2026-01-31T08:15:00.000000Z``; lengths are numbers of seconds.
+A key is never removed or renamed, and is always present; an unset value is null. Times are in UTC, as in
+``2026-01-31T08:15:00.000000Z``; durations are numbers of seconds.
 """
 
 import base64
@@ -31,7 +31,7 @@ class ErrorDocument(TypedDict):
 
 
 class DataDocument(TypedDict):
-    """A result, or where it is."""
+    """A result, or its location."""
 
     encoding: str
     size: int
@@ -86,7 +86,7 @@ class FlowRunDocument(_RunDocument):
 
 
 class TaskRunDocument(_RunDocument):
-    """A task run; ``task_inputs`` has, by parameter, the task runs whose results it was given."""
+    """A task run; ``task_inputs`` lists, by parameter, the task runs whose results it received."""
 
     flow_run_id: str
     task_key: str
@@ -100,13 +100,13 @@ class TaskRunDocument(_RunDocument):
 
 
 class FlowRunHistoryDocument(FlowRunDocument):
-    """A flow run with all states that it was in, the present one last."""
+    """A flow run with its history of states, the current one last."""
 
     states: list[StateDocument]
 
 
 class TaskRunHistoryDocument(TaskRunDocument):
-    """A task run with all states that it was in, the present one last."""
+    """A task run with its history of states, the current one last."""
 
     states: list[StateDocument]
 
@@ -167,14 +167,14 @@ def task_run(message: task_run_pb2.TaskRun) -> TaskRunDocument:
 def flow_run_history(
     message: flow_run_pb2.FlowRun, states: Iterable[state_pb2.State]
 ) -> FlowRunHistoryDocument:
-    """Return the document of a flow run with all its states."""
+    """Return the document of a flow run with its history."""
     return {**flow_run(message), "states": [state(each) for each in states]}
 
 
 def task_run_history(
     message: task_run_pb2.TaskRun, states: Iterable[state_pb2.State]
 ) -> TaskRunHistoryDocument:
-    """Return the document of a task run with all its states."""
+    """Return the document of a task run with its history."""
     return {**task_run(message), "states": [state(each) for each in states]}
 
 

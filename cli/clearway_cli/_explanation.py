@@ -1,4 +1,4 @@
-"""Why a task run is where it is, for people."""
+"""The explanation of a task run's state, for people."""
 
 from collections.abc import Sequence
 
@@ -20,18 +20,18 @@ _UPSTREAM = (
 
 
 def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
-    """Write what a task run waits for, and who holds that."""
+    """Write what a task run waits for, and which runs hold it."""
     _tables.show_facts(_facts(answer, now))
     if answer.cache_leader.HasField("leader"):
-        _slots.show_holders("Its cache key is computed by", [answer.cache_leader.leader], now)
+        _slots.show_holders("Run that computes its cache key", [answer.cache_leader.leader], now)
     upstream = answer.upstream
     _show_upstream(upstream.runs)
     if upstream.run_count > len(upstream.runs):
-        _output.note(f"These are the first {len(upstream.runs)} of the {upstream.run_count} it waits for.")
+        _output.note(f"These are the first {len(upstream.runs)} of the {upstream.run_count} upstream runs.")
     _show_limits(answer.limits)
     for limit in answer.limits:
         if limit.blocks:
-            title = f"The slots of tag '{_output.name(limit.tag)}' are held by"
+            title = f"Holders of the slots of tag '{_output.name(limit.tag)}'"
             _slots.show_holders(title, limit.holders, now)
             if limit.taken_count > len(limit.holders) > 0:
                 _output.note(

@@ -1,7 +1,7 @@
-"""What ``-o json`` prints of limits, and of what a task run waits for: the keys that scripts may rely on.
+"""The JSON documents for limits and explanations that ``-o json`` prints, with keys that scripts may rely on.
 
-The same holds as in ``_documents``. How long something lasts, or what is left of a lease, is reckoned by the
-service's clock, which need not be that of this machine.
+The rules of ``_documents`` apply. Durations, such as what is left of a lease, are computed with the service's
+clock, which may differ from this machine's.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class WaiterDocument(TypedDict):
 
 
 class LimitDocument(TypedDict):
-    """The limit of a tag; ``active_slots`` are the ids of the task runs that hold one, ``taken`` of them.
+    """The limit of a tag; ``taken`` slots are held, and ``active_slots`` are the ids of their holders.
 
     In a list of limits, ``active_slots`` has the first 100 at most.
     """
@@ -63,14 +63,14 @@ class LimitDocument(TypedDict):
 
 
 class LimitDetailsDocument(LimitDocument):
-    """A limit with who holds its slots, the longest first, and the first 100 in its queue."""
+    """A limit with the holders of its slots, the longest-holding first, and the first 100 in its queue."""
 
     holders: list[HolderDocument]
     waiters: list[WaiterDocument]
 
 
 class CreatedLimitDocument(LimitDocument):
-    """A limit that was set, and what it was before; null where the tag had none."""
+    """A limit that was set, and its former value; null if the tag had none."""
 
     previous_limit: int | None
 
@@ -83,7 +83,7 @@ class DeletedLimitDocument(TypedDict):
 
 
 class ResetLimitDocument(TypedDict):
-    """The tag whose slots were taken back, and who held them: the first where they are very many."""
+    """The tag whose slots were taken back, and their holders: the first ones if there are very many."""
 
     tag: str
     freed: list[HolderDocument]
@@ -91,9 +91,9 @@ class ResetLimitDocument(TypedDict):
 
 
 class LimitExplanationDocument(TypedDict):
-    """How a limit looks to a task run; ``position`` is null where the run is not in this tag's queue.
+    """A limit as it affects a task run; ``position`` is null if the run is not in this tag's queue.
 
-    ``ancestor`` is the holder whose own code waits for the run, so that neither can go on.
+    ``ancestor`` is the holder whose own code waits for the run, so that neither can continue.
     """
 
     tag: str
@@ -116,7 +116,7 @@ class UpstreamDocument(TypedDict):
 
 
 class ExplanationDocument(TypedDict):
-    """Why a task run is where it is.
+    """Why a task run is in its state.
 
     ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, where the service knows one that this
     version does not, UNKNOWN. ``upstream`` has the first 100 of the ``upstream_count`` runs it waits for,
@@ -178,13 +178,13 @@ def deleted_limit(tag: str) -> DeletedLimitDocument:
 def reset_limit(
     tag: str, freed: Sequence[concurrency_limit_pb2.SlotHolder], now: Timestamp, count: int = 0
 ) -> ResetLimitDocument:
-    """Return the document of a limit whose slots were taken back: ``count``, or as many as ``freed``."""
+    """Return the document of a reset limit: ``count`` slots were taken back, or those in ``freed``."""
     found = [_holder(each, now) for each in freed]
     return {"tag": tag, "freed": found, "freed_count": max(count, len(found))}
 
 
 def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp) -> ExplanationDocument:
-    """Return the document of why a task run is where it is."""
+    """Return the document of an explanation of a task run."""
     since = _explanation.waiting_since(message)
     begins = _explanation.scheduled_time(message)
     cache = message.cache_leader

@@ -1,4 +1,4 @@
-"""The arguments and options that several commands take."""
+"""Arguments and options that several commands share."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import typer
 
 
 def _not_empty(value: str | None) -> str | None:
-    # The protocol takes an empty filter for none: a script whose variable is empty would get everything.
+    # The protocol treats an empty filter as none: a script with an empty variable would get everything.
     if value == "":
         raise typer.BadParameter("it must not be empty.")
     return value
@@ -24,7 +24,7 @@ def _none_empty(values: list[str] | None) -> list[str]:
 
 
 def whole_number(least: int, most: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers in a range, whose error names the value."""
+    """Return a parser of integers in a range, whose error names the value."""
 
     def parse(text: str) -> int:
         try:
@@ -43,13 +43,13 @@ _FEW_DIGITS = re.compile("[0-9]{1,6}")
 
 
 def age(text: str | timedelta) -> timedelta:
-    """Read an age: a number with a unit, such as 30m, 12h or 7d; a default is one already."""
+    """Parse an age, such as 30m, 12h or 7d. A timedelta, as defaults are, is returned unchanged."""
     if isinstance(text, timedelta):
         return text
     number, unit = text[:-1], text[-1:]
     if not (_FEW_DIGITS.fullmatch(number) and unit in _UNITS):
         raise typer.BadParameter(
-            f"{text!r} is no age; it must be a whole number and s, m, h or d, such as 30m, 12h or 7d."
+            f"{text!r} is not an age; it must be a whole number and s, m, h or d, such as 30m, 12h or 7d."
         )
     return timedelta(**{_UNITS[unit]: int(number)})
 
@@ -58,7 +58,7 @@ _SQLITE_URL = "sqlite:///"
 
 
 def database_file(value: str) -> Path:
-    """Return the file that ``--database`` names, by its path or its URL."""
+    """Return the file that ``--database`` names by path or URL."""
     if "://" in value and not value.startswith(_SQLITE_URL):
         raise typer.BadParameter(
             f"{value!r} is not a database that the service can use; give a file, or {_SQLITE_URL}FILE.",
@@ -66,13 +66,13 @@ def database_file(value: str) -> Path:
         )
     path = value.removeprefix(_SQLITE_URL)
     if not path or path == ":memory:" or path.startswith("file:"):
-        raise typer.BadParameter(f"{value!r} names no file.", param_hint="'--database'")
+        raise typer.BadParameter(f"{value!r} is not a file.", param_hint="'--database'")
     found = Path(path).expanduser()
     if found.is_dir():
         raise typer.BadParameter(f"{value!r} is a directory; give a file in it.", param_hint="'--database'")
     if found.parent.exists() and not found.parent.is_dir():
         raise typer.BadParameter(
-            f"{value!r} cannot be made, since {str(found.parent)!r} is not a directory.",
+            f"{value!r} cannot be created, since {str(found.parent)!r} is not a directory.",
             param_hint="'--database'",
         )
     return found.absolute()
@@ -103,7 +103,7 @@ StatesOption = Annotated[
         metavar="STATE",
         callback=_none_empty,
         help="Runs in this state: a type (completed, failed, running, ...) or a name (Cached, Retrying, ...)."
-        " Given several times, in one of them.",
+        " If repeated, in any of them.",
     ),
 ]
 TagsOption = Annotated[
@@ -112,7 +112,7 @@ TagsOption = Annotated[
         "--tag",
         metavar="TAG",
         callback=_none_empty,
-        help="Runs with this tag. Given several times, with all.",
+        help="Runs with this tag. If repeated, with all of them.",
     ),
 ]
 FlowNamesOption = Annotated[
@@ -121,7 +121,7 @@ FlowNamesOption = Annotated[
         "--flow-name",
         metavar="NAME",
         callback=_none_empty,
-        help="Runs of this flow. Given several times, of any.",
+        help="Runs of this flow. If repeated, of any of them.",
     ),
 ]
 TaskNamesOption = Annotated[
@@ -150,7 +150,7 @@ KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", callback=_not_empty, show_default=False, help="The cache key.")
 ]
 KeyOption = Annotated[
-    str | None, typer.Option("--key", metavar="KEY", callback=_not_empty, help="The entry of this key.")
+    str | None, typer.Option("--key", metavar="KEY", callback=_not_empty, help="The entry with this key.")
 ]
 KeyPrefixOption = Annotated[
     str | None,
@@ -166,7 +166,7 @@ OlderThanOption = Annotated[
         "--older-than",
         metavar="TIME",
         parser=age,
-        help="Entries that were written so long ago: 90s, 30m, 12h, 7d.",
+        help="Entries at least this old, such as 90s, 30m, 12h or 7d.",
     ),
 ]
 EntryTagsOption = Annotated[
@@ -175,14 +175,12 @@ EntryTagsOption = Annotated[
         "--tag",
         metavar="TAG",
         callback=_none_empty,
-        help="Entries of runs with this tag. Given several times, with all.",
+        help="Entries of runs with this tag. If repeated, with all of them.",
     ),
 ]
 ExpiredOption = Annotated[
     bool | None,
-    typer.Option(
-        "--expired/--live", help="Only entries that have expired, or only others.", show_default=False
-    ),
+    typer.Option("--expired/--live", help="Only expired entries, or only live ones.", show_default=False),
 ]
 LimitOption = Annotated[
     int,
@@ -191,6 +189,6 @@ LimitOption = Annotated[
         "-n",
         metavar="COUNT",
         parser=whole_number(1, 100_000),
-        help="At most this many, the newest; from 1 to 100,000.",
+        help="The maximum number to show, newest first; from 1 to 100,000.",
     ),
 ]

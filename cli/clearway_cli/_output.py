@@ -1,4 +1,4 @@
-"""The one way to stdout: text for people, JSON for scripts."""
+"""All output to stdout: text for people, JSON for scripts."""
 
 import json
 import os
@@ -12,12 +12,12 @@ from rich.console import Console, RenderableType
 
 from clearway._base import texts
 
-# Where nobody looks (a pipe, a file) lines are as long as they are, so that `grep` finds what it looks for.
+# Output to a pipe or a file is not wrapped, so that `grep` finds what it looks for.
 _UNBOUNDED = 10_000
 
 
 class Format(StrEnum):
-    """How an answer is printed."""
+    """The output format."""
 
     TABLE = "table"
     JSON = "json"
@@ -29,22 +29,22 @@ FormatOption = Annotated[
 
 
 def write(text: str) -> None:
-    """Write to stdout; where its reader is gone (as with ``| head``), end quietly.
+    """Write to stdout; if its reader is gone (as with ``| head``), exit quietly.
 
     Raises:
-        typer.Exit: Nobody reads any more, and that is no failure.
+        typer.Exit: The reader is gone, which is not a failure.
     """
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends, and would complain.
+        # Python flushes stdout once more at exit, and would print an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(0) from None
 
 
 def write_json(document: Any) -> None:
-    """Write a document as JSON, in ASCII: it is the same in every locale."""
+    """Write a document as JSON, in ASCII, so that it is the same in every locale."""
     write(json.dumps(document, indent=2) + "\n")
 
 
@@ -58,17 +58,17 @@ def show(*parts: RenderableType, least_width: int = 0) -> None:
 
 
 def note(text: str) -> None:
-    """Write a remark to stderr, so that it is never taken for a part of the answer."""
+    """Write a remark to stderr, so that it is not mistaken for output."""
     sys.stderr.write(f"{plain(text)}\n")
 
 
 def width() -> int:
-    """Return how many columns a line has: ``COLUMNS``, or the terminal's, or as many as it takes."""
+    """Return the width of a line: ``COLUMNS``, or the terminal's, or unbounded."""
     return shutil.get_terminal_size((_UNBOUNDED, 0)).columns
 
 
 def draws() -> bool:
-    """Return whether stdout is a terminal that knows more characters than those of ASCII."""
+    """Return whether stdout is a terminal that supports more than ASCII."""
     return sys.stdout.isatty() and "utf" in (sys.stdout.encoding or "").lower()
 
 
@@ -86,7 +86,7 @@ def plain(text: str) -> str:
 
 
 def name(text: str) -> str:
-    r"""Return a name, or what else belongs into one line, with its line feeds written as ``\n`` too."""
+    r"""Return a name, or other single-line text, with control characters and line feeds escaped."""
     return _encodable(texts.plain(text))
 
 

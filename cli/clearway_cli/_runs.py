@@ -1,4 +1,4 @@
-"""What flow runs and task runs show alike."""
+"""Output that flow runs and task runs share."""
 
 from collections.abc import Sequence
 from typing import Literal, TypeVar
@@ -29,7 +29,7 @@ _HISTORY = (Column("TIME"), Column("AFTER"), Column("STATE"), Column("MESSAGE", 
 
 
 def text(value: str) -> Text:
-    """Return a name that came from a client, harmless to the terminal and in one line."""
+    """Return a name that came from a client, escaped for the terminal and on one line."""
     return Text(_output.name(value))
 
 
@@ -44,7 +44,7 @@ def age_text(run: FlowRun | TaskRun, now: Timestamp) -> Text:
 
 
 def run_time_text(run: FlowRun | TaskRun, now: Timestamp) -> Text:
-    """Return how long a run ran, up to now where it still does; empty where it never began."""
+    """Return how long a run has run, up to now if it is still running; empty if it never started."""
     if not run.run_count:
         return Text()
     length = _times.seconds(run.total_run_time)
@@ -54,7 +54,7 @@ def run_time_text(run: FlowRun | TaskRun, now: Timestamp) -> Text:
 
 
 def show_rest(found: Listed[_T], kind: str, wanted_states: Sequence[str]) -> None:
-    """Say on stderr that there is nothing, or more than was shown."""
+    """Note on stderr that nothing was found, or that there is more than was shown."""
     if not found.items:
         _output.note(f"No {kind} found.{_states.hint(wanted_states)}")
     elif found.more:
@@ -62,7 +62,7 @@ def show_rest(found: Listed[_T], kind: str, wanted_states: Sequence[str]) -> Non
 
 
 def common_facts(run: FlowRun | TaskRun, now: Timestamp) -> list[tuple[str, Text]]:
-    """Return what is known of a run of either kind, by name, without what is not set."""
+    """Return the facts that both kinds of run have, by name, without unset ones."""
     facts = [
         ("Tags", text(", ".join(run.spec.tags))),
         ("Created", _moment(run, "create_time", now)),
@@ -79,7 +79,7 @@ def common_facts(run: FlowRun | TaskRun, now: Timestamp) -> list[tuple[str, Text
 
 
 def show_history(states: Sequence[State]) -> None:
-    """Write all states that a run was in."""
+    """Write a run's history of states."""
     if not states:
         return
     start = states[0].create_time

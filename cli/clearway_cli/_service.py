@@ -1,4 +1,4 @@
-"""What the commands ask of the service, be it a server or the database file of this machine."""
+"""The calls to the service, which is a server or the database file of this machine."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import wait
@@ -31,20 +31,20 @@ _ATTENTION_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[_T]):
-    """What was asked for, the newest first, and whether there is more of it."""
+    """The requested items, newest first, and whether there are more."""
 
     items: Sequence[_T]
     more: bool
 
 
 def set_limit(tag: str, limit: int) -> concurrency_limit_pb2.SetConcurrencyLimitResponse:
-    """Set the limit of a tag, whether it had one or not."""
+    """Set the limit of a tag, whether or not it had one."""
     request = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=tag, limit=limit)
     return _ask(rpcs.SET_CONCURRENCY_LIMIT, request)
 
 
 def read_now() -> Timestamp:
-    """Return the time by the service's clock, which its leases run by."""
+    """Return the time by the service's clock, which its leases use."""
     return _ask(rpcs.GET_SERVER_INFO, server_info_pb2.GetServerInfoRequest()).current_time
 
 
@@ -92,7 +92,7 @@ def _find_limit(tag_or_id: str) -> concurrency_limit_pb2.ConcurrencyLimit:
 
 
 def reset_limit(tag: str) -> concurrency_limit_pb2.ResetConcurrencyLimitResponse:
-    """Take back all slots of a tag by force; return who held them, the first where they are very many."""
+    """Take back all slots of a tag by force; return their holders, the first ones if there are very many."""
     request = concurrency_limit_pb2.ResetConcurrencyLimitRequest(tag=tag)
     return _ask(rpcs.RESET_CONCURRENCY_LIMIT, request)
 
@@ -121,7 +121,7 @@ def read_flow_run(run_id: str) -> flow_run_pb2.FlowRun:
 
 
 def read_flow_run_states(run_id: str) -> Sequence[state_pb2.State]:
-    """Return all states that a flow run was in, the present one last."""
+    """Return a flow run's history of states, the current one last."""
 
     def page(size: int, token: str) -> tuple[Sequence[state_pb2.State], str]:
         request = flow_run_pb2.ListFlowRunStatesRequest(flow_run_id=run_id, page_size=size, page_token=token)
@@ -132,7 +132,7 @@ def read_flow_run_states(run_id: str) -> Sequence[state_pb2.State]:
 
 
 def list_flow_runs(picked: flow_run_pb2.FlowRunFilter, limit: int) -> Listed[flow_run_pb2.FlowRun]:
-    """Return the newest flow runs that a filter picks."""
+    """Return the newest flow runs that match a filter."""
 
     def page(size: int, token: str) -> tuple[Sequence[flow_run_pb2.FlowRun], str]:
         request = flow_run_pb2.ListFlowRunsRequest(filter=picked, page_size=size, page_token=token)
@@ -149,7 +149,7 @@ def read_task_run(run_id: str) -> task_run_pb2.TaskRun:
 
 
 def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
-    """Return all states that a task run was in, the present one last."""
+    """Return a task run's history of states, the current one last."""
 
     def page(size: int, token: str) -> tuple[Sequence[state_pb2.State], str]:
         request = task_run_pb2.ListTaskRunStatesRequest(task_run_id=run_id, page_size=size, page_token=token)
@@ -160,19 +160,19 @@ def read_task_run_states(run_id: str) -> Sequence[state_pb2.State]:
 
 
 def explain_task_run(run_id: str) -> explanation_pb2.ExplainTaskRunResponse:
-    """Return why a task run is where it is."""
+    """Return why a task run is in its state."""
     request = explanation_pb2.ExplainTaskRunRequest(id=run_id)
     return _ask(rpcs.EXPLAIN_TASK_RUN, request)
 
 
 def lookup_cache(key: str) -> cache_pb2.CacheEntry | None:
-    """Return the live cache entry of a key; None where there is none."""
+    """Return the live cache entry of a key, or None if there is none."""
     answer = _ask(rpcs.LOOKUP_CACHE, cache_pb2.LookupCacheRequest(key=key))
     return answer.entry if answer.HasField("entry") else None
 
 
 def list_cache_entries(picked: cache_pb2.CacheFilter, limit: int) -> Listed[cache_pb2.CacheEntry]:
-    """Return the newest cache entries that a filter picks."""
+    """Return the newest cache entries that match a filter."""
 
     def page(size: int, token: str) -> tuple[Sequence[cache_pb2.CacheEntry], str]:
         request = cache_pb2.ListCacheEntriesRequest(filter=picked, page_size=size, page_token=token)
@@ -183,7 +183,7 @@ def list_cache_entries(picked: cache_pb2.CacheFilter, limit: int) -> Listed[cach
 
 
 def invalidate_cache(picked: cache_pb2.CacheFilter | None, *, dry_run: bool) -> int:
-    """Remove the cache entries that a filter picks, or all for None; return how many, or would be."""
+    """Remove the cache entries that match a filter, or all for None; return how many were, or would be."""
     request = cache_pb2.InvalidateCacheRequest(filter=picked, all=picked is None, dry_run=dry_run)
     return _ask(rpcs.INVALIDATE_CACHE, request).count
 
@@ -205,7 +205,7 @@ def list_task_cache_stats() -> Sequence[cache_pb2.TaskCacheStats]:
 
 
 def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[task_run_pb2.TaskRun]:
-    """Return the newest task runs that a filter picks."""
+    """Return the newest task runs that match a filter."""
 
     def page(size: int, token: str) -> tuple[Sequence[task_run_pb2.TaskRun], str]:
         request = task_run_pb2.ListTaskRunsRequest(filter=picked, page_size=size, page_token=token)
@@ -217,14 +217,14 @@ def list_task_runs(picked: task_run_pb2.TaskRunFilter, limit: int) -> Listed[tas
 
 def _ask(method: rpcs.Method[_Request, _Response], request: _Request) -> _Response:
     answer = method.start(connect(), request)
-    # A Ctrl-C in the instant before a lock is waited for does not end the wait, so no wait is for ever.
+    # A Ctrl-C just before a lock is waited for does not end the wait, so every wait has a timeout.
     while not wait([answer], _ATTENTION_SECONDS).done:
         pass
     return answer.result()
 
 
 def _pages(page: Callable[[int, str], tuple[Sequence[_T], str]], limit: int | None) -> Listed[_T]:
-    """Return the items of as many pages as ``limit`` takes; None takes all."""
+    """Return the items of as many pages as ``limit`` needs; None for all."""
     items: list[_T] = []
     token = ""
     while True:

@@ -1,4 +1,4 @@
-"""Who holds slots and who waits for them, for people."""
+"""Tables of slot holders and waiters, for people."""
 
 from collections.abc import Sequence
 
@@ -31,23 +31,23 @@ _CELLS = 10
 
 
 def show_holders(title: str, holders: Sequence[SlotHolder], now: Timestamp) -> None:
-    """Write who holds slots, the longest first; nothing where nobody does."""
+    """Write the holders of slots, the longest-holding first; nothing if there are none."""
     if holders:
         _show_title(title)
         _tables.show(_HOLDERS, [_holder_row(holder, now) for holder in holders])
 
 
 def show_waiters(title: str, waiters: Sequence[SlotWaiter], now: Timestamp) -> None:
-    """Write who waits for a slot, the next one first; nothing where nobody does."""
+    """Write the waiters for a slot, the next one first; nothing if there are none."""
     if waiters:
         _show_title(title)
         _tables.show(_WAITERS, [_waiter_row(waiter, now) for waiter in waiters])
 
 
 def bar(used: int, limit: int) -> Text:
-    """Return how full a limit is, as a bar; of ASCII characters where it does not go to a terminal.
+    """Return how full a limit is, as a bar; in ASCII unless it goes to a terminal.
 
-    It is full only where no slot is free, and empty only where none is held. A limit of 0 is ``closed``.
+    It is full only if no slot is free, and empty only if none is held. A limit of 0 is ``closed``.
     """
     if not limit:
         return Text("closed", style="red")
@@ -64,16 +64,16 @@ def counted(slots: int) -> str:
 
 
 def client_text(name: str) -> Text:
-    """Return whose session runs or asked for something."""
+    """Return the name of the client whose session holds or requests a slot."""
     return _runs.text(name or "no session")
 
 
 def lease_text(holder: SlotHolder, now: Timestamp) -> Text:
-    """Return how long a slot's lease still lasts; a run without a session has none."""
+    """Return what is left of a slot's lease; a run without a session has none."""
     if not holder.HasField("lease_expire_time"):
         return Text("none")
     left = _times.seconds_between(now, holder.lease_expire_time)
-    return Text(_times.age(now, holder.lease_expire_time)) if left > 0 else Text("over", style="red")
+    return Text(_times.age(now, holder.lease_expire_time)) if left > 0 else Text("expired", style="red")
 
 
 def _show_title(title: str) -> None:

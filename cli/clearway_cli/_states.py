@@ -1,4 +1,4 @@
-"""The states that ``--state`` picks, and how states look."""
+"""The states that ``--state`` selects, and how states are displayed."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from clearway.v1 import state_pb2
 _PREFIX = "STATE_TYPE_"
 _TYPES = {
     name.removeprefix(_PREFIX): state_pb2.StateType.Value(name)
-    for name in state_pb2.StateType.keys()  # noqa: SIM118 - a generated enum is no mapping
+    for name in state_pb2.StateType.keys()  # noqa: SIM118 - a generated enum is not a mapping
     if name != "STATE_TYPE_UNSPECIFIED"
 }
 _NAMES = ("Cached", "AwaitingRetry", "Retrying", "Rerunning", "NotReady")
@@ -35,29 +35,29 @@ def style(state: state_pb2.State) -> str:
 
 
 def pick(wanted: Sequence[str]) -> tuple[list[state_pb2.StateType.ValueType], list[str]]:
-    """Return the types and the names of states that were asked for; one of both is empty.
+    """Return the types and the names of the requested states; one of the two is empty.
 
     Raises:
-        typer.BadParameter: Types and names are mixed, which no single list can answer.
+        typer.BadParameter: Types and names are mixed, which no single list can return.
     """
     types = [value for value in wanted if value.upper() in _TYPES]
     names = [value for value in wanted if value.upper() not in _TYPES]
     if types and names:
         raise typer.BadParameter(
-            f"{types[0]!r} is a type of state and {names[0]!r} a state's name; ask for types or for names.",
+            f"{types[0]!r} is a state type and {names[0]!r} a state name; use only types or only names.",
             param_hint="'--state'",
         )
     return [_TYPES[value.upper()] for value in types], [_known(value) for value in names]
 
 
 def hint(wanted: Sequence[str]) -> str:
-    """Return what to say where nothing was found: which of the names no rule ever gives."""
+    """Return the hint if nothing was found: which of the names no rule ever gives."""
     known = {*_TYPES, *(name.upper() for name in _NAMES)}
     strange = [value for value in wanted if value.upper() not in known]
     if not strange:
         return ""
     types, names = ", ".join(name.lower() for name in _TYPES), ", ".join(_NAMES)
-    return f" {strange[0]!r} is no type of state ({types}) and no name that the service gives ({names})."
+    return f" {strange[0]!r} is neither a state type ({types}) nor a name that the service uses ({names})."
 
 
 def _known(value: str) -> str:

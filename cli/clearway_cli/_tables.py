@@ -55,7 +55,7 @@ def show(columns: Sequence[Column], rows: Sequence[Sequence[Text]]) -> None:
 
 
 def show_facts(facts: Sequence[tuple[str, Text]], *, never_folded: int = 36) -> None:
-    """Write names and values, a line each; values of up to ``never_folded`` characters are not folded."""
+    """Write names and values, one per line; values of up to ``never_folded`` characters are not folded."""
     table = Table.grid(padding=(0, _GAP, 0, 0))
     names = max(cell_len(name) for name, _ in facts)
     table.add_column(style="bold", no_wrap=True)
@@ -66,11 +66,11 @@ def show_facts(facts: Sequence[tuple[str, Text]], *, never_folded: int = 36) -> 
 
 
 def fitting(columns: Sequence[Column], widths: Sequence[int], available: int) -> list[int]:
-    """Return which columns to show, by index: all, or what is left when the last optional ones are left out.
+    """Return the indexes of the columns to show: all, or fewer if the last optional ones do not fit.
 
     Args:
         columns: The table's columns.
-        widths: How narrow each may become.
+        widths: The minimum width of each.
         available: The terminal's width.
     """
     shown = list(range(len(columns)))

@@ -1,4 +1,4 @@
-"""Times and durations: for people, and for scripts."""
+"""Times and durations, for people and for scripts."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ def iso(time: Timestamp) -> str:
 
 
 def iso_or_none(message: Message, field: str) -> str | None:
-    """Return the time in a field of a message, as ``iso`` does; None where it is not set."""
+    """Return the time in a message's field, in the form of ``iso``, or None if it is not set."""
     return iso(getattr(message, field)) if message.HasField(field) else None
 
 
@@ -27,31 +27,31 @@ def seconds(duration: Duration) -> float:
 
 
 def seconds_between(start: Timestamp, end: Timestamp) -> float:
-    """Return how long after ``start`` ``end`` is, in seconds."""
+    """Return the seconds from ``start`` to ``end``."""
     return (end.seconds - start.seconds) + (end.nanos - start.nanos) / 1e9
 
 
 def now() -> Timestamp:
-    """Return the time now."""
+    """Return the current time."""
     time = Timestamp()
     time.GetCurrentTime()
     return time
 
 
 def local(time: Timestamp) -> str:
-    """Return a time on the reader's clock, as in ``2026-01-31 09:15:00``."""
+    """Return a time in the local time zone, as in ``2026-01-31 09:15:00``."""
     return f"{_utc(time).astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def local_clock(time: Timestamp) -> str:
-    """Return the time of day on the reader's clock, to the millisecond."""
+    """Return the time of day in the local time zone, to the millisecond."""
     return _utc(time).astimezone().time().isoformat(timespec="milliseconds")
 
 
 def age(time: Timestamp, at: Timestamp) -> str:
     """Return how long before ``at`` a time was, in its largest unit: ``4s``, ``12m``, ``3h``, ``9d``.
 
-    A time after ``at`` (two clocks differ) is ``0s`` old.
+    A time after ``at`` (if two clocks differ) is ``0s`` old.
     """
     elapsed = max(0, int(seconds_between(time, at)))
     for unit, length in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
@@ -61,15 +61,15 @@ def age(time: Timestamp, at: Timestamp) -> str:
 
 
 def moment(time: Timestamp, at: Timestamp) -> str:
-    """Return a time on the reader's clock, and how far before or after ``at`` it is."""
+    """Return a time in the local time zone, and how far before or after ``at`` it is."""
     if seconds_between(at, time) > 0:
         return f"{local(time)} (in {age(at, time)})"
     return f"{local(time)} ({age(time, at)} ago)"
 
 
 def span(length: float) -> str:
-    """Return a length in seconds as people read it: ``0.8ms``, ``120ms``, ``4.25s``, ``3m 07s``."""
-    if length < 0.01:  # noqa: PLR2004 - below this, tenths of a millisecond are told
+    """Return a duration in seconds, for people: ``0.8ms``, ``120ms``, ``4.25s``, ``3m 07s``."""
+    if length < 0.01:  # noqa: PLR2004 - below this, tenths of a millisecond are shown
         return f"{length * 1000:.1f}ms"
     if length < 1:
         return f"{length * 1000:.0f}ms"

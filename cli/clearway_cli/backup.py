@@ -1,4 +1,4 @@
-"""``clearway backup``: the database with its results in one file."""
+"""``clearway backup``: save the database with its results in one file."""
 
 from typing import Annotated, NoReturn
 
@@ -17,16 +17,16 @@ def backup(
         bool, typer.Option("--no-results", help="Leave out the results of the service's own storage.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Check FILE, a backup that was made before, and make none.")
+        bool, typer.Option("--verify", help="Check the existing backup FILE instead of making one.")
     ] = False,
 ) -> NoReturn:
     """Save the database and its results to FILE, while servers and flows use them.
 
-    It reads files of this machine: run it where the database is, as the user that the server runs as.
-    CLEARWAY_ADDRESS is not used. FILE is a tar archive that only you can read; it is never overwritten.
+    Run it on the machine with the database, as the user that the server runs as: it reads files, and does not
+    use CLEARWAY_ADDRESS. FILE is a tar archive that only you can read; an existing file is never overwritten.
     """
     if not verify:
         run("save", file, database, *(["--no-results"] if no_results else []))
     if database is not None or no_results:
-        raise typer.BadParameter("it checks FILE alone, and takes no other option.", param_hint="'--verify'")
+        raise typer.BadParameter("it only checks FILE, and takes no other option.", param_hint="'--verify'")
     run("verify", file)

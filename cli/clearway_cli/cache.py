@@ -1,4 +1,4 @@
-"""``clearway cache``: look into the cache, and clear it away."""
+"""``clearway cache``: inspect and clear the cache."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -46,7 +46,7 @@ _TASKS = (
 _KILO = 1024
 
 app = typer.Typer(
-    help="Look into the cache, and clear it away.",
+    help="Inspect and clear the cache.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -57,10 +57,10 @@ app.command("gc")(gc)
 
 @app.command()
 def get(key: KeyArgument, output: FormatOption = Format.TABLE) -> None:
-    """Show the live entry of a key; there being none is a failure."""
+    """Show the live entry of a key. Exits with 1 if there is none."""
     found = _service.lookup_cache(key)
     if found is None:
-        _output.note(f"Error: the cache has no live entry of the key '{_output.name(key)}'.")
+        _output.note(f"Error: the cache has no live entry for the key '{_output.name(key)}'.")
         raise typer.Exit(1)
     if output is Format.JSON:
         _output.write_json(_cache_documents.entry(found))
@@ -100,7 +100,7 @@ def list_entries(
     limit: LimitOption = 50,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List cache entries, the newest first."""
+    """List cache entries, newest first."""
     found = _service.list_cache_entries(_filter(key, prefix, task, tag, older_than, expired), limit)
     if output is Format.JSON:
         _output.write_json([_cache_documents.entry(each) for each in found.items])
@@ -121,19 +121,22 @@ def invalidate(
     older_than: OlderThanOption = None,
     expired: ExpiredOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Every entry.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; for scripts.")
+    ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Remove cache entries, so that the next runs with their keys run.
+    """Remove cache entries, so that their keys are computed again.
 
-    All that is given must hold of an entry. What is being computed now is written when it completes.
+    An entry is removed if it matches all given options. A key being computed now gets its entry when it
+    completes.
     """
     picked = _filter(key, prefix, task, tag, older_than, expired)
     chosen = picked != CacheFilter()
     if chosen == everything:
-        wrong = "not both --all and others" if chosen else "such as --prefix, or else --all"
-        _output.note(f"Error: say which entries by options, {wrong}.")
+        wrong = "not both --all and others" if chosen else "such as --prefix, or use --all"
+        _output.note(f"Error: select entries with options, {wrong}.")
         raise typer.Exit(2)
     wanted = picked if chosen else None
     if dry_run or not (yes or _confirmed(wanted)):
@@ -173,7 +176,7 @@ def stats(output: FormatOption = Format.TABLE) -> None:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes as people read it: ``512 B``, ``1.5 KiB``, ``20.0 MiB``; ``-`` for none."""
+    """Return a number of bytes for people: ``512 B``, ``1.5 KiB``, ``20.0 MiB``; ``-`` for none."""
     if not count:
         return "-"
     if count < _KILO:
@@ -201,15 +204,15 @@ def _filter(
 
 
 def _confirmed(wanted: CacheFilter | None) -> bool:
-    """Ask before entries are removed; where there are none, there is nothing to ask, and False.
+    """Ask for confirmation to remove entries; return False without asking if there are none.
 
     Raises:
-        typer.Exit: There is nobody to ask, or the answer is no.
+        typer.Exit: There is no terminal to ask on, or the answer is no.
     """
     if not _asking.can_ask():
         _output.note(
-            "Error: cache entries are removed only when that is confirmed, and here is no terminal to ask at."
-            " Give --yes to confirm, or --dry-run to count."
+            "Error: removing cache entries needs a confirmation, and there is no terminal to ask on."
+            " Use --yes to confirm, or --dry-run to count."
         )
         raise typer.Exit(2)
     count = _service.invalidate_cache(wanted, dry_run=True)

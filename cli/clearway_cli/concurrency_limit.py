@@ -28,7 +28,7 @@ app = typer.Typer(
 )
 
 
-# A negative limit is to be told that it is negative, not that there is no option `-1`.
+# So that -1 is reported as a negative limit, not as an unknown option.
 @app.command(context_settings={"ignore_unknown_options": True})
 def create(
     tag: TagArgument,
@@ -38,12 +38,12 @@ def create(
             metavar="LIMIT",
             parser=whole_number(0, 1_000_000),
             show_default=False,
-            help="How many may run at once, from 0 to 1,000,000; 0 lets none run.",
+            help="How many may run at once, from 0 to 1,000,000; 0 aborts all.",
         ),
     ],
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """Set the limit of a tag; a limit that is there already is changed."""
+    """Set the limit of a tag, changing an existing one."""
     answer = _service.set_limit(tag, limit)
     previous = answer.previous_limit if answer.HasField("previous_limit") else None
     named = f"on tag '{_output.name(tag)}'"
@@ -59,7 +59,7 @@ def create(
 
 @app.command()
 def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
-    """Show the limit of a tag, who holds its slots, and who waits for one."""
+    """Show the limit of a tag, with its holders and waiting runs."""
     found = _service.find_limit(limit)
     now = _service.read_now()
     if output is Format.JSON:
@@ -77,8 +77,8 @@ def read(limit: TagOrIdArgument, output: FormatOption = Format.TABLE) -> None:
             ("Id", Text(found.id)),
         ]
     )
-    _slots.show_holders("Its slots are held by", found.holders, now)
-    _slots.show_waiters("Who waits for one", found.waiters, now)
+    _slots.show_holders("Holders of its slots", found.holders, now)
+    _slots.show_waiters("Waiting for a slot", found.waiters, now)
     if found.waiting_count > len(found.waiters):
         _output.note(f"These are the first {len(found.waiters)} of the {found.waiting_count} that wait.")
 
@@ -88,7 +88,7 @@ app.command("inspect", help="The same as `read`.")(read)
 
 @app.command("ls")
 def list_limits(output: FormatOption = Format.TABLE) -> None:
-    """List all limits, sorted by tag, with how full they are and how many runs wait."""
+    """List all limits, with their slots in use and waiting runs."""
     found = _service.list_limits()
     if output is Format.JSON:
         _output.write_json([_limit_documents.limit(each) for each in found])
@@ -102,13 +102,15 @@ def list_limits(output: FormatOption = Format.TABLE) -> None:
 def reset(
     tag: TagArgument,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; for scripts.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask for confirmation; for scripts.")
+    ] = False,
     output: FormatOption = Format.TABLE,
 ) -> None:
     """Free all slots of a tag by force.
 
-    The task runs that hold them go on, and are no longer counted: so for a while more may run than the limit
-    says.
+    The task runs that hold them continue and are no longer counted, so for a while more runs than the limit
+    may be Running.
     """
     answer = _service.reset_limit(tag) if yes or _confirmed(tag) else ResetConcurrencyLimitResponse()
     freed, count = answer.released, answer.released_count
@@ -121,14 +123,14 @@ def reset(
         _output.write(f"Freed no slot of {named}: none was held.\n")
         return
     _output.write(f"Freed {_slots.counted(count)} of {named}.\n")
-    _slots.show_holders("Who held them, and goes on without being counted", freed, now)
+    _slots.show_holders("Former holders, which continue without being counted", freed, now)
     if count > len(freed):
-        _output.note(f"These are the first {len(freed)} of the {count} that held one.")
+        _output.note(f"These are the first {len(freed)} of {count} former holders.")
 
 
 @app.command()
 def delete(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
-    """Delete the limit of a tag: as many of its task runs as want to may run at once."""
+    """Delete the limit of a tag, so that its runs are unlimited."""
     _service.delete_limit(tag)
     if output is Format.JSON:
         _output.write_json(_limit_documents.deleted_limit(tag))
@@ -137,16 +139,16 @@ def delete(tag: TagArgument, output: FormatOption = Format.TABLE) -> None:
 
 
 def _confirmed(tag: str) -> bool:
-    """Ask before slots are taken back; where none is held, there is nothing to ask, and False.
+    """Ask for confirmation to free slots; return False without asking if none is held.
 
     Raises:
-        typer.Exit: There is nobody to ask, or the answer is no.
+        typer.Exit: There is no terminal to ask on, or the answer is no.
     """
     named = f"tag '{_output.name(tag)}'"
     if not _asking.can_ask():
         _output.note(
-            f"Error: the slots of {named} are freed by force only when that is confirmed, and here is no"
-            " terminal to ask at. Give --yes to confirm."
+            f"Error: freeing the slots of {named} by force needs a confirmation, and there is no"
+            " terminal to ask on. Use --yes to confirm."
         )
         raise typer.Exit(2)
     found = _service.read_limit(tag)
@@ -154,7 +156,7 @@ def _confirmed(tag: str) -> bool:
     if not held:
         return False
     _output.note(
-        f"Whoever holds a slot of {named} goes on without being counted:"
+        f"Runs that hold a slot of {named} continue without being counted:"
         f" for a while more than {found.limit} may run."
     )
     if not _asking.confirmed(f"Free {_slots.counted(held)} by force?"):

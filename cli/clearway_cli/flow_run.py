@@ -36,7 +36,7 @@ def list_runs(
     limit: LimitOption = 50,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List flow runs, the newest first."""
+    """List flow runs, newest first."""
     types, names = _states.pick(state or ())
     picked = FlowRunFilter(flow_names=flow_name, tags=tag, state_types=types, state_names=names)
     found = _service.list_flow_runs(picked, limit)
@@ -51,7 +51,7 @@ def list_runs(
 
 @app.command()
 def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
-    """Show a flow run and all states that it was in."""
+    """Show a flow run and its history of states."""
     run = _service.read_flow_run(_finding.flow_run_id(run_id))
     states = _service.read_flow_run_states(run.spec.id)
     if output is Format.JSON:

@@ -1,7 +1,7 @@
-"""The command ``clearway``: its groups, and what becomes of errors.
+"""The command ``clearway``: its groups, and how errors are reported.
 
-Exit codes: 0 all went well, 1 it failed (nothing with this id, the service cannot be reached), 2 it was asked
-in a wrong way, 130 interrupted by Ctrl-C. Answers go to stdout, all else to stderr.
+Exit codes: 0 success, 1 failure (no such id, the service is unreachable), 2 wrong usage, 130 interrupted by
+Ctrl-C. Output goes to stdout, everything else to stderr.
 """
 
 import importlib
@@ -16,14 +16,14 @@ from typer.main import get_command
 from clearway._base.texts import plain
 from clearway.exceptions import ClearwayError, InvalidArgument
 
-# Loading a group loads the messages of the protocol and the tables: only the one that is asked for is loaded.
+# Importing a group imports the protocol's messages and the tables, so only the requested one is imported.
 _GROUPS = {
     "server": "Run the service.",
     "flow-run": "List and inspect flow runs.",
     "task-run": "List, inspect and explain task runs.",
     "concurrency-limit": "Limit how many task runs with a tag run at once.",
-    "cache": "Look into the cache, and clear it away.",
-    "backup": "Save the database, while it is in use.",
+    "cache": "Inspect and clear the cache.",
+    "backup": "Save the database while it is in use.",
     "restore": "Put a backup in place.",
     "config": "Show the settings, and where each comes from.",
     "version": "Print the version of Clearway.",
@@ -31,7 +31,7 @@ _GROUPS = {
 
 
 class _LazyGroup(TyperGroup):
-    """Lists its commands by their names alone, and loads the one that runs."""
+    """Lists its commands by name only, and imports the one that runs."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
@@ -42,7 +42,7 @@ class _LazyGroup(TyperGroup):
 
 
 def _listed() -> None:
-    """Stand for a group in the list of commands."""
+    """Placeholder for a group in the list of commands."""
 
 
 app = typer.Typer(
@@ -73,13 +73,13 @@ def clearway(
 ) -> None:
     """Orchestrate flows: runs propose their states, the service decides.
 
-    The commands ask the service at CLEARWAY_ADDRESS (host:port) or, where it is not set, the database under
+    The commands call the service at CLEARWAY_ADDRESS (host:port) or, if it is not set, use the database under
     CLEARWAY_HOME.
     """
 
 
 def run() -> NoReturn:
-    """Run the command that the process was started with, and exit."""
+    """Run the command line of this process, and exit."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # As Python does with stderr: what a terminal's encoding does not have is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -13,7 +13,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def restore(file: FileArgument, database: DatabaseOption = None) -> NoReturn:
     """Check the backup FILE, then put its database and its results in place.
 
-    It writes files of this machine: run it where the database is to be, as the user that the server will run
-    as. CLEARWAY_ADDRESS is not used. A database that is there already is never overwritten.
+    Run it on the machine that will have the database, as the user that the server will run as: it writes
+    files, and does not use CLEARWAY_ADDRESS. An existing database is never overwritten.
     """
     run("restore", file, database)

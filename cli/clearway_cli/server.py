@@ -1,4 +1,4 @@
-"""``clearway server``: run the service in this process's place."""
+"""``clearway server``: replace this process with the service."""
 
 import os
 import sys
@@ -33,13 +33,13 @@ def start(
         str | None,
         typer.Option(
             metavar="FILE|URL",
-            help="The SQLite file, made where it does not exist, or its URL, sqlite:///FILE."
+            help="The SQLite file, created if it does not exist, or its URL, sqlite:///FILE."
             "  [default: CLEARWAY_DATABASE, or clearway.db under CLEARWAY_HOME]",
         ),
     ] = None,
 ) -> NoReturn:
-    """Start the service and run it until it is told to stop (Ctrl-C, or SIGTERM)."""
-    # Without -P, a module in the working directory would be imported in place of a module of Python's own.
+    """Start the service and run it until it is stopped (Ctrl-C or SIGTERM)."""
+    # Without -P, a module in the working directory could shadow a standard-library module.
     arguments = [sys.executable, "-P", "-m", "clearway_service"]
     if host is not None:
         arguments += ["--host", _host(host)]
@@ -49,11 +49,13 @@ def start(
         arguments += ["--database", str(database_file(database))]
     sys.stdout.flush()
     sys.stderr.flush()
-    # The service takes this process's place, and its signals: nothing of the command line stays in between.
+    # The service replaces this process, and receives its signals directly.
     os.execv(sys.executable, arguments)  # noqa: S606 - our own interpreter and module, and no shell
 
 
 def _host(value: str) -> str:
     if not value.strip():
-        raise typer.BadParameter("it must not be empty; 127.0.0.1 is this machine.", param_hint="'--host'")
+        raise typer.BadParameter(
+            "it must not be empty; use 127.0.0.1 for this machine.", param_hint="'--host'"
+        )
     return value

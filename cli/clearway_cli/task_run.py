@@ -58,7 +58,7 @@ def list_runs(
     limit: LimitOption = 50,
     output: FormatOption = Format.TABLE,
 ) -> None:
-    """List task runs, the newest first."""
+    """List task runs, newest first."""
     types, names = _states.pick(state or ())
     flow_run = _finding.flow_run_id(flow_run) if flow_run else ""
     picked = TaskRunFilter(
@@ -71,7 +71,7 @@ def list_runs(
     )
     found = _service.list_task_runs(picked, limit)
     if flow_run and not found.items:
-        _service.read_flow_run(flow_run)  # one that is not there is an error, one without task runs is not
+        _service.read_flow_run(flow_run)  # an unknown flow run is an error, one without task runs is not
     if output is Format.JSON:
         _output.write_json([_documents.task_run(run) for run in found.items])
         return
@@ -84,7 +84,7 @@ def list_runs(
 
 @app.command()
 def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
-    """Show a task run and all states that it was in."""
+    """Show a task run and its history of states."""
     run = _service.read_task_run(_finding.task_run_id(run_id))
     states = _service.read_task_run_states(run.spec.id)
     if output is Format.JSON:
@@ -97,7 +97,7 @@ def inspect(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
 
 @app.command()
 def explain(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
-    """Say why a task run is where it is: what it waits for, and who holds that."""
+    """Explain why a task run is in its state: what it waits for, and which runs hold it."""
     answer = _service.explain_task_run(_finding.task_run_id(run_id))
     now = _service.read_now()
     if output is Format.JSON:

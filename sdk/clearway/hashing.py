@@ -3,29 +3,33 @@
 The key is the SHA-256 of a canonical JSON object (RFC 8785)::
 
     {"arguments": {<name>: <value>, ...},
+     "carried": [<what the function carries>, ...],
      "function": <SHA-256 of the function's source, without its decorators>,
      "task_key": <the task's key>}
 
-so that it is the same in every process, on every machine, and for what JSON holds in every language. What
-JSON does not hold has forms of its own; ``docs/cache-keys.md`` has the whole of it.
+so that it is the same in every process and on every machine. Most functions carry nothing, and the member is
+left out. ``docs/cache-keys.md`` has the forms of all values.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
 import inspect
+import json
 import logging
-import textwrap
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from types import CodeType
 from typing import TYPE_CHECKING, Any
 
-from clearway._definition.canonical import Canon
+from clearway._canonical.carried import carried_text
+from clearway._canonical.document import ArgumentError, arguments_text, canonical_json
+from clearway._canonical.source import code_fingerprint, stable_digest
 
 if TYPE_CHECKING:
     from clearway.context import TaskRunContext
+
+__all__ = ["function_fingerprint", "input_key", "stable_digest", "task_input_hash"]
 
 _log = logging.getLogger("clearway.hashing")
 
@@ -33,37 +37,50 @@ _log = logging.getLogger("clearway.hashing")
 def task_input_hash(context: TaskRunContext, arguments: Mapping[str, Any]) -> str | None:
     """Return a cache key for a task and the arguments it is called with: a ``cache_key_fn``.
 
-    What counts is the task's key (name, qualified name, tags), its source, and each argument's value. What
-    the function reads from elsewhere (globals, closures, files) does not.
+    What counts is the task's key (name, qualified name, tags), its source, what its function carries (the
+    bound arguments of a ``partial``, the instance of a bound method or of an object with ``__call__``,
+    closures, the wrappers of decorators), and each argument's value. Globals and files that the function
+    reads do not.
 
     Args:
         context: The run that asks.
         arguments: The values that the task is called with, by parameter.
 
     Returns:
-        A key of 64 characters, or None where an argument can be held by neither JSON nor cloudpickle: then
-        the run is not cached, and a log line names the argument.
+        A key of 64 characters, or None if an argument, or something that the function carries, has no
+        content that could be read, as a lock or a generator: then the run is not cached, and a log line
+        says why.
     """
-    canon = Canon()
-    trees: dict[str, Any] = {}
-    for name, value in arguments.items():
-        try:
-            trees[name] = canon.tree(value)
-        except Exception:  # noqa: BLE001 - a user's __reduce__ may raise whatever it likes
-            _log.debug("an argument cannot be pickled", exc_info=True)
-            _log.warning(
-                "%s is not cached: neither JSON nor cloudpickle can hold its argument %r, a %s",
-                context.task.name,
-                name,
-                type(value).__qualname__,
-            )
-            return None
-    document = {
-        "arguments": canon.named(trees),
-        "function": function_fingerprint(context.task.fn),
-        "task_key": context.task.task_key,
-    }
-    return sha256(canon.dump(document)).hexdigest()
+    task = context.task
+    try:
+        carried = carried_text(task.fn)
+    except Exception as error:  # noqa: BLE001 - a user's __reduce__ may raise whatever it likes
+        _log.debug("what a function carries has no canonical form", exc_info=True)
+        _log.warning(
+            "%s is not cached: what its function carries cannot be made a part of the key: %s",
+            task.name,
+            error,
+        )
+        return None
+    try:
+        given = arguments_text(arguments)
+    except ArgumentError as error:
+        _log.debug("an argument has no canonical form", exc_info=True)
+        _log.warning(
+            "%s is not cached: its argument %r, a %s, cannot be made a part of the key: %s",
+            task.name,
+            error.name,
+            type(error.value).__qualname__,
+            error,
+        )
+        return None
+    digest = sha256(b'{"arguments":' + given)
+    if carried:
+        digest.update(b',"carried":' + carried)
+    code = code_fingerprint(task.fn.__code__) if carried is None else function_fingerprint(task.fn)
+    rest = f',"function":"{code}","task_key":{json.dumps(task.task_key)}}}'
+    digest.update(rest.encode())
+    return digest.hexdigest()
 
 
 def input_key(task_key: str, arguments: Mapping[str, Any], function: str = "") -> str:
@@ -83,35 +100,23 @@ def input_key(task_key: str, arguments: Mapping[str, Any], function: str = "") -
         64 hexadecimal digits.
 
     Raises:
-        Exception: What pickling raised, for an input that has no form in JSON.
+        Exception: An input has no content that could be read; what its class raises when it is pickled.
     """
-    canon = Canon()
     document = {"arguments": dict(arguments), "function": function, "task_key": task_key}
-    return sha256(canon.dump(canon.tree(document))).hexdigest()
-
-
-def stable_digest(*parts: str) -> str:
-    """Return the SHA-256 of some texts, hexadecimal: the same in every process. ("a", "b") is not ("ab",)."""
-    digest = sha256()
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        if len(parts) > 1:
-            digest.update(b"%d:" % len(encoded))
-        digest.update(encoded)
-    return digest.hexdigest()
+    return sha256(canonical_json(document)).hexdigest()
 
 
 def function_fingerprint(function: Callable[..., Any]) -> str:
     """Return a digest that changes when a function's code does.
 
-    It is of the source where that is found, and else (a function typed at a prompt, say) of the bytecode,
+    It is of the source if that is found, and otherwise (a function typed at a prompt, say) of the bytecode,
     which differs between Python versions.
     """
     code = _code_of(function)
     if code is None:
         kind = type(function)
         return stable_digest(kind.__module__, kind.__qualname__)
-    return _code_fingerprint(code)
+    return code_fingerprint(code)
 
 
 def _code_of(function: Callable[..., Any]) -> CodeType | None:
@@ -124,36 +129,3 @@ def _code_of(function: Callable[..., Any]) -> CodeType | None:
         if isinstance(code, CodeType):
             return code
     return None
-
-
-@functools.lru_cache(maxsize=4_096)
-def _code_fingerprint(code: CodeType) -> str:
-    try:
-        source = textwrap.dedent(inspect.getsource(code))
-    except (OSError, TypeError):
-        return stable_digest("bytecode", *_code_parts(code))
-    return stable_digest("source", _without_decorators(source))
-
-
-def _without_decorators(source: str) -> str:
-    """Return a function's source from its ``def`` on, so that changing a task's options keeps its results."""
-    try:
-        statement = ast.parse(source).body[0]
-    except (SyntaxError, IndexError):  # a lambda in the middle of an expression
-        return source.strip()
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-        source = "\n".join(source.splitlines()[statement.lineno - 1 : statement.end_lineno])
-    return source.strip()
-
-
-def _code_parts(code: CodeType) -> list[str]:
-    parts = [code.co_code.hex(), repr(code.co_names)]
-    for constant in code.co_consts:
-        parts.extend(_code_parts(constant) if isinstance(constant, CodeType) else [_constant(constant)])
-    return parts
-
-
-def _constant(value: object) -> str:
-    if isinstance(value, frozenset):  # its order differs between processes
-        return repr(sorted(map(repr, value)))
-    return repr(value)

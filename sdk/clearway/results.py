@@ -98,8 +98,12 @@ class StoredResult:
     error: RunError | None = None
     _value: list[Any] = field(default_factory=lambda: [_UNREAD], init=False, repr=False, compare=False)
 
-    def load(self) -> Any:
+    def load(self, *, own_only: bool = False) -> Any:
         """Return the value, read once and then kept.
+
+        Args:
+            own_only: Whether to refuse a class that was in the main program of another process, if this
+                process's main program has none of that name and those fields; by default one is made.
 
         Raises:
             MissingResult: The bytes are gone, damaged, or cannot be understood.
@@ -107,7 +111,7 @@ class StoredResult:
             UnreadableResult: They cannot be read at present.
         """
         if self._value[0] is _UNREAD:
-            self._value[0] = self._decoded(self._read(get_settings()))
+            self._value[0] = self._decoded(self._read(get_settings()), own_only)
         return self._value[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -211,10 +215,11 @@ class StoredResult:
                     self.location,
                 )
 
-    def _decoded(self, body: bytes) -> Any:
+    def _decoded(self, body: bytes, own_only: bool) -> Any:
         try:
             most = get_settings().result_max_decompressed_bytes
-            return serializers.decode(self.encoding, serializers.decompress(body, self.compression, most))
+            whole = serializers.decompress(body, self.compression, most)
+            return serializers.decode(self.encoding, whole, own_only=own_only)
         except Exception as error:
             # A module that a pickle needs is a file too.
             if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):

@@ -127,7 +127,7 @@ def test_backups_at_the_same_time_are_each_a_backup_and_one_name_is_given_once(
     ended = [(process.communicate(timeout=90)[1], process.returncode) for process in running]
     load.stop()
     assert sorted(code for _, code in ended) == [0, 0, 1, 1]
-    assert all("exists already" in told for told, code in ended if code)
+    assert all("already exists" in told for told, code in ended if code)
     for path in (tmp_path / "own.tar", same):
         clearway("backup", "--verify", str(path))
     assert not list(tmp_path.glob("*.partial"))

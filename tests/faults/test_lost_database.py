@@ -204,7 +204,7 @@ def test_a_file_that_is_moved_back_is_served_again_with_all_that_was_told(
     stored = {id_ for (id_,) in rows(server.database, STATES)}
     assert stored >= {decision.proposal_id for decision in stream.answered() if decision.HasField("accept")}
     assert [level for level, _ in events(server)] == ["error", "warning"]
-    assert "taken again" in events(server)[1][1]
+    assert "accepts transactions again" in events(server)[1][1]
 
 
 def test_another_database_in_its_place_is_not_touched_until_a_restart(server: Server, client: Client) -> None:

@@ -361,12 +361,12 @@ def test_a_backup_replaces_nothing(original: Path, tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "nothing")
     folder.mkdir()
     for path, said in (
-        (letter, "exists already"),
-        (link, "exists already"),
+        (letter, "already exists"),
+        (link, "already exists"),
         (folder, "is a directory"),
-        (original, "exists already"),
-        (tmp_path / "nowhere" / "some.tar", f"there is no folder {tmp_path / 'nowhere'}"),
-        (letter / "some.tar", "there is no folder"),
+        (original, "already exists"),
+        (tmp_path / "nowhere" / "some.tar", f"the folder {tmp_path / 'nowhere'} for some.tar does not exist"),
+        (letter / "some.tar", "for some.tar does not exist"),
     ):
         assert said in failed("backup", str(path), "--database", str(original))
     assert letter.read_text() == "Dear reader"
@@ -389,7 +389,7 @@ def test_a_restore_replaces_nothing(ending: str, kind: str, archive: Path, tmp_p
         assert "is a directory" in complaint(2, *arguments)
     else:
         told = failed(*arguments)
-        assert f"{place} exists already" in told
+        assert f"{place} already exists" in told
         assert "move it away first" in told
     assert [path.name for path in tmp_path.iterdir()] == [place.name]
 
@@ -407,8 +407,8 @@ def test_what_is_no_backup_is_not_restored(archive: Path, tmp_path: Path) -> Non
         (tmp_path / "none.tar", "there is no backup"),
         (tmp_path, "is not a file"),
         (pipe, "is not a file"),
-        (letter, "is no archive of `clearway backup`, or damaged"),
-        (half, "is it a part of a backup only?"),
+        (letter, "is not an archive of `clearway backup`, or it is damaged"),
+        (half, "is it only a part of a backup?"),
         (changed, "is not what was written: its SHA-256 differs"),
     ):
         for arguments in (

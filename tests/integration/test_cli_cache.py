@@ -60,7 +60,7 @@ def test_entries_are_shown() -> None:
     found = json.loads(answer("cache", "get", "a-1", "-o", "json"))
     assert (found["hits"], found["size"], found["tags"]) == (1, 5, ["disk"])
     assert found["task_run_id"] == task_runs("filling")["keyed-0"].id
-    assert "no live entry of the key 'c'" in complaint(1, "cache", "get", "c")
+    assert "no live entry for the key 'c'" in complaint(1, "cache", "get", "c")
 
 
 def test_sums_are_shown() -> None:
@@ -83,11 +83,11 @@ def test_sums_are_shown() -> None:
 
 def test_entries_are_removed_only_when_that_is_confirmed() -> None:
     fill("a-1", "a-2", "b-1")
-    for options, wrong in ([], "say which"), (["--all", "--prefix", "a-"], "not both"):
+    for options, wrong in ([], "select entries"), (["--all", "--prefix", "a-"], "not both"):
         assert wrong in complaint(2, "cache", "invalidate", *options, "--yes")
     assert "--yes" in complaint(2, "cache", "invalidate", "--prefix", "a-")
     assert answer("cache", "invalidate", "--prefix", "a-", "--dry-run") == "Would remove 2 cache entries.\n"
-    assert "'soon' is no age" in complaint(2, "cache", "invalidate", "--older-than", "soon", "--yes")
+    assert "'soon' is not an age" in complaint(2, "cache", "invalidate", "--older-than", "soon", "--yes")
     assert answer("cache", "invalidate", "--older-than", "1d", "--yes") == "Removed 0 cache entries.\n"
     assert len(keys()) == 3
     assert answer("cache", "invalidate", "--key", "a-1", "-y") == "Removed 1 cache entry.\n"
@@ -115,7 +115,7 @@ def test_explain_shows_who_computes_the_key() -> None:
         found = json.loads(answer("task-run", "explain", follower.task_run_id, "-o", "json"))
         done.set()
         assert "shared-1 waits for shared-0" in " ".join(shown.split())
-        assert "Its cache key is computed by" in shown
+        assert "Run that computes its cache key" in shown
         assert (found["cause"], found["cache_key"], found["cache_position"]) == ("CACHE", "shared", 1)
         assert found["leader"]["task_run_name"] == "shared-0"
 

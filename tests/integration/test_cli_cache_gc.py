@@ -74,7 +74,7 @@ def test_a_result_of_several_runs_is_counted_once() -> None:
 @pytest.mark.usefixtures("unused")
 def test_what_is_younger_than_a_day_stays() -> None:
     done = run("cache", "gc")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No result to delete.\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No results to delete.\n")
 
 
 @pytest.mark.parametrize("age", ["", "7", "d", "1w", "-1d", "1.5h", "99999999d"])

@@ -71,10 +71,10 @@ def test_a_run_that_waits_for_a_slot_is_told_who_holds_it() -> None:
         assert 0 < named["lease_left_seconds"] <= 30
 
         facts, limits, holders = answer("task-run", "explain", waits.task_run_id).split("\n\n")
-        assert f"Why          {found['summary']}\nWaits since  " in facts
+        assert f"Why            {found['summary']}\nWaiting since  " in facts
         assert limits.splitlines()[1].split() == ["disk", "1/1", "[##########]", "yes", "1"]
         title, _, row = holders.splitlines()
-        assert title == "The slots of tag 'disk' are held by"
+        assert title == "Holders of the slots of tag 'disk'"
         assert row.split()[:3] == [held.task_run_id, "hold-0", held.client_name]
 
         facts, limits = answer("task-run", "explain", held.task_run_id).split("\n\n")

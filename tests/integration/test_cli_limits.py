@@ -106,13 +106,13 @@ def _shown_to_people(held: dict[str, Any], waiters: list[dict[str, Any]]) -> Non
     facts, holders, queue = answer("concurrency-limit", "read", "disk").split("\n\n")
     assert "Used     1  [##########]\nWaiting  2\n" in facts
     title, heading, row = holders.splitlines()
-    assert title == "Its slots are held by"
+    assert title == "Holders of its slots"
     assert heading.split() == ["TASK", "RUN", "NAME", "CLIENT", "HELD", "LEASE", "FLOW", "FLOW", "RUN"]
     assert row.split()[:3] == [held["task_run_id"], "hold-0", held["client_name"]]
     assert row.split()[-2:] == [held["flow_name"], held["flow_run_name"]]
     assert held["flow_name"] == "holder"
     title, _, *rows = queue.splitlines()
-    assert title == "Who waits for one"
+    assert title == "Waiting for a slot"
     assert [row.split()[:2] for row in rows] == [
         [str(each["position"]), each["task_run_id"]] for each in waiters
     ]
@@ -124,7 +124,7 @@ def test_slots_that_are_freed_by_force_go_to_who_waits() -> None:
         (held,) = slots("disk")
         told = complaint(2, "concurrency-limit", "reset", "disk")
         assert "tag 'disk'" in told
-        assert "Give --yes" in told
+        assert "Use --yes" in told
         assert slots("disk") == (held,)
 
         reset = json.loads(answer("concurrency-limit", "reset", "disk", "--yes", "-o", "json"))

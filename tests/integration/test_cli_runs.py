@@ -106,4 +106,4 @@ def test_nothing_found_is_no_error() -> None:
         assert listed(kind, "ls") == []
         empty = run(kind, "ls", "--state", "complted")
         assert (empty.returncode, empty.stdout) == (0, "")
-        assert "'complted' is no type of state" in empty.stderr
+        assert "'complted' is neither a state type" in empty.stderr

@@ -49,7 +49,7 @@ def test_the_version() -> None:
         (["task-run", "ls", "--flow-run", ""], "'--flow-run': it must not be empty"),
         (
             ["task-run", "ls", "--state", "Cached", "--state", "failed"],
-            "'failed' is a type of state and 'Cached'",
+            "'failed' is a state type and 'Cached'",
         ),
         (["task-run", "inspect"], "Missing argument 'ID'"),
         (["concurrency-limit", "create", "disk", "-1"], "'-1' is not a whole number from 0 to 1,000,000"),

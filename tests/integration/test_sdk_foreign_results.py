@@ -113,7 +113,7 @@ def test_a_storage_that_cannot_be_opened_is_said_not_to_be_searched(options: lis
     done = run("cache", "gc", *options, CLEARWAY_RESULT_STORAGE="foo://bar")
     assert done.returncode == 1
     assert done.stdout == ("[]\n" if "json" in options else "")
-    (line,) = [line for line in done.stderr.splitlines() if line != "No result to delete."]
+    (line,) = [line for line in done.stderr.splitlines() if line != "No results to delete."]
     assert line.startswith("Error: the storage foo://bar could not be searched for unfinished files: ")
 
 

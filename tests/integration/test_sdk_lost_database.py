@@ -31,4 +31,4 @@ def test_a_flow_whose_database_is_lost_fails_with_what_happened(
     (raised,) = [line for line in done.stderr.splitlines() if line.startswith("clearway.exceptions.")]
     assert raised.startswith("clearway.exceptions.ServerUnavailable: the ")
     assert said in raised
-    assert done.stderr.count("no transactions are taken") == 1
+    assert done.stderr.count("the store accepts no transactions") == 1

@@ -84,7 +84,7 @@ def test_the_main_thread_of_a_flow_asks_or_hears_it_at_its_next_call() -> None:
     states = Counter(tuple(history(task_run.id)) for task_run in task_runs("main_thread").values())
     assert states == {("Running", "Crashed"): 2}
     (warning,) = [line for line in errors.splitlines() if "has ended runs of this process" in line]
-    assert "nothing was heard of it after 20" in warning
+    assert "it was last seen at 20" in warning
     for name in (repr(run.name), "scan-0", "wait-0"):
         assert name in warning
 

@@ -103,7 +103,7 @@ def test_a_broken_stream_loses_its_runs_after_the_grace(
     message = get_task(caller, held).state.message
     assert "worker 7 on host a" in message
     assert "its stream broke at 20" in message
-    assert "did not come back within 0.2 s" in message
+    assert "did not reconnect within 0.2 s" in message
     assert flow_names(caller, flow) == ["Pending", "Running", "Crashed"]
     assert names(caller, pending) == ["Pending"]
     assert stream.final(waits.id).HasField("accept")

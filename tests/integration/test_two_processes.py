@@ -145,7 +145,7 @@ def test_a_process_that_was_stopped_past_its_lease_is_told_so(database: Path, fl
         assert told is not None
         assert told["answer"] == "abort"
         assert "Crashed" in told["message"]
-        assert "nothing was heard of it" in told["state"]
+        assert "it was last seen at" in told["state"]
     assert states_of(database, first) == ["Running", "Crashed"]
 
 

@@ -304,9 +304,9 @@ def why_over(session: ModelSession, moment: Moment, lease: int) -> str:
     if session.lost is not None:
         seconds = (session.expires - session.lost) / 1e6
         broke = _time(session.lost + moment.now - moment.steady)
-        return f"{client}its stream broke at {broke}, and it did not come back within {seconds:g} s"
+        return f"{client}its stream broke at {broke}, and it did not reconnect within {seconds:g} s"
     heard = session.expires - lease
-    return f"{client}nothing was heard of it after {_time(heard + moment.now - moment.steady)}"
+    return f"{client}it was last seen at {_time(heard + moment.now - moment.steady)}"
 
 
 def _time(microseconds: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -18,3 +19,11 @@ def loads(body: bytes) -> Any:
     import cloudpickle  # noqa: PLC0415
 
     return cloudpickle.loads(body)
+
+
+def reducer_of(kind: type) -> Callable[[Any], Any] | None:
+    """Return what pickles the instances of a class in place of their own methods; None for most classes."""
+    import cloudpickle  # noqa: PLC0415
+
+    reducer: Callable[[Any], Any] | None = cloudpickle.Pickler.dispatch_table.get(kind)
+    return reducer

@@ -57,6 +57,10 @@ class Definition(Hooked):
     signature: CallSignature
     _binding: Binding
 
+    def __clearway_parts__(self) -> list[Any]:
+        """Return what counts in a cache key of which the flow or task is a part."""
+        return [self.name, self.fn, sorted(getattr(self, "tags", ()))]
+
     def _take_function(self, fn: Callable[..., Any], name: str | None) -> None:
         """Take the function and its name, and look like the function.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
+from clearway._base.extent import extent, is_long, outline
 from clearway.exceptions import ParameterBindError, ReservedArgument
 
 RESERVED = ("return_state", "wait_for")
@@ -210,12 +211,19 @@ def _taken_by_keyword(fn: Callable[..., Any], names: frozenset[str]) -> frozense
 
 def parameters_to_json(parameters: Mapping[str, Any]) -> str:
     """Return parameters as a JSON object, for people to read; what JSON cannot hold as its ``repr``."""
-    whole = (
-        "{" + ", ".join(f"{json.dumps(name)}: {_to_json(value)}" for name, value in parameters.items()) + "}"
-    )
-    if len(whole) <= _MAX_JSON:  # json.dumps writes ASCII only
-        return whole
+    if sum(_extent(value) for value in parameters.values()) <= _MAX_JSON:
+        texts = (f"{json.dumps(name)}: {_to_json(value)}" for name, value in parameters.items())
+        whole = "{" + ", ".join(texts) + "}"
+        if len(whole) <= _MAX_JSON:  # json.dumps writes ASCII only
+            return whole
     return json.dumps({name: short_repr(value) for name, value in parameters.items()})
+
+
+def _extent(value: object) -> int:
+    try:
+        return extent(value, _MAX_JSON)
+    except Exception:  # noqa: BLE001 - a user's container may raise anything
+        return 0
 
 
 def _to_json(value: object) -> str:
@@ -228,7 +236,11 @@ def _to_json(value: object) -> str:
 def short_repr(value: object) -> str:
     """Return the ``repr`` of a value, shortened where it is very long; a broken one is described."""
     try:
+        if is_long(value):
+            return outline(value)
         text = repr(value)
+    except RecursionError:
+        return outline(value)
     except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and the run is not to fail of it
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}... ({len(text):,} characters)"

@@ -214,7 +214,7 @@ def _is_inline(data: Any) -> bool:
 def _lost_result(data: Any) -> str:
     try:
         if isinstance(data, StoredResult):
-            data.load()
+            data.load(own_only=True)
     except MissingResult as error:
         forget_damaged(data)
         return str(error)

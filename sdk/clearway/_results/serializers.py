@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from clearway._base import lazy_cloudpickle
 from clearway._results.json_values import dump_json, is_exact_json
 from clearway._settings.encodings import BUILT_IN, BYTES, CLOUDPICKLE, GZIP, JSON
 
@@ -80,8 +79,10 @@ def encode(value: Any, allowed: frozenset[str]) -> tuple[str, bytes]:
             f"the result, a {kind}, cannot be kept: it would have to be pickled, and the setting "
             f"CLEARWAY_RESULT_SERIALIZERS allows {', '.join(sorted(allowed))} only"
         )
+    from clearway._results import pickles  # noqa: PLC0415 - most results are JSON
+
     try:
-        return CLOUDPICKLE, lazy_cloudpickle.dumps(value)
+        return CLOUDPICKLE, pickles.dumps(value)
     except Exception as error:
         raise TypeError(
             f"the result, a {kind}, cannot be kept: neither JSON nor cloudpickle can hold it ({error}); "
@@ -93,20 +94,27 @@ def encode_exception(error: BaseException, allowed: frozenset[str]) -> bytes | N
     """Return an exception as a pickle; None where it may not be pickled, or cannot be read back."""
     if CLOUDPICKLE not in allowed:
         return None
+    from clearway._results import pickles  # noqa: PLC0415 - as above
+
     try:
-        body = lazy_cloudpickle.dumps(error)
-        read_back = lazy_cloudpickle.loads(body)
+        body = pickles.dumps(error)
+        read_back = pickles.loads(body)
     except Exception:  # noqa: BLE001 - a user's class may raise whatever it likes here
         return None
     # Many an exception's __init__ wants other arguments than it kept.
     return body if type(read_back) is type(error) else None
 
 
-def decode(encoding: str, body: bytes) -> Any:
+def decode(encoding: str, body: bytes, *, own_only: bool = False) -> Any:
     """Return the value of bytes.
 
+    Args:
+        encoding: How they were made.
+        body: The bytes.
+        own_only: Whether to refuse classes of other programs, or of an earlier version of this one.
+
     Raises:
-        LookupError: Nobody here knows the encoding.
+        LookupError: The encoding is not known here, or a class is refused.
         Exception: What the bytes' own classes raise.
     """
     if encoding == JSON:
@@ -114,7 +122,9 @@ def decode(encoding: str, body: bytes) -> Any:
     if encoding == BYTES:
         return body
     if encoding == CLOUDPICKLE:
-        return lazy_cloudpickle.loads(body)
+        from clearway._results import pickles  # noqa: PLC0415 - as above
+
+        return pickles.loads(body, own_only=own_only)
     serializer = _custom.get(encoding)
     if serializer is None:
         known = ", ".join((*BUILT_IN, *_custom))

@@ -1,4 +1,4 @@
-"""``python -m clearway_service.backup``: what ``clearway backup`` and ``clearway restore`` run."""
+"""``python -m clearway_service.backup``: implements ``clearway backup`` and ``clearway restore``."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from clearway_service.result_files.folder import beside
 from clearway_service.texts import plain
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
-# The server of the database goes first where both want the processor.
+# The database's server goes first if both want the processor.
 _NICE = 10
-# A manifest may hold any text as its time.
+# A manifest may contain any text as its time.
 _LONGEST_TIME = 40
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what the command line says; return the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="clearway backup", description="Back up and restore a database.")
     commands = parser.add_subparsers(required=True)
     saving = commands.add_parser("save")
@@ -93,7 +93,7 @@ def _restore(given: argparse.Namespace) -> tuple[str, ...]:
     return (
         f"Restored {_holds(manifest)}, of {_created(manifest)}, to {database} in {_seconds(begun)}.",
         f"Next: clearway server start --database {shlex.quote(str(database))}",
-        "Runs that were Running then become Crashed when the leases of their sessions run out.",
+        "Runs that were Running when it was taken become Crashed when their sessions' leases expire.",
     )
 
 
@@ -123,7 +123,7 @@ def _created(manifest: Manifest) -> str:
 def _size(size: int) -> str:
     number, unit = float(size), "bytes"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if number < 1024:  # noqa: PLR2004 - as the units say
+        if number < 1024:  # noqa: PLR2004 - the units are binary
             break
         number, unit = number / 1024, larger
     return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"
@@ -139,7 +139,7 @@ def _fail(error: object, code: int) -> int:
 
 
 def _show(stream: TextIO, *lines: str) -> None:
-    """Write lines; file names and texts of a manifest in them neither steer a terminal nor add lines."""
+    """Write lines; file names and manifest texts in them can neither control a terminal nor add lines."""
     stream.writelines(f"{plain(line)}\n" for line in lines)
 
 

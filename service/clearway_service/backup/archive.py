@@ -1,7 +1,7 @@
 """Archive: the one file of a backup, an uncompressed tar of regular files with short names.
 
-Any tar program reads it. This one refuses what is not a regular file, so there are no links, devices or
-sparse files, and what is unpacked is never larger than the archive.
+Any tar program can read it. This reader refuses everything except regular files, so there are no links,
+devices or sparse files, and the unpacked files are never larger than the archive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clearway_service.backup.errors import DamagedBackupError
 
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
-# Other programs fill up to a record of this size with zeros.
+# Other programs pad to a record of this size with zeros.
 _LONGEST_END = 10_240
 _CHUNK = 1024 * 1024
 
@@ -25,9 +25,9 @@ class Member(NamedTuple):
     """A file in an archive.
 
     Attributes:
-        name: Its path, as the archive has it: not to be trusted.
-        offset: Where its bytes begin.
-        size: How many there are.
+        name: Its path as found in the archive, not to be trusted.
+        offset: The position of its bytes.
+        size: The number of bytes.
     """
 
     name: str
@@ -39,7 +39,7 @@ class ArchiveWriter:
     """Appends files to an archive.
 
     Args:
-        file: Empty, and open for writing at its beginning.
+        file: An empty file, open for writing at its beginning.
         time: The modification time of all files, in seconds since 1970.
     """
 
@@ -51,7 +51,7 @@ class ArchiveWriter:
         """Append ``size`` bytes of ``source``.
 
         Returns:
-            Their SHA-256; None where ``source`` had fewer, and nothing was appended.
+            Their SHA-256; None if ``source`` had fewer, and nothing was appended.
 
         Raises:
             OSError: The source cannot be read, or there is no room.
@@ -59,7 +59,7 @@ class ArchiveWriter:
         info = tarfile.TarInfo(name)
         info.size, info.mtime, info.mode = size, self._time, 0o600
         begin = self._file.tell()
-        # GNU's format has no bound for sizes; the names are short, so each header is one block.
+        # GNU's format has no limit on sizes. The names are short, so each header is one block.
         self._file.write(info.tobuf(tarfile.GNU_FORMAT, "ascii", "strict"))
         digest = copy(source, size, self._file)
         if digest is None:
@@ -70,16 +70,16 @@ class ArchiveWriter:
 
     @property
     def position(self) -> int:
-        """Where the next file begins."""
+        """The position of the next file."""
         return self._file.tell()
 
     def undo(self, position: int) -> None:
-        """Take away all that was appended from ``position`` on."""
+        """Remove everything appended from ``position`` on."""
         self._file.seek(position)
         self._file.truncate()
 
     def finish(self) -> int:
-        """Write the end, through to the disk; return the archive's size."""
+        """Write the end, sync the file to disk, and return the archive's size."""
         self._file.write(_END)
         self._file.flush()
         os.fsync(self._file.fileno())
@@ -90,7 +90,7 @@ def members(file: BinaryIO) -> Iterator[Member]:
     """Yield the files of an archive, in order.
 
     Raises:
-        DamagedBackupError: It is no archive, has something else than regular files, or ends early.
+        DamagedBackupError: It is not an archive, contains something other than regular files, or ends early.
     """
     end = os.fstat(file.fileno()).st_size
     file.seek(0)
@@ -99,35 +99,37 @@ def members(file: BinaryIO) -> Iterator[Member]:
         if len(header) == _BLOCK and not any(header):
             rest = file.read(_LONGEST_END + 1)
             if len(rest) < _BLOCK or len(rest) > _LONGEST_END or any(rest):
-                raise DamagedBackupError("it has something else after the end of its contents")
+                raise DamagedBackupError("it has more data after the end of its contents")
             return
         info = _parsed(header)
         offset = file.tell()
         if offset + info.size > end:
-            raise DamagedBackupError(f"it ends within {info.name[:80]!r}; is it a part of a backup only?")
+            raise DamagedBackupError(f"it ends within {info.name[:80]!r}; is it only a part of a backup?")
         yield Member(info.name, offset, info.size)
         file.seek(offset + info.size + -info.size % _BLOCK)
 
 
 def _parsed(header: bytes) -> tarfile.TarInfo:
     if len(header) < _BLOCK:
-        raise DamagedBackupError("it ends early; is it a part of a backup only?")
+        raise DamagedBackupError("it ends early; is it only a part of a backup?")
     try:
         info = tarfile.TarInfo.frombuf(header, "ascii", "strict")
     except (tarfile.HeaderError, UnicodeDecodeError) as error:
-        raise DamagedBackupError(f"it is no archive of `clearway backup`, or damaged: {error}") from error
+        raise DamagedBackupError(
+            f"it is not an archive of `clearway backup`, or it is damaged: {error}"
+        ) from error
     if info.type != tarfile.REGTYPE or info.size < 0:
         raise DamagedBackupError(f"{info.name[:80]!r} in it is not a regular file")
     return info
 
 
 def copy(source: BinaryIO, size: int, target: BinaryIO | None) -> str | None:
-    """Copy ``size`` bytes from where ``source`` is; return their SHA-256, or None where there are fewer.
+    """Copy ``size`` bytes from ``source``'s position; return their SHA-256, or None if there are fewer.
 
     Args:
-        source: What is read.
-        size: How many bytes.
-        target: Where they go; None to read them only.
+        source: The file to read.
+        size: The number of bytes.
+        target: The file to write; None to read only.
     """
     digest, rest = sha256(), size
     while rest:

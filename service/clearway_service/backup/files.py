@@ -1,4 +1,4 @@
-"""Files: working folders, files for their owner alone, and names that are given without replacing any."""
+"""Files: working folders, files that only their owner can read, and renaming without replacing."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from clearway_service.backup.errors import BackupError
 PARTIAL = ".partial"
 _LONGEST_NAME = 100
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-# What a file system says that has no hard links.
+# The errors of a file system without hard links.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL})
 
 
 @contextmanager
 def working_folder(beside: Path) -> Iterator[Path]:
-    """Make a folder beside a file, named after it; in the end it is gone with all in it.
+    """Create a folder beside a file, named after it, and remove it at the end with its contents.
 
-    Only a process that is killed leaves it: ``NAME.xxxxxxxx.partial`` can be deleted at any time.
+    It remains only if the process is killed: ``NAME.xxxxxxxx.partial`` can be deleted at any time.
 
     Raises:
         BackupError: There was no room for what was done in it.
@@ -44,23 +44,23 @@ def working_folder(beside: Path) -> Iterator[Path]:
 
 
 def new_file(path: Path) -> BinaryIO:
-    """Open a new file that only its owner reads; what is there already is never opened."""
+    """Create and open a file that only its owner can read; an existing file is never opened."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, 0o600), "w+b")
 
 
 def open_regular(path: str | Path, folder: int | None = None, flags: int = 0) -> BinaryIO | None:
-    """Open a file to read; None where it is none that has bytes, such as a folder or a pipe.
+    """Open a regular file for reading; None if it is something else, such as a folder or a pipe.
 
     Args:
-        path: The file, within ``folder`` where that is given.
+        path: The file, within ``folder`` if that is given.
         folder: A descriptor of a folder.
         flags: More flags for ``os.open``.
 
     Raises:
-        OSError: It is not there, or cannot be opened.
+        OSError: It does not exist, or cannot be opened.
     """
-    # Without O_NONBLOCK a pipe would be waited for.
+    # Without O_NONBLOCK, opening a pipe would wait for its other end.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags, dir_fd=folder)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return os.fdopen(descriptor, "rb")
@@ -69,10 +69,10 @@ def open_regular(path: str | Path, folder: int | None = None, flags: int = 0) ->
 
 
 def give_name(made: Path, target: Path) -> None:
-    """Give a file that was made its name, unless something has that name.
+    """Give a finished file its name, unless the name is taken.
 
     Raises:
-        BackupError: Something has.
+        BackupError: The name is taken.
     """
     try:
         os.link(made, target, follow_symlinks=False)
@@ -82,7 +82,7 @@ def give_name(made: Path, target: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         try:
-            new_file(target).close()  # the name is ours from here on, so that nothing of others is replaced
+            new_file(target).close()  # the name is ours from here on, so no other file is replaced
         except FileExistsError:
             raise exists(target) from None
         made.replace(target)
@@ -90,12 +90,12 @@ def give_name(made: Path, target: Path) -> None:
 
 
 def exists(path: Path) -> BackupError:
-    """Return the error that says that something is where a file is to be made."""
-    return BackupError(f"{path} exists already, and nothing is ever overwritten; give another name")
+    """Return the error that a file to be created exists already."""
+    return BackupError(f"{path} already exists and is not overwritten; give another name")
 
 
 def sync_folder(folder: Path) -> None:
-    """Write a folder's names through to the disk."""
+    """Sync a folder's names to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

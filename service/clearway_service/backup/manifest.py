@@ -1,4 +1,4 @@
-"""Manifest: what a backup holds, with each file's size and SHA-256. It is the last file of the archive."""
+"""Manifest: the contents of a backup, with each file's size and SHA-256. It is the archive's last file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearway_service.backup.errors import BackupError, DamagedBackupError, Late
 
 FORMAT = 1
 MANIFEST, DATABASE, RESULTS = "manifest.json", "clearway.db", "results"
-# Some two million results.
+# Enough for some two million results.
 MAX_BYTES = 512 * 1024 * 1024
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Entry(NamedTuple):
-    """A file of a backup: its bytes and their SHA-256."""
+    """A file of a backup: its size and SHA-256."""
 
     size: int
     sha256: str
@@ -31,18 +31,18 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a backup holds.
+    """The contents of a backup.
 
     Attributes:
         clearway: The version that made it.
         schema: The database's revision.
         created: When the database's snapshot was taken, in UTC.
-        flow_runs: How many the database has.
-        task_runs: How many the database has.
+        flow_runs: The number of flow runs in the database.
+        task_runs: The number of task runs in the database.
         with_results: Whether the results of the service's own storage were to be included.
-        files: All files but this one, by name.
-        missing_results: The SHA-256 of results that the database refers to and that were not there.
-        damaged_results: The same of results that were there and had other bytes, or were no regular files.
+        files: All files except this one, by name.
+        missing_results: The SHA-256 of results that the database refers to and that did not exist.
+        damaged_results: The same for results with other bytes, or that were not regular files.
     """
 
     clearway: str
@@ -56,7 +56,7 @@ class Manifest:
     damaged_results: list[str]
 
     def to_bytes(self) -> bytes:
-        """Return it as JSON.
+        """Return the manifest as JSON.
 
         Raises:
             BackupError: It has more results than a backup can hold.
@@ -68,24 +68,24 @@ class Manifest:
         if len(written) > MAX_BYTES:
             raise BackupError(
                 f"there are {len(self.files) - 1:,} results, more than a backup can hold; leave them out "
-                "with --no-results and copy their folder by itself"
+                "with --no-results and copy their folder separately"
             )
         return written
 
     @classmethod
     def from_bytes(cls, text: bytes) -> Manifest:
-        """Return the manifest that ``text`` holds.
+        """Return the manifest in ``text``.
 
         Raises:
             LaterBackupError: It is of a later format.
-            DamagedBackupError: It is none, or not what was written.
+            DamagedBackupError: It is not a manifest, or not what was written.
         """
         try:
             body: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise DamagedBackupError(f"its {MANIFEST} cannot be read") from error
         if not isinstance(body, dict):
-            raise DamagedBackupError(f"its {MANIFEST} is no JSON object")
+            raise DamagedBackupError(f"its {MANIFEST} is not a JSON object")
         format_ = _get(body, "format", int)
         if format_ != FORMAT:
             raise LaterBackupError(
@@ -119,14 +119,14 @@ def _checksum(body: dict[str, Any]) -> str:
 def _get(body: dict[str, Any], name: str, kind: type[T]) -> T:
     value = body.get(name)
     if type(value) is not kind:
-        raise DamagedBackupError(f"its {MANIFEST} has no right {name!r}")
+        raise DamagedBackupError(f"its {MANIFEST} has no valid {name!r}")
     return value
 
 
 def _digests(body: dict[str, Any], name: str) -> list[str]:
     digests = _get(body, name, list)
     if not all(isinstance(each, str) and _SHA256.fullmatch(each) for each in digests):
-        raise DamagedBackupError(f"its {MANIFEST} has no right {name!r}")
+        raise DamagedBackupError(f"its {MANIFEST} has no valid {name!r}")
     return digests
 
 
@@ -134,12 +134,12 @@ def _files(found: dict[str, Any]) -> dict[str, Entry]:
     files = {}
     for name, entry in found.items():
         if not isinstance(entry, dict):
-            raise DamagedBackupError(f"its {MANIFEST} says nothing right of {name[:80]!r}")
+            raise DamagedBackupError(f"its {MANIFEST} has no valid entry for {name[:80]!r}")
         size, digest = _get(entry, "size", int), _get(entry, "sha256", str)
         result = _RESULT_NAME.fullmatch(name)
         if name != DATABASE and not (result and result[2] == digest):
-            raise DamagedBackupError(f"{name[:80]!r} is no file of a backup")
+            raise DamagedBackupError(f"{name[:80]!r} is not a file of a backup")
         files[name] = Entry(size, digest)
     if DATABASE not in files:
-        raise DamagedBackupError(f"its {MANIFEST} names no {DATABASE}")
+        raise DamagedBackupError(f"its {MANIFEST} lists no {DATABASE}")
     return files

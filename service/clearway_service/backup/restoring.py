@@ -1,4 +1,4 @@
-"""Restoring: reading a backup, trusting nothing in it, and putting it in place."""
+"""Restoring: reads a backup without trusting anything in it, and puts it in place."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _BESIDE = ("", "-wal", "-shm", "-journal", "-results")
 
 
 class _Backup:
-    """A backup that is open, its manifest checked against what the archive has.
+    """An open backup, whose manifest was checked against the archive's contents.
 
     Args:
         file: The archive.
 
     Attributes:
-        manifest: What it holds.
+        manifest: Its contents.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -41,7 +41,7 @@ class _Backup:
             self._members[last.name] = last
         if last is None or last.name != MANIFEST or last.size > MAX_BYTES:
             raise DamagedBackupError(
-                f"it does not end in a {MANIFEST}, so it is no backup, or not all of one"
+                f"it does not end with a {MANIFEST}, so it is not a backup, or only a part of one"
             )
         del self._members[MANIFEST]
         file.seek(last.offset)
@@ -61,7 +61,7 @@ class _Backup:
             raise DamagedBackupError(f"its {MANIFEST} and its contents differ in {min(names)[:80]!r}")
 
     def unpack(self, folder: Path, *, with_results: bool) -> None:
-        """Read all of it, check each file, and write the database and, if wanted, the results.
+        """Read everything, check each file, and write the database and, if wanted, the results.
 
         Raises:
             DamagedBackupError: A file is not what was written, or the database is damaged.
@@ -92,10 +92,10 @@ class _Backup:
 
 
 def verify(source: Path) -> Manifest:
-    """Read all of a backup, check it, and return what it holds. Its database is unpacked for a while.
+    """Read all of a backup, check it, and return its contents. Its database is unpacked temporarily.
 
     Raises:
-        BackupError: It is damaged, of a later version, or none.
+        BackupError: It is damaged, of a later version, or not a backup.
         OSError: It cannot be read, or there is no room to unpack its database.
     """
     beside = source
@@ -107,12 +107,12 @@ def verify(source: Path) -> Manifest:
 
 
 def restore(source: Path, database: Path) -> Manifest:
-    """Put a backup in place, after all of it was checked; return what it holds.
+    """Check all of a backup, put it in place, and return its contents.
 
-    The results come first and the database last, by one step that replaces nothing.
+    The results come first and the database last, in one step that replaces nothing.
 
     Raises:
-        BackupError: It is damaged, of a later version, or none; or the place is not free.
+        BackupError: It is damaged, of a later version, or not a backup; or the target exists.
         OSError: It cannot be read, or there is no room.
     """
     _check_free(database)
@@ -142,7 +142,7 @@ def _sync_tree(folder: Path) -> None:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[_Backup]:
-    """Open a backup; errors name it."""
+    """Open a backup, and add its name to errors."""
     try:
         file = open_regular(source)
     except FileNotFoundError:
@@ -163,11 +163,11 @@ def _check_free(database: Path) -> None:
         path = _beside(database, ending)
         if os.path.lexists(path):
             hint = (
-                "move it away first, or restore to another place with --database"
+                "move it away first, or restore to another path with --database"
                 if not ending
-                else "it belongs to a database that was there: move it away first"
+                else "it belongs to a former database: move it away first"
             )
-            raise BackupError(f"{path} exists already, and nothing is ever overwritten; {hint}")
+            raise BackupError(f"{path} already exists and is not overwritten; {hint}")
 
 
 def _beside(database: Path, ending: str) -> Path:

@@ -1,4 +1,4 @@
-"""Saving: a backup of a database that may be in use, in one file."""
+"""Saving: writes a backup of a database, which may be in use, to one file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from clearway_service.store.copies import check_copy, copy_database, result_loca
 
 
 class Saved(NamedTuple):
-    """What was saved, and the bytes of the file."""
+    """The contents that were saved, and the file's size in bytes."""
 
     manifest: Manifest
     size: int
@@ -31,16 +31,16 @@ class Saved(NamedTuple):
 def save(database: Path, target: Path, *, with_results: bool) -> Saved:
     """Save a database, and the results of the service's own storage that it refers to.
 
-    The database is copied first, at one moment; results never change, so those that were deleted afterwards
-    are the only ones that can be missing.
+    The database is copied first, as it is at one moment. Results never change, so only those deleted
+    afterwards can be missing.
 
     Args:
         database: The database; it may be in use.
-        target: The file to make.
-        with_results: Whether results are included.
+        target: The file to create.
+        with_results: Whether to include results.
 
     Raises:
-        BackupError: The target exists, or cannot be there; or there is no such database.
+        BackupError: The target exists or cannot be created; or there is no such database.
         StoreUnavailableError: The database cannot be copied, or the copy is damaged.
         OSError: There is no room, or a file cannot be read.
     """
@@ -82,20 +82,20 @@ def _check(database: Path, target: Path) -> None:
     if not database.exists():
         raise BackupError(f"there is no database {database}")
     if target.is_dir():
-        raise BackupError(f"{target} is a directory; name a file in it")
+        raise BackupError(f"{target} is a directory; give a file in it")
     if os.path.lexists(target):
         raise exists(target)
     if not target.parent.is_dir():
-        raise BackupError(f"there is no folder {target.parent} to make {target.name} in")
+        raise BackupError(f"the folder {target.parent} for {target.name} does not exist")
 
 
 def _add_database(writer: ArchiveWriter, copied: Path) -> Entry:
     size = copied.stat().st_size
     with copied.open("rb") as source:
         digest = writer.add(DATABASE, source, size)
-    copied.unlink()  # its room is needed again
+    copied.unlink()  # its space is needed again
     if digest is None:
-        raise BackupError("the copy of the database was changed while it was read")
+        raise BackupError("the copy of the database changed while it was being read")
     return Entry(size, digest)
 
 
@@ -108,9 +108,9 @@ def _digests(locations: Iterable[str]) -> set[str]:
 def _add_results(
     writer: ArchiveWriter, storage: Path, digests: list[str], files: dict[str, Entry]
 ) -> tuple[list[str], list[str]]:
-    """Append the results with these digests; return those that are missing, and those that are damaged.
+    """Append the results with these digests; return the missing and the damaged ones.
 
-    A result's path is made of its digest alone, and no link below the storage's own folder is followed.
+    A result's path is built from its digest alone, and no link below the storage's own folder is followed.
     """
     missing: list[str] = []
     damaged: list[str] = []
@@ -126,7 +126,7 @@ def _add_results(
                 continue
             except PermissionError as error:
                 raise BackupError(
-                    f"{storage} cannot be read: {error.strerror}; run it as the owner"
+                    f"{storage} cannot be read: {error.strerror}; run the backup as its owner"
                 ) from error
             if size is None:
                 writer.undo(begin)
@@ -137,10 +137,10 @@ def _add_results(
 
 
 def _add_result(writer: ArchiveWriter, root: int, digest: str) -> int | None:
-    """Append a result; return its size, or None where what is there is not that result.
+    """Append a result; return its size, or None if the file is not that result.
 
     Raises:
-        FileNotFoundError: It is not there.
+        FileNotFoundError: It does not exist.
         OSError: It cannot be read.
     """
     try:
@@ -163,7 +163,7 @@ def _add_result(writer: ArchiveWriter, root: int, digest: str) -> int | None:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int | None]:
-    """Open a folder; None where there is none."""
+    """Open a folder, or return None if it does not exist."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Results as the service keeps them: uploaded in pieces, checked, read in pieces, deleted."""
+"""Results in the service's storage: uploaded in chunks, verified, read in chunks, deleted."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from clearway_service.result_files.folder import Identity, ResultFolder, hash_of
 from clearway_service.result_files.room import Room
 from clearway_service.result_files.uploads import Upload, Uploads, wrong_offset
 
-# Of so many results it is known that they are whole; of others it is found out again.
+# How many results are remembered as verified; others are verified again.
 _REMEMBERED = 10_000
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Failures come in crowds, as when there are no descriptors left.
+# The minimum interval between log lines: failures come in bursts, for example when descriptors run out.
 _SILENT_SECONDS = 60.0
 
 logger = logging.getLogger(__name__)
 
 
 class Received(NamedTuple):
-    """How far an upload is.
+    """The progress of an upload.
 
     Attributes:
-        size: How many bytes have come.
-        location: The result's location; empty while it is not complete.
+        size: The number of bytes received.
+        location: The result's location; empty until the upload is complete.
     """
 
     size: int
@@ -48,11 +48,11 @@ class Received(NamedTuple):
 
 
 class SlowStep(NamedTuple):
-    """What has to be done before a piece can be taken, and may take seconds.
+    """Work that has to be done before a chunk can be accepted, and may take seconds.
 
     Attributes:
-        key: What it is about. Callers with the same key need it done once.
-        run: Does it.
+        key: Identifies the work. Callers with the same key need it done only once.
+        run: Does the work.
     """
 
     key: str
@@ -60,13 +60,13 @@ class SlowStep(NamedTuple):
 
 
 class ResultFiles:
-    """Keeps results. Its methods block; several threads and processes may use one folder at once.
+    """Stores results. Its methods block; several threads and processes may use one folder at once.
 
     Args:
-        folder: Made when the first result comes.
-        max_bytes: How large a result may be.
-        max_total_bytes: How much all of them may have together; 0 for no limit but the disk's.
-        clock: Tells the time in seconds, from any beginning; for how long uploads have paused.
+        folder: The folder, created when the first result arrives.
+        max_bytes: The largest size of a result.
+        max_total_bytes: The largest total size of all results; 0 for no limit except the disk's.
+        clock: Returns the time in seconds, from any origin; used for how long uploads have been idle.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class ResultFiles:
         self._folder = ResultFolder(folder)
         self._room = Room(folder, max_total_bytes)
         self._uploads = Uploads(self._folder, self._room, clock)
-        # Held while a result is touched or deleted, so that none is deleted that was just found whole.
+        # Held while a result is touched or deleted, so that none is deleted that was just found complete.
         self._lock = threading.Lock()
         self._whole: OrderedDict[str, Identity] = OrderedDict()
         self._silent_until = 0.0
@@ -94,23 +94,23 @@ class ResultFiles:
         chunk: bytes,
         owner: Hashable | None = None,
     ) -> Received | SlowStep:
-        """Keep a piece of a result.
+        """Store a chunk of a result.
 
         Args:
-            upload_id: Which upload it belongs to.
-            digest: The SHA-256 of the whole result, hexadecimal.
-            size: The bytes of the whole result.
-            offset: Where the piece begins.
-            chunk: The piece.
-            owner: The client that it comes from, as each has a share of the uploads; None where that is not
-                known.
+            upload_id: The upload that it belongs to.
+            digest: The SHA-256 of the whole result, in hexadecimal.
+            size: The size of the whole result in bytes.
+            offset: The position of the chunk.
+            chunk: The chunk.
+            owner: The client that sends it, since each has a share of the uploads; None if unknown.
 
         Returns:
-            How far the upload is; or a step after which the piece is to be written again.
+            The upload's progress; or a step to run before writing the chunk again.
 
         Raises:
-            InvalidArgumentError: The piece does not fit what has come, or the whole is not what was said.
-            StorageFullError: There is no room; what came before was discarded.
+            InvalidArgumentError: The chunk does not fit what was received, or the result differs from what
+                was declared.
+            StorageFullError: There is no room; the received part was discarded.
             StoreUnavailableError: The files cannot be used at the moment.
         """
         with self._failures():
@@ -133,7 +133,7 @@ class ResultFiles:
                     raise
 
     def read(self, digest: str, offset: int, length: int) -> tuple[bytes, int]:
-        """Return a piece of a result, and the size of the whole.
+        """Return a chunk of a result, and the size of the whole.
 
         Raises:
             ResultNotFoundError: There is no such result.
@@ -151,15 +151,15 @@ class ResultFiles:
                 ) from None
 
     def delete(self, digest: str, written_before: float) -> bool:
-        """Delete a result where it is there.
+        """Delete a result if it exists.
 
         Args:
             digest: Its SHA-256.
-            written_before: What was uploaded then or later, in seconds since 1970, is left, also where it was
-                there already: its run is yet to complete.
+            written_before: Results uploaded at this time or later, in seconds since 1970, are kept, even if
+                they existed before: the run that uploaded them has yet to complete.
 
         Returns:
-            False where it was left.
+            False if it was kept.
 
         Raises:
             StoreUnavailableError: It cannot be deleted at the moment.
@@ -173,7 +173,7 @@ class ResultFiles:
         return True
 
     def sweep(self) -> None:
-        """Remove abandoned uploads, and count what is there.
+        """Remove abandoned uploads, and measure the folder.
 
         Raises:
             StoreUnavailableError: The files cannot be used at the moment.
@@ -183,7 +183,7 @@ class ResultFiles:
             self._room.count()
 
     def _is_whole(self, digest: str) -> bool | None:
-        """Return whether a result is there, and count it as just written; None where it is unverified."""
+        """Return whether a result exists, and mark it as just written; None if it is not verified yet."""
         with self._lock:
             touched, found = self._folder.touch(digest, self._whole.get(digest))
             if found is None:
@@ -194,7 +194,7 @@ class ResultFiles:
             return True
 
     def _verify(self, digest: str) -> None:
-        """Find out whether a result is whole. A damaged one is removed, so that an upload repairs it."""
+        """Verify that a result is intact. A damaged one is removed, so that an upload repairs it."""
         with self._failures():
             found = self._folder.hashed(digest)
             if found is None:
@@ -218,7 +218,7 @@ class ResultFiles:
             self._room.count()
 
     def _hash(self, upload: Upload) -> None:
-        """Hash what an earlier process received of an upload."""
+        """Hash the part of an upload that an earlier process received."""
         with self._failures(), upload.lock:
             with self._folder.uploading() as (_, folder), self._uploads.opened(upload, folder) as file:
                 if file is not None:
@@ -236,16 +236,16 @@ class ResultFiles:
             )
         if offset + len(chunk) > size:
             raise InvalidArgumentError(
-                f"the piece ends at {offset + len(chunk):,}, and the result's size is {size:,}", "chunk"
+                f"the chunk ends at {offset + len(chunk):,}, and the result's size is {size:,}", "chunk"
             )
 
     def _append(self, upload: Upload, size: int, offset: int, chunk: bytes) -> Received:
-        """Write what is new of a piece; with the last one, give the result its name."""
+        """Write the new bytes of a chunk; after the last chunk, give the result its name."""
         if offset > upload.received:
             raise wrong_offset(offset, upload.received)
-        # What came before is never written again, so its hash stays that of the file.
+        # Bytes received before are never written again, so their hash stays that of the file.
         new = memoryview(chunk)[upload.received - offset :]
-        # For each piece, not the first alone: others are uploaded meanwhile.
+        # For each chunk, not only the first: other uploads continue meanwhile.
         self._room.check(size - upload.received)
         with (
             self._folder.uploading() as (root, folder),
@@ -266,18 +266,19 @@ class ResultFiles:
         return Received(size, SERVICE_SCHEME + upload.digest)
 
     def _finish(self, upload: Upload, file: int, root: int, folder: int) -> None:
-        """Write an upload through to the disk and name it; discard it if it is not what it was said to be."""
+        """Sync an upload to disk and name it; discard it if it is not what was declared."""
         assert upload.hashed is not None
         found = upload.hashed.hexdigest()
         if found != upload.digest:
             self._uploads.discard(upload)
             raise InvalidArgumentError(
-                f"the pieces have the SHA-256 {found}, and not {upload.digest}; upload them again", "sha256"
+                f"the chunks have the SHA-256 {found}, not {upload.digest}; upload them again", "sha256"
             )
         try:
             os.fsync(file)
         except OSError:
-            # The system has forgotten what it could not write: the next attempt would seem to succeed.
+            # After a failed sync the system drops the unwritten pages: the next attempt would seem to
+            # succeed.
             self._uploads.discard(upload)
             raise
         with self._lock:
@@ -288,16 +289,16 @@ class ResultFiles:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn the system's errors into ours: only a disk or a quota that is full is a full storage."""
+        """Convert system errors to ours: only a full disk or quota means that the storage is full."""
         try:
             yield
         except OSError as error:
             why = f"{self._folder.path}: {error.strerror or error}"
             if error.errno in _FULL:
-                raise StorageFullError(f"the result cannot be kept in {why}") from error
+                raise StorageFullError(f"the result cannot be stored in {why}") from error
             if time.monotonic() > self._silent_until:
                 self._silent_until = time.monotonic() + _SILENT_SECONDS
-                logger.error("the result storage cannot be used, %s", why)  # noqa: TRY400 - it has all
+                logger.error("the result storage cannot be used, %s", why)  # noqa: TRY400 - the reason is complete
             raise StoreUnavailableError(f"the result storage cannot be used, {why}") from error
 
 

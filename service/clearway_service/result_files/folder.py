@@ -1,7 +1,7 @@
-"""The folder of results: each a file named by its SHA-256, in a folder named by the first two digits of that.
+"""The folder of results: one file for each, named by its SHA-256, in a folder of its first two digits.
 
 Nothing here takes a path from outside, and no link is followed: each step down is opened relative to the
-descriptor of the folder above. What is opened is a regular file, or an error.
+descriptor of the parent folder. Only regular files are opened; anything else is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK, opening a FIFO would wait for its other end.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PRIVATE, _PRIVATE_FOLDER = 0o600, 0o700
-# What opening a link, or what is no folder, fails with.
+# The errors of opening a link, or something that is not a folder.
 _LINK = (errno.ELOOP, errno.ENOTDIR, errno.EMLINK)
 
 
@@ -37,7 +37,7 @@ def beside(database: Path) -> Path:
 
 
 class Identity(NamedTuple):
-    """What stays the same as long as a file is neither written to nor replaced."""
+    """The identity of a file, which changes when the file is written or replaced."""
 
     device: int
     inode: int
@@ -47,10 +47,10 @@ class Identity(NamedTuple):
 
 
 class Hash(Protocol):
-    """What hashlib makes; its class has no public name."""
+    """The type of hashlib's objects, which has no public name."""
 
     def update(self, data: memoryview, /) -> None:
-        """Take more bytes."""
+        """Add bytes."""
 
     def hexdigest(self) -> str:
         """Return the hash of all bytes so far."""
@@ -58,14 +58,14 @@ class Hash(Protocol):
 
 
 class IrregularFileError(OSError):
-    """There is something under the name of a result that is not a regular file."""
+    """A result's name belongs to something other than a regular file."""
 
 
 class ResultFolder:
     """The files of results. Its methods block, and raise ``OSError`` as the system does.
 
     Args:
-        path: The folder; made when the first upload begins.
+        path: The folder, created when the first upload begins.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,7 +76,7 @@ class ResultFolder:
         """Yield the folder's descriptor.
 
         Raises:
-            OSError: It is not there, is a link, or cannot be opened.
+            OSError: It does not exist, is a link, or cannot be opened.
         """
         if make:
             make_private_folder(self.path)
@@ -94,10 +94,10 @@ class ResultFolder:
             os.close(descriptor)
 
     def touch(self, digest: str, expected: Identity | None) -> tuple[bool, Identity | None]:
-        """Let a result count as just written, if it is what is expected.
+        """Mark a result as just written, if it is the expected one.
 
         Returns:
-            Whether it was touched; and its identity by now, None where there is no such file.
+            Whether it was marked, and its identity now, or None if there is no such file.
         """
         try:
             with self._holding(digest) as folder, open_file(digest, folder, os.O_RDONLY) as file:
@@ -110,7 +110,7 @@ class ResultFolder:
             return False, None
 
     def hashed(self, digest: str) -> tuple[Identity, bool] | None:
-        """Read a result; return what was read, and whether it is right. None where there is no such file."""
+        """Hash a result; return its identity and whether the hash is right, or None if it does not exist."""
         try:
             with self._holding(digest) as folder, open_file(digest, folder, os.O_RDONLY) as file:
                 before = identity(os.fstat(file))
@@ -119,7 +119,7 @@ class ResultFolder:
             return None
 
     def read(self, digest: str, offset: int, length: int) -> tuple[bytes, int]:
-        """Return a piece of a result, and the size of the whole.
+        """Return a chunk of a result, and the size of the whole.
 
         Raises:
             FileNotFoundError: There is no such result.
@@ -130,15 +130,15 @@ class ResultFolder:
             return os.pread(file, length, offset) if offset < size else b"", size
 
     def delete(self, digest: str, written_before: float, expected: Identity | None = None) -> int | None:
-        """Delete a result; return its size, 0 where it is not there, and None where it was left.
+        """Delete a result; return its size, 0 if it does not exist, None if it was kept.
 
         Args:
             digest: The result.
-            written_before: What was written then or later, in seconds since 1970, is left.
-            expected: Where this is given, another file is left as well.
+            written_before: A result written at this time or later, in seconds since 1970, is kept.
+            expected: If given, a file with another identity is kept as well.
 
         Raises:
-            OSError: It cannot be deleted, or is no regular file.
+            OSError: It cannot be deleted, or is not a regular file.
         """
         try:
             with self._holding(digest) as folder:
@@ -153,7 +153,7 @@ class ResultFolder:
         return found.st_size
 
     def keep(self, part: str, digest: str, root: int, uploads: int) -> int:
-        """Give a complete upload the name of its result, durably; return the size of what it replaced."""
+        """Give a complete upload its result's name, durably; return the size of the file that it replaced."""
         is_new = _make(digest[:2], root)
         with open_folder(digest[:2], root) as folder:
             replaced = 0
@@ -167,7 +167,7 @@ class ResultFolder:
 
     @contextmanager
     def uploading(self) -> Iterator[tuple[int, int]]:
-        """Yield the descriptors of the folder and of the one of uploads; they are made where needed."""
+        """Yield the descriptors of the folder and of its uploads folder, creating them if needed."""
         with self.opened(make=True) as root:
             _make(UPLOADS, root)
             with open_folder(UPLOADS, root) as uploads:
@@ -176,7 +176,7 @@ class ResultFolder:
     @contextmanager
     def _holding(self, digest: str) -> Iterator[int]:
         """Yield the descriptor of the folder that a result is in."""
-        if not is_digest(digest):  # a path is never made of anything else
+        if not is_digest(digest):  # a path is never built from anything else
             raise ValueError(f"{digest[:80]!r} is no SHA-256")
         with self.opened() as root, open_folder(digest[:2], root) as folder:
             yield folder
@@ -203,17 +203,17 @@ def open_file(name: str, folder: int, flags: int) -> Iterator[int]:
 
     Args:
         name: Its name.
-        folder: The descriptor of the folder that it is in.
-        flags: How it is opened, besides that no link is followed.
+        folder: The descriptor of its folder.
+        flags: Flags for opening it, in addition to not following links.
 
     Raises:
-        IrregularFileError: It is something else than a regular file, such as a link or a FIFO; or is to be
-            written, and has another name as well.
+        IrregularFileError: It is not a regular file, but for example a link or a FIFO; or it is to be written
+            and has another name as well.
     """
     try:
         descriptor = os.open(name, flags | _FILE, _PRIVATE, dir_fd=folder)
     except OSError as error:
-        # ENXIO: a FIFO to write to that has no reader, or a socket.
+        # ENXIO: a FIFO for writing without a reader, or a socket.
         if error.errno in (*_LINK, errno.ENXIO, errno.EISDIR):
             raise _irregular(name) from error
         raise
@@ -240,7 +240,7 @@ def hash_of(descriptor: int) -> Hash:
 
 
 def _make(name: str, parent: int) -> bool:
-    """Make a folder within another one; return False where it is there."""
+    """Create a folder within another one; return False if it exists."""
     try:
         os.mkdir(name, _PRIVATE_FOLDER, dir_fd=parent)
     except FileExistsError:

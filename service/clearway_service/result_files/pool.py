@@ -1,4 +1,4 @@
-"""The pool that work on files runs in, apart from all else: bounded in threads, and in what is queued."""
+"""The pool for file work, separate from all other work: bounded in threads and in what is queued."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 async def outcome(doing: Future[T]) -> T:
-    """Return what a future comes to. It is not cancelled with the caller, whose absence is no error then."""
+    """Return a future's outcome. If the caller is cancelled, the future continues, its error ignored."""
     wrapped = asyncio.wrap_future(doing)
     wrapped.add_done_callback(_retrieve)
     return await asyncio.shield(wrapped)
@@ -30,16 +30,16 @@ class _Owned:
 
 
 class FilePool:
-    """Runs work on files. Safe from any thread and any event loop.
+    """Executes file work. Safe to use from any thread and any event loop.
 
-    A client may have as much queued as is free after that: a single one up to half of all, several even
-    shares, and the next one to come always finds room.
+    A client may have queued as much as remains free afterwards: a single client up to half of everything,
+    several clients even shares, and there is always room for one more.
 
     Args:
-        name: Of its threads, which are started when they are needed.
-        threads: How many there are.
-        most_calls: How many calls may be queued or run at once.
-        most_bytes: How many bytes of pieces these may hold.
+        name: The name of its threads, which are started on demand.
+        threads: The number of threads.
+        most_calls: The maximum number of queued and running calls.
+        most_bytes: The maximum number of bytes that their chunks hold.
     """
 
     def __init__(self, name: str, threads: int, most_calls: int, most_bytes: int) -> None:
@@ -57,16 +57,16 @@ class FilePool:
 
         Args:
             work: The function.
-            args: What it is called with.
-            size: How many bytes are held until it is done.
-            owner: The client that it is done for; None where it has no share of its own.
+            args: Its arguments.
+            size: The number of bytes held until it is done.
+            owner: The client that it is done for; None if it has no share of its own.
 
         Raises:
-            StoreUnavailableError: Too much is queued, in all or of this client.
+            StoreUnavailableError: Too much is queued, in total or by this client.
             ShuttingDownError: The pool was closed.
         """
         with self._lock:
-            # One call fits in any case, however large.
+            # One call always fits, however large.
             if self._calls >= self._most_calls or (self._calls and self._bytes + size > self._most_bytes):
                 raise StoreUnavailableError(
                     f"the result storage is busy: {self._calls:,} calls with {self._bytes:,} bytes are "
@@ -80,13 +80,13 @@ class FilePool:
             future = self._executor.submit(self._run, owner, size, work, *args)
         except RuntimeError:
             self._done(owner, size)
-            raise ShuttingDownError("the service is going down; try again when it is back") from None
+            raise ShuttingDownError("the service is shutting down; try again when it is back") from None
         return future
 
     async def run(
         self, work: Callable[..., T], *args: Any, size: int = 0, owner: Hashable | None = None
     ) -> T:
-        """Return what work returns. Where the caller is cancelled it is done all the same, and counts.
+        """Return the result of work. If the caller is cancelled, the work is still done, and still counts.
 
         Raises:
             StoreUnavailableError: Too much is queued.
@@ -95,11 +95,11 @@ class FilePool:
         return await outcome(self.submit(work, *args, size=size, owner=owner))
 
     def close(self) -> None:
-        """Take no more work. What runs is done; what is queued is not."""
+        """Accept no more work. Running work finishes; queued work is dropped."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _take(self, owner: Hashable, size: int) -> None:
-        """Count a call of a client, which may have as much as remains free; one call fits in any case."""
+        """Count a client's call, which may use as much as remains free; one call always fits."""
         owned = self._owned.setdefault(owner, _Owned())
         more_calls, more_bytes = owned.calls + 1, owned.bytes + size
         fits = (
@@ -109,7 +109,7 @@ class FilePool:
         if owned.calls and not fits:
             raise StoreUnavailableError(
                 f"the result storage is busy: {owned.calls:,} calls of this connection with {owned.bytes:,} "
-                "bytes are queued, and the rest is for others; try again"
+                "bytes are queued, which is its share; try again"
             )
         owned.calls, owned.bytes = more_calls, more_bytes
 

@@ -1,4 +1,4 @@
-"""Room: how many bytes the folder of results has, and whether more fit."""
+"""Room: the size of the results folder, and whether more bytes fit."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from clearway_service.errors import StorageFullError
 
 
 class Room:
-    """Keeps the total of a folder. Its methods may be called by several threads.
+    """Tracks the size of a folder. Its methods may be called by several threads.
 
-    The total is counted once, kept by adding what this process writes and deletes, and counted again now and
-    then. What other processes write is not known before that, so that several processes on one folder may
+    The size is measured once, then updated with what this process writes and deletes, and measured again from
+    time to time. Writes of other processes are unknown until then, so several processes on one folder may
     exceed the bound by what they write in between.
 
     Args:
         path: The folder.
-        most: How many bytes it may have; 0 for no bound.
+        most: The maximum number of bytes; 0 for no bound.
     """
 
     def __init__(self, path: Path, most: int) -> None:
@@ -31,11 +31,11 @@ class Room:
 
     @property
     def is_counted(self) -> bool:
-        """Whether ``check`` can tell."""
+        """Whether the folder was measured, which ``check`` needs."""
         return not self._most or self._total is not None
 
     def count(self) -> None:
-        """Look at every file of the folder, which may take seconds."""
+        """Measure the folder by its files, which may take seconds."""
         if not self._most:
             return
         before = self._changes
@@ -44,7 +44,7 @@ class Room:
             self._total = total + self._changes - before
 
     def add(self, size: int) -> None:
-        """Note that the folder has ``size`` bytes more, or less where it is negative."""
+        """Note that the folder grew by ``size`` bytes, or shrank if it is negative."""
         with self._lock:
             self._changes += size
             if self._total is not None:
@@ -54,11 +54,11 @@ class Room:
         """Check that ``more`` bytes fit.
 
         Raises:
-            StorageFullError: They do not.
+            StorageFullError: They do not fit.
         """
         if self._most and self._total is not None and self._total + more > self._most:
             raise StorageFullError(
-                f"the service's storage has {self._total:,} bytes and takes {self._most:,} at most "
+                f"the service's storage has {self._total:,} bytes and may have {self._most:,} at most "
                 f"(the server's setting CLEARWAY_MAX_RESULT_STORAGE_BYTES), so {more:,} more do not fit"
             )
 

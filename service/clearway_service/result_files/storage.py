@@ -1,4 +1,4 @@
-"""The storage of results as the RPCs use it: on threads of its own, so that nothing else waits for a file."""
+"""The results storage for RPCs: on its own threads, so that nothing else waits for a file."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ logger = logging.getLogger(__name__)
 
 _THREADS = 4
 _MOST_CALLS = 256
-# Sixteen pieces of the largest kind, or 64 of the SDK's.
+# Sixteen chunks of the largest size, or 64 of the SDK's.
 _MOST_BYTES = 64 * 1024 * 1024
-# How often abandoned uploads are looked for, and the bytes of all files are counted.
+# The interval at which abandoned uploads are removed and the folder is measured.
 SWEEP_SECONDS = 300.0
 
 
 class ResultStorage:
-    """Keeps results without blocking the event loop that asks for it; there may be several.
+    """Stores results without blocking the calling event loop, of which there may be several.
 
     Args:
-        files: Keeps them, and blocks.
+        files: The blocking implementation.
     """
 
     def __init__(self, files: ResultFiles) -> None:
         self._files = files
         self._pool = FilePool("clearway-files", _THREADS, _MOST_CALLS, _MOST_BYTES)
-        # Whole files are read by one thread of their own, which pieces need not wait for.
+        # A separate thread reads whole files, so that chunks do not wait for it.
         self._slow = FilePool("clearway-hashes", 1, _MOST_CALLS, 0)
         self._steps: dict[str, Future[None]] = {}
         self._stop = threading.Event()
@@ -46,10 +46,10 @@ class ResultStorage:
         chunk: bytes,
         owner: Hashable | None = None,
     ) -> Received:
-        """Keep a piece of a result. See ``ResultFiles.write``.
+        """Store a chunk of a result. See ``ResultFiles.write``.
 
         Raises:
-            ClearwayError: As ``ResultFiles.write`` does; StoreUnavailableError also where too much is queued.
+            ClearwayError: As ``ResultFiles.write``; StoreUnavailableError also if too much is queued.
         """
         while True:
             piece = (upload_id, digest, size, offset, chunk, owner)
@@ -61,10 +61,10 @@ class ResultStorage:
     async def download(
         self, digest: str, offset: int, length: int, owner: Hashable | None = None
     ) -> tuple[bytes, int]:
-        """Return a piece of a result, and the size of the whole. See ``ResultFiles.read``.
+        """Return a chunk of a result, and the size of the whole. See ``ResultFiles.read``.
 
         Raises:
-            ClearwayError: As ``ResultFiles.read`` does; StoreUnavailableError also where too much is queued.
+            ClearwayError: As ``ResultFiles.read``; StoreUnavailableError also if too much is queued.
         """
         return await self._pool.run(self._files.read, digest, offset, length, size=length, owner=owner)
 
@@ -77,13 +77,13 @@ class ResultStorage:
         return await self._pool.run(self._files.delete, digest, written_before, owner=owner)
 
     def close(self) -> None:
-        """Stop; what runs is done."""
+        """Stop; running work finishes."""
         self._stop.set()
         self._pool.close()
         self._slow.close()
 
     async def _do(self, step: SlowStep, owner: Hashable | None) -> None:
-        """Return when a slow step is done, once for all who need it."""
+        """Wait for a slow step, which is run once for all callers that need it."""
         doing = self._steps.get(step.key)
         if doing is None:
             doing = self._steps[step.key] = self._slow.submit(step.run, owner=owner)
@@ -91,7 +91,7 @@ class ResultStorage:
         await outcome(doing)
 
     def _sweep(self) -> None:
-        """Remove what was abandoned, at once and then now and then."""
+        """Remove abandoned uploads, at once and then at intervals."""
         while True:
             try:
                 self._files.sweep()

@@ -1,8 +1,8 @@
-"""Uploads: results of which not all pieces have come, each a file of its own in a folder of their own.
+"""Incomplete uploads of results, each a file in a folder for uploads.
 
-What is known of an upload is in memory, so that a piece costs the same however many others there are. Files
-that an earlier process left are taken over when the folder is first used. Another process on the same folder
-has uploads of its own, and removes those of this one only when they are as old as abandoned ones.
+The state of an upload is in memory, so a chunk costs the same however many uploads there are. Files left by
+an earlier process are taken over when the folder is first used. Another process on the same folder has its
+own uploads, and removes those of this one only when they are old enough to be abandoned.
 """
 # ruff: noqa: PTH208 - pathlib knows no descriptors of folders
 
@@ -28,29 +28,29 @@ from clearway_service.result_files.folder import (
 )
 from clearway_service.result_files.room import Room
 
-# Each is a file, which may be as large as a result. Few clients have more than one at a time.
+# Each upload is a file that may be as large as a result. Few clients have more than one at a time.
 MOST_UPLOADS = 1_024
-# The pieces of an upload follow each other within seconds. Where there are too many uploads, one that has
-# paused for this long makes room for another.
+# The chunks of an upload follow each other within seconds. If there are too many uploads, one that has been
+# idle for this long makes room for another.
 IDLE_SECONDS = 10.0
-# An SDK tries for a minute to resume its upload.
+# An SDK tries to resume its upload for a minute.
 ABANDONED_SECONDS = 3_600.0
 _PART = ".part"
 _NAME = re.compile(r"([0-9a-f-]{36})-([0-9a-f]{64})\.part")
 
 
 class Upload:
-    """A result of which not all pieces have come. Its fields are for who holds its lock.
+    """An incomplete upload of a result. Only the holder of its lock may use its fields.
 
     Attributes:
-        id: The client's.
-        digest: The SHA-256 that the whole is to have.
-        size: The bytes that the whole is to have; None where an earlier process took the first piece.
-        received: The bytes that have come.
-        hashed: Their hash; None where an earlier process took them.
-        touched: When the last piece came, by the clock of ``Uploads``, in seconds.
-        owner: The client that the last piece came from; None where that is not known.
-        lock: Held while a piece is written.
+        id: The client's id for it.
+        digest: The declared SHA-256 of the whole result.
+        size: The declared size of the whole result; None if an earlier process received the first chunk.
+        received: The number of bytes received.
+        hashed: Their hash; None if an earlier process received them.
+        touched: When the last chunk was received, by the clock of ``Uploads``, in seconds.
+        owner: The client that sent the last chunk; None if unknown.
+        lock: Held while a chunk is written.
     """
 
     __slots__ = ("digest", "hashed", "id", "lock", "owner", "received", "size", "touched")
@@ -67,7 +67,7 @@ class Upload:
 
     @property
     def file(self) -> str:
-        """The name of its file. It has the hash, so that two contents never mix under one id."""
+        """The name of its file. It contains the hash, so that two contents never mix under one id."""
         return f"{self.id}-{self.digest}{_PART}"
 
 
@@ -75,10 +75,10 @@ class Uploads:
     """The uploads of one folder. Its methods block, and raise ``OSError`` as the system does.
 
     Args:
-        folder: Where they are.
-        room: Is told what is removed.
-        clock: Tells the time in seconds, from any beginning.
-        most: How many there may be.
+        folder: The folder.
+        room: Notified of what is removed.
+        clock: Returns the time in seconds, from any origin.
+        most: The maximum number of uploads.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Uploads:
         self._clock = clock
         self._most = most
         self._lock = threading.Lock()
-        # The one that has paused for longest is the first.
+        # The upload that has been idle longest is first.
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._loaded = False
 
@@ -97,13 +97,13 @@ class Uploads:
     def held(
         self, upload_id: str, digest: str, size: int, offset: int, owner: Hashable | None = None
     ) -> Iterator[Upload]:
-        """Hold the upload that a piece belongs to; the first piece begins one.
+        """Hold the upload that a chunk belongs to; the first chunk starts one.
 
-        Where there are too many uploads, one of the client with the most makes room.
+        If there are too many uploads, one of the client with the most makes room.
 
         Raises:
-            InvalidArgumentError: The first piece said otherwise, or did not come.
-            StoreUnavailableError: Another piece is being written, or there are too many uploads.
+            InvalidArgumentError: The first chunk declared something else, or was not received.
+            StoreUnavailableError: Another chunk is being written, or there are too many uploads.
         """
         evicted = None
         with self._lock:
@@ -116,7 +116,7 @@ class Uploads:
                 upload = self._uploads[upload_id] = Upload(upload_id, digest, size, 0, self._clock())
             if not upload.lock.acquire(blocking=False):
                 raise StoreUnavailableError(
-                    f"another piece of upload {upload_id} is being written; send one after the other"
+                    f"another chunk of upload {upload_id} is being written; send one at a time"
                 )
             upload.touched = self._clock()
             upload.owner = owner
@@ -131,16 +131,16 @@ class Uploads:
 
     @contextmanager
     def opened(self, upload: Upload, folder: int) -> Iterator[int | None]:
-        """Yield the descriptor of the file of an upload that is held; None where the file was lost.
+        """Yield the descriptor of a held upload's file, or None if the file was lost.
 
         Args:
-            upload: The upload; where nothing of it was received, its file is made.
+            upload: The upload; its file is created if nothing has been received.
             folder: The descriptor of the folder of uploads.
         """
         with ExitStack() as stack:
             file: int | None = None
             if not upload.received:
-                with suppress(FileNotFoundError):  # a link that somebody put there, or of an earlier attempt
+                with suppress(FileNotFoundError):  # a link, or a file of an earlier attempt
                     os.unlink(upload.file, dir_fd=folder)
                 file = stack.enter_context(open_file(upload.file, folder, os.O_RDWR | os.O_CREAT | os.O_EXCL))
             else:
@@ -151,18 +151,18 @@ class Uploads:
             yield file
 
     def end(self, upload: Upload) -> None:
-        """Forget an upload that is held: its file has another name by now, or is to go."""
+        """Forget a held upload: its file has another name by now, or is to be removed."""
         with self._lock:
             if self._uploads.get(upload.id) is upload:
                 del self._uploads[upload.id]
 
     def discard(self, upload: Upload) -> None:
-        """Forget an upload that is held, and remove its file."""
+        """Forget a held upload, and remove its file."""
         self.end(upload)
         self._unlink(upload)
 
     def sweep(self) -> None:
-        """Remove uploads that were abandoned, and such files of other processes and earlier versions."""
+        """Remove abandoned uploads, including the files of other processes and earlier versions."""
         with self._lock:
             self._load()
             abandoned = [
@@ -177,16 +177,17 @@ class Uploads:
             self._unlink(upload)
             upload.lock.release()
         with suppress(FileNotFoundError), self._folder.opened() as root:
-            _sweep(root, set())  # where earlier versions had them
+            _sweep(root, set())  # where earlier versions stored them
             with open_folder(UPLOADS, root) as folder:
                 _sweep(folder, known)
 
     def _make_room(self, owner: Hashable | None) -> Upload | None:
-        """Take out an upload, where there are too many, and return it.
+        """Take out an upload, if there are too many, and return it.
 
-        It is one of the client with the most uploads, the one that has paused for longest. One that has not
-        paused for long is taken only where the client that asks has fewer even with its new one; and from a
-        client that has fewer nothing is taken, so that a flood ends only uploads of its own client.
+        It is the upload of the client with the most uploads that has been idle longest. An upload that has
+        not been idle for long is taken only if the requesting client has fewer, its new one included; and
+        nothing is taken from a client that has fewer. So a flood of uploads ends only those of its own
+        client.
 
         Raises:
             StoreUnavailableError: There is none to take out.
@@ -199,12 +200,12 @@ class Uploads:
             count = counts[upload.owner]
             may_go = count > counts[owner] + 1 or (count >= counts[owner] and upload.touched <= idle_since)
             if may_go and upload.lock.acquire(blocking=False):
-                del self._uploads[upload.id]  # no piece finds it any more
+                del self._uploads[upload.id]  # no chunk finds it any more
                 upload.lock.release()
                 return upload
         raise StoreUnavailableError(
-            f"{len(self._uploads):,} results are being uploaded, as many as the service takes at once; "
-            "try again when some of them have ended"
+            f"{len(self._uploads):,} results are being uploaded, as many as the service accepts at once; "
+            "try again when some of them are complete"
         )
 
     def _unlink(self, upload: Upload) -> None:
@@ -230,18 +231,18 @@ class Uploads:
 
 
 def wrong_offset(offset: int, received: int) -> InvalidArgumentError:
-    """Return the error for a piece that leaves out what comes before it."""
+    """Return the error for a chunk that does not follow the bytes received."""
     return InvalidArgumentError(
         f"offset is {offset:,}, and {received:,} bytes were received; resume from there", "offset"
     )
 
 
 def _check_same(upload: Upload, digest: str, size: int) -> None:
-    """Check that a piece says the same of the whole as the first one did."""
+    """Check that a chunk declares the same result as the first one."""
     if upload.digest != digest:
         raise InvalidArgumentError(
             f"sha256 is {digest}, and upload {upload.id} began with {upload.digest}; "
-            "give each upload an id of its own",
+            "give each upload its own id",
             "sha256",
         )
     if upload.size is None:
@@ -255,7 +256,7 @@ def _check_same(upload: Upload, digest: str, size: int) -> None:
 
 
 def _sweep(folder: int, known: set[str]) -> None:
-    """Remove the old files of uploads in a folder but those in ``known``. A link goes, not its target."""
+    """Remove old upload files from a folder, except those in ``known``. Links are not followed."""
     oldest = time.time() - ABANDONED_SECONDS
     for name in os.listdir(folder):
         if not name.endswith(_PART) or name in known:

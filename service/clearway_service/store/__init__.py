@@ -3,9 +3,9 @@
 One thread's turns write the file, and others read beside them. The database is the only authority; nothing
 in memory decides.
 
-What a flow needs are ``statements``, executed by the driver. What people and other programs ask for is built
-with SQLAlchemy, by modules that are loaded when they are first asked for as attributes: that takes longer
-than a short flow.
+Running a flow needs only ``statements``, which the driver executes. Queries for people and other programs are
+built with SQLAlchemy, in modules that are imported at their first use as attributes, because importing
+SQLAlchemy takes longer than a short flow.
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ def __getattr__(name: str) -> Any:
 
 
 def load_all() -> None:
-    """Load what is built with SQLAlchemy now, in a process that will answer others."""
+    """Import everything that is built with SQLAlchemy now, for a process that will serve others."""
     for name in _BUILT:
         import_module(f"{__name__}.{name}")

@@ -1,7 +1,7 @@
 """Ancestors: runs that hold a slot while their code waits for a run that needs one.
 
-Nothing can go on where all slots of a tag are held so. It is seen from both sides: when the one that is
-awaited asks for a slot, and when the other one's client says that it waits.
+If such runs hold all slots of a tag, none of them can finish: a deadlock. It is detected from both sides:
+when the awaited run asks for a slot, and when the other run's client reports that its code waits.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from clearway_service.store import schema
 from clearway_service.store.building import json_values
 from clearway_service.store.resources import MARK
 
-# How many runs may wait for one another between an ancestor and the run that it holds up.
+# The longest chain of waiting runs between an ancestor and the run that it blocks.
 _LONGEST_CHAIN: ColumnElement[int] = literal_column("16")
 
 _run = schema.task_run
 _waiter = schema.waiter
 _slot = schema.slot
 _limit = schema.concurrency_limit
-# The type and the empty string as literals, so that the partial indexes serve.
+# The type and the empty string are literals, so that SQLite uses the partial indexes.
 _runs = _run.c.state_type == literal_column("3")
 _NEAR: ColumnElement[int] = literal_column("0")
 _STEP: ColumnElement[int] = literal_column("1")
@@ -29,12 +29,12 @@ _awaits = _run.c.awaits != literal_column("''")
 
 
 def select_ancestors(run_ids: FromClause) -> Select[Any]:
-    """Return the query for who holds slots while its code waits for one of ``run_ids``, the nearest first.
+    """Return the query for the runs that hold slots while their code waits for ``run_ids``, nearest first.
 
     Args:
         run_ids: A table of ids with the column ``value``.
 
-    Each row is the run's id, then the columns of ``Ancestor``.
+    Each row is the awaited run's id, then the columns of ``Ancestor``.
     """
     chain = _ancestry(run_ids)
     holder = _run.alias("holder")
@@ -50,16 +50,16 @@ def select_ancestors(run_ids: FromClause) -> Select[Any]:
 
 
 def select_ancestors_of(run_id: str) -> Select[Any]:
-    """Return the query for who holds slots while its code waits for one run, as ``select_ancestors``."""
+    """Return the query of ``select_ancestors`` for one run."""
     return select_ancestors(json_values([run_id]))
 
 
 def select_entangled(awaited: FromClause) -> Select[Any]:
-    """Return the query for who waits for a slot of a full tag that an ancestor of it holds.
+    """Return the query for the runs that wait for a slot of a full tag that an ancestor of theirs holds.
 
     Args:
-        awaited: Ids of runs that are waited for, a table with the column ``value``; asked about are these and
-            all for which their code waits.
+        awaited: Ids of awaited runs, a table with the column ``value``; the query covers these and all runs
+            for which their code waits.
 
     Each row is the waiting run's id and name, then the columns of ``Ancestor``.
     """
@@ -89,8 +89,8 @@ def select_followers(awaited: FromClause) -> Select[Any]:
     """Return the query for the runs that wait for another one to compute their cache key.
 
     Args:
-        awaited: Ids of runs that are waited for, a table with the column ``value``; asked about are these and
-            all for which their code waits.
+        awaited: Ids of awaited runs, a table with the column ``value``; the query covers these and all runs
+            for which their code waits.
     """
     descent = _descent(awaited)
     return (
@@ -106,9 +106,10 @@ def _is_key(tag: ColumnElement[str]) -> ColumnElement[bool]:
 
 
 def _ancestry(run_ids: FromClause) -> Any:
-    """Return whose code waits for each run, itself or through others, as ``of``, ``id`` and ``distance``.
+    """Return each run's ancestry, as ``of``, ``id``, ``distance``: the runs whose code waits for it.
 
-    A run that waits for another one to compute its cache key waits for that one as well.
+    Waiting may be direct or through other runs. A run that waits for another one to compute its cache key
+    waits for that one as well.
     """
     own = select(
         run_ids.c.value.label("of"), run_ids.c.value.label("id"), _NEAR.label("distance")
@@ -133,7 +134,10 @@ def _ancestry(run_ids: FromClause) -> Any:
 
 
 def _descent(run_ids: FromClause) -> Any:
-    """Return, as rows of ``id``, runs and for whom their code waits, itself or through others."""
+    """Return, as rows of ``id``, the given runs and the runs for which their code waits.
+
+    Waiting may be direct or through other runs.
+    """
     own = select(run_ids.c.value.label("id"), _NEAR.label("distance")).select_from(run_ids)
     chain = own.cte("descent", recursive=True)
     further = (

@@ -1,4 +1,4 @@
-"""Parts that statements of Core are built of, and their rendering for the driver."""
+"""Building blocks for SQLAlchemy Core statements, and their rendering for the driver."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
 def render(statement: ClauseElement, parameters: Sequence[str]) -> str:
-    """Return the driver's SQL of ``statement``, whose parameters are given in the order of ``parameters``.
+    """Return the driver's SQL of ``statement``, whose parameters are passed in the order of ``parameters``.
 
     Raises:
         ValueError: The statement takes its parameters in another order.
@@ -30,25 +30,25 @@ def render(statement: ClauseElement, parameters: Sequence[str]) -> str:
 
 
 def insert_rows(table: Table, columns: Sequence[str]) -> str:
-    """Return the SQL that inserts one row into ``table``, given its ``columns`` in this order."""
+    """Return the SQL that inserts one row into ``table``, with the values of ``columns`` in this order."""
     return render(insert(table).values({name: bindparam(name) for name in columns}), columns)
 
 
 def run_columns(table: Table) -> Iterable[Any]:
-    """Return the columns of a run with its present state, as ``rows`` reads them."""
+    """Return the columns of a run with its current state, as ``rows`` reads them."""
     own = FLOW_RUN if table is schema.flow_run else TASK_RUN
     yield from (table.c[name] for name in (*own, *RUN_PROGRESS))
     yield from (schema.state.c[name] for name in RUN_STATE)
 
 
 def select_runs(table: Table) -> Any:
-    """Return the query for runs with their present states."""
+    """Return the query for runs with their current states."""
     joined = table.join(schema.state, schema.state.c.id == table.c.state_id)
     return select(*run_columns(table)).select_from(joined)
 
 
 def members(of: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """Return "``of`` is one of parameter ``name``", a JSON array, so that one statement serves any number."""
+    """Return ``of IN name``, where parameter ``name`` is a JSON array of any length."""
     return of.in_(select(json_parameter(name).c.value))
 
 
@@ -58,12 +58,12 @@ def json_parameter(name: str) -> Any:
 
 
 def json_values(values: Iterable[str]) -> Any:
-    """Return ``values``, however many they are, as a table with the column ``value``."""
+    """Return any number of ``values`` as a table with the column ``value``."""
     return func.json_each(json.dumps(list(values))).table_valued("value")
 
 
 def one_of(of: ColumnElement[Any], values: Iterable[str]) -> ColumnElement[bool]:
-    """Return "``of`` is one of ``values``", however many they are."""
+    """Return ``of IN values``, for any number of values."""
     return of.in_(select(json_values(values).c.value))
 
 

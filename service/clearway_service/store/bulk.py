@@ -1,8 +1,8 @@
 """Bulk writes: many rows in one statement.
 
-The driver lets other threads have the interpreter for each step of a statement, and asks for it back. While
-one of them computes, as a task in this process may, that takes the interpreter's switch interval each time,
-5 ms. What is executed once for each row takes a step a row; a statement of many rows takes one.
+The driver releases the GIL for each step of a statement and then takes it back. While another thread
+computes, such as a task in this process, taking it back costs the interpreter's switch interval, 5 ms, each
+time. A statement executed once for each row has a step for each row; a statement of many rows has one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cache
 from itertools import chain
 from typing import Any, Protocol
 
-# More do not make it faster.
+# More rows do not make it faster.
 _MOST_ROWS = 64
 _VALUES = re.compile(r"VALUES (\([?, ]+\))")
 
@@ -21,19 +21,19 @@ Row = Sequence[Any]
 
 
 class Cursor(Protocol):
-    """The driver's connection, as far as it is used here."""
+    """The part of the driver's connection that is used here."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
-        """Run ``sql``."""
+        """Execute ``sql``."""
 
 
 def execute_rows(cursor: Cursor, sql: str, rows: Sequence[Row]) -> None:
-    """Execute a statement for rows, in their order.
+    """Execute a statement for rows, in order.
 
     Args:
-        cursor: Inside a transaction.
-        sql: The statement for one row, which has its values as ``VALUES (?, ?)``.
-        rows: The values of each; none at all does nothing.
+        cursor: The connection, inside a transaction.
+        sql: The statement for one row, with its values as ``VALUES (?, ?)``.
+        rows: The values of each row; an empty sequence does nothing.
     """
     if len(rows) == 1:
         cursor.execute(sql, rows[0])

@@ -1,4 +1,4 @@
-"""The cache as it is read and cleared: entries in pages, sums by task, what is invalidated or has expired."""
+"""Queries and commands on the cache: pages of entries, totals by task, invalidation, expiry."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _run = schema.task_run
 _slot = schema.slot
 _waiter = schema.waiter
 
-# No key has a character after this one.
+# No key contains a character after this one.
 _LAST = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheFilter:
-    """Which entries; what is empty or None does not restrict. Times are microseconds since 1970.
+    """A filter of cache entries; empty or None fields do not filter. Times are microseconds since 1970.
 
     Attributes:
-        key: This one.
-        key_prefix: Keys that begin so.
-        task: Of this task, by key or by name.
-        tags: Whose runs have all of these.
-        created_after: Then or later.
-        created_before: Earlier.
-        expired: Whether they have expired.
+        key: The exact key.
+        key_prefix: A prefix of the key.
+        task: The task, by key or by name.
+        tags: Tags that the run that wrote the entry must all have.
+        created_after: The earliest creation time, inclusive.
+        created_before: The latest creation time, exclusive.
+        expired: True for expired entries, False for live ones.
     """
 
     key: str = ""
@@ -47,7 +47,7 @@ class CacheFilter:
 
 
 class EntryRow(NamedTuple):
-    """An entry as it is read, before the run that wrote it and its state. Times as in ``CacheFilter``."""
+    """An entry, as in a row; the columns of its run and state follow. Times as in ``CacheFilter``."""
 
     key: str
     created: int
@@ -74,13 +74,13 @@ def select_entry(key: str, now: int) -> Select[Any]:
 
 
 def select_page(wanted: CacheFilter, now: int, before: tuple[int, str] | None, limit: int) -> Select[Any]:
-    """Return the query for a page of entries, the newest first, with the columns of ``select_entry``.
+    """Return the query for a page of entries, newest first, with the columns of ``select_entry``.
 
     Args:
-        wanted: Which entries.
+        wanted: The filter.
         now: The service's clock.
-        before: The time and the key of the last entry of the page before; None for the first page.
-        limit: How many at most.
+        before: The time and key of the previous page's last entry; None for the first page.
+        limit: The maximum number of entries.
     """
     query = _select_entries().where(*_conditions(wanted, now))
     if before is not None:
@@ -92,7 +92,7 @@ def select_page(wanted: CacheFilter, now: int, before: tuple[int, str] | None, l
 
 
 def select_count(wanted: CacheFilter, now: int) -> Select[Any]:
-    """Return the query for how many entries there are of those wanted."""
+    """Return the query for the number of entries that match the filter."""
     return select(func.count()).select_from(_joined()).where(*_conditions(wanted, now))
 
 
@@ -121,7 +121,7 @@ def select_task_stats(now: int, after: tuple[int, str] | None, limit: int) -> Se
 
 
 def select_task_count() -> Select[Any]:
-    """Return the query for how many tasks have entries."""
+    """Return the query for the number of tasks with entries."""
     return select(func.count(_run.c.task_key.distinct())).select_from(_joined())
 
 
@@ -131,8 +131,8 @@ def select_total(now: int) -> Select[Any]:
 
 
 def select_in_flight() -> Select[Any]:
-    """Return the query for how many keys are being computed, and how many runs wait for one of them."""
-    # Tags that stand for keys come before all others, since these have no control characters.
+    """Return the query for the number of keys being computed, and of runs that wait for one of them."""
+    # Tags that stand for keys sort before all others, which have no control characters.
     computing = select(func.count(_slot.c.tag.distinct())).where(*_of_keys(_slot.c.tag))
     here = _waiter.c.until.is_(None)
     waiting = select(func.count()).select_from(_waiter).where(*_of_keys(_waiter.c.blocking_tag), here)
@@ -140,7 +140,7 @@ def select_in_flight() -> Select[Any]:
 
 
 def invalidate(wanted: CacheFilter, limit: int) -> Callable[[Transaction], int]:
-    """Return the command that removes up to ``limit`` of the entries wanted, and answers how many it did."""
+    """Return the command that removes up to ``limit`` matching entries and returns how many it removed."""
 
     def command(transaction: Transaction) -> int:
         found = select(_entry.c.key).select_from(_joined()).where(*_conditions(wanted, transaction.now))
@@ -194,7 +194,7 @@ def _conditions(wanted: CacheFilter, now: int) -> list[ColumnElement[bool]]:
     if wanted.key:
         conditions.append(_entry.c.key == wanted.key)
     if wanted.key_prefix:
-        # Not by a pattern, which takes letters of either case for the same.
+        # Not LIKE, which ignores case.
         conditions += [_entry.c.key >= wanted.key_prefix, _entry.c.key < wanted.key_prefix + _LAST]
     if wanted.task:
         conditions.append(or_(_run.c.task_key == wanted.task, _run.c.task_name == wanted.task))

@@ -1,9 +1,9 @@
-"""Moving what was committed from SQLite's log into its file, beside the writer.
+"""Checkpoints: moving committed changes from SQLite's log into its file, beside the writer.
 
-A commit in WAL mode appends to the log, which costs no wait for the disk. From time to time the log has to be
-moved into the file, a checkpoint, and that waits for the disk twice. SQLite does it within every commit that
+A commit in WAL mode appends to the log without waiting for the disk. From time to time the log has to be
+moved into the file, a checkpoint, which waits for the disk twice. SQLite does that within every commit that
 finds 1,000 pages in the log: most decisions take a fraction of a millisecond, and one in a hundred takes 6 to
-12. Here another thread does it, through a connection of its own, and the writer goes on meanwhile.
+12. Here a separate thread does it on its own connection, while the writer continues.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from clearway_service.store.sqlite import existing
 
 logger = logging.getLogger(__name__)
 
-# After how many changed rows the log is moved; a row costs a page of the log where rows are committed singly.
+# The number of changed rows after which the log is moved. A row costs a page of the log if rows are committed
+# singly.
 _ROWS = 1_000
-# A log is begun anew only when all of it is in the file, which never comes about while the writer is always
-# ahead. From this many pages (64 MiB) on, the writers wait for it once; while a reader still needs
-# the log, no longer than this, and it is tried again with the next checkpoint.
+# The log starts over only when all of it is in the file, which never happens while the writer stays ahead.
+# From this many pages (64 MiB) on, the writers wait for that once: no longer than the time below while a
+# reader still needs the log, and again with the next checkpoint.
 _LONGEST_LOG_PAGES = 16_384
 _BUSY_TIMEOUT_SECONDS = 0.05
 
 
 class Checkpointer:
-    """Does the checkpoints of a SQLite file. It has a thread from the first on.
+    """Runs the checkpoints of a SQLite file, on a thread that starts with the first one.
 
     Args:
         path: The file.
@@ -41,10 +42,10 @@ class Checkpointer:
         self._closing = self._failing = False
 
     def committed(self, total_changes: int) -> None:
-        """Hear of a commit. Quick: the work is the thread's.
+        """Notify of a commit. Returns quickly: the work is done by the thread.
 
         Args:
-            total_changes: How many rows the writer has changed since it was opened.
+            total_changes: The number of rows that the writer has changed since it was opened.
         """
         if total_changes < self._due_at:
             return
@@ -55,7 +56,7 @@ class Checkpointer:
         self._due.release()
 
     def close(self) -> None:
-        """Stop, after the checkpoint that goes on, if any."""
+        """Stop, after the current checkpoint, if any."""
         thread = self._thread
         if thread is not None:
             self._closing = True
@@ -63,7 +64,7 @@ class Checkpointer:
             thread.join()
 
     def _run(self) -> None:
-        # Where the file was deleted meanwhile, another one is not made.
+        # If the file was deleted meanwhile, this does not create another one.
         uri = existing(self._path)
         try:
             connection = sqlite3.connect(uri, timeout=_BUSY_TIMEOUT_SECONDS, isolation_level=None, uri=True)
@@ -75,7 +76,7 @@ class Checkpointer:
             while True:
                 self._due.acquire()
                 while self._due.acquire(blocking=False):
-                    pass  # what fell due meanwhile is done with this one
+                    pass  # this checkpoint includes what became due meanwhile
                 if self._closing:
                     return
                 try:
@@ -97,10 +98,10 @@ class Checkpointer:
 
 
 def checkpoint(connection: sqlite3.Connection) -> None:
-    """Move the log into the file, and let it begin again where it has grown long.
+    """Move the log into the file, and start it over if it has grown long.
 
     Raises:
-        sqlite3.Error: The file did not take it, as on a full disk.
+        sqlite3.Error: The file did not accept it, for example on a full disk.
     """
     _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if pages > _LONGEST_LOG_PAGES:
@@ -108,7 +109,7 @@ def checkpoint(connection: sqlite3.Connection) -> None:
 
 
 def move_log(connection: sqlite3.Connection) -> None:
-    """Move as much as possible of the log into the file; where that fails, it stays in the log."""
+    """Move as much as possible of the log into the file; what cannot be moved stays in the log."""
     try:
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""Sources of the statements of commands that every flow needs, in Core; rendered as those of a batch are."""
+"""Sources of the statements of commands that every flow needs, in Core; rendered like those of a batch."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _timeline = schema.timeline
 
 
 def _select_running(table: Table) -> str:
-    """Return the SQL for the Running runs of sessions, by session and then in the order of creation."""
-    # The type as a literal, so that the index of Running runs serves.
+    """Return the SQL for the Running runs of sessions, by session and then in creation order."""
+    # The type is a literal, so that SQLite uses the index of Running runs.
     running = members(table.c.session_id, "ids") & (table.c.state_type == text("3"))
     query = select(table.c.id, table.c.session_id).where(running).order_by(table.c.session_id, table.c.seq)
     return render(query, ("ids",))
@@ -88,10 +88,10 @@ END_SESSION = given_rows.update("session", "id", ("ended",))
 RUNNING_FLOW_RUNS = _select_running(_flow)
 RUNNING_TASK_RUNS = _select_running(_task)
 
-# Those who leave the queues.
+# Leaving the queues.
 WAITED_BLOCKERS = render(select(_waiter.c.blocking_tag).where(_waiter.c.until.is_(None)).distinct(), ())
 LAPSED_WAITERS = render(select(_waiter.c.proposal_id).where(_waiter.c.until <= bindparam("now")), ("now",))
-# An engine has a session too: with it go those who asked it without a session of their own.
+# An engine has a session too. When it ends, so do the waiters of its callers without a session of their own.
 WAITERS_OF_SESSIONS = render(
     select(_waiter.c.proposal_id).where(
         members(_waiter.c.session_id, "ids")

@@ -1,4 +1,4 @@
-"""Copies of a database: taking one while others write, checking it, and reading what a backup needs of it."""
+"""Copies of a database: making one while others write, checking it, reading what a backup needs of it."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ T = TypeVar("T")
 
 _TABLES = frozenset({"alembic_version", "flow_run", "task_run", "state", "session"})
 _KINDS = ("table", "index")
-# As SQLite itself writes them.
+# The forms that SQLite itself writes.
 _MADE_BY = ("CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX ")
-# Before revision 0003 the references to results stood in the states alone.
+# Before revision 0003, references to results were only in the states.
 _DATA_BEFORE_0003 = (
     "SELECT data FROM state WHERE instr(data, CAST(? AS BLOB)) "
     "AND id NOT IN (SELECT state_id FROM dropped_result)"
 )
 _CHECKS = ("integrity_check", "foreign_key_check")
 _SOUND = [("ok",)]
-# A server or a flow never keeps others from reading; a program that does is soon reported.
+# A server or a flow never blocks readers; a program that does is reported soon.
 _LOCK_TIMEOUT_SECONDS = 10.0
-# How soon an interrupt from the keyboard is noticed while SQLite works.
+# How soon Ctrl-C is noticed while SQLite works.
 _ATTENTION_SECONDS = 0.2
 
 
 class Contents(NamedTuple):
-    """What a database holds.
+    """What a database contains.
 
     Attributes:
-        revision: Of its schema.
-        flow_runs: How many.
-        task_runs: How many.
+        revision: The revision of its schema.
+        flow_runs: The number of flow runs.
+        task_runs: The number of task runs.
     """
 
     revision: str
@@ -53,24 +53,24 @@ class Contents(NamedTuple):
 
 
 def copy_database(source: Path, target: Path) -> None:
-    """Write a consistent copy of a database, while others read and write it.
+    """Write a consistent copy of a database while others read and write it.
 
-    The copy is of one moment, and later writers are not held up: SQLite reads from a snapshot. Its online
-    backup starts again from the first page with each commit of another process, and so may never end.
+    The copy is a snapshot of one moment, and does not block writers. SQLite's online backup is not used: it
+    starts again from the first page with each commit of another process, and so may never end.
 
     Args:
         source: The database.
         target: A new or empty file.
 
     Raises:
-        StoreUnavailableError: The source is no database of this version, stayed locked, or cannot be read; or
-            there is no room for the copy.
+        StoreUnavailableError: The source is not a database of this version, stayed locked, or cannot be read;
+            or there is no room for the copy.
     """
     check_ownership(source)
     with _opened(source, existing(source)) as connection:
         _run(connection, partial(contents_of, connection, source))
         try:
-            # As bytes: a path need not be UTF-8.
+            # As bytes, since a path need not be UTF-8.
             name = os.fsencode(target)
             _run(connection, lambda: connection.execute("VACUUM INTO CAST(? AS TEXT)", (name,)))
         except sqlite3.Error as error:
@@ -80,18 +80,19 @@ def copy_database(source: Path, target: Path) -> None:
                 f"the database {source} cannot be copied to {target.parent}: {fault_of(error) or error}"
             ) from error
     with _opened(target, existing(target)) as connection:
-        # Nothing else has it open, and what is kept of it is written through to the disk later.
+        # Nothing else has it open, and the parts that are kept are synced to disk later.
         connection.execute("PRAGMA journal_mode=MEMORY")
         connection.execute("PRAGMA synchronous=OFF")
-        # The processes keep using the original: whether they live says nothing about the copy's sessions.
+        # The processes keep using the original: whether they are alive says nothing about the copy's
+        # sessions.
         _run(connection, lambda: connection.execute("UPDATE session SET process = ''"))
 
 
 def check_copy(path: Path) -> Contents:
-    """Return what a copy holds, which nothing else has open.
+    """Return the contents of a copy, which nothing else has open.
 
     Raises:
-        StoreUnavailableError: It is damaged, or no database of this version.
+        StoreUnavailableError: The copy is damaged, or not a database of this version.
     """
     with _opened(path, _unshared(path)) as connection:
         contents = _run(connection, partial(contents_of, connection, path))
@@ -104,10 +105,11 @@ def check_copy(path: Path) -> Contents:
 
 
 def contents_of(connection: sqlite3.Connection, path: Path) -> Contents:
-    """Return what a database holds.
+    """Return the contents of a database.
 
     Raises:
-        StoreUnavailableError: It is no database of this version or an earlier one, or has triggers or views.
+        StoreUnavailableError: It is not a database of this version or an earlier one, or has triggers or
+            views.
     """
     application, tables = facts_of(connection)
     if not (is_ours(application, tables) and tables >= _TABLES):
@@ -123,9 +125,9 @@ def contents_of(connection: sqlite3.Connection, path: Path) -> Contents:
 
 
 def result_locations(path: Path, scheme: str) -> Iterator[str]:
-    """Yield the locations of results that begin with ``scheme``, as the states of a copy refer to them.
+    """Yield the result locations that begin with ``scheme`` and that the states of a copy refer to.
 
-    They are what clients sent. Results that were deleted as orphans are left out.
+    The locations are what clients sent. Results that were deleted as orphans are left out.
     """
     with _opened(path, _unshared(path)) as connection:
         tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -162,7 +164,7 @@ def _all(connection: sqlite3.Connection, statement: str) -> list[tuple[object, .
 
 
 def _unshared(path: Path) -> str:
-    """Return the URI of a file that is not being written: it is read without locks or new files."""
+    """Return the URI of a file that no process writes: it is read without locks or new files."""
     return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
 
 
@@ -181,7 +183,7 @@ def _opened(path: Path, uri: str) -> Iterator[sqlite3.Connection]:
 
 
 def _run(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
-    """Return what ``work`` returns, on another thread, so that Ctrl-C ends the statement that runs."""
+    """Run ``work`` on another thread, so that Ctrl-C can end the current statement; return its result."""
     running: Future[T] = Future()
 
     def do() -> None:
@@ -192,8 +194,8 @@ def _run(connection: sqlite3.Connection, work: Callable[[], T]) -> T:
                 running.set_exception(error)
 
     try:
-        # Not by an executor: what interrupts its submit leaves a thread that nothing waits for, and that uses
-        # the connection while it is closed.
+        # Not an executor: an interrupt during its submit would leave a thread that nothing waits for and that
+        # uses the connection while it is closed.
         threading.Thread(target=do, name="clearway-copy").start()
         while not wait([running], _ATTENTION_SECONDS).done:
             pass

@@ -1,4 +1,4 @@
-"""Plain Core on the driver's connection, for what few processes do. Whoever imports this loads SQLAlchemy."""
+"""SQLAlchemy Core on the driver's connection, for rare operations. Importing this module loads SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from clearway_service.store.sqlite import Driver
 
 
 def connection_of(driver: Driver) -> Connection:
-    """Return the connection of Core whose statements ``driver`` executes, in its transactions."""
+    """Return a Core connection whose statements ``driver`` executes, in the driver's transactions."""
     return create_engine(
         "sqlite://", creator=lambda: driver, poolclass=StaticPool, hide_parameters=True
     ).connect()
 
 
 def upgrade(connection: Connection) -> None:
-    """Run the migrations that the database has not seen yet, in the driver's transaction.
+    """Run the migrations that the database does not have yet, in the driver's transaction.
 
     Raises:
-        StoreUnavailableError: The database was written by a later version, or did not take a migration.
+        StoreUnavailableError: The database was written by a later version, or a migration failed.
     """
-    from alembic import command  # noqa: PLC0415 - only where there is something to do
+    from alembic import command  # noqa: PLC0415 - only if there is something to do
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 
@@ -38,7 +38,7 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", folder)
     config.attributes["connection"] = connection
     try:
-        # Alembic would begin and end transactions of its own outside of one.
+        # Outside a transaction, Alembic would begin and end its own.
         with connection.begin():
             command.upgrade(config, migrations.HEAD)
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""The database: opening it, bringing its schema up to date, one connection that writes, others that read."""
+"""The database: opening and migrating it, the connection that writes, and those that read."""
 
 from __future__ import annotations
 
@@ -47,13 +47,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The first one that updates rows from others, of August 2020.
+# The first version that can update rows from other rows; August 2020.
 _OLDEST_SQLITE = (3, 33, 0)
-# How often the files are checked while there are no transactions, and an unhealthy store is tried.
+# The interval at which the files are checked while there are no transactions, and an unhealthy store is
+# retried.
 LOOK_SECONDS = 0.4
 # How long a transaction waits for other processes when the database is about to be closed.
 _LAST_PATIENCE_SECONDS = 1.0
-# Reads that fail are logged this often at most.
+# The minimum interval between log lines about failing reads.
 _READ_LOG_SECONDS = 60.0
 
 
@@ -61,8 +62,8 @@ class Database:
     """One SQLite file.
 
     Attributes:
-        driver: The one connection that writes, as the driver has it.
-        health: Whether the database takes transactions.
+        driver: The driver's connection, the only one that writes.
+        health: Whether the database accepts transactions.
 
     Args:
         path: The file; it and its folder are made, for their owner alone, if they do not exist.
@@ -104,13 +105,13 @@ class Database:
 
     @cached_property
     def writer(self) -> Connection:
-        """The same for plain Core, whose statements are part of the driver's transactions."""
+        """The writing connection for SQLAlchemy Core, whose statements join the driver's transactions."""
         from clearway_service.store.core_connection import connection_of  # noqa: PLC0415 - 0.2 s
 
         return connection_of(self.driver)
 
     def turn(self) -> AbstractContextManager[None]:
-        """Return a transaction that may write, committed when its block is left. For the writer's thread.
+        """Return a transaction that may write, and commits at the end of its block. Called by the writer's thread.
 
         Raises:
             StoreUnavailableError: The files are not in their places, the file stayed locked by others or is
@@ -136,26 +137,26 @@ class Database:
         except BaseException as error:
             self._failed(error)
             raise
-        # What was committed to a file that had gone by then is not told.
+        # A commit to a file that was gone by then is not reported as done.
         if (fault := self._files.fault()) is not None:
             self._refuse(fault)
         if self.health.fault:
             self.health.committed()
 
     def _failed(self, error: BaseException) -> None:
-        """Roll a turn back, and note what it failed with.
+        """Roll a turn back, and note why it failed.
 
         Raises:
-            StoreUnavailableError: That is the store's fault, and ``error`` does not say so itself.
+            StoreUnavailableError: The store is at fault, and ``error`` is not one itself.
         """
         self._roll_back()
         self._note(error)
 
     def _note(self, error: BaseException) -> None:
-        """Note what a transaction failed with, if that is the store's fault.
+        """Note why a transaction failed, if the store is at fault.
 
         Raises:
-            StoreUnavailableError: It is, and ``error`` does not say so itself.
+            StoreUnavailableError: The store is at fault, and ``error`` is not one itself.
         """
         if isinstance(error, StoreUnavailableError):
             self.health.failed(error.message)
@@ -165,7 +166,7 @@ class Database:
             self.health.failed(found.message, lasting=True)
             raise found from error
         elif isinstance(error, Exception) and (fault := fault_of(error)):
-            message = f"the database {self.path} did not take the transaction: {fault}"
+            message = f"the transaction on the database {self.path} failed: {fault}"
             self.health.failed(message)
             raise StoreUnavailableError(message) from error
 
@@ -183,7 +184,7 @@ class Database:
         return self._patience
 
     def _roll_back(self) -> None:
-        """Roll back, or leave it to the next transaction: what went wrong before is the error to report."""
+        """Roll back; a failure is left to the next transaction, so that the first error is reported."""
         try:
             if self.driver.in_transaction:
                 self.driver.execute("ROLLBACK")
@@ -191,19 +192,20 @@ class Database:
             logger.debug("a transaction could not be rolled back yet: %s", error)
 
     def _refuse(self, fault: Fault | None) -> None:
-        """Raise where the files are not in their places. Called by the writer's thread."""
+        """Raise if the files are not in place. Called by the writer's thread."""
         if fault is None:
             return
         self.health.failed(fault.message)
         if fault.log_deleted and not self.driver.in_transaction:
-            # What was told is in the deleted log alone; the database at the path can still get it.
+            # Reported decisions are in the deleted log only; the database at the path can still get them.
             move_log(self.driver)
         raise StoreUnavailableError(fault.message)
 
     def look(self) -> None:
         """Check the files, or try a transaction while the database is unhealthy and may recover.
 
-        Called by the writer's thread while it has nothing to do; quick where the last time is not long ago.
+        Called by the writer's thread while it is idle. Does nothing if the last check was less than
+        ``LOOK_SECONDS`` ago.
         """
         now = time.monotonic()
         if now < self._next_look or self.health.lasting:
@@ -219,7 +221,7 @@ class Database:
             self.health.failed(self.health.fault or str(error))
 
     def hurry(self) -> None:
-        """Wait no longer for other processes: the database is about to be closed. Safe from any thread."""
+        """Shorten the wait for other processes: the database is about to be closed. Safe from any thread."""
         self._patience = _LAST_PATIENCE_SECONDS
 
     def _migrate(self) -> None:
@@ -233,7 +235,8 @@ class Database:
         with self._transaction():
             application, tables = facts_of(self.driver)
             if not tables:
-                # What Alembic makes of nothing is the same, but it takes longer to import than all else here.
+                # Alembic would create the same schema, but importing it takes longer than everything else
+                # here.
                 for statement in statements.SCHEMA:
                     self.driver.execute(statement)
                 self.driver.execute(statements.INSERT_VERSION, (migrations.HEAD,))
@@ -254,7 +257,7 @@ class Database:
     def data_version(self) -> int:
         """Return a number that changes when another connection commits to the file.
 
-        It is -1 where it cannot be read: for a moment, while another process mends the file after a crash.
+        It is -1 if it cannot be read: for a moment, while another process recovers the file after a crash.
         """
         try:
             version: int = self.driver.execute("PRAGMA data_version").fetchone()[0]
@@ -263,14 +266,14 @@ class Database:
         return version
 
     def committed(self) -> None:
-        """Hear that the writer committed. Called by the writer's thread."""
+        """Notify of a commit by the writer. Called by the writer's thread."""
         self._checkpointer.committed(self.driver.total_changes)
 
     async def read(self, query: Executable) -> list[tuple[Any, ...]]:
-        """Return the rows of a query that decides nothing, read beside the writer.
+        """Return the rows of a query that decides nothing, on a connection beside the writer's.
 
         Raises:
-            StoreUnavailableError: The files are not in their places, or the query failed.
+            StoreUnavailableError: The files are not in place, or the query failed.
         """
         async with self._reading() as reader:
             return await reader.read(query)
@@ -278,23 +281,23 @@ class Database:
     async def read_while(
         self, query: Executable, take: Callable[[tuple[Any, ...]], bool], client: object = None
     ) -> None:
-        """Hand the rows of a query that decides nothing to ``take``, in order, until it returns False.
+        """Pass the rows of a query that decides nothing to ``take``, in order, until it returns False.
 
         Args:
             query: The query.
             take: Called with each row, on the event loop.
-            client: The client that lists; None for those within this process. Few lists are read at a time,
-                those of several clients in rotation.
+            client: The client that lists; None for callers within this process. Few lists are read at a time,
+                alternating between clients.
 
         Raises:
-            StoreUnavailableError: The files are not in their places, or the query failed.
+            StoreUnavailableError: The files are not in place, or the query failed.
         """
         async with self._reading() as reader:
             await reader.read_while(query, take, client)
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Reader]:
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - whoever made the query has loaded it
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - the query's author has loaded it
 
         await self._refuse_read()
         try:
@@ -307,11 +310,11 @@ class Database:
             elif time.monotonic() >= self._next_read_log:
                 self._next_read_log = time.monotonic() + _READ_LOG_SECONDS
                 logger.error("the database %s cannot be read: %s", self.path, reason)  # noqa: TRY400 - see above
-            raise StoreUnavailableError(f"the database did not answer: {reason}") from error
+            raise StoreUnavailableError(f"the database query failed: {reason}") from error
         await self._refuse_read()
 
     async def _refuse_read(self) -> None:
-        """Raise where the files are not in their places; what was opened at the path may be another file."""
+        """Raise if the files are not in place: a file opened at the path could be another one."""
         fault = self._files.fault()
         if fault is not None:
             self.health.failed(fault.message)
@@ -320,18 +323,18 @@ class Database:
 
     @cached_property
     def _reader(self) -> Reader:
-        # It brings SQLAlchemy with it, which a flow that reads nothing need not wait for.
+        # It imports SQLAlchemy, which a flow that reads nothing need not wait for.
         from clearway_service.store.reading import Reader  # noqa: PLC0415
 
         return Reader(self.path)
 
     async def close_reader(self) -> None:
-        """Close the connections that read and are not in use."""
+        """Close the reading connections that are idle."""
         if "_reader" in self.__dict__:
             self._reader.dispose()
 
     def close(self) -> None:
-        """Close the connection that writes; reads fail from now on."""
+        """Close the writing connection; reads fail from now on."""
         if "_reader" in self.__dict__:
             self._reader.close()
         self._checkpointer.close()

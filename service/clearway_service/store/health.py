@@ -1,4 +1,4 @@
-"""Health of the store: whether it takes transactions, and who is notified when that changes."""
+"""The store's health: whether it accepts transactions, and the listeners for changes."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 
-# A store that fails and succeeds in turn, as on a disk with a few kilobytes left, stays unhealthy until it
-# has not failed for this long. That bounds the log lines, and how often a load balancer changes its mind.
+# A store that alternately fails and succeeds, as on a disk with a few kilobytes left, stays unhealthy until
+# it has not failed for this long. That bounds the log lines, and how often a load balancer changes its mind.
 _SETTLE_SECONDS = 0.4
 
-# Called with whether the store is healthy, on the thread that noticed; must be quick and never raise.
+# Called with whether the store is healthy, on the thread that noticed. Must return quickly and never raise.
 Listener = Callable[[bool], None]
 
 
 class Health:
-    """Whether a store takes transactions. Safe for use by several threads.
+    """Whether a store accepts transactions. Safe for use by several threads.
 
-    A change is logged in one line, without a traceback: a store that fails does so for every transaction.
+    A change is logged in one line, without a traceback: a failing store fails for every transaction.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Health:
 
     @property
     def fault(self) -> str:
-        """Why the store takes no transactions; empty while it does."""
+        """Why the store accepts no transactions; empty while it does."""
         return self._fault
 
     @property
@@ -41,7 +41,7 @@ class Health:
         return self._lasting
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call ``listener`` now, and with each change; return what ends that."""
+        """Call ``listener`` now and at each change; return a function that unsubscribes it."""
         with self._lock:
             self._listeners.append(listener)
             listener(not self._fault)
@@ -66,18 +66,18 @@ class Health:
             changed, self._fault, self._lasting = not self._fault or lasting, fault, lasting
             if changed:
                 self._since = self._last_failure
-                logger.error("no transactions are taken: %s", fault)
+                logger.error("the store accepts no transactions: %s", fault)
                 self._notify()
 
     def committed(self) -> None:
-        """Note that the store took a transaction."""
+        """Note that the store accepted a transaction."""
         if not self._fault or self._lasting:
             return
         with self._lock:
             now = time.monotonic()
             if self._fault and now - self._last_failure >= _SETTLE_SECONDS:
                 self._fault = ""
-                logger.warning("transactions are taken again, after %.1f s", now - self._since)
+                logger.warning("the store accepts transactions again, after %.1f s", now - self._since)
                 self._notify()
 
     def _notify(self) -> None:

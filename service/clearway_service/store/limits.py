@@ -22,7 +22,7 @@ _tag = schema.task_run_tag
 
 
 class LimitRow(NamedTuple):
-    """A tag's limit as it is read. Times are microseconds since 1970.
+    """A tag's limit, as in a row. Times are microseconds since 1970.
 
     Attributes:
         id: The limit's UUID.
@@ -30,8 +30,8 @@ class LimitRow(NamedTuple):
         slots: How many runs may be Running at once.
         created: When the limit was first set.
         updated: When it was last changed.
-        waiting: How many proposals stand in its queue.
-        taken: How many runs hold a slot.
+        waiting: The number of proposals in its queue.
+        taken: The number of runs that hold a slot.
     """
 
     id: str
@@ -78,9 +78,9 @@ class ResetLimit(NamedTuple):
 def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
     """Return the command that sets the limit of ``tag``.
 
-    A new limit counts the runs that are Running already, so it holds from its first moment; those above it
-    are left to end. Waiters are decided about again; those in other queues that need a slot of this tag too
-    are from now on passed over no more often than is allowed.
+    A new limit counts the runs that are already Running, so it holds from the start; those above it are left
+    to end. Waiters are decided again. From now on, waiters in other queues that also need a slot of this tag
+    are passed over at most as often as the rules allow.
     """
 
     def command(transaction: Transaction) -> SetLimit:
@@ -101,7 +101,7 @@ def set_limit(tag: str, slots: int) -> Callable[[Transaction], SetLimit]:
 
 
 def _count_running(transaction: Transaction, tag: str) -> None:
-    # The type as a literal, so that the index of Running runs serves: all that ever had the tag are more.
+    # The type is a literal, so that SQLite uses the index of Running runs; more runs have ever had the tag.
     has_tag = select(_tag.c.tag).where(_tag.c.tag == tag, _tag.c.run_seq == _run.c.seq).exists()
     running = select(literal(tag), _run.c.id, literal(transaction.now)).where(
         _run.c.state_type == text("3"), _run.c.tracks_subflow.is_(False), has_tag
@@ -110,10 +110,11 @@ def _count_running(transaction: Transaction, tag: str) -> None:
 
 
 def _track_elders(transaction: Transaction, tag: str) -> None:
-    """Count those who wait in other queues, and need ``tag`` as well, among the elders of their tags."""
+    """Count waiters in other queues that also need ``tag`` among the elders of their tags."""
     waiter, elder = schema.waiter, schema.waiter_tag
     others = select(_limit.c.tag).where(_limit.c.tag != tag)
-    # Tags as they are written with the run: the table of tags would be asked for all that ever had this one.
+    # Tags as stored with the run: the table of tags would have to be searched for every run that ever had
+    # this one.
     wanted = func.json_each(_run.c.tags).table_valued("value", name="wanted")
     own = func.json_each(_run.c.tags).table_valued("value", name="own")
     needs = select(own.c.value).where(own.c.value == tag)
@@ -131,7 +132,7 @@ def _track_elders(transaction: Transaction, tag: str) -> None:
 
 
 def delete_limit(tag: str) -> Callable[[Transaction], None]:
-    """Return the command that removes the limit of ``tag``: slots are no longer counted, waiters go."""
+    """Return the command that removes the limit of ``tag``; its waiters may start."""
 
     def command(transaction: Transaction) -> None:
         connection = transaction.connection
@@ -146,14 +147,14 @@ def delete_limit(tag: str) -> Callable[[Transaction], None]:
 def reset_limit(
     tag: str, weigh: Callable[[Holder], int] = lambda _holder: 0, budget: int = 0
 ) -> Callable[[Transaction], ResetLimit]:
-    """Return the command that takes back all slots of ``tag``, and answers who held them.
+    """Return the command that takes back all slots of ``tag`` and returns their holders.
 
-    Their runs go on and are no longer counted; the waiters go.
+    Their runs continue and are no longer counted; the waiters may start.
 
     Args:
         tag: The tag.
-        weigh: Returns what a holder weighs.
-        budget: How much the holders that are returned may weigh together; the others are only counted.
+        weigh: Returns the weight of a holder.
+        budget: The maximum total weight of the returned holders; the others are only counted.
     """
 
     def command(transaction: Transaction) -> ResetLimit:
@@ -177,5 +178,5 @@ def reset_limit(
 
 
 def no_limit(tag: str) -> LimitNotFoundError:
-    """Return the error that says that ``tag`` has no limit."""
+    """Return the error that ``tag`` has no limit."""
     return LimitNotFoundError(f"no concurrency limit is set on the tag '{plain(tag)}'", "tag", tag=tag)

@@ -1,4 +1,4 @@
-"""Loading: what one batch of proposals is about, in a handful of queries."""
+"""Loading: reads everything that one batch of proposals needs, in a handful of queries."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(
         most: How many bytes of rows may be loaded, about; None for any.
 
     Raises:
-        TooLargeError: The rows have more than ``most``.
+        TooLargeError: The rows exceed ``most``.
     """
     snapshot = Snapshot()
     if most is not None:
@@ -95,7 +95,7 @@ def _load_runs(
 
 
 def _load_ids(cursor: Cursor, snapshot: Snapshot, created: list[TaskRunSpec], row_cache: RowCache) -> None:
-    """Load which flow runs exist, and which ids of new runs are those of others: the two kinds share them."""
+    """Load which flow runs exist, and which new runs' ids are already taken: both kinds share them."""
     ids = {spec.id for spec in created}
     flow_ids = {spec.flow_run_id for spec in created}
     snapshot.flow_runs = row_cache.flow_runs.keys() & flow_ids

@@ -1,4 +1,4 @@
-"""Parts of loading that are needed in several places."""
+"""Functions that several loading modules need."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MEMBERS = re.compile(r"IN \(SELECT anon_1\.value\s+FROM json_each\(\?\) AS anon
 
 
 class Cursor(Protocol):
-    """The driver's connection, as far as loading uses it."""
+    """The part of the driver's connection that loading uses."""
 
     def execute(self, sql: str, parameters: Sequence[Any] = ..., /) -> Any:
-        """Run ``sql`` and return its rows."""
+        """Execute ``sql`` and return its rows."""
 
 
 class TooLargeError(Exception):
-    """The rows that a batch is about are too large to be in memory at once."""
+    """The rows that a batch needs are too large to be in memory at once."""
 
 
 class Metered:
@@ -33,7 +33,7 @@ class Metered:
 
     Args:
         cursor: The cursor.
-        most: How many bytes of text and data its rows may have; with more, ``TooLargeError`` is raised.
+        most: The maximum bytes of text and data in its rows; beyond it, ``TooLargeError`` is raised.
     """
 
     def __init__(self, cursor: Cursor, most: int) -> None:
@@ -41,7 +41,7 @@ class Metered:
         self.left = most
 
     def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> _MeteredRows:
-        """Run ``sql`` and return its rows."""
+        """Execute ``sql`` and return its rows."""
         return _MeteredRows(self, self._cursor.execute(sql, parameters))
 
 
@@ -58,7 +58,7 @@ class _MeteredRows:
             yield row
 
     def fetchone(self) -> Any:
-        """Return the next row, or None; of one row only, it is not counted."""
+        """Return the next row, or None. A single row is not counted."""
         return self._rows.fetchone()
 
 
@@ -68,7 +68,7 @@ def array(values: Iterable[str]) -> str:
 
 
 def ids_array(ids: Iterable[str]) -> str:
-    """Return UUIDs as the JSON array that statements take; nothing in them needs escaping."""
+    """Return UUIDs as the JSON array that statements take; UUIDs need no escaping."""
     joined = '","'.join(ids)
     return f'["{joined}"]' if joined else "[]"
 
@@ -94,7 +94,7 @@ def of_one(sql: str) -> str:
 
 
 def add_task_runs(snapshot: Snapshot, rows: Iterable[Row]) -> None:
-    """Add the task runs of ``rows`` that the snapshot does not have yet."""
+    """Add those task runs of ``rows`` that are not in the snapshot yet."""
     for row in rows:
         run, progress = task_run_from(row)
         if run.id not in snapshot.runs:

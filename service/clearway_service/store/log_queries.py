@@ -1,4 +1,4 @@
-"""The query for logs, read beside the writer."""
+"""The query for log lines, read beside the writer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clearway_service.store import schema
 
 
 def select_logs(flow_run_id: str, task_run_id: str, min_level: int, after: int, limit: int) -> Select[Any]:
-    """Return the query for log lines with an id above ``after``, the oldest first."""
+    """Return the query for log lines with an id above ``after``, oldest first."""
     log = schema.log
     query = select(
         log.c.id,

@@ -1,4 +1,4 @@
-"""Logs: what runs said."""
+"""Writing the log lines of runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from clearway_service.store.transaction import Transaction
 
 
 class LogRow(NamedTuple):
-    """One line of a run's log. ``timestamp`` is in microseconds since 1970, or None for when it arrived."""
+    """One line of a run's log. ``timestamp`` is in microseconds since 1970; None for the time of arrival."""
 
     flow_run_id: str
     task_run_id: str

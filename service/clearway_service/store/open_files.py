@@ -1,7 +1,7 @@
-"""Open files: whether the database at its path is still the one that was opened.
+"""Open files: whether the database at its path is still the file that was opened.
 
-A file that is deleted or replaced stays whole for the processes that have it open. SQLite commits to it
-without an error, and all of that is gone with the process.
+A file that is deleted or replaced remains usable for the processes that have it open. SQLite commits to it
+without an error, and all of that is lost when the process ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-# As long as a database's header: SQLite never makes one shorter.
+# The length of a database's header: SQLite never creates a shorter file.
 _SMALLEST = 512
 # Times of files may be two seconds apart where the file system counts no less, so one that is as old as this
 # is not that of a later change.
@@ -19,7 +19,7 @@ _SETTLED_NANOSECONDS = 3_000_000_000
 
 
 class Fault(NamedTuple):
-    """What has become of a database's files.
+    """What has happened to a database's files.
 
     Attributes:
         message: What happened, and what to do.
@@ -34,20 +34,21 @@ class Fault(NamedTuple):
 class OpenFiles:
     """The files of a database that is open in WAL mode, by device and inode.
 
-    None of them is opened: to close any descriptor of a file would end SQLite's locks on it in this process.
-    Their folder is, since one look at when its entries were changed tells of all of them.
+    This opens none of them: closing any descriptor of a file would release SQLite's locks on it in this
+    process.
+    It opens their folder, since one look at when its entries changed covers them all.
 
     Args:
-        path: The database. It has been read, so that its log and its shared memory are there.
+        path: The database. It has been read, so its log and its shared memory exist.
 
     Raises:
-        OSError: One of the three files is not there.
+        OSError: One of the three files does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         # A relative path means another file once the process changes its working directory.
-        self._path = os.path.abspath(path)  # noqa: PTH100 - on the way of every turn: strings are cheaper
-        # SQLite keeps both beside the file itself, where the path is a link.
+        self._path = os.path.abspath(path)  # noqa: PTH100 - used in every turn: strings are cheaper
+        # If the path is a link, SQLite keeps both beside the target.
         real = os.path.realpath(path)
         self._log, self._memory = f"{real}-wal", f"{real}-shm"
         self._identities = tuple(_identity(each) for each in (self._path, self._log, self._memory))
@@ -58,7 +59,7 @@ class OpenFiles:
         self._changed: int | None = None
 
     def fault(self) -> Fault | None:
-        """Return what is wrong with the files; None if they are in their places. Takes microseconds."""
+        """Return what is wrong with the files, or None if they are in place. Takes microseconds."""
         changed = None
         if self._folder is not None:
             changed = os.fstat(self._folder).st_mtime_ns
@@ -77,7 +78,7 @@ class OpenFiles:
             self._folder = None
 
     def database_fault(self) -> Fault | None:
-        """Return what is wrong with the database itself; None where it is in its place."""
+        """Return what is wrong with the database file itself, or None if it is in place."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - see above
         except (FileNotFoundError, NotADirectoryError):
@@ -127,7 +128,7 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _state(path: str, identity: tuple[int, int]) -> str:
-    """Return what has become of a file; empty where it is in its place."""
+    """Return what has happened to a file; empty if it is in place."""
     try:
         return "" if _identity(path) == identity else "replaced"
     except OSError:

@@ -1,7 +1,7 @@
-"""Orphaned results: stored ones that only ended cache entries refer to.
+"""Orphaned results: stored results that only ended cache entries refer to.
 
-Whether a result is in use is a matter of its SHA-256, never of the location that a client sent: several
-locations may be spellings of one.
+Whether a result is in use depends on its SHA-256, never on the location that a client sent: several locations
+may be spellings of one.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from clearway_service.store.database import Database
 from clearway_service.store.result_references import Keep, Reference
 from clearway_service.store.transaction import Transaction
 
-# Rows in memory at once: with locations and keys of the longest kind they are 3 MB.
+# The number of rows in memory at once: with the longest locations and keys they are 3 MB.
 _ROWS = 256
-# Rows that one query looks at, so that it ends within some 50 ms where few of them are orphaned.
+# The number of rows that one query looks at, so that it ends within some 50 ms if few are orphaned.
 _WALKED = 10_000
 
 _stored = schema.stored_result
 _same = schema.stored_result.alias("same")
-# The number as a literal, so that the index serves.
+# The number is a literal, so that SQLite uses the index.
 _may_be_orphan = _stored.c.keep < literal_column(str(int(Keep.STATE)))
 _columns = tuple(_stored.c[name] for name in STORED_RESULT)
 
@@ -53,7 +53,7 @@ class OrphanedResult(NamedTuple):
 
     Attributes:
         reference: The row.
-        digest: Its SHA-256; empty where that is not known.
+        digest: Its SHA-256; empty if unknown.
     """
 
     reference: Reference
@@ -61,12 +61,12 @@ class OrphanedResult(NamedTuple):
 
     @property
     def position(self) -> Position:
-        """Its place in a list."""
+        """Its position in a list."""
         return self.reference.created, self.reference.state_id
 
 
 class Droppable(NamedTuple):
-    """What may be dropped.
+    """The results that may be dropped.
 
     Attributes:
         results: The results.
@@ -83,10 +83,10 @@ async def find_orphaned(
     """Yield orphaned results, the oldest first. At most a few hundred rows are in memory at once.
 
     Args:
-        database: Where to look.
-        now: The service's clock, by which entries have expired.
-        before: Only what was last referred to before this time, in microseconds since 1970.
-        after: The position of the result to begin after; None for the oldest.
+        database: The database.
+        now: The service's clock, by which entries expire.
+        before: Only results last referred to before this time, in microseconds since 1970.
+        after: The position after which to start; None for the oldest.
     """
     while True:
         positions = await database.read(select_position(before, after, _WALKED))
@@ -106,7 +106,7 @@ async def find_orphaned(
 def droppable(state_ids: Collection[str], before: int) -> Callable[[Transaction], Droppable]:
     """Return the command that finds which results may be dropped; it changes nothing.
 
-    What is in use by now is left out, and so is what has a location other than that of its SHA-256.
+    It leaves out results that are in use by now, and those whose location does not match their SHA-256.
 
     Args:
         state_ids: As they were listed.
@@ -128,9 +128,9 @@ def drop_orphaned(
 ) -> Callable[[Transaction], list[OrphanedResult]]:
     """Return the command that forgets results, and returns those that it forgot.
 
-    A file is deleted before its last row, so that a process that ends in between leaves a row by which the
-    result is listed and dropped again. So the last row of a file stays unless the file was deleted, as where
-    two calls drop the two rows of one result at once.
+    A file is deleted before its last row, so that after an interruption a row remains by which the result is
+    listed and dropped again. So the last row of a file stays unless the file was deleted, for example if two
+    calls drop the two rows of one result at once.
 
     Args:
         state_ids: As for ``droppable``.
@@ -143,7 +143,7 @@ def drop_orphaned(
         dropped = _still_orphaned(transaction, state_ids, before)
         if not dropped:
             return []
-        # All are found before the first one goes: a row that is kept keeps the others of its name.
+        # All are found before the first is deleted: a row that is kept keeps the others of its name.
         gone = delete(_stored).where(
             _stored.c.name == bindparam("of_name"), _stored.c.location == bindparam("of_location")
         )
@@ -163,7 +163,7 @@ def drop_orphaned(
 
 
 def restore(results: Sequence[OrphanedResult]) -> Callable[[Transaction], None]:
-    """Return the command that lists results again that were dropped, and whose client does not know that."""
+    """Return the command that lists dropped results again, for a client that did not learn of it."""
 
     def command(transaction: Transaction) -> None:
         statement = insert(_stored).on_conflict_do_nothing()
@@ -173,7 +173,7 @@ def restore(results: Sequence[OrphanedResult]) -> Callable[[Transaction], None]:
 
 
 def select_position(before: int, after: Position | None, count: int) -> Select[Any]:
-    """Return the query for the position that is ``count`` rows further; no row where there are fewer."""
+    """Return the query for the position ``count`` rows further; it has no row if there are fewer."""
     place = (_stored.c.created, _stored.c.state_id)
     return select(*place).where(*_between(before, after)).order_by(*place).limit(1).offset(count - 1)
 
@@ -206,14 +206,14 @@ def _between(before: int, after: Position | None) -> list[ColumnElement[bool]]:
 
 
 def _is_orphaned(now: int, before: int) -> ColumnElement[bool]:
-    """Return "only ended cache entries refer to the result", each part of which is one look into an index."""
+    """Return "only ended cache entries refer to the result"; each part is one index look-up."""
     entry = schema.cache_entry
     of_name = _same.c.name == _stored.c.name
     return and_(
         _may_be_orphan,
         ~exists().where(of_name, _same.c.keep > _stored.c.keep),
         ~exists().where(of_name, _same.c.referred >= before),
-        # The first condition serves the partial index.
+        # The first condition makes SQLite use the partial index.
         ~exists().where(
             entry.c.result != "",
             entry.c.result == _stored.c.name,

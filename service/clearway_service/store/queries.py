@@ -1,4 +1,4 @@
-"""Queries that decide nothing: runs and their histories. They are read beside the writer."""
+"""Queries for runs and their histories. They decide nothing, and are read beside the writer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDED = sorted(int(type_) for type_ in TERMINAL)
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list; what is empty or None does not restrict. Times are microseconds since 1970.
+    """A filter of runs; empty or None fields do not filter. Times are microseconds since 1970.
 
     Attributes:
         flow_names: The flow has one of these names.
@@ -55,18 +55,18 @@ def select_run(kind: RunKind, run_id: str) -> Select[Any]:
 
 
 def select_run_page(kind: RunKind, wanted: RunFilter, before: int | None, limit: int) -> Select[Any]:
-    """Return the query for a page of runs, the newest first.
+    """Return the query for a page of runs, newest first.
 
-    Each row is the run's number in the order of creation, then what ``select_runs`` has.
+    Each row is the run's number in creation order, then the columns of ``select_runs``.
 
     Args:
-        kind: Whose runs.
-        wanted: Which runs.
-        before: Only runs with a smaller number than this; None for the first page.
-        limit: How many at most.
+        kind: The kind of run.
+        wanted: The filter.
+        before: Only runs with a number below this one; None for the first page.
+        limit: The maximum number of runs.
     """
     table = _table(kind)
-    # The numbers first, mostly from an index alone: rows are read, and sorted, only for the page.
+    # The numbers first, mostly from an index alone: rows are read and sorted only for the page.
     numbers = _numbers(kind, wanted, before, limit)
     query: Select[Any] = select(table.c.seq, *run_columns(table)).select_from(
         table.join(schema.state, schema.state.c.id == table.c.state_id)
@@ -75,13 +75,13 @@ def select_run_page(kind: RunKind, wanted: RunFilter, before: int | None, limit:
 
 
 def select_history(kind: RunKind, run_id: str, after: int | None, limit: int) -> Select[Any]:
-    """Return the query for a page of a run's states, in order: each row is a state's ordinal, then the state.
+    """Return the query for a page of a run's states, in order: each row is the ordinal, then the state.
 
     Args:
-        kind: Whose history.
+        kind: The kind of run.
         run_id: The run.
-        after: Only states with a larger ordinal than this; None for the first page.
-        limit: How many at most.
+        after: Only states with an ordinal above this one; None for the first page.
+        limit: The maximum number of states.
     """
     state = schema.state
     query = select(state.c.ordinal, *(state.c[name] for name in RUN_STATE)).where(
@@ -93,9 +93,9 @@ def select_history(kind: RunKind, run_id: str, after: int | None, limit: int) ->
 
 
 def select_unfinished(run_ids: list[str], limit: int) -> Select[Any]:
-    """Return the query for the task runs of ``run_ids`` that have not ended, in the order of creation.
+    """Return the query for the task runs of ``run_ids`` that have not ended, in creation order.
 
-    Each row is a run's id and name, and the type and the name of its state.
+    Each row is a run's id and name, and its state's type and name.
     """
     run = schema.task_run
     return (
@@ -107,7 +107,7 @@ def select_unfinished(run_ids: list[str], limit: int) -> Select[Any]:
 
 
 def count_unfinished(run_ids: list[str]) -> Select[Any]:
-    """Return the query for how many of the task runs of ``run_ids`` have not ended."""
+    """Return the query for the number of task runs of ``run_ids`` that have not ended."""
     run = schema.task_run
     return select(func.count()).where(one_of(run.c.id, run_ids), run.c.state_type.not_in(_ENDED))
 
@@ -117,9 +117,9 @@ def _table(kind: RunKind) -> Table:
 
 
 def _numbers(kind: RunKind, wanted: RunFilter, before: int | None, limit: int) -> Any:
-    """Return the query for the numbers of a page's runs, from the index that leaves the fewest to look at.
+    """Return the query for the numbers of a page's runs, using the most selective index.
 
-    An index serves in the order of creation only where it is asked for one value, so that is how it is asked.
+    An index is in creation order only for a single value, so each value has its own query.
     """
     named = _named_by(wanted)
     names = dict.fromkeys(getattr(wanted, named)) if named else {}
@@ -170,16 +170,16 @@ def _conditions(table: Table, wanted: RunFilter) -> list[ColumnElement[bool]]:
     by_index = "" if wanted.tags or _none_completed(wanted) else _named_by(wanted)
     for field, column in _NAMES.items():
         if names := getattr(wanted, field):
-            # Those with a tag, or in a state that few are in, are fewer than those with a name.
+            # Runs with a tag, or in a rare state, are fewer than those with a name.
             of: ColumnElement[str] = table.c[column]
             conditions.append((of if field == by_index else of + literal_column("''")).in_(names))
     if wanted.name_contains:
-        # The database lowers both: what it takes for letters is its own.
+        # The database lowercases both, with its own notion of letters.
         conditions.append(table.c.name.icontains(wanted.name_contains, autoescape=True))
     if wanted.state_types:
         conditions.append(table.c.state_type.in_(wanted.state_types))
     if _none_completed(wanted):
-        # It follows, and is said in the words of the index that then serves.
+        # Redundant, but phrased like the partial index's condition, so that SQLite uses it.
         conditions.append(table.c.state_type != text("4"))
     if wanted.state_names:
         conditions.append(table.c.state_name.in_(wanted.state_names))

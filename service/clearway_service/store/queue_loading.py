@@ -1,4 +1,4 @@
-"""Loading queues: the limits, slots and waiters that one batch of proposals is about."""
+"""Loading queues: the limits, slots and waiters that one batch of proposals needs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from clearway_service.store.resources import resource_from, resource_to
 from clearway_service.store.row_cache import RowCache
 from clearway_service.store.rows import waiter_from
 
-# A queue's head is loaded as far as this batch can need it, one for each run that may leave Running, and this
-# much further.
+# A queue's head is loaded as far as this batch can need it: one waiter for each run that may leave Running,
+# and this many more.
 _HEAD = 8
-# How many waiters one turn may answer where a tag's limit was changed; the rest follow in the next turns.
+# How many waiters one turn may decide if a tag's limit was changed; the rest follow in the next turns.
 _WOKEN = 256
-# How many elders of a tag are loaded: only the first is counted, the others follow when it goes.
+# How many elders of a tag are loaded: only the first is counted, and the others follow when it leaves.
 _ELDERS = 8
 
 
 class QueueLoading:
-    """Loads limits, slots and the heads of queues into a snapshot, whose runs are loaded already.
+    """Loads limits, slots and the heads of queues into a snapshot whose runs are already loaded.
 
     Args:
-        cursor: Inside the batch's transaction.
-        snapshot: With the runs and the cache entries that the batch is about.
+        cursor: The connection, inside the batch's transaction.
+        snapshot: The snapshot, with the runs and the cache entries of the batch.
         proposals: The batch.
         woken: Resources whose waiters are decided again.
         now: The service's clock.
@@ -160,7 +160,7 @@ class QueueLoading:
             limit.elders = self._head(statements.ELDERS_BY_TAG, limit.resource.name, depth)
 
     def _load_served(self) -> None:
-        """Load who waits, in whatever queue, with a cache key that has a result, or soon will have."""
+        """Load the waiters, in any queue, with a cache key that has a result, or soon will have."""
         keys = keys_of(self._woken) & self._snapshot.cache.keys()
         keys |= {p.state.cache_key for p in self._proposals if p.state.type == StateType.COMPLETED}
         keys.discard("")
@@ -182,7 +182,7 @@ class QueueLoading:
         self._load_bare({tag for run_id in unknown for tag in snapshot.runs[run_id].run.limited})
 
     def _load_waiters_keys(self) -> None:
-        """Load what became of the cache keys of those who wait, and who computes them."""
+        """Load the cache entries of the waiters' keys, and the runs that compute them."""
         states = [waiter.proposal.state for waiter in self._waiters()]
         load_cache(self._cursor, self._snapshot, {state.cache_key for state in states}, self._now)
         self._load_bare(self._keys(states) | self._computed())
@@ -217,7 +217,7 @@ class QueueLoading:
                 self._snapshot.waiting.setdefault(waiter.proposal.run_id, []).append(waiter)
 
     def _load_ancestors(self) -> None:
-        """Load whose code waits for the runs that ask for slots or a key, where any are held at all."""
+        """Load the ancestors of the runs that ask for slots or a key, if any are held at all."""
         if not any(limit.taken for limit in self._snapshot.limits.values()):
             return
         asking = {waiter.proposal.run_id for waiter in self._waiters() if waiter.proposal.state.single_flight}
@@ -234,7 +234,7 @@ class QueueLoading:
                 self._snapshot.ancestors.setdefault(run_id, []).append(ancestor)
 
     def _load_slots(self) -> None:
-        """Load what the Running runs hold."""
+        """Load the slots that the Running runs hold."""
         running = [
             run_id
             for run_id, entry in self._snapshot.runs.items()

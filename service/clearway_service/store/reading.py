@@ -1,4 +1,4 @@
-"""Reading beside the writer: connections that decide nothing, each used on a thread of a small pool."""
+"""Reading beside the writer: connections that decide nothing, used on the threads of a small pool."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
-# How many reads run at the same time, and how many of them may be lists: single rows are then read at once.
+# How many reads run at the same time, and how many of them may be lists: so single rows are read at once.
 _CONNECTIONS = 4
 _LISTS = 2
-# How much of a list is fetched at once: about as much as a page has. A row may have 2 MB.
+# How much of a list is fetched at once: about a page. A single row may have 2 MB.
 _FETCHED_BYTES = 2 * 1024 * 1024
-# What a number, or an empty text, takes of that.
+# The size that a number, or an empty string, counts for.
 _VALUE_BYTES = 8
-# So many rows are handed on before the event loop serves others.
+# The number of rows passed on before the event loop serves others.
 _SLICE = 64
 
 
 class Reader:
-    """Connections to one SQLite file that read. Safe from any event loop.
+    """Connections to one SQLite file for reading. Safe to use from any event loop.
 
     Args:
         path: The file, which must exist.
     """
 
     def __init__(self, path: Path) -> None:
-        # As a URI, since a path alone would make a file where there is none.
+        # As a URI, since a path alone would create a missing file.
         file, query = path.absolute().as_uri(), {"uri": "true", "mode": "rw"}
         self._engine = create_engine(
             URL.create("sqlite", database=file, query=query),
@@ -55,7 +55,7 @@ class Reader:
         """Return the rows of a query.
 
         Raises:
-            SQLAlchemyError: It failed.
+            SQLAlchemyError: The query failed.
         """
         return await self._run(lambda: self._read(query))
 
@@ -64,16 +64,16 @@ class Reader:
             return [tuple(row) for row in connection.execute(query)]
 
     async def read_while(self, query: Executable, take: Callable[[Row], bool], client: object) -> None:
-        """Hand the rows of a query to ``take``, in order, until it returns False.
+        """Pass the rows of a query to ``take``, in order, until it returns False.
 
-        They are fetched up to a bound in bytes, on a thread. ``take`` is called on the event loop, which
-        serves others in between; by then the connection is free, unless there are rows beyond that bound.
+        The rows are fetched on a thread, up to a bound in bytes. ``take`` is called on the event loop, which
+        serves others in between; by then the connection is free, unless there are more rows beyond the bound.
 
         Args:
             query: The query.
             take: Called with each row.
-            client: Whose turn it is; each client's lists wait for one another, and for those of others in
-                rotation.
+            client: The client that lists. Each client's lists wait for one another, and alternate with those
+                of other clients.
 
         Raises:
             SQLAlchemyError: The query failed.
@@ -91,7 +91,7 @@ class Reader:
                             await asyncio.sleep(0)
             finally:
                 if listing.open:
-                    # Not waited for: the call may have been cancelled, in the middle of a fetch too.
+                    # Not awaited: the call may have been cancelled, even during a fetch.
                     self._submit(listing.close)
 
     async def _run(self, work: Callable[[], T]) -> T:
@@ -104,20 +104,20 @@ class Reader:
             raise StoreUnavailableError("the database is closed") from None
 
     def dispose(self) -> None:
-        """Close the connections that are not in use; the next reads open new ones."""
+        """Close the idle connections; the next reads open new ones."""
         self._engine.dispose()
 
     def close(self) -> None:
-        """Let the threads end. What has begun is finished; later reads fail."""
+        """Let the threads end. Started reads finish; later ones fail."""
         self._threads.shutdown(wait=False)
         self._engine.dispose()
 
 
 class _Listing:
-    """A query whose rows are fetched a bounded number of bytes at a time, by one thread after another."""
+    """A query whose rows are fetched up to a bound in bytes at a time, by one thread at a time."""
 
     def __init__(self, engine: Engine, query: Executable) -> None:
-        self._lock = threading.Lock()  # where a call is cancelled, ``close`` comes during a fetch
+        self._lock = threading.Lock()  # if a call is cancelled, ``close`` may come during a fetch
         self._parts = _parts(engine, query)
         self.open = True
 
@@ -129,7 +129,7 @@ class _Listing:
             return rows, more
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         with self._lock:
             self._parts.close()
 

@@ -1,4 +1,4 @@
-"""References from states to results outside of the database, as the table of stored results keeps them."""
+"""References from states to stored results, as kept in the table of stored results."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _LONG = 0x80
 
 
 class Keep(IntEnum):
-    """Why a stored result is not deleted, apart from its age and cache entries. The highest one counts."""
+    """Why a stored result is not deleted, apart from its age and cache entries. The highest value counts."""
 
     NOTHING = 0
-    # Its location is not that of its SHA-256, as an earlier version took it. It is listed for people.
+    # Its location does not match its SHA-256, which an earlier version accepted. It is listed for people to
+    # look at.
     ODD_LOCATION = 1
     # A state without a cache key refers to it.
     STATE = 2
@@ -31,11 +32,11 @@ class Reference(NamedTuple):
     """A state's reference to a stored result, in the order of ``columns.STORED_RESULT``.
 
     Attributes:
-        name: The SHA-256 of the result; its location where the state has none.
-        location: Where the client kept it.
+        name: The SHA-256 of the result, or its location if the state has none.
+        location: The location where the client stored it.
         state_id: The state.
-        size: The number of bytes, as the state says.
-        cache_key: The state's cache key; empty for none.
+        size: The number of bytes, as the state reports it.
+        cache_key: The state's cache key, or an empty string.
         created: When the state was entered, in microseconds since 1970.
         referred: The same.
         keep: A ``Keep``.
@@ -52,7 +53,7 @@ class Reference(NamedTuple):
 
 
 def references_to(states: Iterable[State]) -> Iterator[Reference]:
-    """Yield the references of states to stored results; most states have their data with them."""
+    """Yield the references of states to stored results. Most states contain their data and have none."""
     for state in states:
         if state.data is not None and _may_have_location(state.data):
             reference = reference_of(state.id, state.data, state.cache_key, state.timestamp)
@@ -61,12 +62,12 @@ def references_to(states: Iterable[State]) -> Iterator[Reference]:
 
 
 def reference_of(state_id: str, data: bytes, cache_key: str, entered: int) -> Reference | None:
-    """Return a state's reference to a stored result; None where it has none.
+    """Return a state's reference to a stored result, or None if it has none.
 
     Args:
         state_id: The state.
         data: Its serialized ``Data``.
-        cache_key: Its cache key; empty for none.
+        cache_key: Its cache key, or an empty string.
         entered: When it was entered, in microseconds since 1970.
     """
     message = _parsed(data)
@@ -80,7 +81,7 @@ def reference_of(state_id: str, data: bytes, cache_key: str, entered: int) -> Re
 
 
 def data_facts(data: bytes | None) -> tuple[int, str]:
-    """Return the number of bytes of a result, and its name where it is a stored one, as its data says."""
+    """Return the size of a result in bytes and, for a stored one, its name, as reported by its data."""
     if data is None:
         return 0, ""
     message = _parsed(data)
@@ -102,7 +103,7 @@ def _parsed(data: bytes) -> state_pb2.Data:
 
 
 def _may_have_location(data: bytes) -> bool:
-    """Return False where data surely has no location, which is cheaper to see than to parse it.
+    """Return False if data certainly has no location, which is cheaper than parsing it.
 
     Fields are serialized in the order of their numbers, so the location follows the encoding.
     """

@@ -1,7 +1,7 @@
 """RowCache: rows that earlier turns have read and written, so that the next one need not read them again.
 
-They hold only while nobody else has written. For other connections SQLite's data version tells, read inside a
-transaction; the commands of a turn, and a turn that failed, make its engine forget all.
+The rows are valid only while no other connection has written. SQLite's data version, read inside a
+transaction, shows whether one has. A turn with commands, or one that failed, clears the cache.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry, Snapshot
 from clearway_service.core.states import TERMINAL
 
-# More task runs than this are seldom under way. Of each kind of row, those that came first go first.
+# There are seldom more open task runs than this. For each kind of row, the oldest entries are evicted first.
 _MOST = 16_384
 # A run that takes more bytes than this, by what clients chose the size of, is not kept but read again.
 _MOST_BYTES = 2_048
@@ -26,10 +26,9 @@ class RowCache:
     """Rows that change only by the turns of this engine. Belongs to the thread that writes.
 
     Attributes:
-        task_runs: Task runs that have not ended, by id; a turn is given copies.
+        task_runs: Task runs that have not ended, by id; a turn gets copies.
         flow_runs: Ids of flow runs that exist.
-        sessions: The names of their clients and when they expire, on the steady clock, of sessions that have
-            not ended, by id.
+        sessions: Client names and expiry times, on the steady clock, of sessions that have not ended, by id.
         nobody_waits: Whether the queues for slots are known to be empty.
     """
 
@@ -41,25 +40,24 @@ class RowCache:
         self._version = -1
 
     def begin(self, version: int) -> None:
-        """Begin a turn, forgetting what may have changed since the last one.
+        """Start a turn, clearing the cache if its rows may have changed since the last one.
 
         Args:
-            version: The database's data version, read inside the turn's transaction; -1 where it cannot be
-                read.
+            version: The database's data version, read inside the turn's transaction; -1 if it cannot be read.
         """
         if version != self._version or version == -1:
             self.forget()
             self._version = version
 
     def forget(self) -> None:
-        """Forget all."""
+        """Clear the cache."""
         self.task_runs.clear()
         self.flow_runs.clear()
         self.sessions.clear()
         self.nobody_waits = False
 
     def committed(self, snapshot: Snapshot, changes: Changes) -> None:
-        """Remember what a turn has left, now that it is committed."""
+        """Remember the rows of a turn that has been committed."""
         for id_, entry in snapshot.runs.items():
             if entry.kind is RunKind.TASK:
                 self.task_runs.pop(id_, None)
@@ -79,7 +77,7 @@ class RowCache:
 
 
 def _size(entry: RunEntry) -> int:
-    """Return about how many bytes a run takes, from what clients chose the size of."""
+    """Return the approximate bytes of a run's client-sized fields."""
     assert entry.progress is not None
     assert isinstance(entry.run, TaskRunSpec)
     state, run = entry.progress.state, entry.run

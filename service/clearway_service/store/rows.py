@@ -1,4 +1,4 @@
-"""Rows: between the core's tuples and the tables'."""
+"""Conversion between the core's tuples and the tables' rows."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _NONE = "[]"
 
 
 def tags_from(text: str) -> tuple[str, ...]:
-    """Return the tags of a tags column."""
+    """Return the tags in a value of the tags column."""
     return () if text == _NONE else tuple(json.loads(text))
 
 
 def tags_to(tags: tuple[str, ...]) -> str:
-    """Return what the tags column holds for ``tags``."""
+    """Return the tags column's value for ``tags``."""
     return json.dumps(tags, ensure_ascii=False) if tags else _NONE
 
 
 def flow_run_from(row: Row) -> tuple[FlowRunSpec, Progress]:
-    """Return the flow run of a row of ``select_runs``."""
+    """Return the flow run in a row of ``select_runs``."""
     id_, flow_name, name, version, parameters, tags, *policy, parent, created = row[:_FLOW_WIDTH]
     spec = FlowRunSpec(
         id_, flow_name, name, version, parameters, tags_from(tags), _policy_from(*policy), parent
@@ -41,7 +41,7 @@ def flow_run_from(row: Row) -> tuple[FlowRunSpec, Progress]:
 
 
 def task_run_from(row: Row) -> tuple[TaskRunSpec, Progress]:
-    """Return the task run of a row of ``select_runs``."""
+    """Return the task run in a row of ``select_runs``."""
     (
         id_,
         flow,
@@ -141,7 +141,7 @@ def state_to(kind: RunKind, run_id: str, ordinal: int, state: State, answer: int
 
 
 def waiter_from(row: Row) -> Waiter:
-    """Return the waiter of a row: its place, then ``columns.WAITER``."""
+    """Return the waiter in a row: its place, then ``columns.WAITER``."""
     (
         place,
         id_,

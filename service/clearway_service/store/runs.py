@@ -1,4 +1,4 @@
-"""Runs: creating one without proposing anything for it yet."""
+"""Commands on runs: creating one without a proposal, and noting which run another one waits for."""
 
 from __future__ import annotations
 
@@ -65,26 +65,26 @@ def create_task_run(spec: TaskRunSpec, initial: ProposedState) -> Callable[[Tran
 
 
 def _is_found(transaction: Transaction, sql: str, run_id: str) -> bool:
-    """Return whether a statement for the runs with some ids finds one."""
+    """Return whether a statement for runs by id finds any."""
     return transaction.driver.execute(sql, (array([run_id]),)).fetchone() is not None
 
 
 def note_awaits(awaits: list[tuple[str, str]]) -> Callable[[Transaction], None]:
     """Return the command that notes pairs of task runs: the code of the first waits for the second.
 
-    What waits for a slot that one whose code waits for it holds is told to the transaction.
+    Runs that wait for a slot held by their own ancestor are added to the transaction's ``entangled``.
     """
 
     def command(transaction: Transaction) -> None:
         driver = transaction.driver
-        # The last word of each run: a statement of many rows takes any.
+        # The last entry for each run: a statement of many rows would pick any.
         rows = [(awaited, id_) for id_, awaited in dict(awaits).items()]
         execute_rows(driver, statements.SET_AWAITS, rows)
         if begun := [awaited for _task_run_id, awaited in awaits if awaited]:
             for run_id, name, id_, of, held in driver.execute(statements.ENTANGLED, (array(begun),)):
                 ancestor = Ancestor(id_, of, resource_from(held))
                 transaction.entangled.append(Entangled(run_id, name, ancestor))
-            # Whoever computes their key may wait for them by now.
+            # Runs that compute a follower's key may be waiting for the follower by now.
             followers = driver.execute(statements.FOLLOWERS, (array(begun),))
             transaction.woken_runs.update(run_id for (run_id,) in followers)
 

@@ -1,8 +1,8 @@
-"""The schema, in SQLAlchemy Core; Alembic brings a database to it.
+"""The schema, in SQLAlchemy Core; Alembic migrates a database to it.
 
-Times are microseconds since 1970 and ids are UUID strings, so that no value needs converting on the way in or
-out. Leases and delays are measured by the steady clock instead (``core.moment``); their columns say so.
-Columns that mean "none" by an empty string are never null.
+Times are microseconds since 1970 and ids are UUID strings, so that no value needs conversion. Leases and
+delays use the steady clock instead (``core.moment``); their columns say so. Columns in which an empty string
+means "none" are never null.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ metadata = MetaData(
     }
 )
 
-# SQLite gives a rowid only to INTEGER; elsewhere the sequence is a bigint.
+# SQLite assigns a rowid only to INTEGER; elsewhere the sequence is a bigint.
 _Sequence = BigInteger().with_variant(Integer(), "sqlite")
 
 
@@ -50,7 +50,7 @@ def _number(name: str, *, nullable: bool = False) -> Column[int]:
 
 
 def _progress_columns() -> list[Column[int] | Column[str]]:
-    """Return the columns that each transition keeps, the same for both kinds of run."""
+    """Return the columns that each transition updates, the same for both kinds of run."""
     return [
         _id("state_id"),
         _number("state_type"),
@@ -110,13 +110,14 @@ task_run = Table(
     Column("tracks_subflow", Boolean, nullable=False),
     _id("child_flow_run_id"),
     _number("created"),
-    # The run whose result this one's code waits for, as its client said; of no meaning unless it is Running.
+    # The run whose result this run's code waits for, as reported by its client. Meaningful only while
+    # Running.
     Column("awaits", String(36), nullable=False, server_default=""),
     *_progress_columns(),
     UniqueConstraint("flow_run_id", "task_key", "dynamic_key"),
 )
 
-# The Running runs, by the session that holds them: for the moment when it ends, and for a new limit to count.
+# The Running runs by the session that holds them: read when the session ends, and counted by a new limit.
 for _table in (flow_run, task_run):
     Index(
         f"ix_{_table.name}_running",
@@ -124,7 +125,7 @@ for _table in (flow_run, task_run):
         sqlite_where=_table.c.state_type == text("3"),
     )
 
-# For lists of runs by name, and by a state other than Completed, which most runs end in.
+# For lists of runs by name, and by a state other than Completed, in which most runs end.
 Index(None, flow_run.c.flow_name)
 Index(None, task_run.c.task_key)
 Index(None, task_run.c.task_name)
@@ -136,10 +137,10 @@ for _table in (flow_run, task_run):
         sqlite_where=text("state_type != 4"),
     )
 
-# Whose code waits for a run: found from the one that is waited for. Few runs wait at any time.
+# Finds the runs whose code waits for a given run. Few runs wait at any time.
 Index("ix_task_run_awaits", task_run.c.awaits, sqlite_where=text("awaits != ''"))
 
-# A tag's runs are found in the order of their creation, as lists show them, whatever their ids are.
+# A tag's runs in creation order, as lists show them, independent of their ids.
 flow_run_tag, task_run_tag = (
     Table(
         name,
@@ -151,7 +152,7 @@ flow_run_tag, task_run_tag = (
     for name in ("flow_run_tag", "task_run_tag")
 )
 
-# The proposal's id is the key of the state that records its decision, so a replay needs no further index.
+# The proposal's id is the key of the state that records its decision, so a replay needs no other index.
 state = Table(
     "state",
     metadata,
@@ -173,7 +174,7 @@ state = Table(
     sqlite_with_rowid=False,
 )
 
-# Aborts make no state, so their decisions are recorded apart.
+# An abort creates no state, so its decision is recorded here.
 abort = Table(
     "abort",
     metadata,
@@ -195,8 +196,8 @@ concurrency_limit = Table(
     _number("updated"),
 )
 
-# A limit's holders. They are counted from here, never by a counter that could be wrong. Who computes a cache
-# key is kept here too, under the key's own tag (core.keys).
+# The holders of limits. They are counted from here, never with a counter that could be wrong. Runs that
+# compute a cache key are here too, under the key's own tag (core.keys).
 slot = Table(
     "slot",
     metadata,
@@ -207,9 +208,10 @@ slot = Table(
     sqlite_with_rowid=False,
 )
 
-# The queue for slots. A waiter stands in the queue of one tag whose limit is full; when that tag frees a slot
-# it goes, or moves to the queue of another full tag, keeping its place. So a hand-off looks at heads only.
-# One that waits for a run which computes its cache key stands in the queue of that key's own tag (core.keys).
+# The queue for slots. A waiter is in the queue of one tag whose limit is reached. When that tag releases a
+# slot, the waiter starts, or moves to the queue of another full tag and keeps its place. So a hand-off looks
+# only at heads. A run that waits for another one to compute its cache key is in the queue of that key's own
+# tag (core.keys).
 waiter = Table(
     "waiter",
     metadata,
@@ -228,7 +230,7 @@ waiter = Table(
     _number("cache_expiration", nullable=True),
     Column("refresh_cache", Boolean, nullable=False),
     Column("single_flight", Boolean, nullable=False),
-    # Those who are away stand in no queue; the type as a literal serves the index's condition.
+    # Waiters that are away are in no queue. The type is a literal, so that the index's condition applies.
     Index(
         "ix_waiter_blocking_tag",
         "blocking_tag",
@@ -237,13 +239,13 @@ waiter = Table(
     ),
     Index("ix_waiter_cache_key", "cache_key", "place", sqlite_where=text("cache_key != ''")),
     Index("ix_waiter_task_run_id", "task_run_id"),
-    # Of those who are away, whose places are kept for a time only.
+    # Waiters that are away, whose places are kept for a limited time.
     Index("ix_waiter_until", "until", sqlite_where=text("until IS NOT NULL")),
     Index("ix_waiter_session_id", "session_id"),
     sqlite_autoincrement=True,
 )
 
-# The elders of a tag: those who wait, here or in another queue, and need slots of this tag and of others.
+# The elders of a tag: waiters, in this queue or another, that need slots of this tag and of others.
 waiter_tag = Table(
     "waiter_tag",
     metadata,
@@ -254,7 +256,7 @@ waiter_tag = Table(
     sqlite_with_rowid=False,
 )
 
-# Answers to waiters that another engine has to give.
+# Decisions on waiters that another engine has to deliver.
 delivery = Table(
     "delivery",
     metadata,
@@ -271,7 +273,8 @@ session = Table(
     _text("language"),
     _text("version"),
     _number("opened"),
-    # On the steady clock. ``lost`` is when its stream broke; null while it is there, or where it went silent.
+    # On the steady clock. ``lost`` is when its stream broke; null while it is connected, or if it went
+    # silent.
     _number("expires"),
     _number("lost", nullable=True),
     _text("process"),
@@ -290,22 +293,22 @@ cache_entry = Table(
     _number("size"),
     Column("hits", BigInteger, nullable=False, server_default=text("0")),
     _number("last_hit", nullable=True),
-    # The name of its result in stored_result; empty where that is in the state itself.
+    # The name of its result in stored_result; empty if the result is in the state itself.
     Column("result", Text, nullable=False, server_default=""),
     Index("ix_cache_entry_created", "created", "key"),
     Index("ix_cache_entry_expires", "expires", sqlite_where=text("expires IS NOT NULL")),
     Index("ix_cache_entry_result", "result", sqlite_where=text("result != ''")),
 )
 
-# The results that are kept outside of the database, so that orphans are found without reading the histories.
-# A row goes when its result is dropped. Its name is the SHA-256; the location, where a state of an earlier
+# Results stored outside the database, so that orphans are found without reading the histories. A row is
+# deleted when its result is dropped. The name is the SHA-256, or the location if a state of an earlier
 # version has none.
 stored_result = Table(
     "stored_result",
     metadata,
     Column("name", Text, primary_key=True),
     Column("location", Text, primary_key=True),
-    # Of the first state that referred to it.
+    # The first state that referred to it.
     _id("state_id"),
     _number("size"),
     _text("cache_key"),
@@ -314,7 +317,7 @@ stored_result = Table(
     _number("referred"),
     # Why it is not deleted (result_references.Keep).
     _number("keep"),
-    # Of what may be an orphan; the number as a literal, as queries for them have it.
+    # Possible orphans. The number is a literal, as in the queries for them.
     Index("ix_stored_result_created", "created", "state_id", sqlite_where=text("keep < 2")),
     Index("ix_stored_result_referred", "name", "referred"),
     Index("ix_stored_result_keep", "name", "keep"),
@@ -341,7 +344,7 @@ log = Table(
     ),
 )
 
-# The steady clock of the file, one row: see ``store.timeline``.
+# The steady clock of the file, in one row: see ``store.timeline``.
 timeline = Table(
     "timeline",
     metadata,
@@ -351,6 +354,6 @@ timeline = Table(
     sqlite_with_rowid=False,
 )
 
-# Where Alembic keeps the revision, as it makes it.
+# Alembic's table for the revision, as it creates it.
 version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 version.primary_key.name = "alembic_version_pkc"

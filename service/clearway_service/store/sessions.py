@@ -1,4 +1,4 @@
-"""Sessions: leases on the runs that a client runs. Leases are measured by the steady clock."""
+"""Sessions: leases on the runs that a client executes. Leases use the steady clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from clearway_service.texts import plain
 
 
 class Client(NamedTuple):
-    """Who is at the other end of a session: a name for people, its language, its library's version."""
+    """The client of a session: a name for people, its language, its library's version."""
 
     name: str
     language: str
@@ -27,7 +27,7 @@ class Client(NamedTuple):
 
 
 class _Open(NamedTuple):
-    """A session that has not ended, as ``statements.OPEN_SESSIONS`` has it."""
+    """A session that has not ended, as in ``statements.OPEN_SESSIONS``."""
 
     id: str
     client_name: str
@@ -43,9 +43,9 @@ def open_session(
 
     Args:
         session_id: Its UUID.
-        client: Who is at the other end.
-        lease: How long it lives if nothing more is heard.
-        process: The client's process, as ``processes.this_process`` names it; empty where it is not known.
+        client: The client.
+        lease: How long the session lives without another message, in microseconds.
+        process: The client's process, as named by ``processes.this_process``; empty if unknown.
     """
 
     def command(transaction: Transaction) -> None:
@@ -57,18 +57,18 @@ def open_session(
 
 
 def resume_session(session_id: str, lease: int, field: str) -> Callable[[Transaction], None]:
-    """Return the command that gives a session, named by ``field``, that has not ended a new lease."""
+    """Return the command that renews the lease of an open session, which the field ``field`` names."""
 
     def command(transaction: Transaction) -> None:
         if not renew_sessions({session_id: transaction.steady + lease})(transaction):
-            message = f"session {session_id} has ended, or never was; open a new one"
+            message = f"session {session_id} has ended or is unknown; open a new one"
             raise SessionExpiredError(message, field, session_id=session_id)
 
     return command
 
 
 def shorten_session(session_id: str, grace: int) -> Callable[[Transaction], None]:
-    """Return the command that leaves a session ``grace`` microseconds, if it has more."""
+    """Return the command that cuts a session's remaining lease to ``grace`` microseconds, if it has more."""
 
     def command(transaction: Transaction) -> None:
         expires = transaction.steady + grace
@@ -79,10 +79,10 @@ def shorten_session(session_id: str, grace: int) -> Callable[[Transaction], None
 
 
 def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[str]]:
-    """Return the command that sets when sessions run out, and answers which of them are open.
+    """Return the command that sets when sessions expire, and returns which of them are open.
 
     Args:
-        expires: When, by session, in microseconds of the steady clock.
+        expires: The expiry time by session, in microseconds of the steady clock.
     """
 
     def command(transaction: Transaction) -> set[str]:
@@ -95,7 +95,7 @@ def renew_sessions(expires: Mapping[str, int]) -> Callable[[Transaction], set[st
 
 
 def reopen_session(session_id: str, lease: int) -> Callable[[Transaction], None]:
-    """Return the command that opens a session that has ended again, with nothing of what it had."""
+    """Return the command that reopens a session that has ended, without the runs that it held."""
 
     def command(transaction: Transaction) -> None:
         row = (transaction.steady + lease, False, session_id)
@@ -105,7 +105,7 @@ def reopen_session(session_id: str, lease: int) -> Callable[[Transaction], None]
 
 
 def extend_all_sessions(lease: int) -> Callable[[Transaction], None]:
-    """Return the command that gives each open session at least ``lease`` from now."""
+    """Return the command that extends each open session to at least ``lease`` from now."""
 
     def command(transaction: Transaction) -> None:
         least = transaction.steady + lease
@@ -133,17 +133,18 @@ def expire_sessions(
     by: int | None = None,
     is_alive: Callable[[str], bool] = _unproven,
 ) -> Callable[[Transaction], int | None]:
-    """Return the command that ends the sessions whose leases have run out, or whose processes have died.
+    """Return the command that ends the sessions whose leases have expired or whose processes have died.
 
-    A session whose process is proven to be alive gets another lease instead, whatever any clock says.
+    A session whose process is proven to be alive gets another lease instead, regardless of the clock.
 
     Args:
         lease: How long a session outlives a silent client, in microseconds.
-        is_dead: Whether a process, by its name, has provably died.
-        by: When leases have run out, in microseconds of the steady clock; None for the transaction's time.
-        is_alive: Whether a process, by its name, is provably alive and running.
+        is_dead: Whether a process, by its name, is proven to be dead.
+        by: The time by which leases have expired, in microseconds of the steady clock; None for the
+            transaction's time.
+        is_alive: Whether a process, by its name, is proven to be alive and running.
 
-    The command returns when the next lease runs out, in microseconds of the steady clock; None where there is
+    The command returns when the next lease expires, in microseconds of the steady clock, or None if there is
     none.
     """
 
@@ -166,7 +167,7 @@ def expire_sessions(
         execute_rows(driver, statements.RENEW_SESSION, renewed)
         if messages:
             _end(transaction, messages)
-            # A process that died may have been about to answer those who waited for its slots.
+            # A process that died may have been about to notify the waiters for its slots.
             blockers = driver.execute(statements.WAITED_BLOCKERS)
             transaction.woken.update(resource_from(column) for (column,) in blockers)
         remove_waiters(transaction, _ids(driver.execute(statements.LAPSED_WAITERS, (past,))))
@@ -177,7 +178,7 @@ def expire_sessions(
 
 
 def remove_waiters(transaction: Transaction, proposal_ids: Iterable[str]) -> None:
-    """Take proposals out of the queues, where they wait; slots that were kept for them are free then."""
+    """Remove waiting proposals from the queues; slots that were reserved for them are then free."""
     driver, asked = transaction.driver, list(proposal_ids)
     found = _ids(driver.execute(statements.WAITER_IDS, (array(asked),))) if asked else []
     if not found:
@@ -199,10 +200,10 @@ def _expired(row: _Open, lease: int, moment: Moment) -> str:
         broke = _time(moment.wall_time(row.lost))
         return (
             f"lost its client {plain(row.client_name)}: its stream broke at {broke}, "
-            f"and it did not come back within {seconds:g} s"
+            f"and it did not reconnect within {seconds:g} s"
         )
     heard = _time(moment.wall_time(row.expires - lease))
-    return f"lost its client {plain(row.client_name)}: nothing was heard of it after {heard}"
+    return f"lost its client {plain(row.client_name)}: it was last seen at {heard}"
 
 
 def _time(microseconds: int) -> str:

@@ -1,4 +1,4 @@
-"""Slots and queues as they are read: who holds a tag's slots, and who waits for one."""
+"""Queries for slots and queues: the holders of a tag's slots, and the waiters for one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _waiter = schema.waiter
 class Holder(NamedTuple):
     """A task run that holds a slot. Times are microseconds since 1970; None means no session.
 
-    ``expires`` is on the steady clock. ``awaits`` is the run whose result its code waits for; empty for none.
+    ``expires`` is on the steady clock. ``awaits`` is the run whose result its code waits for, or an empty
+    string.
     """
 
     tag: str
@@ -61,15 +62,15 @@ class Waiting(NamedTuple):
 def select_holders(
     tag: str, limit: int, after: tuple[int, str] | None = None, among: Collection[str] | None = None
 ) -> Select[Any]:
-    """Return the query for who holds slots of ``tag``, as ``Holder``, the longest first.
+    """Return the query for the holders of slots of ``tag``, as ``Holder``, the longest-holding first.
 
     Args:
         tag: The tag.
-        limit: How many at most.
-        after: Only those after the one that took its slot then and has this id; None for the first page.
+        limit: The maximum number of holders.
+        after: The time and id of the previous page's last holder; None for the first page.
         among: Only these runs; None for all.
     """
-    # The slots first, so that runs are joined, and sorted, for the page only.
+    # The slots first, so that runs are joined and sorted for the page only.
     slots = select(_slot.c.tag, _slot.c.task_run_id, _slot.c.taken).where(_slot.c.tag == tag)
     if after is not None:
         since, run_id = after
@@ -128,8 +129,8 @@ def select_waiting(tag: str, limit: int, after: int | None = None) -> Select[Any
 
     Args:
         tag: The tag.
-        limit: How many at most.
-        after: Only those whose place is larger than this; None for the head of the queue.
+        limit: The maximum number of waiters.
+        after: Only waiters whose place is above this; None for the head of the queue.
     """
     joined = _with_run(_waiter, _waiter.c.task_run_id).outerjoin(
         _session, and_(_session.c.id == _waiter.c.session_id, _waiter.c.session_id != "")
@@ -156,14 +157,14 @@ def select_waiting(tag: str, limit: int, after: int | None = None) -> Select[Any
 
 
 def count_waiting(tag: str, up_to: int) -> Select[Any]:
-    """Return the query for how many in a tag's queue have the place ``up_to`` or one before it."""
+    """Return the query for the number of waiters in a tag's queue up to and including the place ``up_to``."""
     return select(func.count()).where(
         _waiter.c.blocking_tag == tag, _waiter.c.until.is_(None), _waiter.c.place <= up_to
     )
 
 
 def select_runner(task_run_id: str) -> Select[Any]:
-    """Return the query for who runs a Running task run, as ``Holder`` of no tag."""
+    """Return the query for the session that executes a Running task run, as ``Holder`` without a tag."""
     joined = _run.join(_flow, _flow.c.id == _run.c.flow_run_id).outerjoin(
         _session, and_(_session.c.id == _run.c.session_id, _run.c.session_id != "")
     )
@@ -187,7 +188,7 @@ def select_runner(task_run_id: str) -> Select[Any]:
 
 
 def select_place(task_run_id: str) -> Select[Any]:
-    """Return the query for where a run waits: tag, since when, and how many stand before it."""
+    """Return the query for where a run waits: tag, since when, and the number of waiters before it."""
     other = _waiter.alias()
     before = (
         select(func.count())

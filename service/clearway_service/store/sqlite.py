@@ -1,4 +1,4 @@
-"""SQLite: how its file is opened, how its transactions begin, and what else is its own."""
+"""SQLite specifics: how its file is opened, how its transactions begin, how its errors are classified."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 
 from clearway_service.errors import StoreUnavailableError
 
-# How many statements stay prepared: each bulk statement is, for several numbers of rows.
+# How many statements stay prepared: each bulk statement exists for several numbers of rows.
 _PREPARED = 512
-# How long a transaction waits for those of other processes, and how long it sleeps between looks. SQLite's
+# How long a transaction waits for those of other processes, and how long it sleeps between attempts. SQLite's
 # own busy handler sleeps up to 100 ms at a time, which would make a hand-off that much slower.
 LOCK_TIMEOUT_SECONDS = 60.0
 _FIRST_SLEEP_SECONDS = 0.0002
 _LONGEST_SLEEP_SECONDS = 0.005
-# The errors that a transaction's content has no part in: the next one would fail as well.
+# Errors that do not depend on a transaction's content: the next transaction would fail as well.
 _FAULTS = frozenset(
     {
         sqlite3.SQLITE_CANTOPEN,
@@ -38,7 +38,7 @@ _making = threading.Lock()
 
 
 class Driver(sqlite3.Connection):
-    """A connection whose transactions begin and end by statements alone, whoever else works with it."""
+    """A connection whose transactions begin and end by statements alone, whatever else uses it."""
 
     def commit(self) -> None:
         """Do nothing."""
@@ -88,7 +88,7 @@ def _make(path: Path) -> None:
 
 
 def existing(path: Path) -> str:
-    """Return the URI that opens the file at ``path`` for reading and writing, and never makes one."""
+    """Return the URI that opens the file at ``path`` for reading and writing, and never creates it."""
     return f"{path.absolute().as_uri()}?mode=rw"
 
 
@@ -97,7 +97,7 @@ def begin(driver: Any, patience: Callable[[], float] = lambda: LOCK_TIMEOUT_SECO
 
     Args:
         driver: The driver's connection.
-        patience: Returns for how many seconds; asked again while it waits, since it may have changed.
+        patience: Returns how many seconds to wait; called again while waiting, since it may have changed.
 
     Raises:
         StoreUnavailableError: The file stayed locked for that long.
@@ -106,7 +106,7 @@ def begin(driver: Any, patience: Callable[[], float] = lambda: LOCK_TIMEOUT_SECO
     sleep = _FIRST_SLEEP_SECONDS
     while True:
         try:
-            if driver.in_transaction:  # where the last one failed so badly that it could not be rolled back
+            if driver.in_transaction:  # if the last one failed so badly that it could not be rolled back
                 driver.execute("ROLLBACK")
             driver.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
@@ -136,7 +136,7 @@ def is_damage(error: Exception) -> bool:
 
 
 def fault_of(error: Exception) -> str:
-    """Return what is wrong with the store by an error of SQLite's or SQLAlchemy's; empty for other errors."""
+    """Return the store's fault that a SQLite or SQLAlchemy error reports; empty for other errors."""
     reason = getattr(error, "orig", None) or error
     code = getattr(reason, "sqlite_errorcode", 0) & 0xFF
     if not isinstance(reason, sqlite3.Error) or code not in _FAULTS:
@@ -145,6 +145,6 @@ def fault_of(error: Exception) -> str:
 
 
 def write_nothing(driver: Any) -> None:
-    """Write what is there already, in the present transaction: it commits only where there is room."""
+    """Write what is there already, in the current transaction, which commits only if there is room."""
     (version,) = driver.execute("PRAGMA user_version").fetchone()
     driver.execute(f"PRAGMA user_version={version}")

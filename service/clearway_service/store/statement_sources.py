@@ -1,6 +1,6 @@
-"""Sources of the statements of a batch, in Core. ``make statements`` renders them into ``statements``.
+"""Sources of a batch's statements, in SQLAlchemy Core. ``make statements`` renders them into ``statements``.
 
-Those that write are for one row; ``bulk`` executes them for many.
+Statements that write are for one row; ``bulk`` executes them for many.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ _abort_state = select(
     *(schema.state.c[name] for name in RUN_STATE),
 ).select_from(schema.abort.join(schema.state, schema.state.c.id == schema.abort.c.state_id))
 
-# As a literal, so that the index of those who wait with a key serves. Who refreshes the cache is not served.
+# A literal, so that SQLite uses the index of waiters with a key. A run that refreshes the cache is not
+# served.
 _with_key = and_(text("waiter.cache_key != ''"), schema.waiter.c.refresh_cache.is_(False))
-# Who waits for a run that computes its key needs no slot for now, and none is kept for it.
+# A run that waits for another one to compute its key needs no slot yet, and none is reserved for it.
 _first = func.substr(schema.waiter.c.blocking_tag, literal_column("1"), literal_column("1"))
 _wants_slots = _first != literal_column(f"'{MARK}'")
 
-# Loads. Each takes one JSON array, but for the heads of queues.
+# Loads. Each takes one JSON array, except the heads of queues.
 FLOW_RUNS_BY_ID = render(select_runs(schema.flow_run).where(members(schema.flow_run.c.id, "ids")), ("ids",))
 TASK_RUNS_BY_ID = render(select_runs(schema.task_run).where(members(schema.task_run.c.id, "ids")), ("ids",))
 TASK_RUNS_BY_KEY = _task_runs_by_key()
@@ -96,7 +97,7 @@ SLOTS_TAKEN = render(
     .group_by(schema.slot.c.tag),
     ("tags",),
 )
-# The last place of all queues; null where nobody waits.
+# The last place of all queues; null if no run waits.
 LAST_PLACE = render(select(func.max(schema.waiter.c.place)), ())
 QUEUED_BLOCKERS = render(
     select(schema.waiter.c.blocking_tag)
@@ -160,7 +161,7 @@ SESSIONS_BY_ID = render(
     ),
     ("ids",),
 )
-# What other engines have decided for the one that asks.
+# Decisions by other engines, for the asking engine to deliver.
 DELIVERIES = render(
     select(schema.delivery.c.proposal_id).where(schema.delivery.c.owner == bindparam("of")), ("of",)
 )
@@ -191,7 +192,7 @@ def _upsert_cache_entry() -> str:
     columns = ("key", "state_id", "task_run_id", "created", "expires", "size", "result")
     statement = upsert_into(schema.cache_entry).values({name: bindparam(name) for name in columns})
     replaced = {name: statement.excluded[name] for name in columns[1:]}
-    # Hits are those of the entry as it is.
+    # A new entry has no hits.
     replaced |= {"hits": literal_column("0"), "last_hit": literal_column("NULL")}
     return render(statement.on_conflict_do_update(index_elements=["key"], set_=replaced), columns)
 

@@ -1,8 +1,8 @@
-"""Timeline: what the steady clock of a file counts from, for all engines that have the file open.
+"""Timeline: the origin of a file's steady clock, shared by all engines that have the file open.
 
-Engines of one boot read the same counter of the machine, so an offset that they share gives them one steady
-clock, however the wall clock was set between their starts. The counter of another boot, or of another
-machine, begins elsewhere: the first engine that opens the file there picks a new offset.
+Engines of one boot read the same counter of the machine, so a shared offset gives them one steady clock,
+however the wall clock was set between their starts. The counter of another boot or machine starts elsewhere:
+the first engine that opens the file there picks a new offset.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _SECOND = 1_000_000
 
 
 def join_timeline(name: str, ticks: Callable[[], int], lease: int) -> Callable[[Transaction], int]:
-    """Return the command that returns what to add to ``ticks`` for the file's steady clock.
+    """Return the command that returns the offset from ``ticks`` to the file's steady clock.
 
-    On a new timeline the steady clock continues from the wall clock, or from the latest time that the file
-    knows where the wall clock is behind that: a delay that began before a reboot is over at the latest when
-    that much time has passed after it. No lease of before a reboot is left more than ``lease``.
+    On a new timeline the steady clock continues from the wall clock or, if the wall clock is behind it, from
+    the latest time that the file knows. So a delay that began before a reboot ends no later than its own
+    length after it, and no lease from before the reboot has more than ``lease`` left.
 
     Args:
-        name: What ``ticks`` counts from; counters of one name agree.
+        name: The origin of ``ticks``; counters with the same name agree.
         ticks: A counter of microseconds that only runs forward.
         lease: How long a session outlives a silent client, in microseconds.
     """
@@ -31,7 +31,7 @@ def join_timeline(name: str, ticks: Callable[[], int], lease: int) -> Callable[[
     def command(transaction: Transaction) -> int:
         driver, present = transaction.driver, ticks()
         known, anchor, latest = driver.execute(statements.TIMELINE).fetchone() or ("", 0, 0)
-        # A machine that was restored from a snapshot has the boot's name, and a counter that went back.
+        # A machine restored from a snapshot has the same boot name, but its counter went back.
         if known == name and present + anchor >= latest - _SECOND:
             return int(anchor)
         steady = max(transaction.now, latest)
@@ -44,7 +44,7 @@ def join_timeline(name: str, ticks: Callable[[], int], lease: int) -> Callable[[
 
 
 def note_steady() -> Callable[[Transaction], None]:
-    """Return the command that notes how far the steady clock has come, to within a second."""
+    """Return the command that records the steady clock's latest time, to within a second."""
 
     def command(transaction: Transaction) -> None:
         steady = transaction.steady

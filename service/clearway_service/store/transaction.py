@@ -1,4 +1,4 @@
-"""Transaction: what one turn of the pipeline may touch."""
+"""Transaction: what the commands of one turn of the pipeline may use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Entangled(NamedTuple):
-    """A run, and an ancestor that holds a slot of a full tag of it."""
+    """A run that waits for a slot of a full tag, and its ancestor that holds one."""
 
     run_id: str
     run_name: str
@@ -28,7 +28,7 @@ class Entangled(NamedTuple):
 
 @dataclass(slots=True)
 class Transaction:
-    """One turn's transaction, and what its commands ask of the batch that follows them.
+    """One turn's transaction, and what its commands request of the batch that follows them.
 
     Attributes:
         database: The database, in one of its turns.
@@ -37,8 +37,8 @@ class Transaction:
         woken: Resources whose limits were changed, so that their waiters are decided again.
         woken_runs: Task runs whose waiting proposals are decided again.
         ended_runs: Runs that lose their session, each with the message of its Crashed state.
-        entangled: Runs that wait for slots that their own ancestors hold, as was found out.
-        left_queue: Proposals that were taken out of the queue without an answer.
+        entangled: Runs that were found to wait for slots that their own ancestors hold.
+        left_queue: Proposals that were removed from the queue without a decision.
     """
 
     database: Database
@@ -67,5 +67,5 @@ class Transaction:
 
     @property
     def connection(self) -> Connection:
-        """The same connection for plain Core, which is loaded where it is used."""
+        """The same connection for SQLAlchemy Core, which is imported at the first use."""
         return self.database.writer

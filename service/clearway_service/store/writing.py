@@ -1,4 +1,4 @@
-"""Writing: what a batch of decisions changed, in a handful of bulk statements."""
+"""Writing: stores the changes of a batch of decisions with a handful of bulk statements."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(cursor: Cursor, changes: Changes, now: int) -> None:
     if changes.states:
         execute_rows(cursor, statements.INSERT_STATE, [state_to(*entry) for entry in changes.states])
         refer_to_results(cursor, [made.state for made in changes.states])
-    # Freed before taken, so that a limit holds in between as well.
+    # Released before taken, so that a limit also holds in between.
     if changes.slots_freed:
         freed = [(resource_to(resource), run_id) for resource, run_id in changes.slots_freed]
         execute_rows(cursor, statements.DELETE_SLOT, freed)
@@ -81,7 +81,7 @@ def _write_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
 
 
 def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
-    """Insert new runs with their tags. Their first states are the caller's to insert."""
+    """Insert new runs with their tags. The caller inserts their first states."""
     flows, tasks, flow_tags, task_tags = [], [], [], []
     for entry in entries:
         assert entry.progress is not None
@@ -99,9 +99,9 @@ def insert_runs(cursor: Cursor, entries: list[RunEntry]) -> None:
 
 
 def refer_to_results(cursor: Cursor, states: Iterable[State]) -> None:
-    """Note the results outside of the database that new states refer to."""
+    """Record the stored results that new states refer to."""
     for reference in references_to(states):
-        # One by one: of several rows with one name, a single statement would keep the first only.
+        # One by one: for several rows with the same name, a single statement would keep only the first.
         cursor.execute(statements.REFER_TO_RESULT, reference)
 
 

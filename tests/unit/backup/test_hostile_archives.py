@@ -103,10 +103,10 @@ def comment(path: Path) -> Path:
         (comment, "not a regular file"),
         (lambda path: path.write_bytes(b""), "ends early"),
         (lambda path: path.write_bytes(bytes(100)), "ends early"),
-        (lambda path: path.write_bytes(bytes(1024)), "does not end in a manifest"),
-        (lambda path: path.write_bytes(bytes(512)), "something else"),
-        (lambda path: path.write_bytes(b"SQLite format 3\0" * 1000), "no archive"),
-        (lambda path: path.write_bytes("näme".encode() * 1000), "no archive"),
+        (lambda path: path.write_bytes(bytes(1024)), "does not end with a manifest"),
+        (lambda path: path.write_bytes(bytes(512)), "it has more data after the end"),
+        (lambda path: path.write_bytes(b"SQLite format 3\0" * 1000), "not an archive"),
+        (lambda path: path.write_bytes("näme".encode() * 1000), "not an archive"),
     ],
     ids=["large", "negative", "comment", "empty", "short", "nothing", "half", "database", "letters"],
 )
@@ -168,7 +168,7 @@ def test_a_name_that_no_backup_has_is_refused(
     files = good_files(database) | {name: RESULT}
     told = files if in_manifest else good_files(database)
     write_archive(archive, files, manifest_of(database, told).to_bytes())
-    refused(archive, tmp_path / "place", "is no file of a backup" if in_manifest else "differ in")
+    refused(archive, tmp_path / "place", "is not a file of a backup" if in_manifest else "differ in")
     assert not list(tmp_path.rglob("evil*"))
 
 
@@ -187,16 +187,16 @@ def test_something_behind_the_end_is_refused(database: Path, archive: Path, tmp_
     write_archive(archive, files, manifest_of(database, files).to_bytes())
     good = archive.read_bytes()
     archive.write_bytes(good + b"x")
-    refused(archive, tmp_path / "place", "something else")
+    refused(archive, tmp_path / "place", "it has more data after the end")
     archive.write_bytes(good + bytes(1024 * 1024))
-    refused(archive, tmp_path / "place", "something else")
+    refused(archive, tmp_path / "place", "it has more data after the end")
 
 
 def test_a_manifest_that_is_not_last_is_none(database: Path, archive: Path, tmp_path: Path) -> None:
     files = good_files(database)
     manifest = manifest_of(database, files).to_bytes()
     write_archive(archive, {MANIFEST: manifest, **files}, None)
-    refused(archive, tmp_path / "place", "does not end in a manifest")
+    refused(archive, tmp_path / "place", "does not end with a manifest")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_manifest_that_is_not_last_is_none(database: Path, archive: Path, tmp_
         (lambda _body: b"[" * 100_000, "cannot be read"),
         (lambda _body: b"\xff\xfe", "cannot be read"),
         (lambda _body: b'{"format": ' + b"9" * 10_000 + b"}", "cannot be read"),
-        (lambda _body: b"[]", "no JSON object"),
+        (lambda _body: b"[]", "not a JSON object"),
         (lambda body: body.replace(b"2030", b"2031"), "checksum differs"),
         (lambda body: resigned(body, format=2, clearway="9.9"), r"format 2, .* reads 1.*'9\.9'"),
         (lambda body: resigned(body, format="1"), "'format'"),
@@ -217,8 +217,8 @@ def test_a_manifest_that_is_not_last_is_none(database: Path, archive: Path, tmp_
         (lambda body: resigned(body, flow_runs=1), "its database differ"),
         (lambda body: resigned(body, task_runs=10**30), "its database differ"),
         (lambda body: resigned(body, files=[]), "'files'"),
-        (lambda body: resigned(body, files={}), f"names no {DATABASE}"),
-        (lambda body: resigned(body, files={DATABASE: 1}), "nothing right of"),
+        (lambda body: resigned(body, files={}), f"lists no {DATABASE}"),
+        (lambda body: resigned(body, files={DATABASE: 1}), "no valid entry for"),
         (lambda body: resigned(body, files={DATABASE: {"size": -1, "sha256": "x"}}), "differ in"),
         (lambda body: resigned(body, files={DATABASE: {"size": 1.5, "sha256": "x"}}), "'size'"),
         (lambda body: resigned(body, missing_results=["../x"]), "'missing_results'"),

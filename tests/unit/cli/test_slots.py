@@ -52,7 +52,7 @@ def test_only_a_terminal_that_has_the_characters_is_drawn_on(
     assert _output.draws() is draws
 
 
-@pytest.mark.parametrize(("left", "expected"), [(26, "26s"), (90, "1m"), (0, "over"), (-5, "over")])
+@pytest.mark.parametrize(("left", "expected"), [(26, "26s"), (90, "1m"), (0, "expired"), (-5, "expired")])
 def test_what_is_left_of_a_lease(left: int, expected: str) -> None:
     holder = SlotHolder(lease_expire_time=Timestamp(seconds=NOON.seconds + left))
     assert _slots.lease_text(holder, NOON).plain == expected

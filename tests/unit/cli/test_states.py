@@ -23,7 +23,7 @@ def test_nothing_asked_restricts_nothing() -> None:
 
 
 def test_types_and_names_together_are_refused() -> None:
-    with pytest.raises(typer.BadParameter, match="'failed' is a type of state and 'Cached' a state's name"):
+    with pytest.raises(typer.BadParameter, match="'failed' is a state type and 'Cached' a state name"):
         _states.pick(["Cached", "failed"])
 
 
@@ -32,5 +32,5 @@ def test_unspecified_is_no_type() -> None:
 
 
 def test_a_typing_error_is_pointed_at_where_nothing_was_found() -> None:
-    assert "'complted' is no type of state" in _states.hint(["complted"])
+    assert "'complted' is neither a state type" in _states.hint(["complted"])
     assert _states.hint(["completed", "Cached"]) == ""

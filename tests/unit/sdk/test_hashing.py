@@ -141,7 +141,7 @@ def test_all_kinds_of_callables_have_a_fingerprint() -> None:
         function_fingerprint(function)
         for function in (add, functools.partial(add, 1), adder, adder.method, lambda x: x, len, int)
     }
-    assert len(prints) == 6  # a partial is the function that it calls: what it binds is in the arguments
+    assert len(prints) == 6  # a partial is the function that it calls: what it binds is carried
     assert all(len(found) == 64 for found in prints)
 
 

@@ -80,7 +80,7 @@ def test_the_runs_of_a_broken_stream_are_lost_after_the_grace_and_not_before(
     assert client.decisions(waits.id, 2)[1].HasField("accept")
     name, message = state_of(service.database, run_id)
     assert name == "Crashed"
-    assert f"did not come back within {grace} s" in message
+    assert f"did not reconnect within {grace} s" in message
 
 
 def _nothing(_told: object) -> None:

@@ -178,7 +178,7 @@ def test_an_upload_says_the_same_with_each_piece(files: ResultFiles, folder: Pat
 def test_two_clients_with_one_id_do_not_mix(files: ResultFiles) -> None:
     upload, other = new_id(), b"another"
     write(files, upload, 0, BODY[:10])
-    with pytest.raises(InvalidArgumentError, match="give each upload an id of its own"):
+    with pytest.raises(InvalidArgumentError, match="give each upload its own id"):
         write(files, upload, 0, other, sha256(other).hexdigest(), len(other))
     assert write(files, upload, 10, BODY[10:]) == WHOLE
 
@@ -186,7 +186,7 @@ def test_two_clients_with_one_id_do_not_mix(files: ResultFiles) -> None:
 def test_the_storage_has_a_bound(files: ResultFiles) -> None:
     for number in range(2):
         keep(files, bytes([number]) * 700)
-    with pytest.raises(StorageFullError, match="has 1,400 bytes and takes 1,500"):
+    with pytest.raises(StorageFullError, match="has 1,400 bytes and may have 1,500"):
         write(files, new_id(), 0, BODY, size=101)
     keep(files)
     assert files.delete(DIGEST, LATER)
@@ -203,7 +203,7 @@ def test_the_bound_holds_for_each_piece_and_what_does_not_fit_is_discarded(
     for upload in (first, second):
         write(files, upload, 0, b"a" * 10, size=800)
     write(files, first, 10, b"a" * 700, size=800)
-    with pytest.raises(StorageFullError, match="has 720 bytes and takes 1,500"):
+    with pytest.raises(StorageFullError, match="has 720 bytes and may have 1,500"):
         write(files, second, 10, b"a" * 700, size=800)
     assert [path.name for path in parts(folder)] == [f"{first}-{DIGEST}.part"]
     with pytest.raises(StorageFullError, match="has 710 bytes"):
@@ -482,7 +482,7 @@ def test_a_piece_beside_another_one_of_its_upload_is_told_to_wait(
     first = threading.Thread(target=write, args=(files, upload, 10, BODY[10:20]))
     first.start()
     assert inside.wait(30)
-    with pytest.raises(StoreUnavailableError, match="one after the other"):
+    with pytest.raises(StoreUnavailableError, match="one at a time"):
         write(files, upload, 10, BODY[10:20])
     go_on.set()
     first.join()

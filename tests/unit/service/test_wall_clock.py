@@ -173,7 +173,7 @@ def test_what_is_said_of_a_lost_client_is_said_in_the_time_that_people_read(
     heard = machine.wall - timedelta(seconds=1)
     machine.run(timedelta(seconds=40))
     message = service.task(run_id).state.message
-    assert message.endswith(f"nothing was heard of it after {heard.isoformat(timespec='seconds')}")
+    assert message.endswith(f"it was last seen at {heard.isoformat(timespec='seconds')}")
 
 
 @jumps

@@ -33,8 +33,8 @@ def test_a_listener_hears_of_each_change_and_each_is_one_line(
     assert heard == [True, False, True]
     lines = [(record.levelno, record.getMessage(), record.exc_info) for record in caplog.records]
     assert lines == [
-        (logging.ERROR, "no transactions are taken: disk I/O error", None),
-        (logging.WARNING, "transactions are taken again, after 10.0 s", None),
+        (logging.ERROR, "the store accepts no transactions: disk I/O error", None),
+        (logging.WARNING, "the store accepts transactions again, after 10.0 s", None),
     ]
     unsubscribe()
     store.failed("again")

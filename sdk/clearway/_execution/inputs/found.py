@@ -1,25 +1,22 @@
 """Futures and states among the arguments of a call: finding them, and putting their results in their place.
 
 They are looked for in lists, tuples, sets, dictionaries (the keys too), dataclasses and pydantic models,
-however deep. What holds none is passed on as it is, the same object.
+however deep. Each object is looked at once, however often it is there. What holds none is passed on as it is,
+the same object.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeAlias
 
 from clearway._definition.annotations import Annotation, allow_failure, quote, unmapped
+from clearway._execution.inputs.held import ATOMS, PLAIN, blank, can_be_filled, fill, held, rebuilt
 from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
 from clearway.futures import Future
 from clearway.states import State
 
 Upstream: TypeAlias = Future[Any] | State[Any]
-
-ATOMS: frozenset[type] = frozenset(
-    {int, float, str, bool, bytes, bytearray, complex, type(None), range, type, type(...)}
-)
 
 
 class Found:
@@ -34,15 +31,26 @@ class Found:
 
     __slots__ = ("_provenance", "annotated", "makers", "may_fail", "upstreams")
 
-    def __init__(self, value: object = None, provenance: Provenance = NO_PROVENANCE) -> None:
-        """Look through ``value``, an argument; ``provenance`` has which task runs made which objects."""
+    def __init__(
+        self,
+        value: object = None,
+        provenance: Provenance = NO_PROVENANCE,
+        known: Callable[[Any], Found | None] | None = None,
+    ) -> None:
+        """Look through an argument.
+
+        Args:
+            value: The argument.
+            provenance: Which task runs made which objects.
+            known: Returns what an object holds that was looked through before; None for others.
+        """
         self.upstreams: list[Upstream] = []
         self.may_fail: list[Upstream] = []
         self.makers: list[str] = []
         self.annotated = False
         self._provenance = provenance
         if type(value) not in ATOMS:
-            self._look(value, self.upstreams, set())
+            self._look(value, known)
 
     @property
     def to_resolve(self) -> bool:
@@ -52,27 +60,61 @@ class Found:
     def __bool__(self) -> bool:
         return self.to_resolve or bool(self.makers)
 
-    def _look(self, value: object, into: list[Upstream], path: set[int]) -> None:
-        if isinstance(value, (Future, State)):
-            into.append(value)
-            return
-        if isinstance(value, Annotation):
-            self.annotated = True
-            if not isinstance(value, quote):
-                self._look(value.value, self.may_fail if isinstance(value, allow_failure) else into, path)
-            return
-        if self._provenance:
-            maker = self._provenance.of(value)
-            if maker:
-                self.makers.append(maker)
-        children = _children(value)
-        if children is None or ATOMS.issuperset(map(type, children)) or id(value) in path:
-            return
-        path.add(id(value))
-        for child in children:
-            if type(child) not in ATOMS:
-                self._look(child, into, path)
-        path.discard(id(value))
+    def _look(self, root: object, known: Callable[[Any], Found | None] | None) -> None:  # noqa: C901 - the loop that all arguments go through
+        # The objects met so far, also so that no two have one id: those met where failures are not allowed,
+        # and where they are.
+        met: tuple[dict[int, object], dict[int, object]] = ({}, {})
+        maker_of = self._provenance.of if self._provenance else None
+        todo: list[tuple[bool, Iterator[object]]] = [(False, iter((root,)))]
+        while todo:
+            may_fail, values = todo[-1]
+            here = met[may_fail]
+            for value in values:
+                kind = type(value)
+                if kind in ATOMS:
+                    continue
+                if kind not in PLAIN and isinstance(value, (Future, State, Annotation)):
+                    if known is not None and (before := known(value)) is not None:
+                        self._take(before, may_fail)
+                        continue
+                    inner = self._upstream(value, may_fail)
+                    if inner is None:
+                        continue
+                    todo.append(inner)
+                    break
+                if id(value) in here:
+                    continue
+                here[id(value)] = value
+                if known is not None and (before := known(value)) is not None:
+                    self._take(before, may_fail)
+                    continue
+                if maker_of is not None and (maker := maker_of(value)):
+                    self.makers.append(maker)
+                children = held(value)
+                if children is not None:
+                    todo.append((may_fail, iter(children)))
+                    break
+            else:
+                todo.pop()
+
+    def _take(self, before: Found, may_fail: bool) -> None:
+        """Note what an object holds that was looked through before."""
+        (self.may_fail if may_fail else self.upstreams).extend(before.upstreams)
+        self.may_fail.extend(before.may_fail)
+        self.makers.extend(before.makers)
+        self.annotated |= before.annotated
+
+    def _upstream(
+        self, value: Upstream | Annotation[Any], may_fail: bool
+    ) -> tuple[bool, Iterator[object]] | None:
+        """Note a future, state or annotation; return what is to be looked at within it."""
+        if not isinstance(value, Annotation):
+            (self.may_fail if may_fail else self.upstreams).append(value)
+            return None
+        self.annotated = True
+        if isinstance(value, quote):
+            return None
+        return may_fail or isinstance(value, allow_failure), iter((value.value,))
 
 
 def maker_of(value: object, provenance: Provenance) -> str:
@@ -84,93 +126,147 @@ def maker_of(value: object, provenance: Provenance) -> str:
     return provenance.of(value)
 
 
-def _children(value: object) -> Collection[object] | None:
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return value
-    if isinstance(value, dict):
-        return (*value, *value.values())
-    kind = type(value)
-    if hasattr(kind, "__dataclass_fields__") or _is_model(kind):
-        return _fields(value).values()
-    return None
-
-
-def _is_model(kind: type) -> bool:
-    return hasattr(kind, "model_fields") and hasattr(kind, "__pydantic_validator__")
-
-
-def _fields(value: object) -> dict[str, object]:
-    kind: Any = type(value)
-    if _is_model(kind):
-        return {**value.__dict__, **(getattr(value, "__pydantic_extra__", None) or {})}
-    return {name: getattr(value, name) for name in kind.__dataclass_fields__ if hasattr(value, name)}
-
-
 def replace_upstreams(
-    value: Any, result_of: Callable[[Upstream], Any], *, unwrap: bool = True, keep_unmapped: bool = False
+    value: Any,
+    result_of: Callable[[Upstream], Any],
+    *,
+    unwrap: bool = True,
+    keep_unmapped: bool = False,
+    known: Callable[[Any], list[Any]] | None = None,
 ) -> Any:
     """Return ``value`` with its futures and states replaced; containers that held one are copied.
+
+    A container that is there several times has one copy, also one that holds itself.
 
     Args:
         value: An argument, or what a function returned.
         result_of: Gives what takes the place of a future or state.
         unwrap: Take annotations off; otherwise they, and what is in them, are left alone.
         keep_unmapped: Leave ``unmapped`` on: a flow may hand it on to a ``map``.
+        known: Returns, in a list, what takes the place of an object that others share; an empty one for
+            other objects.
     """
-    return _Replacing(result_of, unwrap, keep_unmapped).replaced(value)
+    return _Replacing(result_of, unwrap, keep_unmapped, known).replaced(value)
 
 
 class _Replacing:
-    __slots__ = ("_keep_unmapped", "_path", "_result_of", "_unwrap")
+    """One walk that finds which containers hold something to replace, and one that copies these."""
 
-    def __init__(self, result_of: Callable[[Upstream], Any], unwrap: bool, keep_unmapped: bool) -> None:
+    __slots__ = ("_copies", "_holders", "_keep_unmapped", "_kept", "_known", "_open", "_result_of", "_unwrap")
+
+    def __init__(
+        self,
+        result_of: Callable[[Upstream], Any],
+        unwrap: bool,
+        keep_unmapped: bool,
+        known: Callable[[Any], list[Any]] | None,
+    ) -> None:
+        self._known = known
         self._result_of = result_of
         self._keep_unmapped = keep_unmapped
         self._unwrap = unwrap
-        self._path: set[int] = set()
+        self._kept: dict[int, tuple[Any, Collection[Any]]] = {}  # the containers, each with what it holds
+        self._holders: set[int] = set()  # those that hold something to replace, directly or not
+        self._copies: dict[int, Any] = {}
+        self._open: set[int] = set()
 
     def replaced(self, value: Any) -> Any:
-        if type(value) in ATOMS:
+        """Return a value with its futures and states replaced."""
+        if not self._unwrap and not Found(value).to_resolve:  # most of what is returned holds none
             return value
-        if isinstance(value, (Future, State)):
-            return self._result_of(value)
+        self._find(value)
+        return self._copied(value)
+
+    def _find(self, root: Any) -> None:  # noqa: C901 - as above
+        within: dict[int, list[int]] = {}
+        changed: list[int] = []
+        todo = [root]
+        while todo:
+            value = todo.pop()
+            if id(value) in self._kept:
+                continue
+            if self._known is not None and (instead := self._known(value)):
+                self._kept[id(value)] = (value, ())
+                self._copies[id(value)] = instead[0]
+                changed.append(id(value))
+                continue
+            children = self._parts(value)
+            if children is None:
+                continue
+            self._kept[id(value)] = (value, children)
+            if isinstance(value, Annotation):
+                changed.append(id(value))
+            for child in children:
+                kind = type(child)
+                if kind in ATOMS:
+                    continue
+                if kind not in PLAIN and isinstance(child, (Future, State)):
+                    changed.append(id(value))
+                else:
+                    within.setdefault(id(child), []).append(id(value))
+                    todo.append(child)
+        while changed:
+            number = changed.pop()
+            if number not in self._holders:
+                self._holders.add(number)
+                changed.extend(within.get(number, ()))
+
+    def _parts(self, value: Any) -> Collection[Any] | None:
+        """Return what is to be looked at within a value; None for what is left alone."""
+        if type(value) in PLAIN or not isinstance(value, (Future, State, Annotation)):
+            return held(value)
+        if not isinstance(value, Annotation):
+            return None
+        if not self._unwrap:
+            return None
+        return [] if isinstance(value, quote) else [value.value]
+
+    def _copied(self, root: Any) -> Any:
+        results: list[Any] = []
+        todo: list[tuple[Any, list[Any] | None]] = [(root, None)]
+        while todo:
+            value, children = todo.pop()
+            if children is None:
+                self._begin(value, todo, results)
+            else:
+                after = results[len(results) - len(children) :]
+                del results[len(results) - len(children) :]
+                results.append(self._end(value, children, after))
+        return results[0]
+
+    def _begin(self, value: Any, todo: list[tuple[Any, list[Any] | None]], results: list[Any]) -> None:
+        number = id(value)
+        if isinstance(value, (Future, State)) and number not in self._copies:
+            results.append(self._result_of(value))
+        elif number not in self._holders or type(value) in ATOMS:
+            results.append(value)
+        elif number in self._copies:
+            results.append(self._copies[number])
+        elif number in self._open and can_be_filled(value) and not isinstance(value, Annotation):
+            # It holds itself.
+            self._copies[number] = blank(value)
+            results.append(self._copies[number])
+        else:
+            self._open.add(number)
+            children = list(self._kept[number][1])
+            todo.append((value, children))
+            todo.extend((child, None) for child in reversed(children))
+
+    def _end(self, value: Any, before: list[Any], after: list[Any]) -> Any:
+        number = id(value)
         if isinstance(value, Annotation):
-            return self._unwrapped(value) if self._unwrap else value
-        children = _children(value)
-        if children is None or ATOMS.issuperset(map(type, children)) or id(value) in self._path:
-            return value
-        self._path.add(id(value))
-        before = list(children)
-        after = [self.replaced(child) for child in before]
-        self._path.discard(id(value))
-        if all(old is new for old, new in zip(before, after, strict=True)):
-            return value
-        return _rebuild(value, after)
+            self._copies[number] = self._unwrapped(value, after)
+        elif number in self._copies:
+            if can_be_filled(value):
+                fill(self._copies[number], value, after)
+        elif all(old is new for old, new in zip(before, after, strict=True)):
+            self._copies[number] = value
+        else:
+            self._copies[number] = rebuilt(value, after)
+        return self._copies[number]
 
-    def _unwrapped(self, annotated: Annotation[Any]) -> Any:
-        value = annotated.value
+    def _unwrapped(self, annotated: Annotation[Any], after: list[Any]) -> Any:
+        inner = after[0] if after else annotated.value
         if self._keep_unmapped and isinstance(annotated, unmapped):
-            inner = self.replaced(value)
-            return annotated if inner is value else annotated.rewrap(inner)
-        return value if isinstance(annotated, quote) else self.replaced(value)
-
-
-def _rebuild(value: Any, children: list[Any]) -> Any:
-    if isinstance(value, tuple):
-        if hasattr(value, "_make"):  # a named tuple
-            return value._make(children)
-        return type(value)(children)
-    if isinstance(value, (set, frozenset)):
-        return type(value)(children)
-    if _is_model(type(value)):
-        return value.model_copy(update=dict(zip(_fields(value), children, strict=True)))
-    copied = copy.copy(value)
-    if isinstance(value, list):
-        copied[:] = children
-    elif isinstance(value, dict):
-        copied.clear()
-        copied.update(zip(children[: len(value)], children[len(value) :], strict=True))
-    else:
-        for name, child in zip(_fields(value), children, strict=True):
-            object.__setattr__(copied, name, child)  # frozen ones too: the copy is ours
-    return copied
+            return annotated if inner is annotated.value else annotated.rewrap(inner)
+        return inner

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 from clearway._definition.annotations import Annotation, allow_failure, quote, unmapped
 from clearway._definition.signature import CallSignature
 from clearway._execution.inputs.found import Found, Upstream, maker_of
+from clearway._execution.inputs.held import ATOMS
 from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
+from clearway._execution.inputs.shared import SharedArguments
 from clearway._waiting.sigint import unshielded
 from clearway.exceptions import MappingLengthMismatch, NothingToMap, UpstreamTaskError
 from clearway.futures import Future
@@ -77,6 +79,11 @@ class Mapped:
                 f"and was given {given or 'nothing'}"
             )
         self._length = _common_length(self._mapped)
+
+    def shared(self, wait_for: list[Any] | None) -> SharedArguments:
+        """Return what all runs are given whole, or wait for."""
+        whole = [value for value in self._whole.values() if type(value) not in ATOMS]
+        return SharedArguments(whole if wait_for is None else [*whole, wait_for], self._provenance)
 
     def _take(self, place: Place, given: Any) -> None:
         if isinstance(given, unmapped):

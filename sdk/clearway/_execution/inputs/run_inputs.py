@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from clearway._definition.annotations import Annotation
-from clearway._execution.inputs.found import ATOMS, Found, Upstream, maker_of, replace_upstreams
+from clearway._execution.inputs.found import Found, Upstream, maker_of, replace_upstreams
+from clearway._execution.inputs.held import ATOMS
 from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
+from clearway._execution.inputs.shared import NOT_SHARED, SharedArguments
 from clearway._execution.inputs.upstream_errors import upstream_error
 from clearway.futures import Future
 from clearway.states import State
@@ -24,7 +26,7 @@ NOTHING_MAPPED: Mapping[str, Found] = {}
 class RunInputs:
     """What each parameter holds from upstream, if anything, and ``wait_for`` under that name."""
 
-    __slots__ = ("_by_parameter", "_provenance")
+    __slots__ = ("_by_parameter", "_provenance", "_shared")
 
     def __init__(
         self,
@@ -32,6 +34,7 @@ class RunInputs:
         wait_for: Any,
         provenance: Provenance = NO_PROVENANCE,
         mapped: Mapping[str, Found] = NOTHING_MAPPED,
+        shared: SharedArguments = NOT_SHARED,
     ) -> None:
         """Look through the arguments of a call.
 
@@ -40,21 +43,31 @@ class RunInputs:
             wait_for: What else has to complete first.
             provenance: Which task runs made which objects.
             mapped: The makers of what the parameters are elements of.
+            shared: What all runs of a map are given.
         """
         self._provenance = provenance
+        self._shared = shared
         self._by_parameter: dict[str, Found] = {
             name: found
             for name, value in parameters.items()
-            if type(value) not in ATOMS and (found := Found(value, provenance))
+            if type(value) not in ATOMS and (found := self._found(value))
         }
         for name, whole in mapped.items():
             found = self._by_parameter.setdefault(name, whole)
             if found is not whole:
                 found.makers.extend(whole.makers)
         if wait_for is not None:
-            found = Found(as_list(wait_for), provenance)
-            if found:
-                self._by_parameter["wait_for"] = found
+            waits = shared.found(wait_for)
+            if waits is None:
+                waits = Found(as_list(wait_for), provenance)
+            if waits:
+                self._by_parameter["wait_for"] = waits
+
+    def _found(self, value: Any) -> Found:
+        if not self._shared:
+            return Found(value, self._provenance)
+        whole = self._shared.found(value)
+        return Found(value, self._provenance, self._shared.found) if whole is None else whole
 
     def __bool__(self) -> bool:
         return bool(self._by_parameter)
@@ -93,12 +106,16 @@ class RunInputs:
             MissingResult: A result is gone, damaged or not trusted.
             UnreadableResult: One cannot be read at present.
         """
+        known = self._known if self._shared else None
         return {
-            name: replace_upstreams(value, _result_of, keep_unmapped=keep_unmapped)
+            name: replace_upstreams(value, _result_of, keep_unmapped=keep_unmapped, known=known)
             if name in self._by_parameter and self._by_parameter[name].to_resolve
             else value
             for name, value in parameters.items()
         }
+
+    def _known(self, value: Any) -> list[Any]:
+        return [] if self._shared.found(value) is None else [self._shared.resolved(value, _result_of)]
 
     def recorded(self) -> list[TaskInput]:
         """Return what the service is told of the inputs; of very many, the first."""
@@ -118,10 +135,14 @@ NO_INPUTS = RunInputs({}, None)
 
 
 def inputs_of(
-    parameters: Mapping[str, Any], wait_for: Any, provenance: Provenance, mapped: Mapping[str, Found]
+    parameters: Mapping[str, Any],
+    wait_for: Any,
+    provenance: Provenance,
+    mapped: Mapping[str, Found],
+    shared: SharedArguments,
 ) -> RunInputs:
     """Return what a task run was given from upstream; the many that were given nothing share one."""
-    inputs = RunInputs(parameters, wait_for, provenance, mapped)
+    inputs = RunInputs(parameters, wait_for, provenance, mapped, shared)
     return inputs or NO_INPUTS
 
 

@@ -157,8 +157,9 @@ def _each_run(
 
     tags = _tags(task)
     mapped = Mapped(task.signature, parameters, attempt.provenance)
+    shared = mapped.shared(upstreams)
     for one in mapped:
-        yield TaskRun(task, attempt, one, tags, upstreams, shape=shape, mapped=mapped.makers)
+        yield TaskRun(task, attempt, one, tags, upstreams, shape=shape, mapped=mapped.makers, shared=shared)
 
 
 def _submitter(*, on_loop: bool = False) -> Submitter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clearway._execution.inputs.run_inputs import NO_INPUTS, RunInputs
+from clearway._execution.inputs.shared import NOT_SHARED, SharedArguments
 
 if TYPE_CHECKING:
     from clearway._definition.base import TaskDefinition
@@ -19,11 +20,12 @@ class Given:
         shape: How the call gave them, where that makes a difference.
         tags: The task's, and those that were in force when it was called.
         inputs: What of the arguments comes from upstream.
+        shared: Those of the arguments that all runs of a map are given.
         cache_key: Under which its result is found by others; empty where it is not cached.
         refreshes_cache: Whether it is not served from the cache, and replaces what that has.
     """
 
-    __slots__ = ("cache_key", "inputs", "parameters", "refreshes_cache", "shape", "tags")
+    __slots__ = ("cache_key", "inputs", "parameters", "refreshes_cache", "shape", "shared", "tags")
 
     def __init__(
         self,
@@ -32,11 +34,13 @@ class Given:
         shape: CallShape | None,
         tags: frozenset[str],
         inputs: RunInputs,
+        shared: SharedArguments = NOT_SHARED,
     ) -> None:
         self.parameters = parameters
         self.shape = shape
         self.tags = tags
         self.inputs = inputs
+        self.shared = shared
         self.cache_key = ""
         self.refreshes_cache = task.cache_key_fn is not None and task.refreshes_cache()
 
@@ -54,3 +58,4 @@ class Given:
         """Let go of the arguments, which may be large."""
         self.parameters = {}
         self.inputs = NO_INPUTS
+        self.shared = NOT_SHARED

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from clearway._base.error_kinds import RunErrorKind
 from clearway._base.ids import new_id
 from clearway._execution.inputs.run_inputs import NOTHING_MAPPED, inputs_of
+from clearway._execution.inputs.shared import NOT_SHARED
 from clearway._execution.outcomes import describe, interruption, of_kind, stopped_early
 from clearway._execution.task.given import Given
 from clearway._execution.task.identity import Identity
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from clearway._execution.admission import Gate
     from clearway._execution.flow.attempt import FlowAttempt
     from clearway._execution.inputs.found import Found
+    from clearway._execution.inputs.shared import SharedArguments
     from clearway._transport.decision_future import DecisionFuture
     from clearway.exceptions import ClearwayError
     from clearway.logging import RunLogger
@@ -84,11 +86,12 @@ class TaskRun:
         shape: CallShape | None = None,
         settles_early: bool = False,
         mapped: Mapping[str, Found] = NOTHING_MAPPED,
+        shared: SharedArguments = NOT_SHARED,
     ) -> None:
         self.task = task
         self.flow_attempt = flow_attempt
-        inputs = inputs_of(parameters, wait_for, flow_attempt.provenance, mapped)
-        self.given = Given(task, parameters, shape, tags, inputs)
+        inputs = inputs_of(parameters, wait_for, flow_attempt.provenance, mapped, shared)
+        self.given = Given(task, parameters, shape, tags, inputs, shared)
         self.identity = Identity(task, flow_attempt)
         self.life = Lifecycle(flow_attempt.ledger.guard)
         self.settles_early = settles_early and not task.hooks

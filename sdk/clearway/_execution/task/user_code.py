@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from clearway._canonical.known import known_texts
 from clearway._definition.run_names import make_run_name
 from clearway._execution.entering import in_task_run
 from clearway._execution.returned import as_data
@@ -67,8 +68,19 @@ def take_cache_key(run: TaskRun) -> None:
     make_key = run.task.cache_key_fn
     if make_key is not None:
         with unshielded(), in_task_run(context_of(run)) as context:
-            key = make_key(context, dict(run.given.parameters))
+            key = _key(run, partial(make_key, context, dict(run.given.parameters)))
             run.given.cache_key = run.task.checked_cache_key(key)
+
+
+def _key(run: TaskRun, make_key: Callable[[], Any]) -> Any:
+    """Return what a ``cache_key_fn`` makes, with the texts of what a map's runs share at hand."""
+    if not run.given.shared:
+        return make_key()
+    token = known_texts.set(run.given.shared.texts)
+    try:
+        return make_key()
+    finally:
+        known_texts.reset(token)
 
 
 def begin_code(run: TaskRun) -> Callable[[], Any]:

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from clearway._base import deep_pickle
 from clearway._definition.base import Definition
 from clearway._definition.references import (
     can_be_imported,
@@ -40,7 +41,15 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # is untyped
 
 
 def dumps(value: Any) -> bytes:
-    """Return a value as bytes. Raises whatever the value's own classes raise when they are pickled."""
+    """Return a value as bytes, however deep it is nested.
+
+    Raises:
+        Exception: Whatever the value's own classes raise when they are pickled.
+    """
+    return deep_pickle.dumps(value, _dumps)
+
+
+def _dumps(value: Any) -> bytes:
     file = io.BytesIO()
     _Pickler(file).dump(value)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Migrations: Alembic brings a database to the schema."""
+"""Migrations: Alembic migrates a database to the schema."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the caller's connection, in the caller's transaction."""
+"""Alembic's entry point: runs the migrations on the caller's connection, in the caller's transaction."""
 
 from alembic import context
 

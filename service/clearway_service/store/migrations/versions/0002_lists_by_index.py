@@ -1,4 +1,4 @@
-"""Lists by index: runs by name, by state, by tag in the order of their creation; waiters by their time."""
+"""Lists by index: runs by name, by state, by tag in creation order; waiters by their time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KINDS = (("flow_run", "flow_name"), ("task_run", "task_key"))
 
 
 def upgrade() -> None:
-    """Bring the schema to this revision."""
+    """Migrate the schema to this revision."""
     for table, name in _KINDS:
         op.create_index(f"ix_{table}_{name}", table, [name], unique=False)
         op.create_index(
@@ -32,7 +32,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back to the revision before."""
+    """Migrate the schema back to the previous revision."""
     op.drop_index("ix_waiter_until", "waiter", sqlite_where=sa.text("until IS NOT NULL"))
     for table, name in _KINDS:
         _replace_tags(table, sa.Column("run_id", sa.String(length=36), nullable=False), "id", "seq")
@@ -41,7 +41,7 @@ def downgrade() -> None:
 
 
 def _replace_tags(table: str, column: sa.Column[object], wanted: str, present: str) -> None:
-    """Have the tags of runs speak of them by another of their columns."""
+    """Rebuild the tables of tags so that they refer to runs by another column."""
     tags, before = f"{table}_tag", f"{table}_tag_before"
     op.rename_table(tags, before)
     op.create_table(

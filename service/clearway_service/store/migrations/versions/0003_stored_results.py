@@ -1,4 +1,4 @@
-"""Stored results: what is kept outside of the database, by SHA-256."""
+"""Stored results: results outside the database, by SHA-256."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _REFER = """
     ON CONFLICT (name, location) DO UPDATE
     SET referred = max(referred, excluded.referred), keep = max(keep, excluded.keep)
 """
-# In the order of their ids, which are mostly those of their times, so that the first state is the oldest.
+# In the order of ids, which mostly follow time, so that the first state is the oldest.
 _STATES = """
     SELECT id, data, cache_key, timestamp FROM state
     WHERE data IS NOT NULL AND id NOT IN (SELECT state_id FROM dropped_result) ORDER BY id
 """
 _ENTRIES = "SELECT key, data FROM cache_entry JOIN state ON state.id = state_id WHERE data IS NOT NULL"
-# Rows that are in memory at once; each may have 128 KiB of data.
+# The number of rows in memory at once; each may have 128 KiB of data.
 _ROWS = 64
 
 
 def upgrade() -> None:
-    """Bring the schema to this revision."""
+    """Migrate the schema to this revision."""
     op.create_table(
         "stored_result",
         sa.Column("name", sa.Text(), nullable=False),
@@ -69,7 +69,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back to the revision before; results that were dropped are listed again."""
+    """Migrate the schema back to the previous revision; results that were dropped are listed again."""
     op.create_table(
         "dropped_result",
         sa.Column("state_id", sa.String(length=36), nullable=False),

@@ -1,4 +1,4 @@
-"""The steady clock: where it stands, and when on it a run began to run or may begin."""
+"""The steady clock: its position, and when on it a run started running or may start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("running_since", "due")
 
 
 def upgrade() -> None:
-    """Bring the schema to this revision."""
+    """Migrate the schema to this revision."""
     op.create_table(
         "timeline",
         sa.Column("name", sa.Text(), nullable=False),
@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take the schema back to the revision before."""
+    """Migrate the schema back to the previous revision."""
     for table in _TABLES:
         for name in _COLUMNS:
             op.drop_column(table, name)

@@ -33,7 +33,7 @@ _SPLIT_DELAYS = """
 
 
 def upgrade() -> None:
-    """Bring the schema to this revision."""
+    """Migrate the schema to this revision."""
     op.add_column("task_run", sa.Column("task_name", sa.Text(), nullable=False, server_default=""))
     op.execute("ALTER TABLE task_run RENAME COLUMN retries TO max_attempts")
     op.execute(_NAME_TASKS)

@@ -1,0 +1,37 @@
+"""Canonical texts of what many calls are given: made once for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from threading import Lock
+from typing import Any, Final
+
+
+class KnownTexts:
+    """The canonical texts of objects that many calls are given, such as what is ``unmapped`` in a map."""
+
+    __slots__ = ("_guard", "_texts", "_values")
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self._values = {id(value): value for value in values}
+        self._texts: dict[int, bytes] = {}
+        self._guard = Lock()  # the runs of a map make their keys at the same time
+
+    def add(self, value: Any) -> None:
+        """Note another object that many calls are given."""
+        self._values[id(value)] = value
+
+    def text(self, value: Any, make: Callable[[Any], bytes]) -> bytes | None:
+        """Return the text of an argument, which ``make`` makes once; None for one that only this call has."""
+        if id(value) not in self._values:
+            return None
+        with self._guard:
+            text = self._texts.get(id(value))
+            if text is None:
+                text = self._texts[id(value)] = make(value)
+            return text
+
+
+known_texts: Final[ContextVar[KnownTexts | None]] = ContextVar("clearway_known_texts", default=None)
+"""What the run whose key is being made shares with others."""
