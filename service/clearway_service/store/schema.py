@@ -186,7 +186,7 @@ concurrency_limit = Table(
 )
 
 # A limit's holders. They are counted from here, never by a counter that could be wrong. Who computes a cache
-# key is kept here too, under the key's own tag (core.keys).
+# key is kept here too, distinguished from tags as in store.resources.
 slot = Table(
     "slot",
     metadata,
@@ -199,7 +199,7 @@ slot = Table(
 
 # The queue for slots. A waiter stands in the queue of one tag whose limit is full; when that tag frees a slot
 # it goes, or moves to the queue of another full tag, keeping its place. So a hand-off looks at heads only.
-# One that waits for a run which computes its cache key stands in the queue of that key's own tag (core.keys).
+# One that waits for a run which computes its cache key waits in the queue of that key (store.resources).
 waiter = Table(
     "waiter",
     metadata,
