@@ -111,7 +111,7 @@ class Database:
         return connection_of(self.driver)
 
     def turn(self) -> AbstractContextManager[None]:
-        """Return a transaction that may write, and commits at the end of its block. Called by the writer's thread.
+        """Return a transaction that may write and commits at the end of its block, for the writer's thread.
 
         Raises:
             StoreUnavailableError: The files are not in their places, the file stayed locked by others or is

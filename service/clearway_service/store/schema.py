@@ -197,7 +197,7 @@ concurrency_limit = Table(
 )
 
 # The holders of limits. They are counted from here, never with a counter that could be wrong. Runs that
-# compute a cache key are here too, under the key's own tag (core.keys).
+# compute a cache key are here too (store.resources says how they are told from tags).
 slot = Table(
     "slot",
     metadata,
@@ -210,8 +210,8 @@ slot = Table(
 
 # The queue for slots. A waiter is in the queue of one tag whose limit is reached. When that tag releases a
 # slot, the waiter starts, or moves to the queue of another full tag and keeps its place. So a hand-off looks
-# only at heads. A run that waits for another one to compute its cache key is in the queue of that key's own
-# tag (core.keys).
+# only at heads. A run that waits for another one to compute its cache key is in the queue of that key
+# (store.resources).
 waiter = Table(
     "waiter",
     metadata,
