@@ -20,6 +20,7 @@ from clearway._transport.server import GrpcTransport
 from clearway.exceptions import ClientClosed, InvalidArgument, RunNotFound, ServerUnavailable
 from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 from clearway.v1.proposal_pb2 import ABORT_REASON_TERMINAL, Decision, Proposal
+from clearway.v1.retry_pb2 import RetryPolicy
 from clearway.v1.server_info_pb2 import GetServerInfoRequest
 from clearway.v1.state_pb2 import STATE_TYPE_CRASHED, STATE_TYPE_RUNNING, Data, ProposedState
 from integration.sdk_messages import (
@@ -90,11 +91,12 @@ def test_thousands_of_proposals_of_many_threads_are_each_answered_once(transport
 
 def test_a_wrong_proposal_fails_alone_with_the_field_that_is_wrong(transport: Transport) -> None:
     flow_run_id = create_flow_run(transport)
-    wrong = transport.propose(start_task(flow_run_id, 1, "tag", retries=-1))
+    wrong = transport.propose(start_task(flow_run_id, 1, "tag", retry_policy=RetryPolicy(max_attempts=-1)))
     right = transport.propose(start_task(flow_run_id, 2))
     with pytest.raises(InvalidArgument, match="-1") as caught:
         wrong.result(SECONDS)
-    assert "retries" in caught.value.field
+    assert "retry_policy.max_attempts" in caught.value.field
+    assert caught.value.metadata == {"field": caught.value.field}
     assert right.result(SECONDS).HasField("accept")
 
 
