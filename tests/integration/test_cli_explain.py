@@ -136,4 +136,4 @@ def test_a_run_whose_client_has_not_proposed_it_is_told_so() -> None:
 @pytest.mark.parametrize("_service", ["server"], indirect=True)
 def test_what_is_not_there_is_an_error_that_names_it() -> None:
     assert NO_RUN in complaint(1, "task-run", "explain", NO_RUN)
-    assert "'not-an-id'" in complaint(2, "task-run", "explain", "not-an-id")
+    assert "'not-an-id'" in complaint(1, "task-run", "explain", "not-an-id")

@@ -287,11 +287,11 @@ def test_why_a_server_does_not_start_is_json_in_a_file_and_plain_at_a_terminal(t
     command = [sys.executable, "-m", "clearway_service", "--port", "70000", "--database", str(tmp_path / "x")]
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_SECONDS, check=False)
     assert_json_lines(done.stderr.splitlines())
-    assert "port is 70000" in done.stderr
+    assert "--port is '70000'" in done.stderr
     with Terminal(command) as terminal:
         code, lines = terminal.end()
     assert code == 2
-    assert lines[0] == "Error: port is 70000; it must be a number from 0 to 65535"
+    assert lines[0] == "Error: --port is '70000'; it must be a whole number from 0 to 65,535"
 
 
 def test_a_server_that_is_interrupted_ends_without_a_line_that_is_no_json(tmp_path: Path) -> None:
