@@ -98,8 +98,10 @@ class _TerminalFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        # The record is shown elsewhere too, so it stays as it was.
-        return plain(super().format(copy.copy(record)), _KEPT)
+        shown = copy.copy(record)  # it is shown elsewhere too, so it stays as it was
+        if getattr(record, "clearway_raised", False):  # Python shows the traceback, if nobody catches it
+            shown.exc_info = shown.exc_text = None
+        return plain(super().format(shown), _KEPT)
 
 
 class _TerminalHandler(logging.StreamHandler[TextIO]):

@@ -287,13 +287,13 @@ def _read_profile(path: Path) -> dict[str, object]:
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(f"the profile {path} cannot be read: {error}") from error
+        raise InvalidSetting(f"the profile {path} cannot be read: {error}") from None
     import tomllib  # noqa: PLC0415 - few have a profile
 
     try:
         profile = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InvalidSetting(f"the profile {path} is not TOML: {error}") from error
+        raise InvalidSetting(f"the profile {path} is not TOML: {error}") from None
     known = {field.name for field in fields(Settings)} - {"home"}
     unknown = sorted(profile.keys() - known)
     if unknown:

@@ -56,9 +56,10 @@ class EmbeddedTransport:
         try:
             self._service = Service(_settings(database), clock)
         except (EngineError, OSError) as error:
+            why = str(error).removeprefix(f"cannot open the database {database}: ")
             raise ServerUnavailable(
-                f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {error}"
-            ) from error
+                f"the database {database} (the setting CLEARWAY_DATABASE) cannot be opened: {why}"
+            ) from None
         self._session: Connection | None = None
 
     def propose(
@@ -162,7 +163,7 @@ def _settings(database: Path) -> ServiceSettings:
     try:
         settings = ServiceSettings.from_environment()
     except SettingError as error:
-        raise InvalidSetting(f"the embedded engine cannot be opened: {error}") from error
+        raise InvalidSetting(f"the embedded engine cannot be opened: {error}") from None
     return replace(settings, database=database, extend_leases=False)
 
 

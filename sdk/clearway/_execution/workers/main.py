@@ -23,6 +23,7 @@ def main(connection: Connection) -> None:
     """Do what comes on the connection, until it is closed."""
     # Ctrl-C reaches every process of a terminal; what it means is decided by the flow's.
     signal.signal(signal.SIGINT, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see ``WorkerProcess``
     started = connection.recv_bytes()[len(START) :]
     levels, places = pickle.loads(started)  # noqa: S301 - of the process that started this
     for (
