@@ -95,6 +95,19 @@ def test_what_the_program_writes_stays_and_is_not_mixed_up() -> None:
     assert drawn(lines) == []
 
 
+def test_prints_of_threads_are_whole_lines() -> None:
+    with shown("crowded") as terminal:
+        code, lines = terminal.end()
+    assert code == 0
+    said = [line for line in lines if line.startswith(("thread", "part"))]
+    assert len(said) == 240
+    for name in range(6):
+        for number in range(20):
+            assert f"thread {name} says {number}" in said
+            assert f"part of {name} {number} whole" in said
+    assert "the last" in lines, "it is written before the display's own last line"
+
+
 def test_the_traceback_of_a_flow_that_fails_stands_by_itself() -> None:
     with shown("failing") as terminal:
         terminal.wait_text("work-0")
