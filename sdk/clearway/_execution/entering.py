@@ -1,4 +1,4 @@
-"""Entering a run: its code finds it in ``clearway.context``, and what it prints is logged if it wants that."""
+"""Entering a run: its code finds it in ``clearway.context``, and what it prints is logged."""
 
 from __future__ import annotations
 

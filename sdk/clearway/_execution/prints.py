@@ -9,11 +9,9 @@ import threading
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway.context import FlowRunContext, TaskRunContext, innermost_run
+from clearway.context import FlowRunContext, TaskRunContext, innermost_run, run_of
 
 if TYPE_CHECKING:
-    from clearway.logging import RunLogger
-
     # A run, a thread, and an asyncio task of it or 0: what prints one line at a time.
     Writer = tuple[str, int, int]
 
@@ -80,9 +78,11 @@ def _take(context: FlowRunContext | TaskRunContext, text: str) -> None:
 
 
 def _log(context: FlowRunContext | TaskRunContext, text: str) -> None:
+    from clearway.logging import logger_of  # noqa: PLC0415 - reads settings
+
     token = _logging.set(True)  # a handler that prints must not log again
     try:
-        _logger_of(context).info("%s", text)
+        logger_of(run_of(context)).info("%s", text)
     finally:
         _logging.reset(token)
 
@@ -96,11 +96,3 @@ def _current_asyncio_task() -> int:
 
 def _id_of(context: FlowRunContext | TaskRunContext) -> str:
     return context.task_run_id if isinstance(context, TaskRunContext) else context.flow_run_id
-
-
-def _logger_of(context: FlowRunContext | TaskRunContext) -> RunLogger:
-    from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
-
-    if isinstance(context, TaskRunContext):
-        return run_logger(context.flow_run_id, context.task_run_id, context.task_run_name)
-    return run_logger(context.flow_run_id, "", context.flow_run_name)

@@ -151,7 +151,13 @@ class FlowRun:
         self.attempt_number += 1
         self.end_log.begin()
         facts = AttemptFacts(
-            self.run_id, self.name, self.root_id, self.attempt_number, self.keeping, self._log_prints()
+            self.run_id,
+            self.name,
+            self.root_id,
+            self.attempt_number,
+            self.keeping,
+            self._log_prints(),
+            self.flow.name,
         )
         self.attempt = FlowAttempt(self.transport, facts, self._running_loop(), self._replay, self._runner)
         watch(self)
@@ -184,7 +190,7 @@ class FlowRun:
 
     def attempt_to_name(self) -> FlowAttempt:
         """Return an attempt for the code that names the run, which comes before the first one."""
-        facts = AttemptFacts(self.run_id, self.name, self.run_id)
+        facts = AttemptFacts(self.run_id, self.name, self.run_id, flow_name=self.flow.name)
         return FlowAttempt(self.transport, facts, None, None, self._runner)
 
     # When it ends, and when it does so before its time.
@@ -297,4 +303,4 @@ class FlowRun:
         """Return the run's logger."""
         from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
 
-        return run_logger(self.run_id, "", self.name)
+        return run_logger(self.run_id, "", self.name, flow_name=self.flow.name)
