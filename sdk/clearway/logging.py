@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clearway._base.settings import get_settings
@@ -18,6 +18,7 @@ from clearway._base.tracebacks import folded
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
+    from clearway._logging.relay import RelayedLogs
     from clearway._logging.shipper import LogShipper
     from clearway.context import CurrentRun, FlowRunContext, TaskRunContext
 
@@ -233,9 +234,20 @@ class _ServiceHandler(logging.Handler):
         if not hasattr(record, "flow_run_id") or _is_local(record) or not _once(record, "clearway_taken"):
             return
         try:
-            _get_shipper().add(record, self.format(record))
+            _keep(record, self.format(record))
         except Exception:  # noqa: BLE001 - a line with a wrong % must not stop the run: logging's own rule
             self.handleError(record)
+
+
+def _keep(record: logging.LogRecord, message: str) -> None:
+    from clearway._logging.buffer import line_of  # noqa: PLC0415 - loads the messages
+    from clearway._transport.current import current_transport  # noqa: PLC0415 - loaded by the first run
+
+    line = line_of(record, message)
+    if _relayed is not None and current_transport() is None:
+        _relayed.send(line)
+    else:
+        _get_shipper().add(line)
 
 
 def _name_run(record: logging.LogRecord) -> None:
@@ -268,7 +280,10 @@ _disabled = 0
 _nowhere: Final = logging.getLogger("clearway.nowhere")
 _nowhere.disabled = True
 _is_set_up = False
+_hands_on = False
 _shipper: LogShipper | None = None
+_relayed: RelayedLogs | None = None
+"""In a process that was forked from one whose runs log: the way of its lines to that one."""
 
 
 def _set_up() -> None:
@@ -301,9 +316,9 @@ def _set_up() -> None:
 
 def hand_on_to(handler: logging.Handler) -> None:
     """Hand all lines of this process, which is at work for another one, to ``handler`` alone."""
-    global _is_set_up  # noqa: PLW0603 - one per process
+    global _is_set_up, _hands_on  # noqa: PLW0603 - one per process
     with _lock:
-        _is_set_up = True
+        _is_set_up = _hands_on = True
         logging.getLogger().addHandler(handler)
 
 
@@ -318,10 +333,26 @@ def _get_shipper() -> LogShipper:
     return _shipper
 
 
+def _keeps_lines() -> bool:
+    """Return whether this process sends lines of runs to the service, rather than to another process."""
+    return _is_set_up and not _hands_on
+
+
+def _before_fork() -> None:
+    if _keeps_lines() and _relayed is None:
+        with suppress(OSError):  # the child then refuses its lines
+            _get_shipper().open_relay()
+
+
 def _after_fork_in_child() -> None:
-    global _shipper, _lock  # noqa: PLW0603
+    global _shipper, _lock, _relayed  # noqa: PLW0603
     _lock = threading.Lock()
-    _shipper = None
+    shipper, _shipper = _shipper, None
+    if _keeps_lines() and _relayed is None:
+        from clearway._logging.relay import RelayedLogs  # noqa: PLC0415 - the shipper has loaded it
+
+        relay = None if shipper is None else shipper.relay
+        _relayed = RelayedLogs(None) if relay is None else relay.in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
