@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, overload
 
+from clearway._base.tracebacks import folded
 from clearway._client import cache_operations, operations
 from clearway._transport.current import connect, current_transport
 from clearway._transport.protocol import Transport
@@ -44,7 +45,11 @@ class _Blocking(Generic[P, R]):
 
         @functools.wraps(self._operation)
         def method(*args: P.args, **kwargs: P.kwargs) -> R:
-            return _run(client._transport, self._operation(*args, **kwargs))  # noqa: SLF001
+            try:
+                return _run(client._transport, self._operation(*args, **kwargs))  # noqa: SLF001
+            except BaseException as error:
+                folded(error)
+                raise
 
         return method
 
@@ -70,7 +75,11 @@ class _Awaiting(Generic[P, R]):
 
         @functools.wraps(self._operation)
         async def method(*args: P.args, **kwargs: P.kwargs) -> R:
-            return await _run_async(client._transport, self._operation(*args, **kwargs))  # noqa: SLF001
+            try:
+                return await _run_async(client._transport, self._operation(*args, **kwargs))  # noqa: SLF001
+            except BaseException as error:
+                folded(error)
+                raise
 
         return method
 
@@ -147,7 +156,11 @@ class Client:
             )
 
     def __enter__(self) -> SyncClient:
-        return SyncClient(connect())
+        try:
+            return SyncClient(connect())
+        except BaseException as error:
+            folded(error)
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -159,7 +172,11 @@ class Client:
 
         # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
         transport = current_transport()
-        return AsyncClient(await asyncio.to_thread(connect) if transport is None else transport)
+        try:
+            return AsyncClient(await asyncio.to_thread(connect) if transport is None else transport)
+        except BaseException as error:
+            folded(error)
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -85,11 +85,17 @@ class CurrentRun:
         flow_run_id: The flow run's UUID.
         task_run_id: The task run's UUID; empty in the flow's own code.
         name: The innermost run's name.
+        flow_run_name: The flow run's name.
+        flow_name: The flow's name.
+        task_name: The task's name; empty in the flow's own code.
     """
 
     flow_run_id: str
     task_run_id: str
     name: str
+    flow_run_name: str
+    flow_name: str
+    task_name: str
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:
@@ -114,13 +120,23 @@ def innermost_run() -> FlowRunContext | TaskRunContext | None:
 
 def current_run() -> CurrentRun | None:
     """Return the run that the caller is in, or None outside."""
-    task_run = running_task.get()
-    if task_run is not None:
-        return CurrentRun(task_run.flow_run_id, task_run.task_run_id, task_run.task_run_name)
-    flow_run = _flow_run.get()
-    if flow_run is not None:
-        return CurrentRun(flow_run.flow_run_id, "", flow_run.flow_run_name)
-    return None
+    context = innermost_run()
+    return None if context is None else run_of(context)
+
+
+def run_of(context: FlowRunContext | TaskRunContext) -> CurrentRun:
+    """Return the run of a context, as log lines name it."""
+    if isinstance(context, FlowRunContext):
+        name = context.flow_run_name
+        return CurrentRun(context.flow_run_id, "", name, name, context.flow.name, "")
+    return CurrentRun(
+        context.flow_run_id,
+        context.task_run_id,
+        context.task_run_name,
+        context.flow_run_name,
+        context.flow_name,
+        context.task.name,
+    )
 
 
 def current_attempt() -> RunningAttempt | None:

@@ -184,7 +184,7 @@ class Flow(Pickled, FlowDefinition, Generic[P, R]):
 
         try:
             return call_flow(self, (args, kwargs), wait_for, return_state=return_state)
-        except Exception as error:
+        except BaseException as error:
             folded(error)
             raise
 

@@ -7,21 +7,41 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from clearway._base.settings import get_settings
 from clearway._base.texts import plain
+from clearway._base.tracebacks import folded
 from clearway.exceptions import MissingContext
 
 if TYPE_CHECKING:
+    from clearway._logging.relay import RelayedLogs
     from clearway._logging.shipper import LogShipper
+    from clearway.context import CurrentRun, FlowRunContext, TaskRunContext
 
 FLOW_RUN_LOGGER: Final = "clearway.flow_run"
 TASK_RUN_LOGGER: Final = "clearway.task_run"
 _OURS: Final = ("clearway.", "clearway_service")
 _KEPT: Final = "\n\t"
+_SEND_TO: Final = ("send_to_clearway", "send_to_api", "send_to_orion")
+"""Attributes of a record that keep it from the service where they are False; the others are Prefect's."""
+_TAKEN: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "asctime",
+    "clearway_raised",
+    "clearway_shown",
+    "clearway_taken",
+    "flow_name",
+    "flow_run_id",
+    "flow_run_name",
+    "message",
+    "run_title",
+    "task_name",
+    "task_run_id",
+    "task_run_name",
+}
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
@@ -33,43 +53,121 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         return msg, kwargs
 
 
-def get_run_logger() -> RunLogger:
-    """Return the logger of the run that the caller is in.
+def get_run_logger(context: FlowRunContext | TaskRunContext | None = None, **extra: object) -> RunLogger:
+    """Return the logger of the run that the caller is in, or of another one.
 
         @task
         def load(path):
             get_run_logger().info("loading %s", path)
 
+    A line is shown and sent to the service. ``extra={"send_to_clearway": False}`` keeps it from the service.
+
+    Args:
+        context: Whose logger; None for the innermost run that the caller is in.
+        extra: Attributes of each record of this logger, for formats and handlers of your own.
+
     Raises:
-        MissingContext: The caller is in no run.
+        MissingContext: The caller is in no run, nor in a ``disable_run_logger()`` block.
+        TypeError: ``context`` is no context, or a name in ``extra`` is one of a record's own attributes.
     """
-    from clearway.context import current_run  # noqa: PLC0415 - loads what runs need
-
-    run = current_run()
-    if run is None:
-        raise MissingContext(
-            "get_run_logger() was called outside a flow or task run, so there is no run to log for; "
-            "call it within one, or use logging.getLogger(__name__)"
-        )
-    return run_logger(run.flow_run_id, run.task_run_id, run.name)
+    try:
+        return _checked_logger(context, extra)
+    except MissingContext as error:
+        folded(error)
+        raise
 
 
-def run_logger(flow_run_id: str, task_run_id: str, name: str) -> RunLogger:
+def _checked_logger(context: object, extra: dict[str, object]) -> RunLogger:
+    from clearway.context import FlowRunContext, TaskRunContext, current_run, run_of  # noqa: PLC0415 - as below
+
+    for name in extra:
+        if name in _TAKEN:
+            raise TypeError(f"get_run_logger() was given {name}=..., which log records have already")
+    if context is not None and not isinstance(context, (FlowRunContext, TaskRunContext)):
+        kind = type(context).__name__
+        raise TypeError(f"context is of type {kind}; give a FlowRunContext or a TaskRunContext")
+    run = current_run() if context is None else run_of(context)
+    if run is not None:
+        return logger_of(run, extra)
+    if _disabled:
+        return RunLogger(_nowhere, dict(extra))
+    raise MissingContext(
+        "get_run_logger() was called outside a flow or task run, so there is no run to log for; "
+        "call it within one, or use logging.getLogger(__name__); if a test calls a task's function by "
+        "itself, `with clearway.logging.disable_run_logger():` drops its lines"
+    )
+
+
+@contextmanager
+def disable_run_logger() -> Iterator[None]:
+    """Drop all log lines of runs, in this whole process; ``get_run_logger()`` works outside runs too.
+
+    with disable_run_logger():
+        assert load.fn("orders.csv") == 17
+    """
+    _count_disabled(1)
+    try:
+        yield
+    finally:
+        _count_disabled(-1)
+
+
+def _count_disabled(change: int) -> None:
+    global _disabled  # noqa: PLW0603 - loggers are the process's
+    with _lock:
+        _disabled += change
+        for name in (FLOW_RUN_LOGGER, TASK_RUN_LOGGER):
+            logging.getLogger(name).disabled = _disabled > 0
+
+
+def run_logger(
+    flow_run_id: str,
+    task_run_id: str,
+    name: str,
+    *,
+    flow_run_name: str = "",
+    flow_name: str = "",
+    task_name: str = "",
+) -> RunLogger:
     """Return the logger of a run.
 
     Args:
         flow_run_id: The flow run.
         task_run_id: The task run; empty for the flow run itself.
         name: The run's name.
+        flow_run_name: The name of a task run's flow run.
+        flow_name: The flow's name.
+        task_name: The task's name.
+    """
+    from clearway.context import CurrentRun  # noqa: PLC0415 - loads what runs need
+
+    flow_run_name = flow_run_name if task_run_id else name
+    return logger_of(CurrentRun(flow_run_id, task_run_id, name, flow_run_name, flow_name, task_name))
+
+
+def logger_of(run: CurrentRun, extra: Mapping[str, object] | None = None) -> RunLogger:
+    """Return the logger of a run.
+
+    Args:
+        run: The run.
+        extra: More attributes of its records.
     """
     _set_up()
-    logger = logging.getLogger(TASK_RUN_LOGGER if task_run_id else FLOW_RUN_LOGGER)
-    return RunLogger(logger, _run_facts(flow_run_id, task_run_id, name))
+    logger = logging.getLogger(TASK_RUN_LOGGER if run.task_run_id else FLOW_RUN_LOGGER)
+    return RunLogger(logger, {**(extra or {}), **_facts_of(run)})
 
 
-def _run_facts(flow_run_id: str, task_run_id: str, name: str) -> dict[str, str]:
-    kind = "Task" if task_run_id else "Flow"
-    return {"flow_run_id": flow_run_id, "task_run_id": task_run_id, "run_title": f"{kind} run {name!r}"}
+def _facts_of(run: CurrentRun) -> dict[str, str]:
+    kind = "Task" if run.task_run_id else "Flow"
+    return {
+        "flow_run_id": run.flow_run_id,
+        "flow_run_name": run.flow_run_name,
+        "flow_name": run.flow_name,
+        "task_run_id": run.task_run_id,
+        "task_run_name": run.name if run.task_run_id else "",
+        "task_name": run.task_name,
+        "run_title": f"{kind} run {run.name!r}",
+    }
 
 
 def flush_logs() -> Future[None]:
@@ -98,8 +196,10 @@ class _TerminalFormatter(logging.Formatter):
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        # The record is shown elsewhere too, so it stays as it was.
-        return plain(super().format(copy.copy(record)), _KEPT)
+        shown = copy.copy(record)  # it is shown elsewhere too, so it stays as it was
+        if getattr(record, "clearway_raised", False):  # Python shows the traceback, if nobody catches it
+            shown.exc_info = shown.exc_text = None
+        return plain(super().format(shown), _KEPT)
 
 
 class _TerminalHandler(logging.StreamHandler[TextIO]):
@@ -131,12 +231,23 @@ class _ServiceHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         _name_run(record)
-        if not hasattr(record, "flow_run_id") or not _once(record, "clearway_taken"):
+        if not hasattr(record, "flow_run_id") or _is_local(record) or not _once(record, "clearway_taken"):
             return
         try:
-            _get_shipper().add(record, self.format(record))
+            _keep(record, self.format(record))
         except Exception:  # noqa: BLE001 - a line with a wrong % must not stop the run: logging's own rule
             self.handleError(record)
+
+
+def _keep(record: logging.LogRecord, message: str) -> None:
+    from clearway._logging.buffer import line_of  # noqa: PLC0415 - loads the messages
+    from clearway._transport.current import current_transport  # noqa: PLC0415 - loaded by the first run
+
+    line = line_of(record, message)
+    if _relayed is not None and current_transport() is None:
+        _relayed.send(line)
+    else:
+        _get_shipper().add(line)
 
 
 def _name_run(record: logging.LogRecord) -> None:
@@ -147,7 +258,12 @@ def _name_run(record: logging.LogRecord) -> None:
 
     run = current_run()
     if run is not None:
-        vars(record).update(_run_facts(run.flow_run_id, run.task_run_id, run.name))
+        vars(record).update(_facts_of(run))
+
+
+def _is_local(record: logging.LogRecord) -> bool:
+    """Return whether the caller wants a line kept from the service."""
+    return any(getattr(record, name, True) is False for name in _SEND_TO)
 
 
 def _once(record: logging.LogRecord, mark: str) -> bool:
@@ -159,8 +275,15 @@ def _once(record: logging.LogRecord, mark: str) -> bool:
 
 
 _lock = threading.Lock()
+_disabled = 0
+"""How many ``disable_run_logger()`` blocks are entered."""
+_nowhere: Final = logging.getLogger("clearway.nowhere")
+_nowhere.disabled = True
 _is_set_up = False
+_hands_on = False
 _shipper: LogShipper | None = None
+_relayed: RelayedLogs | None = None
+"""In a process that was forked from one whose runs log: the way of its lines to that one."""
 
 
 def _set_up() -> None:
@@ -193,9 +316,9 @@ def _set_up() -> None:
 
 def hand_on_to(handler: logging.Handler) -> None:
     """Hand all lines of this process, which is at work for another one, to ``handler`` alone."""
-    global _is_set_up  # noqa: PLW0603 - one per process
+    global _is_set_up, _hands_on  # noqa: PLW0603 - one per process
     with _lock:
-        _is_set_up = True
+        _is_set_up = _hands_on = True
         logging.getLogger().addHandler(handler)
 
 
@@ -210,10 +333,26 @@ def _get_shipper() -> LogShipper:
     return _shipper
 
 
+def _keeps_lines() -> bool:
+    """Return whether this process sends lines of runs to the service, rather than to another process."""
+    return _is_set_up and not _hands_on
+
+
+def _before_fork() -> None:
+    if _keeps_lines() and _relayed is None:
+        with suppress(OSError):  # the child then refuses its lines
+            _get_shipper().open_relay()
+
+
 def _after_fork_in_child() -> None:
-    global _shipper, _lock  # noqa: PLW0603
+    global _shipper, _lock, _relayed  # noqa: PLW0603
     _lock = threading.Lock()
-    _shipper = None
+    shipper, _shipper = _shipper, None
+    if _keeps_lines() and _relayed is None:
+        from clearway._logging.relay import RelayedLogs  # noqa: PLC0415 - the shipper has loaded it
+
+        relay = None if shipper is None else shipper.relay
+        _relayed = RelayedLogs(None) if relay is None else relay.in_child()
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -87,7 +87,7 @@ class State(StateRecord, Generic[R]):
 
         try:
             return cast("R", state_result(self, raise_on_failure=raise_on_failure))
-        except Exception as error:
+        except BaseException as error:
             from clearway._base.tracebacks import folded  # noqa: PLC0415 - as above
 
             folded(error)

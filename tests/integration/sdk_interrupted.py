@@ -9,7 +9,10 @@ import threading
 import time
 from typing import Any
 
+import psutil
+
 from clearway import flow, get_client, tags, task
+from clearway.task_runners import ProcessPoolTaskRunner
 
 started = threading.Semaphore(0)
 
@@ -24,6 +27,11 @@ def block() -> None:
 async def wait() -> None:
     started.release()
     await asyncio.sleep(60)
+
+
+@task
+def elsewhere() -> None:
+    time.sleep(60)
 
 
 def ready(running: int, waiting: int = 0) -> None:
@@ -102,6 +110,20 @@ def catching() -> None:
     except KeyboardInterrupt:
         print("caught", flush=True)
         raise
+
+
+def ready_with_worker() -> None:
+    """Say that the flow may be interrupted, when it has started a worker process."""
+    while not psutil.Process().children():
+        time.sleep(0.001)
+    print("ready", flush=True)
+
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=2))
+def starting() -> None:
+    """Interrupt the flow's whole process group as soon as it has a worker process."""
+    threading.Thread(target=ready_with_worker, daemon=True).start()
+    elsewhere.submit().result()
 
 
 def main() -> None:

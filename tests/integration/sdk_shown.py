@@ -88,6 +88,26 @@ def talking() -> None:
     go_on.set()
 
 
+@flow(name="crowded")
+def crowded() -> None:
+    together = threading.Barrier(6)
+
+    @task
+    def talk(name: int) -> None:
+        for number in range(20):
+            together.wait()
+            print("thread", name, "says", number)
+            print("part of", name, number, end=" ")
+            together.wait()
+            print("whole")
+
+    work.submit(1)
+    threading.Event().wait(0.5)  # so that the progress is drawn
+    [future.result() for future in talk.map(range(6))]
+    print("the last", end="")
+    go_on.set()
+
+
 @flow(name="short")
 def short() -> str:
     return "done"

@@ -50,7 +50,7 @@ def test_what_runs_waits_and_has_ended_is_shown_and_then_gone() -> None:
     assert drawn(lines) == []
     (summary,) = [line for line in lines if line.startswith("Flow run")]
     assert "ended as Failed in " in summary
-    assert summary.endswith(" s: 10 task runs, 1 cached, 1 not completed")
+    assert summary.endswith(" s: 10 task runs: 8 completed, 1 cached, 1 failed")
     assert not any("4 running" in line for line in lines)
 
 
@@ -63,7 +63,7 @@ def test_a_run_that_is_to_be_tried_again_says_when() -> None:
         code, lines = terminal.end()
     assert code != 0
     assert drawn(lines) == []
-    assert any("did not end in" in line and "1 retry" in line for line in lines)
+    assert any("its runs are ended: 1 task run: 1 cancelled; 1 retry" in line for line in lines)
 
 
 def test_only_the_outermost_flow_is_drawn_and_has_a_summary() -> None:
@@ -93,6 +93,19 @@ def test_what_the_program_writes_stays_and_is_not_mixed_up() -> None:
     assert "begun ... ended" in lines
     assert any(drawn(seen) for seen in terminal.seen)
     assert drawn(lines) == []
+
+
+def test_prints_of_threads_are_whole_lines() -> None:
+    with shown("crowded") as terminal:
+        code, lines = terminal.end()
+    assert code == 0
+    said = [line for line in lines if line.startswith(("thread", "part"))]
+    assert len(said) == 240
+    for name in range(6):
+        for number in range(20):
+            assert f"thread {name} says {number}" in said
+            assert f"part of {name} {number} whole" in said
+    assert "the last" in lines, "it is written before the display's own last line"
 
 
 def test_the_traceback_of_a_flow_that_fails_stands_by_itself() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -11,13 +12,16 @@ from pathlib import Path
 
 import pytest
 
+import clearway
 from clearway import get_client
 from clearway.states import StateType
 from integration.sdk_runs import SECONDS, last_flow_run, slots, task_runs
+from support.terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("service")
 
 PROGRAM = Path(__file__).with_name("sdk_interrupted.py")
+SDK = str(Path(clearway.__file__).parent)
 
 
 def start(flow_name: str) -> subprocess.Popen[str]:
@@ -38,6 +42,8 @@ def interrupt(flow_name: str) -> str:
     _, errors = process.communicate(timeout=SECONDS)
     assert process.returncode == -signal.SIGINT
     assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert SDK not in errors, "the user's lines only"
+    assert "did not end" not in errors
     assert time.monotonic() - begun < SECONDS
     return errors
 
@@ -102,3 +108,41 @@ def test_a_flow_may_catch_the_interrupt_and_raise_it_again() -> None:
     interrupt("catching")
     assert last_flow_run("catching").state.name == "Crashed"
     assert slots("interrupted") == ()
+
+
+@pytest.mark.parametrize("flow_name", ["direct", "submitted", "draining", "nested", "beside"])
+def test_an_interrupt_is_one_sentence_and_the_users_lines(flow_name: str) -> None:
+    errors = interrupt(flow_name).splitlines()
+    (said,) = [line for line in errors if "interrupted from the keyboard" in line]
+    assert "| ERROR   | Flow run " in said
+    assert "; its runs are ended: " in said
+    assert sum(line.startswith("Traceback") for line in errors) == 1
+    assert not any("asyncio" in line for line in errors)
+
+
+def test_a_worker_process_that_only_starts_says_nothing_of_an_interrupt() -> None:
+    process = subprocess.Popen(
+        [sys.executable, PROGRAM, "starting"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to every process of the program
+    _, errors = process.communicate(timeout=SECONDS)
+    assert process.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == 1, errors
+    assert SDK not in errors
+
+
+def test_an_interrupt_at_a_terminal_is_one_sentence_and_the_users_lines() -> None:
+    with Terminal([sys.executable, str(PROGRAM), "submitted"]) as terminal:
+        terminal.wait_text("ready")
+        terminal.send(signal.SIGINT)
+        code, lines = terminal.end()
+    assert code == -signal.SIGINT
+    (said,) = [line for line in lines if "Flow run" in line and "began" not in line]
+    assert said.endswith("its runs are ended: 8 task runs: 3 crashed, 5 cancelled")
+    assert not any(SDK in line for line in lines)

@@ -10,9 +10,11 @@ from clearway import flow, task
 from clearway._base.settings import forget_settings
 from clearway._transport.current import connect, current_transport, disconnect
 from clearway.client import get_client
+from clearway.context import FlowRunContext, TaskRunContext, get_run_context
 from clearway.exceptions import MissingContext
-from clearway.logging import flush_logs, get_run_logger, run_logger
+from clearway.logging import disable_run_logger, flush_logs, get_run_logger, run_logger
 from clearway.schemas import Log
+from clearway.task_runners import ProcessPoolTaskRunner
 from integration.sdk_messages import SECONDS, create_flow_run, start_task
 
 
@@ -132,6 +134,163 @@ def test_a_line_with_wrong_arguments_does_not_stop_the_run(monkeypatch: pytest.M
 def test_outside_a_run_there_is_no_run_logger() -> None:
     with pytest.raises(MissingContext, match="outside a flow or task run"):
         get_run_logger()
+
+
+def test_outside_a_run_the_error_names_the_way_out_and_none_of_our_lines() -> None:
+    with pytest.raises(MissingContext, match=r"disable_run_logger\(\)") as caught:
+        get_run_logger()
+    assert all("/clearway/" not in frame.path.as_posix() for frame in caught.traceback)
+
+
+@task
+def greets(name: str) -> str:
+    get_run_logger().info("hello %s", name)
+    return f"hello {name}"
+
+
+def test_a_tasks_function_is_tested_without_a_run(
+    capsys: pytest.CaptureFixture[str], no_other_handlers: Callable[[], None]
+) -> None:
+    no_other_handlers()
+    with disable_run_logger(), disable_run_logger():
+        assert greets.fn("you") == "hello you"
+        logger = get_run_logger()
+        assert not logger.isEnabledFor(logging.CRITICAL)
+    logger.critical("it is of no run")
+    with pytest.raises(MissingContext):
+        greets.fn("you")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("service")
+def test_in_a_run_disabled_loggers_show_and_send_nothing(
+    capsys: pytest.CaptureFixture[str], no_other_handlers: Callable[[], None]
+) -> None:
+    no_other_handlers()
+
+    @flow
+    def main() -> str:
+        with disable_run_logger():
+            greets("you")
+            greets.submit("me").result()
+        get_run_logger().info("and here")
+        return get_run_logger().extra["flow_run_id"]  # type: ignore[index,return-value]
+
+    flow_run_id = main()
+    messages = [log.message for log in logs_of(flow_run_id)]
+    assert "and here" in messages
+    assert not any("hello" in message for message in messages)
+    shown = capsys.readouterr().err
+    assert "and here" in shown
+    assert "hello" not in shown
+
+
+@pytest.mark.usefixtures("service")
+@pytest.mark.parametrize("name", ["send_to_clearway", "send_to_api", "send_to_orion"])
+def test_a_line_may_stay_here(
+    capsys: pytest.CaptureFixture[str], no_other_handlers: Callable[[], None], name: str
+) -> None:
+    no_other_handlers()
+
+    @task
+    def local() -> None:
+        get_run_logger().warning("with the task", extra={name: False})
+        get_run_logger(**{name: False}).warning("with its logger")
+        get_run_logger().warning("for all", extra={name: True})
+
+    @flow
+    def main() -> str:
+        get_run_logger().warning("with the flow", extra={name: False})
+        local()
+        return get_run_logger().extra["flow_run_id"]  # type: ignore[index,return-value]
+
+    messages = [log.message for log in logs_of(main()) if log.level == logging.WARNING]
+    assert messages == ["for all"]
+    shown = capsys.readouterr().err
+    for message in ("with the task", "with its logger", "for all", "with the flow"):
+        assert f" - {message}\n" in shown
+
+
+@pytest.fixture
+def records() -> Iterator[list[logging.LogRecord]]:
+    """Collect what runs log."""
+    collected: list[logging.LogRecord] = []
+
+    class Collecting(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            collected.append(record)
+
+    handler = Collecting()
+    logging.getLogger("clearway").addHandler(handler)
+    yield collected
+    logging.getLogger("clearway").removeHandler(handler)
+
+
+def attributes(record: logging.LogRecord) -> tuple[object, ...]:
+    names = ("flow_run_name", "flow_name", "task_run_name", "task_name", "run_title", "mine")
+    return tuple(getattr(record, name, None) for name in names)
+
+
+@pytest.mark.usefixtures("service")
+def test_records_name_the_run_and_what_it_is_a_run_of(records: list[logging.LogRecord]) -> None:
+    contexts: list[FlowRunContext | TaskRunContext] = []
+
+    @task(name="the task", log_prints=True, retries=1)
+    def named() -> None:
+        get_run_logger(mine=7).info("said")
+        print("printed")
+        contexts.append(get_run_context())
+        if len(contexts) == 1:
+            raise ValueError("once")
+
+    @flow(name="the flow", flow_run_name="tonight")
+    def main() -> None:
+        contexts.clear()
+        named()
+        here = get_run_context()
+        get_run_logger().info("of the flow")
+        get_run_logger(contexts[0]).info("of the task, said elsewhere")
+        get_run_logger(here, mine=8).info("of the flow, by its context")
+
+    main()
+    by_message = {record.getMessage(): attributes(record) for record in records}
+    of_flow = ("tonight", "the flow", "", "", "Flow run 'tonight'")
+    of_task = ("tonight", "the flow", "the task-0", "the task", "Task run 'the task-0'")
+    assert by_message["said"] == (*of_task, 7)
+    assert by_message["printed"] == (*of_task, None)
+    assert by_message["ValueError: once; it runs again at once"] == (*of_task, None)
+    assert by_message["of the flow"] == (*of_flow, None)
+    assert by_message["of the task, said elsewhere"] == (*of_task, None)
+    assert by_message["of the flow, by its context"] == (*of_flow, 8)
+    assert by_message["flow 'the flow' began"] == (*of_flow, None)
+
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+def elsewhere() -> str:
+    greets.submit("you").result()
+    return get_run_logger().extra["flow_run_id"]  # type: ignore[index,return-value]
+
+
+def test_records_of_worker_processes_name_them_too(records: list[logging.LogRecord]) -> None:
+    flow_run_id = elsewhere()
+    (said,) = [record for record in records if record.getMessage() == "hello you"]
+    name = attributes(said)[0]
+    assert attributes(said)[:4] == (name, "elsewhere", "greets-0", "greets")
+    assert name
+    assert "hello you" in [log.message for log in logs_of(flow_run_id)]
+
+
+def test_what_get_run_logger_cannot_take_is_named() -> None:
+    @flow
+    def main() -> None:
+        with pytest.raises(TypeError, match=r"context is of type str; give a FlowRunContext"):
+            get_run_logger("brisk-otter")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"given message=\.\.\."):
+            get_run_logger(message="mine")
+        with pytest.raises(TypeError, match=r"given flow_run_id=\.\.\."):
+            get_run_logger(flow_run_id="mine")
+
+    main()
 
 
 def test_flushing_when_nothing_was_logged_is_done_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

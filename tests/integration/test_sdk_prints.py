@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import io
 import logging
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from clearway import flow, get_client, task
 from clearway.logging import RunLogger, get_run_logger
-from integration.sdk_runs import last_flow_run
+from integration.sdk_runs import SECONDS, last_flow_run
 
 pytestmark = pytest.mark.usefixtures("service")
 
@@ -43,8 +48,8 @@ def test_a_print_becomes_a_line_of_the_innermost_run(capsys: pytest.CaptureFixtu
     talking()
     assert logged("talking") == [
         ("flow_run", 20, "here {'a': 1}"),
-        ("task_run", 20, "x is=5"),
-        ("task_run", 20, "x is=6"),
+        ("task_run", 20, "x is=5!"),
+        ("task_run", 20, "x is=6!"),
         ("flow_run", 20, ""),
     ]
     assert capsys.readouterr().out == ""
@@ -167,3 +172,107 @@ def test_a_handler_that_prints_does_not_log_again(capsys: pytest.CaptureFixture[
     talking()
     assert [text for _, _, text in logged("talking")] == ["once"]
     assert "handled once\n" in capsys.readouterr().out
+
+
+def test_a_line_is_logged_when_it_ends_however_many_prints_it_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @flow(log_prints=True)
+    def talking() -> None:
+        for number in range(3):
+            print(number, end=" ", flush=True)
+        print("go")
+        print("two\nlines, the second begun", end=", ")
+        print("and ended")
+        print("never ended", end="")
+
+    talking()
+    assert [text for _, _, text in logged("talking")] == [
+        "0 1 2 go",
+        "two",
+        "lines, the second begun, and ended",
+        "never ended",
+    ]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_line_that_a_task_began_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    @task
+    def talk() -> None:
+        print("of the task", end="")
+        raise ValueError("enough")
+
+    @flow(log_prints=True)
+    def talking() -> None:
+        print("of the flow, ", end="")
+        talk(return_state=True)
+        print("ended")
+
+    talking(return_state=True)
+    texts = [text for _, level, text in logged("talking") if level == logging.INFO]
+    assert texts == ["of the task", "of the flow, ended"]
+    assert capsys.readouterr().out == ""
+
+
+def test_lines_of_threads_and_of_coroutines_are_whole() -> None:
+    threads = 8
+
+    @flow(log_prints=True)
+    def threaded() -> None:
+        together = threading.Barrier(threads)
+
+        def talk(name: str) -> None:
+            for number in range(20):
+                together.wait(SECONDS)
+                print(name, end=" ")
+                together.wait(SECONDS)
+                print("says", number)
+
+        context = contextvars.copy_context()
+        with ThreadPoolExecutor(threads) as pool:
+            talks = [pool.submit(context.copy().run, talk, f"thread-{each}") for each in range(threads)]
+            [each.result() for each in talks]
+
+    @flow(log_prints=True)
+    async def gathered() -> None:
+        async def talk(name: str) -> None:
+            print(name, end=" ")
+            await asyncio.sleep(0)
+            print("speaks")
+
+        await asyncio.gather(*(talk(f"coroutine-{each}") for each in range(3)))
+
+    threaded()
+    lines = Counter(text for _, _, text in logged("threaded"))
+    assert lines == Counter(f"thread-{each} says {number}" for each in range(threads) for number in range(20))
+    asyncio.run(gathered())
+    assert [text for _, _, text in logged("gathered")] == [f"coroutine-{each} speaks" for each in range(3)]
+
+
+def test_a_wrong_argument_of_print_is_an_error_as_in_python() -> None:
+    calls: list[dict[str, Any]] = [{"colour": "red"}, {"end": 5}, {"sep": b","}]
+
+    def errors() -> list[str]:
+        raised = []
+        for arguments in calls:
+            with pytest.raises(TypeError) as caught:
+                print("a", "b", **arguments)
+            raised.append(str(caught.value))
+        return raised
+
+    expected = errors()
+    found = flow(errors, name="wrong", log_prints=True)()
+    assert found == expected
+    assert logged("wrong") == []
+
+
+def test_a_line_that_does_not_end_is_logged_in_pieces_of_bounded_length() -> None:
+    @flow(log_prints=True)
+    def endless() -> None:
+        for _ in range(100):
+            print("x" * 1_000, end="")
+
+    endless()
+    lengths = [len(text) for _, _, text in logged("endless")]
+    assert sum(lengths) == 100_000
+    assert max(lengths) <= 66_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from clearway._base.errors import ClearwayError, InvalidSetting
 from clearway._base.settings import get_settings
 
 _SDK: Final = str(Path(__file__).parent.parent) + "/"
+_LIBRARY: Final = os.path.dirname(os.__file__) + os.sep  # noqa: PTH120 - compared with file names as they are
+_INSTALLED: Final = tuple(os.path.join(_LIBRARY, name) for name in ("site-packages", "dist-packages"))  # noqa: PTH118
 _DEPTH: Final = 100
 """How far causes are followed: further than any that is not made to be endless."""
 
@@ -18,8 +21,8 @@ _DEPTH: Final = 100
 def folded(error: BaseException) -> BaseException:
     """Leave our own frames out of an exception's traceback, and out of those of what it came from.
 
-    Where the innermost frames are ours and the exception is none of the SDK's own, they stay: that may be
-    a flaw of ours, and they say where. With the setting ``CLEARWAY_DEBUG`` all frames stay.
+    If the innermost frames are ours, and the exception is neither the SDK's own nor an interrupt, they stay:
+    that may be a flaw of ours, and they say where. With the setting ``CLEARWAY_DEBUG`` all frames stay.
 
     Returns:
         The exception.
@@ -33,7 +36,10 @@ def folded(error: BaseException) -> BaseException:
         if one is None or id(one) in seen:
             continue
         seen.add(id(one))
-        one.__traceback__ = _without_ours(one.__traceback__, keep_last=not isinstance(one, ClearwayError))
+        keep_last = isinstance(one, Exception) and not isinstance(one, ClearwayError)
+        one.__traceback__ = _without_ours(one.__traceback__, keep_last=keep_last)
+        if isinstance(one, KeyboardInterrupt) and isinstance(one.__context__, KeyboardInterrupt):
+            one.__context__ = None  # a second Ctrl-C says nothing that the first did not
         todo += (one.__cause__, one.__context__)
         if isinstance(one, BaseExceptionGroup):
             todo += one.exceptions
@@ -53,11 +59,14 @@ def _without_ours(trace: TracebackType | None, *, keep_last: bool) -> TracebackT
         frames.append(trace)
         trace = trace.tb_next
     theirs = [not is_ours(each) for each in frames]
-    if keep_last and theirs and not theirs[-1]:
-        last = len(theirs) - 1
-        while last >= 0 and not theirs[last]:
-            theirs[last] = True
-            last -= 1
+    if keep_last:
+        if theirs and not theirs[-1]:
+            last = len(theirs) - 1
+            while last >= 0 and not theirs[last]:
+                theirs[last] = True
+                last -= 1
+    else:
+        _leave_out_library(frames, theirs)
     if all(theirs):
         return frames[0] if frames else None
     left: TracebackType | None = None
@@ -65,6 +74,23 @@ def _without_ours(trace: TracebackType | None, *, keep_last: bool) -> TracebackT
         if kept:
             left = TracebackType(left, each.tb_frame, each.tb_lasti, each.tb_lineno)
     return left
+
+
+def _leave_out_library(frames: list[TracebackType], theirs: list[bool]) -> None:
+    """Leave out the standard library's frames too where our own code called it."""
+    called_by_us = False
+    for number, each in enumerate(frames):
+        if not theirs[number]:
+            called_by_us = True
+        elif called_by_us and _is_library(each):
+            theirs[number] = False
+        else:
+            called_by_us = False
+
+
+def _is_library(trace: TracebackType) -> bool:
+    name = trace.tb_frame.f_code.co_filename
+    return name.startswith(_LIBRARY) and not name.startswith(_INSTALLED)
 
 
 def is_ours(trace: TracebackType) -> bool:

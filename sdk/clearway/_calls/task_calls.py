@@ -110,7 +110,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
 
         try:
             return call_task(self, (args, kwargs), wait_for, return_state=return_state)
-        except Exception as error:
+        except BaseException as error:
             folded(error)
             raise
 
@@ -207,7 +207,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
 
         try:
             return submit_task(self, (args, kwargs), wait_for, return_state=return_state)
-        except Exception as error:
+        except BaseException as error:
             folded(error)
             raise
 
@@ -307,6 +307,6 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
 
         try:
             return map_task(self, (args, kwargs), wait_for, return_state=return_state)
-        except Exception as error:
+        except BaseException as error:
             folded(error)
             raise

@@ -271,6 +271,8 @@ class TaskRunContext:
         start_time: When this attempt began, by this machine's clock.
         tags: The run's tags: the task's, and those that were in force when it was called.
         log_prints: Whether ``print()`` in the task's code becomes log lines of the run.
+        flow_run_name: The name of the flow run that it belongs to.
+        flow_name: The name of that run's flow.
     """
 
     task: TaskDefinition
@@ -282,6 +284,8 @@ class TaskRunContext:
     start_time: datetime = field(default_factory=now)
     tags: frozenset[str] = frozenset()
     log_prints: bool = False
+    flow_run_name: str = ""
+    flow_name: str = ""
 
     @staticmethod
     def get() -> TaskRunContext | None:

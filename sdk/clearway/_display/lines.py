@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from clearway._base.spans import span
 from clearway._base.texts import plain
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from clearway._display.snapshot import Counts, Snapshot
+    from clearway._display.snapshot import Snapshot
 
 _NAMES: Final = 4
 _REASONS: Final = 4
 _FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _PLAIN_FRAMES: Final = "|/-\\"
-_MINUTE: Final = 60
-_HOUR: Final = 3_600
 _LEAST_SHOWN: Final = 0.95
 
 
@@ -49,29 +48,6 @@ def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> l
         shown = [f"{plain(name)} in {span(seconds)}" for name, seconds in snapshot.retrying[:_NAMES]]
         lines.append(_line("retry", shown, len(snapshot.retrying)))
     return lines
-
-
-def summary_line(title: str, ended_as: str, seconds: float, ended: Counts) -> str:
-    """Return what is left on the terminal when a flow has ended."""
-    total = ended.completed + ended.failed
-    facts = [f"{total:,} task run{'' if total == 1 else 's'}"]
-    for count, what in (
-        (ended.cached, "cached"),
-        (ended.failed, "not completed"),
-        (ended.retries, "retry" if ended.retries == 1 else "retries"),
-    ):
-        if count:
-            facts.append(f"{count:,} {what}")
-    return f"Flow run {title!r} {ended_as} in {span(seconds)}: {', '.join(facts)}"
-
-
-def span(seconds: float) -> str:
-    """Return a length of time as people write it."""
-    if seconds < _MINUTE:
-        return f"{seconds:.1f} s"
-    if seconds < _HOUR:
-        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
-    return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
 
 
 def _facts(snapshot: Snapshot) -> list[tuple[int, str, str]]:

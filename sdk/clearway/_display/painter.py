@@ -11,7 +11,8 @@ import time
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway._display.lines import progress_lines, summary_line
+from clearway._base.texts import plain
+from clearway._display.lines import progress_lines
 from clearway._display.screen import Screen
 from clearway._display.snapshot import Counts, Observer, Snapshot
 
@@ -57,14 +58,16 @@ class Painter:
             if self._scopes.pop(run.run_id, None) is not None:
                 self._ended[run.run_id] = Counts.of(scope)
 
-    def finish(self, run: DrawnFlowRun, ended_as: str) -> None:
-        """Leave a line that says how a flow run at the top ended."""
+    def shows(self, run: DrawnFlowRun) -> bool:
+        """Return whether ``finish`` leaves a line of a flow run, which is at the top."""
+        return run in self._tops
+
+    def finish(self, run: DrawnFlowRun, how: str) -> None:
+        """Leave a line that says how a flow run at the top ended; none if ``how`` is empty."""
+        line = f"Flow run {run.name!r} {plain(how)}" if how else ""
         with self._guard:
-            began = self._tops.get(run)
-            if began is None:
+            if self._tops.pop(run, None) is None:
                 return
-            line = summary_line(run.name, ended_as, time.monotonic() - began, self._counts())
-            del self._tops[run]
             if self._tops:
                 self._screen.say(line)
                 return

@@ -33,10 +33,20 @@ def end_attempt(run: DrawnFlowRun, scope: DrawnAttempt) -> None:
         _painter.end_attempt(run, scope)
 
 
-def finish(run: DrawnFlowRun, ended_as: str) -> None:
-    """Note that a flow run has ended."""
+def leaves_line(run: DrawnFlowRun) -> bool:
+    """Return whether ``finish`` writes what it is given to the terminal."""
+    return _painter is not None and run.parent is None and _painter.shows(run)
+
+
+def finish(run: DrawnFlowRun, how: str) -> None:
+    """Note that a flow run has ended.
+
+    Args:
+        run: The flow run.
+        how: How, for a last line of the terminal, such as ``ended as Completed in 0.1 s``; empty for none.
+    """
     if _painter is not None and run.parent is None:
-        _painter.finish(run, ended_as)
+        _painter.finish(run, how)
 
 
 def _wanted() -> bool:

@@ -29,6 +29,11 @@ class Screen:
         self._moved: list[tuple[logging.StreamHandler[Any], TextIO]] = []
         self._input = builtins.input
 
+    @property
+    def is_on(self) -> bool:
+        """Whether what is written goes through it."""
+        return self._on
+
     def start(self) -> None:
         """Begin to look after what is written."""
         with self._lock:
@@ -49,6 +54,9 @@ class Screen:
             if not self._on:
                 return
             self.erase()
+            for guarded in self._guarded:
+                *others, last = guarded.take_begun() or [""]
+                self.write(guarded.real, "".join(f"{text}\n" for text in others) + last)
             self._on = False
             for guarded in self._guarded:
                 if sys.stderr is guarded:
@@ -141,15 +149,42 @@ class Screen:
 
 
 class GuardedStream:
-    """A standard stream whose writes go through a screen; all else is the stream's own."""
+    """A standard stream whose writes go through a screen; all else is the stream's own.
+
+    ``print`` writes a text and its end one after the other. So what a thread writes is held until its line
+    ends, or until it flushes; otherwise the lines of several threads would be mixed up.
+    """
 
     def __init__(self, screen: Screen, real: TextIO) -> None:
         self.real = real
         self._screen = screen
+        self._begun: dict[int, str] = {}  # by thread
 
     def write(self, text: str) -> int:
-        """Write text."""
-        return self._screen.write(self.real, text)
+        """Write text; the beginning of a line is written with its end, or when it is flushed."""
+        if not self._screen.is_on:
+            return self.real.write(text)
+        thread = threading.get_ident()
+        lines, newline, rest = (self._begun.pop(thread, "") + text).rpartition("\n")
+        if "\r" in rest:  # a progress bar of the program's own
+            lines, newline, rest = lines + newline + rest, "", ""
+        if rest:
+            self._begun[thread] = rest
+        if lines or newline:
+            self._screen.write(self.real, lines + newline)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write the line that the calling thread has begun."""
+        begun = self._begun.pop(threading.get_ident(), "")
+        if begun:
+            self._screen.write(self.real, begun)
+        self.real.flush()
+
+    def take_begun(self) -> list[str]:
+        """Return the lines that were begun by all threads, and forget them."""
+        begun = [self._begun.pop(thread, "") for thread in list(self._begun)]
+        return [text for text in begun if text]
 
     def writelines(self, lines: Any) -> None:
         """Write several texts."""

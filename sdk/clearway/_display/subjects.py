@@ -38,15 +38,17 @@ class DrawnTaskRun(Protocol):
 
 
 class DrawnAttempt(Protocol):
-    """One attempt of a flow run.
+    """One attempt of a flow run."""
 
-    Attributes:
-        cached: How many of its task runs had their result from the cache.
-        retries: How often one of them was told to try again.
-    """
+    @property
+    def cached(self) -> int:
+        """How many of its task runs had their result from the cache."""
+        ...
 
-    cached: int
-    retries: int
+    @property
+    def retries(self) -> int:
+        """How often one of them was told to try again."""
+        ...
 
     @property
     def total(self) -> int:

@@ -1,8 +1,10 @@
-"""Entering a run: its code finds it in ``clearway.context``, and what it prints is logged where it wants."""
+"""Entering a run: its code finds it in ``clearway.context``, and what it prints is logged."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
 
 from clearway.context import (
     FlowRunContext,
@@ -12,24 +14,33 @@ from clearway.context import (
     task_run_entered,
 )
 
+C = TypeVar("C", FlowRunContext, TaskRunContext)
+
 
 def in_task_run(context: TaskRunContext) -> AbstractContextManager[TaskRunContext]:
     """Make a task run the one that the code in the block belongs to."""
-    if context.log_prints:
-        _look_after_prints()
-    return task_run_entered(context)
+    entered = task_run_entered(context)
+    return _logging_prints(context, entered) if context.log_prints else entered
 
 
 def in_flow_run(
     context: FlowRunContext, in_force: frozenset[str], attempt: RunningAttempt | None = None
 ) -> AbstractContextManager[FlowRunContext]:
     """Make a flow run the one that the code in the block belongs to; see ``flow_run_entered``."""
-    if context.log_prints:
-        _look_after_prints()
-    return flow_run_entered(context, in_force, attempt)
+    entered = flow_run_entered(context, in_force, attempt)
+    return _logging_prints(context, entered) if context.log_prints else entered
 
 
-def _look_after_prints() -> None:
-    from clearway._execution.prints import replace_print  # noqa: PLC0415 - most runs leave print() alone
+@contextmanager
+def _logging_prints(context: C, entered: AbstractContextManager[C]) -> Iterator[C]:
+    from clearway._execution.prints import (  # noqa: PLC0415 - most runs leave print() alone
+        log_begun_lines,
+        replace_print,
+    )
 
     replace_print()
+    with entered:
+        try:
+            yield context
+        finally:
+            log_begun_lines(context)

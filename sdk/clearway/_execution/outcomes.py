@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -25,14 +26,22 @@ from clearway.exceptions import (
 )
 from clearway.futures import Future
 from clearway.results import StoredResult, forget_damaged, get_store, in_memory
-from clearway.states import Completed, Crashed, Failed, State
+from clearway.states import Completed, Crashed, Failed, State, StateType
 from clearway.v1 import state_pb2
 
 _log = logging.getLogger("clearway.engine")
+RAISED = "{} run encountered an exception"
+"""Begins the message of a state whose run raised an exception."""
+
 _LIGHT_BYTES = 8_192  # as JSON six times as many at most, which still travel within the state
 _INLINE_BYTES = 6 * _LIGHT_BYTES
 _LIGHT_ITEMS = 64
 _MAX_MESSAGE = 4_000  # characters, of 16,384 that the service takes
+_WORDS = {
+    StateType.FAILED: "failed",
+    StateType.CRASHED: "crashed",
+    StateType.CANCELLED: "were cancelled",
+}
 
 
 class StopState(Protocol):
@@ -51,7 +60,7 @@ def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]
         error: What was raised.
         where: Where, if not in the function itself, such as `` in its cache_key_fn``.
     """
-    return Failed(error, message=f"{kind} run encountered an exception{where}: {describe(error)}")
+    return Failed(error, message=f"{RAISED.format(kind)}{where}: {describe(error)}")
 
 
 def of_kind(kind: RunErrorKind, state: State[Any]) -> State[Any]:
@@ -177,11 +186,10 @@ def _state_of(value: Any) -> State[Any]:
 
 
 def _summary(not_completed: list[State[Any]], total: int) -> str:
-    ended = [state for state in not_completed if state.is_final()]
-    failed = f"{len(ended)} of {total} failed" if ended else ""
-    waiting = len(not_completed) - len(ended)
-    unfinished = f"{waiting} of {total} did not run to an end" if waiting else ""
-    return f"of the task runs and subflows, {', '.join(filter(None, (failed, unfinished)))}"
+    counts = Counter(_WORDS.get(state.type, "did not run to an end") for state in not_completed)
+    words = (*_WORDS.values(), "did not run to an end")
+    parts = [f"{counts[word]} of {total} {word}" for word in words if counts[word]]
+    return f"of the task runs and subflows, {', '.join(parts)}"
 
 
 def end_message(state: State[Any], run_name: str, keeping: Keeping = AS_USUAL) -> Work:
@@ -196,6 +204,12 @@ def end_message(state: State[Any], run_name: str, keeping: Keeping = AS_USUAL) -
     """
     light = keeping.persist is False or _is_light(state.data)
     return Work(partial(_end_message, state, run_name, keeping), light=light)
+
+
+def retry_delay(state: State[Any]) -> float:
+    """Return after how many seconds a Scheduled run may begin; both times are the service's."""
+    at = state.details.scheduled_time
+    return 0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds())
 
 
 def lost_result(state: State[Any]) -> Work:

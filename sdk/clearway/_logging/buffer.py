@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +16,9 @@ MAX_LINES: Final = 50_000
 MAX_BYTES: Final = 64 * 1024 * 1024
 LOGGER: Final = "clearway.logs"
 _WARNING: Final = 30
+_MAX_MESSAGE: Final = 65_536
+_MAX_LOGGER: Final = 255
+_MAX_LEVEL: Final = 100
 
 
 class LogBuffer:
@@ -100,6 +104,28 @@ class LogBuffer:
             )
             self._append(note, note.ByteSize())
         self._dropped.clear()
+
+
+def line_of(record: logging.LogRecord, message: str) -> Log:
+    """Return the message of the protocol for a line of a run.
+
+    Args:
+        record: The line.
+        message: Its text, with the traceback.
+    """
+    return Log(
+        flow_run_id=getattr(record, "flow_run_id", ""),
+        task_run_id=getattr(record, "task_run_id", ""),
+        logger=record.name[:_MAX_LOGGER],
+        level=min(max(record.levelno, 0), _MAX_LEVEL),
+        message=_sendable(message),
+        create_time=timestamp(record.created),
+    )
+
+
+def _sendable(message: str) -> str:
+    """Return what can be sent of a line: so much, and in UTF-8."""
+    return message[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode("utf-8")[:_MAX_MESSAGE]
 
 
 def timestamp(seconds: float | None = None) -> Timestamp:

@@ -11,7 +11,8 @@ from typing import Final
 
 from clearway._base.backoff import Backoff
 from clearway._base.io_thread import get_io_thread
-from clearway._logging.buffer import LOGGER, LogBuffer, timestamp
+from clearway._logging.buffer import LOGGER, LogBuffer
+from clearway._logging.relay import LogRelay
 from clearway._transport.current import before_disconnect, current_transport
 from clearway._transport.protocol import Transport
 from clearway.exceptions import ClearwayError, ClientClosed, ServerUnavailable
@@ -23,9 +24,6 @@ _DELAY: Final = 0.25
 _AWAY: Final = Backoff(first=0.5, longest=5.0)
 _MAX_LINES: Final = 1_000
 _MAX_BYTES: Final = 2 * 1024 * 1024
-_MAX_MESSAGE: Final = 65_536
-_MAX_LOGGER: Final = 255
-_MAX_LEVEL: Final = 100
 _FLUSH_SECONDS: Final = 5.0
 _LAST_SECONDS: Final = 10.0
 _PATIENT_SECONDS: Final = 1.0
@@ -36,11 +34,15 @@ class LogShipper:
 
     Args:
         buffer: Where they are kept.
+
+    Attributes:
+        relay: Takes the lines of forked processes; None before the first of them.
     """
 
     def __init__(self, buffer: LogBuffer | None = None) -> None:
         self._io = get_io_thread()
         self._buffer = LogBuffer() if buffer is None else buffer
+        self.relay: LogRelay | None = None
         self._scheduled = False
         self._under_way = 0
         self._connection = 0
@@ -48,31 +50,39 @@ class LogShipper:
         self._sending = asyncio.Lock()
         before_disconnect(self._last_flush)
 
-    def add(self, record: logging.LogRecord, message: str) -> None:
+    def add(self, line: Log) -> None:
         """Take up a line of a run. Any thread."""
-        line = Log(
-            flow_run_id=getattr(record, "flow_run_id", ""),
-            task_run_id=getattr(record, "task_run_id", ""),
-            logger=record.name[:_MAX_LOGGER],
-            level=min(max(record.levelno, 0), _MAX_LEVEL),
-            message=_sendable(message),
-            create_time=timestamp(record.created),
-        )
         if self._buffer.add(line):
             _log.warning("log lines come faster than the service takes them; some are dropped")
         if not self._scheduled:
             self._scheduled = True
             self._io.call_later(_DELAY, self._begin)
 
+    def open_relay(self) -> LogRelay:
+        """Return what takes the lines of forked processes, made for the first of them.
+
+        Raises:
+            OSError: There can be no socket.
+        """
+        if self.relay is None:
+            self.relay = LogRelay(self.add)
+        return self.relay
+
     def flush(self) -> Future[None]:
         """Send all lines taken up so far; see ``clearway.logging.flush_logs``."""
+        self._drain_relay()
         return self._io.submit(self._flush(_FLUSH_SECONDS))
 
     async def _flush(self, seconds: float) -> None:
         # What is under way is not cancelled with us: it may have reached the service.
         await asyncio.wait([asyncio.ensure_future(self._send_all())], timeout=seconds)
 
+    def _drain_relay(self) -> None:
+        if self.relay is not None:
+            self.relay.drain()
+
     def _last_flush(self) -> None:
+        self._drain_relay()
         flush = self._io.submit(self._flush(_LAST_SECONDS))
         try:
             flush.result(_PATIENT_SECONDS)
@@ -127,8 +137,3 @@ async def _send(transport: Transport, batch: list[Log]) -> list[Log]:
         rest = await _send(transport, batch[:half])
         return rest + batch[half:] if rest else await _send(transport, batch[half:])
     return []
-
-
-def _sendable(message: str) -> str:
-    """Return what can be sent of a line: so much, and in UTF-8."""
-    return message[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode("utf-8")[:_MAX_MESSAGE]

@@ -35,6 +35,7 @@ class AttemptFacts(NamedTuple):
         number: Which attempt this is, from 1.
         keeping: What is done with the results of its tasks that do not say otherwise.
         log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
+        flow_name: The flow's name.
     """
 
     flow_run_id: str
@@ -43,6 +44,7 @@ class AttemptFacts(NamedTuple):
     number: int = 1
     keeping: Keeping = AS_USUAL
     log_prints: bool = False
+    flow_name: str = ""
 
 
 class _Stage(enum.Enum):

@@ -44,6 +44,7 @@ def call_flow(
     if parent is not None:
         parent.check_lost()
     run = FlowRun(flow, parent, parameters, wait_for, shape)
+    run.raises = not return_state
     if flow.is_async and (parent is None or parent.loops.is_async):
         return named(_awaited(run, return_state=return_state), flow.name)
     with watched() if parent is None else nullcontext(), shielded():
@@ -60,7 +61,7 @@ async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
         run.transport = await asyncio.to_thread(connect) if run.parent is None else run.parent.transport
         state = await drive_async(flow_steps(run))
         return state if return_state else state.result()
-    except Exception as error:
+    except BaseException as error:
         folded(error)
         raise
 
@@ -71,6 +72,7 @@ def _beside(parent: FlowAttempt, run: FlowRun) -> State[Any]:
     try:
         wait_told(future)
         return future.result()
-    except BaseException:
+    except BaseException as error:
+        run.interrupted_by = error
         future.cancel()  # an interrupt of this thread is to reach the subflow; otherwise it has ended already
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from clearway._states.run_counts import RunCounts
 from clearway.states import State
 
 if TYPE_CHECKING:
@@ -15,20 +16,19 @@ class RunLedger:
     """Keeps count of runs, for any thread.
 
     Attributes:
-        cached: How many of the runs have their result from the cache.
-        retries: How often one of the runs was told to try again.
+        counts: How many have ended, by state; changed under ``guard``. Not those of subflows.
         guard: Held for a moment while something changes that several threads change.
     """
 
-    __slots__ = ("_not_completed", "_open", "_runs_of", "_total", "cached", "guard", "retries")
+    __slots__ = ("_not_completed", "_open", "_runs_of", "_within", "counts", "guard")
 
     def __init__(self, guard: Lock) -> None:
-        self.cached = self.retries = 0
+        self.counts = RunCounts()
+        self._within = RunCounts()
         self.guard = guard
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[OpenRun, None] = {}
         self._not_completed: list[State[Any]] = []  # in the order of their ends
-        self._total = 0
 
     def number_of(self, task_key: str) -> int:
         """Return how many runs of a task this attempt had before, and count one more."""
@@ -46,26 +46,46 @@ class RunLedger:
         self._open.pop(run, None)
         self.ended(state)
 
-    def ended(self, state: State[Any]) -> None:
+    def ended(self, state: State[Any], *, subflow: bool = False) -> None:
         """Note how a task run or a subflow ended."""
         with self.guard:
-            self._total += 1
+            self.counts.count(state.type, subflow=subflow)
             if not state.is_completed():
                 self._not_completed.append(state)
 
+    def interrupted(self, state: State[Any]) -> None:
+        """Count a subflow whose exception is on its way to the flow's code, which may catch it."""
+        with self.guard:
+            self.counts.count(state.type, subflow=True)
+
+    def include(self, counts: RunCounts) -> None:
+        """Take the counts of a subflow's own runs."""
+        with self.guard:
+            self._within.include(counts)
+
+    def all_counts(self) -> RunCounts:
+        """Return the counts of all runs that have ended, those of subflows included."""
+        counts = RunCounts()
+        with self.guard:
+            counts.include(self.counts)
+            counts.include(self._within)
+        return counts
+
     def ended_otherwise(self, state: State[Any]) -> None:
         """Note that a run which was taken as completed is in another state."""
-        self._not_completed.append(state)
+        with self.guard:
+            self.counts.recount(state.type)
+            self._not_completed.append(state)
 
     def note_cached(self) -> None:
         """Note that a run has its result from the cache."""
         with self.guard:
-            self.cached += 1
+            self.counts.cached += 1
 
     def note_retry(self) -> None:
         """Note that a run is to be tried again."""
         with self.guard:
-            self.retries += 1
+            self.counts.retries += 1
 
     def open_runs(self) -> list[OpenRun]:
         """Return the task runs that have not ended."""
@@ -74,12 +94,22 @@ class RunLedger:
     @property
     def total(self) -> int:
         """How many task runs and subflows have ended."""
-        return self._total
+        return self.counts.total
+
+    @property
+    def cached(self) -> int:
+        """How many of them have their result from the cache."""
+        return self.counts.cached
+
+    @property
+    def retries(self) -> int:
+        """How often one of the runs was told to try again."""
+        return self.counts.retries
 
     @property
     def failures(self) -> int:
         """How many of them did not complete."""
-        return len(self._not_completed)
+        return self.counts.total - self.counts.completed
 
     def not_completed(self) -> list[State[Any]]:
         """Return the states of the runs that did not complete."""

@@ -13,6 +13,7 @@ from clearway._base.timestamps import timestamp_from_proto
 from clearway._definition.policy import Keeping
 from clearway._display import progress
 from clearway._execution.flow.attempt import AttemptFacts, FlowAttempt
+from clearway._execution.flow.end_log import EndLog
 from clearway._execution.flow.names import run_name
 from clearway._execution.flow.replay import Replay
 from clearway._execution.flow.runner import StartedRunner
@@ -62,6 +63,9 @@ class FlowRun:
         attempt: The attempt that is under way, if one is.
         attempt_number: Which attempt it is at, from 1.
         over: Whether it has ended, and only its hooks are left to be called.
+        raises: Whether the exception that ends it goes on to the caller, rather than into a state.
+        interrupted_by: What interrupted the thread that waits for it, if it runs on another.
+        end_log: Says how it ended.
         abandoned_as: The state that ``abandon`` has ended it in.
         wrong_parameters: Why its function cannot be called; None where it can.
         stop: Cancels its code, where that is async and under way.
@@ -87,6 +91,9 @@ class FlowRun:
         self.name = run_name()
         self.attempt_number = 0
         self.over = False
+        self.raises = False
+        self.interrupted_by: BaseException | None = None
+        self.end_log = EndLog()
         self.wrong_parameters: Exception | None = None
         self.parameters = parameters
         self.tags = current_tags()
@@ -142,8 +149,15 @@ class FlowRun:
     def begin(self) -> FlowAttempt:
         """Begin another attempt."""
         self.attempt_number += 1
+        self.end_log.begin()
         facts = AttemptFacts(
-            self.run_id, self.name, self.root_id, self.attempt_number, self.keeping, self._log_prints()
+            self.run_id,
+            self.name,
+            self.root_id,
+            self.attempt_number,
+            self.keeping,
+            self._log_prints(),
+            self.flow.name,
         )
         self.attempt = FlowAttempt(self.transport, facts, self._running_loop(), self._replay, self._runner)
         watch(self)
@@ -176,7 +190,7 @@ class FlowRun:
 
     def attempt_to_name(self) -> FlowAttempt:
         """Return an attempt for the code that names the run, which comes before the first one."""
-        facts = AttemptFacts(self.run_id, self.name, self.run_id)
+        facts = AttemptFacts(self.run_id, self.name, self.run_id, flow_name=self.flow.name)
         return FlowAttempt(self.transport, facts, None, None, self._runner)
 
     # When it ends, and when it does so before its time.
@@ -189,7 +203,8 @@ class FlowRun:
     def tell_parent(self, state: State[Any]) -> None:
         """Let the flow that called this one know how it ended."""
         if self.parent is not None:
-            self.parent.ledger.ended(state)
+            self.parent.ledger.ended(state, subflow=True)
+            self.parent.ledger.include(self.end_log.counts)
             self.parent.provenance.note_subflow(self.run_id, self._tracked_by)
             if state.is_completed():
                 self.parent.provenance.note(state.data, self._tracked_by)
@@ -199,6 +214,7 @@ class FlowRun:
         if self.attempt is not None:
             unwatch(self)
             progress.end_attempt(self, self.attempt.ledger)
+            self.end_log.counts = self.attempt.ledger.all_counts()
             self.attempt.close()
             self.attempt = None
 
@@ -247,6 +263,7 @@ class FlowRun:
         Returns:
             What may be waited for.
         """
+        cause = self.interrupted_by or cause
         message = interruption(cause)
         state = stopped_early(Cancelled if self.attempt is None else Crashed, message, cause)
         self.abandoned_as = state
@@ -254,7 +271,13 @@ class FlowRun:
         if self.attempt is not None:
             self.attempt.interrupt(cause)
             flush.said.extend(self.attempt.sent.unanswered())
-            self.log().error("%s; its runs are ended", message)
+            self.end_log.counts = self.attempt.ledger.all_counts()
+        # What interrupts a flow interrupts its subflows too, and the terminal needs to say it once.
+        is_alone = self.parent is None or type(cause).__name__ == "CancelledError"
+        self.end_log.abandoned(self.log(), cause, shown=is_alone)
+        if self.parent is not None:
+            self.parent.ledger.interrupted(state)
+            self.parent.ledger.include(self.end_log.counts)
 
         def say(_: object) -> None:
             proposals = [self.propose(state.to_proto())]
@@ -268,8 +291,16 @@ class FlowRun:
             say(None)
         return flush
 
+    def log_end(self, state: State[Any], detail: str, error: Exception | None) -> None:
+        """Log how the run ended; see ``EndLog.ended``."""
+        if self.attempt is not None:
+            self.end_log.counts = self.attempt.ledger.all_counts()
+        to_caller = self.raises and self.parent is None
+        display = progress.leaves_line(self)
+        self.end_log.ended(self.log(), state, detail, error, to_caller=to_caller, display=display)
+
     def log(self) -> RunLogger:
         """Return the run's logger."""
         from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
 
-        return run_logger(self.run_id, "", self.name)
+        return run_logger(self.run_id, "", self.name, flow_name=self.flow.name)

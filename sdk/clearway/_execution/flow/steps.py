@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
+from clearway._base.error_kinds import RunErrorKind
 from clearway._base.timestamps import duration_from_proto
 from clearway._display import progress
 from clearway._execution.effects import Answer, Effect, Outcome, Propose, Sleep, Steps, WaitFor
+from clearway._execution.end_lines import log_end, log_retry, one_line, raised, why
 from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.user_code import call_hooks, execution, take_inputs, take_name
-from clearway._execution.outcomes import end_message, entered, failed_state, flow_state
+from clearway._execution.outcomes import (
+    end_message,
+    entered,
+    failed_state,
+    flow_state,
+    made_by_hand,
+    retry_delay,
+)
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
 from clearway.results import MEMORY
@@ -62,7 +70,7 @@ def flow_steps(run: FlowRun) -> Steps:
         raise
     finally:
         run.close()
-        progress.finish(run, "did not end" if state is None else f"ended as {state.name}")
+        progress.finish(run, run.end_log.last_line)
     run.tell_parent(state)
     if run.parent is None:
         yield Answer(flush_logs())
@@ -105,7 +113,7 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
 def _live(run: FlowRun) -> Steps:
     if run.wrong_parameters is not None:
         end = failed_state("Flow", run.wrong_parameters, " in validating its parameters")
-        state = yield from _end(run, end)
+        state = yield from _end(run, end, run.wrong_parameters)
         yield from _tell(run, state)
         return state
     while True:
@@ -120,9 +128,7 @@ def _live(run: FlowRun) -> Steps:
         run.rest()
         if state.type is not StateType.SCHEDULED:
             return state
-        at = state.details.scheduled_time
-        delay = 0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds())
-        yield Sleep(delay)
+        yield Sleep(retry_delay(state))
 
 
 def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
@@ -140,21 +146,48 @@ def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
     if attempt.lost:
         return run.lost_state()
-    if outcome.error is not None and not outcome.timed_out and not attempt.ledger.knows(outcome.error):
-        log.error("its code raised an exception", exc_info=outcome.error)
-    return (yield from _end(run, flow_state(outcome, attempt.ledger.not_completed(), attempt.ledger.total)))
+    end = flow_state(outcome, attempt.ledger.not_completed(), attempt.ledger.total)
+    is_new = outcome.error is not None and not outcome.timed_out and not attempt.ledger.knows(outcome.error)
+    by_hand = isinstance(outcome.value, State) and made_by_hand(outcome.value)
+    return (yield from _end(run, end, outcome.error if is_new else None, by_hand=by_hand))
 
 
-def _end(run: FlowRun, end: State[Any]) -> Steps:
+def _end(run: FlowRun, end: State[Any], error: Exception | None, *, by_hand: bool = False) -> Steps:
+    """Propose how an attempt ended, and return the state that the run has then.
+
+    Args:
+        run: The run.
+        end: How it ended.
+        error: What its code raised, if no line has said so yet.
+        by_hand: Whether its code returned a state that it had made.
+    """
     message: state_pb2.ProposedState = yield end_message(end, run.name, run.keeping)
     if end.is_completed() and message.data.encoding == MEMORY:
         run.keep_result(end.data)
-    decision = yield from _ask(run, message)
+    try:
+        decision = yield from _ask(run, message)
+    except ClearwayError:  # the service cannot be asked, and the log is all that there will be of it
+        if error is not None:
+            log_end(run.log(), end)
+        raise
     state = State.from_proto(decision.state)
     if decision.WhichOneof("answer") == "accept":
         state = entered(state, end)
-    run.log().log(_level(state), "%s", _line(state, end))
+    elif state.type is not StateType.SCHEDULED:
+        run.log_end(state, f"and not as {end.name}, as it proposed: {one_line(state.message)}", error)
+        return state
+    if state.type is StateType.SCHEDULED:
+        log_retry(run.log(), end, retry_delay(state))
+    else:
+        run.log_end(state, _detail(end, by_hand=by_hand), None if error is None else raised(end))
     return state
+
+
+def _detail(end: State[Any], *, by_hand: bool) -> str:
+    """Return why a flow run ended as it did, in a few words that no other line has."""
+    if isinstance(end.data, Exception) and end.error_kind is not RunErrorKind.TIMEOUT:
+        return type(end.data).__name__
+    return why(end) if end.message and (by_hand or isinstance(end.data, Exception)) else ""
 
 
 def _tell(run: FlowRun, state: State[Any]) -> Generator[Effect, Any, None]:
@@ -169,15 +202,3 @@ def _ask(run: FlowRun, state: state_pb2.ProposedState) -> Generator[Effect, Any,
         if decision.WhichOneof("answer") != "wait":
             return decision
         yield Sleep(duration_from_proto(decision.wait.retry_after).total_seconds())
-
-
-def _level(state: State[Any]) -> int:
-    if state.is_completed():
-        return logging.INFO
-    return logging.WARNING if state.type is StateType.SCHEDULED else logging.ERROR
-
-
-def _line(state: State[Any], end: State[Any]) -> str:
-    if state.type is StateType.SCHEDULED:
-        return f"{end.message}; it runs again"
-    return f"ended as {state}"

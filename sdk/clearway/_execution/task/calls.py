@@ -58,7 +58,7 @@ async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
     try:
         state = await drive_async(task_steps(run))
         return state if return_state else _result(run, state)
-    except Exception as error:
+    except BaseException as error:
         folded(error)
         raise
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from clearway._execution.outcomes import end_message, task_state
+from clearway._execution.end_lines import log_end, log_retry
+from clearway._execution.outcomes import end_message, retry_delay, task_state
 from clearway._execution.task.user_code import ask_condition
 from clearway._execution.threads import get_threads
 from clearway._transport.decision_future import DecisionFuture
+from clearway.states import State
 from clearway.v1 import state_pb2
+from clearway.v1.proposal_pb2 import REJECT_REASON_RETRY_SCHEDULED
 
 if TYPE_CHECKING:
     from clearway._execution.effects import Outcome
@@ -30,10 +33,14 @@ def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
     try:
         state = task_state(outcome)
         message: state_pb2.ProposedState = end_message(state, run.name).function()
-        run.log().warning("%s", message.message)
         condition = run.task.retry_condition_fn
         if condition is not None:
             message.no_retry = not ask_condition(run, state, condition).block()
-        told.resolve(run.flow_attempt.transport.propose(run.propose(message)).result())
+        decision = run.flow_attempt.transport.propose(run.propose(message)).result()
+        if decision.reject.reason == REJECT_REASON_RETRY_SCHEDULED:
+            log_retry(run.log(), state, retry_delay(State.from_proto(decision.state)))
+        else:
+            log_end(run.log(), state)
+        told.resolve(decision)
     except BaseException as error:  # noqa: BLE001 - the run is to hear of it
         told.fail(error)

@@ -230,7 +230,15 @@ class TaskRun:
         """Return the run's logger."""
         from clearway.logging import run_logger  # noqa: PLC0415 - most runs say nothing
 
-        return run_logger(self.flow_attempt.facts.flow_run_id, self.run_id, self.name)
+        facts = self.flow_attempt.facts
+        return run_logger(
+            facts.flow_run_id,
+            self.run_id,
+            self.name,
+            flow_run_name=facts.flow_run_name,
+            flow_name=facts.flow_name,
+            task_name=self.task.name,
+        )
 
     def interrupt(self, cause: BaseException) -> None:
         """End the run wherever it is; what its code still does counts no more. Waits for nothing."""

@@ -19,7 +19,15 @@ from clearway._execution.effects import (
     Steps,
     WaitFor,
 )
-from clearway._execution.outcomes import end_message, failed_state, lost_result, of_kind, task_state
+from clearway._execution.end_lines import log_end, log_retry, one_line, raised
+from clearway._execution.outcomes import (
+    end_message,
+    failed_state,
+    lost_result,
+    of_kind,
+    retry_delay,
+    task_state,
+)
 from clearway._execution.task.lifecycle import RunInterrupted
 from clearway._execution.task.run import TaskRun
 from clearway._execution.task.user_code import (
@@ -79,8 +87,6 @@ def _whole(run: TaskRun) -> Steps:
         state = yield from _start(run)
         if state is None:
             outcome: Outcome = yield _execution(run)
-            if outcome.error is not None and not outcome.timed_out and run.phase is not Phase.ENDED:
-                run.log().error("its code raised an exception", exc_info=outcome.error)
             state = yield from _end(run, task_state(outcome, may_run_again=run.may_run_again))
             if state is None:
                 yield ADMIT
@@ -101,15 +107,15 @@ def _execution(run: TaskRun) -> Execute:
 
 def _prepare(run: TaskRun) -> _Part:
     """Prepare the user's code. Returns None, or the state of a run that failed at it."""
-    where = "reading its inputs"
+    what = "reading its inputs"
     try:
         run.given.resolve()
-        where = "its task_run_name"
+        what = "its task_run_name"
         take_name(run)
-        where = "its cache_key_fn"
+        what = "its cache_key_fn"
         take_cache_key(run)
     except Exception as error:  # noqa: BLE001 - a user's
-        return (yield from _end(run, failed_state("Task", error, f" in {where}")))
+        return (yield from _end(run, failed_state("Task", error, f" in {what}"), what))
     return None
 
 
@@ -165,20 +171,24 @@ def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool
     return True
 
 
-def _end(run: TaskRun, end: State[Any]) -> _Part:
+def _end(run: TaskRun, end: State[Any], what: str = "its code") -> _Part:
     """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
     end, message = yield from _message(run, end)
     run.life.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
         run.flow_attempt.sent.send(run.propose(message), run.check_end)
         return end
-    if run.reported is not None:
-        decision: Decision = yield Answer(run.reported)
-        run.reported = None
-    else:
-        decision = yield from _ask(run, message)
+    was_reported = run.reported is not None
+    try:
+        decision = yield from _decision(run, message)
+    except ClearwayError:  # the service cannot be asked, and the log is all that there will be of it
+        if end.is_failed():
+            log_end(run.log(), end, what)
+        raise
     if decision.WhichOneof("answer") == "accept":
         ended: State[Any] = State(*fields_from_proto(decision.state, end.data), end.error_kind)
+        if ended.is_final() and not (ended.is_completed() or was_reported):
+            log_end(run.log(), end, what)
         yield from _tell(run, ended)
         if ended.type is not StateType.SCHEDULED:
             return ended
@@ -186,11 +196,23 @@ def _end(run: TaskRun, end: State[Any]) -> _Part:
         return None
     state = State.from_proto(decision.state)
     if decision.reject.reason == REJECT_REASON_RETRY_SCHEDULED:
-        run.log().warning("%s; %s", end.message, _retry(state))
+        if not was_reported:
+            log_retry(run.log(), end, retry_delay(state))
         yield from _rest(run, state)
         return None
-    run.log().warning("ended as %s, but the service has it as %s", end.name, state)
+    run.log().warning(
+        "ended as %s, but the service has it as %s", end.name, one_line(str(state)), exc_info=raised(end)
+    )
     return state
+
+
+def _decision(run: TaskRun, message: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
+    """Propose how the run ended, unless another thread has, and return the service's decision."""
+    if run.reported is None:
+        return (yield from _ask(run, message))
+    decision: Decision = yield Answer(run.reported)
+    run.reported = None
+    return decision
 
 
 def _message(
@@ -233,8 +255,7 @@ def _tell(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
 def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
     """Wait until a Scheduled run may begin; both times are the service's, so its clock alone counts."""
     run.rest(state)
-    at = state.details.scheduled_time
-    yield Sleep(0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds()))
+    yield Sleep(retry_delay(state))
 
 
 def _ask(run: TaskRun, state: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
@@ -247,12 +268,6 @@ def _ask(run: TaskRun, state: state_pb2.ProposedState) -> Generator[Effect, Any,
         yield Sleep(duration_from_proto(decision.wait.retry_after).total_seconds())
         if run.phase is Phase.PROPOSED:
             yield ADMIT
-
-
-def _retry(state: State[Any]) -> str:
-    at = state.details.scheduled_time
-    delay = 0.0 if at is None else (at - state.timestamp).total_seconds()
-    return f"it runs again in {delay:g} s" if delay > 0 else "it runs again at once"
 
 
 def _aborted(run: TaskRun, decision: Decision) -> str:

@@ -43,6 +43,8 @@ def context_of(run: TaskRun) -> TaskRunContext:
         run.given.parameters,
         tags=run.given.tags,
         log_prints=facts.log_prints if log_prints is None else log_prints,
+        flow_run_name=facts.flow_run_name,
+        flow_name=facts.flow_name,
     )
 
 

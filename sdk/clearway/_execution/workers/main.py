@@ -18,11 +18,15 @@ from multiprocessing.connection import Connection
 from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
 from clearway._results.known_storages import register_place
 
+_ATOMIC_BYTES = 16_000  # what a connection sends at once
+_CUT_CHARACTERS = 2_000
+
 
 def main(connection: Connection) -> None:
     """Do what comes on the connection, until it is closed."""
     # Ctrl-C reaches every process of a terminal; what it means is decided by the flow's.
     signal.signal(signal.SIGINT, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see ``WorkerProcess``
     started = connection.recv_bytes()[len(START) :]
     levels, places = pickle.loads(started)  # noqa: S301 - of the process that started this
     for (
@@ -84,10 +88,13 @@ class _Forwarder(logging.Handler):
         super().__init__()
         self._connection = connection
         self._sending = sending
+        self._process = os.getpid()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             body = pickle.dumps(self._portable(record))
+            if os.getpid() != self._process and len(body) > _ATOMIC_BYTES:
+                body = pickle.dumps(self._portable(_cut(record)))
             with self._sending:
                 self._connection.send_bytes(LOG + body)
         except Exception:  # noqa: BLE001 - logging's own rule: a line must not stop the program
@@ -101,6 +108,15 @@ class _Forwarder(logging.Handler):
             fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
             fields["exc_info"] = None
         return {name: value if _is_plain(value) else repr(value) for name, value in fields.items()}
+
+
+def _cut(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a line that a forked process can send without being mixed up with what this one sends."""
+    text = logging.Formatter().format(record)[:_CUT_CHARACTERS]
+    cut = f"{text} ... (a process that was forked from a worker process can log no more in one line)"
+    return logging.makeLogRecord(
+        {**vars(record), "msg": cut, "args": None, "exc_info": None, "exc_text": None}
+    )
 
 
 def _is_plain(value: object) -> bool:

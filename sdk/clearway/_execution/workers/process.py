@@ -46,9 +46,14 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             command = [sys.executable, "-P", "-c", _BOOT, str(theirs.fileno())]
-            self._process = subprocess.Popen(  # noqa: S603 - this very interpreter, and our code
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-            )
+            # A Ctrl-C that comes before ``main`` takes it would end the process with a traceback.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 - this very interpreter, and our code
+                    command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             self._connection = Connection(ours.detach())
         self._death = os.pidfd_open(self._process.pid) if hasattr(os, "pidfd_open") else None
         self._send(pickle.dumps((sys.path, sys.argv)))
