@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from benchmarks.rows import Rows
 from clearway_service.core.states import StateType
 from clearway_service.engine.clock import new_id
-from clearway_service.store import schema, statements
+from clearway_service.store import rendered_statements as statements
+from clearway_service.store import schema
 from clearway_service.store.database import Database
 
 _FLOW, _TASKS_A_FLOW = "populated", 1_000

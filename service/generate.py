@@ -1,6 +1,6 @@
 """Write the modules of the service that are generated, or check that the committed ones are fresh.
 
-python service/generate.py          writes store/statements.py and api/checkers.py
+python service/generate.py          writes store/rendered_statements.py and api/request_validation.py
 python service/generate.py --check  exits 1 if a committed file differs
 
 The service executes the SQL that is rendered here as it stands, so a flow needs neither SQLAlchemy nor the
@@ -17,22 +17,22 @@ from types import ModuleType
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-import checker_sources
-from clearway_service.store import command_sources, schema, statement_sources
+import request_validation_sources
+from clearway_service.store import batch_statements, command_statements, schema
 from clearway_service.store.building import DIALECT
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "service" / "clearway_service"
 
 _HEAD = '''\
-"""The SQL of the hot path, rendered from ``statement_sources`` and others by ``make statements``."""
+"""The SQL of the hot path, rendered from ``batch_statements`` and others by ``make statements``."""
 '''
 
 
 def statements() -> str:
     """Return the text of the module of statements."""
     rendered: dict[str, str] = {}
-    for source in (statement_sources, command_sources):
+    for source in (batch_statements, command_statements):
         for name, sql in _statements(source):
             if rendered.setdefault(name, sql) is not sql:
                 raise ValueError(f"{name} is written twice, the second time in {source.__name__}")
@@ -64,8 +64,8 @@ def _literal(sql: str) -> str:
 def main() -> int:
     """Run as the module's docstring says; return the exit code."""
     fresh = {
-        PACKAGE / "store" / "statements.py": statements(),
-        PACKAGE / "api" / "checkers.py": checker_sources.generate(),
+        PACKAGE / "store" / "rendered_statements.py": statements(),
+        PACKAGE / "api" / "request_validation.py": request_validation_sources.generate(),
     }
     if "--check" not in sys.argv[1:]:
         for path, text in fresh.items():

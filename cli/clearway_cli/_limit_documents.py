@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from clearway.schemas import WaitCause
 from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway.v1.state_pb2 import State
-from clearway_cli import _documents, _explanation, _states, _times
+from clearway_cli import _documents, _explanation_view, _states, _times
 from clearway_cli._documents import TaskRunDocument
 
 
@@ -185,8 +185,8 @@ def reset_limit(
 
 def explanation(message: explanation_pb2.ExplainTaskRunResponse, now: Timestamp) -> ExplanationDocument:
     """Return the document of an explanation of a task run."""
-    since = _explanation.waiting_since(message)
-    begins = _explanation.scheduled_time(message)
+    since = _explanation_view.waiting_since(message)
+    begins = _explanation_view.scheduled_time(message)
     cache = message.cache_leader
     return {
         "task_run": _documents.task_run(message.task_run),

@@ -7,7 +7,7 @@ from rich.text import Text
 from clearway.v1.task_run_pb2 import TaskRun, TaskRunFilter
 from clearway_cli import (
     _documents,
-    _explanation,
+    _explanation_view,
     _finding,
     _limit_documents,
     _output,
@@ -103,7 +103,7 @@ def explain(run_id: RunIdArgument, output: FormatOption = Format.TABLE) -> None:
     if output is Format.JSON:
         _output.write_json(_limit_documents.explanation(answer, now))
     else:
-        _explanation.show(answer, now)
+        _explanation_view.show(answer, now)
 
 
 def _row(run: TaskRun, now: Timestamp) -> list[Text]:

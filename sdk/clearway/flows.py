@@ -22,7 +22,7 @@ from clearway._calls.bound import BoundFlow
 from clearway._calls.pickled import Pickled
 from clearway._definition.base import FLOW_OPTIONS, FlowDefinition, FlowOptions
 from clearway._definition.binding import Binding
-from clearway._definition.options import checked_flag
+from clearway._definition.option_checks import checked_flag
 from clearway._definition.run_names import checked_run_name
 from clearway.task_runners import checked_task_runner
 

@@ -143,7 +143,7 @@ def run_call(data: bytes) -> bytes:
     Returns:
         What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
     """
-    from clearway._execution.workers.remote_code import run_call as run  # noqa: PLC0415 - for other processes only
+    from clearway._execution.workers.run_call import run_call as run  # noqa: PLC0415 - for other processes only
 
     return run(data)
 

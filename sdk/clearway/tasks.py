@@ -12,7 +12,7 @@ from clearway._calls.pickled import Pickled
 from clearway._calls.task_calls import TaskCalls
 from clearway._definition.base import TASK_OPTIONS, CacheKeyFn, TaskOptions
 from clearway._definition.binding import Binding
-from clearway._definition.options import checked_choice, checked_expiration, checked_flag
+from clearway._definition.option_checks import checked_choice, checked_expiration, checked_flag
 from clearway._definition.registry import note_task
 from clearway._definition.retries import (
     checked_condition,

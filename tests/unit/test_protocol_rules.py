@@ -15,9 +15,9 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from clearway.v1 import options_pb2, orchestrator_pb2
 from clearway_service.api import consistency
-from clearway_service.api.checkers import CHECKERS
-from support.checker_sources import READ, request_messages, rules_of
+from clearway_service.api.request_validation import CHECKERS
 from support.documents import ROOT
+from support.request_validation_sources import READ, request_messages, rules_of
 
 METHODS = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"].methods
 FIELDS = [field for message in request_messages() for field in message.fields]
@@ -222,7 +222,7 @@ def test_a_stale_checker_is_found(tmp_path: Path) -> None:
     """The check compares what is generated with what is there."""
     copy = tmp_path / "service"
     subprocess.run(["cp", "-r", str(ROOT / "service"), str(copy)], check=True)
-    checkers = copy / "clearway_service" / "api" / "checkers.py"
+    checkers = copy / "clearway_service" / "api" / "request_validation.py"
     checkers.write_text(checkers.read_text().replace("> 16384", "> 16385"))
     done = subprocess.run(
         [sys.executable, str(copy / "generate.py"), "--check"],
@@ -232,4 +232,4 @@ def test_a_stale_checker_is_found(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert "api/checkers.py" in done.stderr
+    assert "api/request_validation.py" in done.stderr

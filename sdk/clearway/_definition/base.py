@@ -14,8 +14,7 @@ from clearway._base.clock import now
 from clearway._definition.binding import Binding, unwrapped
 from clearway._definition.functions import check_not_async_generator, is_async_callable
 from clearway._definition.hooks import FlowHook, FlowHooks, Hooked, TaskHook, TaskHooks
-from clearway._definition.option_table import OptionTable
-from clearway._definition.options import (
+from clearway._definition.option_checks import (
     checked_description,
     checked_log_prints,
     checked_name,
@@ -23,6 +22,7 @@ from clearway._definition.options import (
     checked_timeout,
     checked_version,
 )
+from clearway._definition.option_table import OptionTable
 from clearway._definition.policy import checked_keeping
 from clearway._definition.retries import checked_delays, checked_jitter
 from clearway._definition.signature import CallSignature

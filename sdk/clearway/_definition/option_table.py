@@ -1,4 +1,4 @@
-"""The options of ``@task`` and ``@flow``, each declared once as a field of a typed dictionary.
+"""What is made of an option's one declaration, in ``TaskOptions`` or ``FlowOptions`` of ``_definition.base``.
 
 Type checkers and editors read the dictionary through ``Unpack``; this table gives ``inspect.signature``,
 ``help`` and the checks at run time the same names, types and defaults.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple, TypeAlias
 
-from clearway._definition.options import checked_choice
+from clearway._definition.option_checks import checked_choice
 from clearway._settings.paths import checked_place
 
 ResultStorage: TypeAlias = str | os.PathLike[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
-from clearway._definition.options import MAX_DELAY, checked_delay
+from clearway._definition.option_checks import MAX_DELAY, checked_delay
 from clearway._definition.warnings import warn_of_definition
 
 RetryDelays: TypeAlias = Sequence[float] | Callable[[int], Sequence[float]]

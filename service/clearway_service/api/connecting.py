@@ -9,9 +9,9 @@ from typing import Any
 
 from clearway.v1 import proposal_pb2
 from clearway_service import __version__
-from clearway_service.api.checkers import check_hello
 from clearway_service.api.parsing import uuid_of
 from clearway_service.api.rendering import duration
+from clearway_service.api.request_validation import check_hello
 from clearway_service.api.session_connection import Connection, Deliver
 from clearway_service.api.sessions import parse_client
 from clearway_service.engine.budget import Call, Caller

@@ -1,10 +1,10 @@
 """Consistency: what the fields of one message demand of each other.
 
-Rules of single fields are options in ``protos/``, which ``checkers`` applies. A function here is named after
-a message; the checker of that message calls it after the rules, with the path of the message in the request
-(empty for the request itself, else with a dot at its end) and the fields that the parameters name. A message
-that is not set is None, and a oneof is the name of its member that is set. A function that is named after a
-message and a list in it is called with the path and the items of the list, if it has any.
+Rules of single fields are options in ``protos/``, which ``request_validation`` applies. A function here is
+named after a message; the checker of that message calls it after the rules, with the path of the message in
+the request (empty for the request itself, else with a dot at its end) and the fields that the parameters
+name. A message that is not set is None, and a oneof is the name of its member that is set. A function that
+is named after a message and a list in it is called with the path and the items of the list, if it has any.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clearway.v1 import cache_pb2, state_pb2, task_run_pb2
-from clearway_service.api.validation import check_items, invalid, missing
+from clearway_service.api.field_checks import check_items, invalid, missing
 from clearway_service.core.locations import RIGHT, SERVICE_SCHEME, is_digest, is_location_of
 from clearway_service.core.states import StateType
 from clearway_service.errors import InvalidArgumentError

@@ -12,11 +12,11 @@ from clearway_service import __version__
 from clearway_service.api import rendering as render
 from clearway_service.api.base import Handlers
 from clearway_service.api.cache import CacheHandlers
-from clearway_service.api.checkers import CHECKERS
 from clearway_service.api.explanations import ExplanationHandlers
 from clearway_service.api.flow_runs import FlowRunHandlers
 from clearway_service.api.limits import LimitHandlers
 from clearway_service.api.logs import LogHandlers
+from clearway_service.api.request_validation import CHECKERS
 from clearway_service.api.results import ResultHandlers
 from clearway_service.api.sessions import SessionHandlers
 from clearway_service.api.states import StateHandlers

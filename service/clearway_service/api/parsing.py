@@ -1,7 +1,7 @@
 """Parsing: from the protocol's messages to the core's tuples.
 
-``checkers`` has checked a request when its handler sees it; the messages that are read here are checked by
-reading them. Paths are put before the names of their fields in errors.
+``request_validation`` has checked a request before its handler sees it; the messages that are read here are
+checked by reading them. Paths are put before the names of their fields in errors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway.v1 import flow_run_pb2, log_pb2, proposal_pb2, retry_pb2, state_pb2, task_run_pb2
-from clearway_service.api.checkers import (
+from clearway_service.api.consistency import check_initial_state
+from clearway_service.api.field_checks import canonical_uuid
+from clearway_service.api.request_validation import (
     read_await,
     read_flow_run_spec,
     read_log,
@@ -22,8 +24,6 @@ from clearway_service.api.checkers import (
     read_task_input,
     read_task_run_spec,
 )
-from clearway_service.api.consistency import check_initial_state
-from clearway_service.api.validation import canonical_uuid
 from clearway_service.core.proposals import Proposal
 from clearway_service.core.retries import NO_RETRIES, RetryPolicy
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec

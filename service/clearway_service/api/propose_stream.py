@@ -11,14 +11,14 @@ from enum import IntEnum
 from typing import Any
 
 from clearway.v1 import proposal_pb2
-from clearway_service.api.checkers import read_propose_request
 from clearway_service.api.connecting import Connector
+from clearway_service.api.field_checks import check_items
 from clearway_service.api.intake import Context, Intake
 from clearway_service.api.outbox import Outbox
 from clearway_service.api.parsing import parse_awaits
+from clearway_service.api.request_validation import read_propose_request
 from clearway_service.api.session_connection import Connection
 from clearway_service.api.slicing import SLICE, WHOLE_BYTES, parse
-from clearway_service.api.validation import check_items
 from clearway_service.engine.budget import Budget
 from clearway_service.engine.pipeline import MAX_PROPOSALS
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clearway.v1 import proposal_pb2
 from clearway_service.api.decoding import decode
 from clearway_service.api.density import check_density
-from clearway_service.api.validation import check_items
+from clearway_service.api.field_checks import check_items
 from clearway_service.errors import InvalidArgumentError
 
 # How many proposals are read at once.

@@ -9,8 +9,8 @@ from typing import TypeGuard
 from clearway.v1 import proposal_pb2
 from clearway_service.api import rendering as render
 from clearway_service.api.base import Handlers
+from clearway_service.api.field_checks import check_duration
 from clearway_service.api.parsing import microseconds, parse_state, uuid_of
-from clearway_service.api.validation import check_duration
 from clearway_service.core.proposals import Answer, Proposal, Refusal
 from clearway_service.core.runs import RunKind
 from clearway_service.engine.budget import current_call

@@ -10,7 +10,7 @@ from clearway_service.core.resources import Resource
 from clearway_service.core.states import ProposedState
 from clearway_service.core.turn import is_over
 from clearway_service.engine.submitted import Reply, Submitted
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.sqlite import Driver
 
 # At most this many waiters are looked up in one turn.

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from clearway._settings.paths import make_private_folder
 from clearway_service.errors import StoreUnavailableError, reason_of
-from clearway_service.store import migrations, statements
+from clearway_service.store import migrations
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.checkpoints import Checkpointer, move_log
 from clearway_service.store.health import Health
 from clearway_service.store.open_files import Fault, OpenFiles

@@ -14,7 +14,7 @@ from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Recorded, RunEntry, Snapshot
 from clearway_service.core.states import State, StateType
 from clearway_service.core.turn import Work
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.loading_parts import (
     Cursor,
     Metered,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from clearway_service.core.runs import RunKind, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry, Snapshot
 from clearway_service.core.states import State
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.rows import Row, task_run_from
 
 _MEMBERS = re.compile(r"IN \(SELECT anon_1\.value\s+FROM json_each\(\?\) AS anon_1\)")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from clearway_service.errors import RunNotFoundError
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
 from clearway_service.store.transaction import Transaction

@@ -11,7 +11,7 @@ from clearway_service.core.resources import Resource, keys_of, tags_of
 from clearway_service.core.runs import FlowRunSpec, RunKind, TaskRunSpec
 from clearway_service.core.snapshot import Limit, Snapshot
 from clearway_service.core.states import ProposedState, StateType
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.loading_parts import Cursor, add_task_runs, array, ids_array, load_cache
 from clearway_service.store.resources import resource_from, resource_to
 from clearway_service.store.row_cache import RowCache

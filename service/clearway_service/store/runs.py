@@ -10,7 +10,7 @@ from clearway_service.core.runs import FlowRunSpec, Progress, RunKind, TaskRunSp
 from clearway_service.core.snapshot import RunEntry, Stage
 from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, StateType
 from clearway_service.errors import InvalidArgumentError, RunConflictError, RunNotFoundError
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
 from clearway_service.store.resources import resource_from

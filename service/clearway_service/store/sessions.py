@@ -10,7 +10,7 @@ from clearway_service.core.moment import Moment
 from clearway_service.core.resources import Resource
 from clearway_service.core.runs import RunKind
 from clearway_service.errors import SessionExpiredError
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.bulk import execute_rows
 from clearway_service.store.loading_parts import array
 from clearway_service.store.resources import resource_from

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.transaction import Transaction
 
 _SECOND = 1_000_000

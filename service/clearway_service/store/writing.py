@@ -8,7 +8,7 @@ from clearway_service.core.changes import Changes, RecordedAbort
 from clearway_service.core.runs import FlowRunSpec, TaskRunSpec
 from clearway_service.core.snapshot import RunEntry, Stage
 from clearway_service.core.states import State
-from clearway_service.store import statements
+from clearway_service.store import rendered_statements as statements
 from clearway_service.store.bulk import Cursor, execute_rows
 from clearway_service.store.resources import resource_to
 from clearway_service.store.result_references import data_facts, references_to

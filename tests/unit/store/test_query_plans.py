@@ -27,8 +27,10 @@ from clearway_service.store import (
     runs,
     schema,
     sessions,
-    statements,
     timeline,
+)
+from clearway_service.store import (
+    rendered_statements as statements,
 )
 from clearway_service.store.ancestors import select_ancestors_of
 from clearway_service.store.building import DIALECT

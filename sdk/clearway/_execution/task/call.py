@@ -87,7 +87,7 @@ class SubmittedCall:
 
 
 def _read(reply: bytes) -> Outcome:
-    from clearway._execution.workers.remote_call import read_reply  # noqa: PLC0415 - few flows use other processes
+    from clearway._execution.workers.call_bytes import read_reply  # noqa: PLC0415 - few flows use other processes
 
     return read_reply(reply)
 

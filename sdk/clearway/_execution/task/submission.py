@@ -276,7 +276,7 @@ class Submission:
 
     def portable_call(self) -> bytes:
         """Return the code to be run as bytes."""
-        from clearway._execution.workers.remote_call import dump_call  # noqa: PLC0415 - few flows use other processes
+        from clearway._execution.workers.call_bytes import dump_call  # noqa: PLC0415 - few flows use other processes
 
         return dump_call(
             context_of(self.run), self.run.given.shape, self._context, self.run.flow_attempt.portable

@@ -23,7 +23,7 @@ _BOOT = (
     "import pickle, sys; from multiprocessing.connection import Connection; "
     "connection = Connection(int(sys.argv[1])); "
     "sys.path[:], sys.argv[:] = pickle.loads(connection.recv_bytes()); "
-    "from clearway._execution.workers.main import main; main(connection)"
+    "from clearway._execution.workers.worker_loop import main; main(connection)"
 )
 
 

@@ -1,4 +1,4 @@
-"""Write the source of ``api/checkers.py`` from the rules that the protos declare.
+"""Write the source of ``api/request_validation.py`` from the rules that the protos declare.
 
 The rules are read once, when the source is written, so a request costs no walk over descriptors: the checker
 of a message is straight-line code that gets each field once, and builds a field's path only for an error.
@@ -45,7 +45,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearway_service.api import consistency
-from clearway_service.api.validation import (
+from clearway_service.api.field_checks import (
     JSON_OBJECT,
     KEY,
     SHA256,

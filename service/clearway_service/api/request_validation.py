@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearway_service.api import consistency
-from clearway_service.api.validation import (
+from clearway_service.api.field_checks import (
     JSON_OBJECT,
     KEY,
     SHA256,

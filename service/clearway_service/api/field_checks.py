@@ -1,4 +1,4 @@
-"""Validation: the checks that ``checkers`` are made of, and the errors that name what was wrong.
+"""Validation: the checks that ``request_validation`` is made of, and the errors that name what was wrong.
 
 Every error names the field by its path, the value (shortened), and what would be right.
 """

@@ -1,4 +1,4 @@
-"""The SQL of the hot path, rendered from ``statement_sources`` and others by ``make statements``."""
+"""The SQL of the hot path, rendered from ``batch_statements`` and others by ``make statements``."""
 
 FLOW_RUNS_BY_ID = """SELECT flow_run.id, flow_run.flow_name, flow_run.name, flow_run.flow_version, flow_run.parameters, flow_run.tags, flow_run.max_attempts, flow_run.retry_delays, flow_run.retry_jitter_factor, flow_run.parent_task_run_id, flow_run.created, flow_run.session_id, flow_run.ordinal, flow_run.run_count, flow_run.expected_start_time, flow_run.start_time, flow_run.end_time, flow_run.total_run_time, flow_run.running_since, flow_run.due, state.id AS id_1, state.type, state.name AS name_1, state.timestamp, state.message, state.data, state.scheduled_time, state.cache_key, state.cache_expiration
 FROM flow_run JOIN state ON state.id = flow_run.state_id

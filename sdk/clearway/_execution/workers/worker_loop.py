@@ -38,7 +38,7 @@ def main(connection: Connection) -> None:
     calls: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     busy = threading.Event()
     threading.Thread(target=_read, args=(connection, calls, busy), daemon=True).start()
-    from clearway._execution.workers.remote_code import run_call  # noqa: PLC0415 - loads what runs code
+    from clearway._execution.workers.run_call import run_call  # noqa: PLC0415 - loads what runs code
 
     while (call := calls.get()) is not None:
         with sending:

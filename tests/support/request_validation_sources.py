@@ -1,4 +1,4 @@
-"""``service/checker_sources.py``, which is no part of the package, as a module."""
+"""``service/request_validation_sources.py``, which is no part of the package, as a module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from clearway.v1.options_pb2 import FieldRules
 from support.documents import ROOT
 
-_found = spec_from_file_location("checker_sources", ROOT / "service" / "checker_sources.py")
+_found = spec_from_file_location(
+    "request_validation_sources", ROOT / "service" / "request_validation_sources.py"
+)
 assert _found is not None
 assert _found.loader is not None
 _module = module_from_spec(_found)
