@@ -71,7 +71,7 @@ class _RunDocument(TypedDict):
 
 
 class FlowRunDocument(_RunDocument):
-    """A flow run; ``parameters`` is the object that the flow was called with.
+    """A flow run; ``parameters`` is an object with the arguments of the flow.
 
     ``retry_delay_seconds`` is the first of ``retry_delays_seconds``; 0 if there is none.
     """

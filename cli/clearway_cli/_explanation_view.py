@@ -27,7 +27,7 @@ def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
     upstream = answer.upstream
     _show_upstream(upstream.runs)
     if upstream.run_count > len(upstream.runs):
-        _output.note(f"These are the first {len(upstream.runs)} of the {upstream.run_count} upstream runs.")
+        _output.note(f"These are the first {len(upstream.runs)} of {upstream.run_count} upstream runs.")
     _show_limits(answer.limits)
     for limit in answer.limits:
         if limit.blocks:
@@ -35,8 +35,8 @@ def show(answer: ExplainTaskRunResponse, now: Timestamp) -> None:
             _slots.show_holders(title, limit.holders, now)
             if limit.taken_count > len(limit.holders) > 0:
                 _output.note(
-                    f"These are the first {len(limit.holders)} of {limit.taken_count}; all are shown by "
-                    f"`clearway concurrency-limit inspect`."
+                    f"These are the first {len(limit.holders)} of {limit.taken_count}; "
+                    f"`clearway concurrency-limit inspect` shows all."
                 )
 
 
@@ -65,11 +65,11 @@ def _facts(answer: ExplainTaskRunResponse, now: Timestamp) -> list[tuple[str, Te
     ]
     since, begins = waiting_since(answer), scheduled_time(answer)
     if since is not None:
-        facts.append(("Waits since", Text(_times.moment(since, now))))
+        facts.append(("Waiting since", Text(_times.moment(since, now))))
     if answer.cache_leader.cache_key:
         facts.append(("Cache key", _runs.text(answer.cache_leader.cache_key)))
     if begins is not None:
-        facts.append(("May begin", Text(_times.moment(begins, now))))
+        facts.append(("May start", Text(_times.moment(begins, now))))
     if answer.running.HasField("holder"):
         holder = answer.running.holder
         facts += [

@@ -118,10 +118,10 @@ class UpstreamDocument(TypedDict):
 class ExplanationDocument(TypedDict):
     """Why a task run is in its state.
 
-    ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, where the service knows one that this
-    version does not, UNKNOWN. ``upstream`` has the first 100 of the ``upstream_count`` runs it waits for,
-    and a limit's ``holders`` the first 100 of those ``taken``. ``awaited_task_run_id`` is the run that the
-    code of a running one waits for.
+    ``cause`` is NOTHING, LIMIT, SCHEDULE, UPSTREAM, CLIENT, CACHE or, if the service has one that this
+    version does not know, UNKNOWN. ``upstream`` has the first 100 of the ``upstream_count`` runs it waits
+    for, and a limit's ``holders`` the first 100 of those ``taken``. ``awaited_task_run_id`` is the run that
+    the code of a running one waits for.
     """
 
     task_run: TaskRunDocument
