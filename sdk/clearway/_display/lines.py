@@ -20,7 +20,7 @@ _LEAST_SHOWN: Final = 0.95
 
 
 def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> list[Text]:
-    """Return the lines that show a snapshot, four at most.
+    """Return the lines that show a snapshot, five at most.
 
     Args:
         snapshot: What is shown.
@@ -37,6 +37,8 @@ def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> l
         head.append(gap).append(f"{count:,} {what}", style=style)
         gap = " · " if unicode else ", "
     lines = [head]
+    if snapshot.server:
+        lines.append(_line("server", [plain(snapshot.server)], 1))
     if snapshot.running:
         shown = [f"{plain(name)} {_passed(seconds)}" for name, seconds in snapshot.running[:_NAMES]]
         lines.append(_line("running", shown, len(snapshot.running)))

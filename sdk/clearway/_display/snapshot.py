@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearway._states.phase import Phase
+from clearway._transport.outage import current_outage
 
 if TYPE_CHECKING:
     from clearway._display.subjects import DrawnAttempt, DrawnTaskRun
@@ -61,6 +62,7 @@ class Snapshot:
         running: The names of task runs whose code runs, the longest first, with how many seconds they do.
         waiting: How many wait, by what for.
         retrying: The names of task runs that are to be tried again, the next first, with in how many seconds.
+        server: What is to be said of the server; empty while it is there.
     """
 
     title: str
@@ -69,6 +71,7 @@ class Snapshot:
     running: list[tuple[str, float]] = field(default_factory=list)
     waiting: Counter[str] = field(default_factory=Counter)
     retrying: list[tuple[str, float]] = field(default_factory=list)
+    server: str = ""
 
 
 class Observer:
@@ -80,6 +83,8 @@ class Observer:
     def look(self, snapshot: Snapshot, scopes: Iterable[DrawnAttempt]) -> None:
         """Fill in what runs and what waits."""
         now = time.monotonic()
+        outage = current_outage()
+        snapshot.server = "" if outage is None else str(outage)
         since: dict[Observed, float] = {}
         for scope in scopes:
             for run in scope.open_runs():
@@ -92,15 +97,17 @@ class Observer:
                     began = since[run, state.timestamp] = self._since.get((run, state.timestamp), now)
                     snapshot.retrying.append((run.name, max(0.0, _delay(state) - (now - began))))
                 elif phase in (Phase.NEW, Phase.PROPOSED):
-                    snapshot.waiting[_why(run, phase)] += 1
+                    snapshot.waiting[_why(run, phase, is_away=outage is not None)] += 1
         self._since = since
         snapshot.running.sort(key=lambda item: -item[1])
         snapshot.retrying.sort(key=lambda item: item[1])
 
 
-def _why(run: DrawnTaskRun, phase: Phase) -> str:
+def _why(run: DrawnTaskRun, phase: Phase, *, is_away: bool) -> str:
     if phase is Phase.PROPOSED:
         tags = run.waits_for_slots
+        if is_away:  # whatever it was told to wait for before
+            return "for the server"
         if not tags:
             return "for the service"
         return f"for a slot of {' and '.join(repr(tag) for tag in tags)}"

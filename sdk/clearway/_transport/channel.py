@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from clearway._base.backoff import Backoff
-from clearway._transport.errors import exception_from_status
+from clearway._transport.errors import exception_from_status, short_reason
 from clearway._transport.fork_safe_grpc import grpc
+from clearway._transport.outage import Outage
 from clearway.exceptions import ServerUnavailable, ServiceError
 from clearway.v1 import orchestrator_pb2
 
@@ -38,11 +39,16 @@ _NOT_REPEATED: Final = frozenset({"DeleteConcurrencyLimit"})
 RECONNECT: Final = Backoff(first=0.05, longest=1.0)
 
 
+def _call_later(seconds: float, function: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_later(seconds, function)
+
+
 class GrpcChannel:
     """A channel that remembers whether its server was ever reached.
 
     Attributes:
         reached: Whether it was. One that never was is a mistake to tell at once; one that was will come back.
+        outage: Whether it is away; of a server that was reached.
     """
 
     def __init__(self, address: str, patience: float) -> None:
@@ -54,6 +60,7 @@ class GrpcChannel:
         """
         self.address = address
         self.reached = False
+        self.outage = Outage(address, patience, _call_later)
         self._patience = patience
         self._opened: grpc.aio.Channel | None = None
         self._unary: dict[str, Callable[..., Any]] = {}
@@ -90,10 +97,13 @@ class GrpcChannel:
                 until = give_up if deadline is None else min(give_up, deadline)
                 failures += 1
                 delay = RECONNECT.delay(failures)
-                if not self._worth_repeating(method, failure) or loop.time() + delay > until:
+                self.note_failure(failure)
+                if not self._worth_repeating(method, failure):
                     raise failure from None
+                if loop.time() + delay > until:
+                    raise self.why_given_up(failure) from None
             else:
-                self.reached = True
+                self.note_reached()
                 return response
             await asyncio.sleep(delay)
 
@@ -108,8 +118,23 @@ class GrpcChannel:
             self.address,
         )
 
+    def note_reached(self) -> None:
+        """Note that the server is there."""
+        self.reached = True
+        self.outage.reached()
+
+    def note_failure(self, failure: ServiceError) -> None:
+        """Note that an attempt to reach the server has failed, if that is what has failed."""
+        if self.reached and isinstance(failure, ServerUnavailable) and not failure.reason:
+            self.outage.failed(short_reason(failure))
+
+    def why_given_up(self, failure: ServiceError) -> ServiceError:
+        """Return the exception of what has waited in vain; ``failure`` is why the last attempt failed."""
+        return self.outage.error() if self.outage.is_over_patience else failure
+
     async def close(self) -> None:
         """Close the channel and all calls on it."""
+        self.outage.close()
         if self._opened is not None:
             await self._opened.close()
 

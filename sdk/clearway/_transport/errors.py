@@ -23,6 +23,9 @@ from clearway.exceptions import (
 from clearway.v1 import error_pb2
 
 _DOMAIN: Final = "clearway"
+_ADVICE: Final = (
+    ". Start one there with `clearway server start`, or unset CLEARWAY_ADDRESS to run without a server"
+)
 
 _EXCEPTIONS: Final[dict[int, type[ServiceError]]] = {
     error_pb2.ERROR_REASON_INVALID_ARGUMENT: InvalidArgument,
@@ -83,9 +86,13 @@ def exception_from_status(code: str, details: str, status: bytes | None, address
 def unreachable(address: str, why: str) -> ServerUnavailable:
     """Return the exception for a server that does not answer."""
     return ServerUnavailable(
-        f"cannot reach the Clearway server at {address} (the setting CLEARWAY_ADDRESS): {why}. "
-        "Start one there with `clearway server start`, or unset CLEARWAY_ADDRESS to run without a server"
+        f"cannot reach the Clearway server at {address} (the setting CLEARWAY_ADDRESS): {why}{_ADVICE}"
     )
+
+
+def short_reason(failure: ServiceError) -> str:
+    """Return why a server could not be reached, of what ``unreachable`` says."""
+    return str(failure).removesuffix(_ADVICE).rpartition("(the setting CLEARWAY_ADDRESS): ")[2]
 
 
 def _from_details(status: bytes | None, details: str) -> ServiceError | None:

@@ -151,18 +151,20 @@ class ProposalStream:
             self._stage = _Stage.AWAY
             if self._closing:
                 return
+            self._channel.note_failure(failure)
             if self._progress:
                 lost_since, failures = None, 0
             lost_since = lost_since or loop.time()
             expired = bool(self._session) and isinstance(failure, SessionExpired)
             given_up = loop.time() - lost_since >= self._patience
             if expired:
+                self._channel.note_reached()
                 _log.warning("the session with %s had expired; a new one begins", self._channel.address)
                 self._session = ""
                 self._outbox.begin_session()
                 runs_lost(self.pending.take_running())
             elif given_up or not self._may_pass(failure):
-                self._fail_all(failure)
+                self._fail_all(self._channel.why_given_up(failure))
                 if not self._session:
                     return
             _log.debug("the stream to %s was lost: %s", self._channel.address, failure)
@@ -229,7 +231,7 @@ class ProposalStream:
 
     def _begin(self, welcome: Welcome) -> None:
         """Take up the session, and everything that the service has not answered finally."""
-        self._channel.reached = True
+        self._channel.note_reached()
         self._session = welcome.session_id
         self._progress = not self._outbox.begin_stream()
         self._stage = _Stage.OPEN

@@ -78,8 +78,10 @@ class Leases:
         self._looking = threading.Lock()
         self._holders: dict[Holder, bool] = {}
         self._stop = threading.Event()
+        self._away_until: int | None = None  # by the steady clock: until when clients could not renew
         if settings.extend_leases:
             self._pipeline.run(extend_all_sessions(self._lease)).result()
+            self._away_until = clock.steady()
         own = Client("the engine", "python", __version__)
         self._pipeline.run(open_session(self._pipeline.owner, own, self._lease, this_process())).result()
         self._keeper = threading.Thread(target=self._keep, name="clearway-leases", daemon=True)
@@ -142,6 +144,7 @@ class Leases:
                 if failed and self._extend:
                     # While the database took nothing, no client could renew its lease.
                     self._pipeline.run(extend_all_sessions(self._lease)).result()
+                    self._away_until = self._clock.steady()
                 earliest = self._look(late=late)
                 failed = False
             except StoreUnavailableError:  # logged by the store's health, which also says when to try again
@@ -159,7 +162,7 @@ class Leases:
             self._renew(steady, late=late)
             self._pipeline.run(note_steady())
             expired = self._pipeline.run(delete_expired(_MOST_EXPIRED))
-            expire = expire_sessions(self._lease, is_dead, steady, is_alive)
+            expire = expire_sessions(self._lease, is_dead, steady, is_alive, self._away_until)
             earliest: int | None = self._pipeline.run(expire).result()
             # While there are more of them, other work is done in between.
             return steady if expired.result() == _MOST_EXPIRED else earliest

@@ -132,6 +132,7 @@ def expire_sessions(
     is_dead: Callable[[str], bool],
     by: int | None = None,
     is_alive: Callable[[str], bool] = _unproven,
+    away_until: int | None = None,
 ) -> Callable[[Transaction], int | None]:
     """Return the command that ends the sessions whose leases have expired or whose processes have died.
 
@@ -143,6 +144,8 @@ def expire_sessions(
         by: The time by which leases have expired, in microseconds of the steady clock; None for the
             transaction's time.
         is_alive: Whether a process, by its name, is proven to be alive and running.
+        away_until: Until when clients could not reach this engine, in microseconds of the steady clock; None
+            if that is not known.
 
     The command returns when the next lease expires, in microseconds of the steady clock, or None if there is
     none.
@@ -158,7 +161,7 @@ def expire_sessions(
                 if session.process and is_alive(session.process):
                     renewed.append((past + lease, None, session.id))
                 else:
-                    messages[session.id] = _expired(session, lease, transaction.moment)
+                    messages[session.id] = _expired(session, lease, transaction.moment, away_until)
             elif session.process and is_dead(session.process):
                 found = _time(transaction.now)
                 messages[session.id] = (
@@ -194,7 +197,14 @@ def _ids(rows: Iterable[tuple[str]]) -> list[str]:
     return [id_ for (id_,) in rows]
 
 
-def _expired(row: _Open, lease: int, moment: Moment) -> str:
+def _expired(row: _Open, lease: int, moment: Moment, away_until: int | None) -> str:
+    last_seen = row.expires - lease if row.lost is None else row.lost
+    if away_until is not None and last_seen <= away_until < row.expires:
+        seconds = (row.expires - away_until) / 1e6
+        return (
+            f"lost its client {plain(row.client_name)}: the server was away until "
+            f"{_time(moment.wall_time(away_until))}, and {seconds:.0f} s later the client was not there"
+        )
     if row.lost is not None:
         seconds = (row.expires - row.lost) / 1e6
         broke = _time(moment.wall_time(row.lost))

@@ -10,8 +10,10 @@ import logging
 from functools import partial
 from typing import Final, Protocol
 
+from clearway._base.spans import span
 from clearway._base.unsigned import marked
 from clearway._transport.lost_runs import when_runs_are_lost
+from clearway._transport.outage import recent_outage
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import GET_FLOW_RUN
 from clearway.exceptions import ClearwayError
@@ -81,7 +83,12 @@ def _tell(run_ids: frozenset[str]) -> None:
 
 
 def _why(run: LiveRun) -> str:
-    """Return what the service says of the end of a session, or something general where it does not answer."""
+    """Return why the service has ended a session: in its own words, unless it was the one that was away."""
+    away = recent_outage()
+    if away is not None:
+        return (
+            f"were ended by the server, which could not be reached for {span(away)}, longer than their lease"
+        )
     try:
         asked = GET_FLOW_RUN.start(run.transport, GetFlowRunRequest(id=run.run_id), _ASK_SECONDS)
         state = asked.result(2 * _ASK_SECONDS).flow_run.state
