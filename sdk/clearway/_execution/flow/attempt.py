@@ -64,11 +64,11 @@ class FlowAttempt:
         loops: The event loops of its async code.
         runner: Executes the code of submitted task runs.
         gates: The permits of submitted task runs.
-        ledger: The task runs that have not ended, and how the others ended.
-        sent: The proposals sent without waiting for their decisions.
-        provenance: Which task run produced which result.
-        portable: The serialized parts that all calls to other processes have in common; see ``remote_call``.
-        lost: Why the flow run was stopped, if the service ended it as lost; else empty.
+        ledger: The task runs under way, and how the others ended.
+        sent: What was proposed without waiting for the decision.
+        provenance: Which of the runs made which result.
+        portable: What the calls have in common that go to other processes; see ``remote_call``.
+        lost: Why the flow run goes no further, where the service took this process for dead; else empty.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class FlowAttempt:
             transport: The transport to the service.
             facts: The fixed facts about it.
             loop: The event loop that the flow runs on; None for a sync flow.
-            replay: What it shares with the flow run's other attempts; None if the flow has no retries.
+            replay: What it shares with the other attempts; None where there are no others.
             runner: The flow's task runner.
         """
         self.transport = transport
@@ -115,12 +115,12 @@ class FlowAttempt:
         return new_id() if self._replay is None else self._replay.run_id(task_key, dynamic_key)
 
     def keep(self, task_run_id: str, result: Any) -> None:
-        """Keep a result that was not stored, in case a later attempt needs it."""
+        """Keep a result that was not written, as long as another attempt may ask for it."""
         if self._replay is not None:
             self._replay.keep(task_run_id, result)
 
     def completed_before(self, state: State[Any]) -> State[Any]:
-        """Return a run's state, with the result that an earlier attempt kept in memory, if any."""
+        """Return the state that the service has of a run, with its result if an earlier attempt kept it."""
         return state if self._replay is None else self._replay.with_result(state)
 
     # For futures and the client: see ``context.RunningAttempt``.

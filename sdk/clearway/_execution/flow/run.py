@@ -50,12 +50,12 @@ class FlowRun:
 
     Attributes:
         flow: The flow.
-        transport: The transport to the service; set before the first step.
-        parent: The attempt of the flow run that called it; None if it is the outermost.
-        parameters: The arguments by parameter name.
-        shape: Which arguments were positional and which by keyword; None if it makes no difference.
-        tags: The tags in force at the call.
-        inputs: The futures, states and results of other runs among the arguments.
+        transport: The way to the service, to be set before the first step.
+        parent: What the runs of the flow that called it share; None at the top.
+        parameters: What it was called with, by parameter.
+        shape: How the call gave them, where that makes a difference.
+        tags: The tags that were in force when it was called.
+        inputs: What it was given from upstream.
         run_id: Its UUID.
         root_id: The UUID of the outermost flow run, which may be this one.
         name: Its name, for people.
@@ -110,10 +110,10 @@ class FlowRun:
     # What is sent to the service.
 
     def create_tracking_run(self, number: int) -> Future[CreateTaskRunResponse]:
-        """Create the task run that represents this subflow in its parent.
+        """Create the run that stands for this one in its parent.
 
         Args:
-            number: The attempt of the parent whose key to use, from 1.
+            number: Which attempt of the parent the run is looked for under, from 1.
         """
         assert self.parent is not None
         key = self._key.in_attempt(number)
@@ -125,7 +125,7 @@ class FlowRun:
         return future
 
     def tracked_by(self, task_run_id: str) -> None:
-        """Note which task run represents this subflow in its parent."""
+        """Note the run that stands for this one in its parent."""
         self._tracked_by = task_run_id
 
     def create(self) -> Future[CreateFlowRunResponse]:

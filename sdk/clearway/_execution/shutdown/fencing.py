@@ -81,7 +81,7 @@ def _tell(run_ids: frozenset[str]) -> None:
 
 
 def _why(run: LiveRun) -> str:
-    """Return the service's reason for ending the run, or a general one if it is unreachable."""
+    """Return what the service says of the end of a session, or something general where it does not answer."""
     try:
         asked = GET_FLOW_RUN.start(run.transport, GetFlowRunRequest(id=run.run_id), _ASK_SECONDS)
         state = asked.result(2 * _ASK_SECONDS).flow_run.state

@@ -1,4 +1,4 @@
-"""The key, id and name of a task run, and the spec that creates it."""
+"""Under which key, id and name the service has a task run; and the spec by which it is created."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _MAX_REPAIRS = 10
 
 
 class Identity:
-    """The identity of a task run at the service; it changes when another run has to take its place.
+    """Who a task run is. It changes where the service has the run as another one.
 
     Attributes:
-        run_id: The run's UUID. The service may replace it with that of a run it already has.
+        run_id: The run's UUID. The service may mean another, where it knows the run from elsewhere.
         name: The run's name, for people.
-        known: Whether the service has the run; if not, the next proposal creates it.
-        repairs: How many runs with lost results this one has replaced.
+        known: Whether the service knows the run; if not, the next proposal creates it.
+        repairs: How often another run was taken in place of one whose result was lost.
     """
 
     __slots__ = ("_flow_attempt", "_key", "_task", "known", "name", "repairs", "run_id")
 
     def __init__(self, task: TaskDefinition, flow_attempt: FlowAttempt) -> None:
-        """Take the task's next key in an attempt of a flow run."""
+        """Take the next key of the task's in an attempt of a flow run."""
         self._task = task
         self._flow_attempt = flow_attempt
         self._key = RunKey(task.task_key, flow_attempt.ledger.number_of(task.task_key))
@@ -41,10 +41,10 @@ class Identity:
         self.run_id = flow_attempt.run_id(task.task_key, dynamic_key)
 
     def take_spare_key(self) -> bool:
-        """Take the key of the next attempt, if this run ended without completing in an earlier one.
+        """Become another run, where an earlier attempt of the flow left this one ended and not completed.
 
         Returns:
-            Whether there was such a key: each attempt of the flow after the first provides one.
+            Whether there was another key to take: one for each attempt of the flow after the first.
         """
         if self._key.attempt == self._flow_attempt.facts.number:
             return False
@@ -52,10 +52,10 @@ class Identity:
         return True
 
     def take_repair_key(self) -> bool:
-        """Take the key of a replacement run, if this run completed but its result was lost.
+        """Become another run, where this one ended with a result that is gone.
 
         Returns:
-            Whether one was left. They are limited, so that a result lost every time ends the run.
+            Whether there was another key to take: a run whose results are lost again and again ends sometime.
         """
         if self.repairs == _MAX_REPAIRS:
             return False
@@ -72,12 +72,12 @@ class Identity:
         self.run_id = self._flow_attempt.run_id(key.task_key, dynamic_key)
 
     def show(self, future: Future[Any]) -> None:
-        """Copy the run's id and name to its future."""
+        """Let the run's future have its id and name."""
         future.task_run_id = self.run_id
         future.name = self.name
 
     def specify(self, spec: TaskRunSpec, given: Given) -> None:
-        """Fill in the run's spec in place; copying a finished message costs twice as much."""
+        """Set the fields of the run's spec in its place: to copy one that was made costs twice as much."""
         task = self._task
         spec.id = self.run_id
         spec.flow_run_id = self._flow_attempt.facts.flow_run_id

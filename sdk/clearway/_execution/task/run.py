@@ -164,9 +164,9 @@ class TaskRun:
         self.identity.name = self.future.name = name
 
     def take_spare_key(self) -> bool:
-        """Take the next attempt's key, if there is one; see ``Identity.take_spare_key``.
+        """Become another run where there is a key to take; see ``Identity.take_spare_key``.
 
-        There is none once this attempt of the flow has started the run's code.
+        There is none for a run that this attempt of the flow has started.
         """
         if self.life.run_count or not self.identity.take_spare_key():
             return False
@@ -174,7 +174,7 @@ class TaskRun:
         return True
 
     def take_repair_key(self) -> bool:
-        """Take the key of a replacement run, if one is left; see ``Identity.take_repair_key``."""
+        """Become another run where there is a key to take; see ``Identity.take_repair_key``."""
         if not self.identity.take_repair_key():
             return False
         self.identity.show(self.future)
