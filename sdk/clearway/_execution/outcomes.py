@@ -288,7 +288,7 @@ def _stored(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.Dat
     except (TypeError, OSError) as error:
         if keeping.persist:
             raise UnkeptResult(
-                f"the result of {run_name} cannot be stored, and its task has persist_result=True: {error}"
+                f"the result of {run_name} cannot be kept, and its task has persist_result=True: {error}"
             ) from error
-        _log.warning("the result of %s is kept in memory only: %s", run_name, error)
+        _log.warning("the result of %s is in memory only: %s", run_name, error)
         return in_memory(str(error))

@@ -97,7 +97,7 @@ class GrpcTransport:
         try:
             closing.result(_CLOSE_TIMEOUT)
         except FutureTimeoutError:
-            _log.warning("the connection to %s did not close within %.0f s", self._address, _CLOSE_TIMEOUT)
+            _log.warning("the connection to %s did not close in time", self._address)
 
     async def _call(self, method: str, request: Message, seconds: float | None) -> Message:
         if self._closed:

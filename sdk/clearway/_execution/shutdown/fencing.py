@@ -21,7 +21,7 @@ from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 _log = logging.getLogger("clearway.engine")
 
 _ASK_SECONDS: Final = 2.0
-_UNKNOWN: Final = "lost their lease because this process stopped sending heartbeats"
+_UNKNOWN: Final = "lost their lease after the service received no heartbeats from this process"
 
 
 class LiveRun(Protocol):

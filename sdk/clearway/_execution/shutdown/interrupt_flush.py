@@ -57,4 +57,4 @@ class InterruptFlush:
 
 
 def _unanswered() -> None:
-    _log.warning("the service did not confirm within %g s how interrupted runs ended", _SECONDS)
+    _log.warning("the service did not confirm the end of interrupted runs in time")

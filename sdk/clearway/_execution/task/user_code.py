@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clearway._execution.hooks import CallHooks
     from clearway._execution.task.retry_condition import AskCondition
 
-_FENCED = "its flow run lost its lease because this process stopped sending heartbeats"
+_FENCED = "its flow run lost its lease after the service received no heartbeats from this process"
 
 
 def needs_thread(run: TaskRun) -> bool:
