@@ -92,7 +92,7 @@ def test_the_main_thread_of_a_flow_asks_or_hears_it_at_its_next_call() -> None:
 def test_a_task_that_a_flow_called_directly_ends_with_an_exception_when_its_code_returns() -> None:
     lines, errors, code = paused("direct")
     assert lines[0] == "the task in a thread was told"
-    assert lines[1].startswith("raised: the task run 'scan-0' goes no further: lost its client")
+    assert lines[1].startswith("raised: the task run 'scan-0' was stopped: lost its client")
     assert code == 1
     assert "LostRun" in errors.splitlines()[-1]
     assert history(task_runs("direct")["scan-0"].id) == ["Running", "Crashed"]
@@ -126,7 +126,9 @@ def test_no_task_begins_from_the_moment_on_in_which_its_flow_run_is_lost() -> No
         fencing.fence(frozenset({get_run_context().flow_run_id}))
         return follow.submit().wait().message
 
-    assert fenced() == "its flow run lost its lease while this process was not heard of"
+    assert (
+        fenced() == "its flow run lost its lease after the service received no heartbeats from this process"
+    )
     assert begun == []
     assert history(task_runs("fenced")["follow-0"].id)[-1] == "Cancelled"
 

@@ -1,4 +1,4 @@
-"""Flows and tasks that are methods: ``self``, or the class, becomes the first argument of each call."""
+"""Flows and tasks that are methods; ``self``, or the class, is the first argument of each call."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ D = TypeVar("D", bound=FlowDefinition | TaskDefinition)
 
 
 class Bound(Generic[D]):
-    """A flow or task as an attribute of an instance or a class, which is the first argument of its calls.
+    """A flow or task accessed through an instance or a class, which becomes the first argument of its calls.
 
     It has all attributes of the flow or task. The instance is one of the run's parameters, so a cache key
-    made of the parameters is a key of the instance too.
+    computed from the parameters depends on the instance too.
     """
 
     def __init__(self, bound: D, owner: object) -> None:
@@ -46,12 +46,12 @@ class Bound(Generic[D]):
         return changed
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name not in vars(self._bound):  # how to copy it, say
+        if name.startswith("__") and name not in vars(self._bound):  # such as the hooks of ``copy``
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return getattr(self._bound, name)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether the other is the same method of the same instance, as for Python's methods."""
+        """Return whether both are the same method of the same instance, as Python's methods compare."""
         return isinstance(other, Bound) and other._bound is self._bound and other._owner is self._owner
 
     def __hash__(self) -> int:
@@ -77,6 +77,6 @@ class BoundTask(Bound[TaskDefinition]):
 
     def map(self, /, *args: Any, **kwargs: Any) -> Any:
         """Submit the task once for each element of its iterable arguments; see ``Task.map``."""
-        from clearway._definition.annotations import unmapped  # noqa: PLC0415 - most tasks are no methods
+        from clearway._definition.annotations import unmapped  # noqa: PLC0415 - most tasks are not methods
 
         return self._bound.map(unmapped(self._owner), *args, **kwargs)

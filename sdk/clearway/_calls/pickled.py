@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class Pickled:
-    """A flow or task that is pickled by reference where it can be imported, as functions are.
+    """A flow or task that is pickled by reference if it can be imported, as functions are.
 
-    One that cannot be imported, such as one of the main program or of another function, is pickled with its
-    code, by cloudpickle.
+    One that cannot be imported, such as one defined in ``__main__`` or within a function, is pickled with its
+    code by cloudpickle.
     """
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:

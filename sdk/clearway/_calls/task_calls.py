@@ -1,4 +1,4 @@
-"""How a task is called: here and now, submitted, or mapped."""
+"""The ways to call a task, and their types: directly, submitted or mapped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from clearway.states import State
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that CoroutineType, as pyright says, is a Coroutine
+R = TypeVar("R", covariant=True)  # noqa: PLC0105 - so that pyright takes a CoroutineType for a Coroutine
 T = TypeVar("T")
-# In the overloads below, ``NoReturn`` matches a function whose result is not annotated: without it, such a
+# In the overloads below, ``NoReturn`` matches a function without a return annotation. Otherwise such a
 # function would match the overloads for coroutine functions, which come before those for all others.
 
 
@@ -25,8 +25,8 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
 
     fn: Callable[P, R]
 
-    @overload  # what returns a state made by hand, whose call returns the result that is in it
-    def __call__(  # type: ignore[overload-overlap]  # with the last one, for who gives wait_for
+    @overload  # returns a state made by hand: the call returns the result in it
+    def __call__(  # type: ignore[overload-overlap]  # with the last one, for calls with wait_for
         self: TaskCalls[P, State[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
     @overload
@@ -80,7 +80,7 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
         wait_for: Iterable[Upstream] | None,
         **kwargs: Any,
     ) -> R: ...
-    def __call__(  # type: ignore[misc]  # P has no return_state and no wait_for: see CallSignature
+    def __call__(  # type: ignore[misc]  # P lacks return_state and wait_for: see CallSignature
         self,
         /,
         *args: Any,
@@ -88,25 +88,25 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
         wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the task within the flow that the caller is in, and return its result.
+        """Run the task in the caller's flow run, and return its result.
 
-        An async task in an async flow is to be awaited. Futures and states among the arguments, also within
+        An async task in an async flow has to be awaited. Futures and states among the arguments, also within
         lists, dictionaries and dataclasses, are waited for and replaced by their results.
 
         Args:
             args: The function's arguments.
-            return_state: Return the state that the run ends in, rather than its result or its exception.
+            return_state: Return the run's final state instead of its result or exception.
             wait_for: Futures and states that must complete first.
             kwargs: The function's keyword arguments.
 
         Raises:
             MissingContext: The caller is not in a flow.
             NestedTask: The caller is in a task.
-            ParameterBindError: The arguments do not fit the function.
-            UpstreamTaskError: Something among the arguments did not complete, so the task was not run.
-            Exception: What the function raised, as it raised it.
+            ParameterBindError: The arguments do not match the function's parameters.
+            UpstreamTaskError: A run among the arguments did not complete, so the task was not run.
+            Exception: The exception that the function raised.
         """
-        from clearway._execution.task.calls import call_task  # noqa: PLC0415 - what runs tasks is loaded with the first run
+        from clearway._execution.task.calls import call_task  # noqa: PLC0415 - loaded with the first run
 
         try:
             return call_task(self, (args, kwargs), wait_for, return_state=return_state)
@@ -194,14 +194,16 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
         wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Start the task within the flow that the caller is in, without waiting for it.
+        """Start the task in the caller's flow run, without waiting for it.
 
-        A sync task runs on a thread, an async one on the flow's event loop (or, in a sync flow, on one beside
-        it). The flow ends when all that it submitted has ended. The arguments are those of a call.
+        A sync task runs on a thread, an async one on the flow's event loop (in a sync flow, on a loop in a
+        thread beside it). The flow does not end before all runs that it submitted. The arguments are those of
+        a call.
 
         Returns:
-            A ``TaskFuture``; for an async task in an async flow, a coroutine of an ``AsyncTaskFuture``, as in
-            ``future = await my_task.submit()``. With ``return_state``, the state that the run ends in.
+            A ``TaskFuture``; for an async task in an async flow, a coroutine that returns an
+            ``AsyncTaskFuture``, as in ``future = await my_task.submit()``. With ``return_state``, the run's
+            final state instead of the future.
         """
         from clearway._execution.task.calls import submit_task  # noqa: PLC0415 - as above
 
@@ -293,14 +295,15 @@ class TaskCalls(TaskDefinition, Generic[P, R]):
     ) -> Any:
         """Submit the task once for each element of its iterable arguments, which must be equally long.
 
-        Strings, bytes and what is wrapped in ``unmapped()`` are given whole to every run. An argument that is
-        a future is waited for, and what it results in is mapped over.
+        Strings, bytes and arguments wrapped in ``unmapped()`` are passed whole to every run. An argument that
+        is a future is waited for, and its result is mapped over.
 
         Returns:
-            A list of what ``submit`` returns; for an async task in an async flow, a coroutine of that list.
+            A list of what ``submit`` returns; for an async task in an async flow, a coroutine that returns
+            the list.
 
         Raises:
-            NothingToMap: There is no iterable among the arguments.
+            NothingToMap: None of the arguments is an iterable.
             MappingLengthMismatch: The iterables are of different lengths.
         """
         from clearway._execution.task.calls import map_task  # noqa: PLC0415 - as above

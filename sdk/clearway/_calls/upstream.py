@@ -1,4 +1,4 @@
-"""What ``wait_for`` names, for type checkers."""
+"""The type of ``wait_for``'s items, for type checkers."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from clearway.futures import Future
 from clearway.states import State
 
 Upstream: TypeAlias = Future[Any] | State[Any] | allow_failure[Any]
-"""What ``wait_for`` names, as type checkers see it; results that tasks made are taken too."""
+"""What ``wait_for`` accepts, for type checkers; at run time also plain results of tasks."""

@@ -1,4 +1,4 @@
-"""A snapshot as lines for a terminal."""
+"""Rendering a snapshot as lines for a terminal."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> l
     """Return the lines that show a snapshot, five at most.
 
     Args:
-        snapshot: What is shown.
-        frame: Counts up with each drawing, so that something moves.
-        unicode: Whether the terminal knows more characters than those of ASCII.
+        snapshot: What to show.
+        frame: The number of this drawing, for the spinner.
+        unicode: Whether the terminal shows more than ASCII.
     """
     from rich.text import Text  # noqa: PLC0415 - loaded with the first drawing
 

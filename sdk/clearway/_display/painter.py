@@ -1,4 +1,4 @@
-"""The thread that draws."""
+"""The thread that draws the progress."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("clearway.display")
 _FIRST_SECONDS: Final = 0.3
 _SECONDS: Final = 0.1
 _COST: Final = 25.0
-"""The thread rests for as many times as long as it worked, so that it takes a small share of one core."""
+"""How many times as long as it worked the thread rests, which limits its share of one core."""
 
 
 class Painter:
@@ -42,7 +42,7 @@ class Painter:
         self._stopped = threading.Event()
 
     def begin(self, run: DrawnFlowRun, scope: DrawnAttempt) -> None:
-        """Show an attempt of a flow run: at the top, or of a subflow."""
+        """Show an attempt of a flow run, be it the outermost one or a subflow."""
         with self._guard:
             if run.parent is None and run not in self._tops:
                 self._tops[run] = time.monotonic()
@@ -76,7 +76,7 @@ class Painter:
         self._screen.stop(line)
 
     def forget(self) -> None:
-        """Draw nothing any more: this is a forked process."""
+        """Draw nothing any more; called in a forked process."""
         self._guard = threading.Lock()
         self._tops.clear()
         self._scopes.clear()
@@ -105,7 +105,7 @@ class Painter:
             began = time.thread_time()
             try:
                 self._draw(observer, frame, stopped)
-            except Exception:  # noqa: BLE001 - what is only for show must never harm
+            except Exception:  # noqa: BLE001 - a display error must never harm a run
                 _log.debug("the progress could not be drawn", exc_info=True)
                 return
             frame += 1

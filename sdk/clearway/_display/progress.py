@@ -1,4 +1,4 @@
-"""Whether the progress of flows is drawn, and telling who draws it; where it is not, this costs nothing."""
+"""Whether to draw the progress of flows, and the calls to the painter; costs nothing if it is off."""
 
 from __future__ import annotations
 

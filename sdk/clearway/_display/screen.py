@@ -1,4 +1,4 @@
-"""A few lines at the bottom of the terminal that give way to whatever else is written."""
+"""A few lines at the bottom of the terminal that make way for all other output."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Screen:
             self.say(last_line)
 
     def say(self, line: str) -> None:
-        """Write a line of ours among the others."""
+        """Write a line of our own among the program's output."""
         if line:
             with self._lock:
                 self.erase()
@@ -80,10 +80,10 @@ class Screen:
                 self._line_begun = False
 
     def draw(self, lines: list[str]) -> None:
-        """Draw lines in place of those that were drawn before, unless the program is in the middle of a line.
+        """Draw lines in place of the previous ones, unless the program is in the middle of a line.
 
         Args:
-            lines: Each narrower than the terminal, and fewer than it is high.
+            lines: Each narrower than the terminal, and fewer than its height.
         """
         with self._lock:
             if self._on and not self._line_begun and not self._paused:
@@ -92,7 +92,7 @@ class Screen:
                 self._height = len(lines)
 
     def erase(self) -> None:
-        """Take the lines away that are drawn."""
+        """Erase the drawn lines."""
         with self._lock:
             if self._height:
                 self._out.write(self._erasing())
@@ -100,7 +100,7 @@ class Screen:
                 self._height = 0
 
     def write(self, real: TextIO, text: str) -> int:
-        """Write what the program writes."""
+        """Write the program's own output."""
         with self._lock:
             if not self._on:
                 return real.write(text)
@@ -113,7 +113,7 @@ class Screen:
             return written
 
     def forget(self) -> None:
-        """Have nothing to do with the terminal any more: this is a forked process, which has no painter."""
+        """Leave the terminal alone; called in a forked process, which has no painter."""
         self._lock = threading.RLock()
         self._on, self._height = False, 0
 
@@ -124,7 +124,7 @@ class Screen:
         return f"\r{up}{_ERASE_BELOW}"
 
     def _ask(self, prompt: object = "", /) -> str:
-        """Stand in for ``input``, which writes its prompt past ``sys.stdout``."""
+        """Replace ``input``, whose prompt does not go through ``sys.stdout``."""
         with self._lock:
             self.erase()
             self._paused += 1

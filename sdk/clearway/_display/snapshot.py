@@ -1,4 +1,4 @@
-"""What a person wants to know of the flows that run, at one moment."""
+"""What a person wants to know about the running flows at one moment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from clearway._display.subjects import DrawnAttempt, DrawnTaskRun
     from clearway.states import State
 
-    # A run, and when it entered the state in which it rests; None while it runs.
+    # A run, and when it entered the state in which it waits for its scheduled time; None while it runs.
     Observed: TypeAlias = tuple[DrawnTaskRun, datetime | None]
 
 
@@ -25,10 +25,10 @@ class Counts:
     """How task runs and subflows ended.
 
     Attributes:
-        completed: Those that ended well, cached ones included.
-        cached: Those that had their result from the cache.
-        failed: Those that ended otherwise, or did not begin.
-        retries: How often a run was told to try again.
+        completed: Those that completed, cached ones included.
+        cached: Those that took their result from the cache.
+        failed: Those that ended otherwise, or never started.
+        retries: How many retries were scheduled.
     """
 
     completed: int = 0
@@ -57,10 +57,10 @@ class Snapshot:
 
     Attributes:
         title: The flow run's name.
-        seconds: How long it has run.
+        seconds: How long it has been running.
         ended: What has ended.
-        running: The names of task runs whose code runs, the longest first, with how many seconds they do.
-        waiting: How many wait, by what for.
+        running: Task runs whose code runs, the longest first: the name, and for how many seconds.
+        waiting: How many task runs wait, by what they wait for.
         retrying: The names of task runs that are to be tried again, the next first, with in how many seconds.
         server: What is to be said of the server; empty while it is there.
     """
@@ -75,7 +75,7 @@ class Snapshot:
 
 
 class Observer:
-    """Looks at task runs now and then, and so knows for how long each has been running, or resting."""
+    """Looks at task runs from time to time, to know how long each has been running or waiting for a retry."""
 
     def __init__(self) -> None:
         self._since: dict[Observed, float] = {}

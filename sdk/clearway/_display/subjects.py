@@ -1,4 +1,4 @@
-"""What is drawn, as the display sees it."""
+"""Runs and attempts as the display sees them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class DrawnTaskRun(Protocol):
     """A task run.
 
     Attributes:
-        waits_for_slots: The tags for whose slots it was last told to wait.
+        waits_for_slots: The tags whose slots the service last made it wait for.
     """
 
     waits_for_slots: tuple[str, ...]
@@ -29,11 +29,11 @@ class DrawnTaskRun(Protocol):
         ...
 
     def waits_for(self) -> Collection[Any]:
-        """Return the runs that must be done before this one can begin."""
+        """Return the futures that must be done before this run can begin."""
         ...
 
     def state_now(self) -> State[Any]:
-        """Return the state that the run is in, as far as this process knows."""
+        """Return the run's current state, as far as this process knows."""
         ...
 
 
@@ -78,5 +78,5 @@ class DrawnFlowRun(Protocol):
 
     @property
     def parent(self) -> object | None:
-        """What the runs of the flow that called it share; None at the top."""
+        """The attempt of the flow run that called it; None if it is the outermost."""
         ...

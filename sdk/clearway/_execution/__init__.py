@@ -1,1 +1,1 @@
-"""How runs are executed, from a call to the final state: may import ``futures`` and what is below it."""
+"""Execution of runs, from a call to the final state: may import ``futures`` and what is below it."""

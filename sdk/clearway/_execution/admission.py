@@ -1,10 +1,9 @@
-"""How many submitted task runs of one flow run go on at once.
+"""Limiting how many submitted task runs of one flow run are active at once.
 
-A run is proposed Running only when it has a permit, so that it does not count as running while it has no
-thread. A run that the service lets wait for a slot gives its permit back, so that others can start meanwhile;
-when it is granted, it goes on at once, above the number of permits if need be, since it holds a slot that
-others wait for. Of the runs with the same tags only so many wait at the service at once: the others are held
-back here.
+A run needs a permit before it is proposed as Running, so that no run counts as running without a thread. A
+run that the service queues for a slot gives its permit back, so that others can start. Once granted it
+continues at once, beyond the limit if need be, because it now holds a slot that other runs wait for. Of the
+runs with equal tags, only as many wait at the service as there are permits; the rest are held back here.
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from typing import NamedTuple, Protocol
 
 
 class Admitted(Protocol):
-    """A run that asks for a permit."""
+    """A run that needs a permit."""
 
     @property
     def tags(self) -> frozenset[str]:
-        """Its tags: of the runs with the same ones only so many wait at the service at once."""
+        """Its tags; the number of waiting runs with equal tags is limited."""
         ...
 
     def go_on(self) -> None:
-        """Go on with a permit; called by the thread that gave one back. Must be quick."""
+        """Continue with a permit; called on the thread that gave one back. Must be quick."""
         ...
 
 
 class Gate:
-    """The permits of one flow run for one kind of task."""
+    """The permits of one flow run for sync tasks, for async tasks, or for both."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -36,12 +35,12 @@ class Gate:
         self._guard = threading.Lock()
         self._ready: deque[Admitted] = deque()
         self._held_back: dict[frozenset[str], deque[Admitted]] = {}
-        self._waiting: dict[frozenset[str], int] = {}  # at the service, by tags
+        self._waiting: dict[frozenset[str], int] = {}  # how many runs wait at the service, by tags
         self._closed = False
         self._letting_in = False
 
     def enter(self, run: Admitted) -> bool:
-        """Take a permit for ``run``. Where there is none now, its ``go_on`` is called when there is."""
+        """Take a permit; if none is free, return False and call the run's ``go_on`` when one is."""
         with self._guard:
             if self._free > 0 and not self._closed and not self._crowded(run):
                 self._free -= 1
@@ -56,10 +55,10 @@ class Gate:
         self._let_in()
 
     def wait_at_service(self, run: Admitted, *, for_slot: bool = True) -> None:
-        """Give the permit of a run back that waits for a slot, or else for a run that computes its cache key.
+        """Give a run's permit back while it waits for a slot, or for another run to compute its cache key.
 
-        Only those who wait for slots hold others with their tags back: the run that is waited for may need
-        those others itself.
+        Only runs that wait for slots hold back others with equal tags. A run that waits for a cache key must
+        not: the run that computes it may depend on those others.
         """
         with self._guard:
             if for_slot:
@@ -68,7 +67,7 @@ class Gate:
         self._let_in()
 
     def granted(self, run: Admitted, *, keep: bool, for_slot: bool = True) -> None:
-        """Note that a run waits at the service no more; ``keep`` takes a permit for it again."""
+        """Note that a run's wait at the service is over; ``keep`` takes its permit back."""
         with self._guard:
             if for_slot:
                 self._count_out(run.tags)
@@ -81,11 +80,11 @@ class Gate:
         if not self._waiting[tags]:
             del self._waiting[tags]
         if tags in self._held_back and self._waiting.get(tags, 0) < self._capacity:
-            # One for one: all that there is room for, sent at once, would hold up a hand-off.
+            # One at a time: sending all that now fit would delay the run that was just granted.
             self._ready.appendleft(self._take_back(tags))
 
     def close(self) -> None:
-        """Admit no more."""
+        """Admit no more runs."""
         with self._guard:
             self._closed = True
             self._ready.clear()
@@ -95,7 +94,7 @@ class Gate:
         return bool(run.tags) and self._waiting.get(run.tags, 0) >= self._capacity
 
     def _let_in(self) -> None:
-        """Let in who can go on, one after the other: by this thread, or by the one that is at it already."""
+        """Admit runs until no permit is free; returns at once if another thread is already doing so."""
         while True:
             with self._guard:
                 if self._letting_in:
@@ -125,7 +124,7 @@ class Gate:
         if self._ready:
             return self._ready.popleft()
         for tags in self._held_back:
-            if tags not in self._waiting:  # otherwise another follows each that goes on
+            if tags not in self._waiting:  # otherwise `_count_out` admits the next one
                 return self._take_back(tags)
         return None
 
@@ -138,17 +137,17 @@ class Gate:
 
 
 class Gates(NamedTuple):
-    """The permits of the task runs of one attempt of a flow run; both may be the same.
+    """The permits of the task runs of one attempt of a flow run; both gates may be the same.
 
     Attributes:
-        for_sync: Those of sync task runs.
-        for_async: Those of async ones.
+        for_sync: For sync task runs.
+        for_async: For async task runs.
     """
 
     for_sync: Gate
     for_async: Gate
 
     def close(self) -> None:
-        """Admit no more."""
+        """Admit no more runs."""
         self.for_sync.close()
         self.for_async.close()

@@ -1,8 +1,8 @@
-"""What running a flow or task has to wait for.
+"""The effects that the steps of a run wait for.
 
-The steps of a run are a generator that yields these and is sent what came of them. It does not know whether a
-thread blocks meanwhile, a coroutine awaits, or nothing waits and a callback continues (see ``trampoline`` and
-``submission``).
+The steps of a run are a generator that yields effects and is sent the reply to each. It does not know whether
+a thread blocks on an effect, a coroutine awaits it, or a callback continues when it is done (see
+``trampoline`` and ``submission``).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from clearway.v1.proposal_pb2 import Decision, Proposal
 
 
 class Effect(Protocol):
-    """Something that takes its time."""
+    """Something that takes time."""
 
     def block(self) -> Any:
-        """Do it, blocking this thread, and return what came of it."""
+        """Do it, blocking this thread, and return the reply."""
         ...
 
     async def wait(self) -> Any:
-        """Do it, and return what came of it."""
+        """Do it without blocking, and return the reply."""
         ...
 
 
@@ -40,20 +40,20 @@ Steps: TypeAlias = Generator[Effect, Any, State[Any]]
 
 @dataclass(slots=True)
 class Propose:
-    """Send a proposal; the service's final decision comes of it."""
+    """Send a proposal; the reply is the service's final decision."""
 
     transport: Transport
     proposal: Proposal
     on_wait: Callable[[Decision], None] | None = None
 
     def block(self) -> Decision:
-        """Wait for the decision."""
+        """Block until the decision."""
         future = self.transport.propose(self.proposal, self.on_wait)
         wait_told(future)
         return future.result()
 
     async def wait(self) -> Decision:
-        """Wait for the decision."""
+        """Await the decision."""
         from clearway._waiting.loop_calls import settled  # noqa: PLC0415 - sync flows need no asyncio
 
         return await settled(self.transport.propose(self.proposal, self.on_wait))
@@ -61,17 +61,17 @@ class Propose:
 
 @dataclass(slots=True)
 class Answer:
-    """Wait for the answer to a call that was made."""
+    """Wait for the response to a call that was made; the reply is the response."""
 
     future: Answered[Any]
 
     def block(self) -> Any:
-        """Wait for the answer."""
+        """Block until the response."""
         wait_told(self.future)
         return self.future.result()
 
     async def wait(self) -> Any:
-        """Wait for the answer."""
+        """Await the response."""
         from clearway._waiting.loop_calls import settled  # noqa: PLC0415 - as above
 
         return await settled(self.future)
@@ -79,46 +79,46 @@ class Answer:
 
 @dataclass(slots=True)
 class Sleep:
-    """Let time pass."""
+    """Sleep."""
 
     seconds: float
 
     def block(self) -> None:
-        """Sleep."""
+        """Sleep in this thread."""
         with unshielded():
             get_clock().sleep(self.seconds)
 
     async def wait(self) -> None:
-        """Sleep."""
+        """Sleep in this coroutine."""
         await get_clock().wait(self.seconds)
 
 
 @dataclass(slots=True)
 class WaitFor:
-    """Wait until other task runs are done, however they end."""
+    """Wait until other task runs are done, whatever their final states."""
 
     futures: Sequence[Future[Any]]
 
     def block(self) -> None:
-        """Wait for one after the other."""
+        """Block on one future after the other."""
         for future in self.futures:
             future.block()
 
     async def wait(self) -> None:
-        """Wait for one after the other."""
+        """Await one future after the other."""
         for future in self.futures:
             await future.wait_done()
 
 
 @dataclass(slots=True)
 class Admit:
-    """Wait for a permit, where the run was submitted; what is called directly goes on at once."""
+    """Wait for a permit, if the run was submitted; a direct call needs none."""
 
     def block(self) -> None:
-        """Go on."""
+        """Do nothing."""
 
     async def wait(self) -> None:
-        """Go on."""
+        """Do nothing."""
 
 
 ADMIT = Admit()
@@ -126,13 +126,13 @@ ADMIT = Admit()
 
 @dataclass(slots=True)
 class Outcome:
-    """How a user's code ended: with a value, or with an exception; or because it took too long.
+    """How a user's code ended: it returned, raised or timed out.
 
     Attributes:
         value: What it returned.
         error: What it raised, or why its result cannot be read; None if it returned.
-        timed_out: Whether it took too long; ``error`` says so then.
-        unread: Whether its code returned, and its result cannot be read.
+        timed_out: Whether it timed out; ``error`` is then the ``TimeoutError``.
+        unread: Whether it returned a result that cannot be read.
     """
 
     value: Any = None
@@ -142,7 +142,7 @@ class Outcome:
 
     @property
     def kind(self) -> RunErrorKind:
-        """What kind of error its exception is."""
+        """The kind of ``error``, for the run's state."""
         if isinstance(self.error, WorkerDied):
             return RunErrorKind.LOST
         return RunErrorKind.RESULT if self.unread else RunErrorKind.APPLICATION
@@ -150,7 +150,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class Execute:
-    """Run a user's code; an ``Outcome`` comes of it."""
+    """Run a user's code; the reply is its ``Outcome``."""
 
     call: Callable[[], Any]
 
@@ -159,11 +159,11 @@ class Execute:
         try:
             with unshielded():
                 return Outcome(self.call())
-        except Exception as error:  # noqa: BLE001 - the user's, and what the run's state is made of
+        except Exception as error:  # noqa: BLE001 - the user's; it becomes the run's state
             return Outcome(error=_folded(error))
 
     async def wait(self) -> Outcome:
-        """Run the code, and await what it returns where that is to be awaited."""
+        """Run the code, and await what it returns if that is awaitable."""
         try:
             value = self.call()
             return Outcome(await value if isinstance(value, Awaitable) else value)
@@ -180,11 +180,11 @@ def _folded(error: Exception) -> Exception:
 
 @dataclass(slots=True)
 class Work:
-    """Do some work that may take its time, such as writing a large result; what it returns comes of it.
+    """Do some work that may take time, such as writing a large result; the reply is what it returns.
 
     Attributes:
-        function: The work. It raises nothing that a thread could not hand on.
-        light: Whether it is quick enough to be done by an event loop's own thread.
+        function: The work. Its exceptions must be safe to raise in another thread.
+        light: Whether it is quick enough for an event loop's own thread.
     """
 
     function: Callable[[], Any]
@@ -195,7 +195,7 @@ class Work:
         return self.function()
 
     async def wait(self) -> Any:
-        """Do it, in another thread where it is not light."""
+        """Do it, in another thread unless it is light."""
         if self.light:
             return self.function()
         from clearway._execution.threads import get_threads  # noqa: PLC0415 - sync flows that submit nothing need none
@@ -209,5 +209,5 @@ class Work:
 def _do(function: Callable[[], Any], done: ConcurrentFuture[Any]) -> None:
     try:
         done.set_result(function())
-    except BaseException as error:  # noqa: BLE001 - handed on
+    except BaseException as error:  # noqa: BLE001 - raised again by the waiter
         done.set_exception(error)

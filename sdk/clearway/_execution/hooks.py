@@ -24,15 +24,15 @@ _CLOSE_SECONDS = 10.0
 
 @dataclass(slots=True)
 class CallHooks:
-    """Call the hooks for a state that a run has entered. What they raise is logged and changes nothing.
+    """Call the hooks for a state that a run has entered. Their exceptions are logged and have no effect.
 
     Attributes:
         owner: The flow or task.
         state: The state.
-        ask: Asks the service about the run.
-        read: Makes the run of the answer.
-        entered: Makes the run the one that the hooks belong to.
-        loop_thread: Returns the loop for async hooks where this blocks; None where the flow run never began.
+        ask: Requests the run from the service.
+        read: Converts the response to the run that hooks are given.
+        entered: A context manager in which the run is the current one.
+        loop_thread: Returns the loop thread for async hooks; None if the flow run never began.
         log: Returns the run's logger.
     """
 
@@ -45,7 +45,7 @@ class CallHooks:
     log: Callable[[], RunLogger]
 
     def block(self) -> Any:
-        """Call one after the other in this thread, async ones on an event loop beside it."""
+        """Call the hooks in this thread; async ones on an event loop beside it."""
         try:
             run = self.known()
         except ClearwayError as error:
@@ -58,7 +58,7 @@ class CallHooks:
                 self._raised(hook)
 
     async def wait(self) -> Any:
-        """Call one after the other, sync ones in another thread."""
+        """Call the hooks; sync ones in another thread."""
         try:
             run = await self.known_async()
         except ClearwayError as error:
@@ -71,17 +71,17 @@ class CallHooks:
                 self._raised(hook)
 
     def known(self) -> Any:
-        """Return the run as the service knows it.
+        """Return the run as the service has it.
 
         Raises:
-            ClearwayError: The service could not be asked.
+            ClearwayError: The service was unreachable or refused the request.
         """
         answer = self.ask()
         wait_told(answer)
         return self.read(answer.result(), self.state)
 
     async def known_async(self) -> Any:
-        """Return the run as the service knows it; raises as ``known``."""
+        """Do the same as ``known`` in a coroutine; raises as ``known``."""
         from clearway._waiting.loop_calls import settled  # noqa: PLC0415 - sync flows need no asyncio
 
         return self.read(await settled(self.ask()), self.state)
@@ -97,7 +97,7 @@ class CallHooks:
             return self._block_on(called) if inspect.iscoroutine(called) else called
 
     async def call_async(self, function: Callable[..., Any], run: Any) -> Any:
-        """Call a user's function, a sync one in another thread; raises as ``call``."""
+        """Call a user's function, in another thread if it is sync; raises as ``call``."""
         import asyncio  # noqa: PLC0415 - sync flows need no asyncio
 
         with self.entered():
@@ -107,7 +107,7 @@ class CallHooks:
             return await called if inspect.iscoroutine(called) else called
 
     def _block_on(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Run an async hook on a loop beside the flow, since the flow's own may stand still meanwhile."""
+        """Run an async hook on a loop beside the flow, since the flow's own loop may be blocked."""
         if self.loop_thread is not None:
             done = self.loop_thread().submit(coroutine)
             wait_told(done)
@@ -122,12 +122,12 @@ class CallHooks:
 
     def _raised(self, hook: Callable[..., Any]) -> None:
         self.log().exception(
-            "the hook %s raised an exception; the run's state stays as it is: %s",
+            "the hook %s raised an exception, which does not change the run's state: %s",
             getattr(hook, "__name__", repr(hook)),
             self.state.name,
         )
 
     def _not_called(self, error: ClearwayError) -> None:
         self.log().error(
-            "no hooks were called for %s: the service was not to be asked: %s", self.state.name, error
+            "no hooks were called for %s: the service could not be asked: %s", self.state.name, error
         )

@@ -1,4 +1,4 @@
-"""An event loop beside a sync flow, for the async tasks and subflows that it calls."""
+"""An event loop thread beside a sync flow, for the async tasks and subflows that it calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class LoopThread:
-    """A daemon thread with an event loop, from the moment that it is made until it is closed."""
+    """A daemon thread with a running event loop, from creation until ``close``."""
 
     def __init__(self, name: str) -> None:
         self._ready = threading.Event()
@@ -33,7 +33,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def close(self, timeout: float) -> None:
-        """Cancel what still runs on the loop, and end the thread; code that blocks is left behind."""
+        """Cancel what runs on the loop and end the thread; blocking code is left running."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         with unshielded():
             self._thread.join(timeout)

@@ -1,4 +1,4 @@
-"""How a run ends: the state that follows from what a user's code returned or raised."""
+"""The final state that follows from what a user's code returned or raised."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]
 
 
 def of_kind(kind: RunErrorKind, state: State[Any]) -> State[Any]:
-    """Return a state whose exception is of another kind than the state's type says."""
+    """Return a copy of a state whose error has another kind than the state's type implies."""
     return replace(state, error_kind=kind)
 
 
 def entered(recorded: State[Any], end: State[Any]) -> State[Any]:
-    """Return the state that the service recorded for an end, with the value or the exception of that end."""
+    """Return the state as recorded by the service, with the value or exception that was proposed."""
     return replace(recorded, data=end.data, error_kind=end.error_kind)
 
 
@@ -77,7 +77,7 @@ def stopped_early(stop: StopState, message: str, cause: BaseException | None = N
     """Return the state of a run that was interrupted or cancelled.
 
     Args:
-        stop: ``Crashed`` for a run whose code had begun, ``Cancelled`` for others.
+        stop: ``Crashed`` if the run's code had started, else ``Cancelled``.
         message: Why, for people.
         cause: What interrupted it; None if its flow run has ended.
     """
@@ -89,7 +89,7 @@ def stopped_early(stop: StopState, message: str, cause: BaseException | None = N
 
 
 def describe(error: BaseException) -> str:
-    """Return an exception as the last line of its traceback has it, shortened where it is very long."""
+    """Return the last line of an exception's traceback, shortened if it is very long."""
     try:
         text = str(error)
     except Exception as broken:  # noqa: BLE001 - a user's __str__ may raise anything
@@ -98,7 +98,7 @@ def describe(error: BaseException) -> str:
 
 
 def interruption(cause: BaseException) -> str:
-    """Return what interrupted a run, for its state's message."""
+    """Describe what interrupted a run, for its state's message."""
     name = type(cause).__name__
     if name == "CancelledError":
         return "cancelled: the asyncio task that it ran in was cancelled"
@@ -108,10 +108,10 @@ def interruption(cause: BaseException) -> str:
 
 
 def task_state(outcome: Outcome, *, may_run_again: bool = False) -> State[Any]:
-    """Return the state that a task's code ended in; a state that it returned counts as given.
+    """Return the final state of a task's code; a state returned by the code is used as it is.
 
-    Code that did not end because its process died has not failed. Where the run may run again it is put as a
-    failure nevertheless, since only failures are tried again.
+    A task whose worker process died has Crashed. If it has retries left it is proposed as Failed all the
+    same, since only failures are retried.
     """
     if outcome.timed_out:
         return _timed_out(outcome)
@@ -127,8 +127,8 @@ def flow_state(outcome: Outcome, not_completed: list[State[Any]], total: int) ->
 
     Args:
         outcome: What its function returned or raised. All futures in it are done.
-        not_completed: The states of its task runs and subflows that did not complete: they decide where the
-            function returned None.
+        not_completed: The states of its task runs and subflows that did not complete. They decide the state
+            if the function returned None.
         total: How many task runs and subflows it had.
     """
     if outcome.timed_out:
@@ -154,12 +154,12 @@ def _state(upstream: Future[Any] | State[Any]) -> State[Any]:
 
 
 def made_by_hand(state: State[Any]) -> bool:
-    """Return whether a user made the state, rather than a run being in it."""
+    """Return whether a user made the state; otherwise it is the state of a run."""
     return not (state.details.flow_run_id or state.details.task_run_id)
 
 
 def _checked(state: State[Any]) -> State[Any]:
-    """Return a state that a function returned, if its run may enter it."""
+    """Return a state that a function returned, or Failed if a run cannot end in it."""
     if state.is_final() or state.is_scheduled():
         return state
     message = (
@@ -213,10 +213,10 @@ def retry_delay(state: State[Any]) -> float:
 
 
 def lost_result(state: State[Any]) -> Work:
-    """Return the work of reading a completed run's result; why it is lost comes of it, or nothing.
+    """Return the work of reading a completed run's result; the reply says why it is lost, or is empty.
 
-    A result that cannot be read at present is not lost: reading it raises ``UnreadableResult`` where its
-    value is wanted, and the cache is left as it is.
+    A result that is only unreadable at present is not lost: using its value raises ``UnreadableResult``, and
+    the cache is left alone.
     """
     return Work(partial(_lost_result, state.data), light=_is_inline(state.data))
 
@@ -249,7 +249,7 @@ def _end_message(
 
 
 def _is_light(value: Any) -> bool:
-    """Return whether a value is surely kept in well under a millisecond; it is looked at briefly."""
+    """Return whether storing a value surely takes well under a millisecond; the check itself is brief."""
     if get_settings().result_inline_bytes < _INLINE_BYTES:
         return False
     if value is None or isinstance(value, (bool, int, float)):
@@ -281,7 +281,7 @@ def _stored(state: State[Any], run_name: str, keeping: Keeping) -> state_pb2.Dat
         return get_store(keeping.place).store_exception(
             value, error_kind(state), pickled=keeping.persist is not False
         )
-    if keeping.persist is False and value is not None:  # None is all that there is of it
+    if keeping.persist is False and value is not None:  # None needs no storing
         return in_memory("its task has persist_result=False")
     try:
         return get_store(keeping.place).store(value)

@@ -1,4 +1,4 @@
-"""The retry policy of a flow or task, as its runs' specs have it."""
+"""Filling in the retry policy of a run's spec from its flow's or task's options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Retried(Protocol):
-    """What a flow or task says of its retries."""
+    """The retry options of a flow or task."""
 
     retries: int
     retry_delay_seconds: float | list[float]
@@ -17,7 +17,7 @@ class Retried(Protocol):
 
 
 def fill_retry_policy(policy: RetryPolicy, definition: Retried) -> None:
-    """Set the fields of ``policy``, part of a spec, for runs that are retried at least once."""
+    """Fill in the retry policy of a spec, in place; for runs with at least one retry."""
     policy.max_attempts = definition.retries + 1
     delays = definition.retry_delay_seconds
     for seconds in delays if isinstance(delays, list) else [delays]:

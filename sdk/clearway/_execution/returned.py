@@ -1,4 +1,4 @@
-"""What a user's function returned: its result, unless it has yet to be awaited."""
+"""Checking what a user's function returned, for results that were never awaited."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray})
 _LOOKED_AT: Final = (
-    8  # items of a container: one forgotten await mostly concerns all, and results may be large
+    8  # items of a container: a forgotten await mostly affects all of them, and results may be large
 )
 
 
 def as_data(value: Any, made_by: Definition) -> Any:
-    """Return what a function returned; the items of a generator, which can be read but once, as a list.
+    """Return a function's result as data; a generator, which can be read only once, becomes a list.
 
     Args:
-        value: What it returned.
+        value: What the function returned.
         made_by: The flow or task.
 
     Raises:
-        NotAwaited: It is, or directly holds, something to be awaited, such as a coroutine; or is an async
+        NotAwaited: The value is, or directly contains, an awaitable such as a coroutine, or is an async
             generator.
     """
     kind = type(value)
@@ -42,7 +42,7 @@ def as_data(value: Any, made_by: Definition) -> Any:
 
 
 def _pending(value: Any) -> Any:
-    """Return what there is to be awaited; None where there is nothing."""
+    """Return an awaitable that the value is or contains; None if there is none."""
     if isinstance(value, State):
         return _pending(value.data) if value.data is not None else None
     if _is_awaitable(value):
@@ -62,7 +62,7 @@ def _is_awaitable(value: Any) -> bool:
 
 
 def _not_awaited(pending: Any, value: Any, made_by: Definition) -> NotAwaited:
-    """Return the error, and close coroutines, of which Python would say the same again."""
+    """Return the error, and close the coroutines, so that Python does not warn about them too."""
     whose = f"the {made_by.kind} {made_by.name!r}"
     shown = f"the coroutine {pending.__qualname__!r}" if type(pending) is CoroutineType else repr(pending)
     within = _items(value)

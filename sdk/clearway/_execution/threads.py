@@ -1,4 +1,4 @@
-"""Threads for the code of submitted sync tasks."""
+"""Daemon threads for the code of submitted sync tasks."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ _here = threading.local()
 
 
 class Threads:
-    """Daemon threads that take work in turn, started one at a time and only while work waits for one.
+    """Daemon threads that share a queue of work, started one at a time and only while work is queued.
 
-    How many there are is bounded by who gives them work (see ``admission``). Of several items that come
-    together only the first wakes a thread; that one wakes the next while it finds more. So work that never
-    blocks is done by few threads, without a switch for each item, and work that blocks still gets as many as
-    it needs.
+    The callers bound how many there are (see ``admission``). When several items arrive together, only the
+    first wakes a thread; that thread wakes the next one if it finds more work. So a few threads, without a
+    switch for each item, do work that never blocks, while work that blocks still gets as many as it needs.
 
-    They are daemons, since code that was interrupted cannot be stopped, and must not keep a process from
-    ending.
+    They are daemons because code that was interrupted cannot be stopped, and must not keep the process from
+    exiting.
     """
 
     def __init__(self, name: str) -> None:
@@ -35,7 +34,7 @@ class Threads:
         self._guard = threading.Lock()
         self._items: deque[Callable[[], None]] = deque()
         self._parked: list[LockType] = []
-        self._waking = False  # a thread is on its way to the items
+        self._waking = False  # a thread was woken and has not looked at the queue yet
 
     def submit(self, work: Callable[[], None]) -> None:
         """Have ``work`` called on one of the threads. It must not raise."""
@@ -56,7 +55,7 @@ class Threads:
 
     @staticmethod
     def is_current() -> bool:
-        """Return whether the caller is on such a thread, which may block for as long as it takes."""
+        """Return whether the caller runs on such a thread, and may therefore block."""
         return getattr(_here, "is_ours", False)
 
     def _run(self) -> None:
@@ -92,22 +91,22 @@ class Threads:
             if lock in self._parked:
                 self._parked.remove(lock)
                 return False
-        lock.acquire()  # woken in the moment between
+        lock.acquire()  # woken just after the timeout
         return True
 
 
 class ThreadExecutor:
-    """Executes the calls of task runs on this process's threads. Code on a thread cannot be stopped."""
+    """Executes the calls of task runs on this process's threads. Running code cannot be stopped."""
 
     def execute(self, call: TaskCall) -> None:
-        """Begin to execute a call. Returns at once."""
+        """Queue a call, and return at once."""
         get_threads().submit(call.run)
 
     def cancel(self, call: TaskCall) -> None:
-        """Do nothing; how the call ends counts no more."""
+        """Do nothing: the call's outcome is ignored anyway."""
 
     def stop(self) -> None:
-        """Do nothing; threads that have nothing to do end by themselves."""
+        """Do nothing: idle threads end by themselves."""
 
 
 _threads = Threads("clearway-worker")

@@ -1,4 +1,4 @@
-"""Taking the steps of a run one after the other, in the caller's thread or coroutine."""
+"""Executing the steps of a run one after the other, in the caller's thread or coroutine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clearway.states import State
 
 
 def drive(steps: Steps) -> State[Any]:
-    """Take all steps, blocking this thread, and return the state that they end with."""
+    """Execute all steps, blocking this thread, and return the final state."""
     try:
         effect = steps.send(None)
         while True:
@@ -25,11 +25,11 @@ def drive(steps: Steps) -> State[Any]:
         state: State[Any] = end.value
         return state
     finally:
-        steps.close()  # an interrupt may come between two steps, and the run is to hear of it
+        steps.close()  # an interrupt may come between two steps, and must reach the run too
 
 
 async def drive_async(steps: Steps) -> State[Any]:
-    """Take all steps, awaiting each, and return the state that they end with."""
+    """Execute all steps, awaiting each, and return the final state."""
     try:
         effect = steps.send(None)
         while True:
@@ -47,6 +47,6 @@ async def drive_async(steps: Steps) -> State[Any]:
 
 
 def named(coroutine: Any, name: str) -> Any:
-    """Name a coroutine by what was called, for Python's warning that it was never awaited."""
+    """Name a coroutine after the flow or task called, for Python's warning that it was never awaited."""
     coroutine.__qualname__ = name
     return coroutine

@@ -1,4 +1,4 @@
-"""A channel to a server, and the unary calls on it. All of it is used on the I/O thread's loop only."""
+"""A gRPC channel to a server, and its unary calls. Used on the I/O thread's event loop only."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _MAX_RECEIVED: Final = 64 * 1024 * 1024
 _OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     ("grpc.max_receive_message_length", _MAX_RECEIVED),
     ("grpc.max_send_message_length", _MAX_RECEIVED),
-    # A peer that is gone without a word is noticed within 15 s.
+    # Detects a dead peer within 15 s.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
-    # How soon a server that comes back is found; `min` is also how long one attempt to connect may take.
+    # How quickly a restarted server is found; `min` is also the timeout of one connection attempt.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 10_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
 _LOOPBACK: Final = ("localhost:", "127.", "[::1]:")
 _NOT_REPEATED: Final = frozenset({"DeleteConcurrencyLimit"})
-"""A repeated delete of what the first one deleted would be an error; all other calls may be repeated."""
+"""Calls that must not be repeated: a second delete would fail because the first one succeeded."""
 
 RECONNECT: Final = Backoff(first=0.05, longest=1.0)
 
@@ -52,11 +52,11 @@ class GrpcChannel:
     """
 
     def __init__(self, address: str, patience: float) -> None:
-        """Make it; the connection is made when it is needed.
+        """Make it; connects when first used.
 
         Args:
             address: The server's ``host:port``.
-            patience: For how many seconds a server that was reached may be away.
+            patience: How many seconds a server that was reached before may be unreachable.
         """
         self.address = address
         self.reached = False
@@ -66,7 +66,7 @@ class GrpcChannel:
         self._unary: dict[str, Callable[..., Any]] = {}
 
     def open_stream(self) -> grpc.aio.StreamStreamCall[bytes, bytes]:
-        """Begin a ``Propose`` stream, of serialized messages."""
+        """Open a ``Propose`` stream of serialized messages."""
         return cast(
             "grpc.aio.StreamStreamCall[bytes, bytes]",
             self._channel.stream_stream(f"/{_SERVICE.full_name}/Propose")(),
@@ -108,7 +108,7 @@ class GrpcChannel:
             await asyncio.sleep(delay)
 
     def exception_from(self, error: grpc.aio.AioRpcError) -> ServiceError:
-        """Return the SDK's exception for a failed call."""
+        """Convert a failed call's error to the SDK's exception."""
         trailers = error.trailing_metadata() or ()
         status = next((value for key, value in trailers if key == _STATUS_TRAILER), None)
         return exception_from_status(
@@ -140,7 +140,7 @@ class GrpcChannel:
 
     @property
     def _channel(self) -> grpc.aio.Channel:
-        """The channel, which belongs to the loop that it is made on."""
+        """The channel, created on the loop that it then belongs to."""
         if self._opened is None:
             direct = self.address.startswith(_LOOPBACK)
             options = [*_OPTIONS, ("grpc.enable_http_proxy", 0)] if direct else _OPTIONS

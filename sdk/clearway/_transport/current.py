@@ -1,4 +1,4 @@
-"""This process's transport: opened when it is first needed, closed at exit."""
+"""This process's transport: opened on first use, closed at exit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def open_transport() -> Transport:
-    """Return a new transport to the service that the settings name.
+    """Return a new transport to the service given by the settings.
 
     Raises:
         InvalidSetting: A setting's value is not allowed.
@@ -47,7 +47,7 @@ _last_words: list[Callable[[], None]] = []
 
 
 def connect() -> Transport:
-    """Return this process's transport, opened when asked for the first time and closed at exit.
+    """Return this process's transport; opens it on first use, and closes it at exit.
 
     Raises:
         InvalidSetting: A setting's value is not allowed.
@@ -70,7 +70,7 @@ def current_transport() -> Transport | None:
 
 
 def before_disconnect(function: Callable[[], None]) -> None:
-    """Have a function called each time before this process's transport is closed."""
+    """Register a function that is called each time before this process's transport is closed."""
     _last_words.append(function)
 
 
@@ -87,7 +87,7 @@ def disconnect() -> None:
 
 
 def exchange_transport(transport: Transport | None) -> Transport | None:
-    """Make another transport this process's own; return the one before, still open. For tests."""
+    """Replace this process's transport; return the previous one, still open. For tests."""
     global _transport
     if _transport is not None:
         for function in _last_words:
@@ -98,7 +98,7 @@ def exchange_transport(transport: Transport | None) -> Transport | None:
 
 
 def hurry() -> None:
-    """Note that the user was asked to wait and would not: the exit of this process is not to wait either."""
+    """Note that the user interrupted a wait: the process's exit will not wait either."""
     global _hurried  # noqa: PLW0603 - one per process
     _hurried = time.monotonic()
 
@@ -113,8 +113,8 @@ def _at_exit() -> None:
 
 
 def _after_fork_in_child() -> None:
-    # What the parent opened stays the parent's: the child has none of its threads, and must not use its
-    # sockets or database connections. It is kept from being collected, since that would close them.
+    # The parent's transport stays the parent's: the child has none of its threads, and must not use its
+    # sockets or database connections. A reference is kept, since collecting the object would close them.
     global _transport, _lock, _inherited  # noqa: PLW0603 - one per process
     _inherited = _transport
     _lock = threading.Lock()

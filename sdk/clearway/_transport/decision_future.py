@@ -1,4 +1,4 @@
-"""The decision that a proposal will have."""
+"""The future of a proposal's decision."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _log = logging.getLogger("clearway.transport")
 
 
 class Answered(Protocol[R_co]):
-    """What a ``concurrent.futures.Future`` and a ``DecisionFuture`` have in common."""
+    """The part of ``concurrent.futures.Future`` that a ``DecisionFuture`` also has."""
 
     def done(self) -> bool:
-        """Return whether there is anything to come no more."""
+        """Return whether a result, an exception or a cancellation has arrived."""
         ...
 
     def result(self, timeout: float | None = None) -> R_co:
-        """Return what came, or raise it."""
+        """Return the result, or raise the exception."""
         ...
 
     def add_done_callback(self, fn: Callable[[Any], object], /) -> None:
-        """Call ``fn`` with this when it is done, at once where it is."""
+        """Call ``fn`` with this future when it is done; at once if it is."""
         ...
 
 
 class DecisionFuture:
-    """A decision that is to come. Used as ``concurrent.futures.Future`` is.
+    """A decision that is yet to come; a lighter ``concurrent.futures.Future``.
 
-    It is another class since two are made for each task: that one has a condition with a lock and a queue,
-    which cost more than all the rest of a proposal.
+    Two are made for each task. The standard class has a condition with a lock and a queue, which would cost
+    more than the rest of a proposal.
     """
 
     __slots__ = ("_callback", "_callbacks", "_cancelled", "_decision", "_done", "_error", "_guard")
@@ -44,24 +44,24 @@ class DecisionFuture:
     def __init__(self) -> None:
         self._guard = allocate_lock()
         self._done = False
-        self._callback: Callable[[DecisionFuture], object] | None = None  # most have but one
+        self._callback: Callable[[DecisionFuture], object] | None = None  # most have only one
         self._callbacks: tuple[Callable[[DecisionFuture], object], ...] = ()  # the others
         self._decision: Decision | None = None
         self._error: BaseException | None = None
         self._cancelled = False
 
-    # Who makes it come.
+    # For the transport.
 
     def resolve(self, decision: Decision) -> bool:
-        """Set the decision; return whether there was nothing before."""
+        """Set the decision; return False if it was done already."""
         return self._settle(decision, None)
 
     def fail(self, error: BaseException) -> bool:
-        """Set an exception in the decision's place; return whether there was nothing before."""
+        """Set an exception; return False if it was done already."""
         return self._settle(None, error)
 
     def cancel(self) -> bool:
-        """Let nothing come any more; return whether nothing had."""
+        """Cancel it; return False if it was done already."""
         return self._settle(None, None)
 
     def _settle(self, decision: Decision | None, error: BaseException | None) -> bool:
@@ -79,10 +79,10 @@ class DecisionFuture:
             self._call(callback)
         return True
 
-    # Who waits for it.
+    # For those who wait.
 
     def done(self) -> bool:
-        """Return whether there is anything to come no more."""
+        """Return whether it has a decision or an exception, or was cancelled."""
         return self._done
 
     def cancelled(self) -> bool:
@@ -90,19 +90,19 @@ class DecisionFuture:
         return self._cancelled
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Return the exception that came in the decision's place, if one did; raises as ``result``."""
+        """Wait for it, and return its exception, or None if it has a decision; raises as ``result``."""
         self._wait(timeout)
         if self._cancelled:
             raise CancelledError
         return self._error
 
     def result(self, timeout: float | None = None) -> Decision:
-        """Return the decision, waiting for it where need be.
+        """Wait for the decision, and return it.
 
         Raises:
-            TimeoutError: It did not come within ``timeout`` seconds.
-            CancelledError: It will not come, for the proposal was withdrawn.
-            BaseException: What came in its place.
+            TimeoutError: It did not arrive within ``timeout`` seconds.
+            CancelledError: The proposal was withdrawn.
+            BaseException: The exception set in its place.
         """
         self._wait(timeout)
         if self._decision is not None:
@@ -124,7 +124,7 @@ class DecisionFuture:
             raise TimeoutError
 
     def add_done_callback(self, fn: Callable[[DecisionFuture], object], /) -> None:
-        """Call ``fn`` with this, by the thread that makes it done; at once where it is done already."""
+        """Call ``fn`` with this future, on the thread that completes it; at once if it is done."""
         with self._guard:
             if not self._done:
                 if self._callback is None:
@@ -137,5 +137,5 @@ class DecisionFuture:
     def _call(self, callback: Callable[[DecisionFuture], object]) -> None:
         try:
             callback(self)
-        except Exception:  # noqa: BLE001 - who waits for others must not suffer
-            _log.exception("what was to be told of a decision failed")
+        except Exception:  # noqa: BLE001 - must not affect those who wait for other decisions
+            _log.exception("the callback of a decision failed")

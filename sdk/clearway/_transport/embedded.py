@@ -1,4 +1,4 @@
-"""The service's engine in this process: the only module of the SDK that knows the service."""
+"""The service's engine running in this process; the only module of the SDK that imports the service."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ _CLOSE_TIMEOUT: Final = 5.0
 
 
 class EmbeddedTransport:
-    """Proposals go to the engine from the caller's thread, and are answered on the engine's."""
+    """Sends proposals to the engine on the caller's thread; decisions arrive on the engine's thread."""
 
     def __init__(self, database: Path, clock: Callable[[], int] | None = None) -> None:
-        """Open the engine on a SQLite file, which is made where it does not exist.
+        """Open the engine on a SQLite file, which is created if it does not exist.
 
         Args:
             database: The file.
-            clock: Tells the time in microseconds since 1970, for leases and delays too; None for the
-                machine's clocks. Tests give one.
+            clock: Returns the time in microseconds since 1970, also for leases and delays; None for the
+                machine's clocks. For tests.
 
         Raises:
             ServerUnavailable: The file cannot be opened.
@@ -86,7 +86,7 @@ class EmbeddedTransport:
         return get_io_thread().submit(self._call(method, request, timeout))
 
     def clock_moved(self) -> None:
-        """Do what is due by a clock that has jumped: leases that ran out end before this returns."""
+        """Do what has become due after the clock was moved; expired leases end before this returns."""
         if not self._closed:
             self._service.clock_moved()
 
@@ -101,11 +101,11 @@ class EmbeddedTransport:
             try:
                 session.settled().result(_CLOSE_TIMEOUT)
             except TimeoutError:
-                _log.warning("some of what was proposed was not answered before the connection was closed")
+                _log.warning("some proposals had no decision yet when the connection was closed")
             try:
                 session.close()
             except EngineError as error:
-                _log.debug("the session could not be ended, so its lease has to run out: %s", error)
+                _log.debug("the session could not be closed, so it lasts until its lease expires: %s", error)
         closing = get_io_thread().submit(self._service.close_reader())
         if not get_io_thread().is_current():
             closing.result(_CLOSE_TIMEOUT)
@@ -122,7 +122,7 @@ class EmbeddedTransport:
                 self._pending.fail(entry, _exception_from(error))
 
     def _connection(self) -> Connection:
-        """Return the conversation with the engine, begun with the first proposal."""
+        """Return the engine connection; opens it with the first proposal."""
         if self._session is None:
             with self._lock:
                 if self._session is None:
@@ -132,7 +132,7 @@ class EmbeddedTransport:
         return self._session
 
     def _settle(self, response: ProposeResponse) -> None:
-        # A session that expired, as after the machine was suspended, is replaced by the engine itself.
+        # The engine itself replaces a session that expired, as after the machine was suspended.
         self._pending.settle(response.decisions)
 
     def _lost(self) -> None:

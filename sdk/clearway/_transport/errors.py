@@ -1,4 +1,4 @@
-"""The service's errors, as the SDK's exceptions."""
+"""Converting the service's errors to the SDK's exceptions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _EXCEPTIONS: Final[dict[int, type[ServiceError]]] = {
     error_pb2.ERROR_REASON_SHUTTING_DOWN: ServerUnavailable,
     error_pb2.ERROR_REASON_STORE_UNAVAILABLE: ServerUnavailable,
 }
-"""One for each reason; a reason that a newer service adds is a plain ``ServiceError``."""
+"""One per reason. A reason added by a newer service becomes a plain ``ServiceError``."""
 
 _STATUSES: Final[dict[str, type[ServiceError]]] = {
     "UNAVAILABLE": ServerUnavailable,
@@ -51,23 +51,23 @@ _STATUSES: Final[dict[str, type[ServiceError]]] = {
     "RESOURCE_EXHAUSTED": InvalidArgument,
     "UNIMPLEMENTED": ProtocolViolation,
 }
-"""For a status without our details, as from gRPC itself or a proxy."""
+"""For a status without our error details, such as gRPC's own or a proxy's."""
 
 
 def exception_for(
     reason: int, message: str, field: str = "", metadata: Mapping[str, str] | None = None
 ) -> ServiceError:
-    """Return the exception of an error reason."""
+    """Return the exception for an error reason."""
     return _EXCEPTIONS.get(reason, ServiceError)(message, reason, field, metadata)
 
 
 def exception_from_status(code: str, details: str, status: bytes | None, address: str) -> ServiceError:
-    """Return the exception of a failed call.
+    """Return the exception for a failed call.
 
     Args:
         code: The name of the gRPC status code.
-        details: Its message.
-        status: The serialized ``google.rpc.Status`` of the trailers, where there is one.
+        details: The status message.
+        status: The serialized ``google.rpc.Status`` from the trailers; None if there was none.
         address: The server's address.
     """
     known = _from_details(status, details)
@@ -80,7 +80,7 @@ def exception_from_status(code: str, details: str, status: bytes | None, address
         details = (
             f"the server at {address} does not know this call; is it an older Clearway, or another service?"
         )
-    return kind(details or f"the server at {address} answered {code}")
+    return kind(details or f"the server at {address} returned {code}")
 
 
 def unreachable(address: str, why: str) -> ServerUnavailable:
@@ -124,8 +124,8 @@ def _why(details: str) -> str:
         ("Connection refused", "the connection was refused"),
         ("DNS resolution failed", "its name cannot be resolved"),
         ("errors resolving", "its name cannot be resolved"),
-        ("Failed parsing HTTP/2", "what answers there does not speak gRPC"),
-        ("before receiving SETTINGS", "what is there does not answer as a gRPC server does"),
+        ("Failed parsing HTTP/2", "the program that listens there does not speak gRPC"),
+        ("before receiving SETTINGS", "the program that listens there does not respond like a gRPC server"),
         ("Deadline Exceeded", "it did not answer in time"),
         ("Socket closed", "it closed the connection"),
     ):

@@ -1,9 +1,9 @@
-"""gRPC, imported with its own handling of forks off.
+"""Imports gRPC with its own fork handling turned off.
 
-With it, a child that a user's task forks (as ``multiprocessing`` does on Linux) while the channel is in use
-dies of a segmentation fault in every fourth or fifth case, though it never touches gRPC. Without it, none of
-hundreds did. The variable is read during the import only. Where the user has set it, or has imported gRPC
-before, that stands.
+With fork handling, a child forked by a user's task (as ``multiprocessing`` does on Linux) while the channel
+is in use segfaults in every fourth or fifth case, though it never touches gRPC. Without it, none of hundreds
+did. The variable is only read during the import. A value set by the user, or an earlier import of gRPC, is
+left as it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is notified of the runs that a session had when it expired."""
+"""Callbacks for the runs that ended because the session expired."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _on_loss: list[Callable[[frozenset[str]], None]] = []
 
 
 def when_runs_are_lost(function: Callable[[frozenset[str]], None]) -> None:
-    """Have a function called with the runs that ended because the service took this process for dead.
+    """Register a function called with the runs that ended because the service took this process for dead.
 
     It is called on the transport's thread, and must be quick.
     """
@@ -16,6 +16,6 @@ def when_runs_are_lost(function: Callable[[frozenset[str]], None]) -> None:
 
 
 def runs_lost(run_ids: frozenset[str]) -> None:
-    """Tell of flow runs and task runs that were Running under a session that has ended."""
+    """Report the flow runs and task runs that were Running when their session ended."""
     for function in _on_loss if run_ids else ():
         function(run_ids)

@@ -1,4 +1,4 @@
-"""What is to be sent on a stream, and how it is put into messages."""
+"""The queue of what is to be sent on a stream, and its packing into messages."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MAX_AWAITS: Final = 4_096
 
 
 class Outbox:
-    """Proposals and withdrawals, in the order in which they were made.
+    """Proposals and withdrawals to send, in the order in which they were made.
 
-    Any thread may add; one writer takes. A proposal is in ``pending`` before it is added here, so that a
-    stream that begins in between finds it there; it then comes twice, and ``PendingProposal.stream`` tells.
+    Any thread may add; one writer takes. A proposal is added to ``pending`` first, so that a stream opened in
+    between finds it there. It is then queued twice, and ``PendingProposal.stream`` prevents sending it twice.
     """
 
     def __init__(self, pending: PendingProposals) -> None:
@@ -34,7 +34,7 @@ class Outbox:
         self._items.append(entry)
 
     def withdraw(self, entry: PendingProposal) -> bool:
-        """Add the withdrawal of a proposal; return whether there is anything to send, because it was sent."""
+        """Add a proposal's withdrawal; return False if there is nothing to send because it was not sent."""
         if not entry.stream:
             return False
         self._withdrawn.append(entry.proposal.id)
@@ -42,15 +42,15 @@ class Outbox:
         return True
 
     def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
-        """Add that a task run's code waits for another run, or for empty, that it no longer does."""
+        """Add that a task run's code waits for another run; with an empty id, that it no longer waits."""
         self._awaits.append(Await(task_run_id=task_run_id, awaited_task_run_id=awaited_task_run_id))
 
     def begin_session(self) -> None:
-        """Forget what was withdrawn under the session before."""
+        """Forget the withdrawals of the previous session."""
         self._withdrawn.clear()
 
     def begin_stream(self) -> bool:
-        """Put in, for a new stream, all that the service may not know; return whether it is anything."""
+        """Queue what the service may not have, for a new stream; return whether that includes proposals."""
         self._stream += 1
         self._items.clear()
         self._items.extend(list(self._withdrawn))
@@ -59,12 +59,12 @@ class Outbox:
         return bool(unanswered)
 
     def take(self, max_bytes: int) -> list[bytes]:
-        """Return the next message, or several where one would be larger than the service takes.
+        """Return the next message; or several, if one would exceed the service's limit.
 
-        What was withdrawn, or is on this stream already, is left out.
+        Skips proposals that were withdrawn or were sent on this stream.
 
         Args:
-            max_bytes: The largest message that the service takes; 0 for any.
+            max_bytes: The largest message that the service accepts; 0 for no limit.
         """
         entries: list[PendingProposal] = []
         withdrawals: list[str] = []

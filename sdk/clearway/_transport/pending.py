@@ -1,4 +1,4 @@
-"""Proposals that were made and have no final decision yet."""
+"""Proposals that have no final decision yet."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _REFUSED: Final = Backoff(first=0.05, longest=2.0)
 
 @dataclass(slots=True, eq=False)
 class PendingProposal:
-    """One proposal and who waits for it.
+    """One proposal without a final decision.
 
     Attributes:
-        proposal: What was proposed.
-        on_wait: Told of a wait in the service's queue.
+        proposal: The proposal.
+        on_wait: Called when the service queues the proposal.
         future: Resolved with the final decision.
-        stream: The number of the stream that carried it last; 0 before.
+        stream: The number of the stream that it was last sent on; 0 if it was not sent.
     """
 
     proposal: Proposal
@@ -46,20 +46,20 @@ class PendingProposal:
     _refused_since: float = 0.0
 
     def resolve(self, decision: Decision) -> None:
-        """Hand over the final decision."""
+        """Set the final decision."""
         if not self.future.resolve(decision):  # cancelled at the same moment
-            _log.debug("nobody waits any more for the decision about %s", decision.run_id)
+            _log.debug("ignored a decision about %s: its proposal was withdrawn", decision.run_id)
 
     def fail(self, error: Exception) -> None:
-        """Hand over an exception."""
+        """Set an exception."""
         if not self.future.fail(error):
-            _log.debug("nobody waits any more for what failed: %s", error)
+            _log.debug("ignored the failure of a withdrawn proposal: %s", error)
 
     def refused(self, patience: float, draw: Callable[[], float]) -> float | None:
-        """Note that the service could not take the proposal now.
+        """Note that the service could not accept the proposal at present.
 
         Returns:
-            After how many seconds to send it again; None when that has gone on for longer than ``patience``.
+            Seconds until it should be sent again; None if it was refused for longer than ``patience``.
         """
         now = time.monotonic()
         self._refused_since = self._refused_since or now
@@ -70,9 +70,9 @@ class PendingProposal:
 
 
 class PendingProposals:
-    """All of them, in the order in which they were made. Safe for use by many threads."""
+    """All pending proposals, in the order in which they were made. Any thread may use it."""
 
-    # Each method touches the dictionary in single steps, which are atomic; who takes an entry out resolves
+    # Every access to the dictionary is a single atomic operation; the thread that removes an entry resolves
     # it.
 
     def __init__(
@@ -84,9 +84,9 @@ class PendingProposals:
         """Make an empty collection.
 
         Args:
-            patience: For how many seconds the service may refuse a proposal that it could take later.
-            send_again: Called with a delay in seconds and the proposal that is to be sent again after it.
-            draw: Returns a number in [0, 1] by which delays are spread; tests give one.
+            patience: How many seconds the service may keep refusing a proposal that it could accept later.
+            send_again: Called with a delay in seconds and the proposal to send again after it.
+            draw: Returns a random number in [0, 1] for the jitter of delays; tests pass their own.
         """
         self._entries: dict[str, PendingProposal] = {}
         self._running: set[str] = set()
@@ -95,31 +95,31 @@ class PendingProposals:
         self._draw = draw
 
     def add(self, proposal: Proposal, on_wait: Callable[[Decision], None] | None) -> PendingProposal:
-        """Take up a proposal, which must then be sent."""
+        """Add a proposal; the caller must then send it."""
         entry = PendingProposal(proposal, on_wait)
         self._entries[proposal.id] = entry
         return entry
 
     def is_pending(self, entry: PendingProposal) -> bool:
-        """Return whether somebody still waits for the decision."""
+        """Return whether the proposal still waits for its decision."""
         return self._entries.get(entry.proposal.id) is entry
 
     def all(self) -> list[PendingProposal]:
-        """Return all that are pending."""
+        """Return all pending proposals."""
         return list(self._entries.values())
 
     def withdraw(self, proposal_id: str) -> PendingProposal | None:
-        """Forget a proposal and cancel its future; return it if it was pending."""
+        """Remove a proposal and cancel its future; return it if it was pending."""
         entry = self._entries.pop(proposal_id, None)
         if entry is not None:
             entry.future.cancel()
         return entry
 
     def settle(self, decisions: Iterable[Decision]) -> bool:
-        """Hand out decisions. One for a proposal that nobody waits for is ignored.
+        """Resolve proposals with their decisions; decisions on withdrawn proposals are ignored.
 
         Returns:
-            Whether the session has expired; then what was refused for that stays pending, for a new session.
+            Whether the session has expired. Proposals refused for that stay pending, for the next session.
         """
         expired = False
         for decision in decisions:
@@ -142,7 +142,7 @@ class PendingProposals:
         return expired
 
     def take_running(self) -> frozenset[str]:
-        """Return the runs that are Running under the present session, which has ended; and forget them."""
+        """Return and forget the runs that were Running under the session, which has ended."""
         running, self._running = self._running, set()
         return frozenset(running)
 
@@ -152,7 +152,7 @@ class PendingProposals:
             entry.fail(error)
 
     def fail_all(self, make_error: Callable[[], Exception]) -> None:
-        """Fail all that are pending, each with an exception of its own."""
+        """Fail all pending proposals, each with an exception of its own."""
         for entry in self.all():
             self.fail(entry, make_error())
 
@@ -161,7 +161,7 @@ class PendingProposals:
         if entry is not None and entry.on_wait is not None:
             try:
                 entry.on_wait(decision)
-            except Exception:  # noqa: BLE001 - who waits for other proposals must not suffer
+            except Exception:  # noqa: BLE001 - must not affect other proposals
                 _log.exception("a callback for waiting proposals failed")
 
     def _settle_error(self, decision: Decision) -> None:

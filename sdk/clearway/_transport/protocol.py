@@ -1,4 +1,4 @@
-"""The way to the service, whether it is a server or the engine embedded in this process."""
+"""The interface to the service, be it a server or the engine embedded in this process."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
 
 class Transport(Protocol):
-    """Carries proposals and calls to the service. All methods may be used by any thread."""
+    """Carries proposals and calls to the service. Any thread may use it."""
 
     def propose(
         self, proposal: Proposal, on_wait: Callable[[Decision], None] | None = None
     ) -> DecisionFuture:
-        """Send a proposal; return at once.
+        """Send a proposal, and return at once.
 
         Args:
-            proposal: With an id of its own.
-            on_wait: Told of a wait in the service's queue, which is not the final decision: that follows by
-                itself.
+            proposal: A proposal with an id of its own.
+            on_wait: Called when the service queues the proposal. That is not the final decision, which
+                follows without further calls.
 
         Returns:
-            The final decision: accept, reject, abort, or a wait with ``retry_after``. Its exception is one of
-            ``ServiceError`` (ServerUnavailable after the server was away too long), or ``ClientClosed``.
-            Its callbacks, and ``on_wait``, run on the transport's thread, and must be quick.
+            A future of the final decision: accept, reject, abort, or a wait with ``retry_after``. It may fail
+            with a ``ServiceError`` (``ServerUnavailable`` after the server was unreachable for too long) or
+            ``ClientClosed``. Its callbacks, and ``on_wait``, run on the transport's thread and must be quick.
         """
         ...
 
     def withdraw(self, proposal_id: str) -> None:
-        """Give up a proposal that waits: its future is cancelled at once, and the service forgets it.
+        """Withdraw a queued proposal: its future is cancelled at once, and the service drops it.
 
-        The decision may be under way already. So propose a terminal state for the run afterwards: it frees
-        whatever the withdrawn proposal may have been given.
+        The decision may already be on its way. Therefore propose a terminal state for the run afterwards:
+        that releases whatever the withdrawn proposal may have been granted.
         """
         ...
 
     def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
-        """Tell the service that a task run's code waits for another run, so that this can be explained.
+        """Report that a task run's code waits for another run, so that the service can explain a deadlock.
 
         Args:
             task_run_id: The run whose code waits.
@@ -63,17 +63,17 @@ class Transport(Protocol):
             timeout: Seconds after which the call fails with ``ServerUnavailable``.
 
         Returns:
-            The response message, or one of ``ServiceError`` or ``ClientClosed`` as the future's exception.
+            A future of the response. It may fail with a ``ServiceError`` or ``ClientClosed``.
         """
         ...
 
     def close(self) -> None:
-        """Let what was sent be answered, end the session, and fail all that is left with ``ClientClosed``."""
+        """Wait for outstanding decisions, end the session, and fail the rest with ``ClientClosed``."""
         ...
 
 
 def hello() -> Hello:
-    """Return how this process introduces itself."""
+    """Return the message that introduces this process to the service."""
     from clearway.v1.proposal_pb2 import Hello  # noqa: PLC0415 - messages are loaded when first needed
 
     return Hello(

@@ -1,4 +1,4 @@
-"""The unary calls of the service, each with the types of its request and its response."""
+"""The service's unary RPCs, with the types of their requests and responses."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Response = TypeVar("Response", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Method(Generic[Request, Response]):
-    """One unary call: ``CREATE_FLOW_RUN.start(transport, CreateFlowRunRequest(...)).result()``."""
+    """One unary RPC: ``CREATE_FLOW_RUN.start(transport, CreateFlowRunRequest(...)).result()``."""
 
     name: str
     request: type[Request]
     response: type[Response]
 
     def start(self, transport: Transport, request: Request, timeout: float | None = None) -> Future[Response]:
-        """Send a request; the future has the response, or the SDK's exception. See ``Transport.call``."""
+        """Send a request; return a future of the response. See ``Transport.call``."""
         return cast("Future[Response]", transport.call(self.name, request, timeout))
 
 

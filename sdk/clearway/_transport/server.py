@@ -1,4 +1,4 @@
-"""The way to a server: one channel, one stream, one background thread."""
+"""The transport to a server: one channel, one stream, one background thread."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _log = logging.getLogger("clearway.transport")
 _CLOSE_TIMEOUT: Final = 15.0
 
 _grpc_used_by = 0
-"""The process that gRPC was first used by."""
+"""The id of the process that first used gRPC; 0 before."""
 
 
 def _refuse_after_fork() -> None:
-    # gRPC's threads are not in a forked child: it hangs or crashes there, without a word.
+    # gRPC's threads do not exist in a forked child, which would hang or crash without a message.
     global _grpc_used_by  # noqa: PLW0603 - one per process
     _grpc_used_by = _grpc_used_by or os.getpid()
     if _grpc_used_by != os.getpid():
@@ -42,14 +42,14 @@ def _refuse_after_fork() -> None:
 
 
 class GrpcTransport:
-    """Speaks to a server. Nothing is sent before it is needed: a server that is away fails the first call."""
+    """A transport to a server. Connects on first use, so an unreachable server fails the first call."""
 
     def __init__(self, address: str, reconnect_timeout: float) -> None:
         """Make it.
 
         Args:
             address: The server's ``host:port``.
-            reconnect_timeout: For how many seconds a server that was reached may be away.
+            reconnect_timeout: How many seconds a server that was reached before may be unreachable.
         """
         _refuse_after_fork()
         self._io = get_io_thread()
@@ -64,7 +64,7 @@ class GrpcTransport:
     ) -> DecisionFuture:
         """See ``Transport.propose``."""
         entry = self._stream.pending.add(proposal, on_wait)
-        if self._closed:  # looked at after adding: whoever closes fails what was added before
+        if self._closed:  # checked after adding: closing fails everything that was added before
             self._stream.pending.fail(entry, self._closed_error())
         else:
             self._stream.send(entry)
@@ -97,7 +97,7 @@ class GrpcTransport:
         try:
             closing.result(_CLOSE_TIMEOUT)
         except FutureTimeoutError:
-            _log.warning("the connection to %s could not be closed in time", self._address)
+            _log.warning("the connection to %s did not close in time", self._address)
 
     async def _call(self, method: str, request: Message, seconds: float | None) -> Message:
         if self._closed:

@@ -1,12 +1,12 @@
-"""The stream of proposals and decisions, and how it comes back when it was lost.
+"""The stream of proposals and decisions, and its recovery after the connection is lost.
 
-A session lives for a lease after the service last heard of it. So the stream is opened with the first
-proposal and kept, with a ping where there is nothing else to say. When it is lost, the session is resumed on
-a new one, on which every proposal without a final decision is sent again, with the id that it had: the
-service answers from its record what it has decided already.
+A session lasts for its lease after the service last heard from it. So the stream is opened with the first
+proposal and kept open, with a ping when there is nothing else to send. When it is lost, a new stream resumes
+the session, and every proposal without a final decision is sent again under the same id. The service returns
+the recorded decision for those that it had already decided.
 
-What callers do (``propose``, ``withdraw``) is one append and, where none is under way, one wake-up of the
-loop. All else runs on the loop. A message carries whatever is pending when the previous write has returned;
+On a caller's thread, ``propose`` and ``withdraw`` cost one append and, if none is pending, one wake-up of the
+loop. Everything else runs on the loop. A message carries whatever is queued when the previous write returns;
 there is no timer.
 """
 
@@ -31,7 +31,7 @@ from clearway.v1.proposal_pb2 import ProposeRequest, ProposeResponse, Welcome
 
 _log = logging.getLogger("clearway.transport")
 
-# Of a server that has been away for so long that what was pending has failed.
+# After a server has been unreachable for so long that pending proposals failed.
 _RECONNECT_IDLE: Final = Backoff(first=RECONNECT.first, longest=5.0)
 _WELCOME_TIMEOUT: Final = 10.0
 _GOODBYE_TIMEOUT: Final = 5.0
@@ -41,23 +41,23 @@ Stream = grpc.aio.StreamStreamCall[bytes, bytes]
 
 
 class _Stage(enum.Enum):
-    """Where the stream is, between the first proposal and the end."""
+    """The stages of the stream."""
 
-    AWAY = enum.auto()  # there is none: not needed yet, or lost, and to be opened again after a delay
-    OPENING = enum.auto()  # being opened, up to the service's welcome
+    AWAY = enum.auto()  # not needed yet, or lost and waiting to reconnect
+    OPENING = enum.auto()  # connecting, until the service's welcome
     OPEN = enum.auto()
 
 
 class ProposalStream:
-    """Sends proposals and hands out decisions, on as many streams in turn as that takes."""
+    """Sends proposals and distributes decisions; reopens the stream whenever it is lost."""
 
     def __init__(self, channel: GrpcChannel, io: IoThread, patience: float) -> None:
         """Make it; the stream is opened with the first proposal.
 
         Args:
-            channel: Where the server is.
-            io: Whose loop all of this runs on.
-            patience: After how many seconds without the server what is pending fails.
+            channel: The channel to the server.
+            io: The I/O thread, on whose loop all of this runs.
+            patience: How many seconds without the server until pending proposals fail.
         """
         self.pending = PendingProposals(patience, self._send_later)
         self._channel = channel
@@ -75,7 +75,7 @@ class ProposalStream:
         self._ping_due = False
         self._heard = 0.0
 
-    # Any thread
+    # On any thread.
 
     def send(self, entry: PendingProposal) -> None:
         """Send a proposal that is pending."""
@@ -83,36 +83,34 @@ class ProposalStream:
         self._wake()
 
     def withdraw(self, entry: PendingProposal) -> None:
-        """Tell the service that a proposal is no longer wanted, if it was sent."""
+        """Withdraw a proposal at the service, if it was sent."""
         if self._outbox.withdraw(entry):
             self._wake()
 
     def note_await(self, task_run_id: str, awaited_task_run_id: str) -> None:
-        """Tell the service that a task run's code waits for another; for empty, that it no longer does."""
+        """Report that a task run's code waits for another run; with an empty id, that it no longer waits."""
         self._outbox.note_await(task_run_id, awaited_task_run_id)
         self._wake()
 
     def _wake(self) -> None:
-        # Append first, then look: the writer clears the flag before it looks into the outbox.
+        # Callers append first and check the flag then; the writer clears it before it reads the outbox.
         if self._waking:
             return
         try:
             self._waking = True
             self._io.call_soon(self._on_wake)
-        except (
-            BaseException
-        ):  # Ctrl-C, in between: a flag without a wake-up would silence the stream for good
+        except BaseException:  # Ctrl-C in between: a flag without a wake-up would stall the stream forever
             self._waking = False
             raise
 
-    # The loop
+    # On the loop.
 
     async def close(self) -> None:
-        """Send what is pending, say goodbye, and wait until all of it was answered."""
+        """Send what is pending, say goodbye, and wait for the decisions."""
         self._closing = True
         if self._task is None:
             return
-        # A first stream that is only just being opened is waited for: what it is opened for is not yet said.
+        # A first stream that is still being opened is waited for: its proposals are not sent yet.
         if self._stage is _Stage.OPEN or (self._stage is _Stage.OPENING and not self._session):
             self._on_wake()
         else:
@@ -131,17 +129,17 @@ class ProposalStream:
             waiting.set_result(None)
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
-        """Note that no stream is kept any more; the next proposal opens one."""
+        """Note that there is no stream; the next proposal opens one."""
         self._task = None
         self._waking = False
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("the stream to %s ended", self._channel.address, exc_info=error)
-            self.pending.fail_all(lambda: ServiceError(f"the stream ended by a fault of the SDK: {error!r}"))
+            self.pending.fail_all(lambda: ServiceError(f"the stream ended because of an SDK bug: {error!r}"))
         elif not self._closing and any(not entry.stream for entry in self.pending.all()):
             self._wake()
 
     async def _run(self) -> None:
-        """Keep a stream open, for as long as there is a session."""
+        """Keep a stream open as long as there is a session."""
         loop = asyncio.get_running_loop()
         lost_since: float | None = None
         failures = 0
@@ -172,7 +170,7 @@ class ProposalStream:
             await asyncio.sleep((_RECONNECT_IDLE if given_up else RECONNECT).delay(failures))
 
     def _may_pass(self, failure: ServiceError) -> bool:
-        """Return whether a new stream may do better. A server that was never reached is not waited for."""
+        """Return whether reconnecting may help; a server that was never reached is not retried."""
         return self._channel.reached and (
             isinstance(failure, ServerUnavailable) or (type(failure) is ServiceError and not failure.reason)
         )
@@ -183,7 +181,7 @@ class ProposalStream:
         )
 
     async def _converse(self) -> ServiceError:
-        """Hold one stream until it ends; return why it ended."""
+        """Open a stream and use it until it ends; return why it ended."""
         self._progress = False
         stream = self._channel.open_stream()
         try:
@@ -208,8 +206,7 @@ class ProposalStream:
         except TimeoutError:
             return unreachable(self._channel.address, f"no welcome within {_WELCOME_TIMEOUT:.0f} s")
         except asyncio.CancelledError:
-            # gRPC raises this too where it was the server that cancelled the stream, as it does when it
-            # stops.
+            # gRPC raises this also if the server cancelled the stream, as it does when it stops.
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
@@ -237,14 +234,14 @@ class ProposalStream:
         self._stage = _Stage.OPEN
 
     async def _keep_alive(self, stream: Stream, lease: float) -> None:
-        """Renew the session's lease, and take a stream for lost on which nothing came for a whole lease."""
+        """Renew the lease with pings; close a stream on which nothing was received for a whole lease."""
         loop = asyncio.get_running_loop()
         self._heard = loop.time()
         while loop.time() - self._heard < lease:
             await asyncio.sleep(lease / _PINGS)
             self._ping_due = True
             self._on_wake()
-        _log.warning("nothing came from %s for %.0f s; connecting anew", self._channel.address, lease)
+        _log.warning("nothing was received from %s for %.0f s; reconnecting", self._channel.address, lease)
         stream.cancel()
 
     async def _read(self, stream: Stream) -> None:
@@ -254,7 +251,7 @@ class ProposalStream:
             decisions = ProposeResponse.FromString(body).decisions
             if decisions and self.pending.settle(decisions):
                 self._progress = False
-                raise SessionExpired("the session expired while its stream was there")
+                raise SessionExpired("the session expired while its stream was open")
             self._progress = True
 
     async def _write(self, stream: Stream, max_bytes: int) -> None:
@@ -276,8 +273,8 @@ class ProposalStream:
                     self._writer_waits = asyncio.get_running_loop().create_future()
                     await self._writer_waits
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
-            return  # the stream has ended, and the reader learns why
-        except Exception:  # noqa: BLE001 - without a writer the stream is of no use
+            return  # the stream has ended; the reader reports why
+        except Exception:  # noqa: BLE001 - a stream without a writer is useless
             _log.exception("the writer of the stream to %s failed", self._channel.address)
             stream.cancel()
 

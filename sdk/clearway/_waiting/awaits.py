@@ -1,7 +1,7 @@
-"""Telling the service that the code of a task run waits for another run.
+"""Reporting to the service that a task run's code waits for another run.
 
-Two runs may then wait for each other: the one holds a slot that the other needs, and its code waits for the
-other's result. Nothing can go on, and the service can say why.
+Two runs can deadlock: one holds a slot that the other needs, and its code waits for the other's result. The
+service can then explain why nothing makes progress.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def awaiting(task_run_id: str) -> Iterator[None]:
-    """Let the service know, for as long as the block lasts, that the present task run waits for another."""
+    """Report, for the duration of the block, that the current task run waits for another run."""
     run = current_run()
     if run is None or not run.task_run_id:
         yield
         return
-    from clearway._transport.current import connect  # noqa: PLC0415 - a run has loaded it
+    from clearway._transport.current import connect  # noqa: PLC0415 - loaded already, since there is a run
 
     transport = connect()
     transport.note_await(run.task_run_id, task_run_id)

@@ -1,8 +1,8 @@
-"""Code whose time is over, and where the thread that runs it learns of that.
+"""Timeouts of code, and where the thread that runs it notices them.
 
-Somebody else watches the time and marks a limit as expired. In the thread that runs the code,
-``raise_overdue`` then raises: it is called by a signal in the main thread, and by all threads where they wait
-for something of ours, or leave our code for theirs (see ``sigint``).
+Another thread watches the time and marks a limit as expired. In the thread that runs the code,
+``raise_overdue`` then raises. It is called by a signal in the main thread, and by all threads when they wait
+for something of ours or return from our code to the user's (see ``sigint``).
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ import time
 
 
 class TimeIsUp(BaseException):
-    """Raised in code whose time is over.
+    """Raised in code that exceeds its timeout.
 
     Attributes:
-        limit: Whose time it is; None where the thread has one limit only.
+        limit: The limit exceeded; None if the thread has only one.
     """
 
     def __init__(self, limit: Limit | None = None) -> None:
-        super().__init__("the time that the run's code may take is over" if limit is None else limit.message)
+        super().__init__("the run's code timed out" if limit is None else limit.message)
         self.limit = limit
 
 
 class _Stage(enum.Enum):
-    """What has become of a limit."""
+    """How far a limit has come."""
 
     COUNTING = enum.auto()
     EXPIRED = enum.auto()
-    TOLD = enum.auto()  # expired, and the code was told
+    TOLD = enum.auto()  # expired, and ``TimeIsUp`` was raised
 
 
 class Limit:
-    """How long a piece of code may take.
+    """The timeout of a piece of code.
 
     Attributes:
-        message: What is said when it has taken longer.
+        message: The message of the error when it is exceeded.
         deadline: By ``time.monotonic``.
-        over: Whether the code has ended, and is to be told nothing any more.
+        over: Whether the code has ended, so that nothing may be raised in it any more.
     """
 
     __slots__ = ("_stage", "deadline", "message", "over")
@@ -50,7 +50,7 @@ class Limit:
         self._stage = _Stage.COUNTING
 
     def expire(self) -> None:
-        """Note that the deadline has passed; done once, by who watches the time."""
+        """Mark the deadline as passed; called once, by the thread that watches the time."""
         self._stage = _Stage.EXPIRED
 
     @property
@@ -60,11 +60,11 @@ class Limit:
 
     @property
     def is_to_be_told(self) -> bool:
-        """Whether the code has yet to be told anything."""
+        """Whether ``TimeIsUp`` has not been raised yet."""
         return self._stage is not _Stage.TOLD
 
     def take_word(self) -> bool:
-        """Return whether the code is to be told now that its time is over, which is done once."""
+        """Return whether to raise ``TimeIsUp`` now; True at most once."""
         if self._stage is not _Stage.EXPIRED or self.over:
             return False
         self._stage = _Stage.TOLD
@@ -72,7 +72,7 @@ class Limit:
 
 
 limits: dict[int, list[Limit]] = {}
-"""The limits that each thread is under, the outermost first. Empty where nobody is under any."""
+"""The limits that each thread is under, the outermost first. Empty if no thread has any."""
 
 
 def put_under(limit: Limit) -> None:
@@ -81,7 +81,7 @@ def put_under(limit: Limit) -> None:
 
 
 def release_from(limit: Limit) -> None:
-    """Release this thread from a limit, and from those within it."""
+    """Release this thread from a limit, and from the limits within it."""
     mine = limits.get(threading.get_ident(), [])
     if limit in mine:
         del mine[mine.index(limit) :]
@@ -90,16 +90,16 @@ def release_from(limit: Limit) -> None:
 
 
 def raise_overdue() -> None:
-    """Raise ``TimeIsUp`` where this thread is under a limit that has expired, once for each limit."""
+    """Raise ``TimeIsUp`` if this thread is under an expired limit; once for each limit."""
     for limit in limits.get(threading.get_ident(), ()):
         if limit.take_word():
             raise TimeIsUp(limit)
 
 
 def seconds_left() -> float | None:
-    """Return for how long this thread may wait until it has to look again; None where it has no limit."""
+    """Return how long this thread may wait before it checks its limits again; None if it has none."""
     mine = [limit.deadline for limit in limits.get(threading.get_ident(), ()) if limit.is_to_be_told]
     return max(min(mine) - time.monotonic(), _LOOK_AGAIN) if mine else None
 
 
-_LOOK_AGAIN = 0.01  # who watches the time may be a little late
+_LOOK_AGAIN = 0.01  # the watching thread may be a little late

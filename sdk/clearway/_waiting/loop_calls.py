@@ -1,4 +1,4 @@
-"""From the transport's threads to a user's event loop."""
+"""Calling into a user's event loop from the transport's threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ R = TypeVar("R")
 
 
 class _Inbox:
-    """Calls for one event loop. Of those that come together only the first wakes it, by a system call."""
+    """Calls for one event loop. When several arrive together, only the first wakes the loop."""
 
     __slots__ = ("_calls", "_waking")
 
@@ -25,10 +25,10 @@ class _Inbox:
     def put(
         self, loop: asyncio.AbstractEventLoop, function: Callable[..., object], args: tuple[object, ...]
     ) -> None:
-        # Append first, then look: the loop clears the flag before it looks here.
+        # Append first, then check: the loop clears the flag before it reads the calls.
         self._calls.append((function, args))
         if loop.is_closed():
-            self._calls.clear()  # they may hold the loop
+            self._calls.clear()  # they may refer to the loop
         elif not self._waking:
             self._wake(loop)
 
@@ -47,7 +47,7 @@ class _Inbox:
                 function, args = self._calls.popleft()
                 try:
                     function(*args)
-                except Exception as error:  # noqa: BLE001 - as the loop does, so that the others are called
+                except Exception as error:  # noqa: BLE001 - as the loop itself does, so that the rest is called
                     loop.call_exception_handler({"message": f"{function!r} failed", "exception": error})
         finally:
             if self._calls and not self._waking and not loop.is_closed():
@@ -58,7 +58,7 @@ _inboxes: WeakKeyDictionary[asyncio.AbstractEventLoop, _Inbox] = WeakKeyDictiona
 
 
 def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: object) -> None:
-    """Call ``function`` on the loop, from any thread; a loop that is closed has nobody left who waits."""
+    """Call ``function`` on the loop, from any thread; does nothing if the loop is closed."""
     try:
         inbox = _inboxes.get(loop) or _inboxes.setdefault(loop, _Inbox())
         inbox.put(loop, function, args)
@@ -69,13 +69,13 @@ def call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., object], 
 
 
 async def settled(source: Answered[R]) -> R:
-    """Return what a future of the transport has. Unlike ``wrap_future``'s it is not cancelled with us."""
+    """Await a transport future and return its result. Unlike ``wrap_future``, never cancels the future."""
     await answered(source)
     return source.result()
 
 
 async def answered(source: Answered[R]) -> None:
-    """Wait until a future of the transport is done, whatever came of it."""
+    """Wait until a transport future is done, however it ends."""
     if not source.done():
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()

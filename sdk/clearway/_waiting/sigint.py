@@ -1,12 +1,12 @@
-"""Ctrl-C while a sync flow runs in the main thread.
+"""Handling Ctrl-C while a sync flow runs in the main thread.
 
-Python raises ``KeyboardInterrupt`` between any two instructions: also where a lock was just taken and nobody
-is left to release it, or within a callback of the garbage collector, which drops it. So while a flow runs, an
-interrupt that finds the main thread in our own code waits until that code is at a point where it can be
-raised. In the user's code, and while we wait for something, it is raised at once; and so is a second one.
+Python raises ``KeyboardInterrupt`` between any two instructions: also just after a lock was taken, which is
+then never released, or in a callback of the garbage collector, which discards it. So while a flow runs, an
+interrupt that hits our own code in the main thread is deferred until that code reaches a safe point. In the
+user's code, and while we wait for something, it is raised at once; so is a second interrupt.
 
-The same holds for code whose time is over (see ``deadlines``): the main thread gets a signal, and other
-threads that run flows look where an interrupt could be raised.
+Timeouts work the same way (see ``deadlines``): the main thread gets a signal, and other threads that run
+flows check at the points where an interrupt could be raised.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _NUDGE = getattr(signal, "SIGURG", None)  # ignored by default, so one that come
 
 
 class _MainThread:
-    """What the main thread is at."""
+    """The state of the main thread."""
 
     def __init__(self) -> None:
-        self.ident = 0  # of the thread whose interrupts are looked after; 0 for none
+        self.ident = 0  # of the thread whose interrupts are handled here; 0 for none
         self.shielded = False
         self.pending = False
 
@@ -51,7 +51,7 @@ def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Look after interrupts in the block, if this is the main thread and nobody else looks after them."""
+    """Handle interrupts in the block, if this is the main thread and they are not handled already."""
     if _main.ident or threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -69,7 +69,7 @@ def watched() -> Iterator[None]:
 
 
 def can_be_nudged() -> bool:
-    """Return whether ``nudge`` reaches the main thread, which asks: not where the signal is another's."""
+    """Return whether ``nudge`` works: not if the signal is in use. Call this on the main thread."""
     if _NUDGE is None or not hasattr(signal, "pthread_kill"):
         return False
     if signal.getsignal(_NUDGE) in (signal.SIG_DFL, signal.SIG_IGN):
@@ -78,7 +78,7 @@ def can_be_nudged() -> bool:
 
 
 def nudge() -> None:
-    """Have the main thread look whether the time of its code is over, also in most blocking calls."""
+    """Make the main thread check its timeouts, also in most blocking calls."""
     if _NUDGE is not None:
         signal.pthread_kill(threading.main_thread().ident or 0, _NUDGE)
 
@@ -88,8 +88,8 @@ def _on_nudge(_number: int, _frame: FrameType | None) -> None:
         raise_overdue()
 
 
-class shielded:  # noqa: N801 - used as a function; a class since it stands in the way of every task run
-    """Let an interrupt wait until the block is left: it is the SDK's own code."""
+class shielded:  # noqa: N801 - used as a function; a class because every task run pays for it
+    """Defer an interrupt until the block, which is the SDK's own code, is left."""
 
     __slots__ = ("_before",)
 
@@ -112,7 +112,7 @@ class shielded:  # noqa: N801 - used as a function; a class since it stands in t
 
 
 class unshielded:  # noqa: N801 - as above
-    """Let an interrupt be raised in the block: it is the user's code, or waits for something."""
+    """Let an interrupt be raised in the block, which is the user's code or waits for something."""
 
     __slots__ = ("_before",)
 
@@ -143,13 +143,13 @@ def _raise_pending() -> None:
 
 
 def shield_again() -> None:
-    """Be in the SDK's own code again, after an interrupt that may have come on the way back to it."""
+    """Defer interrupts again, after one that may have come on the way back to the SDK's code."""
     if _main.ident and _main.ident == threading.get_ident():
         _main.shielded = True
 
 
 def wait_for_lock(lock: LockType, timeout: float | None = None) -> bool:
-    """Acquire a lock that another thread releases; return whether that was in time. Can be interrupted."""
+    """Acquire a lock that another thread releases; return False on a timeout. Can be interrupted."""
     with unshielded():
         if limits:
             return _acquire_in_time(lock, timeout)
@@ -157,7 +157,7 @@ def wait_for_lock(lock: LockType, timeout: float | None = None) -> bool:
 
 
 def _acquire_in_time(lock: LockType, timeout: float | None) -> bool:
-    """Acquire a lock as ``wait_for_lock``, and look now and then whether this thread's time is over."""
+    """Do the same as ``wait_for_lock``, and check this thread's own timeouts meanwhile."""
     until = math.inf if timeout is None else time.monotonic() + max(timeout, 0.0)
     while True:
         left = min(until - time.monotonic(), seconds_left() or math.inf)
@@ -169,7 +169,7 @@ def _acquire_in_time(lock: LockType, timeout: float | None) -> bool:
 
 
 def wait_told(future: Answered[Any], timeout: float | None = None) -> bool:
-    """Block until a future is done and those who were to be told have been; return whether it is in time.
+    """Block until a future is done and its callbacks have been called; return False on a timeout.
 
     ``concurrent.futures.wait`` returns before the callbacks are called.
     """

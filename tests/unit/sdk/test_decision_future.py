@@ -69,7 +69,7 @@ def test_a_callback_that_fails_keeps_the_others_from_nothing(caplog: pytest.LogC
     future.add_done_callback(told.append)
     future.resolve(DECISION)
     assert told == [future]
-    assert "what was to be told of a decision failed" in caplog.text
+    assert "the callback of a decision failed" in caplog.text
 
 
 def test_a_thread_that_waits_goes_on_when_it_comes() -> None:

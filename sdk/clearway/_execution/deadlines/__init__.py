@@ -1,1 +1,1 @@
-"""Timeouts of user code, and its cancellation: may import ``inputs`` and ``_execution``'s own modules."""
+"""Timeouts of user code, and cancelling it: may import ``inputs`` and ``_execution``'s own modules."""

@@ -1,4 +1,4 @@
-"""Cancelling a user's coroutine from outside, without cancelling what awaits it."""
+"""Cancelling a user's coroutine from outside without cancelling the code that awaits it."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Protocol
 from clearway._waiting.loop_calls import call_soon
 
 
-class Stopped(Exception):  # noqa: N818 - what happened; nobody outside sees it
-    """The code was cancelled by ``stop``, and by nobody else."""
+class Stopped(Exception):  # noqa: N818 - what happened; never seen outside
+    """``stop`` cancelled the code, and no other cancellation is pending."""
 
 
 class Run(Protocol):
-    """Whose code it is.
+    """The run that the code belongs to.
 
     Attributes:
-        stop: Set while the code is under way. Any thread may call it.
+        stop: Cancels the code; set while the code is running. Any thread may call it.
     """
 
     stop: Callable[[], None] | None
 
 
-class cancel_scope:  # noqa: N801 - used as a function; a class since it stands in the way of every async task run
-    """Let ``run.stop`` cancel the code in the block, as ``asyncio.timeout`` would; ``Stopped`` is raised."""
+class cancel_scope:  # noqa: N801 - used as a function; a class because every async task run pays for it
+    """Let ``run.stop`` cancel the code in the block, as ``asyncio.timeout`` does; then raises ``Stopped``."""
 
     __slots__ = ("_cancelling", "_left", "_loop", "_run", "_stopped", "_task")
 

@@ -1,11 +1,11 @@
-"""Running a user's code with a limit to how long it may take.
+"""Running a user's code with a timeout.
 
-Async code is cancelled. Sync code is interrupted by an exception that is raised in it: in the main thread by
-a signal, which also ends most blocking calls; in other threads by the interpreter, between two instructions.
-A flow's code outside the main thread is only told where it calls or waits for something of ours, since the
-exception would otherwise find our own code at work there.
+Async code is cancelled. Sync code is interrupted by an exception raised in it: in the main thread by a
+signal, which also interrupts most blocking calls; in other threads by the interpreter, between two bytecode
+instructions. A flow's code outside the main thread only notices the timeout when it next calls our code,
+since an asynchronous exception could hit our own code in the middle of its work.
 
-Code in a call that nothing interrupts is given some seconds of grace. After that the run goes on without it.
+Code in a call that nothing can interrupt is given a grace period. After that the run ends without it.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from clearway._waiting.sigint import can_be_nudged, nudge, watched
 
 
 class LeftBehind(BaseException):
-    """The code has ended at last, and the run went on without it long ago."""
+    """The code has ended, but the run already ended without it."""
 
 
 @dataclass(slots=True)
 class TimedExecute(Execute):
-    """Run a user's code for so long at most; an ``Outcome`` comes of it.
+    """Run a user's code with a timeout; the reply is an ``Outcome``.
 
     Attributes:
-        seconds: How long.
+        seconds: The timeout.
         kind: ``Task`` or ``Flow``.
-        on_overrun: Told, on a thread that must not be held up, how the run ends whose sync code was not to be
-            interrupted; None lets that code take its time.
-        leaves_behind: Whether the run goes on elsewhere then, so that nothing comes of the code any more.
+        on_overrun: Called with the outcome of sync code that could not be interrupted, on a thread that must
+            not block; None lets that code finish.
+        leaves_behind: Whether the run has then moved to another thread, so that the code's outcome is unused.
     """
 
     seconds: float
@@ -49,19 +49,19 @@ class TimedExecute(Execute):
         """Run the code in this thread.
 
         Raises:
-            LeftBehind: See ``leaves_behind``.
+            LeftBehind: The run ended without the code; see ``leaves_behind``.
         """
         return _TimedCode(self).run()
 
     async def wait(self) -> Outcome:
-        """Run the code, and await what it returns; it is cancelled when its time is over."""
+        """Run the code, and await what it returns; cancels it at the timeout."""
         import asyncio  # noqa: PLC0415 - sync flows need no asyncio
 
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
         limit = asyncio.timeout_at(deadline)
         outcome = Outcome()
-        with suppress(TimeoutError):  # the limit's: the code's own are in the outcome
+        with suppress(TimeoutError):  # the limit's; one raised by the code is in the outcome
             async with limit:
                 outcome = await Execute.wait(self)
         # Code that blocks the loop past its deadline ends before the loop can cancel it.
@@ -69,28 +69,28 @@ class TimedExecute(Execute):
 
     @property
     def message(self) -> str:
-        """What is said of a run whose code took too long."""
+        """The message of a run that timed out."""
         return f"{self.kind} run timed out after {self.seconds:g} s"
 
     def timed_out(self, more: str = "") -> Outcome:
-        """Return what comes of code that took too long."""
+        """Return the outcome of code that timed out."""
         return Outcome(error=TimeoutError(self.message + more), timed_out=True)
 
 
 class _Way(enum.Enum):
-    """How code learns that its time is over."""
+    """How code is stopped at its timeout."""
 
-    SIGNAL = enum.auto()  # in the main thread, also in most blocking calls
+    SIGNAL = enum.auto()  # in the main thread; also interrupts most blocking calls
     EXCEPTION = enum.auto()  # raised by the interpreter, before the thread's next instruction
-    LOOK = enum.auto()  # where it next calls or waits for something of ours
+    LOOK = enum.auto()  # raised when the code next calls or waits for something of ours
 
 
 class _Stage(enum.Enum):
-    """How far code under a limit has come."""
+    """How far code with a timeout has come."""
 
     RUNNING = enum.auto()
     ENDED = enum.auto()
-    OVERRUN = enum.auto()  # it was not to be interrupted, and the run continues without it
+    OVERRUN = enum.auto()  # it could not be interrupted, and the run continues without it
 
 
 def _way(effect: TimedExecute, *, in_main: bool) -> _Way:
@@ -100,7 +100,7 @@ def _way(effect: TimedExecute, *, in_main: bool) -> _Way:
 
 
 class _TimedCode:
-    """One call of sync code that is under a limit."""
+    """One call of sync code with a timeout."""
 
     def __init__(self, effect: TimedExecute) -> None:
         self._effect = effect
@@ -140,13 +140,13 @@ class _TimedCode:
         self._timer_call = get_timer().call_later(self._effect.seconds, self._expire)
 
     def _close(self) -> None:
-        """Let nothing be raised any more because of this limit."""
+        """Make sure that this limit raises nothing from here on."""
         with self._guard:
             self._limit.over = True
-        # Code in a call that holds the GIL past the deadline ends before the timer's thread gets its turn.
+        # A call that holds the GIL past the deadline can return before the timer thread runs.
         self._ended_late = time.monotonic() >= self._limit.deadline
         if self._limit.expired and self._way is _Way.EXCEPTION:
-            _raise_in(self._thread, None)  # it may be under way still
+            _raise_in(self._thread, None)  # it may still be pending
 
     def _end(self) -> None:
         release_from(self._limit)
@@ -157,7 +157,7 @@ class _TimedCode:
             if self._timer_call is not None:
                 self._timer_call.cancel()
 
-    # By the timer's thread.
+    # Called by the timer thread.
 
     def _expire(self) -> None:
         with self._guard:
@@ -183,7 +183,7 @@ class _TimedCode:
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Have an exception raised in a thread before its next instruction; None takes one back."""
+    """Raise an exception in a thread before its next instruction; None cancels a pending one."""
     import ctypes  # noqa: PLC0415 - seldom needed
 
     ctypes.pythonapi.PyThreadState_SetAsyncExc(

@@ -1,4 +1,4 @@
-"""One thread that calls functions when their time has come, for code that is watched from outside."""
+"""One daemon thread that calls functions at given times, such as the timeouts of sync code."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _MANY = 1_000
 
 
 class TimerCall:
-    """A call to come.
+    """A scheduled call.
 
     Attributes:
-        function: What is called; None where nobody wants it any more.
+        function: What to call; None once it is cancelled.
     """
 
     __slots__ = ("function",)
@@ -28,12 +28,12 @@ class TimerCall:
         self.function: Callable[[], None] | None = function
 
     def cancel(self) -> None:
-        """Call nothing; a call that is under way goes on."""
+        """Cancel the call, unless it has begun."""
         self.function = None
 
 
 class Timer:
-    """A daemon thread, started with the first call to come. What it calls must be quick."""
+    """A daemon thread that makes scheduled calls; starts with the first. The calls must be quick."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -43,7 +43,7 @@ class Timer:
         self._started = False
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> TimerCall:
-        """Have a function called after so many seconds of real time."""
+        """Schedule a call after so many seconds of real time."""
         call = TimerCall(function)
         entry = (time.monotonic() + seconds, next(self._numbers), call)
         with self._changed:
@@ -66,11 +66,11 @@ class Timer:
                 continue
             try:
                 function()
-            except Exception:  # noqa: BLE001 - what is watched next is not to suffer from it
-                _log.exception("what was to be done at a run's timeout could not be done")
+            except Exception:  # noqa: BLE001 - must not affect later calls
+                _log.exception("a timeout's callback failed")
 
     def _next(self) -> TimerCall:
-        """Wait for the next call whose time has come, and take it."""
+        """Wait until the next call is due, and remove it from the queue."""
         with self._changed:
             while True:
                 if not self._calls:

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class AttemptFacts(NamedTuple):
-    """What is known of an attempt of a flow run from its beginning.
+    """The fixed facts about one attempt of a flow run.
 
     Attributes:
         flow_run_id: The flow run's UUID.
         flow_run_name: The flow run's name.
-        root_flow_run_id: The UUID of the flow run at the top, which may be this one.
-        number: Which attempt this is, from 1.
-        keeping: What is done with the results of its tasks that do not say otherwise.
+        root_flow_run_id: The UUID of the outermost flow run, which may be this one.
+        number: The attempt's number, from 1.
+        keeping: How results are stored by tasks that have no setting of their own.
         log_prints: Whether the code of the flow, and of its tasks that do not say, logs what it prints.
         flow_name: The flow's name.
     """
@@ -48,21 +48,21 @@ class AttemptFacts(NamedTuple):
 
 
 class _Stage(enum.Enum):
-    """What the service holds of the flow run, as far as this process knows."""
+    """Whether the service has ended the flow run, as far as this process knows."""
 
     LIVE = enum.auto()
-    FENCED = enum.auto()  # it has ended it, and no code of a task begins any more; why is not known yet
-    LOST = enum.auto()  # it has ended it, and all runs were told
+    FENCED = enum.auto()  # the service has ended it, so no task starts; the reason is not known yet
+    LOST = enum.auto()  # the service has ended it, and all runs have been stopped
 
 
 class FlowAttempt:
-    """One attempt of a flow run: its task runs, and what they need.
+    """One attempt of a flow run: its task runs, and what they share.
 
     Attributes:
-        transport: The way to the service.
-        facts: What is known of it from its beginning.
-        loops: Where its async code is executed.
-        runner: What executes the code of submitted task runs.
+        transport: The transport to the service.
+        facts: The fixed facts about it.
+        loops: The event loops of its async code.
+        runner: Executes the code of submitted task runs.
         gates: The permits of submitted task runs.
         ledger: The task runs under way, and how the others ended.
         sent: What was proposed without waiting for the decision.
@@ -79,11 +79,11 @@ class FlowAttempt:
         replay: Replay | None,
         runner: StartedRunner,
     ) -> None:
-        """Begin an attempt.
+        """Start an attempt.
 
         Args:
-            transport: The way to the service.
-            facts: What is known of it.
+            transport: The transport to the service.
+            facts: The fixed facts about it.
             loop: The event loop that the flow runs on; None for a sync flow.
             replay: What it shares with the other attempts; None where there are no others.
             runner: The flow's task runner.
@@ -103,12 +103,12 @@ class FlowAttempt:
 
     @staticmethod
     def current() -> FlowAttempt | None:
-        """Return the attempt of the flow run that the caller is in; None outside, and in a worker process."""
+        """Return the attempt that the caller is in; None outside a flow run, and in a worker process."""
         attempt = current_attempt()
         assert attempt is None or isinstance(attempt, FlowAttempt)
         return attempt
 
-    # What a retry of the flow has from earlier attempts.
+    # Shared with earlier attempts.
 
     def run_id(self, task_key: str, dynamic_key: str) -> str:
         """Return the id of a run: that of an earlier attempt with the same keys, or a new one."""
@@ -123,27 +123,27 @@ class FlowAttempt:
         """Return the state that the service has of a run, with its result if an earlier attempt kept it."""
         return state if self._replay is None else self._replay.with_result(state)
 
-    # What futures and the client ask: see ``context.RunningAttempt``.
+    # For futures and the client: see ``context.RunningAttempt``.
 
     def note_result(self, result: Any, task_run_id: str) -> None:
-        """Note which task run a result is of that was read, as of a cached run."""
+        """Note which task run produced a result that was read from storage, as for a cached run."""
         self.provenance.note(result, task_run_id)
 
     def await_answers(self) -> None:
-        """Block until all that was sent is answered, so that the service's answers to calls include it."""
+        """Block until every proposal sent has its decision, so that later reads include their effects."""
         self.sent.await_answers()
 
     async def await_answers_async(self) -> None:
-        """Wait as ``await_answers``."""
+        """Do the same as ``await_answers`` in a coroutine."""
         await self.sent.await_answers_async()
 
     # The end of an attempt.
 
     def drain(self) -> None:
-        """Block until all runs have ended and all that was sent is answered.
+        """Block until all runs have ended and every proposal sent has its decision.
 
         Raises:
-            ClearwayError: Something that was sent could not be decided about.
+            ClearwayError: The service refused one of the proposals.
         """
         while runs := self.ledger.open_runs():
             for run in runs:
@@ -152,7 +152,7 @@ class FlowAttempt:
         self.sent.raise_refusal()
 
     async def drain_async(self) -> None:
-        """Wait until all runs have ended and all that was sent is answered; raises as ``drain``."""
+        """Do the same as ``drain`` in a coroutine; raises as ``drain``."""
         while runs := self.ledger.open_runs():
             for run in runs:
                 await run.future.wait_done()
@@ -160,7 +160,7 @@ class FlowAttempt:
         self.sent.raise_refusal()
 
     def interrupt(self, cause: BaseException) -> None:
-        """End all runs that are under way, without waiting for their code or for the service's answers."""
+        """End all open runs, without waiting for their code or for decisions."""
         self.gates.close()
         for run in self.ledger.open_runs():
             run.interrupt(cause)
@@ -169,25 +169,25 @@ class FlowAttempt:
         """Stop the loop thread, if there is one."""
         self.loops.close()
 
-    # When the service has ended the flow run.
+    # When the service has ended runs.
 
     @property
     def is_fenced(self) -> bool:
-        """Whether no code of a task begins any more."""
+        """Whether no more task code may start."""
         return self._stage is not _Stage.LIVE
 
     def fence(self) -> None:
-        """Let no code of a task begin any more; ``lose`` gives the reason."""
+        """Start no more task code; ``lose`` gives the reason later."""
         with self.ledger.guard:
             if self._stage is _Stage.LIVE:
                 self._stage = _Stage.FENCED
 
     def lose(self, run_ids: frozenset[str], why: str) -> list[str]:
-        """End the runs that the service has ended, and where the flow run is one of them, all others too.
+        """End the runs that the service has ended; if the flow run is one of them, all others too.
 
         Args:
-            run_ids: The flow runs and task runs that are Crashed at the service.
-            why: For the messages of their states.
+            run_ids: The flow runs and task runs that the service has crashed.
+            why: The reason, for the messages of their states.
 
         Returns:
             The names of the task runs whose code was told to stop.
@@ -207,7 +207,7 @@ class FlowAttempt:
         """Refuse to continue a flow run that the service has ended.
 
         Raises:
-            LostRun: It has.
+            LostRun: The service has ended it.
         """
         if self._stage is _Stage.LOST:
-            raise LostRun(f"the flow run {self.facts.flow_run_name!r} goes no further: {self.lost}")
+            raise LostRun(f"the flow run {self.facts.flow_run_name!r} was stopped: {self.lost}")

@@ -1,4 +1,4 @@
-"""What a call of a flow comes to: run here and now, or awaited."""
+"""The ways to call a flow: directly or awaited."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def call_flow(
     *,
     return_state: bool,
 ) -> Any:
-    """Run a flow: at the top, or as a subflow of the flow that the caller is in.
+    """Run a flow, as a subflow if the caller is in a flow run.
 
     Returns:
-        Its result, or its state with ``return_state``; of an async flow that is not called by a sync one, a
-        coroutine of that.
+        The flow's result, or its final state with ``return_state``. For an async flow, a coroutine that
+        returns it, unless a sync flow calls it.
     """
     if TaskRunContext.get() is not None:
         raise NestedTask(
@@ -54,10 +54,10 @@ def call_flow(
 
 
 async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
-    import asyncio  # noqa: PLC0415 - who awaits has loaded it
+    import asyncio  # noqa: PLC0415 - loaded already by the code that awaits
 
     try:
-        # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
+        # Opening the embedded database takes milliseconds, which must not block the caller's loop.
         run.transport = await asyncio.to_thread(connect) if run.parent is None else run.parent.transport
         state = await drive_async(flow_steps(run))
         return state if return_state else state.result()
@@ -67,7 +67,7 @@ async def _awaited(run: FlowRun, *, return_state: bool) -> Any:
 
 
 def _beside(parent: FlowAttempt, run: FlowRun) -> State[Any]:
-    """Run an async subflow of a sync flow on the event loop beside it."""
+    """Run an async subflow of a sync flow on the event loop thread beside it."""
     future = parent.loops.beside().submit(drive_async(flow_steps(run)))
     try:
         wait_told(future)

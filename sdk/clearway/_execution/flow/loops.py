@@ -1,4 +1,4 @@
-"""The event loops of one attempt of a flow run: the flow's own, or one beside a sync flow."""
+"""The event loops of one attempt of a flow run: the flow's own, or one in a thread beside a sync flow."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _CLOSE_SECONDS = 10.0
 
 
 class FlowLoops:
-    """Where the async code of a flow run is executed."""
+    """The event loops for the async code of a flow run."""
 
     __slots__ = ("_guard", "_loop_thread", "_name", "_own")
 
     def __init__(self, own: asyncio.AbstractEventLoop | None, name: str, guard: Lock) -> None:
-        """Begin without a loop beside the flow.
+        """Start without a loop thread.
 
         Args:
             own: The event loop that the flow runs on; None for a sync flow.
             name: The flow run's name.
-            guard: Held while the loop beside the flow is started.
+            guard: Held while the loop thread is started.
         """
         self._own = own
         self._name = name
@@ -37,11 +37,11 @@ class FlowLoops:
         return self._own is not None
 
     def event_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop for async tasks: the flow's own, or for a sync flow one beside it."""
+        """Return the loop for async tasks: the flow's own, or for a sync flow that of its loop thread."""
         return self.beside().loop if self._own is None else self._own
 
     def beside(self) -> LoopThread:
-        """Return the loop thread beside a sync flow, started when asked for the first time."""
+        """Return the loop thread beside a sync flow, starting it on first use."""
         from clearway._execution.loops import LoopThread  # noqa: PLC0415 - loads asyncio
 
         with self._guard:

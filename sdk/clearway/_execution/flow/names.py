@@ -1,4 +1,4 @@
-"""Names of runs, for people to tell them apart and to say aloud."""
+"""Names of runs that people can tell apart and say aloud."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ _WORDS = (_ADJECTIVES.split(), _ANIMALS.split())
 
 def run_name() -> str:
     """Return a name of two words, such as ``brisk-otter``. Names may repeat; ids do not."""
-    return "-".join(random.choice(words) for words in _WORDS)  # noqa: S311 - nothing to guess
+    return "-".join(random.choice(words) for words in _WORDS)  # noqa: S311 - names are not secret

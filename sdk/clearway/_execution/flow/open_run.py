@@ -1,4 +1,4 @@
-"""A task run that has not ended, as far as the flow run that it belongs to has to do with it; for types."""
+"""An open task run as its flow run sees it; for types."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from clearway.futures import Future
 
 
 class OpenRun(DrawnTaskRun, Protocol):
-    """A task run that has not ended, as far as the flow run that it belongs to has to do with it.
+    """A task run that has not ended, as its flow run sees it.
 
     Attributes:
-        future: What others wait for it by.
+        future: The future returned to the caller.
     """
 
     future: Future[Any]
@@ -23,13 +23,13 @@ class OpenRun(DrawnTaskRun, Protocol):
         ...
 
     def interrupt(self, cause: BaseException) -> None:
-        """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
+        """End the run at once, whatever its phase; the outcome of code still running is ignored."""
         ...
 
     def lose(self, why: str) -> bool:
-        """End the run, which is Crashed at the service; return whether its code was told to stop."""
+        """End the run, which the service has crashed; return whether its code was told to stop."""
         ...
 
     def abandon(self, why: str) -> None:
-        """End the run because its flow run goes no further, unless its end was proposed."""
+        """End the run because its flow run was stopped, unless its end was proposed already."""
         ...

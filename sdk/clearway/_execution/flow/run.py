@@ -1,4 +1,4 @@
-"""One run of a flow: what it was called with, and the messages about it."""
+"""One run of a flow: its arguments, its attempts, and the messages about it."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ class FlowRun:
         tags: The tags that were in force when it was called.
         inputs: What it was given from upstream.
         run_id: Its UUID.
-        root_id: The UUID of the flow run at the top, which may be this one.
+        root_id: The UUID of the outermost flow run, which may be this one.
         name: Its name, for people.
-        scheduled_start_time: When it was to begin: the time that it was scheduled for, or when it was called.
-        attempt: The attempt that is under way, if one is.
-        attempt_number: Which attempt it is at, from 1.
+        scheduled_start_time: When it was scheduled to start; else when it was called.
+        attempt: The current attempt; None before, between and after attempts.
+        attempt_number: The number of the current attempt, from 1.
         over: Whether it has ended, and only its hooks are left to be called.
         raises: Whether the exception that ends it goes on to the caller, rather than into a state.
         interrupted_by: What interrupted the thread that waits for it, if it runs on another.
         end_log: Says how it ended.
         abandoned_as: The state that ``abandon`` has ended it in.
-        wrong_parameters: Why its function cannot be called; None where it can.
-        stop: Cancels its code, where that is async and under way.
+        wrong_parameters: Why the arguments fail validation; None if they pass.
+        stop: Cancels its code; set while async code is running.
     """
 
     transport: Transport
@@ -136,7 +136,7 @@ class FlowRun:
         return future
 
     def created(self, response: CreateFlowRunResponse) -> None:
-        """Note what the service knows of the run that was created."""
+        """Note the start time that the service scheduled for the run."""
         if response.flow_run.HasField("expected_start_time"):
             self.scheduled_start_time = timestamp_from_proto(response.flow_run.expected_start_time)
 
@@ -147,7 +147,7 @@ class FlowRun:
     # Running the code.
 
     def begin(self) -> FlowAttempt:
-        """Begin another attempt."""
+        """Start the next attempt."""
         self.attempt_number += 1
         self.end_log.begin()
         facts = AttemptFacts(
@@ -166,7 +166,7 @@ class FlowRun:
 
     @property
     def keeping(self) -> Keeping:
-        """What is done with its results, and with those of its tasks that do not say otherwise."""
+        """How results are stored: its own, and those of tasks that have no setting of their own."""
         own = self.flow.keeping
         return own if self.parent is None else own.within(self.parent.facts.keeping)
 
@@ -178,13 +178,13 @@ class FlowRun:
     def _running_loop(self) -> asyncio.AbstractEventLoop | None:
         if not self.flow.is_async:
             return None
-        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+        import asyncio  # noqa: PLC0415 - loaded already, since there is a loop
 
         return asyncio.get_running_loop()
 
     @property
     def present_attempt(self) -> FlowAttempt:
-        """The attempt that it is at."""
+        """The current attempt; there must be one."""
         assert self.attempt is not None
         return self.attempt
 
@@ -193,15 +193,15 @@ class FlowRun:
         facts = AttemptFacts(self.run_id, self.name, self.run_id, flow_name=self.flow.name)
         return FlowAttempt(self.transport, facts, None, None, self._runner)
 
-    # When it ends, and when it does so before its time.
+    # How it ends, early or not.
 
     def keep_result(self, result: Any) -> None:
-        """Keep a result that was not written for the parent's next attempt."""
+        """Keep a result that was not stored, for the parent's next attempt."""
         if self.parent is not None:
             self.parent.keep(self._tracked_by, result)
 
     def tell_parent(self, state: State[Any]) -> None:
-        """Let the flow that called this one know how it ended."""
+        """Report the end to the flow run that called this one."""
         if self.parent is not None:
             self.parent.ledger.ended(state, subflow=True)
             self.parent.ledger.include(self.end_log.counts)
@@ -210,7 +210,7 @@ class FlowRun:
                 self.parent.provenance.note(state.data, self._tracked_by)
 
     def rest(self) -> None:
-        """Note that the attempt, if there was one, has ended."""
+        """End the current attempt, if there is one."""
         if self.attempt is not None:
             unwatch(self)
             progress.end_attempt(self, self.attempt.ledger)
@@ -219,21 +219,21 @@ class FlowRun:
             self.attempt = None
 
     def close(self) -> None:
-        """Let go of all that the run has, however it ended."""
+        """Release everything that the run holds, however it ended."""
         self.rest()
         self._runner.stop()
 
     def fence(self, run_ids: frozenset[str]) -> None:
-        """Let no task of the run begin any more, if the service has ended it; ``lose`` gives the reason."""
+        """Start no more tasks of the run, if the service has ended it; ``lose`` gives the reason later."""
         if self.attempt is not None and self.run_id in run_ids:
             self.attempt.fence()
 
     def lose(self, run_ids: frozenset[str], why: str) -> None:
-        """Stop what the service has ended: the flow's own code, or that of task runs.
+        """Stop what the service has ended: the flow's own code, or task runs.
 
         Args:
-            run_ids: The flow runs and task runs that are Crashed at the service.
-            why: What the service says of it.
+            run_ids: The flow runs and task runs that the service has crashed.
+            why: The service's reason.
         """
         attempt = self.attempt
         if attempt is None:
@@ -250,18 +250,18 @@ class FlowRun:
             self.log().warning("the service has ended runs of this process, which %s: %s%s", why, shown, more)
 
     def lost_state(self) -> State[Any]:
-        """Return the state of the run where ``lose`` has ended it."""
+        """Return the state in which ``lose`` ended the run."""
         assert self.attempt is not None
         why = self.attempt.lost
-        error = LostRun(f"the flow run {self.name!r} goes no further: {why}")
+        error = LostRun(f"the flow run {self.name!r} was stopped: {why}")
         details = StateDetails(flow_run_id=self.run_id)
         return of_kind(RunErrorKind.LOST, State(StateType.CRASHED, "", why, error, details=details))
 
     def abandon(self, cause: BaseException) -> InterruptFlush:
-        """End the run wherever it is, with all its task runs.
+        """End the run at once, and all its task runs.
 
         Returns:
-            What may be waited for.
+            An effect that waits for the service to confirm that.
         """
         cause = self.interrupted_by or cause
         message = interruption(cause)
@@ -281,11 +281,11 @@ class FlowRun:
 
         def say(_: object) -> None:
             proposals = [self.propose(state.to_proto())]
-            if self._tracked_by:  # where there is no flow run yet whose state it would follow
+            if self._tracked_by:  # whose state follows that of the flow run, if there is one yet
                 proposals.append(Proposal(id=new_id(), task_run_id=self._tracked_by, state=state.to_proto()))
             flush.said.extend(map(self.transport.propose, proposals))
 
-        if flush.before:  # it may be the creation of the run
+        if flush.before:  # one of them may still create the run
             flush.before[-1].add_done_callback(say)
         else:
             say(None)

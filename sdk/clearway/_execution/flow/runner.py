@@ -1,4 +1,4 @@
-"""The task runner of one flow run, at work from the first call that it is given to the end of the run."""
+"""The task runner of one flow run: started at the first call, stopped at the run's end."""
 
 from __future__ import annotations
 
@@ -11,17 +11,15 @@ from clearway._execution.admission import Gate, Gates
 if TYPE_CHECKING:
     from clearway._definition.task_runner import TaskExecutor, TaskRunner
 
-_ASYNC_AT_ONCE = (
-    1_000  # coroutines of one flow run; each costs some kilobytes, and is useful only while it waits
-)
+_ASYNC_AT_ONCE = 1_000  # coroutines of one flow run at a time; each costs a few kilobytes
 
 
 class StartedRunner:
-    """A flow run's task runner.
+    """A flow run's task runner, started when first used.
 
     Attributes:
-        sequential: Whether a task run is run to its end where it is submitted.
-        takes_async: Whether async tasks are executed by it too, rather than on the flow's event loop.
+        sequential: Whether a submitted task run is executed to its end at once.
+        takes_async: Whether it executes async tasks too; otherwise they run on the flow's event loop.
     """
 
     def __init__(self, runner: TaskRunner) -> None:
@@ -32,7 +30,7 @@ class StartedRunner:
         self.takes_async = runner.concurrency_type is TaskConcurrencyType.PARALLEL
 
     def gates(self) -> Gates:
-        """Return the permits of sync and of async task runs of one attempt, which may be the same."""
+        """Return the gates for sync and async task runs of one attempt; both may be the same gate."""
         runner = self._runner
         gate = Gate(runner.max_workers)
         if self.takes_async or isinstance(runner, LimitsCoroutines):
@@ -40,7 +38,7 @@ class StartedRunner:
         return Gates(gate, Gate(_ASYNC_AT_ONCE))
 
     def executor(self) -> TaskExecutor:
-        """Return what executes calls, started when asked for the first time."""
+        """Return the executor of calls, starting it on first use."""
         executor = self._executor
         if executor is None:
             with self._guard:
@@ -50,7 +48,7 @@ class StartedRunner:
         return executor
 
     def stop(self) -> None:
-        """Let it go, if it was started."""
+        """Stop the executor, if it was started."""
         with self._guard:
             executor, self._executor = self._executor, None
         if executor is not None:

@@ -1,4 +1,4 @@
-"""What the runs of a flow run have proposed without waiting for the decision."""
+"""The proposals that a flow run's runs send without waiting for the decision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearway.v1.proposal_pb2 import Decision, Proposal
 
 
 class SentProposals:
-    """Sends proposals without waiting for their decisions; all have come before the attempt ends."""
+    """Sends proposals without waiting; the attempt does not end before their decisions have arrived."""
 
     __slots__ = ("_refused", "_transport", "_unanswered")
 
@@ -26,7 +26,7 @@ class SentProposals:
 
         Args:
             proposal: What is proposed.
-            on_decision: Told of the decision, on the transport's thread.
+            on_decision: Called with the decision, on the transport's thread.
         """
         future = self._transport.propose(proposal)
         self._unanswered.add(future)
@@ -44,22 +44,22 @@ class SentProposals:
         future.add_done_callback(answered)
 
     def send_last(self, proposal: Proposal) -> None:
-        """Send the end of a run that was interrupted; that the service may not know the run is no matter."""
+        """Propose the end of an interrupted run; it does not matter if the service has no such run."""
         future = self._transport.propose(proposal)
         self._unanswered.add(future)
         future.add_done_callback(self._unanswered.discard)
 
     def unanswered(self) -> list[DecisionFuture]:
-        """Return what was sent and is not answered yet."""
+        """Return the futures of the proposals that have no decision yet."""
         return list(self._unanswered)
 
     def await_answers(self) -> None:
-        """Block until all that was sent is answered, so that the service's answers to calls include it."""
+        """Block until every proposal sent has its decision, so that later reads include their effects."""
         for future in self.unanswered():
             wait_told(future)
 
     async def await_answers_async(self) -> None:
-        """Wait as ``await_answers``."""
+        """Do the same as ``await_answers`` in a coroutine."""
         from clearway._waiting.loop_calls import answered  # noqa: PLC0415 - loads asyncio
 
         for future in self.unanswered():
@@ -69,7 +69,7 @@ class SentProposals:
         """Raise the first refusal, if there was one.
 
         Raises:
-            ClearwayError: Something that was sent could not be decided about.
+            ClearwayError: The service refused one of the proposals.
         """
         if self._refused is not None:
             raise self._refused

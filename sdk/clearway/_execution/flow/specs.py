@@ -1,4 +1,4 @@
-"""The specs by which a flow run, and the task run that stands for a subflow in its parent, are created."""
+"""The specs that create a flow run, and the task run that represents a subflow in its parent."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def flow_run_spec(
         flow: The flow.
         run_id: The run's UUID.
         name: The run's name.
-        parameters: The arguments by parameter.
+        parameters: The arguments by parameter name.
         tags: The run's tags.
-        tracked_by: The UUID of the task run that stands for a subflow; empty at the top.
+        tracked_by: The UUID of the task run that represents a subflow; empty for the outermost flow run.
     """
     spec = FlowRunSpec(
         id=run_id,
@@ -56,7 +56,7 @@ def tracking_spec(
     tags: frozenset[str],
     inputs: RunInputs,
 ) -> TaskRunSpec:
-    """Return the spec of the task run that stands for a run of a subflow.
+    """Return the spec of the task run that represents a subflow in its parent.
 
     Args:
         flow: The subflow.
@@ -64,7 +64,7 @@ def tracking_spec(
         run_id: The task run's UUID.
         parent_id: The UUID of the flow run that calls the subflow.
         tags: The subflow's tags.
-        inputs: What it was given from upstream.
+        inputs: The futures, states and results of other runs among the arguments.
     """
     dynamic_key = key.dynamic_key
     return TaskRunSpec(

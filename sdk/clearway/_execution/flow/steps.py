@@ -1,4 +1,4 @@
-"""The conversation about one flow run, from its call to its end."""
+"""The steps of one flow run, from its call to its end."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from clearway.v1.proposal_pb2 import Decision
 
 @dataclass(slots=True)
 class Drain:
-    """Wait until all task runs of an attempt have ended, and all that was sent is answered."""
+    """Wait until all task runs of an attempt have ended and every proposal sent has its decision."""
 
     attempt: FlowAttempt
 
     def block(self) -> None:
-        """Wait for it."""
+        """Wait in this thread."""
         self.attempt.drain()
 
     async def wait(self) -> None:
-        """Wait for it."""
+        """Wait in this coroutine."""
         await self.attempt.drain_async()
 
 
 def flow_steps(run: FlowRun) -> Steps:
-    """Take a flow run from its call to its end, and return the state that it ends in.
+    """Execute a flow run from its call to its end, and return its final state.
 
     Raises:
-        UpstreamTaskError: A subflow's argument did not complete, so there is no run of it.
-        ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
+        UpstreamTaskError: A subflow's argument did not complete, so the subflow was not run.
+        ClearwayError: The service was unreachable or refused a request; a user's exception is in the state.
         BaseException: What interrupted the run.
     """
     yield from _wait_for_inputs(run)
@@ -60,7 +60,7 @@ def flow_steps(run: FlowRun) -> Steps:
         if state is None:
             run.created((yield Answer(run.create())))
             state = yield from _live(run)
-    except (ClearwayError, GeneratorExit) as cause:  # no steps can be taken any more
+    except (ClearwayError, GeneratorExit) as cause:  # no more steps are possible
         run.abandon(cause)
         raise
     except BaseException as cause:
@@ -92,10 +92,10 @@ def _wait_for_inputs(run: FlowRun) -> Generator[Effect, Any, None]:
 
 
 def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
-    """Create the run that stands for a subflow in its parent.
+    """Create the task run that represents a subflow in its parent.
 
     Returns:
-        The state of the subflow that an earlier attempt of the parent completed; None where it has to be run.
+        The state of the subflow if an earlier attempt of the parent completed it; None if it has to run.
     """
     assert run.parent is not None
     for number in range(1, run.parent.facts.number + 1):
@@ -132,7 +132,7 @@ def _live(run: FlowRun) -> Steps:
 
 
 def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
-    """Run the code once; the state that is returned is Scheduled where it is to run again."""
+    """Run the code once; the returned state is Scheduled if it is to run again."""
     log = run.log()
     log.info(
         "flow %r began%s", run.flow.name, f", attempt {run.attempt_number}" if run.attempt_number > 1 else ""

@@ -1,4 +1,4 @@
-"""Calling a user's functions for a flow run: the flow's own, and those that check, name or follow it."""
+"""Calling a user's functions for a flow run: its code, validators, name and hooks."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 def take_inputs(run: FlowRun) -> None:
-    """Put the results of the inputs in their place, and make the parameters what annotations want.
+    """Replace futures and states among the arguments with their results, and validate the arguments.
 
     Raises:
-        MissingResult: A result is gone, damaged or not trusted.
-        UnreadableResult: One cannot be read at present.
+        MissingResult: A result was deleted, is damaged or comes from an untrusted place.
+        UnreadableResult: A result cannot be read at present.
     """
     run.parameters = run.inputs.resolved(run.parameters, keep_unmapped=True)
     if run.parameters and run.flow.should_validate_parameters:
         try:
             with unshielded():
                 run.parameters = _validated(run.flow, run.parameters)
-        except Exception as error:  # noqa: BLE001 - validators are a user's code too
+        except Exception as error:  # noqa: BLE001 - validators are user code too
             run.wrong_parameters = error
 
 
 def _validated(flow: FlowDefinition, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return arguments as annotations want them; what is ``unmapped`` is checked within, and stays so."""
+    """Return validated and converted arguments; a value in ``unmapped`` is validated and wrapped again."""
     kept = {name for name, value in parameters.items() if isinstance(value, unmapped)}
     if not kept:
         return flow.validate_parameters(parameters)
@@ -53,10 +53,10 @@ def _validated(flow: FlowDefinition, parameters: dict[str, Any]) -> dict[str, An
 
 
 def take_name(run: FlowRun) -> None:
-    """Name a run as its flow wants it.
+    """Name a run by its flow's ``flow_run_name``, if it has one.
 
     Raises:
-        Exception: What it wants cannot be made, or the user's ``flow_run_name`` raised something.
+        Exception: The name could not be rendered, or the user's function raised.
     """
     made_by = run.flow.flow_run_name
     if made_by is not None and run.wrong_parameters is None:
@@ -67,12 +67,12 @@ def take_name(run: FlowRun) -> None:
 
 
 def execution(run: FlowRun) -> Execute:
-    """Return the flow's function, to be run as the run's present attempt."""
+    """Return the effect that runs the flow's function as the current attempt."""
     call = partial(_call_async if run.flow.is_async else _call, run)
     seconds = run.flow.timeout_seconds
     if seconds is None:
         return Execute(call)
-    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most flows may take their time
+    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most flows have no timeout
 
     return TimedExecute(call, seconds, "Flow")
 
@@ -92,7 +92,7 @@ async def _call_async(run: FlowRun) -> Any:
 
 
 def _context_of(run: FlowRun, attempt: FlowAttempt) -> FlowRunContext:
-    """Return what the code of a run finds out about it."""
+    """Return the context that the run's code sees."""
     return FlowRunContext(
         run.flow,
         run.run_id,
@@ -109,7 +109,7 @@ def _context_of(run: FlowRun, attempt: FlowAttempt) -> FlowRunContext:
 
 
 def call_hooks(run: FlowRun, state: State[Any]) -> CallHooks:
-    """Return the calls of the flow's hooks for a state that the run has entered."""
+    """Return the effect that calls the flow's hooks for a state that the run has entered."""
     from clearway._execution.hooks import CallHooks  # noqa: PLC0415 - most flows have none
     from clearway._transport.rpcs import GET_FLOW_RUN  # noqa: PLC0415
     from clearway.schemas import FlowRun as KnownRun  # noqa: PLC0415

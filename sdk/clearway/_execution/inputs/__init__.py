@@ -1,1 +1,1 @@
-"""What a run is given from upstream: may import nothing else of ``_execution``."""
+"""The upstream runs that a run's arguments come from: may import nothing else of ``_execution``."""

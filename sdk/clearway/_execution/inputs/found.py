@@ -1,8 +1,8 @@
-"""Futures and states among the arguments of a call: finding them, and putting their results in their place.
+"""Finding futures and states among the arguments of a call, and replacing them with their results.
 
-They are looked for in lists, tuples, sets, dictionaries (the keys too), dataclasses and pydantic models,
-however deep. Each object is looked at once, however often it is there. What holds none is passed on as it is,
-the same object.
+The search covers lists, tuples, sets, dictionaries (keys too), dataclasses and pydantic models, at any depth.
+Each object is visited once, however often it occurs. An argument without futures and states is passed on
+unchanged, as the same object.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ Upstream: TypeAlias = Future[Any] | State[Any]
 
 
 class Found:
-    """What an argument holds from upstream.
+    """The futures, states and results of other runs that an argument contains.
 
     Attributes:
         upstreams: The futures and states, in the order in which they were found.
-        may_fail: Those of them, beside ``upstreams``, whose runs may have failed.
-        makers: The task runs whose results are there themselves.
-        annotated: Whether there is an annotation, such as ``quote``, that has to be taken off.
+        may_fail: More futures and states, those wrapped in ``allow_failure``.
+        makers: The task runs whose results the argument contains as plain objects.
+        annotated: Whether it contains an annotation, such as ``quote``, that has to be removed.
     """
 
     __slots__ = ("_provenance", "annotated", "makers", "may_fail", "upstreams")
@@ -37,12 +37,12 @@ class Found:
         provenance: Provenance = NO_PROVENANCE,
         known: Callable[[Any], Found | None] | None = None,
     ) -> None:
-        """Look through an argument.
+        """Search an argument.
 
         Args:
             value: The argument.
-            provenance: Which task runs made which objects.
-            known: Returns what an object holds that was looked through before; None for others.
+            provenance: Which task run produced which object.
+            known: Returns what an object searched before contains; None for other objects.
         """
         self.upstreams: list[Upstream] = []
         self.may_fail: list[Upstream] = []
@@ -54,15 +54,15 @@ class Found:
 
     @property
     def to_resolve(self) -> bool:
-        """Whether the argument is not what the function is to be given."""
+        """Whether the argument has to be changed before the function is called."""
         return bool(self.upstreams or self.may_fail or self.annotated)
 
     def __bool__(self) -> bool:
         return self.to_resolve or bool(self.makers)
 
-    def _look(self, root: object, known: Callable[[Any], Found | None] | None) -> None:  # noqa: C901 - the loop that all arguments go through
-        # The objects met so far, also so that no two have one id: those met where failures are not allowed,
-        # and where they are.
+    def _look(self, root: object, known: Callable[[Any], Found | None] | None) -> None:  # noqa: C901 - the loop that all arguments pass through
+        # The objects visited, outside of ``allow_failure`` and within. Holding them also keeps their ids
+        # from being reused.
         met: tuple[dict[int, object], dict[int, object]] = ({}, {})
         maker_of = self._provenance.of if self._provenance else None
         todo: list[tuple[bool, Iterator[object]]] = [(False, iter((root,)))]
@@ -98,7 +98,7 @@ class Found:
                 todo.pop()
 
     def _take(self, before: Found, may_fail: bool) -> None:
-        """Note what an object holds that was looked through before."""
+        """Add what was found in an object before."""
         (self.may_fail if may_fail else self.upstreams).extend(before.upstreams)
         self.may_fail.extend(before.may_fail)
         self.makers.extend(before.makers)
@@ -107,7 +107,7 @@ class Found:
     def _upstream(
         self, value: Upstream | Annotation[Any], may_fail: bool
     ) -> tuple[bool, Iterator[object]] | None:
-        """Note a future, state or annotation; return what is to be looked at within it."""
+        """Add a future, state or annotation; return what to search within it."""
         if not isinstance(value, Annotation):
             (self.may_fail if may_fail else self.upstreams).append(value)
             return None
@@ -118,7 +118,7 @@ class Found:
 
 
 def maker_of(value: object, provenance: Provenance) -> str:
-    """Return the task run that a future or state is of, or that made an object; empty where not known."""
+    """Return the id of the task run behind a future, state or object; empty if not known."""
     if isinstance(value, Future):
         return value.task_run_id
     if isinstance(value, State):
@@ -136,21 +136,21 @@ def replace_upstreams(
 ) -> Any:
     """Return ``value`` with its futures and states replaced; containers that held one are copied.
 
-    A container that is there several times has one copy, also one that holds itself.
+    A container that occurs several times, or contains itself, is copied once.
 
     Args:
         value: An argument, or what a function returned.
-        result_of: Gives what takes the place of a future or state.
-        unwrap: Take annotations off; otherwise they, and what is in them, are left alone.
-        keep_unmapped: Leave ``unmapped`` on: a flow may hand it on to a ``map``.
-        known: Returns, in a list, what takes the place of an object that others share; an empty one for
+        result_of: Returns the replacement of a future or state.
+        unwrap: Remove annotations; otherwise they, and what they contain, are left alone.
+        keep_unmapped: Keep ``unmapped``, since a flow may pass it on to a ``map``.
+        known: Returns a list with the replacement of an object shared by several runs; an empty list for
             other objects.
     """
     return _Replacing(result_of, unwrap, keep_unmapped, known).replaced(value)
 
 
 class _Replacing:
-    """One walk that finds which containers hold something to replace, and one that copies these."""
+    """Replaces in two passes: one finds the containers with something to replace, the other copies those."""
 
     __slots__ = ("_copies", "_holders", "_keep_unmapped", "_kept", "_known", "_open", "_result_of", "_unwrap")
 
@@ -165,14 +165,14 @@ class _Replacing:
         self._result_of = result_of
         self._keep_unmapped = keep_unmapped
         self._unwrap = unwrap
-        self._kept: dict[int, tuple[Any, Collection[Any]]] = {}  # the containers, each with what it holds
-        self._holders: set[int] = set()  # those that hold something to replace, directly or not
+        self._kept: dict[int, tuple[Any, Collection[Any]]] = {}  # the containers, each with its children
+        self._holders: set[int] = set()  # those with something to replace, at any depth
         self._copies: dict[int, Any] = {}
         self._open: set[int] = set()
 
     def replaced(self, value: Any) -> Any:
         """Return a value with its futures and states replaced."""
-        if not self._unwrap and not Found(value).to_resolve:  # most of what is returned holds none
+        if not self._unwrap and not Found(value).to_resolve:  # true of most returned values
             return value
         self._find(value)
         return self._copied(value)
@@ -212,7 +212,7 @@ class _Replacing:
                 changed.extend(within.get(number, ()))
 
     def _parts(self, value: Any) -> Collection[Any] | None:
-        """Return what is to be looked at within a value; None for what is left alone."""
+        """Return the children to search; None for a value that is left alone."""
         if type(value) in PLAIN or not isinstance(value, (Future, State, Annotation)):
             return held(value)
         if not isinstance(value, Annotation):
@@ -243,7 +243,7 @@ class _Replacing:
         elif number in self._copies:
             results.append(self._copies[number])
         elif number in self._open and can_be_filled(value) and not isinstance(value, Annotation):
-            # It holds itself.
+            # It contains itself.
             self._copies[number] = blank(value)
             results.append(self._copies[number])
         else:

@@ -1,4 +1,4 @@
-"""What an argument holds directly: the items of containers, the fields of dataclasses and pydantic models."""
+"""The direct children of a value: the items of containers, the fields of dataclasses and pydantic models."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN: frozenset[type] = frozenset({dict, list, set, tuple})
 
 
 def held(value: object) -> Collection[object] | None:
-    """Return what a value holds; None for what is not looked into, or holds atoms only."""
+    """Return a value's children; None for a value that has none, or only atoms."""
     kind = type(value)
     if kind is dict:
         items = value.values()  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def _fields(value: object) -> dict[str, object]:
 
 
 def can_be_filled(value: object) -> bool:
-    """Return whether a copy of a value can be made first and given what it holds later."""
+    """Return whether a copy can be made first and filled with its children later."""
     return not isinstance(value, (tuple, set, frozenset))
 
 
@@ -57,7 +57,7 @@ def blank(value: Any) -> Any:
 
 
 def fill(copied: Any, value: Any, children: list[Any]) -> None:
-    """Put other children into a copy, in the order of ``held``."""
+    """Replace the children of a copy, in the order of ``held``."""
     if isinstance(value, list):
         copied[:] = children
     elif isinstance(value, dict):
@@ -69,11 +69,11 @@ def fill(copied: Any, value: Any, children: list[Any]) -> None:
             (extra if name in extra else copied.__dict__)[name] = child
     else:
         for name, child in zip(_fields(value), children, strict=True):
-            object.__setattr__(copied, name, child)  # frozen ones too: the copy is ours
+            object.__setattr__(copied, name, child)  # also if it is frozen: the copy is ours
 
 
 def rebuilt(value: Any, children: list[Any]) -> Any:
-    """Return a container like another one, with other children in the order of ``held``."""
+    """Return a copy of a container with other children, in the order of ``held``."""
     if isinstance(value, tuple) and hasattr(value, "_make"):
         return value._make(children)
     if isinstance(value, (tuple, set, frozenset)):

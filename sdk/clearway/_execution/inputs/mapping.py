@@ -1,4 +1,4 @@
-"""From the arguments of ``map`` to those of each of its runs."""
+"""Splitting the arguments of ``map`` into those of each run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNCHANGING = frozenset({tuple, range})
 
 
 class Place(NamedTuple):
-    """Where an argument goes: a parameter, or one of those that a variadic parameter collects."""
+    """The destination of an argument: a parameter, or an item of a variadic parameter."""
 
     parameter: str
     position: int | None = None
@@ -35,33 +35,33 @@ class Place(NamedTuple):
 
 
 def mapped_upstreams(signature: CallSignature, parameters: dict[str, Any]) -> list[Upstream]:
-    """Return the futures and states whose results are mapped over, and so have to be known first."""
+    """Return the futures and states to be mapped over; their results are needed before the runs are made."""
     given = (value for _, value in _places(signature, parameters))
     inner = (value.value if isinstance(value, allow_failure) else value for value in given)
     return [value for value in inner if isinstance(value, (Future, State))]
 
 
 class Mapped:
-    """What ``map`` was given, taken apart for its runs: iterating over it gives the parameters of each.
+    """The arguments of ``map``; iterating over it yields the parameters of each run.
 
     Attributes:
-        makers: The task runs that made what is mapped over, by parameter, where that is known.
+        makers: The task runs that produced the mapped iterables, by parameter, as far as known.
     """
 
     def __init__(
         self, signature: CallSignature, parameters: dict[str, Any], provenance: Provenance = NO_PROVENANCE
     ) -> None:
-        """Tell what is mapped over from what every run is given whole.
+        """Separate the iterables to map over from the arguments that every run is given whole.
 
         Args:
             signature: The signature of the mapped function.
-            parameters: What ``map`` was given, by parameter; futures and states in it are done.
-            provenance: Which task runs made which objects.
+            parameters: The arguments of ``map`` by parameter; futures and states in it are done.
+            provenance: Which task run produced which object.
 
         Raises:
-            NothingToMap: There is no iterable among them.
+            NothingToMap: None of the arguments is an iterable.
             MappingLengthMismatch: The iterables are of different lengths.
-            UpstreamTaskError: What is to be mapped over is of a run that did not complete.
+            UpstreamTaskError: A future or state to map over belongs to a run that did not complete.
         """
         self.makers: dict[str, Found] = {}
         self._signature = signature
@@ -81,7 +81,7 @@ class Mapped:
         self._length = _common_length(self._mapped)
 
     def shared(self, wait_for: list[Any] | None) -> SharedArguments:
-        """Return what all runs are given whole, or wait for."""
+        """Return the arguments that all runs are given whole, or wait for."""
         whole = [value for value in self._whole.values() if type(value) not in ATOMS]
         return SharedArguments(whole if wait_for is None else [*whole, wait_for], self._provenance)
 
@@ -107,7 +107,7 @@ class Mapped:
             self.makers.setdefault(place.parameter, Found()).makers.append(maker)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Return the parameters of each run, once: what a run was given is kept here no longer."""
+        """Yield the parameters of each run, once; releases them as it goes."""
         if any(place.position is not None or place.keyword is not None for place in self._order):
             taken = {place: _taken(values) for place, values in self._mapped.items()}
             for _ in range(self._length):
@@ -143,7 +143,7 @@ def _places(signature: CallSignature, parameters: dict[str, Any]) -> Iterator[tu
 
 
 def _known(place: Place, inner: Any, given: Any) -> Any:
-    """Return the result of a future or state that is mapped over; None where it may have failed, and did."""
+    """Return the result of a future or state to map over; None if it failed under ``allow_failure``."""
     if not isinstance(inner, (Future, State)):
         return inner
     state = inner.current_state() if isinstance(inner, Future) else inner
@@ -161,7 +161,7 @@ def _is_iterable(value: Any) -> bool:
 
 
 def _taken(values: Sequence[Any] | deque[Any]) -> Iterator[Any]:
-    """Return one value after the other; of a copy of ours, without keeping it."""
+    """Yield the values one by one; removes them from a copy of ours, so that they can be freed."""
     if not isinstance(values, deque):
         yield from values
         return
@@ -170,7 +170,7 @@ def _taken(values: Sequence[Any] | deque[Any]) -> Iterator[Any]:
 
 
 def _kind(given: Any) -> str:
-    """Return what an argument is, for messages: ``unmapped(list)``, ``TaskFuture of int``."""
+    """Describe an argument for messages: ``unmapped(list)``, ``TaskFuture of int``."""
     if isinstance(given, Annotation):
         return f"{type(given).__name__}({_kind(given.value)})"
     if isinstance(given, Future):

@@ -1,7 +1,7 @@
-"""Which task run made an object, so that a result which is passed on as plain data is known as an input.
+"""Which task run produced an object, so that a result passed on as plain data is recorded as an input.
 
-An object is known by its identity, and only while it is the same object: by a weak reference where its class
-allows one, and otherwise by holding it, as long as somebody else does too.
+Objects are recognized by identity. They are tracked by a weak reference if their class allows it.
+Otherwise they are held, for as long as other code refers to them too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from clearway.results import StoredResult
 _MAX_WEAK: Final = 10_000
 _MAX_HELD: Final = 256
 _MAX_SUBFLOWS: Final = 10_000
-_MAX_MEMBERS: Final = 16  # of a result, so that noting a large one costs no more than a small one
+_MAX_MEMBERS: Final = 16  # of a result; bounds the cost of noting a large one
 _EVERY: Final = 8
-# What is shared by those who have nothing to do with each other, and small data, whose identity says nothing.
+# Values that unrelated code shares, such as small integers, so that identity proves nothing.
 _UNTRACKED: Final = frozenset(
     {
         int, float, complex, str, bool, bytes, bytearray, range,
@@ -30,10 +30,10 @@ _UNTRACKED: Final = frozenset(
 
 
 class Provenance:
-    """The makers of the results of one attempt of a flow run, as far as they can be told.
+    """Which task runs produced the results of one attempt of a flow run, as far as can be known.
 
-    All threads may use it without a lock: nothing is done to a dictionary but single steps, and who comes
-    second finds nothing to do.
+    All threads may use it without a lock: every access to a dictionary is a single atomic operation, and a
+    thread that comes second finds nothing left to do.
     """
 
     __slots__ = ("_before", "_held", "_recent", "_subflows", "_turn", "_weak")
@@ -50,7 +50,7 @@ class Provenance:
         return bool(self._weak or self._held)
 
     def note(self, value: Any, task_run_id: str) -> None:
-        """Note the result of a task run, and what it holds directly, if that is little."""
+        """Note the task run that produced a result, and its members if they are few."""
         if type(value) in _UNTRACKED or not _is_tracked(value):
             return
         held: list[int] = []
@@ -63,12 +63,12 @@ class Provenance:
             self._before, self._recent = self._recent, held
 
     def note_subflow(self, flow_run_id: str, task_run_id: str) -> None:
-        """Note the task run that stands for a subflow."""
+        """Note the task run that represents a subflow in its parent."""
         self._subflows[flow_run_id] = task_run_id
         _bound(self._subflows, _MAX_SUBFLOWS)
 
     def of(self, value: object) -> str:
-        """Return the task run that made ``value``; empty where that is not known."""
+        """Return the id of the task run that produced ``value``; empty if not known."""
         weak = self._weak.get(id(value))
         if weak is not None and weak[0]() is value:
             return weak[1]
@@ -76,7 +76,7 @@ class Provenance:
         return "" if held is None else held[1]
 
     def of_subflow(self, flow_run_id: str) -> str:
-        """Return the task run that stands for a subflow; empty where that is not known."""
+        """Return the id of the task run that represents a subflow; empty if not known."""
         return self._subflows.get(flow_run_id, "")
 
     def _note(self, value: Any, task_run_id: str, held: list[int]) -> None:
@@ -90,11 +90,11 @@ class Provenance:
             _bound(self._held, _MAX_HELD)
 
     def _let_go(self) -> None:
-        """Let go of what nobody else holds: the last two results, as a loop leaves them, and the oldest.
+        """Release results that no other code refers to: the last two, and a few of the oldest.
 
-        The result before this one may still be held by the variable that this one is assigned to next.
+        The last two, since in a loop the previous result is held by its variable until the next assignment.
         """
-        for key in (*reversed(self._recent), *reversed(self._before)):  # what holds others comes after them
+        for key in (*reversed(self._recent), *reversed(self._before)):  # containers before their members
             entry = self._held.get(key)
             if entry is not None and _references(entry) <= _NOBODY_ELSE:
                 self._held.pop(key, None)
@@ -103,11 +103,11 @@ class Provenance:
             for key in list(self._held)[:_EVERY]:
                 entry = self._held.pop(key, None)
                 if entry is not None and _references(entry) > _NOBODY_ELSE:
-                    self._held[key] = entry  # looked at again when all others were
+                    self._held[key] = entry  # checked again after all the others
 
 
 def _members(value: Any) -> list[Any]:
-    kind = type(value)  # of a subclass, going over it may run a user's code
+    kind = type(value)  # exact types only: iterating over a subclass may run user code
     if kind is dict:
         return list(value.values()) if len(value) <= _MAX_MEMBERS else []
     if kind is list or kind is tuple or kind is set or kind is frozenset:
@@ -117,7 +117,7 @@ def _members(value: Any) -> list[Any]:
 
 def _is_tracked(value: Any) -> bool:
     kind = type(value)
-    if kind is tuple or kind is frozenset:  # there is only one empty one
+    if kind is tuple or kind is frozenset:  # the empty one is a singleton
         return bool(value)
     return not issubclass(kind, (Enum, type))
 
@@ -132,6 +132,6 @@ def _references(entry: tuple[Any, str]) -> int:
     return getrefcount(entry[0])
 
 
-_NOBODY_ELSE: Final = _references(([], ""))  # what counting itself adds differs between Python versions
+_NOBODY_ELSE: Final = _references(([], ""))  # how many references the call adds varies by Python version
 
 NO_PROVENANCE: Final = Provenance()

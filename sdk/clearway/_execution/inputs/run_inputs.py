@@ -1,4 +1,4 @@
-"""What a run was given from upstream: the futures, states and results among its arguments."""
+"""The upstream inputs of a run: the futures, states and results of other runs among its arguments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTHING_MAPPED: Mapping[str, Found] = {}
 
 
 class RunInputs:
-    """What each parameter holds from upstream, if anything, and ``wait_for`` under that name."""
+    """What each parameter, and ``wait_for``, takes from other runs; only those that take anything."""
 
     __slots__ = ("_by_parameter", "_provenance", "_shared")
 
@@ -36,14 +36,14 @@ class RunInputs:
         mapped: Mapping[str, Found] = NOTHING_MAPPED,
         shared: SharedArguments = NOT_SHARED,
     ) -> None:
-        """Look through the arguments of a call.
+        """Search the arguments of a call.
 
         Args:
-            parameters: The arguments by parameter.
-            wait_for: What else has to complete first.
-            provenance: Which task runs made which objects.
-            mapped: The makers of what the parameters are elements of.
-            shared: What all runs of a map are given.
+            parameters: The arguments by parameter name.
+            wait_for: Futures and states that must complete first.
+            provenance: Which task run produced which object.
+            mapped: The task runs that produced the mapped iterables, by parameter.
+            shared: The arguments that all runs of a map have in common.
         """
         self._provenance = provenance
         self._shared = shared
@@ -74,7 +74,7 @@ class RunInputs:
 
     @property
     def to_resolve(self) -> bool:
-        """Whether there is anything to wait for, to check, or to put a result in the place of."""
+        """Whether there is anything to wait for, to check or to replace with a result."""
         return any(found.to_resolve for found in self._by_parameter.values())
 
     def unfinished(self) -> list[Future[Any]]:
@@ -87,7 +87,7 @@ class RunInputs:
         ]
 
     def failure(self) -> RunError | None:
-        """Return which input did not complete, and how it ended; None if all did."""
+        """Return the error of the first input that did not complete; None if all did."""
         for found in self._by_parameter.values():
             for upstream in (*found.upstreams, *found.may_fail):
                 state = _state_of(upstream)
@@ -96,15 +96,15 @@ class RunInputs:
         return None
 
     def resolved(self, parameters: dict[str, Any], *, keep_unmapped: bool = False) -> dict[str, Any]:
-        """Return the parameters with the results of the inputs in their place; exceptions of failed ones.
+        """Return the parameters with inputs replaced by their results; failed ones by their exceptions.
 
         Args:
-            parameters: The arguments by parameter.
-            keep_unmapped: Leave ``unmapped`` on, which other annotations are not.
+            parameters: The arguments by parameter name.
+            keep_unmapped: Keep ``unmapped``; other annotations are always removed.
 
         Raises:
-            MissingResult: A result is gone, damaged or not trusted.
-            UnreadableResult: One cannot be read at present.
+            MissingResult: A result was deleted, is damaged or comes from an untrusted place.
+            UnreadableResult: A result cannot be read at present.
         """
         known = self._known if self._shared else None
         return {
@@ -118,7 +118,7 @@ class RunInputs:
         return [] if self._shared.found(value) is None else [self._shared.resolved(value, _result_of)]
 
     def recorded(self) -> list[TaskInput]:
-        """Return what the service is told of the inputs; of very many, the first."""
+        """Return the inputs as recorded at the service, truncated if there are very many."""
         inputs = []
         left = _MAX_RECORDED
         for parameter, found in self._by_parameter.items():
@@ -141,16 +141,16 @@ def inputs_of(
     mapped: Mapping[str, Found],
     shared: SharedArguments,
 ) -> RunInputs:
-    """Return what a task run was given from upstream; the many that were given nothing share one."""
+    """Return the inputs of a task run; runs without any share one empty object."""
     inputs = RunInputs(parameters, wait_for, provenance, mapped, shared)
     return inputs or NO_INPUTS
 
 
 def as_list(wait_for: Any) -> list[Any]:
-    """Return what ``wait_for`` names; one alone is as good as a list of it.
+    """Return ``wait_for`` as a list; a single future or state becomes a list of one.
 
     Raises:
-        TypeError: It is nothing to go over.
+        TypeError: It is not iterable.
     """
     if isinstance(wait_for, (Future, State, Annotation)):
         return [wait_for]

@@ -1,4 +1,4 @@
-"""What all runs of a map are given whole: looked at once, for all of them."""
+"""The arguments that all runs of a map have in common, searched and resolved once for all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearway._execution.inputs.provenance import NO_PROVENANCE, Provenance
 
 
 class SharedArguments:
-    """The arguments that are ``unmapped``, and what the runs of a map wait for.
+    """The ``unmapped`` arguments of a map, and what its runs wait for.
 
     Attributes:
         texts: Their canonical texts, for the cache keys of the runs.
@@ -21,11 +21,11 @@ class SharedArguments:
     __slots__ = ("_found", "_guard", "_resolved", "_values", "texts")
 
     def __init__(self, values: Iterable[Any] = (), provenance: Provenance = NO_PROVENANCE) -> None:
-        """Look through the arguments.
+        """Search the arguments.
 
         Args:
-            values: The arguments. They are kept, so that no other object has the id of one of them.
-            provenance: Which task runs made which objects.
+            values: The arguments. They are kept, so that their ids stay unique.
+            provenance: Which task run produced which object.
         """
         self._values = {id(value): value for value in values}
         self._found = {number: Found(value, provenance) for number, value in self._values.items()}
@@ -37,11 +37,11 @@ class SharedArguments:
         return bool(self._values)
 
     def found(self, value: Any) -> Found | None:
-        """Return what one of the arguments holds from upstream; None for any other value."""
+        """Return what was found in one of the arguments; None for any other value."""
         return self._found.get(id(value))
 
     def resolved(self, value: Any, result_of: Callable[[Upstream], Any]) -> Any:
-        """Return one of the arguments with its futures and states replaced, the same object for all runs."""
+        """Return one of the arguments with futures and states replaced; the same object for all runs."""
         with self._guard:
             number = id(value)
             if number not in self._resolved:

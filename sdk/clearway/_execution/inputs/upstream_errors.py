@@ -1,4 +1,4 @@
-"""Why a run did not start: which run it depends on did not complete, and how that one ended."""
+"""The error of a run that did not start: which upstream run did not complete, and how it ended."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _TYPE: Final = f"{UpstreamTaskError.__module__}.{UpstreamTaskError.__qualname__}
 def upstream_error(upstream: str, state: State[Any]) -> RunError:
     """Return the error of a run that did not start.
 
-    A run that depends on one that did not start reports the first failure of the chain too. Its error holds
+    A run downstream of one that did not start reports the first failure of the chain too. Its error contains
     that first ``UPSTREAM`` error and none in between, so it stays small however long the chain is.
 
     Args:
         upstream: What did not complete, for people.
-        state: Its state.
+        state: The state it is in.
 
     Returns:
         An error of the kind ``UPSTREAM``.
@@ -46,7 +46,7 @@ def upstream_error(upstream: str, state: State[Any]) -> RunError:
 
 
 def _brief(error: RunError) -> RunError:
-    """Return an error without what makes it large: thousands of runs may have it."""
+    """Return an error without its large parts, since thousands of runs may carry it."""
     return replace(
         error, message=shortened(error.message, _MAX_STATE), stack_trace="", cause=None, members=()
     )

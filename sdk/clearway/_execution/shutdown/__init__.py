@@ -1,1 +1,1 @@
-"""Runs that end early, by an interrupt or a lost lease: may import ``_execution``'s own modules."""
+"""Runs that end early, after an interrupt or a lost lease: may import ``_execution``'s own modules."""

@@ -1,7 +1,7 @@
-"""What is done when the service took this process for dead, as after it was suspended past its lease.
+"""Stopping the runs of a process whose session was lost, as after it was suspended past its lease.
 
-The service has ended the runs that it thought dead, and may have given their slots to others. Code of theirs
-that still runs here must learn of that at once, and not only when it next proposes something.
+The service has crashed those runs and may have given their slots to others. Their code must be stopped here
+at once, not only when it next makes a proposal.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 _log = logging.getLogger("clearway.engine")
 
 _ASK_SECONDS: Final = 2.0
-_UNKNOWN: Final = "lost their lease while this process was not heard of"
+_UNKNOWN: Final = "lost their lease after the service received no heartbeats from this process"
 
 
 class LiveRun(Protocol):
-    """A flow run of this process that is under way.
+    """A flow run of this process that has not ended.
 
     Attributes:
         run_id: Its UUID.
         name: Its name, for people.
-        transport: The way to the service.
+        transport: Its transport to the service.
     """
 
     run_id: str
@@ -40,11 +40,11 @@ class LiveRun(Protocol):
     transport: Transport
 
     def fence(self, run_ids: frozenset[str]) -> None:
-        """Let no task of the run begin any more, if it is one of those that the service has ended."""
+        """Start no more tasks of the run, if the service has ended it."""
         ...
 
     def lose(self, run_ids: frozenset[str], why: str) -> None:
-        """Stop what the service has ended: the flow's own code, or that of task runs."""
+        """Stop what the service has ended: the flow's own code, or task runs."""
         ...
 
 
@@ -52,23 +52,23 @@ _live: dict[str, LiveRun] = {}
 
 
 def watch(run: LiveRun) -> None:
-    """Have a flow run told what is lost of it."""
+    """Register a flow run to be notified when its runs are lost."""
     _live[run.run_id] = run
 
 
 def unwatch(run: LiveRun) -> None:
-    """Have a flow run told no more."""
+    """Unregister a flow run."""
     _live.pop(run.run_id, None)
 
 
 def fence(run_ids: frozenset[str]) -> None:
-    """Let no task begin any more of the flow runs that the service has ended."""
+    """Start no more tasks of the flow runs that the service has ended."""
     for run in list(_live.values()):
         run.fence(run_ids)
 
 
 def _on_loss(run_ids: frozenset[str]) -> None:
-    fence(run_ids)  # first: what its tasks wait for is asked for again, and may be granted
+    fence(run_ids)  # first: slots that its tasks wait for are requested again, and may be granted
     from clearway._execution.threads import get_threads  # noqa: PLC0415 - seldom needed
 
     get_threads().submit(partial(_tell, run_ids))
@@ -78,8 +78,8 @@ def _tell(run_ids: frozenset[str]) -> None:
     for run in list(_live.values()):
         try:
             run.lose(run_ids, _why(run))
-        except Exception:  # noqa: BLE001 - a flaw of ours, which must not keep the other runs from hearing
-            _log.exception("the flow run %r could not be told what it has lost", run.name)
+        except Exception:  # noqa: BLE001 - a bug of ours, which must not keep the other runs from stopping
+            _log.exception("the flow run %r could not be stopped after the service ended its runs", run.name)
 
 
 def _why(run: LiveRun) -> str:

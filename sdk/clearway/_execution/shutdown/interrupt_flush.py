@@ -1,4 +1,4 @@
-"""What is said last of a flow run that is interrupted, and how long its answer is waited for."""
+"""Waiting for the service to confirm the last proposals of an interrupted flow run."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _log = logging.getLogger("clearway.engine")
 
 @dataclass(slots=True)
 class InterruptFlush:
-    """Wait, not for long, until what was said last is answered.
+    """Wait a limited time for the decisions on the last proposals.
 
     Attributes:
-        before: What has to be answered first; its callbacks may say more.
-        said: What was said last.
+        before: Decisions to wait for first; their callbacks may add to ``said``.
+        said: The decisions on the last proposals.
     """
 
     before: list[Answered[Any]] = field(default_factory=list)
     said: list[Answered[Any]] = field(default_factory=list)
 
     def block(self) -> None:
-        """Wait for it."""
+        """Wait in this thread."""
         deadline = time.monotonic() + _SECONDS
         for futures in (self.before, self.said):
             for future in list(futures):
@@ -42,7 +42,7 @@ class InterruptFlush:
                     raise
 
     async def wait(self) -> None:
-        """Wait for it."""
+        """Wait in this coroutine."""
         import asyncio  # noqa: PLC0415 - sync flows need no asyncio
 
         from clearway._waiting.loop_calls import answered  # noqa: PLC0415
@@ -57,4 +57,4 @@ class InterruptFlush:
 
 
 def _unanswered() -> None:
-    _log.warning("the service did not answer what it was told of interrupted runs")
+    _log.warning("the service did not confirm the end of interrupted runs in time")

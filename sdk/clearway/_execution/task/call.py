@@ -1,4 +1,4 @@
-"""The code of one submitted task run, as task runners are given it."""
+"""One execution of a submitted task run's code, as handed to a task runner."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class CodeOwner(Protocol):
-    """The submission of the task run whose code it is."""
+    """The submission of the task run that the code belongs to."""
 
     def execute_here(self, effect: Execute) -> None:
-        """Run the code in this thread, and take the steps that follow."""
+        """Run the code in this thread, then the steps that follow it."""
         ...
 
     def portable_call(self) -> bytes:
-        """Return the code to be run as bytes."""
+        """Return the call serialized, for execution in another process."""
         ...
 
     def executed(self, ended: Callable[[], Outcome]) -> None:
-        """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""
+        """Run the steps that follow the code, on another thread. An exception from ``ended`` ends the run."""
         ...
 
 
@@ -36,7 +36,7 @@ class SubmittedCall:
     Attributes:
         name: The task run's name.
         task_run_id: The task run's UUID.
-        timer_call: What ends the call when its time is over, where there is a limit and it runs elsewhere.
+        timer_call: Ends a call that runs elsewhere when its timeout has passed; None without a timeout.
     """
 
     __slots__ = ("_effect", "_submission", "name", "task_run_id", "timer_call")
@@ -55,14 +55,14 @@ class SubmittedCall:
             submission.execute_here(self._effect)
 
     def to_bytes(self) -> bytes:
-        """Return the call as bytes."""
+        """Return the call serialized; ``run_call`` executes it in another process."""
         submission = self._submission
         if submission is None:
             raise RuntimeError(f"the call of the task run {self.name!r} has ended already")
         return submission.portable_call()
 
     def finish(self, reply: bytes) -> None:
-        """Take what ``run_call`` returned."""
+        """End the call with the bytes that ``run_call`` returned."""
         submission = self.take()
         if submission is not None:
             submission.executed(partial(_read, reply))
@@ -75,11 +75,11 @@ class SubmittedCall:
 
     @property
     def is_done(self) -> bool:
-        """Whether nobody waits for the call any more."""
+        """Whether the call has ended, or its result is no longer wanted."""
         return self._submission is None
 
     def take(self) -> CodeOwner | None:
-        """Return the submission that waits for the call, once."""
+        """Return the submission that waits for the call, to the first caller only; None after that."""
         submission, self._submission = self._submission, None
         if self.timer_call is not None:
             self.timer_call.cancel()

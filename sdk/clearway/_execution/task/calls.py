@@ -1,4 +1,4 @@
-"""What a call of a task comes to: run here and now, awaited, or submitted."""
+"""The ways to call a task: directly, awaited, submitted or mapped."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 def call_task(
     task: TaskDefinition, arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
 ) -> Any:
-    """Run a task in the flow run that the caller is in.
+    """Run a task in the caller's flow run.
 
     Returns:
-        Its result, or its state with ``return_state``; of an async task in an async flow, a coroutine of
-        that.
+        The task's result, or its final state with ``return_state``. For an async task in an async flow, a
+        coroutine that returns it.
     """
     with shielded():
         attempt = _attempt_for(task)
@@ -65,7 +65,7 @@ async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
 
 def _result(run: TaskRun, state: State[Any]) -> Any:
     result = state.result()
-    if result is not state.data:  # it was read, as of a cached run
+    if result is not state.data:  # read from storage, as for a cached run
         run.flow_attempt.provenance.note(result, run.run_id)
     return result
 
@@ -73,11 +73,11 @@ def _result(run: TaskRun, state: State[Any]) -> Any:
 def submit_task(
     task: TaskDefinition, arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
 ) -> Any:
-    """Submit a task in the flow run that the caller is in.
+    """Submit a task in the caller's flow run.
 
     Returns:
-        Its future, or with ``return_state`` the state that it ends in; of an async task in an async flow, a
-        coroutine of that.
+        The run's future, or its final state with ``return_state``. For an async task in an async flow, a
+        coroutine that returns it.
     """
     attempt = _attempt_for(task)
     parameters, shape = task.signature.bind(*arguments), task.signature.shape(*arguments)
@@ -98,11 +98,11 @@ async def _submitted(run: TaskRun, submitter: Submitter, *, return_state: bool) 
 def map_task(
     task: TaskDefinition, arguments: Arguments, wait_for: Iterable[Any] | None, *, return_state: bool
 ) -> Any:
-    """Submit a task for each element of what it is mapped over, in the flow run that the caller is in.
+    """Submit one task run per element of the mapped arguments, in the caller's flow run.
 
     Returns:
-        The futures, or with ``return_state`` the states that the runs end in; of an async task in an async
-        flow, a coroutine of that.
+        The runs' futures, or their final states with ``return_state``. For an async task in an async flow,
+        a coroutine that returns them.
     """
     attempt = _attempt_for(task)
     parameters = task.signature.bind(*arguments, defaults=False)
@@ -163,26 +163,26 @@ def _each_run(
 
 
 def _submitter(*, on_loop: bool = False) -> Submitter:
-    """Return what resumes runs by themselves; their code finds the caller's context variables."""
+    """Return a submitter whose runs see the caller's context variables."""
     from clearway._execution.task.submission import Submitter  # noqa: PLC0415 - direct calls need no threads
 
     return Submitter(copy_context(), on_loop=on_loop)
 
 
 def _begun(run: TaskRun, submitter: Submitter) -> Future[Any]:
-    """Let a run go on by itself; where the flow's runner is sequential, run it to its end."""
+    """Start a run in the background; with a sequential task runner, run it to its end."""
     if not run.flow_attempt.runner.sequential:
         return submitter.submit(run)
     if run.task.is_async:
         submitter.submit(run).block()
     else:
-        with suppress(ClearwayError):  # it is in the future's state
+        with suppress(ClearwayError):  # the future's state holds it
             drive(task_steps(run))
     return run.future
 
 
 async def _begun_async(run: TaskRun, submitter: Submitter) -> Future[Any]:
-    """Let a run of an async task go on by itself, as ``_begun``."""
+    """Start a run of an async task; as ``_begun``, without blocking the event loop."""
     if not run.flow_attempt.runner.sequential:
         return submitter.submit(run)
     with suppress(ClearwayError):

@@ -1,4 +1,4 @@
-"""What a task run was called with."""
+"""The arguments of a task run, its tags and its cache key."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Given:
-    """What a task run was called with, until it has ended.
+    """What a task run was called with; released when the run ends.
 
     Attributes:
-        parameters: The arguments by parameter.
-        shape: How the call gave them, where that makes a difference.
-        tags: The task's, and those that were in force when it was called.
-        inputs: What of the arguments comes from upstream.
-        shared: Those of the arguments that all runs of a map are given.
-        cache_key: Under which its result is found by others; empty where it is not cached.
-        refreshes_cache: Whether it is not served from the cache, and replaces what that has.
+        parameters: The arguments by parameter name.
+        shape: Which arguments were positional and which by keyword; None if it makes no difference.
+        tags: The task's tags and those in force at the call.
+        inputs: The futures, states and results of other runs among the arguments.
+        shared: The arguments that all runs of one map have in common.
+        cache_key: The key that the result is cached under; empty if it is not cached.
+        refreshes_cache: Whether the run ignores a cached result and replaces it with its own.
     """
 
     __slots__ = ("cache_key", "inputs", "parameters", "refreshes_cache", "shape", "shared", "tags")
@@ -45,17 +45,17 @@ class Given:
         self.refreshes_cache = task.cache_key_fn is not None and task.refreshes_cache()
 
     def resolve(self) -> None:
-        """Put the results of the inputs in their place.
+        """Replace the futures and states among the arguments with their results.
 
         Raises:
-            MissingResult: A result is gone, damaged or not trusted.
-            UnreadableResult: One cannot be read at present.
+            MissingResult: A result was deleted, is damaged or comes from an untrusted place.
+            UnreadableResult: A result cannot be read at present.
         """
         if self.inputs.to_resolve:
             self.parameters = self.inputs.resolved(self.parameters)
 
     def let_go(self) -> None:
-        """Let go of the arguments, which may be large."""
+        """Drop the references to the arguments, which may be large."""
         self.parameters = {}
         self.inputs = NO_INPUTS
         self.shared = NOT_SHARED

@@ -1,4 +1,4 @@
-"""How far a task run has come: the one place where its phase changes."""
+"""The phases of a task run, and the only code that changes them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ from clearway.states import State
 
 
 class RunInterrupted(Exception):  # noqa: N818 - what happened; never seen outside
-    """The run was interrupted by another thread than that which takes its steps."""
+    """Another thread interrupted the run."""
 
 
 class Lifecycle:
     """The phases of one task run.
 
-    The thread that takes the run's steps moves it on; any thread may end it, and the first that does counts.
+    The thread that executes the run's steps advances the phase. Any thread may end the run; the first one to
+    do so wins.
 
     Attributes:
-        phase: How far the run has come. Others look at it without the guard.
-        run_count: How often its code was begun.
+        phase: The current phase. Other threads read it without the guard.
+        run_count: How often the run's code was started.
     """
 
     __slots__ = ("_end", "_guard", "_resting", "phase", "run_count")
 
     def __init__(self, guard: Lock) -> None:
-        """Begin at the beginning.
+        """Start in ``Phase.NEW``.
 
         Args:
-            guard: Held while the phase changes; one for all runs of an attempt of a flow run.
+            guard: The lock held while the phase changes; shared by all runs of a flow run's attempt.
         """
         self.phase = Phase.NEW
         self.run_count = 0
@@ -38,10 +39,10 @@ class Lifecycle:
         self._end: State[Any] | None = None
 
     def move(self, phase: Phase) -> None:
-        """Move the run on.
+        """Advance the run to ``phase``.
 
         Raises:
-            RunInterrupted: It was interrupted meanwhile, and goes no further.
+            RunInterrupted: Another thread has ended the run.
         """
         with self._guard:
             if self.phase is Phase.ENDED:
@@ -49,35 +50,35 @@ class Lifecycle:
             self.phase = phase
 
     def rest(self, state: State[Any]) -> None:
-        """Have the run wait for a time to come; raises as ``move``."""
+        """Note that the run waits for its scheduled time in ``state``; raises as ``move``."""
         self.move(Phase.RESTING)
         self._resting = state
 
     def begin_code(self) -> None:
-        """Begin with the run's code, once more; raises as ``move``."""
+        """Start the run's code, for the first time or again; raises as ``move``."""
         self.move(Phase.RUNNING)
         self.run_count += 1
 
     def finish(self, state: State[Any]) -> Phase:
-        """End the run in a state, unless it has ended; return how far it had come."""
+        """End the run in ``state`` unless it has ended; return its phase before the call."""
         with self._guard:
             before = self.phase
             if before is not Phase.ENDED:
-                self._end = state  # first, since others look at the phase without the guard
+                self._end = state  # first, since other threads read the phase without the guard
                 self.phase = Phase.ENDED
         return before
 
     @property
     def code_began(self) -> bool:
-        """Whether the run's code runs, or has and its end is being decided."""
+        """Whether the code is running, or has run and its end awaits a decision."""
         return self.phase in (Phase.RUNNING, Phase.ENDING)
 
     @property
     def end(self) -> State[Any] | None:
-        """The state that the run has ended in; None before."""
+        """The run's final state; None until it has ended."""
         return self._end
 
     @property
     def resting_in(self) -> State[Any] | None:
-        """The state in which the run waits for a time to come; None where it does not."""
+        """The state in which the run waits for its scheduled time; None if it does not."""
         return self._resting if self.phase is Phase.RESTING else None

@@ -1,4 +1,4 @@
-"""The permit of a submitted task run: whether it has one, and where it waits if not."""
+"""The permit of a submitted task run, and the queue it waits in without one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from clearway._execution.admission import Admitted, Gate
 
 
 class Stage(enum.Enum):
-    """Where a run is with its permit."""
+    """Whether a run holds its permit, and if not, why."""
 
     NONE = enum.auto()
     HELD = enum.auto()
-    SPENT = enum.auto()  # held; its code was run, and what follows its next proposal needs no permit
-    IN_SLOT_QUEUE = enum.auto()  # given back, while the run waits at the service for a slot
-    IN_KEY_QUEUE = enum.auto()  # given back, while the service waits for a run that computes its cache key
+    SPENT = enum.auto()  # still held, but the code has run: the next proposal and what follows need none
+    IN_SLOT_QUEUE = enum.auto()  # given back while the run is queued at the service for a slot
+    IN_KEY_QUEUE = enum.auto()  # given back while the service waits for another run to compute its cache key
 
 
 _QUEUED = (Stage.IN_SLOT_QUEUE, Stage.IN_KEY_QUEUE)
@@ -23,7 +23,7 @@ _QUEUED = (Stage.IN_SLOT_QUEUE, Stage.IN_KEY_QUEUE)
 class Permit:
     """The permit of one run.
 
-    It belongs to the thread that takes the run's steps; while the run is proposed, to the transport's.
+    Only the thread that executes the run's steps may use it; while a proposal is open, the transport's.
     """
 
     __slots__ = ("_gate", "stage")
@@ -38,38 +38,38 @@ class Permit:
         return self.stage is Stage.HELD or self.stage is Stage.SPENT
 
     def ask(self, run: Admitted) -> bool:
-        """Ask for a permit; where there is none now, the run's ``go_on`` is called when there is."""
+        """Take a permit; if none is free, return False and call the run's ``go_on`` when one is."""
         return self._gate.enter(run)
 
     def hold(self) -> None:
-        """Note that the gate has let the run in."""
+        """Note that the gate has admitted the run."""
         self.stage = Stage.HELD
 
     def spend(self) -> None:
-        """Note that the run's code was run."""
+        """Note that the run's code has run."""
         if self.stage is Stage.HELD:
             self.stage = Stage.SPENT
 
     def proposed(self) -> None:
-        """Give the permit back if the run's code was run: its end, which is proposed, needs none."""
+        """Give the permit back if the run's code has run: proposing its end needs none."""
         if self.stage is Stage.SPENT:
             self.give_back()
 
     def queued(self, run: Admitted, *, for_slot: bool) -> None:
-        """Give the permit back while the run waits at the service; again for the same wait does nothing."""
+        """Give the permit back while the run waits at the service. Repeated calls have no effect."""
         if self.stage not in _QUEUED:
             self.stage = Stage.IN_SLOT_QUEUE if for_slot else Stage.IN_KEY_QUEUE
             self._gate.wait_at_service(run, for_slot=for_slot)
 
     def decided(self, run: Admitted, *, accepted: bool) -> None:
-        """Take the permit again that was given back for the wait that is over, if the run may start."""
+        """Take the permit back after a wait at the service, if the run was accepted."""
         if self.stage in _QUEUED:
             for_slot = self.stage is Stage.IN_SLOT_QUEUE
             self.stage = Stage.HELD if accepted else Stage.NONE
             self._gate.granted(run, keep=accepted, for_slot=for_slot)
 
     def give_back(self) -> None:
-        """Give the permit back, where it is held."""
+        """Give the permit back if it is held."""
         if self.is_held:
             self.stage = Stage.NONE
             self._gate.leave()

@@ -1,4 +1,4 @@
-"""Asking a task's own function whether a failed run is to be tried again."""
+"""Calling a task's ``retry_condition_fn`` after a failure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class AskCondition(CallHooks):
-    """Ask the task's ``retry_condition_fn`` about a failure; whether to try again comes of it.
+    """Call the task's ``retry_condition_fn``; the reply is whether to retry.
 
-    It is not asked where no retry is left. What it raises is logged, and then the run is not tried again.
+    It is not called when no retry is left. If it raises, the exception is logged and the run is not retried.
 
     Attributes:
         condition: The function.
@@ -27,7 +27,7 @@ class AskCondition(CallHooks):
     condition: Callable[..., Any]
 
     def block(self) -> bool:
-        """Ask in this thread."""
+        """Call it in this thread."""
         run = self.known()
         if _is_last(run):
             return True
@@ -37,7 +37,7 @@ class AskCondition(CallHooks):
             return self._no_answer()
 
     async def wait(self) -> bool:
-        """Ask in another thread, or here where the function is async."""
+        """Call it in another thread, or here if it is async."""
         run = await self.known_async()
         if _is_last(run):
             return True

@@ -1,4 +1,4 @@
-"""One run of a task: what it is made of, the proposals that it makes, and how it ends."""
+"""One run of a task: its parts, the proposals it makes, and how it ends."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 
 class Submitter(Protocol):
-    """What resumes a submitted task run when it has a permit."""
+    """Resumes a submitted task run that was given a permit."""
 
     def go_on(self, run: TaskRun) -> None:
-        """Resume a run that waited for a permit, and has it."""
+        """Resume a run that waited for a permit and now holds one."""
         ...
 
 
@@ -48,16 +48,16 @@ class TaskRun:
 
     Attributes:
         task: The task.
-        flow_attempt: What it shares with the other runs of its flow run.
+        flow_attempt: The attempt of the flow run that it belongs to.
         given: What it was called with.
-        identity: Who it is to the service.
-        life: How far it has come.
-        future: What others wait for it by.
-        settles_early: Whether its completion is taken as decided before the service has answered.
-        submitter: Resumes it when it has a permit, where it was submitted.
-        stop: Cancels its code, where that can be done.
-        waits_for_slots: The tags for whose slots it was last told to wait.
-        reported: The answer to its end, where that was proposed while its code still kept the thread.
+        identity: Its key, id and name.
+        life: Its phase.
+        future: The future returned to the caller.
+        settles_early: Whether completion counts before the service has confirmed it.
+        submitter: Resumes the run when it is given a permit; None if it was not submitted.
+        stop: Cancels the code; None if it cannot be cancelled.
+        waits_for_slots: The tags whose slots the service last made it wait for.
+        reported: The decision on its end, if that was proposed while its code still kept its thread busy.
     """
 
     __slots__ = (
@@ -103,11 +103,11 @@ class TaskRun:
         kind = AsyncTaskFuture if task.is_async and flow_attempt.loops.is_async else TaskFuture
         self.future: Future[Any] = kind(self.run_id, self.name, self)
 
-    # What it is made of, for those who only look at it.
+    # Its parts, read only.
 
     @property
     def run_id(self) -> str:
-        """Its UUID, as the service has it."""
+        """The run's UUID at the service."""
         return self.identity.run_id
 
     @property
@@ -129,12 +129,12 @@ class TaskRun:
 
     @property
     def gate(self) -> Gate:
-        """Where the run asks for a permit, if it is submitted."""
+        """The gate that a submitted run needs a permit of."""
         gates = self.flow_attempt.gates
         return gates.for_async if self.task.is_async else gates.for_sync
 
     def go_on(self) -> None:
-        """Go on with a permit."""
+        """Resume with a permit."""
         assert self.submitter is not None
         self.submitter.go_on(self)
 
@@ -150,17 +150,17 @@ class TaskRun:
         return proposal
 
     def heard(self, decision: Decision) -> None:
-        """Note that the service knows the run, and by which id."""
+        """Note that the service has the run, and under which id."""
         self.identity.known = True
         if decision.run_id != self.run_id:
             self.identity.run_id = self.future.task_run_id = decision.run_id
 
     def note_wait(self, decision: Decision) -> None:
-        """Note what the service lets the run wait for."""
+        """Note the limits that the service makes the run wait for."""
         self.waits_for_slots = tuple(decision.wait.blocking_tags)
 
     def rename(self, name: str) -> None:
-        """Take a name that is not made of the run's key."""
+        """Use a name that is not derived from the run's key."""
         self.identity.name = self.future.name = name
 
     def take_spare_key(self) -> bool:
@@ -181,31 +181,31 @@ class TaskRun:
         return True
 
     def rest(self, state: State[Any]) -> None:
-        """Wait for a time to come, before the run is tried again."""
+        """Wait for the scheduled time of a retry."""
         self.life.rest(state)
         self.flow_attempt.ledger.note_retry()
 
     @property
     def may_run_again(self) -> bool:
-        """Whether the service lets the run begin again if it fails now, as far as this process knows."""
+        """Whether a retry is left if the code fails now, as far as this process knows."""
         return self.life.run_count <= self.task.retries
 
     # How the run ends.
 
     @property
     def end(self) -> State[Any]:
-        """The state that the run has ended in."""
+        """The run's final state; the run must have ended."""
         end = self.life.end
         assert end is not None
         return end
 
     def settle(self, state: State[Any]) -> None:
-        """Note the state that the run ended in, and tell who waits for it. The first call counts."""
+        """End the run in ``state`` and wake its waiters; has no effect if it has ended."""
         if self.life.finish(state) is not Phase.ENDED:
             self._let_go(state)
 
     def _let_go(self, state: State[Any]) -> None:
-        """Let go of what the run was given, and tell who waits for it."""
+        """Release the arguments, and wake those who wait for the run."""
         self.given.let_go()
         if state.data is not None and state.is_completed():
             self.flow_attempt.provenance.note(state.data, self.run_id)
@@ -213,7 +213,7 @@ class TaskRun:
         self.future.settle(state)
 
     def own_state(self, state: State[Any]) -> State[Any]:
-        """Return a state that the service has not given as one of this run's."""
+        """Return a copy of a locally made state with this run's ids in its details."""
         details = StateDetails(flow_run_id=self.flow_attempt.facts.flow_run_id, task_run_id=self.run_id)
         return State(
             state.type, state.name, state.message, state.data, details=details, error_kind=state.error_kind
@@ -241,30 +241,30 @@ class TaskRun:
         )
 
     def interrupt(self, cause: BaseException) -> None:
-        """End the run wherever it is; what its code still does counts no more. Waits for nothing."""
+        """End the run at once, whatever its phase; the outcome of code still running is ignored."""
         stop = Crashed if self.life.code_began else Cancelled
         self._end_here(stopped_early(stop, interruption(cause), cause))
 
     def give_up(self, error: ClearwayError) -> None:
-        """End the run because the service cannot be asked about it, or refuses what it is asked."""
+        """End the run because the service is unreachable or refused a request."""
         away = isinstance(error, ServerUnavailable | SessionExpired | ClientClosed)
         kind = RunErrorKind.LOST if away else RunErrorKind.UNKNOWN
         self._end_here(of_kind(kind, Crashed(error, message=describe(error))))
 
     def lose(self, why: str) -> bool:
-        """End the run, which is Crashed at the service: its process was taken for dead.
+        """End the run locally after the service crashed it because its session was lost.
 
         Returns:
-            Whether its code was told to stop; not where the run's end was proposed, and is yet to be decided.
+            Whether the code was told to stop; False if the run's end was proposed already.
         """
         if self.phase in (Phase.ENDING, Phase.ENDED):
             return False
-        error = LostRun(f"the task run {self.name!r} goes no further: {why}")
+        error = LostRun(f"the task run {self.name!r} was stopped: {why}")
         self._end_here(of_kind(RunErrorKind.LOST, Crashed(error, message=why)))
         return True
 
     def abandon(self, why: str) -> None:
-        """End the run because its flow run goes no further, unless its end was proposed."""
+        """End the run because its flow run was stopped, unless its end was proposed already."""
         if self.phase is not Phase.ENDING:
             self._end_here(stopped_early(Cancelled, why))
 
@@ -283,22 +283,22 @@ class TaskRun:
                 self.flow_attempt.transport.withdraw(self._proposal_id)
             if before is not Phase.NEW:
                 self.say_ended()
-        finally:  # last: a flow whose runs have all ended must find what was said, and wait for its answer
+        finally:  # last: a flow whose runs have all ended must find the proposal and wait for it
             self._let_go(own)
 
     def say_ended(self) -> None:
-        """Tell the service how the run ended, whatever it was told in the moment of the interrupt."""
+        """Propose the run's final state, whatever was proposed just before the interrupt."""
         state = self.end
-        if isinstance(state.data, LostRun):  # as the service has said
+        if isinstance(state.data, LostRun):  # the service ended it
             return
         self.flow_attempt.sent.send_last(
             Proposal(id=new_id(), task_run_id=self.run_id, state=state.to_proto())
         )
 
-    # What the future asks: see ``futures.Source``.
+    # What the future needs: see ``futures.Source``.
 
     def state_now(self) -> State[Any]:
-        """Return the state that the run is in, as far as this process knows."""
+        """Return the run's current state, as far as this process knows."""
         given = self.life.end or self.life.resting_in
         if given is not None:
             return given
@@ -307,10 +307,10 @@ class TaskRun:
         return self.own_state(Pending())
 
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
-        """Return the event loop that the run's code runs on; None for code on a thread."""
+        """Return the event loop that runs the code; None if a thread does."""
         here = self.task.is_async and not self.flow_attempt.runner.takes_async
         return self.flow_attempt.loops.event_loop() if here else None
 
     def waits_for(self) -> list[Future[Any]]:
-        """Return the runs that must be done before this one can begin."""
+        """Return the futures that must be done before this run can begin."""
         return self.given.inputs.unfinished()

@@ -1,4 +1,4 @@
-"""The conversation about one task run, from its call to its end."""
+"""The steps of one task run, from its call to its end."""
 
 from __future__ import annotations
 
@@ -52,16 +52,16 @@ _Part = Generator[Effect, Any, State[Any] | None]
 
 
 def task_steps(run: TaskRun) -> Steps:
-    """Take a task run from its call to its end, and return the state that it ends in.
+    """Execute a task run from its call to its end, and return its final state.
 
     Raises:
-        ClearwayError: The service could not be asked, or refused; the user's exceptions are in the state.
+        ClearwayError: The service was unreachable or refused a request; a user's exception is in the state.
         BaseException: What interrupted the run.
     """
     run.flow_attempt.ledger.enter(run)
     try:
         state = yield from _whole(run)
-    except RunInterrupted:  # by another thread, which cannot know what was proposed in that moment
+    except RunInterrupted:  # by another thread, which cannot know what was being proposed
         run.say_ended()
         return run.end
     except ClearwayError as error:
@@ -94,12 +94,12 @@ def _whole(run: TaskRun) -> Steps:
 
 
 def _execution(run: TaskRun) -> Execute:
-    """Return the user's code, to be run as the run's next attempt; raises as ``begin_code``."""
+    """Return the user's code as the run's next attempt; raises as ``begin_code``."""
     call = begin_code(run)
     seconds = run.task.timeout_seconds
     if seconds is None:
         return Execute(call)
-    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
+    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks have no timeout
     from clearway._execution.task.overrun import report  # noqa: PLC0415
 
     return TimedExecute(call, seconds, "Task", partial(report, run))
@@ -120,7 +120,7 @@ def _prepare(run: TaskRun) -> _Part:
 
 
 def _not_ready(run: TaskRun, why: RunError) -> Steps:
-    """End a run that cannot begin. The service has it as Pending, as nothing of it ever ran."""
+    """End a run whose inputs failed. The service keeps it as Pending, since it never ran."""
     not_ready = Pending(name="NotReady", message=why.message)
     decision = yield from _ask(run, not_ready.to_proto(state_pb2.Data(error=why.to_proto())))
     state = State.from_proto(decision.state)
@@ -132,7 +132,7 @@ def _not_ready(run: TaskRun, why: RunError) -> Steps:
 
 
 def _start(run: TaskRun) -> _Part:
-    """Propose Running. Returns None when the run's code is to run, or the state that it has instead."""
+    """Propose Running. Returns None if the code is to run, otherwise the final state."""
     while True:
         run.life.move(Phase.PROPOSED)
         message = state_pb2.ProposedState(type=state_pb2.STATE_TYPE_RUNNING)
@@ -161,7 +161,7 @@ def _start(run: TaskRun) -> _Part:
 
 
 def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool]:
-    """Return whether a run that has ended already becomes another one, which is to be proposed."""
+    """Return whether to propose again as another run, in place of this one, which has ended."""
     if not state.is_completed():
         return run.take_spare_key()
     lost: str = yield lost_result(state)
@@ -218,7 +218,7 @@ def _decision(run: TaskRun, message: state_pb2.ProposedState) -> Generator[Effec
 def _message(
     run: TaskRun, end: State[Any]
 ) -> Generator[Effect, Any, tuple[State[Any], state_pb2.ProposedState]]:
-    """Return how the run ended and the message that proposes it: a result that must be kept may fail it."""
+    """Return the final state and the proposal for it; storing the result may fail the run."""
     made: state_pb2.ProposedState | UnkeptResult = yield end_message(
         end, run.name, run.task.keeping.within(run.flow_attempt.facts.keeping)
     )
@@ -241,25 +241,25 @@ def _message(
 
 
 def _tell(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
-    """Call the hooks for a state that the run has entered, before anybody else learns of it."""
+    """Call the hooks for a state that the run has entered, before waiters are woken."""
     if not run.task.hooks_for(state):
         return
     try:
         yield call_hooks(run, state)
-    except BaseException:  # an interrupt of the hooks takes nothing back
+    except BaseException:  # interrupting a hook does not undo the state
         if state.is_final():
             run.settle(state)
         raise
 
 
 def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
-    """Wait until a Scheduled run may begin; both times are the service's, so its clock alone counts."""
+    """Sleep until the scheduled time. Both times are the service's, so clock skew does not matter."""
     run.rest(state)
     yield Sleep(retry_delay(state))
 
 
 def _ask(run: TaskRun, state: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
-    """Propose a state until the answer is not to come back later."""
+    """Propose a state, again after each requested delay, until the decision is final."""
     while True:
         decision: Decision = yield Propose(run.flow_attempt.transport, run.propose(state), run.note_wait)
         run.heard(decision)

@@ -1,8 +1,7 @@
-"""Taking the steps of a submitted task run without a thread or coroutine that waits meanwhile.
+"""Executing the steps of a submitted task run without a thread or coroutine that waits for it.
 
-What is waited for calls back, and the steps go on from there: on the transport's thread, which must not be
-held up, as long as only the service is asked; on a worker thread or on the event loop as soon as a user's
-code is run.
+Each effect calls back when it is done, and the steps resume there. While only the service is involved that is
+the transport's thread, which must not block; a user's code runs on a worker thread or on the event loop.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("clearway.engine")
 
-_BEGIN_SECONDS = 10.0  # that a task runner has to begin with a call, which do not count as the code's time
+_BEGIN_SECONDS = 10.0  # how long a task runner may take to start a call; does not count towards its timeout
 
 
 class Submitter:
-    """Lets task runs go on by themselves: those of one map, say, which share it while they wait for permits.
+    """Starts task runs in the background. The runs of one map share one.
 
-    A run that waits for one has no ``Submission`` yet, so that many that wait cost little.
+    A run that waits for a permit has no ``Submission`` yet, so thousands of waiting runs cost little.
     """
 
     __slots__ = ("_context", "_executor", "_on_loop", "_started")
@@ -54,8 +53,8 @@ class Submitter:
         """Make it.
 
         Args:
-            context: What their code finds in context variables.
-            on_loop: Whether it is executed on the event loop, whatever the flow's task runner is.
+            context: The context variables that the code sees.
+            on_loop: Whether to execute the code on the event loop, whatever the flow's task runner.
         """
         self._context = context
         self._on_loop = on_loop
@@ -63,10 +62,10 @@ class Submitter:
         self._started = False
 
     def submit(self, run: TaskRun) -> Future[Any]:
-        """Let a task run go on by itself, its code executed by the flow's task runner.
+        """Start a task run in the background; the flow's task runner executes its code.
 
         Args:
-            run: The run, which is in no other hands.
+            run: A new run, not submitted or driven otherwise.
 
         Returns:
             The run's future.
@@ -89,7 +88,7 @@ class Submitter:
         return run.future
 
     def go_on(self, run: TaskRun) -> None:
-        """Let a run go on that waited for a permit, and has it."""
+        """Resume a run that waited for a permit and now holds one."""
         self._submission(run).go_on()
 
     def _submission(self, run: TaskRun) -> Submission:
@@ -97,11 +96,11 @@ class Submitter:
 
 
 class Submission:
-    """A submitted task run, between two of its steps.
+    """The execution of one submitted task run.
 
     Attributes:
         run: The task run.
-        tags: Its tags, by which runs that wait at the service are counted.
+        tags: Its tags; the gate counts the runs that wait at the service by them.
     """
 
     __slots__ = (
@@ -124,7 +123,7 @@ class Submission:
         self._code: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        """Take the first steps: those of a run that has to wait for others."""
+        """Start a run that has to wait for other runs first."""
         self.advance(self.steps.send, None)
 
     @property
@@ -135,7 +134,7 @@ class Submission:
         return self._steps
 
     def advance(self, resume: Callable[[Any], Effect], reply: Any) -> None:
-        """Take steps until something has to be waited for."""
+        """Execute steps until one has to wait."""
         if self.run.phase is Phase.ENDED:  # interrupted meanwhile
             self._permit.give_back()
             self.steps.close()
@@ -144,8 +143,8 @@ class Submission:
             effect = resume(reply)
             while isinstance(effect, (Admit, Work)):
                 if isinstance(effect, Work):
-                    # On the transport's thread a read from the service would wait for itself, and any other
-                    # would hold up pings and decisions; on a loop's, whatever else the loop runs.
+                    # On the transport's thread a read from the service would deadlock, and any other read
+                    # would delay heartbeats and decisions; on an event loop it would block other coroutines.
                     if not (effect.light or get_threads().is_current()):
                         get_threads().submit(partial(self._in_thread, partial(self._work, effect)))
                         return
@@ -156,7 +155,7 @@ class Submission:
                     return
         except StopIteration:
             self._permit.give_back()
-        except ClearwayError:  # it is in the future's state
+        except ClearwayError:  # the future's state holds it
             self._permit.give_back()
         except BaseException:
             self._permit.give_back()
@@ -165,11 +164,11 @@ class Submission:
             self._begin(effect)
 
     def _enter(self) -> bool:
-        """Return whether the run has a permit and goes on in this thread."""
+        """Take a permit; return whether the run continues in this thread."""
         return self._permit.ask(self) and self._permitted()
 
     def go_on(self) -> None:
-        """Go on with a permit."""
+        """Resume with a permit."""
         if self._permitted():
             self.advance(self.steps.send, None)
 
@@ -261,21 +260,21 @@ class Submission:
             call.timer_call = get_timer().call_later(seconds, end)
         try:
             self._executor.execute(call)
-            # It may have been ended meanwhile, when nobody could stop it yet; or be done by now.
+            # The run may have ended before ``stop`` was set; or the call may be done by now.
             if self.run.phase is Phase.ENDED and not call.is_done:
                 self._executor.cancel(call)
-        except BaseException as error:  # noqa: BLE001 - of the task runner, or an argument cannot be pickled
+        except BaseException as error:  # noqa: BLE001 - the task runner's, or an argument cannot be pickled
             call.fail(error)
 
     def _end_overdue(self, call: SubmittedCall, effect: TimedExecute) -> None:
-        """End a call that runs elsewhere, whose time is over and which has not said so itself."""
+        """End a call that runs elsewhere and has not reported its own timeout."""
         if call.take() is not None and self._executor is not None:
             self._executor.cancel(call)
             more = ", and its code could not be interrupted: what ran it was told to stop"
             self.executed(partial(effect.timed_out, more))
 
     def portable_call(self) -> bytes:
-        """Return the code to be run as bytes."""
+        """Return the call serialized, for execution in another process."""
         from clearway._execution.workers.call_bytes import dump_call  # noqa: PLC0415 - few flows use other processes
 
         return dump_call(
@@ -283,14 +282,14 @@ class Submission:
         )
 
     def executed(self, ended: Callable[[], Outcome]) -> None:
-        """Take the steps that follow the code, on another thread. What ``ended`` raises has ended the run."""
+        """Run the steps that follow the code, on another thread. An exception from ``ended`` ends the run."""
         get_threads().submit(partial(self._in_thread, partial(self._executed, ended)))
 
     def _executed(self, ended: Callable[[], Outcome]) -> None:
         self.run.stop = None
         try:
             outcome = ended()
-        except Exception as error:  # noqa: BLE001 - it cannot be read
+        except Exception as error:  # noqa: BLE001 - the result cannot be read
             outcome = Outcome(error=error, unread=True)
         except BaseException as error:  # noqa: BLE001 - SystemExit, say
             self.advance(self.steps.throw, error)
@@ -299,7 +298,7 @@ class Submission:
         self.advance(self.steps.send, outcome)
 
     def execute_here(self, effect: Execute | CallHooks) -> None:
-        """Run the code in this thread, and take the steps that follow."""
+        """Run the code in this thread, then the steps that follow it."""
         if isinstance(effect, TimedExecute):
             effect.on_overrun, effect.leaves_behind = self._leave_behind, True
         try:
@@ -313,12 +312,12 @@ class Submission:
             self._in_thread(partial(self.advance, self.steps.send, outcome))
 
     def _leave_behind(self, outcome: Outcome) -> None:
-        """Go on without the code, which is in a call that nothing interrupts."""
+        """Continue the run without its code, which is stuck in a call that cannot be interrupted."""
         self._permit.spend()
         get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
     def _execute_on_loop(self, effect: Execute | CallHooks) -> None:
-        import asyncio  # noqa: PLC0415 - loaded, since there is a loop
+        import asyncio  # noqa: PLC0415 - loaded already, since there is a loop
 
         self._code = asyncio.get_running_loop().create_task(self._await(effect), context=self._context.copy())
         self.run.stop = self._stop
@@ -330,14 +329,14 @@ class Submission:
             get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.throw, error)))
             raise
         finally:
-            self._code = self.run.stop = None  # no cycles are left behind: see the tests
+            self._code = self.run.stop = None  # leaves no reference cycles: see the tests
         self._permit.spend()
         if isinstance(outcome, Outcome) and outcome.error is None:
-            try:  # a Ctrl-C may come right here, and is the loop's
+            try:  # a Ctrl-C that arrives here belongs to the loop
                 self.advance(self.steps.send, outcome)
             except Exception:  # noqa: BLE001 - as in a thread
                 self._log_flaw()
-        else:  # there is something to log, or more of the user's code
+        else:  # there is an error to log, or more of the user's code to run
             get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
     def _stop(self) -> None:
@@ -345,13 +344,13 @@ class Submission:
             call_soon(self._code.get_loop(), self._code.cancel)
 
     def _in_thread(self, work: Callable[[], None]) -> None:
-        """Do the last that a worker thread does for a run; what ends the run must not end the thread."""
+        """Do a run's last work on a worker thread; what ends the run must not end the thread."""
         try:
             work()
-        except Exception:  # noqa: BLE001 - a flaw of ours, which must not end the thread for others
+        except Exception:  # noqa: BLE001 - a bug of ours, which must not end the thread for others
             self._log_flaw()
-        except BaseException as error:  # noqa: BLE001 - the run's own state tells of it
+        except BaseException as error:  # noqa: BLE001 - it is in the run's state
             _log.debug("the task run %r was ended by %r", self.run.name, error)
 
     def _log_flaw(self) -> None:
-        _log.exception("the task run %r came to an unexpected end", self.run.name)
+        _log.exception("the task run %r ended unexpectedly", self.run.name)

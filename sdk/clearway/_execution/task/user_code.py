@@ -1,4 +1,4 @@
-"""Calling a user's functions for a task run: the task's own, and those that name it, key it or follow it."""
+"""Calling a user's functions for a task run: its code, its name, its cache key and its hooks."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from clearway._execution.hooks import CallHooks
     from clearway._execution.task.retry_condition import AskCondition
 
-_FENCED = "its flow run lost its lease while this process was not heard of"
+_FENCED = "its flow run lost its lease after the service received no heartbeats from this process"
 
 
 def needs_thread(run: TaskRun) -> bool:
-    """Return whether a run needs a thread before it starts: to read its inputs, or for a user's code."""
+    """Return whether a thread is needed before the run starts: to read inputs or call a user's function."""
     task = run.task
     return run.given.inputs.to_resolve or task.cache_key_fn is not None or task.task_run_name is not None
 
 
 def context_of(run: TaskRun) -> TaskRunContext:
-    """Return what the code of a run finds out about it."""
+    """Return the context that the run's code sees."""
     log_prints = run.task.log_prints
     facts = run.flow_attempt.facts
     return TaskRunContext(
@@ -49,10 +49,10 @@ def context_of(run: TaskRun) -> TaskRunContext:
 
 
 def take_name(run: TaskRun) -> None:
-    """Name a run as its task wants it.
+    """Name a run by its task's ``task_run_name``, if it has one.
 
     Raises:
-        Exception: What it wants cannot be made, or the user's ``task_run_name`` raised something.
+        Exception: The name could not be rendered, or the user's function raised.
     """
     made_by = run.task.task_run_name
     if made_by is not None:
@@ -62,10 +62,10 @@ def take_name(run: TaskRun) -> None:
 
 
 def take_cache_key(run: TaskRun) -> None:
-    """Make the cache key of a run.
+    """Compute the cache key of a run, if its task has a ``cache_key_fn``.
 
     Raises:
-        Exception: The user's ``cache_key_fn`` raised something, or returned no key.
+        Exception: The user's function raised, or did not return a key.
     """
     make_key = run.task.cache_key_fn
     if make_key is not None:
@@ -75,7 +75,7 @@ def take_cache_key(run: TaskRun) -> None:
 
 
 def _key(run: TaskRun, make_key: Callable[[], Any]) -> Any:
-    """Return what a ``cache_key_fn`` makes, with the texts of what a map's runs share at hand."""
+    """Call ``make_key`` with the serialized texts of arguments that the runs of a map share."""
     if not run.given.shared:
         return make_key()
     token = known_texts.set(run.given.shared.texts)
@@ -86,10 +86,10 @@ def _key(run: TaskRun, make_key: Callable[[], Any]) -> Any:
 
 
 def begin_code(run: TaskRun) -> Callable[[], Any]:
-    """Return what calls the task's function, to be called as the run's next attempt.
+    """Return a callable that runs the task's function as the run's next attempt.
 
     Raises:
-        RunInterrupted: It was interrupted meanwhile, or the service has ended its flow run.
+        RunInterrupted: Another thread ended the run, or the service ended its flow run.
     """
     if run.flow_attempt.is_fenced:
         run.abandon(_FENCED)
@@ -104,7 +104,7 @@ def _call(run: TaskRun) -> Any:
 
 async def _call_async(run: TaskRun) -> Any:
     with in_task_run(context_of(run)):
-        if run.stop is not None:  # submitted: its asyncio task is its own
+        if run.stop is not None:  # submitted: it has an asyncio task of its own
             return as_data(await _called(run), run.task)
         from clearway._execution.deadlines.cancel_scope import cancel_scope  # noqa: PLC0415 - loads asyncio
 
@@ -117,21 +117,21 @@ def _called(run: TaskRun) -> Any:
 
 
 def call_hooks(run: TaskRun, state: State[Any]) -> CallHooks:
-    """Return the calls of the task's hooks for a state that the run has entered."""
+    """Return the effect that calls the task's hooks for a state that the run has entered."""
     from clearway._execution.hooks import CallHooks  # noqa: PLC0415 - most tasks have none
 
     return CallHooks(*_for_users(run, state))
 
 
 def ask_condition(run: TaskRun, state: State[Any], condition: Callable[..., Any]) -> AskCondition:
-    """Return the question whether the run is to be tried again after a failure."""
+    """Return the effect that calls ``retry_condition_fn`` after a failure."""
     from clearway._execution.task.retry_condition import AskCondition  # noqa: PLC0415 - most tasks have none
 
-    return AskCondition(*_for_users(run, run.own_state(state)), condition)  # type: ignore[call-arg]  # the tuple has all others
+    return AskCondition(*_for_users(run, run.own_state(state)), condition)  # type: ignore[call-arg]  # the tuple has the rest
 
 
 def _for_users(run: TaskRun, state: State[Any]) -> tuple[Any, ...]:
-    """Return what ``CallHooks`` needs to call a user's function about the run."""
+    """Return the arguments of ``CallHooks`` for the user's functions about the run."""
     from clearway._transport.rpcs import GET_TASK_RUN  # noqa: PLC0415 - most tasks have no such functions
     from clearway.schemas import TaskRun as KnownRun  # noqa: PLC0415
     from clearway.v1.task_run_pb2 import GetTaskRunRequest  # noqa: PLC0415

@@ -1,1 +1,1 @@
-"""Task code in other processes: may import ``deadlines`` and ``_execution``'s own modules."""
+"""Running task code in other processes: may import ``deadlines`` and ``_execution``'s own modules."""

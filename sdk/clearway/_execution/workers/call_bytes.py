@@ -1,4 +1,4 @@
-"""The code of a task run as bytes for another process, and what comes back from there."""
+"""Serializing the code of a task run for another process, and reading the reply."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clearway.context import FlowRunContext, TaskRunContext
 
 _FLOW_RUN = "flow run"
-_MAX_PARAMETER = 16_384  # bytes of a flow's argument that goes along with each call of its tasks
+_MAX_PARAMETER = 16_384  # bytes of a flow argument that is sent along with each task call
 
 
 def dump_call(
@@ -30,22 +30,22 @@ def dump_call(
     context: Context,
     kept: dict[str | TaskDefinition, bytes],
 ) -> bytes:
-    """Return what ``clearway.task_runners.run_call`` takes.
+    """Serialize a call for ``clearway.task_runners.run_call``.
 
     Args:
         run: The task run.
-        shape: How the call gave its arguments.
-        context: The context variables where it was called.
-        kept: What the calls of a flow run have in common: each task, and the flow run; added to here.
+        shape: Which arguments were positional and which by keyword; None if it makes no difference.
+        context: The caller's context variables.
+        kept: The serialized parts that a flow run's calls share: each task, and the flow run. Added to here.
 
     Raises:
-        NotPicklable: The task or an argument of the call cannot be pickled.
+        NotPicklable: The task or an argument cannot be pickled.
     """
     if run.task not in kept:
         kept[run.task] = _dump_task(run)
     if _FLOW_RUN not in kept:
         kept[_FLOW_RUN] = _portable.dumps(_light(flow_run_in(context)))
-    alone = replace(run, task=None, parameters={})  # type: ignore[arg-type]  # it is put in again there
+    alone = replace(run, task=None, parameters={})  # type: ignore[arg-type]  # the other process restores them
     try:
         body = _portable.dumps((alone, run.parameters, shape, tags_in(context)))
     except Exception as error:
@@ -65,7 +65,7 @@ def _dump_task(run: TaskRunContext) -> bytes:
 
 
 def _code_of(task: TaskDefinition) -> TaskDefinition:
-    """Return a task without what is called in the flow's process only, and need not be pickled."""
+    """Return a copy of a task without the functions that only the flow's process calls."""
     code = copy.copy(task)
     code.hooks = {}
     code.cache_key_fn = code.retry_condition_fn = code.task_run_name = None
@@ -98,7 +98,7 @@ def _kind(value: object) -> str:
 
 
 def _light(flow_run: FlowRunContext) -> FlowRunContext:
-    """Return a flow run's context without what is large, or belongs to this process."""
+    """Return a flow run's context without large values and those that belong to this process."""
     flow = flow_run.flow
     if not can_be_imported(flow):
         flow = flow.stand_in(_elsewhere)
@@ -114,18 +114,18 @@ def _is_small(value: Any) -> bool:
 
 
 def _elsewhere() -> None:
-    """Stand for the function of a flow that cannot be imported."""
-    raise RuntimeError("the code of the flow is in the process that runs it, not in this worker process")
+    """The function of a flow that a worker process cannot import."""
+    raise RuntimeError("the flow's code is in the process that runs the flow, not in this worker process")
 
 
 def read_reply(reply: bytes) -> Outcome:
-    """Return how the code of a task run ended, as ``run_call`` has told it.
+    """Return the outcome of a task run's code from the reply of ``run_call``.
 
     Raises:
-        NotPicklable: What it returned cannot be read here.
-        BaseException: What ended the code, where it is not one that tasks fail of, such as ``SystemExit``.
+        NotPicklable: The returned value cannot be unpickled here.
+        BaseException: What ended the code, if it does not count as a task's failure, such as ``SystemExit``.
     """
-    kind, body = pickle.loads(reply)  # noqa: S301 - of a worker of this flow
+    kind, body = pickle.loads(reply)  # noqa: S301 - from a worker of this flow
     if kind == "value":
         try:
             return Outcome(_portable.loads(body))

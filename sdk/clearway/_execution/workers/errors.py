@@ -1,4 +1,4 @@
-"""Exceptions for other processes, with their causes and their tracebacks."""
+"""Serializing exceptions for other processes, with their causes and tracebacks."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _GET_FRAME: Final = compile("get_frame()", "", "eval")
 
 @dataclass(frozen=True, slots=True)
 class PackedError:
-    """An exception that any process can read.
+    """An exception in a form that any process can read.
 
     Attributes:
         body: The exception itself, pickled.
-        frames: File, line and function of each entry of its traceback, the innermost last.
-        cause: What it was raised from.
-        context: What was being handled when it was raised.
-        hides_context: Whether the context is not to be shown.
+        frames: File, line and function of each traceback entry, the innermost last.
+        cause: Its ``__cause__``.
+        context: Its ``__context__``.
+        hides_context: Its ``__suppress_context__``.
     """
 
     body: bytes
@@ -37,7 +37,7 @@ class PackedError:
 
 
 def pack(error: BaseException) -> PackedError:
-    """Return an exception in a form that any process can read, without the frames of Clearway itself."""
+    """Serialize an exception for any process, without Clearway's own frames."""
     return _pack(folded(error), _MAX_CAUSES)
 
 
@@ -57,7 +57,7 @@ def _pack(error: BaseException, causes: int) -> PackedError:
 
 
 def unpack(packed: PackedError) -> BaseException:
-    """Return the exception again, with a traceback of frames that have no variables."""
+    """Restore an exception, with a traceback whose frames have no variables."""
     error: BaseException = _portable.loads(packed.body)
     error.__cause__ = None if packed.cause is None else unpack(packed.cause)
     error.__context__ = error.__cause__ if packed.context is None else unpack(packed.context)
@@ -65,16 +65,16 @@ def unpack(packed: PackedError) -> BaseException:
     trace: TracebackType | None = None
     for filename, line, name in reversed(packed.frames):
         code = _GET_FRAME.replace(co_filename=filename, co_name=name, co_firstlineno=line)
-        frame = eval(code, {"get_frame": sys._getframe})  # noqa: S307, SLF001 - the only way to make a frame
+        frame = eval(code, {"get_frame": sys._getframe})  # noqa: S307, SLF001 - Python has no other way to make a frame
         trace = TracebackType(trace, frame, -1, line)
     return error.with_traceback(trace)
 
 
 def _dumps(error: BaseException) -> bytes:
-    """Return an exception as bytes; where it cannot be read back, one that says what it was."""
+    """Pickle an exception; if it cannot be unpickled, pickle a stand-in that names its type and message."""
     try:
         body = _portable.dumps(error)
-        if type(_portable.loads(body)) is type(error):  # many an __init__ wants other arguments than it kept
+        if type(_portable.loads(body)) is type(error):  # not if __init__ takes other arguments than it stores
             return body
     except Exception:  # noqa: BLE001, S110 - a user's class may raise whatever it likes here
         pass

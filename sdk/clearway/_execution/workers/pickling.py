@@ -1,8 +1,8 @@
-"""Pickling for other processes: cloudpickle, which finds tasks and flows by name where they can be imported.
+"""Pickling for other processes with cloudpickle, except that importable tasks and flows go by reference.
 
-cloudpickle sends a function by value where it cannot be imported by its name, as with those of ``__main__``
-and those within functions. The name of a decorated function leads to its task, not to the function, so
-without this all functions of tasks would be sent by value, with copies of the globals that they use.
+cloudpickle pickles a function by value if it cannot import it by name, such as one in ``__main__`` or within
+a function. The name of a decorated function leads to its task, not to the function. Without this module, the
+functions of all tasks would therefore go by value, with copies of the globals that they use.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # is untyped
             made = None if names is None else found(*names)
             if names is not None and isinstance(made, Definition) and made.fn is obj:
                 return imported_fn, names
-        if type(obj) is WeakKeyDictionary:  # what a function made by functools.singledispatch has
+        if type(obj) is WeakKeyDictionary:  # functions made by functools.singledispatch have one
             return WeakKeyDictionary, (dict(obj),)
         return super().reducer_override(obj)
 
 
 def dumps(value: Any) -> bytes:
-    """Return a value as bytes, however deep it is nested.
+    """Pickle a value, however deeply nested.
 
     Raises:
-        Exception: Whatever the value's own classes raise when they are pickled.
+        Exception: Whatever the value's own classes raise while they are pickled.
     """
     return deep_pickle.dumps(value, _dumps)
 
@@ -56,12 +56,12 @@ def _dumps(value: Any) -> bytes:
 
 
 def loads(body: bytes) -> Any:
-    """Return the value of such bytes. Runs code that is in them."""
+    """Unpickle a value. This can run code contained in ``body``."""
     return cloudpickle.loads(body)
 
 
 def reduced(made: Any) -> tuple[Any, ...]:
-    """Return a flow or task as other picklers take it, such as that of ``pickle``: see ``__reduce_ex__``."""
+    """Return the ``__reduce_ex__`` value of a flow or task, for picklers such as ``pickle``'s own."""
     if can_be_imported(made):
         return imported, names_of(made.fn)
     names = names_here(made.fn)
@@ -69,15 +69,15 @@ def reduced(made: Any) -> tuple[Any, ...]:
         return rebuilt, ("", "", dumps(made))
     try:
         return rebuilt, (*names, dumps(made))
-    except Exception:  # noqa: BLE001 - what its code uses may raise whatever it likes
-        return imported, names  # which the children of the main program find, as they find its functions
+    except Exception:  # noqa: BLE001 - the globals that its code uses may raise anything
+        return imported, names  # the children of the main program find it by name, as they do its functions
 
 
 def rebuilt(module: str, name: str, body: bytes) -> Any:
     """Return a flow or task that was pickled with its code.
 
-    Where the main program has one with the same code under the same name, it is that one: in the process that
-    pickled it, and in the children that ``multiprocessing`` starts of the program.
+    If this process has one with the same code under the same name, that one is returned: so it is in the
+    process that pickled it, and in the children that ``multiprocessing`` starts.
     """
     made = loads(body)
     here = found(module, name) if name else None

@@ -1,4 +1,4 @@
-"""Executing the code of task runs in worker processes: a thread here for each, which talks to it."""
+"""A pool of worker processes; one thread here talks to each of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger("clearway.engine")
 
 
 class ProcessPool:
-    """The worker processes of one flow run, started while calls wait for one; see ``TaskExecutor``."""
+    """The worker processes of one flow run, started on demand; see ``TaskExecutor``."""
 
     def __init__(self, max_workers: int) -> None:
         self._max_workers = max_workers
@@ -32,15 +32,15 @@ class ProcessPool:
         self._stopped = False
 
     def execute(self, call: TaskCall) -> None:
-        """Begin to execute a call.
+        """Queue a call for a worker process.
 
         Raises:
-            NotPicklable: It cannot be sent to another process.
+            NotPicklable: The call cannot be pickled.
         """
         data = call.to_bytes()
         with self._changed:
             if self._stopped:
-                call.fail(WorkerDied(f"the task run {call.name!r} was not begun: its flow run has ended"))
+                call.fail(WorkerDied(f"the task run {call.name!r} did not start: its flow run has ended"))
                 return
             self._calls.append((call, data))
             if self._idle >= len(self._calls):
@@ -53,7 +53,7 @@ class ProcessPool:
         threading.Thread(target=self._serve, name=name, daemon=True).start()
 
     def cancel(self, call: TaskCall) -> None:
-        """Forget a call that waits; of one that runs, kill the process."""
+        """Remove a queued call; kill the process of a running one."""
         with self._changed:
             for waiting in self._calls:
                 if waiting[0] is call:
@@ -64,10 +64,10 @@ class ProcessPool:
                     self._cancelled.add(call)
                     self._kill(self._busy[call])
                 return
-        call.fail(WorkerDied(f"the task run {call.name!r} was ended before it began"))
+        call.fail(WorkerDied(f"the task run {call.name!r} was cancelled before it started"))
 
     def stop(self) -> None:
-        """Let the processes end; kill those that are at something."""
+        """End idle processes, and kill busy ones."""
         with self._changed:
             self._stopped = True
             self._calls.clear()
@@ -80,7 +80,7 @@ class ProcessPool:
         if worker is not None:
             worker.kill()
 
-    # A thread of the pool.
+    # Runs on a thread of the pool.
 
     def _serve(self) -> None:
         worker: WorkerProcess | None = None
@@ -91,7 +91,7 @@ class ProcessPool:
             worker.close()
 
     def _next(self) -> tuple[TaskCall, bytes] | None:
-        """Return the next call; None when there will be no more."""
+        """Return the next call; None once the pool has stopped."""
         with self._changed:
             self._idle += 1
             self._changed.wait_for(lambda: self._calls or self._stopped)
@@ -103,15 +103,15 @@ class ProcessPool:
             return call, data
 
     def _do(self, call: TaskCall, data: bytes, worker: WorkerProcess | None) -> WorkerProcess | None:
-        """Have a worker process do a call; return the process if it can do another."""
+        """Execute a call in a worker process; return the process if it can take another call."""
         try:
             try:
                 worker, reply = self._ask(call, data, worker)
             except NotBegun:
                 if worker is None:
                     raise
-                worker, reply = self._ask(call, data, None)  # it died while it had nothing to do
-        except BaseException as error:  # noqa: BLE001 - the run is to hear of it
+                worker, reply = self._ask(call, data, None)  # the worker died while it was idle
+        except BaseException as error:  # noqa: BLE001 - ends the run
             call.fail(error)
             return None
         finally:
@@ -122,10 +122,10 @@ class ProcessPool:
         return worker
 
     def _ask(self, call: TaskCall, data: bytes, worker: WorkerProcess | None) -> tuple[WorkerProcess, bytes]:
-        """Return the reply of a worker process, a new one where there is none.
+        """Return the reply of a worker process; starts one if ``worker`` is None.
 
         Raises:
-            WorkerDied: It died, or the call was cancelled.
+            WorkerDied: The process died, or the call was cancelled.
         """
         worker = worker or WorkerProcess()
         with self._changed:

@@ -1,4 +1,4 @@
-"""One worker process, and the conversation with it: ``main`` is the other end."""
+"""One worker process, seen from the flow's process; ``main`` is the other end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearway.exceptions import WorkerDied
 _log = logging.getLogger("clearway.engine")
 
 _END_SECONDS = 5.0
-# What a new process does before it knows where our modules are.
+# What a new process runs before our modules can be imported.
 _BOOT = (
     "import pickle, sys; from multiprocessing.connection import Connection; "
     "connection = Connection(int(sys.argv[1])); "
@@ -28,7 +28,7 @@ _BOOT = (
 
 
 class NotBegun(WorkerDied):
-    """The process ended before it began with the call."""
+    """The process died before it started the call."""
 
 
 class WorkerProcess:
@@ -69,14 +69,14 @@ class WorkerProcess:
         return self._process.poll() is None
 
     def ask(self, data: bytes, name: str) -> bytes:
-        """Have a call done, and return the reply.
+        """Execute a call in the process, and return the reply.
 
         Args:
-            data: The call.
+            data: The serialized call.
             name: The task run's name, for messages.
 
         Raises:
-            WorkerDied: The process ended first; ``NotBegun`` where it had not begun.
+            WorkerDied: The process died first; ``NotBegun`` if it had not started the call.
         """
         begun = False
         self._send(data)
@@ -95,13 +95,13 @@ class WorkerProcess:
     def _send(self, data: bytes) -> None:
         try:
             self._connection.send_bytes(data)
-        except OSError as error:  # it is gone, which the next look for an answer tells better
-            _log.debug("the worker process %d takes nothing: %s", self.pid, error)
+        except OSError as error:  # it has died; the next read reports how
+            _log.debug("cannot send to the worker process %d: %s", self.pid, error)
 
     def _receive(self) -> bytes | None:
-        """Return the next message; None where there will be none.
+        """Return the next message; None once the process has ended.
 
-        The process itself is watched too: children that it leaves behind hold its end of the connection.
+        The process itself is watched too, since its orphaned children may keep its connection open.
         """
         try:
             if self._death is not None:
@@ -126,12 +126,12 @@ class WorkerProcess:
         return kind(f"the worker process {self.pid} {how} {when} the task run {name!r}")
 
     def kill(self) -> None:
-        """End the process at once. Any thread may do this."""
+        """Kill the process. Any thread may do this."""
         if self._process.poll() is None:
             self._process.kill()
 
     def close(self) -> None:
-        """Let the process end, and wait for that; one that does not is killed."""
+        """Let the process end, and wait for it; kills it after a timeout."""
         self._connection.close()
         try:
             self._process.wait(_END_SECONDS)
@@ -144,7 +144,7 @@ class WorkerProcess:
 
 
 def _levels() -> dict[str, int]:
-    """Return the levels of this process's loggers, which a worker's are to have too."""
+    """Return the log levels of this process's loggers, for the worker to use."""
     loggers = {"": logging.getLogger(), **logging.Logger.manager.loggerDict}
     return {
         name: logger.level
@@ -154,11 +154,11 @@ def _levels() -> dict[str, int]:
 
 
 def _handle(body: bytes) -> None:
-    """Treat a log line of the worker's as if it had been logged here."""
+    """Handle a worker's log line as if it had been logged here."""
     try:
         record = logging.makeLogRecord(pickle.loads(body))  # noqa: S301 - of our own process
         logger = logging.getLogger(record.name)
         if logger.isEnabledFor(record.levelno):
             logger.handle(record)
-    except Exception:  # noqa: BLE001 - of a handler of the user's; the run is not to fail of it
-        _log.exception("a log line of a worker process is lost")
+    except Exception:  # noqa: BLE001 - a user's handler raised, which must not fail the run
+        _log.exception("a log line of a worker process was lost")

@@ -1,4 +1,4 @@
-"""Running the code of a task run in another process than its flow's."""
+"""Running the code of a task run in a worker process."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _kept: dict[bytes, Any] = {}
 
 
 def run_call(data: bytes) -> bytes:
-    """Run the code of a task run here, in the context of its run.
+    """Run the code of a task run in its run's context.
 
     Args:
-        data: What ``TaskCall.to_bytes`` returned. Runs code that is in it.
+        data: The result of ``TaskCall.to_bytes``. Unpickling it can run code.
 
     Returns:
-        What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
+        The argument of ``TaskCall.finish``. It includes any exception; nothing is raised.
     """
     try:
         outcome = copy_context().run(_run, data)
@@ -48,7 +48,7 @@ def run_call(data: bytes) -> bytes:
 
 
 def _run(data: bytes) -> Outcome:
-    of_task, of_flow_run, body = pickle.loads(data)  # noqa: S301 - of the flow that this is a worker of
+    of_task, of_flow_run, body = pickle.loads(data)  # noqa: S301 - from this worker's flow
     task, flow_run = _load(of_task), _load(of_flow_run)
     alone, parameters, shape, in_force = _portable.loads(body)
     context: TaskRunContext = replace(alone, task=task, parameters=parameters)
@@ -65,7 +65,7 @@ def _run(data: bytes) -> Outcome:
 def _code(task: TaskDefinition, call: Callable[[], Any]) -> Execute:
     if task.timeout_seconds is None:
         return Execute(call)
-    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks may take their time
+    from clearway._execution.deadlines.timeouts import TimedExecute  # noqa: PLC0415 - most tasks have no timeout
 
     return TimedExecute(call, task.timeout_seconds, "Task")
 
@@ -77,7 +77,7 @@ def _awaited(code: Execute) -> Outcome:
 
 
 def _load(body: bytes) -> Any:
-    """Return what the bytes say; of equal bytes the same object, so that a task keeps its globals."""
+    """Unpickle ``body``; equal bytes give the same object, so that a task keeps its globals between calls."""
     if body not in _kept:
         if len(_kept) >= _MAX_KEPT:
             _kept.clear()
