@@ -12,7 +12,7 @@ ClearwayError
 ├── ProtocolError              the stream's messages came in a wrong order
 ├── BusyError                  the client has as much under way as it may
 ├── ShuttingDownError          the service is going down
-└── StoreUnavailableError      the database did not take the transaction
+└── StoreUnavailableError      the database did not accept the transaction
 """
 
 from __future__ import annotations
@@ -125,6 +125,6 @@ class ShuttingDownError(ClearwayError):
 
 
 class StoreUnavailableError(ClearwayError):
-    """The database did not take the transaction; nothing was changed."""
+    """The database did not accept the transaction; nothing was changed."""
 
     reason = error_pb2.ERROR_REASON_STORE_UNAVAILABLE

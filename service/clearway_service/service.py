@@ -37,7 +37,7 @@ class Service:
         """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
 
         Raises:
-            StoreUnavailableError: The database did not take it.
+            StoreUnavailableError: The database did not accept the transaction.
         """
         self.engine.leases.clock_moved()
 

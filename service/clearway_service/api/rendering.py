@@ -175,7 +175,7 @@ def refusal_error(
             )
         case Problem.SESSION_EXPIRED:
             return SessionExpiredError(
-                f"session {subject} has ended, or never was; open a new one",
+                f"session {subject} has ended or is unknown; open a new one",
                 session_field,
                 session_id=subject,
             )

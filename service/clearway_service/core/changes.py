@@ -1,4 +1,4 @@
-"""Changes: what a batch of decisions does to the store, as data."""
+"""Changes: what a batch of decisions writes to the store, as data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearway_service.core.states import State
 
 
 class AnswerKind(IntEnum):
-    """What the proposal that made a state was answered, so that it can be answered again."""
+    """The decision on the proposal that produced a state, stored so that a retry gets the same one."""
 
     NONE = 0
     ACCEPT = 1
@@ -34,7 +34,7 @@ class NewState(NamedTuple):
 
 
 class RecordedAbort(NamedTuple):
-    """An abort to remember, so that the same proposal is answered the same."""
+    """An abort to store, so that a retry of the proposal gets the same decision."""
 
     proposal_id: str
     kind: RunKind
@@ -44,7 +44,7 @@ class RecordedAbort(NamedTuple):
 
 
 class CacheWrite(NamedTuple):
-    """A cache entry to write: the state's key, served until ``expires`` (None: for ever)."""
+    """A cache entry to write for a state's key, served until ``expires`` (None: no expiry)."""
 
     key: str
     state_id: str
@@ -55,24 +55,25 @@ class CacheWrite(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch of decisions does to the store.
+    """What a batch of decisions writes to the store.
 
     Attributes:
-        runs: The runs to insert or to update.
-        states: Appended to histories, in order.
+        runs: Runs to insert or update.
+        states: States to append to the runs' histories, in order.
         slots_taken: Pairs of resource and task run id, as an ordered set.
-        slots_freed: The same, of those that were held before the batch.
-        waiters_added: In the order of their places; their positions are the store's to give.
+        slots_freed: Likewise, for slots that were held before the batch.
+        waiters_added: New waiters in queue order; the store assigns their positions.
         waiters_removed: Proposal ids.
-        waiters_moved: The resources in whose queues waiters now are, by proposal id.
-        waiters_passed: How often waiters were passed over, by proposal id.
-        elders_tracked: All limited tags of waiters who need slots of several, by proposal id.
-        waiters_reattached: Proposals that came again, by id, as they wait now.
-        cache: Entries to write.
-        cache_hits: How many runs an entry was served to, by key; of one that is written too, since then.
-        aborts: Decisions that made no state.
+        waiters_moved: The resource in whose queue a waiter now is, by proposal id.
+        waiters_passed: How often a waiter has been passed over, by proposal id.
+        elders_tracked: All limited tags of a waiter that needs slots of several, by proposal id.
+        waiters_reattached: Waiters whose proposal was sent again, as they now wait, by proposal id.
+        cache: Cache entries to write.
+        cache_hits: How many runs were served from an entry, by key; if the batch also writes the entry, only
+            the hits after that.
+        aborts: Decisions that produced no state.
         deliveries: Answers for other engines, as pairs of owner and proposal id.
-        wake_again: Resources whose queues have more waiters that may be decided.
+        wake_again: Resources whose queues have more waiters to decide.
     """
 
     runs: list[RunEntry] = field(default_factory=list)
@@ -93,7 +94,7 @@ class Changes:
 
     @property
     def any_waiters(self) -> bool:
-        """Whether anything changes in the queues."""
+        """Whether any queue changes."""
         return bool(
             self.waiters_added
             or self.waiters_removed

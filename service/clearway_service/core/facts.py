@@ -1,4 +1,4 @@
-"""Facts: all that a rule may know."""
+"""Facts: everything that a rule may know."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from clearway_service.core.states import ProposedState, State
 
 
 class LimitFacts(NamedTuple):
-    """How a tag's limit looks to one run.
+    """A limit as seen by one run.
 
     Attributes:
         tag: The tag that the limit is on.
-        limit: How many runs may be Running at once; 0 aborts.
-        taken: How many hold a slot.
+        limit: How many runs may be Running at once; 0 aborts every run.
+        taken: How many runs hold a slot.
         held: Whether this run is one of them.
-        queued: How many proposals wait for a slot and came before this one.
-        ancestors: Those of the holders whose code waits for this run.
+        queued: How many earlier proposals wait for a slot.
+        ancestors: The holders whose code waits for this run.
     """
 
     tag: str
@@ -36,22 +36,22 @@ class LimitFacts(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """All that a rule may know about one proposal.
+    """Everything that a rule may know about one proposal.
 
     Attributes:
-        moment: The time, on both of the service's clocks.
-        run: What was said of the run when it was created.
-        progress: How far it has come; None for a run that is being created.
-        proposed: The state that it proposes.
+        moment: The current time, on both of the service's clocks.
+        run: The run's spec, as given at its creation.
+        progress: The run's progress; None for a run that is being created.
+        proposed: The proposed state.
         session_id: The session of the proposal; empty for none.
-        holder: Who holds the run under another, live session, for people; empty where nobody does.
-        cached: The live cache entry's state for the proposed key; None where there is none.
+        holder: A description of the client that holds the run under another, live session; empty for none.
+        cached: The state in the live cache entry of the proposed key; None if there is no such entry.
         limits: The limits on the run's tags, sorted by tag.
-        draw: What chance says about this proposal: from 0 and below 1, evenly; always the same for the same
-            proposal. Drawn where the run's retries are spread at random.
-        flight: Who computes the proposed cache key, as if that were a limit of one; None where the run does
-            not wait for anybody who does.
-        unwanted: Whether nobody wants the run to go on any more.
+        draw: A uniform random number in [0, 1), derived from the proposal so that a retry gets the same one.
+            0 unless the run's retry delays have jitter.
+        flight: The proposed cache key as a limit of 1 on the runs that compute it; None if this run does not
+            wait for such a run.
+        unwanted: Whether the client has withdrawn the proposal.
     """
 
     moment: Moment

@@ -1,4 +1,4 @@
-"""Snapshot: what the store holds of all that one batch of proposals is about."""
+"""Snapshot: the part of the store that one batch of proposals needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RunKey = tuple[str, str, str]
 
 
 class Recorded(NamedTuple):
-    """The decision that was recorded for a proposal, and the state that it was answered with."""
+    """The recorded decision on a proposal, and the run's state that was returned with it."""
 
     kind: RunKind
     run_id: str
@@ -35,7 +35,7 @@ class Stage(IntEnum):
 
 @dataclass(slots=True)
 class RunEntry:
-    """A run as the batch sees it: as it was loaded, or as an earlier proposal of the batch left it."""
+    """A run as the batch sees it: as loaded, or as an earlier proposal of the batch left it."""
 
     kind: RunKind
     run: FlowRunSpec | TaskRunSpec
@@ -45,14 +45,14 @@ class RunEntry:
 
 @dataclass(slots=True)
 class Limit:
-    """A resource as it is held and waited for. A cache key has a limit of 1, which only some runs obey.
+    """A resource with its holders and waiters. A cache key has a limit of 1, for single-flight runs only.
 
     Attributes:
         resource: The resource.
-        limit: How many runs may hold it; None for a tag that has lost its limit.
-        taken: How many do.
-        queue: Who waits in its queue.
-        elders: Those who need slots of this tag *and* of others, in whatever queue they wait.
+        limit: How many runs may hold it; None for a tag whose limit was deleted.
+        taken: How many runs hold it.
+        queue: The waiters in its queue.
+        elders: Waiters in any queue that need slots of this tag *and* of others.
     """
 
     resource: Resource
@@ -63,31 +63,30 @@ class Limit:
 
     @property
     def exhausted(self) -> bool:
-        """Whether none of its waiters can be decided now. A limit of 0 decides all: it aborts them."""
+        """Whether none of its waiters can be decided now. A limit of 0 decides them all: they are aborted."""
         return self.limit is not None and self.limit > 0 and self.taken >= self.limit
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """What the store holds of all that one batch is about.
+    """The part of the store that one batch needs.
 
     Attributes:
-        runs: By id.
-        task_runs_by_key: Ids by flow run, task key and dynamic key.
-        flow_runs: The ids, of those asked for, that are flow runs.
-        task_runs: The ids that new runs are to have and that task runs have already.
-        recorded: Decisions that were made before, by proposal id.
-        waiting: The proposals in the queues, by run id, of the runs that the batch is about, and of those
-            that may have what they wait for from the cache.
-        keyed: Who waits with a cache key that has a result, or may have one soon, by key, in whatever queue;
+        runs: The runs, by id.
+        task_runs_by_key: Task run ids, by flow run, task key and dynamic key.
+        flow_runs: Those of the referenced ids that are flow runs.
+        task_runs: Those of the ids for new runs that existing task runs already have.
+        recorded: Earlier decisions, by proposal id.
+        waiting: Waiters, by run id, of the batch's runs and of runs that may be served from the cache.
+        keyed: Waiters in any queue, by cache key, for keys that have a result or may get one in this batch;
             they are in ``waiting`` too.
-        limits: By resource.
-        slots: What a run holds, by run id.
-        ancestors: Those whose code waits, itself or through others, for a run of the batch, by that run's id,
-            once for each resource that they hold; the nearest first.
-        cache: The live cache entries' states, by key.
-        open_sessions: The sessions that have not ended, of those that the batch is about.
-        holders: Who has a session that is alive, for people, by its id.
+        limits: The limits, by resource.
+        slots: The resources that a run holds, by run id.
+        ancestors: Runs whose code waits, directly or through other runs, for a run of the batch, by that
+            run's id; once for each resource that they hold, nearest first.
+        cache: The states of live cache entries, by key.
+        open_sessions: Those of the referenced sessions that have not ended.
+        holders: Display names of the clients of live sessions, by session id.
     """
 
     runs: dict[str, RunEntry] = field(default_factory=dict)
