@@ -55,25 +55,24 @@ class CacheWrite(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch of decisions writes to the store.
+    """What a batch of decisions does to the store.
 
     Attributes:
-        runs: Runs to insert or update.
-        states: States to append to the runs' histories, in order.
+        runs: The runs to insert or to update.
+        states: Appended to histories, in order.
         slots_taken: Pairs of resource and task run id, as an ordered set.
-        slots_freed: Likewise, for slots that were held before the batch.
-        waiters_added: New waiters in queue order; the store assigns their positions.
+        slots_freed: The same, of those that were held before the batch.
+        waiters_added: In the order of their places; their positions are the store's to give.
         waiters_removed: Proposal ids.
-        waiters_moved: The resource in whose queue a waiter now is, by proposal id.
-        waiters_passed: How often a waiter has been passed over, by proposal id.
-        elders_tracked: All limited tags of a waiter that needs slots of several, by proposal id.
-        waiters_reattached: Waiters whose proposal was sent again, as they now wait, by proposal id.
-        cache: Cache entries to write.
-        cache_hits: How many runs were served from an entry, by key; if the batch also writes the entry, only
-            the hits after that.
-        aborts: Decisions that produced no state.
+        waiters_moved: The resources in whose queues waiters now are, by proposal id.
+        waiters_passed: How often waiters were passed over, by proposal id.
+        elders_tracked: All limited tags of waiters who need slots of several, by proposal id.
+        waiters_reattached: Proposals that came again, by id, as they wait now.
+        cache: Entries to write.
+        cache_hits: How many runs an entry was served to, by key; of one that is written too, since then.
+        aborts: Decisions that made no state.
         deliveries: Answers for other engines, as pairs of owner and proposal id.
-        wake_again: Resources whose queues have more waiters to decide.
+        wake_again: Resources whose queues have more waiters that may be decided.
     """
 
     runs: list[RunEntry] = field(default_factory=list)

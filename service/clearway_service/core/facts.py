@@ -36,22 +36,22 @@ class LimitFacts(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """Everything that a rule may know about one proposal.
+    """All that a rule may know about one proposal.
 
     Attributes:
-        moment: The current time, on both of the service's clocks.
-        run: The run's spec, as given at its creation.
-        progress: The run's progress; None for a run that is being created.
-        proposed: The proposed state.
+        moment: The time, on both of the service's clocks.
+        run: What was said of the run when it was created.
+        progress: How far it has come; None for a run that is being created.
+        proposed: The state that it proposes.
         session_id: The session of the proposal; empty for none.
-        holder: A description of the client that holds the run under another, live session; empty for none.
-        cached: The state in the live cache entry of the proposed key; None if there is no such entry.
+        holder: Who holds the run under another, live session, for people; empty where nobody does.
+        cached: The live cache entry's state for the proposed key; None where there is none.
         limits: The limits on the run's tags, sorted by tag.
-        draw: A uniform random number in [0, 1), derived from the proposal so that a retry gets the same one.
-            0 unless the run's retry delays have jitter.
-        flight: The proposed cache key as a limit of 1 on the runs that compute it; None if this run does not
-            wait for such a run.
-        unwanted: Whether the client has withdrawn the proposal.
+        draw: What chance says about this proposal: from 0 and below 1, evenly; always the same for the same
+            proposal. Drawn where the run's retries are spread at random.
+        flight: Who computes the proposed cache key, as if that were a limit of one; None where the run does
+            not wait for anybody who does.
+        unwanted: Whether nobody wants the run to go on any more.
     """
 
     moment: Moment

@@ -106,7 +106,7 @@ def secure_slots(facts: Facts) -> Decision | None:
 
 
 def retry_failed(facts: Facts) -> Decision | None:
-    """A failed run that has attempts left, and does not decline them, is scheduled for another attempt."""
+    """A run that failed with retries left, and does not decline them, is scheduled for another attempt."""
     if facts.proposed.type != StateType.FAILED or facts.proposed.no_retry or facts.progress is None:
         return None
     policy, attempt = facts.run.retry_policy, facts.progress.run_count

@@ -69,24 +69,25 @@ class Limit:
 
 @dataclass(slots=True)
 class Snapshot:
-    """The part of the store that one batch needs.
+    """What the store holds of all that one batch is about.
 
     Attributes:
-        runs: The runs, by id.
-        task_runs_by_key: Task run ids, by flow run, task key and dynamic key.
-        flow_runs: Those of the referenced ids that are flow runs.
-        task_runs: Those of the ids for new runs that existing task runs already have.
-        recorded: Earlier decisions, by proposal id.
-        waiting: Waiters, by run id, of the batch's runs and of runs that may be served from the cache.
-        keyed: Waiters in any queue, by cache key, for keys that have a result or may get one in this batch;
+        runs: By id.
+        task_runs_by_key: Ids by flow run, task key and dynamic key.
+        flow_runs: The ids, of those asked for, that are flow runs.
+        task_runs: The ids that new runs are to have and that task runs have already.
+        recorded: Decisions that were made before, by proposal id.
+        waiting: The proposals in the queues, by run id, of the runs that the batch is about, and of those
+            that may have what they wait for from the cache.
+        keyed: Who waits with a cache key that has a result, or may have one soon, by key, in whatever queue;
             they are in ``waiting`` too.
-        limits: The limits, by resource.
-        slots: The resources that a run holds, by run id.
-        ancestors: Runs whose code waits, directly or through other runs, for a run of the batch, by that
-            run's id; once for each resource that they hold, nearest first.
-        cache: The states of live cache entries, by key.
-        open_sessions: Those of the referenced sessions that have not ended.
-        holders: Display names of the clients of live sessions, by session id.
+        limits: By resource.
+        slots: What a run holds, by run id.
+        ancestors: Those whose code waits, itself or through others, for a run of the batch, by that run's id,
+            once for each resource that they hold; the nearest first.
+        cache: The live cache entries' states, by key.
+        open_sessions: The sessions that have not ended, of those that the batch is about.
+        holders: Who has a session that is alive, for people, by its id.
     """
 
     runs: dict[str, RunEntry] = field(default_factory=dict)

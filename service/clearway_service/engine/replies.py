@@ -46,7 +46,7 @@ def settle(entries: Iterable[Submitted]) -> None:
 
 def going_down() -> ShuttingDownError:
     """Return the error for work that arrived after shutdown began."""
-    return ShuttingDownError("the service is going down; try again when it is back")
+    return ShuttingDownError("the service is shutting down; try again when it is back")
 
 
 def failure_of(error: Exception) -> ClearwayError:
