@@ -204,8 +204,8 @@ class Connection:
     def _resubmit_orphaned(self, results: list[Result]) -> list[Result]:
         """Return ``results`` without the proposals that failed because their session has ended.
 
-        They are submitted again under the new session. If the client has to open that itself, they are treated
-        as if never made.
+        They are submitted again under the new session. If the client has to open that itself, they are
+        treated as if never made.
         """
         orphaned = [
             result.proposal
