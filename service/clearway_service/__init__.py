@@ -1,4 +1,4 @@
-"""The Clearway service: it decides, durably, which state a run may enter."""
+"""The Clearway service: decides durably which states runs may enter."""
 
 from clearway.v1 import __version__
 

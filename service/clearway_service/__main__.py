@@ -1,4 +1,4 @@
-"""``python -m clearway_service``: run the server until it is told to stop."""
+"""``python -m clearway_service``: run the server until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-# Before gRPC is loaded: it writes lines of its own where an address is in use, and we say so ourselves.
+# Set before gRPC is loaded, which would otherwise log addresses that are in use, as we do ourselves.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 from clearway._settings.showing import show
@@ -23,7 +23,7 @@ from clearway_service.texts import plain
 
 try:
     from uvloop import run
-except ImportError:  # there is none for Windows
+except ImportError:  # it does not support Windows
     from asyncio import run  # type: ignore[assignment]  # it takes fewer arguments
 
 _USAGE = 2
@@ -64,7 +64,7 @@ def _given(sources: Sources) -> dict[str, str]:
 
 
 def _fail(error: Exception, code: int) -> int:
-    """Say why the server does not run: as a line of the log or, at a terminal, to a person."""
+    """Report why the server does not run: in the log or, at a terminal, as plain text."""
     if sys.stderr.isatty():
         sys.stderr.write(f"Error: {plain(str(error))}\n")
     else:

@@ -1,18 +1,18 @@
-"""Errors: what can be wrong with a call. They know no gRPC.
+"""Errors: the ways in which a call can fail, independent of gRPC.
 
 ClearwayError
 ├── InvalidArgumentError       a field's value is not allowed
 ├── RunNotFoundError           no run has this id
 ├── LimitNotFoundError         no limit is set on this tag
 ├── ResultNotFoundError        the service's own storage has no such result
-├── StorageFullError           the service's own storage takes no more
-├── SessionExpiredError        the session to resume is no longer alive
+├── StorageFullError           the service's own storage is full
+├── SessionExpiredError        the session has ended or is unknown
 ├── ProposalConflictError      the proposal's id was used for another run
-├── RunConflictError           the id of the run to create is another run's
-├── ProtocolError              the stream's messages came in a wrong order
-├── BusyError                  the client has as much under way as it may
-├── ShuttingDownError          the service is going down
-└── StoreUnavailableError      the database did not take the transaction
+├── RunConflictError           another run has the id of the run to create
+├── ProtocolError              the stream's messages came in the wrong order
+├── BusyError                  the client has too much pending
+├── ShuttingDownError          the service is shutting down
+└── StoreUnavailableError      the database did not accept the transaction
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from clearway.v1 import error_pb2
 
 
 class ClearwayError(Exception):
-    """A call that changed nothing, and why.
+    """The base class: a call failed and changed nothing.
 
     Attributes:
         reason: The protocol's ``ErrorReason``.
-        message: What was wrong with which value, and what would be right.
-        field: The request's field that was wrong; empty if none was.
-        metadata: What the error is about, with the keys that the protocol's ``ErrorReason`` lists.
+        message: Names the value, what was wrong with it, and what would be valid.
+        field: The path of the invalid field in the request; empty if no field was invalid.
+        metadata: Details, with the keys documented in the protocol's ``ErrorReason``.
     """
 
     reason: ClassVar[int]
@@ -42,10 +42,10 @@ class ClearwayError(Exception):
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what may be told of an error that is not ours, to clients and in the log.
+    """Return the description of a third-party error that is safe for clients and logs.
 
-    That is what SQLite said, and of the system's errors the number and its meaning. Of others it is only the
-    kind, since their texts quote the values that they met.
+    For SQLite it is the message, for an OSError the number and its meaning. For any other error it is only
+    the type, since messages may quote values that clients sent.
     """
     error = getattr(error, "orig", None) or error
     if getattr(error, "sqlite_errorname", None):
@@ -83,13 +83,13 @@ class ResultNotFoundError(ClearwayError):
 
 
 class StorageFullError(ClearwayError):
-    """The service's own storage takes no more."""
+    """The service's own storage is full."""
 
     reason = error_pb2.ERROR_REASON_STORAGE_FULL
 
 
 class SessionExpiredError(ClearwayError):
-    """The session to resume is no longer alive."""
+    """The session has ended or is unknown."""
 
     reason = error_pb2.ERROR_REASON_SESSION_EXPIRED
 
@@ -101,30 +101,30 @@ class ProposalConflictError(ClearwayError):
 
 
 class RunConflictError(ClearwayError):
-    """The id of the run to create is another run's."""
+    """Another run has the id of the run to create."""
 
     reason = error_pb2.ERROR_REASON_RUN_CONFLICT
 
 
 class ProtocolError(ClearwayError):
-    """The stream's messages came in a wrong order."""
+    """The stream's messages came in the wrong order."""
 
     reason = error_pb2.ERROR_REASON_PROTOCOL
 
 
 class BusyError(ClearwayError):
-    """The client has as much under way as it may; it may try again."""
+    """The client has too much pending; it may try again."""
 
     reason = error_pb2.ERROR_REASON_BUSY
 
 
 class ShuttingDownError(ClearwayError):
-    """The service is going down; the client may try again."""
+    """The service is shutting down; the client may try again."""
 
     reason = error_pb2.ERROR_REASON_SHUTTING_DOWN
 
 
 class StoreUnavailableError(ClearwayError):
-    """The database did not take the transaction; nothing was changed."""
+    """The database did not accept the transaction; nothing was changed."""
 
     reason = error_pb2.ERROR_REASON_STORE_UNAVAILABLE

@@ -1,4 +1,4 @@
-"""FairSemaphore: a few of many at a time, from each client in rotation."""
+"""FairSemaphore: bounds concurrency, and admits clients round robin."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 
 
 class FairSemaphore:
-    """Admits at most so many at a time: of one client first come, first served, of several in rotation.
+    """Admits a bounded number of holders: FIFO within a client, round robin among clients.
 
-    Safe from any thread and any event loop.
+    Safe to use from any thread and any event loop.
 
     Args:
-        most: How many are admitted at the same time.
+        most: How many holders are admitted at the same time.
     """
 
     def __init__(self, most: int) -> None:
@@ -26,7 +26,7 @@ class FairSemaphore:
 
     @asynccontextmanager
     async def hold(self, client: object) -> AsyncIterator[None]:
-        """Acquire it for ``client``, and release it when the block is left."""
+        """Hold the semaphore for ``client`` within a block."""
         await self.acquire(client)
         try:
             yield
@@ -34,7 +34,7 @@ class FairSemaphore:
             self.release()
 
     async def acquire(self, client: object) -> None:
-        """Wait until ``client`` is admitted; ``release`` has to be called afterwards."""
+        """Wait until ``client`` is admitted; the caller must call ``release`` afterwards."""
         with self._lock:
             if self._free:
                 self._free -= 1
@@ -44,13 +44,13 @@ class FairSemaphore:
         try:
             await asyncio.wrap_future(admitted)
         except asyncio.CancelledError:
-            # One that was admitted at the same moment makes room for the next.
+            # It may have been admitted at the same moment: pass the place on.
             if not admitted.cancel():
                 self.release()
             raise
 
     def release(self) -> None:
-        """Admit the next one, if any waits."""
+        """Admit the next waiter, if any."""
         with self._lock:
             admitted = self._next()
             if admitted is None:
@@ -65,7 +65,7 @@ class FairSemaphore:
             while queue:
                 admitted = queue.popleft()
                 if admitted.set_running_or_notify_cancel():
-                    if queue:  # behind the other clients
+                    if queue:  # after the other clients
                         self._queues[client] = queue
                     return admitted
         return None

@@ -1,4 +1,4 @@
-"""The gRPC server: the service behind a port."""
+"""The gRPC server: serves the service on a port."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ SERVICE = orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"]
 
 logger = structlog.get_logger(__name__)
 
-# What a batch makes is let go of when it is answered, and hardly any of it in circles. With Python's own
-# threshold of 700 objects a tenth of the server's time went into looking for such.
+# Objects of a batch are freed by reference counting when it is done; there are hardly any cycles. With
+# Python's default threshold of 700 objects, the cyclic collector took a tenth of the server's time.
 _GC_THRESHOLD = 50_000
-# How many HTTP/2 streams one connection may have. It is far more calls than its bytes allow, so that those
-# get BUSY, and a KeepAlive is never queued behind them in the client.
+# How many HTTP/2 streams one connection may have. It is far more than the budget allows, so that excess calls
+# fail with BUSY instead of queueing in the client, where a KeepAlive would wait behind them.
 MAX_CALLS = 16_384
-# What a call takes in memory beside its request; an answer of no more is not counted.
+# The memory overhead of a call; a response of up to this size is not counted separately.
 _CALL_BYTES = 4096
-# What a client may call whatever it has under way: it is not to lose its session for its uploads.
+# RPCs exempt from the budget: a client must not lose its session because of its uploads.
 _ALWAYS = frozenset({"KeepAlive"})
 
 
 class Servicer:
-    """Serves the RPCs of a service, and gives their errors a status.
+    """Serves the RPCs of a service, and maps their errors to statuses.
 
     Args:
         service: The service.
@@ -61,7 +61,7 @@ class Servicer:
         self._draining = False
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
-        """Return what serves each method: from bytes to bytes, since those are what is counted."""
+        """Return a handler for each method, from bytes to bytes, so that the bytes can be counted."""
         handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         for method in SERVICE.methods:
             if method.client_streaming:
@@ -74,7 +74,7 @@ class Servicer:
         return handlers
 
     async def _propose(self, request_iterator: Any, context: Any) -> None:
-        """Converse on one stream."""
+        """Serve one ``Propose`` stream."""
         del request_iterator
         if self._draining:
             await abort(context, _going_down())
@@ -89,7 +89,7 @@ class Servicer:
             await abort(context, error)
 
     async def drain(self) -> None:
-        """Answer on each stream what was proposed, then end it; its client may connect again elsewhere."""
+        """End all streams after their pending proposals are decided; their clients may reconnect."""
         self._draining = True
         await asyncio.gather(*(stream.stop() for stream in self._streams))
 
@@ -97,7 +97,7 @@ class Servicer:
 def _unary(
     handler: Callable[[Any], Awaitable[Message]], request: type[Message], budget: Budget, *, always: bool
 ) -> Callable[[bytes, Any], Awaitable[bytes]]:
-    """Return what serves a unary method, of one client as much at once as the budget allows."""
+    """Return the handler of a unary method, which admits calls as the client's budget allows."""
 
     async def call(body: bytes, context: Any) -> bytes:
         caller = budget.caller_at(context.peer())
@@ -105,7 +105,7 @@ def _unary(
         try:
             if not (always or caller.may_read()):
                 raise BusyError(
-                    "this connection's calls under way, and answers that it has not taken, have "
+                    "this connection's pending calls, and responses that it has not received yet, have "
                     f"{caller.requests + caller.decisions} bytes; wait for them, and try again"
                 )
             caller.take_in(size)
@@ -119,7 +119,8 @@ def _unary(
         owed = len(answer)
         if owed > _CALL_BYTES:
             caller.owe(owed)
-            # Of the number alone: a call is in a reference cycle, and what its callbacks hold stays for long.
+            # The closure holds only a number: a call is part of a reference cycle, so what its callbacks
+            # hold is freed late.
             context.add_done_callback(lambda _context: caller.sent(owed))
         return answer
 
@@ -132,11 +133,11 @@ def _parsed(request: type[Message], body: bytes) -> Message:
 
 
 def _going_down() -> ShuttingDownError:
-    return ShuttingDownError("the service is going down; connect again when it is back")
+    return ShuttingDownError("the service is shutting down; reconnect when it is back")
 
 
 def _age(settings: ServiceSettings) -> list[tuple[str, int]]:
-    """Return the options by which connections that are old enough are closed, their streams after a grace."""
+    """Return the gRPC options that close connections of a certain age, and their streams after a grace."""
     age = settings.max_connection_age // timedelta(milliseconds=1)
     grace = settings.shutdown_grace // timedelta(milliseconds=1)
     return [("grpc.max_connection_age_ms", age), ("grpc.max_connection_age_grace_ms", grace)] if age else []
@@ -144,10 +145,10 @@ def _age(settings: ServiceSettings) -> list[tuple[str, int]]:
 
 @contextlib.asynccontextmanager
 async def serving(service: Service) -> AsyncIterator[int]:
-    """Serve ``service`` on the host and port of its settings; yield the port, and drain in the end.
+    """Serve ``service`` on the host and port of its settings; yield the port, and drain at the end.
 
     Raises:
-        OSError: The address cannot be listened on.
+        OSError: The server cannot listen on the address.
     """
     settings = service.engine.settings
     server = grpc.aio.server(
@@ -156,16 +157,16 @@ async def serving(service: Service) -> AsyncIterator[int]:
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_send_message_length", -1),
             ("grpc.max_concurrent_streams", MAX_CALLS),
-            # With gRPC's own 1,000 and 3,000 it cancels calls at random that come in a burst.
+            # With gRPC's defaults of 1,000 and 3,000, it cancels random calls of a burst.
             ("grpc.server.max_pending_requests", 2 * MAX_CALLS),
             ("grpc.server.max_pending_requests_hard_limit", 4 * MAX_CALLS),
-            # Two servers on one port would share its connections without a word.
+            # With it, two servers on one port would silently share its connections.
             ("grpc.so_reuseport", 0),
             ("grpc.keepalive_time_ms", 10_000),
             ("grpc.keepalive_timeout_ms", 10_000),
-            # Without it a peer that has stopped is noticed after a minute only.
+            # The default would detect a dead peer only after a minute.
             ("grpc.http2.ping_timeout_ms", 10_000),
-            # Clients are welcome to look each second whether the server is there; sooner is abuse.
+            # Clients may ping once a second; more often counts as abuse.
             ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
             ("grpc.keepalive_permit_without_calls", 1),
             *_age(settings),
@@ -199,21 +200,21 @@ async def serving(service: Service) -> AsyncIterator[int]:
             async with asyncio.timeout_at(deadline):
                 await servicer.drain()
         except TimeoutError:
-            logger.warning("some streams were not answered in time")
-        # Calls that are not streams have what is left: a client that reads nothing cannot double the grace.
+            logger.warning("some streams did not end within the shutdown grace")
+        # Unary calls get the rest of the grace, so that a client that reads nothing cannot double it.
         await server.stop(max(0.0, deadline - loop.time()))
 
 
 async def serve(settings: ServiceSettings, given: Mapping[str, str] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then drain.
+    """Run the server until SIGTERM or SIGINT, then drain.
 
     Args:
         settings: The server's settings.
-        given: Those that are not defaults, with their sources, for the log.
+        given: The settings that are not defaults, with their sources, for the log.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
-        OSError: The address cannot be listened on.
+        OSError: The server cannot listen on the address.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -223,7 +224,7 @@ async def serve(settings: ServiceSettings, given: Mapping[str, str] | None = Non
     service = await asyncio.to_thread(Service, settings)
     await asyncio.to_thread(store.load_all)
     gc.collect()
-    gc.freeze()  # modules and compiled statements stay, so no collection needs to look at them
+    gc.freeze()  # modules and compiled statements live on: spare the collector scanning them
     gc.set_threshold(_GC_THRESHOLD, 10, 10)
     try:
         async with serving(service) as port:

@@ -1,4 +1,4 @@
-"""The service: an engine and its API, put together. A server serves it; the SDK embeds it."""
+"""The service: an engine with its API, run by a server or embedded by the SDK."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from clearway_service.settings import ServiceSettings
 
 
 class Service:
-    """Serves clients in this process, and those that a server has taken calls from.
+    """Serves clients in this process, and the remote clients of a server.
 
     Args:
         settings: The service's settings.
         clock: As for ``Engine``.
 
     Attributes:
-        engine: Decides.
-        orchestrator: One coroutine for each unary RPC, from request to response.
-        connector: Begins clients' conversations.
+        engine: Decides proposals.
+        orchestrator: The unary RPCs, one coroutine each.
+        connector: Connects clients.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -34,20 +34,20 @@ class Service:
         self._closed = False
 
     def clock_moved(self) -> None:
-        """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
+        """End expired sessions at once, after a test has moved the clock.
 
         Raises:
-            StoreUnavailableError: The database did not take it.
+            StoreUnavailableError: The database did not accept the transaction.
         """
         self.engine.leases.clock_moved()
 
     def close(self) -> None:
-        """Decide what was submitted, then stop. Calling it again does nothing."""
+        """Decide what was submitted, then stop. Idempotent."""
         if not self._closed:
             self._closed = True
             self.orchestrator.close()
             self.engine.close()
 
     async def close_reader(self) -> None:
-        """Close the connections that read, on the event loop that used them."""
+        """Close the read connections, on the event loop that used them."""
         await self.engine.close_reader()

@@ -1,4 +1,4 @@
-"""The service's settings, typed; ``clearway._settings`` has the table of them and reads them."""
+"""The typed settings of the service; ``clearway._settings`` defines and reads them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _SECONDS = "_seconds"
 
 
 def _typed(name: str, value: Any) -> Any:
-    """Return a parsed value as the attribute of its setting has it."""
+    """Convert a parsed value to the type of its attribute."""
     return timedelta(seconds=value) if isinstance(TABLE[name].kind, Seconds) else value
 
 
 ATTRIBUTES = {name: name.removesuffix(_SECONDS) for name in names_of(Part.ENGINE, Part.SERVER)}
-"""The attributes of ``ServiceSettings`` by the names of their settings."""
+"""The attributes of ``ServiceSettings``, by setting name."""
 
 _DEFAULTS: dict[str, Any] = {
     name: _typed(name, TABLE[name].kind.parse(TABLE[name].default))
@@ -36,13 +36,13 @@ _DEFAULTS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """The settings of the engine and the server; ``clearway._settings.table`` describes each.
+    """The settings of the engine and the server, each described in ``clearway._settings.table``.
 
-    An attribute is named as its setting is, those of times without ``_seconds``.
+    Attributes are named like their settings, without the suffix ``_seconds``.
 
     Attributes:
-        extend_leases: Whether opening the database gives all sessions a new lease, as a server does, whose
-            clients could not reach it while it was away. Not a setting of users.
+        extend_leases: Whether opening the database renews the leases of all sessions. A server does, since
+            its clients could not reach it while it was down. Not a user setting.
 
     Raises:
         SettingError: A value is not allowed.
@@ -84,10 +84,10 @@ class ServiceSettings:
 
     @classmethod
     def from_sources(cls, sources: Sources) -> ServiceSettings:
-        """Return the settings of a server, from where they come.
+        """Return the settings of a server from the given sources.
 
         Raises:
-            SettingError: A value is not allowed, the profile cannot be read, or has a key that is no setting.
+            SettingError: A value is not allowed, or the profile cannot be read or has an unknown key.
         """
         sources.check_profile()
         values = {attribute: _typed(name, sources.get(name)) for name, attribute in ATTRIBUTES.items()}
@@ -95,7 +95,7 @@ class ServiceSettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> ServiceSettings:
-        """Return the settings of a server by environment variables, then the profile, then defaults.
+        """Return the settings of a server from environment variables, then the profile, then defaults.
 
         Raises:
             SettingError: As ``from_sources`` does.
@@ -104,7 +104,7 @@ class ServiceSettings:
 
 
 def _plain(value: object) -> object:
-    """Return a typed value as its kind reads it."""
+    """Convert a typed value to the form that its kind parses."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     return str(value) if isinstance(value, Path) else value

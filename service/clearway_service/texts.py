@@ -1,15 +1,15 @@
-"""Texts of clients where people read them: nothing in one steers a terminal, or looks like a line of ours."""
+"""Texts: escapes text from clients, so that it can neither control a terminal nor forge log lines."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Control characters, formats (they hide text, or turn its direction), surrogates, separators of lines.
+# Control characters, format characters (which hide or reverse text), surrogates and line separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def plain(text: str) -> str:
-    r"""Return a name with what could steer a terminal, or begin a line, written as ``\x1b`` or ``\n``."""
+    r"""Return text with unsafe characters escaped, as ``\x1b`` or ``\n``."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(

@@ -209,11 +209,11 @@ def lines_of(accident: str, value: str = PAYLOAD) -> list[str]:
     [
         ("exception", "it failed", "builtins.ValueError"),
         ("structured", "it failed", "builtins.ValueError"),
-        ("uncaught", "the server ended by an error", "builtins.ValueError"),
-        ("thread", "the thread poor ended by an error", "builtins.ValueError"),
+        ("uncaught", "the server ended because of an uncaught error", "builtins.ValueError"),
+        ("thread", "the thread poor ended because of an uncaught error", "builtins.ValueError"),
         ("unraisable", "an error could not be raised in a function", "builtins.ValueError"),
         ("unretrieved", "Task exception was never retrieved", "builtins.ValueError"),
-        ("format", "a log line could not be made", None),
+        ("format", "a log line could not be formatted", None),
     ],
 )
 def test_whatever_fails_is_one_json_line_without_values(accident: str, event: str, kind: str | None) -> None:
@@ -238,7 +238,7 @@ def test_warnings_of_python_are_lines_of_the_log() -> None:
 def test_lines_that_were_left_out_are_counted_at_the_end() -> None:
     first, last = map(json.loads, lines_of("repeated"))
     assert first["event"] == "it failed"
-    assert last["event"] == "4 lines were left out that are like others above"
+    assert last["event"] == "4 lines that repeat earlier ones were left out"
 
 
 def test_a_line_has_a_bound() -> None:

@@ -1,1 +1,1 @@
-"""The API: RPCs convert, call, convert: may import engine, result_files and below, no rule and no SQL."""
+"""The API: RPC handlers, without rules and SQL. May import engine, result_files and below."""

@@ -1,4 +1,4 @@
-"""What all handlers share: running commands, reading queries, and pages that end at a bound in bytes."""
+"""The base of all handlers: runs commands, reads queries, and renders pages of bounded size."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
-# A client takes messages of 4 MiB if nothing else is said; answers stay well below it.
+# By default, a gRPC client accepts messages of up to 4 MiB; responses stay well below that.
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
-# What an item of a list costs beside its own bytes: its field's tag and its length.
+# The overhead of a list item: the field's tag and the length.
 FRAMING_BYTES = 6
 
 
 class Handlers:
-    """Holds what handlers call.
+    """The base class of RPC handlers.
 
     Args:
-        pipeline: Runs what writes.
-        database: Reads what decides nothing.
-        settings: What the service was told.
+        pipeline: Runs the commands that write.
+        database: Runs queries that no decision depends on.
+        settings: The service's settings.
         clock: The engine's two clocks.
     """
 
@@ -48,11 +48,11 @@ class Handlers:
         self._clock = clock
 
     async def _run(self, command: Callable[[Transaction], T], size: int | None = None) -> T:
-        """Return what a command returned, once that is committed.
+        """Run a command, and return its result after the commit.
 
         Args:
-            command: Run in its turn with the commands of other clients.
-            size: How many bytes of the request it is for; None for all of them.
+            command: The command, which takes turns with those of other clients.
+            size: How many bytes of the request it processes; None for all of them.
         """
         call = current_call.get()
         if call is not None and size is not None:
@@ -74,15 +74,15 @@ class Handlers:
         limit: int,
         budget: int = MAX_ANSWER_BYTES,
     ) -> Fitting[M]:
-        """Return what the first rows of a query are rendered to, as much as fits.
+        """Render the first rows of a query, as many as fit.
 
-        Rows are fetched up to a bound in bytes, and rendered when the connection is free for others.
+        Rows are fetched up to a bound in bytes, and rendered after the connection is released.
 
         Args:
-            query: Its rows are read in order. It has at least one row more than ``limit`` where there is one.
-            render: Makes a message of a row.
-            limit: How many messages at most.
-            budget: How many bytes the messages have at most; one message is returned in any case.
+            query: The query, which selects at least one row more than ``limit`` if there is one.
+            render: Converts a row to a message.
+            limit: The maximum number of messages.
+            budget: The maximum size of the messages in bytes; the first one is always returned.
         """
         found = Fitting[M]([], None, more=False)
         left = budget
@@ -109,13 +109,13 @@ class Handlers:
         render: Callable[[tuple[Any, ...]], M],
         place: Callable[[tuple[Any, ...]], object],
     ) -> tuple[list[M], str]:
-        """Return the items of a page, and the token of the next one; empty on the last.
+        """Return the items of a page, and the token of the next page; empty for the last page.
 
         Args:
-            query: Its rows are those that follow the page before, one more than the page's size.
+            query: The query, which selects the rows after the previous page, one more than the page's size.
             page: The page.
-            render: Makes an item of a row.
-            place: Returns where in the list a row is.
+            render: Converts a row to an item.
+            place: Returns the position of a row in the list.
         """
         found = await self._read_fitting(query, render, page.size)
         return found.items, page.token(place(found.last)) if found.more and found.last else ""
@@ -123,11 +123,11 @@ class Handlers:
 
 @dataclass(slots=True)
 class Fitting(Generic[M]):
-    """The first items of a query, as many as fit.
+    """The first items of a query, as many as fit into a response.
 
     Attributes:
         items: The items.
-        last: The row of the last one; None where there is none.
+        last: The row of the last item; None for no items.
         more: Whether the query has more rows.
     """
 

@@ -14,7 +14,7 @@ from clearway_service.api.pages import Page, pair
 from clearway_service.api.parsing import microseconds, parse_tags
 from clearway_service.store.rows import task_run_from
 
-# At most this many entries are removed in one transaction, between which others go on.
+# How many entries are removed in one transaction, at most, so that others run in between.
 _REMOVED = 1_000
 
 
@@ -24,7 +24,7 @@ class CacheHandlers(Handlers):
     async def LookupCache(  # noqa: N802 - the RPC's name
         self, request: cache_pb2.LookupCacheRequest
     ) -> cache_pb2.LookupCacheResponse:
-        """Answer the live entry of a key, where there is one."""
+        """Return the live entry of a key, if there is one."""
         rows = await self._read(store.cache.select_entry(request.key, self._clock()))
         if not rows:
             return cache_pb2.LookupCacheResponse()
@@ -33,7 +33,7 @@ class CacheHandlers(Handlers):
     async def ListCacheEntries(  # noqa: N802
         self, request: cache_pb2.ListCacheEntriesRequest
     ) -> cache_pb2.ListCacheEntriesResponse:
-        """Answer a page of entries, the newest first."""
+        """Return a page of entries, newest first."""
         now, page = self._clock(), Page.of(request)
         query = store.cache.select_page(_parse(request.filter, now), now, page.after_pair, page.size + 1)
         entries, token = await self._read_list(query, page, _listed, _place)
@@ -42,10 +42,10 @@ class CacheHandlers(Handlers):
     async def InvalidateCache(  # noqa: N802
         self, request: cache_pb2.InvalidateCacheRequest
     ) -> cache_pb2.InvalidateCacheResponse:
-        """Remove entries, or count those that would be."""
+        """Remove entries, or count those that would be removed."""
         now = self._clock()
         wanted = _parse(request.filter, now)
-        # Not what is written while this goes on: it would otherwise have no end.
+        # Entries written meanwhile are not removed, or this might never finish.
         before = now + 1 if wanted.created_before is None else min(wanted.created_before, now + 1)
         wanted = replace(wanted, created_before=before)
         if request.dry_run:
@@ -60,7 +60,7 @@ class CacheHandlers(Handlers):
     async def GetCacheStats(  # noqa: N802
         self, request: cache_pb2.GetCacheStatsRequest
     ) -> cache_pb2.GetCacheStatsResponse:
-        """Say what the cache holds as a whole."""
+        """Return statistics of the whole cache."""
         del request
         total = await self._read(store.cache.select_total(self._clock()))
         task_count = (await self._read(store.cache.select_task_count()))[0][0]
@@ -75,7 +75,7 @@ class CacheHandlers(Handlers):
     async def ListTaskCacheStats(  # noqa: N802
         self, request: cache_pb2.ListTaskCacheStatsRequest
     ) -> cache_pb2.ListTaskCacheStatsResponse:
-        """Return a page of what the cache holds of each task."""
+        """Return a page of cache statistics by task."""
         page = Page.of(request)
         query = store.cache.select_task_stats(self._clock(), page.after_pair, page.size + 1)
         tasks, token = await self._read_list(query, page, _task_stats, _task_place)
@@ -143,7 +143,7 @@ def _place(row: Sequence[Any]) -> str:
 def _parse(wanted: cache_pb2.CacheFilter, now: int) -> store.cache.CacheFilter:
     before = microseconds(wanted.created_before) if wanted.HasField("created_before") else None
     if wanted.HasField("older_than"):
-        # Written at least so long ago: a microsecond more than then is too late.
+        # The bound is exclusive, so an entry of exactly this age is included.
         then = now - microseconds(wanted.older_than) + 1
         before = then if before is None else min(before, then)
     return store.cache.CacheFilter(

@@ -1,4 +1,4 @@
-"""How a client's conversation begins: its session is opened or resumed, and kept while the client is here."""
+"""Connecting: opens or resumes a client's session, and renews it while the client is connected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Connector:
-    """Begins the conversations of an engine's clients. Safe from any thread.
+    """Connects clients to an engine. Thread-safe.
 
     Args:
         engine: The engine.
@@ -46,7 +46,7 @@ class Connector:
         on_replaced: Callable[[], None] | None = None,
         caller: Caller | None = None,
     ) -> Connection:
-        """Begin a client's conversation, and return when its session is durable. See ``begin``."""
+        """Connect a client, and return when its session is durable. See ``begin``."""
         return self.begin(hello, deliver, on_expiry, on_replaced, caller).result()
 
     def begin(
@@ -57,25 +57,25 @@ class Connector:
         on_replaced: Callable[[], None] | None = None,
         caller: Caller | None = None,
     ) -> Future[Connection]:
-        """Begin a client's conversation, and return at once.
+        """Start connecting a client, and return at once.
 
         Args:
-            hello: Who the client is, and the session to resume, if any.
+            hello: Describes the client, and names the session to resume, if any.
             deliver: Called with decisions, in any order, on the engine's thread or that of ``propose``;
                 it must be quick and never raise.
-            on_expiry: For a client of another process, called when its session has ended although it is
-                connected: it has to connect again. None for a client in this process, which lives as long as
-                the engine does: its session is renewed without a word of it, and replaced when it has ended.
-            on_replaced: For a client in this process, called when its session has ended and is replaced, on
-                one of the engine's threads: what was Running is Crashed. It must be quick and never raise.
-            caller: For a client of another process, what it has under way.
+            on_expiry: For a client in another process, called when its session has ended although it is
+                connected: it has to reconnect. None for a client in this process, which lives as long as the
+                engine: its session is renewed without heartbeats, and replaced if it ends.
+            on_replaced: For a client in this process, called on one of the engine's threads when its session
+                has ended and was replaced: its Running runs are Crashed. It must be quick and never raise.
+            caller: For a client in another process, its share of the budget.
 
         Returns:
-            The conversation, once its session is durable; or SessionExpiredError, where the session to
-            resume is no longer alive.
+            A future with the connection, once its session is durable; it fails with SessionExpiredError if
+            the session to resume has ended.
 
         Raises:
-            InvalidArgumentError: A field of the hello is not allowed.
+            InvalidArgumentError: The hello has an invalid field.
         """
         check_hello(hello, "hello.")
         client = parse_client(hello)

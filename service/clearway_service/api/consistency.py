@@ -1,10 +1,10 @@
-"""Consistency: what the fields of one message demand of each other.
+"""Consistency: rules that involve several fields of a message.
 
-Rules of single fields are options in ``protos/``, which ``request_validation`` applies. A function here is
-named after a message; the checker of that message calls it after the rules, with the path of the message in
-the request (empty for the request itself, else with a dot at its end) and the fields that the parameters
-name. A message that is not set is None, and a oneof is the name of its member that is set. A function that
-is named after a message and a list in it is called with the path and the items of the list, if it has any.
+Rules for single fields are options in ``protos/``, which ``request_validation`` applies. A function here is
+named after a message. The message's checker calls it after those rules, with the message's path in the request (empty
+for the request itself, otherwise ending with a dot) and the fields named by the parameters. An unset message
+is passed as None, and a oneof as the name of the member that is set. A function named after a message and one
+of its lists is called with the path and the list's items, if it has any.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def check_proposed_state(
     cache_single_flight: bool,
     no_retry: bool,
 ) -> None:
-    """Check that a state has the fields that its type needs, and none that only other types have."""
+    """Check that a state has the fields its type requires, and none that belong to other types."""
     if scheduled_time is None:
         if type_ == StateType.SCHEDULED:
             raise missing(f"{path}scheduled_time", "the time from which the run may start")
@@ -53,7 +53,7 @@ def check_proposed_state(
 def check_data(
     path: str, encoding: str, body: str | None, location: str, sha256: str, error: state_pb2.RunError | None
 ) -> None:
-    """Check that a result says where its bytes are and how they were made, or what error there was."""
+    """Check that a result has a body and an encoding, or an error."""
     if body is None and encoding and error is None:
         raise missing(f"{path}body", "`inline` bytes or a `location`")
     if not encoding and (body is not None or error is None):
@@ -61,7 +61,7 @@ def check_data(
     if error is not None:
         _check_depth(error, f"{path}error")
     if body == "location":
-        # So that no location is ever stored that is not the place of the result's SHA-256.
+        # No location is ever stored that is not derived from the result's SHA-256.
         if not sha256:
             raise missing(f"{path}sha256", "64 lower-case hexadecimal digits if location is set")
         if not is_location_of(location, sha256):
@@ -79,7 +79,7 @@ def _check_depth(error: state_pb2.RunError, field: str) -> None:
 
 
 def check_proposal(path: str, run: str | None, create_task_run: object) -> None:
-    """Check that a proposal names one run: one that exists, or one to create."""
+    """Check that a proposal names exactly one run: an existing one, or one to create."""
     if create_task_run is None:
         if run is None:
             raise missing(f"{path}run", "`flow_run_id`, `task_run_id`, or else `create_task_run`")
@@ -91,25 +91,25 @@ def check_proposal(path: str, run: str | None, create_task_run: object) -> None:
 
 
 def check_task_run_spec_inputs(path: str, inputs: Sequence[task_run_pb2.TaskInput]) -> None:
-    """Check how many runs the inputs of a task run have in all."""
+    """Check the total number of runs in the inputs of a task run."""
     check_items(f"{path}.task_run_ids", sum(len(entry.task_run_ids) for entry in inputs), MAX_INPUT_RUNS)
 
 
 def check_initial_state(path: str, type_: int) -> None:
-    """Check that a run begins Scheduled or Pending; ``parsing`` calls it with the state's type."""
+    """Check that an initial state is Scheduled or Pending; called by ``parsing`` with the state's type."""
     if type_ not in _INITIAL:
         right = "SCHEDULED or PENDING; propose the next state then"
         raise invalid(f"{path}type", StateType(type_).name, right)
 
 
 def check_get_concurrency_limit_request(path: str, key: str | None) -> None:
-    """Check that the request says which limit it is about."""
+    """Check that the request names a limit."""
     if key is None:
         raise missing(f"{path}key", "`tag` or `id`")
 
 
 def check_invalidate_cache_request(path: str, filter_: cache_pb2.CacheFilter | None, all_: bool) -> None:
-    """Check that either some entries are meant or all."""
+    """Check that the request either filters entries or asks for all."""
     restricted = filter_ is not None and filter_ != cache_pb2.CacheFilter()
     if not restricted and not all_:
         right = "something that says which entries; or set `all` to remove every one"
@@ -119,7 +119,7 @@ def check_invalidate_cache_request(path: str, filter_: cache_pb2.CacheFilter | N
 
 
 def check_download_result_request(path: str, location: str) -> None:
-    """Check that the location is one of the service's own storage."""
+    """Check that the location is in the service's own storage."""
     digest = location.removeprefix(SERVICE_SCHEME)
     if not location.startswith(SERVICE_SCHEME) or not is_digest(digest):
         right = f"{SERVICE_SCHEME} and 64 lower-case hexadecimal digits"

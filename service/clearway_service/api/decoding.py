@@ -1,4 +1,4 @@
-"""Decoding: from a message's bytes to the message. Bytes that are none are the client's mistake."""
+"""Decoding: parses messages; bytes that are not a valid message are the client's error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def decode(kind: type[M], body: bytes) -> M:
     """Return the message of ``kind`` that ``body`` holds.
 
     Raises:
-        InvalidArgumentError: It holds none.
+        InvalidArgumentError: ``body`` is not a valid message of ``kind``.
     """
     try:
         return kind.FromString(body)

@@ -1,7 +1,7 @@
-"""Density: how many fields a serialized message has, before it is parsed.
+"""Density: bounds the number of fields of a serialized message before it is parsed.
 
-An empty item takes two bytes on the wire and about fifty in memory, and a message of 16 MiB of them takes
-seconds to parse, in which nothing else runs.
+An empty item takes two bytes on the wire and about fifty in memory, and a 16 MiB message of empty items takes
+seconds to parse, during which nothing else runs.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from google.protobuf.descriptor import Descriptor
 
 from clearway_service.errors import InvalidArgumentError
 
-# Up to this size a message is parsed whatever is in it.
+# Messages up to this size are parsed whatever they contain.
 _SMALL_BYTES = 65_536
-# A larger one has so many fields at most: the most that a call allows are 10,000 log lines of six.
+# The most fields of a larger message: no valid call has more than 10,000 log lines with six fields each.
 _FIELDS = 131_072
-# So many of these are messages themselves, and one more for each so many bytes; a log line takes 40.
+# The most submessages: a fixed number, plus one per this many bytes of the message; a log line takes 40.
 _MESSAGES = 4_096
 _BYTES_A_MESSAGE = 16
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
@@ -24,10 +24,10 @@ _MORE = 0x80
 
 
 def check_density(body: bytes, descriptor: Descriptor) -> None:
-    """Check that a large message is not made of very small fields.
+    """Check that a large message does not consist of very small fields.
 
     Args:
-        body: The serialized message; where it is malformed, parsing it will say so.
+        body: The serialized message. A malformed one passes here and fails when it is parsed.
         descriptor: Its type.
 
     Raises:
@@ -64,7 +64,7 @@ def check_density(body: bytes, descriptor: Descriptor) -> None:
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
-    """Return a number and where it ends; what is malformed ends behind the message."""
+    """Return a varint and the offset after it; a malformed one ends after the message."""
     value = shift = 0
     while at < len(body):
         byte = body[at]
@@ -80,5 +80,5 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=256)
 def _messages(descriptor: Descriptor) -> dict[int, Descriptor]:
-    """Return the types of a message's fields that are messages, by number."""
+    """Return the types of a message's submessage fields, by field number."""
     return {field.number: field.message_type for field in descriptor.fields if field.message_type is not None}

@@ -1,4 +1,4 @@
-"""The RPC that says why a task run is where it is."""
+"""The RPC that explains why a task run is in its current state."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from clearway_service.store.resources import resource_from, resource_to
 from clearway_service.store.rows import task_run_from
 from clearway_service.texts import plain
 
-# How many are named in the summary.
+# How many holders the summary names.
 _SHOWN_HOLDERS = 3
 _SHOWN_UPSTREAM = 10
-# How many an answer has of those who hold the slots of one limit, and of the runs that are waited for.
+# How many holders of one limit, and how many upstream runs, a response lists at most.
 _MOST_HOLDERS = 100
 _MOST_UPSTREAM = 100
-# How many of those whose code waits for the run are looked at.
+# How many ancestors, whose code waits for the run, are checked at most.
 _MOST_ANCESTORS = 1_000
-# How much of an answer the holders of all limits may fill, those of the blocking one first.
+# How much of a response the holders of all limits may fill, those of the blocking limit first.
 _HOLDER_BYTES = MAX_ANSWER_BYTES // 4
-# The two clocks are not read at once, and time servers correct one of them all the time.
+# Tolerance: the two clocks are not read simultaneously, and NTP corrects one of them all the time.
 _CLOCKS_DIFFER = 1_000_000
 
 
 class _Place(NamedTuple):
-    """Where in a queue a run waits.
+    """The place of a run in a queue.
 
     Attributes:
-        resource: The tag or the cache key in whose queue it is.
+        resource: The tag or cache key of the queue.
         since: When it joined the queue, in microseconds since 1970.
-        before: How many are before it.
+        before: How many waiters are before it.
     """
 
     resource: Resource
@@ -49,17 +49,17 @@ class _Place(NamedTuple):
 
     @property
     def position(self) -> int:
-        """Its place in the queue, from 1."""
+        """Its position in the queue, from 1."""
         return self.before + 1
 
 
 class ExplanationHandlers(Handlers):
-    """The RPC that says why a task run is where it is."""
+    """The RPC that explains why a task run is in its current state."""
 
     async def ExplainTaskRun(  # noqa: N802 - the RPC's name
         self, request: explanation_pb2.ExplainTaskRunRequest
     ) -> explanation_pb2.ExplainTaskRunResponse:
-        """Say why a task run is where it is."""
+        """Explain why a task run is in its current state."""
         run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
@@ -80,7 +80,7 @@ class ExplanationHandlers(Handlers):
         progress: Progress,
         place: _Place | None,
     ) -> str:
-        """Set the cause; return the name of the run whose result the run's code waits for, if any."""
+        """Set the cause; return the name of the run whose result the run's code awaits, if any."""
         if progress.state.type in TERMINAL:
             response.ended.SetInParent()
         elif progress.state.type == StateType.RUNNING:
@@ -108,7 +108,7 @@ class ExplanationHandlers(Handlers):
         return await self._name(running.awaited_task_run_id)
 
     async def _add_leader(self, cause: explanation_pb2.WaitsForCacheLeader, place: _Place) -> None:
-        """Say which run computes the key that is waited for."""
+        """Add the run that computes the cache key that is waited for."""
         cause.cache_key = place.resource.name
         cause.position = place.position
         cause.enqueue_time.CopyFrom(render.timestamp(place.since))
@@ -151,12 +151,12 @@ class ExplanationHandlers(Handlers):
             )
 
     async def _ancestors(self, run_id: str) -> list[str]:
-        """Return the nearest runs that hold slots while their code waits for a run."""
+        """Return the nearest ancestors of a run that hold slots while their code waits for it."""
         query = store.ancestors.select_ancestors_of(run_id).limit(_MOST_ANCESTORS)
         return list({id_: None for _of, id_, _name, _tag in await self._read(query)})
 
     async def _ancestor(self, tag: str, ancestors: list[str]) -> concurrency_limit_pb2.SlotHolder | None:
-        """Return the one of ``ancestors`` that has held a slot of ``tag`` for the longest, if any does."""
+        """Return the one of ``ancestors`` that has held a slot of ``tag`` the longest, or None."""
         rows = await self._read(store.slots.select_holders(tag, 1, among=ancestors)) if ancestors else []
         return self._render_holder(rows[0]) if rows else None
 
@@ -171,7 +171,7 @@ class ExplanationHandlers(Handlers):
     async def _add_upstream(
         self, response: explanation_pb2.ExplainTaskRunResponse, spec: TaskRunSpec
     ) -> bool:
-        """Say which upstream runs have not ended; return whether there are any."""
+        """Add the upstream runs that have not ended; return True if there are any."""
         parameters = {id_: parameter for parameter, ids in json.loads(spec.inputs_json) for id_ in ids}
         if not parameters:
             return False
@@ -222,7 +222,7 @@ class ExplanationHandlers(Handlers):
 
 
 def _begins(progress: Progress, moment: Moment) -> int:
-    """Return when a Scheduled run may begin; a delay's end by the wall clock as it is set now."""
+    """Return when a Scheduled run may start; a delay's end is converted to the current wall clock."""
     begins = progress.state.scheduled_time
     assert begins is not None
     if progress.due is None:

@@ -1,6 +1,6 @@
-"""Validation: the checks that ``request_validation`` is made of, and the errors that name what was wrong.
+"""Validation: the checks that ``request_validation`` uses, and their errors.
 
-Every error names the field by its path, the value (shortened), and what would be right.
+Every error names the field by its path, the value (shortened), and what would be valid.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from clearway_service.errors import InvalidArgumentError
 
-# What is right for a text of each format.
+# The valid values of each text format.
 UUID = "a UUID, such as '0198c5a1-7c1e-7d3a-9f52-3f1d2a6b8c4e'"
 SHA256 = "64 lower-case hexadecimal digits"
 KEY = "without NUL characters"
 TAG = "without control characters, and not only spaces"
 JSON_OBJECT = "a JSON object"
 
-# Fast for what nearly all clients send; ``canonical_uuid`` takes other spellings.
+# The fast path for what nearly all clients send; ``canonical_uuid`` accepts other spellings.
 is_canonical_uuid: Final = re.compile(
     "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 ).fullmatch
@@ -35,18 +35,18 @@ _SHOWN = 80
 _YEAR_10000 = 253_402_300_800
 _NANOSECONDS = 1_000_000_000
 _MICROSECONDS = 1_000_000
-_MOST_SECONDS = 315_576_000_000  # of a google.protobuf.Duration, some 10,000 years
+_MOST_SECONDS = 315_576_000_000  # the limit of google.protobuf.Duration, about 10,000 years
 
 
 def canonical_uuid(value: str, field: str) -> str:
-    """Return a UUID in lower-case letters with hyphens.
+    """Return a UUID in its canonical form: lower-case, with hyphens.
 
     Args:
-        value: The UUID in any spelling: in letters of either case, with or without hyphens and braces.
-        field: What to call it if it is none.
+        value: The UUID in any spelling: either case, with or without hyphens and braces.
+        field: The name of the field, for the error.
 
     Raises:
-        InvalidArgumentError: It is no UUID.
+        InvalidArgumentError: ``value`` is not a UUID.
     """
     if _UUID.fullmatch(value) is None:
         raise invalid(field, value, UUID)
@@ -54,12 +54,12 @@ def canonical_uuid(value: str, field: str) -> str:
 
 
 def is_tag(value: str) -> bool:
-    """Return whether ``value`` can be a tag: it has no control characters, and not only spaces."""
+    """Return True if ``value`` is a valid tag: no control characters, and not only spaces."""
     return bool(value.strip()) and (value.isprintable() or _CONTROL.search(value) is None)
 
 
 def is_json_object(value: str) -> bool:
-    """Return whether ``value`` is a JSON object."""
+    """Return True if ``value`` is a JSON object."""
     try:
         return isinstance(json.loads(value, parse_constant=_refuse_constant), dict)
     except (ValueError, RecursionError):
@@ -67,12 +67,12 @@ def is_json_object(value: str) -> bool:
 
 
 def _refuse_constant(constant: str) -> NoReturn:
-    """Refuse what Python's parser takes and JSON does not have: NaN and the infinities."""
+    """Reject NaN and the infinities, which Python's parser accepts although JSON has none."""
     raise ValueError(constant)
 
 
 def invalid(field: str, value: object, right: str) -> InvalidArgumentError:
-    """Return the error that says that ``field`` is ``value`` and must be ``right``."""
+    """Return the error for a ``field`` that is ``value`` and must be ``right``."""
     shown = repr(value)
     if len(shown) > _SHOWN:
         shown = shown[:_SHOWN] + "..."
@@ -80,22 +80,22 @@ def invalid(field: str, value: object, right: str) -> InvalidArgumentError:
 
 
 def missing(field: str, right: str) -> InvalidArgumentError:
-    """Return the error that says that ``field`` is not set and must be ``right``."""
+    """Return the error for a ``field`` that is not set and must be ``right``."""
     return InvalidArgumentError(f"{field} is not set; it must be {right}", field)
 
 
 def too_long(field: str, value: str, most: int) -> InvalidArgumentError:
-    """Return the error that says that a text has more than ``most`` characters."""
+    """Return the error for a text of more than ``most`` characters."""
     return InvalidArgumentError(f"{field} has {len(value)} characters; it must have at most {most}", field)
 
 
 def too_large(field: str, size: int, most: int) -> InvalidArgumentError:
-    """Return the error that says that a field has more than ``most`` bytes."""
+    """Return the error for a field of more than ``most`` bytes."""
     return InvalidArgumentError(f"{field} has {size} bytes; it must have at most {most}", field)
 
 
 def too_many(field: str, count: int, most: int) -> InvalidArgumentError:
-    """Return the error that says that there are more than ``most`` items."""
+    """Return the error for a list of more than ``most`` items."""
     return InvalidArgumentError(f"{field} has {count} items; at most {most} are allowed", field)
 
 
@@ -124,17 +124,17 @@ def check_timestamp(value: Timestamp, field: str) -> None:
 def check_duration(
     value: Duration, field: str, least: float = 0, most: float = _MOST_SECONDS, above: float = -1
 ) -> None:
-    """Check that a span of time lies between bounds, which are given in seconds.
+    """Check that a duration lies between bounds, which are given in seconds.
 
     Args:
-        value: The span. What is below a microsecond does not count.
-        field: Its name.
-        least: The smallest span allowed.
-        most: The largest span allowed.
-        above: A span that it must exceed.
+        value: The duration. Fractions of a microsecond are ignored.
+        field: The name of the field, for the error.
+        least: The smallest duration allowed.
+        most: The largest duration allowed.
+        above: A duration that it must exceed.
 
     Raises:
-        InvalidArgumentError: It does not, or is not in the form that protobuf prescribes.
+        InvalidArgumentError: It does not, or is malformed by protobuf's rules.
     """
     proper = value.seconds >= 0 and 0 <= value.nanos < _NANOSECONDS
     size = value.seconds * _MICROSECONDS + value.nanos // 1_000

@@ -1,4 +1,4 @@
-"""Filters: which runs to list."""
+"""Filters: converts run filters from the protocol to the store."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from clearway_service.api.parsing import microseconds, parse_tags, uuid_of
 
 
 def parse_flow_run_filter(wanted: flow_run_pb2.FlowRunFilter) -> store.queries.RunFilter:
-    """Return which flow runs are wanted."""
+    """Convert a flow run filter."""
     return replace(_parse(wanted), flow_names=tuple(wanted.flow_names))
 
 
 def parse_task_run_filter(wanted: task_run_pb2.TaskRunFilter) -> store.queries.RunFilter:
-    """Return which task runs are wanted."""
+    """Convert a task run filter."""
     return replace(
         _parse(wanted),
         flow_run_id=uuid_of(wanted.flow_run_id),

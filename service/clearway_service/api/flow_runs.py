@@ -24,7 +24,7 @@ class FlowRunHandlers(Handlers):
     async def CreateFlowRun(  # noqa: N802 - the RPC's name
         self, request: flow_run_pb2.CreateFlowRunRequest
     ) -> flow_run_pb2.CreateFlowRunResponse:
-        """Create a flow run, or answer the one with the same id."""
+        """Create a flow run, or return the existing one with the same id."""
         spec = parse_flow_run_spec(request.flow_run)
         initial = parse_initial_state(request)
         spec, progress, created = await self._run(create_flow_run(spec, initial))
@@ -35,7 +35,7 @@ class FlowRunHandlers(Handlers):
     async def GetFlowRun(  # noqa: N802
         self, request: flow_run_pb2.GetFlowRunRequest
     ) -> flow_run_pb2.GetFlowRunResponse:
-        """Answer one flow run."""
+        """Return one flow run."""
         run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.FLOW, run_id))
         if not rows:
@@ -45,7 +45,7 @@ class FlowRunHandlers(Handlers):
     async def ListFlowRuns(  # noqa: N802
         self, request: flow_run_pb2.ListFlowRunsRequest
     ) -> flow_run_pb2.ListFlowRunsResponse:
-        """Answer a page of flow runs, the newest first."""
+        """Return a page of flow runs, newest first."""
         page = Page.of(request)
         wanted = parse_flow_run_filter(request.filter)
         query = store.queries.select_run_page(RunKind.FLOW, wanted, page.after_number, page.size + 1)

@@ -1,6 +1,6 @@
-"""The guard before every RPC of the port: undecodable bytes and unexpected errors end in a status of ours.
+"""Guard: wraps every RPC of the port, so that malformed requests and unexpected errors get our own status.
 
-gRPC would log a traceback for each, and its status would say nothing that a client can act on.
+gRPC would log a traceback for each, and return a status that a client cannot act on.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Decode = Callable[[Any], Any]
 
 
 class GuardedServer:
-    """Adds services to a server with their handlers wrapped. Handlers of bytes decode them themselves.
+    """Adds services to a server with wrapped handlers. Handlers that take bytes decode them themselves.
 
-    It takes what generated code says to a server. An interceptor would do the same at each call, for a tenth
-    of the time that a call takes.
+    It has the methods of a server that generated code calls. An interceptor would repeat the work at each
+    call, for a tenth of the call's time.
 
     Args:
         server: The server.
@@ -41,13 +41,13 @@ class GuardedServer:
         guarded = {
             name: _guarded(handler, f"/{service_name}/{name}") for name, handler in method_handlers.items()
         }
-        # Registered handlers are found sooner, but older versions of grpcio ignore them.
+        # Registered handlers are looked up faster, but older versions of grpcio ignore them.
         handler = grpc.method_handlers_generic_handler(service_name, guarded)
         self._server.add_generic_rpc_handlers((handler,))
         self._server.add_registered_method_handlers(service_name, guarded)
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Any) -> None:
-        """Do nothing: generated code adds its service in either way, and the other one names the methods."""
+        """Do nothing: generated code registers a service both ways, and only the other names its methods."""
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: ClearwayError) -> NoReturn:
@@ -84,7 +84,7 @@ def _coroutine(call: Any, method: str, decoder: Decode | None, *, streams: bool)
                 incoming = _Incoming(request, context, decoder)
                 return await call(incoming, incoming)
             return await call(decoder(request), context)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a status
+        except Exception as error:  # noqa: BLE001 - the client gets a status for any error
             await _end(context, method, error)
 
     return wrapped
@@ -106,8 +106,8 @@ def _generator(call: Any, method: str, decoder: Decode | None, *, streams: bool)
 
 
 async def _end(context: Any, method: str, error: Exception) -> NoReturn:
-    """End a call that failed."""
-    if isinstance(error, grpc.aio.BaseError):  # the call has been ended, or its client has gone
+    """End a call with the status of the error."""
+    if isinstance(error, grpc.aio.BaseError):  # the call has ended, or its client is gone
         raise error
     if isinstance(error, ClearwayError):
         await abort(context, error)
@@ -118,7 +118,7 @@ async def _end(context: Any, method: str, error: Exception) -> NoReturn:
 
 
 def _decoder(deserializer: Any) -> Decode | None:
-    """Return what decodes a request: instead of ``FromString``, which raises an error of protobuf's."""
+    """Return the decoder of a request, to replace ``FromString``, which raises protobuf's own error."""
     if deserializer is None:
         return None
     kind = deserializer.__self__
@@ -126,7 +126,7 @@ def _decoder(deserializer: Any) -> Decode | None:
 
 
 class _Incoming:
-    """A stream's requests, decoded: an iterator over them, and the call's context, by which they are read."""
+    """The decoded requests of a stream: both an iterator over them and the call's context."""
 
     def __init__(self, requests: Any, context: Any, decoder: Decode) -> None:
         self._requests = requests

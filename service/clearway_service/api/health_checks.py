@@ -15,13 +15,13 @@ _UNKNOWN = health_pb2.HealthCheckResponse(status="SERVICE_UNKNOWN")
 
 
 class HealthChecks(health_pb2_grpc.HealthServicer):
-    """Reports one status for all services. Belongs to the event loop that made it, but for ``report``.
+    """Reports one status for all services. Belongs to its event loop; only ``report`` is thread-safe.
 
-    gRPC's own servicer forgets all watchers of a service when one of them leaves, and keeps them open while
-    the server drains.
+    gRPC's own servicer drops all watchers of a service when one of them leaves, and keeps them open while the
+    server drains.
 
     Args:
-        services: The names that are known; the empty one stands for the server.
+        services: The names of the services; the empty name stands for the server.
     """
 
     def __init__(self, services: Iterable[str]) -> None:
@@ -32,11 +32,11 @@ class HealthChecks(health_pb2_grpc.HealthServicer):
         self._watchers: set[asyncio.Event] = set()
 
     def report(self, healthy: bool) -> None:
-        """Serve, or do not. Safe from any thread."""
+        """Set the status to SERVING or NOT_SERVING. Thread-safe."""
         self._loop.call_soon_threadsafe(self._set, _SERVING if healthy else _NOT_SERVING)
 
     def drain(self) -> None:
-        """Report NOT_SERVING from now on, and end the calls that watch."""
+        """Report NOT_SERVING permanently, and end the watching calls."""
         self._set(_NOT_SERVING)
         self._draining = True
 
@@ -48,13 +48,13 @@ class HealthChecks(health_pb2_grpc.HealthServicer):
             watcher.set()
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Any) -> Any:  # noqa: N802 - gRPC's name
-        """Return the present status."""
+        """Return the current status."""
         if request.service not in self._services:
             await context.abort(grpc.StatusCode.NOT_FOUND)
         return self._status
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Any) -> None:  # noqa: N802 - gRPC's name
-        """Send the status now and after each change."""
+        """Send the current status, and each change of it."""
         changed = asyncio.Event()
         self._watchers.add(changed)
         try:

@@ -1,4 +1,4 @@
-"""Intake: how a stream's messages are read, and its client held back while it has too much under way."""
+"""Intake: reads a stream's messages, with backpressure while its client has too much pending."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from clearway_service.api.slicing import slices
 from clearway_service.engine.budget import LEAST_BYTES, Budget, Caller
 from clearway_service.engine.pipeline import MAX_PROPOSALS
 
-# While a client is not read from for what the service has yet to do, how often it is noted that it is there.
+# How often a client counts as seen while backpressure keeps its messages from being read.
 _HEARD_SECONDS = 1.0
-# While the total is used up, large messages are taken one after the other: how long one of them may keep the
-# next waiting because it is slow to arrive, and because it is not decided.
+# While the total budget is used up, large messages are processed one at a time: how long one may delay the
+# next because it is slow to arrive, and because it is not decided.
 _ARRIVAL_SECONDS = 0.5
 _DECIDED_SECONDS = 1.0
 
-# What is read is not parsed yet, and what is sent is serialized already.
+# Messages are read before they are parsed, and sent after they are serialized.
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class Intake:
-    """Reads the messages of one client. Belongs to the stream's event loop.
+    """Reads one client's messages. Belongs to the stream's event loop.
 
     Args:
         context: The call.
         caller: The client.
-        budget: What all clients may have under way.
+        budget: The budget of all clients.
 
     Attributes:
-        held_back: Whether the client is not read from until it has taken its decisions.
+        held_back: Whether reading is paused until the client has received its decisions.
     """
 
     def __init__(self, context: Context, caller: Caller, budget: Budget) -> None:
@@ -49,10 +49,10 @@ class Intake:
         self.held_back = False
 
     async def read(self, connection: Connection | None) -> bytes | None:
-        """Return the next message, or None if none follows.
+        """Return the next message, or None at the end.
 
-        gRPC takes a message in when it is asked for, before its size is known. So a stream whose last message
-        was large asks in its turn while the total is used up.
+        gRPC receives a message when it is requested, before its size is known. So while the total is used up,
+        a stream whose last message was large requests the next one only in its turn.
         """
         if self._last_was_large and self._budget.full:
             body = await self._read_in_turn(connection)
@@ -64,17 +64,17 @@ class Intake:
         return body
 
     async def split(self, body: bytes, connection: Connection | None) -> list[bytes]:
-        """Return a message in parts. A large one waits for its turn while the total is used up.
+        """Split a message into parts. A large one waits for its turn while the total is used up.
 
         Args:
             body: What ``read`` returned last.
-            connection: The client's conversation, if it has begun.
+            connection: The client's connection, if it is open.
 
         Raises:
-            InvalidArgumentError: It has too many proposals, or is no message.
+            InvalidArgumentError: It has too many proposals, or is malformed.
         """
         if self._last_was_large:
-            # Its parts are a copy of it, so its bytes are counted until they are taken.
+            # The parts are a copy, so their bytes are counted until they are taken.
             self._count(len(body))
             if self._budget.full:
                 await self._begin_turn(connection)
@@ -84,25 +84,25 @@ class Intake:
         return parts
 
     def taken(self, size: int) -> None:
-        """Count the bytes of a message's part no longer: it is parsed."""
+        """Stop counting the bytes of a part that was parsed."""
         self._count(-size)
 
     def taken_all(self) -> None:
-        """Count nothing of the last message any more: all its parts are parsed."""
-        if self._unparsed:  # the first part, and what its encoding had beside its fields
+        """Stop counting the last message: all its parts are parsed."""
+        if self._unparsed:  # the first part, and the encoding's overhead
             self._count(-self._unparsed)
 
     @property
     def has_room(self) -> bool:
-        """Whether the client may say more at once; ``wait_for_room`` has nothing to wait for."""
+        """Whether the next message may be read at once, without ``wait_for_room``."""
         return not self._holds_large and self._caller.may_read()
 
     async def wait_for_room(self, connection: Connection, last_command: asyncio.Future[Any] | None) -> None:
-        """Return when the client may say more: what it said is dealt with, and it has taken its decisions.
+        """Wait until the next message may be read: earlier ones are processed, and decisions received.
 
         Args:
-            connection: The client's conversation.
-            last_command: What has to be done before; None for nothing.
+            connection: The client's connection.
+            last_command: A command that must complete first; None for none.
         """
         if self._holds_large:
             await asyncio.wait([asyncio.wrap_future(connection.settled())], timeout=_DECIDED_SECONDS)
@@ -118,7 +118,7 @@ class Intake:
                 await asyncio.wait_for(self._readable.wait(), _HEARD_SECONDS)
             self._readable.clear()
             if self._caller.room() > 0:
-                # It has taken its decisions, so it is there, although its pings are not read.
+                # It receives decisions, so it is alive, although its pings are not read.
                 connection.heard = time.monotonic()
         self.held_back = False
 
@@ -129,12 +129,12 @@ class Intake:
             self._budget.large.release()
 
     def leave(self) -> None:
-        """Count nothing any more: the call has ended."""
+        """Stop counting anything: the call has ended."""
         self.end_turn()
         self.taken_all()
 
     def _count(self, size: int) -> None:
-        """Count bytes that were read and are not parsed yet, or no longer."""
+        """Change the count of bytes that were read and are not parsed yet."""
         self._unparsed += size
         self._caller.take_in(size)
 
@@ -149,7 +149,7 @@ class Intake:
             reading.cancel()
 
     async def _begin_turn(self, connection: Connection | None) -> None:
-        """Return when it is this stream's turn with a large message. It is there, although it is not read."""
+        """Wait for this stream's turn with a large message; its client counts as seen meanwhile."""
         if self._holds_large:
             return
         noting = asyncio.create_task(self._note_heard(connection))

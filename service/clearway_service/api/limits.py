@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from clearway_service.store.slots import Holder
 
-# How much of a response with one limit its holders may fill; the rest is for the waiters.
+# How much of a response with one limit may be holders; the rest is for waiters.
 _HOLDER_BYTES = MAX_ANSWER_BYTES // 2
 
 
@@ -31,7 +31,7 @@ class LimitHandlers(Handlers):
     ) -> concurrency_limit_pb2.SetConcurrencyLimitResponse:
         """Set the limit of a tag."""
         limit, previous = await self._run(store.limits.set_limit(request.tag, request.limit))
-        # Read after the commit, in which queued proposals may have got slots; unless it is deleted by then.
+        # Read after the commit, which may have granted slots to queued runs. The limit may be gone by then.
         found = await self._find(store.schema.concurrency_limit.c.id == limit.id)
         return concurrency_limit_pb2.SetConcurrencyLimitResponse(
             concurrency_limit=found or render.render_limit(limit), previous_limit=previous
@@ -52,7 +52,7 @@ class LimitHandlers(Handlers):
         return concurrency_limit_pb2.GetConcurrencyLimitResponse(concurrency_limit=limit)
 
     async def _find(self, which: ColumnElement[bool]) -> concurrency_limit_pb2.ConcurrencyLimit | None:
-        """Return a limit with the first of its holders and the head of its queue."""
+        """Return a limit with its first holders and the head of its queue, or None."""
         rows = await self._read(store.limits.select_limits().where(which))
         if not rows:
             return None
@@ -83,7 +83,7 @@ class LimitHandlers(Handlers):
         )
 
     async def _add_holders(self, limits: list[concurrency_limit_pb2.ConcurrencyLimit]) -> int:
-        """Add the first holders to limits, which are sorted by tag; return how many limits then fit."""
+        """Add the first holders to limits sorted by tag; return how many limits then fit."""
         by_tag = {limit.tag: index for index, limit in enumerate(limits)}
         left = MAX_ANSWER_BYTES - sum(limit.ByteSize() for limit in limits)
         fitting = len(limits)
@@ -96,8 +96,8 @@ class LimitHandlers(Handlers):
             if left >= 0:
                 limits[index].holders.append(holder)
                 return True
-            # The holders of this one are not all read: it becomes the first of the next page, with more room.
-            # The first of all has as many as fit.
+            # Not all holders of this limit fit: it becomes the first of the next page, with more room.
+            # If it is the first of this one already, it keeps as many as fit.
             fitting = max(index, 1)
             return False
 
@@ -107,7 +107,7 @@ class LimitHandlers(Handlers):
     async def ListSlotHolders(  # noqa: N802
         self, request: concurrency_limit_pb2.ListSlotHoldersRequest
     ) -> concurrency_limit_pb2.ListSlotHoldersResponse:
-        """Return a page of who holds slots of a tag, the longest first."""
+        """Return a page of the holders of a tag's slots, longest-held first."""
         page, tag = Page.of(request), await self._known_tag(request.tag)
         holders, token = await self._read_list(
             store.slots.select_holders(tag, page.size + 1, page.after_pair), page, self._render_holder, _place
@@ -117,7 +117,7 @@ class LimitHandlers(Handlers):
     async def ListSlotWaiters(  # noqa: N802
         self, request: concurrency_limit_pb2.ListSlotWaitersRequest
     ) -> concurrency_limit_pb2.ListSlotWaitersResponse:
-        """Return a page of who waits for a slot of a tag, the next one first."""
+        """Return a page of the waiters for a tag's slots, in queue order."""
         page, tag = Page.of(request), await self._known_tag(request.tag)
         after = page.after_number
         before = 0 if after is None else (await self._read(store.slots.count_waiting(tag, after)))[0][0]
@@ -131,7 +131,7 @@ class LimitHandlers(Handlers):
         return concurrency_limit_pb2.ListSlotWaitersResponse(waiters=waiters, next_page_token=token)
 
     async def _known_tag(self, tag: str) -> str:
-        """Return a tag that has a limit."""
+        """Return the tag, after checking that it has a limit."""
         if not await self._read(store.limits.select_limits_of([tag])):
             raise store.limits.no_limit(tag)
         return tag
@@ -146,7 +146,7 @@ class LimitHandlers(Handlers):
     async def ResetConcurrencyLimit(  # noqa: N802
         self, request: concurrency_limit_pb2.ResetConcurrencyLimitRequest
     ) -> concurrency_limit_pb2.ResetConcurrencyLimitResponse:
-        """Take back all slots of a tag by force."""
+        """Forcibly free all slots of a tag."""
         tag = request.tag
         released, total = await self._run(store.limits.reset_limit(tag, self._weigh, MAX_ANSWER_BYTES))
         return concurrency_limit_pb2.ResetConcurrencyLimitResponse(

@@ -1,4 +1,4 @@
-"""RPCs about what runs logged."""
+"""RPCs about the runs' log lines."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from clearway_service.api.pages import Page
 from clearway_service.api.parsing import parse_log, uuid_of
 from clearway_service.store.logs import LogRow, write_logs
 
-# So many lines are checked, and written, before others have their turn.
+# How many lines are checked, or written, before others get a turn.
 _SLICE = 500
 
 
 class LogHandlers(Handlers):
-    """RPCs about what runs logged."""
+    """RPCs about the runs' log lines."""
 
     async def WriteLogs(  # noqa: N802 - the RPC's name
         self, request: log_pb2.WriteLogsRequest
     ) -> log_pb2.WriteLogsResponse:
-        """Write log lines: none where one is wrong.
+        """Write log lines; if one is invalid, none of them.
 
-        They are written some at a time, so that other clients have their turns in between. Where the store
-        fails meanwhile, the call does, and the first lines may have been written.
+        They are written in slices, so that other clients get turns in between. If the store fails in between,
+        the call fails, and the first lines may have been written.
         """
         lines = request.logs
         count = len(lines)
@@ -38,7 +38,7 @@ class LogHandlers(Handlers):
             part = enumerate(lines[first : first + _SLICE], first)
             rows += [parse_log(line, f"logs[{index}].") for index, line in part]
         size = request.ByteSize()
-        unchecked = {row.flow_run_id for row in rows}  # the first command looks for all of them
+        unchecked = {row.flow_run_id for row in rows}  # the first command checks them all
         for first in range(0, count, _SLICE):
             now = rows[first : first + _SLICE]
             await self._run(write_logs(now, unchecked), size * len(now) // count)
@@ -48,7 +48,7 @@ class LogHandlers(Handlers):
     async def ListLogs(  # noqa: N802
         self, request: log_pb2.ListLogsRequest
     ) -> log_pb2.ListLogsResponse:
-        """Answer a page of log lines, the oldest first."""
+        """Return a page of log lines, oldest first."""
         page = Page.of(request)
         query = store.log_queries.select_logs(
             uuid_of(request.flow_run_id),

@@ -1,4 +1,4 @@
-"""The unary RPCs: one coroutine each, from request to response; the server and the SDK call them."""
+"""The unary RPCs, one coroutine each; called by the server and the embedded SDK."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from clearway_service.engine.pipeline import MAX_PROPOSALS
 T = TypeVar("T", bound=Handlers)
 
 _MICROSECOND = timedelta(microseconds=1)
-# All that the protocol knows, as long as there is one kind of service.
+# All features of the protocol: this service supports every one.
 _FEATURES = sorted(number for number in server_info_pb2.Feature.values() if number)
 
 
@@ -36,7 +36,7 @@ class ServerInfoHandlers(Handlers):
     async def GetServerInfo(  # noqa: N802 - the RPC's name
         self, request: server_info_pb2.GetServerInfoRequest
     ) -> server_info_pb2.GetServerInfoResponse:
-        """Say who answers."""
+        """Return the service's version and features."""
         del request
         return server_info_pb2.GetServerInfoResponse(
             version=__version__,
@@ -54,7 +54,7 @@ class ServerInfoHandlers(Handlers):
 
 
 def _checking(orchestrator: type[T]) -> type[T]:
-    """Have each RPC check its request by the rules that the protos declare, before its handler sees it."""
+    """Class decorator: check each request by the rules in the protos before the handler gets it."""
     for method in orchestrator_pb2.DESCRIPTOR.services_by_name["Orchestrator"].methods:
         check = CHECKERS.get(method.input_type.full_name)
         if check is not None:
@@ -84,4 +84,4 @@ class Orchestrator(
     LogHandlers,
     ServerInfoHandlers,
 ):
-    """All unary RPCs, by the protocol's names."""
+    """All unary RPCs, named as in the protocol."""

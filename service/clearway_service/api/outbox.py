@@ -1,4 +1,4 @@
-"""Outbox: what a stream has yet to send, put together into messages while the last one leaves."""
+"""Outbox: a stream's pending responses, merged into messages while the last one is being sent."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from clearway_service.api.base import MAX_ANSWER_BYTES
 from clearway_service.api.session_connection import MAX_DECISIONS
 from clearway_service.engine.budget import Caller
 
-# Messages that wait to be sent are put together up to this size.
+# Pending messages are merged up to this size.
 _SHARED_BYTES = 65_536
-# What a pong takes in memory until it is sent.
+# The memory for a pong until it is sent.
 PONG_BYTES = 64
 
 
@@ -25,14 +25,14 @@ class _Message(NamedTuple):
 
 
 class Outbox:
-    """Decisions and pongs that one client has yet to take, which its budget counts.
+    """Decisions and pongs yet to be sent to one client, counted by its budget.
 
-    ``deliver`` and ``pong`` are safe from any thread; all else belongs to the stream's event loop.
+    ``deliver`` and ``pong`` are thread-safe; everything else belongs to the stream's event loop.
 
     Args:
         caller: The client.
         write: Sends a message; returns when there is room for the next one.
-        on_taken: Called after each message that has left.
+        on_taken: Called after each message that was sent.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Outbox:
 
     @property
     def pongs(self) -> int:
-        """How many pongs have yet to be sent."""
+        """The number of pongs yet to be sent."""
         return len(self._pongs)
 
     def deliver(self, response: proposal_pb2.ProposeResponse) -> None:
-        """Queue decisions; those for a client that has gone are dropped."""
+        """Queue decisions; dropped if the client is gone."""
         messages = _messages(response)
         with self._lock:
             if self._caller.gone:
@@ -65,19 +65,19 @@ class Outbox:
         self._notify()
 
     def pong(self, number: int) -> None:
-        """Queue the answer to a ping."""
+        """Queue the reply to a ping."""
         self._caller.owe(PONG_BYTES)
         self._pongs.append(number)
         self._notify()
 
     def _notify(self) -> None:
-        """Wake ``run``, once for all that comes until it looks."""
+        """Wake ``run``, once for everything queued until it checks."""
         if not self._notified:
             self._notified = True
             self._loop.call_soon_threadsafe(self._pending.set)
 
     async def run(self) -> None:
-        """Send what is pending whenever the message before has left, until ``finish`` was called."""
+        """Send pending messages, each after the previous one was sent, until ``finish`` is called."""
         while not (self._finished and not self._messages):
             if not (self._messages or self._pongs):
                 await self._pending.wait()
@@ -93,24 +93,24 @@ class Outbox:
                 self._taken(len(body))
 
     def finish(self) -> None:
-        """Let ``run`` return when all is sent: nothing more is queued."""
+        """Let ``run`` return when everything is sent; nothing more may be queued."""
         self._finished = True
         self._pending.set()
 
     def clear(self) -> None:
-        """Drop what was not sent: the client has left its budget."""
+        """Drop unsent messages, after the client has left its budget."""
         with self._lock:
             self._messages.clear()
 
     def _taken(self, size: int) -> None:
-        """Note that a message has left, which was counted with ``size`` bytes."""
+        """Update the counts after a message that was counted as ``size`` bytes was sent."""
         self._caller.sent(size)
         self._on_taken()
 
     def _next_message(self) -> bytes:
-        """Take the next message, together with those behind it if they are small.
+        """Remove the next message, merged with the ones after it if they are small.
 
-        Messages one behind the other are one message, which has the decisions of all of them; see "Last One
+        Concatenated serialized messages are one message with the decisions of all of them; see "Last One
         Wins" in protobuf's description of its encoding.
         """
         with self._lock:
@@ -129,7 +129,7 @@ class Outbox:
 
 
 def _messages(response: proposal_pb2.ProposeResponse) -> list[_Message]:
-    """Serialize decisions, in several messages if one would be larger than clients take."""
+    """Serialize decisions, as several messages if one would be larger than clients accept."""
     body = response.SerializeToString()
     count = len(response.decisions)
     if len(body) <= MAX_ANSWER_BYTES or count == 1:

@@ -1,7 +1,7 @@
-"""Pages of lists: how many items, from where on, and the token that asks for the next one.
+"""Pages of lists: their size, their start, and the token for the next page.
 
-A token holds where its page ended and a digest of the request without its page fields, so that a token used
-with other filters is refused rather than answered with a page of another list (AIP-158).
+A token contains the position where its page ended, and a digest of the request without its page fields. So a
+token that is used with other filters is rejected instead of returning a page of another list (AIP-158).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from clearway_service.errors import InvalidArgumentError
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-# As many digits as the database's numbers surely have.
+# Any integer of this many digits fits the database's 64 bits.
 _NUMBER = re.compile("[0-9]{1,18}")
 _DIGEST_BYTES = 8
 _SHOWN = 80
 _DEFAULT_SIZE = 100
-# A page whose size was left open ends by its bytes, long before it has so many items.
+# A page without a size ends at its bound in bytes, long before it has this many items.
 _OPEN_SIZE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The page that a list request asks for.
+    """The page that a request asks for.
 
     Attributes:
-        size: How many items it has at most.
-        after: Where the page before ended; empty for the first page.
+        size: The maximum number of items.
+        after: The position where the previous page ended; empty for the first page.
     """
 
     size: int
@@ -42,14 +42,14 @@ class Page:
 
     @classmethod
     def of(cls, request: Any, default: int = _DEFAULT_SIZE) -> Page:
-        """Return the page that ``request`` asks for by its ``page_size`` and its ``page_token``.
+        """Return the page given by the ``page_size`` and ``page_token`` of ``request``.
 
         Args:
             request: The request of a list RPC.
-            default: How many items a page has at most if the request does not say; 0 for as many as fit.
+            default: The page size if the request has none; 0 for as many items as fit.
 
         Raises:
-            InvalidArgumentError: The token is none, or that of another request.
+            InvalidArgumentError: The token is malformed, or belongs to another request.
         """
         size = request.page_size or default or _OPEN_SIZE
         token = request.page_token
@@ -72,10 +72,10 @@ class Page:
 
     @property
     def after_number(self) -> int | None:
-        """Where the page before ended, for a list that is ordered by a number; None for the first page.
+        """The end of the previous page, for a list ordered by a number; None for the first page.
 
         Raises:
-            InvalidArgumentError: The token has no number.
+            InvalidArgumentError: The token does not contain a number.
         """
         if not self.after:
             return None
@@ -85,10 +85,10 @@ class Page:
 
     @property
     def after_pair(self) -> tuple[int, str] | None:
-        """The same for a list that is ordered by a number and a text, as ``pair`` writes them.
+        """The end of the previous page, for a list ordered by ``pair``; None for the first page.
 
         Raises:
-            InvalidArgumentError: The token has no such pair.
+            InvalidArgumentError: The token does not contain such a pair.
         """
         if not self.after:
             return None
@@ -98,22 +98,22 @@ class Page:
         return int(number), text
 
     def token(self, place: object) -> str:
-        """Return the token that asks for what follows ``place``."""
+        """Return the token for the page after ``place``."""
         digest = _digest(self._request)
         return base64.urlsafe_b64encode(f"{digest}:{place}".encode()).decode()
 
     def bad_token(self) -> InvalidArgumentError:
-        """Return the error that says that the request's token is none."""
+        """Return the error for an invalid token of the request."""
         return bad_token(self._request.page_token)  # type: ignore[attr-defined]
 
 
 def pair(number: int, text: str) -> str:
-    """Return a place in a list that is ordered by a number and then by a text."""
+    """Return a position in a list ordered by a number and then by a text."""
     return f"{number} {text}"
 
 
 def bad_token(token: str) -> InvalidArgumentError:
-    """Return the error that says that a page token is none."""
+    """Return the error for an invalid page token."""
     return InvalidArgumentError(
         f"page_token is {token[:_SHOWN]!r}; it must be the next_page_token of the page before, or empty",
         "page_token",

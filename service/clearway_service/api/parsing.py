@@ -1,7 +1,7 @@
-"""Parsing: from the protocol's messages to the core's tuples.
+"""Parsing: converts the protocol's messages to the core's tuples.
 
-``request_validation`` has checked a request before its handler sees it; the messages that are read here are
-checked by reading them. Paths are put before the names of their fields in errors.
+A handler gets requests that ``request_validation`` has already checked. The nested messages that are read here are
+checked while they are read; ``path`` is the prefix of their fields' names in errors.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _PENDING = ProposedState(StateType.PENDING)
 
 
 def microseconds(value: Timestamp | Duration) -> int:
-    """Return a time since 1970, or a span of time, in microseconds."""
+    """Convert a timestamp, since 1970, or a duration to microseconds."""
     return value.seconds * 1_000_000 + value.nanos // 1_000
 
 
 def uuid_of(value: str) -> str:
-    """Return an id of a checked request in its canonical form; empty if it is not set."""
+    """Return the canonical form of an id from a checked request; empty if unset."""
     return canonical_uuid(value, "") if value else ""
 
 
 def parse_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags sorted, each once."""
+    """Return sorted tags without duplicates."""
     return tuple(sorted(set(tags)))
 
 
 def parse_state(state: state_pb2.ProposedState, path: str = "state.") -> ProposedState:
-    """Return a proposed state.
+    """Check and convert a proposed state.
 
     Raises:
         InvalidArgumentError: It breaks a rule.
@@ -68,7 +68,7 @@ def parse_state(state: state_pb2.ProposedState, path: str = "state.") -> Propose
         no_retry,
     ) = read_proposed_state(state, path)
     if type_ == StateType.FAILED and data is not None and data.error.non_retryable:
-        # Known from here on, since the rules never look into the data.
+        # Set here, since the rules never read the data.
         no_retry = True
     return ProposedState(
         type_,
@@ -87,7 +87,7 @@ def parse_state(state: state_pb2.ProposedState, path: str = "state.") -> Propose
 def parse_initial_state(
     request: flow_run_pb2.CreateFlowRunRequest | task_run_pb2.CreateTaskRunRequest,
 ) -> ProposedState:
-    """Return the state that a new run begins in.
+    """Check and convert the initial state of a new run.
 
     Raises:
         InvalidArgumentError: It breaks a rule.
@@ -100,7 +100,7 @@ def parse_initial_state(
 
 
 def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, path: str = "task_run.") -> TaskRunSpec:
-    """Return the description of a task run, with an id and names of ours if the client gave none.
+    """Check and convert a task run's spec, with a generated id and names if the client gave none.
 
     Raises:
         InvalidArgumentError: It breaks a rule.
@@ -135,7 +135,7 @@ def parse_task_run_spec(spec: task_run_pb2.TaskRunSpec, path: str = "task_run.")
 
 
 def parse_flow_run_spec(spec: flow_run_pb2.FlowRunSpec, path: str = "flow_run.") -> FlowRunSpec:
-    """Return the description of a flow run, with an id and a name of ours if the client gave none.
+    """Check and convert a flow run's spec, with a generated id and name if the client gave none.
 
     Raises:
         InvalidArgumentError: It breaks a rule.
@@ -165,7 +165,7 @@ def _parse_inputs(inputs: Sequence[task_run_pb2.TaskInput], path: str) -> str:
 
 
 def parse_proposal(proposal: proposal_pb2.Proposal, session_id: str, *, queues: bool) -> Proposal:
-    """Return a proposal of the stream.
+    """Check and convert a proposal of a stream.
 
     Raises:
         InvalidArgumentError: It breaks a rule.
@@ -180,10 +180,10 @@ def parse_proposal(proposal: proposal_pb2.Proposal, session_id: str, *, queues: 
 
 
 def parse_awaits(awaits: Iterable[proposal_pb2.Await]) -> list[tuple[str, str]]:
-    """Return pairs of task runs, the first of which waits for the second.
+    """Check and convert awaits to pairs of task run ids: the one that waits, and the one it waits for.
 
     Raises:
-        InvalidArgumentError: One breaks a rule.
+        InvalidArgumentError: One of them breaks a rule.
     """
     pairs = []
     for index, each in enumerate(awaits):
@@ -193,7 +193,7 @@ def parse_awaits(awaits: Iterable[proposal_pb2.Await]) -> list[tuple[str, str]]:
 
 
 def parse_log(line: log_pb2.Log, path: str) -> LogRow:
-    """Return a line of a run's log.
+    """Check and convert a log line of a run.
 
     Raises:
         InvalidArgumentError: It breaks a rule.

@@ -1,4 +1,4 @@
-"""Stream: a client's conversation over gRPC, from its hello to its end."""
+"""Stream: one ``Propose`` call, from its hello to its end."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from clearway_service.engine.budget import Budget
 from clearway_service.engine.pipeline import MAX_PROPOSALS
 from clearway_service.errors import ProtocolError, SessionExpiredError, ShuttingDownError
 
-# Withdrawals and awaits are not answered, so after so many messages with them they are waited for.
+# Withdrawals and awaits get no reply, so the stream waits for their completion after this many messages.
 _MAX_COMMANDS = 256
-# How long a call may say nothing at its beginning: it takes memory, and has no session whose lease would end.
+# How long a new call may be silent: it takes memory, and has no session yet that could expire.
 HELLO_SECONDS = 30.0
-# How long a client whose session has expired may take to read its decisions, before they are dropped.
+# How long a client whose session has expired has to read its decisions before they are dropped.
 EXPIRED_SECONDS = 5.0
-# How long after its end for reading a call that broke is cancelled, at most; mostly it is the same moment.
+# A broken call ends for reading first and is cancelled within this time, usually at once.
 _CANCELLED_SECONDS = 0.05
 
 
 class Stage(IntEnum):
-    """Whether a stream reads, or else why it does not. A later stage replaces the ones before it."""
+    """Whether a stream reads, or why it has stopped reading. A later stage replaces earlier ones."""
 
     OPEN = 0
     CLOSED = 1
     """The client closed its side."""
     STOPPED = 2
-    """The service goes down."""
+    """The service is shutting down."""
     GOODBYE = 3
     """The client ended its session."""
     EXPIRED = 4
-    """The session has ended although its client is here."""
+    """The session has ended although its client is connected."""
 
 
 class Stream:
-    """One open ``Propose`` call. Belongs to the event loop that made it.
+    """One open ``Propose`` call. Belongs to its event loop.
 
     Args:
-        connector: Begins the conversation.
-        budget: What clients may have under way.
+        connector: Connects the client.
+        budget: The budget of all clients.
         context: The call.
     """
 
@@ -68,33 +68,33 @@ class Stream:
         self._commands = 0
         self._last_command: Future[Any] | None = None
         self._reader: asyncio.Task[Any] | None = None
-        # When decisions of an expired session are dropped, by the loop's clock; None while it is open.
+        # When the decisions of an expired session are dropped, by the loop's clock; None while it is open.
         self._drop_at: float | None = None
         self._ending: asyncio.Timeout | None = None
         self._done = asyncio.Event()
 
     async def stop(self) -> None:
-        """Take no more messages, answer what was proposed, and return when the stream has ended."""
+        """Stop reading, let pending proposals be decided, and return when the stream has ended."""
         self._move(Stage.STOPPED)
         await self._done.wait()
 
     async def serve(self) -> None:
-        """Converse until the client has closed its side and has all its answers.
+        """Serve the call until the client has closed its side and has received all decisions.
 
         Raises:
-            ClearwayError: The client broke the protocol, its session has expired, or the service goes down.
+            ClearwayError: The client broke the protocol, its session expired, or the service shuts down.
         """
         try:
             await self._serve()
         finally:
-            # What was not sent is dropped, and what is decided from now on.
+            # Unsent decisions are dropped, and so are later ones.
             self._caller.leave()
             self._intake.leave()
             self._outbox.clear()
             self._done.set()
 
     def _move(self, stage: Stage) -> None:
-        """Read no more, for the reason that ``stage`` is, unless there is a weightier one."""
+        """Stop reading because of ``stage``, unless a later stage was reached already."""
         self._stage = max(self._stage, stage)
         if self._reader is not None and stage in (Stage.STOPPED, Stage.EXPIRED):
             self._reader.cancel()
@@ -118,7 +118,7 @@ class Stream:
             else:
                 del opening
                 await self._until_stopped(self._read(connection))
-            # The client of an expired session may not read; then there is never room for its last decisions.
+            # The client of an expired session may not read, so that its last decisions never find room.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self._drop_at) as self._ending:
                     await asyncio.wrap_future(connection.settled())
@@ -126,9 +126,9 @@ class Stream:
                         await asyncio.wrap_future(connection.end())
                         left = _nothing
                     elif self._stage is Stage.CLOSED:
-                        # A stream that breaks ends for reading too, and is cancelled right after; what its
-                        # client waits for keeps its place then. One whose client closed its side is still
-                        # here.
+                        # A broken stream ends for reading too, and is cancelled right after. Its waiting
+                        # proposals then keep their places. If the client closed its side, it is still
+                        # connected, and they must leave the queue.
                         await asyncio.sleep(_CANCELLED_SECONDS)
                         await asyncio.wrap_future(connection.leave_queue())
                     self._outbox.finish()
@@ -140,15 +140,15 @@ class Stream:
             left()
 
     def _raise_end(self, connection: Connection) -> None:
-        """Raise if the stream ends for another reason than that its client is done."""
+        """Raise unless the stream ends because its client is done."""
         if self._stage is Stage.EXPIRED:
             ended = connection.session_id
             raise SessionExpiredError(f"session {ended} has ended; open a new one", session_id=ended)
         if self._stage is Stage.STOPPED:
-            raise ShuttingDownError("the service is going down; connect again and resume the session")
+            raise ShuttingDownError("the service is shutting down; reconnect and resume the session")
 
     async def _hello(self) -> list[bytes] | None:
-        """Return the first message in parts, or None if there is none."""
+        """Return the first message in parts, or None if the stream ends without one."""
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 body: bytes | None = await self._until_stopped(self._intake.read(None))
@@ -157,12 +157,12 @@ class Stream:
                 f"no hello came within {HELLO_SECONDS:g} s; it opens the stream, so send it at once", "hello"
             ) from None
         if self._stage is Stage.STOPPED:
-            raise ShuttingDownError("the service is going down; connect again when it is back")
+            raise ShuttingDownError("the service is shutting down; reconnect when it is back")
         return None if body is None else await self._intake.split(body, None)
 
     async def _connect(self, hello: proposal_pb2.Hello) -> Connection:
-        """Begin the conversation; if the call ends meanwhile, the session is left to its lease."""
-        # Without a thread, which could be one that is busy with something else.
+        """Connect the client; if the call ends meanwhile, the session's lease simply expires."""
+        # Not in a thread of the pool, where it could queue behind other work.
         connecting = self._connector.begin(hello, self._outbox.deliver, self._on_expiry, caller=self._caller)
         try:
             return await asyncio.wrap_future(connecting)
@@ -171,7 +171,7 @@ class Stream:
             raise
 
     async def _until_stopped(self, reading: Coroutine[Any, Any, Any]) -> Any:
-        """Return what ``reading`` returns, or None if the stream is to read no more before."""
+        """Return the result of ``reading``, or None if the stream stops reading first."""
         self._reader = asyncio.create_task(reading)
         if self._stage is not Stage.OPEN:
             self._reader.cancel()
@@ -182,7 +182,7 @@ class Stream:
         return None if self._reader.cancelled() else self._reader.result()
 
     async def _read(self, connection: Connection) -> None:
-        """Take messages until the client closes its side or says goodbye."""
+        """Process messages until the client closes its side or says goodbye."""
         while True:
             body = await self._intake.read(connection)
             if body is None:
@@ -196,12 +196,12 @@ class Stream:
             if await self._take(connection, parts, message):
                 self._move(Stage.GOODBYE)
                 return
-            del parts, message  # before the next one is waited for
+            del parts, message  # frees them while waiting for the next one
             if self._commands >= _MAX_COMMANDS or not self._intake.has_room:
                 await self._intake.wait_for_room(connection, self._full_of_commands())
 
     def _full_of_commands(self) -> asyncio.Future[Any] | None:
-        """Return the last command if there were many since one was waited for; None if not."""
+        """Return the last command if many were submitted since one was awaited, else None."""
         if self._commands < _MAX_COMMANDS or self._last_command is None:
             return None
         self._commands = 0
@@ -210,7 +210,7 @@ class Stream:
     async def _take(
         self, connection: Connection, parts: list[bytes], message: proposal_pb2.ProposeRequest
     ) -> bool:
-        """Take a message in parts, the first of which is ``message``; return whether it says goodbye."""
+        """Process a message's parts, the first of which is ``message``; return True if it says goodbye."""
         connection.heard = time.monotonic()
         _hello, proposals, withdrawals, goodbye, ping, awaits = read_propose_request(message, "")
         count = len(proposals)
@@ -231,30 +231,30 @@ class Stream:
             parts.pop()
             while parts:
                 await asyncio.sleep(0)
-                part = parts.pop()  # so that it takes no memory beside what it has in it
+                part = parts.pop()  # so that its bytes are freed once it is parsed
                 await _propose(connection, parse(part), len(part))
                 self._intake.taken(len(part))
         self._intake.taken_all()
         return bool(goodbye)
 
     def _note(self, command: Future[Any], size: int) -> None:
-        """Count what a command takes until it is done."""
+        """Count a command's memory until it is done."""
         self._caller.take_in(size)
         command.add_done_callback(lambda _done: self._caller.settle(size))
         self._commands += 1
         self._last_command = command
 
     def _on_taken(self) -> None:
-        """Note that a client that takes its decisions is there, although its pings are not read."""
+        """Count the client as seen: it receives decisions, although its pings may not be read."""
         if self._intake.held_back and self._connection is not None:
             self._connection.heard = time.monotonic()
 
     def _on_expiry(self, _connection: Connection) -> None:
-        """Note, on the engine's threads, that the session has ended: the client has to open a new one."""
+        """Handle the end of the session, called on the engine's threads: the client must open a new one."""
         self._loop.call_soon_threadsafe(self._expire)
 
     def _expire(self) -> None:
-        """Take no more messages, and give the client some time for its decisions."""
+        """Stop reading, and give the client some time to receive its decisions."""
         if self._stage is not Stage.EXPIRED:
             self._drop_at = self._loop.time() + EXPIRED_SECONDS
             if self._ending is not None:
@@ -263,7 +263,7 @@ class Stream:
 
 
 async def _propose(connection: Connection, message: proposal_pb2.ProposeRequest, size: int) -> None:
-    """Submit a message's proposals, some at a time, so that other clients are read from in between."""
+    """Submit a message's proposals in slices, so that other clients are read in between."""
     proposals = message.proposals
     count = len(proposals)
     for first in range(0, count, SLICE):
@@ -279,4 +279,4 @@ def _lose(connecting: Future[Connection]) -> None:
 
 
 def _nothing() -> None:
-    """Do nothing: the session has ended already."""
+    """Do nothing, for a session that has ended already."""

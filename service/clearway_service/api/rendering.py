@@ -1,4 +1,4 @@
-"""Rendering: from the core's tuples to the protocol's messages."""
+"""Rendering: converts the core's tuples to the protocol's messages."""
 
 from __future__ import annotations
 
@@ -37,36 +37,36 @@ if TYPE_CHECKING:
     from clearway_service.store.slots import Holder, Waiting
 
 _MICROSECONDS = 1_000_000
-# Of the upstream runs of a task run, so many are named: some 400 kB.
+# How many upstream runs of a task run are listed at most: about 400 kB.
 _SHOWN_INPUTS = 10_000
 
 
 def timestamp(microseconds: int) -> Timestamp:
-    """Return a time given in microseconds since 1970."""
+    """Convert microseconds since 1970 to a timestamp."""
     seconds, rest = divmod(microseconds, _MICROSECONDS)
     return Timestamp(seconds=seconds, nanos=rest * 1_000)
 
 
 def duration(microseconds: int) -> Duration:
-    """Return a span given in microseconds."""
+    """Convert microseconds to a duration."""
     seconds, rest = divmod(microseconds, _MICROSECONDS)
     return Duration(seconds=seconds, nanos=rest * 1_000)
 
 
 def optional_timestamp(microseconds: int | None) -> Timestamp | None:
-    """Return a time given in microseconds since 1970, or None for None."""
+    """Convert microseconds since 1970 to a timestamp, and None to None."""
     return None if microseconds is None else timestamp(microseconds)
 
 
 def render_state(state: State, run: FlowRunSpec | TaskRunSpec) -> state_pb2.State:
-    """Return a state of ``run``."""
+    """Convert a state of ``run``."""
     rendered = state_pb2.State()
     _fill_state(rendered, state, run)
     return rendered
 
 
 def _fill_state(rendered: state_pb2.State, state: State, run: FlowRunSpec | TaskRunSpec) -> None:
-    # Field by field, since a message that is made of other messages copies each of them.
+    # Field by field, since passing messages to a constructor copies each of them.
     rendered.id = state.id
     rendered.type = state.type  # type: ignore[assignment] # the numbers are the same
     rendered.name = state.name
@@ -91,17 +91,17 @@ def _fill_state(rendered: state_pb2.State, state: State, run: FlowRunSpec | Task
         rendered.data.ParseFromString(state.data)
 
 
-# All states of a batch have one time.
+# All states of a batch have the same time.
 _batch_time = lru_cache(maxsize=16)(timestamp)
 
 
 def fill_decision(decision: proposal_pb2.Decision, answer: Answer, slot_retry_after: int) -> None:
-    """Put an answer into ``decision``, which is empty.
+    """Fill the empty ``decision`` from an answer.
 
     Args:
-        decision: Part of what is sent, so that nothing has to be copied.
-        answer: What became of a proposal.
-        slot_retry_after: When to try again, in microseconds, for one that has no place in the queue.
+        decision: A part of the message to send, filled in place to avoid a copy.
+        answer: The answer to a proposal.
+        slot_retry_after: The retry delay, in microseconds, for a wait without a place in the queue.
     """
     decision.proposal_id = answer.proposal_id
     decision.run_id = answer.run.id
@@ -130,7 +130,7 @@ def fill_decision(decision: proposal_pb2.Decision, answer: Answer, slot_retry_af
 
 
 def fill_error(decision: proposal_pb2.Decision, proposal_id: str, error: ClearwayError) -> None:
-    """Put the answer to a proposal that could not be decided about into ``decision``, which is empty."""
+    """Fill the empty ``decision`` with the error of a proposal that could not be decided."""
     decision.proposal_id = proposal_id
     decision.error.reason = error_pb2.ErrorReason.ValueType(error.reason)
     decision.error.field = error.field
@@ -141,13 +141,13 @@ def fill_error(decision: proposal_pb2.Decision, proposal_id: str, error: Clearwa
 def refusal_error(
     refusal: Refusal, run_field: str = "run", id_field: str = "id", session_field: str = ""
 ) -> ClearwayError:
-    """Return what was wrong with a refused proposal, as an error.
+    """Convert a refusal to an error.
 
     Args:
         refusal: The refusal.
-        run_field: The request's field that names the run.
-        id_field: The request's field that is the proposal's id.
-        session_field: The request's field that names the session; empty where none does.
+        run_field: The request's field with the run's id.
+        id_field: The request's field with the proposal's id.
+        session_field: The request's field with the session's id; empty if it has none.
     """
     subject = refusal.subject
     match refusal.problem:
@@ -175,7 +175,7 @@ def refusal_error(
             )
         case Problem.SESSION_EXPIRED:
             return SessionExpiredError(
-                f"session {subject} has ended, or never was; open a new one",
+                f"session {subject} has ended or is unknown; open a new one",
                 session_field,
                 session_id=subject,
             )
@@ -184,7 +184,7 @@ def refusal_error(
 
 
 def render_flow_run(spec: FlowRunSpec, progress: Progress) -> flow_run_pb2.FlowRun:
-    """Return a flow run."""
+    """Convert a flow run."""
     return flow_run_pb2.FlowRun(
         spec=flow_run_pb2.FlowRunSpec(
             id=spec.id,
@@ -207,7 +207,7 @@ def render_flow_run(spec: FlowRunSpec, progress: Progress) -> flow_run_pb2.FlowR
 
 
 def render_task_run(spec: TaskRunSpec, progress: Progress) -> task_run_pb2.TaskRun:
-    """Return a task run."""
+    """Convert a task run."""
     inputs, input_count = _render_inputs(spec.inputs_json)
     return task_run_pb2.TaskRun(
         spec=task_run_pb2.TaskRunSpec(
@@ -243,7 +243,7 @@ def _render_policy(policy: RetryPolicy) -> retry_pb2.RetryPolicy:
 
 
 def _render_inputs(inputs_json: str) -> tuple[list[task_run_pb2.TaskInput], int]:
-    """Return the inputs of a task run, as many as a message holds, and how many runs they name in all."""
+    """Return a task run's inputs, as many as are listed, and the total number of runs in them."""
     inputs, count = [], 0
     for parameter, ids in json.loads(inputs_json):
         shown = ids[: max(0, _SHOWN_INPUTS - count)]
@@ -254,7 +254,7 @@ def _render_inputs(inputs_json: str) -> tuple[list[task_run_pb2.TaskInput], int]
 
 
 def render_limit(limit: LimitRow) -> concurrency_limit_pb2.ConcurrencyLimit:
-    """Return a limit, without those that hold its slots or wait for one."""
+    """Convert a limit, without its holders and waiters."""
     return concurrency_limit_pb2.ConcurrencyLimit(
         id=limit.id,
         tag=limit.tag,
@@ -267,7 +267,7 @@ def render_limit(limit: LimitRow) -> concurrency_limit_pb2.ConcurrencyLimit:
 
 
 def render_holder(holder: Holder, moment: Moment) -> concurrency_limit_pb2.SlotHolder:
-    """Return who holds a slot; its lease's end as the wall clock of ``moment`` will show it."""
+    """Convert the holder of a slot; the end of its lease is converted to the wall clock of ``moment``."""
     return concurrency_limit_pb2.SlotHolder(
         task_run_id=holder.task_run_id,
         task_run_name=holder.task_run_name,
@@ -281,7 +281,7 @@ def render_holder(holder: Holder, moment: Moment) -> concurrency_limit_pb2.SlotH
 
 
 def render_waiter(waiter: Waiting, position: int) -> concurrency_limit_pb2.SlotWaiter:
-    """Return who waits for a slot, at ``position`` in its queue."""
+    """Convert a waiter for a slot, at ``position`` in its queue."""
     return concurrency_limit_pb2.SlotWaiter(
         task_run_id=waiter.task_run_id,
         task_run_name=waiter.task_run_name,

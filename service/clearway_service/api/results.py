@@ -1,4 +1,4 @@
-"""RPCs about results that are kept in the service's own storage."""
+"""RPCs about results in the service's own storage, and about orphaned ones anywhere."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from clearway_service.settings import ServiceSettings
 from clearway_service.store.database import Database
 
 _DEFAULT_CHUNK = 1024 * 1024
-# As many are dropped in one transaction, so that decisions are made in between.
+# How many are dropped in one transaction, at most, so that decisions are made in between.
 _DROPPED_AT_ONCE = 500
 _DEFAULT_AGE = timedelta(days=1) // timedelta(microseconds=1)
 _PLACE = re.compile(r"(\d{1,18}) (\d{1,18}) (.{1,36})", re.ASCII)
@@ -45,13 +45,13 @@ class ResultHandlers(Handlers):
         self._results = ResultStorage(files)
 
     def close(self) -> None:
-        """Take no more calls about results."""
+        """Refuse further calls about results."""
         self._results.close()
 
     async def UploadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.UploadResultRequest
     ) -> result_pb2.UploadResultResponse:
-        """Keep a piece of a result."""
+        """Store a chunk of a result."""
         received, location = await self._results.upload(
             uuid_of(request.upload_id),
             request.sha256,
@@ -68,7 +68,7 @@ class ResultHandlers(Handlers):
         """Return a page of orphaned results, at most about 2 MiB of them."""
         page = Page.of(request)
         now = self._clock()
-        # All pages are about the same time.
+        # All pages use the same point in time.
         before, after = _place(page) or (now - _age(request), None)
         response = result_pb2.ListOrphanedResultsResponse()
         rest = MAX_ANSWER_BYTES
@@ -87,10 +87,10 @@ class ResultHandlers(Handlers):
     async def DropOrphanedResults(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DropOrphanedResultsRequest
     ) -> result_pb2.DropOrphanedResultsResponse:
-        """Forget results, after deleting those that are in the service's storage; or only say which."""
+        """Drop orphaned results, deleting those in the service's own storage; or only list them."""
         wanted = list(dict.fromkeys(map(uuid_of, request.state_ids)))
         age = _age(request)
-        # Half, as the clocks of states and of files differ.
+        # Half the age, since the clocks of states and of files differ.
         written_before = time.time() - age / 2 / 1_000_000
         done: list[store.orphaned_results.OrphanedResult] = []
         try:
@@ -103,11 +103,11 @@ class ResultHandlers(Handlers):
                 deleted, left = await self._delete(found.unreferenced, written_before)
                 dropped = [result for result in found.results if result.digest not in left]
                 ids = [result.reference.state_id for result in dropped]
-                # Noted first: where this call is cancelled, the rows may be dropped all the same.
+                # Recorded first: if this call is cancelled, the rows may be dropped nevertheless.
                 known, done = done, done + dropped
                 done = known + await self._run(store.orphaned_results.drop_orphaned(ids, before, deleted))
         except (StoreUnavailableError, asyncio.CancelledError) as error:
-            # There is no response by which the client would delete what is in its own storages.
+            # Without a response, the client cannot delete the results in its own storages.
             if done and not request.check_only:
                 restoring = self._pipeline.run(store.orphaned_results.restore(done), current_call.get())
                 if isinstance(error, StoreUnavailableError):
@@ -116,7 +116,7 @@ class ResultHandlers(Handlers):
         return result_pb2.DropOrphanedResultsResponse(results=map(_render, done))
 
     async def _delete(self, digests: Collection[str], written_before: float) -> tuple[set[str], set[str]]:
-        """Delete files; return the SHA-256 values of those that are gone, and of those written too late.
+        """Delete files; return the SHA-256 values of those that are gone, and of those written too recently.
 
         Raises:
             StoreUnavailableError: Some could not be deleted.
@@ -136,7 +136,7 @@ class ResultHandlers(Handlers):
     async def DownloadResult(  # noqa: N802 - the RPC's name
         self, request: result_pb2.DownloadResultRequest
     ) -> result_pb2.DownloadResultResponse:
-        """Return a piece of a result."""
+        """Return a chunk of a result."""
         digest = request.location.removeprefix(SERVICE_SCHEME)
         length = request.max_chunk_bytes or _DEFAULT_CHUNK
         chunk, size = await self._results.download(digest, request.offset, length, _caller())
@@ -144,21 +144,21 @@ class ResultHandlers(Handlers):
 
 
 def _caller() -> Caller | None:
-    """Return the client whose call is served, which has a share of the storage; None within the process."""
+    """Return the client of the current call, which has a share of the storage; None within the process."""
     call = current_call.get()
     return None if call is None else call.caller
 
 
 def _age(request: result_pb2.ListOrphanedResultsRequest | result_pb2.DropOrphanedResultsRequest) -> int:
-    """Return how old a state must be, in microseconds."""
+    """Return the minimum age of a state, in microseconds."""
     return microseconds(request.older_than) if request.HasField("older_than") else _DEFAULT_AGE
 
 
 def _place(page: Page) -> tuple[int, store.orphaned_results.Position] | None:
-    """Return the time that a page is about, and where the page before ended; None for the first page.
+    """Return a page's point in time, and where the previous page ended; None for the first page.
 
     Raises:
-        InvalidArgumentError: Its token has no such place.
+        InvalidArgumentError: The token does not contain such a position.
     """
     if not page.after:
         return None

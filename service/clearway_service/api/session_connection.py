@@ -1,4 +1,4 @@
-"""Connection: one client's conversation, over a stream or within the process."""
+"""Connection: one client with its session, over a stream or within the process."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from clearway_service.errors import ClearwayError
 from clearway_service.store.runs import note_awaits
 from clearway_service.store.sessions import end_session
 
-# Called with a message that has decisions and nothing else.
+# Called with messages that contain only decisions.
 Deliver = Callable[[proposal_pb2.ProposeResponse], None]
 
-# At most this many decisions share a message, so that the first one is not kept waiting.
+# At most this many decisions share a message, to bound the latency of the first one.
 MAX_DECISIONS = 256
-# Nor are more bytes of them in one, about.
+# The approximate limit of their bytes.
 _MAX_BYTES = 512 * 1024
-# What a proposal takes in memory until it is decided, beside its own bytes.
+# The memory overhead of an undecided proposal, in addition to its own bytes.
 _PROPOSAL_BYTES = 1024
 
 
 class Connection:
-    """One client's conversation under a session.
+    """One connected client, with its session.
 
-    Made by ``Engine.connect``.
+    Created by ``Connector``.
 
     Attributes:
-        session_id: The session that the conversation's runs belong to.
-        welcome: What the client is told when it begins.
-        heard: When the client was last heard of, by the monotonic clock, in seconds.
+        session_id: The session that holds the client's runs.
+        welcome: The first message to the client.
+        heard: When the client was last seen, by the monotonic clock, in seconds.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class Connection:
         self.heard = time.monotonic()
         self._lock = threading.Lock()
         self._undecided: set[str] = set()
-        # Those that were told to wait in the queue, until their last decision is delivered.
+        # Proposals that got a queued wait, until their final decision is delivered.
         self._queued: set[str] = set()
-        # How the client wrote ids that are not in their canonical form, so that it finds its answers.
+        # The client's spelling of ids that were not canonical, so that it can match the decisions.
         self._spelled: dict[str, str] = {}
         self._idle: list[Future[None]] = []
 
     def propose(self, proposals: Sequence[proposal_pb2.Proposal], size: int = 0) -> None:
-        """Submit proposals. Safe from any thread; returns at once, and decisions are delivered.
+        """Submit proposals, and return at once; decisions are delivered later. Thread-safe.
 
         Args:
             proposals: Decided in this order.
-            size: How many bytes they have as a message, for a client of another process.
+            size: The size of their message in bytes, for a client in another process.
         """
         parsed = []
         wrong = proposal_pb2.ProposeResponse()
@@ -95,20 +95,20 @@ class Connection:
             self._deliver(wrong)
 
     def withdraw(self, proposal_ids: Sequence[str], size: int = 0) -> Future[Any]:
-        """Take proposals out of the queue for slots; what no longer waits is left alone.
+        """Remove proposals from the queue for slots; those that no longer wait are left alone.
 
         Args:
             proposal_ids: The proposals.
-            size: How many bytes the message has, for a client of another process.
+            size: The size of the message in bytes, for a client in another process.
         """
         self._queued.difference_update(proposal_ids)
         return self._pipeline.withdraw(list(proposal_ids), self._call(size))
 
     def leave_queue(self) -> Future[None]:
-        """Take all that waits out of the queue for slots, without another decision.
+        """Remove all waiting proposals from the queue for slots, without a further decision.
 
         Returns:
-            A future that is done when that is durable, and every slot that was granted before is delivered.
+            A future that is done when this is durable, and all slots granted before it are delivered.
         """
         left: Future[None] = Future()
         left.set_running_or_notify_cancel()
@@ -117,7 +117,7 @@ class Connection:
             if (error := withdrawn.exception()) is not None:
                 left.set_exception(error)
                 return
-            # Granted already; the decision is delivered once the client has room for it.
+            # Already granted: the decision is delivered once the client has room for it.
             self._undecided.update(self._queued.difference(withdrawn.result()))
             self.settled().add_done_callback(lambda _settled: left.set_result(None))
 
@@ -125,11 +125,11 @@ class Connection:
         return left
 
     def note_awaits(self, awaits: list[tuple[str, str]], size: int = 0) -> Future[Any]:
-        """Note, for pairs of task runs, that the first one's code waits for the second one's result.
+        """Record, for pairs of task runs, that the first one's code awaits the second one's result.
 
         Args:
             awaits: The pairs.
-            size: How many bytes the message has, for a client of another process.
+            size: The size of the message in bytes, for a client in another process.
         """
         return self._pipeline.run(note_awaits(awaits), self._call(size))
 
@@ -137,34 +137,34 @@ class Connection:
         return None if self._caller is None else Call(self._caller, size)
 
     def expire(self) -> None:
-        """Be told that the session has ended while its client is here after all."""
+        """Handle the end of the session while its client is connected."""
         self._on_expiry(self)
 
     def move(self, session_id: str) -> None:
-        """Go on under another session, because the one before has ended: who waited waits again."""
+        """Switch to a new session because the old one has ended; waiting proposals wait again."""
         before, self.session_id = self.session_id, session_id
         self._pipeline.move_waiting(before, session_id)
 
     def undecided(self) -> int:
-        """Return how many proposals have no answer yet; one that waits in the queue has one."""
+        """Return the number of proposals without a decision; a queued wait counts as one."""
         return len(self._undecided)
 
     def settled(self) -> Future[None]:
-        """Return a future that is done when every proposal so far has an answer."""
+        """Return a future that is done when every proposal so far has a decision."""
         future: Future[None] = Future()
         with self._lock:
             self._idle.append(future)
-        # Append first, then look: who answers the last proposal looks for futures after that.
+        # Append first, then check: the deliverer of the last decision checks the list afterwards.
         self._tell_idle()
         return future
 
     def end(self) -> Future[Any]:
-        """End the session at once: its running runs crash, and its waiters leave the queue."""
+        """End the session at once: its Running runs become Crashed, and its waiters leave the queue."""
         self._on_close(self)
         return self._pipeline.run(end_session(self.session_id, "its client ended the session"), self._call())
 
     def lose(self) -> None:
-        """Leave the session to its lease, because the client has gone without a word."""
+        """Stop renewing the session, because the client disconnected without a goodbye."""
         self._on_loss(self)
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class Connection:
             for result in part:
                 self._fill(response.decisions.add(), result)
             self._deliver(response)
-        # The sets' methods are atomic, so proposing and answering need no lock.
+        # The sets' methods are atomic, so proposing and replying need no lock.
         decided = [result.proposal_id for result in results]
         self._queued.difference_update(decided)
         self._queued.update(
@@ -191,21 +191,21 @@ class Connection:
         self._tell_idle()
 
     def _tell_idle(self) -> None:
-        """Tell those who wait for it that every proposal has an answer, if that is so."""
+        """Complete the futures of ``settled`` if every proposal has a decision."""
         if not self._idle or self._undecided:
             return
         with self._lock:
             idle, self._idle = self._idle, []
         for future in idle:
-            # Whoever waited may have gone.
+            # The caller may have cancelled it.
             if future.set_running_or_notify_cancel():
                 future.set_result(None)
 
     def _resubmit_orphaned(self, results: list[Result]) -> list[Result]:
-        """Return ``results`` without the proposals of a session that has ended.
+        """Return ``results`` without the proposals that failed because their session has ended.
 
-        They are made again under a new one; or, for a client that has to open that itself, they are as if
-        never made.
+        They are submitted again under the new session. If the client has to open that itself, they are
+        treated as if never made.
         """
         orphaned = [
             result.proposal
@@ -218,10 +218,10 @@ class Connection:
         return [result for result in results if result.proposal_id not in moved]
 
     def _resubmit(self, orphaned: list[Proposal]) -> bool:
-        """Make proposals of a session that has ended again under a new one.
+        """Submit proposals of an ended session again under the new one.
 
         Returns:
-            Whether that was done; False where the client has to open the new session itself.
+            True if they were submitted; False if the client has to open the new session itself.
         """
         before = orphaned[0].session_id
         if before == self.session_id:
@@ -247,7 +247,7 @@ class Connection:
 
 
 def _parts(results: list[Result]) -> Iterator[list[Result]]:
-    """Return results in parts, each of which fits into a message; a large one has a part to itself."""
+    """Split results into parts that fit into a message; a large result gets a part of its own."""
     part: list[Result] = []
     size = 0
     for result in results:

@@ -13,7 +13,7 @@ from clearway_service.store.sessions import Client, end_session, open_session, r
 
 
 def parse_client(said: proposal_pb2.Hello | session_pb2.OpenSessionRequest) -> Client:
-    """Return who is at the other end of a session."""
+    """Return the description of a session's client."""
     return Client(said.client_name or "a client without a name", said.language, said.version)
 
 

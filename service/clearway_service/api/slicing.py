@@ -1,4 +1,4 @@
-"""Slicing: a large message of the stream in parts, so that reading it holds up no other client for long."""
+"""Slicing: splits large messages of a stream, so that parsing one does not block other clients for long."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from clearway_service.api.density import check_density
 from clearway_service.api.field_checks import check_items
 from clearway_service.errors import InvalidArgumentError
 
-# How many proposals are read at once.
+# How many proposals are parsed at once.
 SLICE = 64
-# A message of at most so many bytes is parsed whole.
+# A message of at most this many bytes is parsed whole.
 WHOLE_BYTES = 65_536
 _PROPOSALS = proposal_pb2.ProposeRequest.PROPOSALS_FIELD_NUMBER
 _VARINT, _FIXED_64, _BYTES, _FIXED_32 = 0, 1, 2, 5
@@ -18,17 +18,17 @@ _MAX_VARINT = 10
 
 
 def slices(body: bytes, most: int) -> list[bytes]:
-    """Return the messages that one message is the same as: all else that is in it first, then its proposals.
+    """Split one message into several with the same content: first all other fields, then the proposals.
 
-    A message's fields, in several messages one after the other, are the same as in one; see "Last One Wins"
-    in protobuf's description of its encoding.
+    Several serialized messages in a row are equivalent to one with all their fields; see "Last One Wins" in
+    protobuf's description of its encoding.
 
     Args:
         body: A serialized ``ProposeRequest``.
-        most: How many proposals, and how many other fields, it may have.
+        most: How many proposals it may have; other fields, three times as many.
 
     Raises:
-        InvalidArgumentError: It has more, or is no message.
+        InvalidArgumentError: It has more, or is malformed.
     """
     if len(body) <= WHOLE_BYTES:
         return [body]
@@ -55,17 +55,17 @@ def slices(body: bytes, most: int) -> list[bytes]:
 
 
 def parse(body: bytes) -> proposal_pb2.ProposeRequest:
-    """Return a message of the stream.
+    """Parse a message of a stream.
 
     Raises:
-        InvalidArgumentError: It is none, or has too many fields for its size.
+        InvalidArgumentError: It is malformed, or has too many fields for its size.
     """
     check_density(body, proposal_pb2.ProposeRequest.DESCRIPTOR)
     return decode(proposal_pb2.ProposeRequest, body)
 
 
 def _end(body: bytes, kind: int, at: int) -> int:
-    """Return where a field ends."""
+    """Return the offset after a field."""
     if kind == _VARINT:
         at = _varint(body, at)[1]
     elif kind == _BYTES:
@@ -83,11 +83,11 @@ def _end(body: bytes, kind: int, at: int) -> int:
 
 
 def _varint(body: bytes, at: int) -> tuple[int, int]:
-    """Return a number and where it ends."""
+    """Return a varint and the offset after it."""
     value = 0
     for shift, byte in enumerate(body[at : at + _MAX_VARINT]):
         value |= (byte & 0x7F) << 7 * shift
-        if byte < 0x80:  # noqa: PLR2004 - the bit that says that another byte follows
+        if byte < 0x80:  # noqa: PLR2004 - the continuation bit
             return value, at + shift + 1
     raise _malformed()
 

@@ -1,4 +1,4 @@
-"""RPCs that propose one state: the unary side of the stream."""
+"""RPCs that propose one state: the unary counterpart of the stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from clearway_service.engine.clock import new_id
 from clearway_service.engine.submitted import Failure, Result, size_of
 
 _MICROSECONDS = 1_000_000
-# A decision of at most so many bytes takes no more than its call, which is counted from its beginning.
+# A decision of at most this many bytes is covered by the memory counted for its call.
 _SMALL_BYTES = 4096
 
 
@@ -37,7 +37,7 @@ class StateHandlers(Handlers):
     async def SetTaskRunState(  # noqa: N802
         self, request: proposal_pb2.SetTaskRunStateRequest
     ) -> proposal_pb2.SetTaskRunStateResponse:
-        """Propose one state for a task run, and wait in the queue for a slot if the caller likes to."""
+        """Propose one state for a task run, and queue for a slot if the caller asks for it."""
         wait = microseconds(request.wait_timeout)
         most = self._settings.max_slot_wait.total_seconds()
         check_duration(request.wait_timeout, "wait_timeout", most=most)
@@ -90,7 +90,7 @@ class StateHandlers(Handlers):
                 async with asyncio.timeout(seconds):
                     final = await _last(results)
             except TimeoutError:
-                # The place in the queue is given up; a slot that was granted meanwhile is not lost.
+                # Leave the queue, but keep a slot that was granted meanwhile.
                 withdrawn = self._pipeline.withdraw([proposal.id], current_call.get())
                 if proposal.id in await asyncio.wrap_future(withdrawn):
                     final = waiting._replace(queued=False)
@@ -102,10 +102,10 @@ class StateHandlers(Handlers):
         return final
 
     async def _recorded(self, proposal: Proposal, results: asyncio.Queue[Result]) -> Result:
-        """Return what was decided about a proposal that waits no longer.
+        """Return the recorded decision on a proposal that no longer waits.
 
-        The decision may be due only when its client has room. A small one need not wait for that: the room
-        that its call itself takes is enough.
+        The decision may have to wait until its client has room. A small one need not: it is covered by the
+        memory counted for its call.
         """
         loop = asyncio.get_running_loop()
 
@@ -123,7 +123,7 @@ def _queued(result: Result) -> TypeGuard[Answer]:
 
 
 async def _last(results: asyncio.Queue[Result]) -> Result:
-    """Return the decision that is final."""
+    """Return the final decision."""
     while _queued(result := await results.get()):
         pass
     return result

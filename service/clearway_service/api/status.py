@@ -1,4 +1,4 @@
-"""Status: the one place where errors get gRPC status codes and details."""
+"""Status: maps errors to gRPC status codes and details."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CODES: dict[int, int] = {
     error_pb2.ERROR_REASON_SHUTTING_DOWN: code_pb2.UNAVAILABLE,
     error_pb2.ERROR_REASON_STORE_UNAVAILABLE: code_pb2.UNAVAILABLE,
 }
-# What may do better a moment later, unchanged.
+# Calls that may succeed if they are retried unchanged.
 _TEMPORARY = frozenset(
     {
         error_pb2.ERROR_REASON_BUSY,
@@ -36,7 +36,7 @@ _RETRY_SECONDS = 1
 
 
 def status_of(error: ClearwayError) -> status_pb2.Status:
-    """Return the status of a failed call: code, message, and details that a program can act on."""
+    """Return the status of a failed call: code, message and machine-readable details."""
     status = status_pb2.Status(code=_CODES[error.reason], message=error.message)
     reason = error_pb2.ErrorReason.Name(error_pb2.ErrorReason.ValueType(error.reason))
     _attach(status, error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=error.metadata))

@@ -24,7 +24,7 @@ class TaskRunHandlers(Handlers):
     async def CreateTaskRun(  # noqa: N802 - the RPC's name
         self, request: task_run_pb2.CreateTaskRunRequest
     ) -> task_run_pb2.CreateTaskRunResponse:
-        """Create a task run, or answer the one with the same id."""
+        """Create a task run, or return the existing one with the same id."""
         spec = parse_task_run_spec(request.task_run)
         initial = parse_initial_state(request)
         spec, progress, created = await self._run(create_task_run(spec, initial))
@@ -35,7 +35,7 @@ class TaskRunHandlers(Handlers):
     async def GetTaskRun(  # noqa: N802
         self, request: task_run_pb2.GetTaskRunRequest
     ) -> task_run_pb2.GetTaskRunResponse:
-        """Answer one task run."""
+        """Return one task run."""
         run_id = uuid_of(request.id)
         rows = await self._read(store.queries.select_run(RunKind.TASK, run_id))
         if not rows:
@@ -45,7 +45,7 @@ class TaskRunHandlers(Handlers):
     async def ListTaskRuns(  # noqa: N802
         self, request: task_run_pb2.ListTaskRunsRequest
     ) -> task_run_pb2.ListTaskRunsResponse:
-        """Answer a page of task runs, the newest first."""
+        """Return a page of task runs, newest first."""
         page = Page.of(request)
         wanted = parse_task_run_filter(request.filter)
         query = store.queries.select_run_page(RunKind.TASK, wanted, page.after_number, page.size + 1)

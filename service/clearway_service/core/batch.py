@@ -1,7 +1,7 @@
-"""Batch: decide proposals one after the other over one snapshot, and collect what that changes.
+"""Batch: decides proposals one after the other on one snapshot, and collects the changes.
 
-A later proposal of the batch sees what an earlier one did. The same code, with a snapshot made from a
-dictionary, serves as the oracle of the model tests.
+A later proposal of the batch sees the effects of earlier ones. The same code, run on a snapshot built from
+a dictionary, is the oracle of the model tests.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from clearway_service.core.states import (
 
 
 class Batch:
-    """Decides proposals in order over a snapshot, which it takes over.
+    """Decides proposals in order on a snapshot, which it modifies and then owns.
 
     Args:
-        snapshot: What the store holds of all that the batch is about.
-        moment: The time, on both of the service's clocks.
-        new_id: Makes the ids of states that no proposal made.
-        owner: The engine that answers the batch's proposals.
+        snapshot: The stored runs, limits and queues that the batch needs.
+        moment: The current time, on both of the service's clocks.
+        new_id: Generates ids for states that no proposal produced.
+        owner: The engine that replies to the batch's proposals.
     """
 
     def __init__(self, snapshot: Snapshot, moment: Moment, new_id: Callable[[], str], owner: str) -> None:
@@ -51,7 +51,7 @@ class Batch:
         self._slots = Slots(snapshot, self.changes, self._queues)
 
     def propose(self, proposal: Proposal) -> Outcome:
-        """Decide one proposal. What it changes is in ``changes``; a refusal changes nothing."""
+        """Decide one proposal, and add its effects to ``changes``; a refusal changes nothing."""
         entry = self._find(proposal)
         if isinstance(entry, Refusal):
             return entry
@@ -69,13 +69,13 @@ class Batch:
         return self._settle(entry, proposal, decision)
 
     def look_up(self, proposal: Proposal) -> Outcome:
-        """Return what became of a proposal that was queued for a slot. Changes nothing.
+        """Return the current outcome of a proposal that was queued for a slot. Changes nothing.
 
         Args:
-            proposal: One of those that the snapshot was loaded for. Of its state the type is enough.
+            proposal: One that the snapshot was loaded for. Only the type of its state is read.
 
         Returns:
-            The recorded decision; or a wait, queued while it is in the queue.
+            The recorded decision; or a wait, with ``queued`` True while it is still in the queue.
         """
         entry = self._find(proposal)
         if isinstance(entry, Refusal):
@@ -86,32 +86,35 @@ class Batch:
         queued = self._queues.find(proposal.id) is not None
         decision = decide(_policy(entry.kind), self._facts(entry, proposal))
         if not isinstance(decision, Wait):
-            # As with a run whose scheduled time has come, the client has nothing more to wait for.
+            # As when a run's scheduled time has come: there is nothing left to wait for.
             decision = Wait(WaitReason.SCHEDULE, 0, "the proposal has left the queue; propose it again")
         return Answer(proposal.id, entry.kind, entry.run, decision, self._present(entry), queued)
 
     def _may_go_on(self, entry: RunEntry, proposal: Proposal) -> bool:
-        """Return whether an ended session stands in the way: a run that has ended says why itself."""
+        """Return True if the session matters: one is named, and the run has not ended.
+
+        For a run that has ended, the rules abort with a more precise reason than an expired session.
+        """
         ended = entry.progress is not None and entry.progress.state.type in TERMINAL
         return bool(proposal.session_id) and not ended
 
     def crash(self, run_id: str, message: str) -> None:
-        """Make a Running run Crashed, because its session has ended."""
+        """Move a Running run to Crashed because its session has ended."""
         entry = self._snapshot.runs[run_id]
         if entry.progress is not None and entry.progress.state.type == StateType.RUNNING:
             state = ProposedState(StateType.CRASHED, message=message)
             self._enter(entry, state, self._new_id(), "", AnswerKind.NONE, "")
 
     def wake(self, resources: Collection[Resource] = (), runs: Collection[str] = ()) -> list[Answer]:
-        """Decide again for those who wait, in the order in which they came.
+        """Decide waiting proposals again, in the order of arrival.
 
         Args:
-            resources: Those whose limits were changed, or whose queues have more to be decided; those that
-                this batch released are known.
-            runs: Runs whose waiting proposals are to be decided again for another reason.
+            resources: Resources whose limits changed, or whose queues have more to decide. Those that this
+                batch released are included without being named.
+            runs: Runs whose waiting proposals must be decided again for another reason.
 
         Returns:
-            The answers that are final, those for other engines among them.
+            The final answers, including those for proposals of other engines.
         """
         if not (resources or runs or self._queues.any_marked):
             return []
@@ -131,7 +134,7 @@ class Batch:
         return answers
 
     def _find(self, proposal: Proposal) -> RunEntry | Refusal:
-        """Return the run that the proposal is for; a run to be created is not yet part of the snapshot."""
+        """Return the run that the proposal is for; a run yet to be created is not added to the snapshot."""
         snapshot = self._snapshot
         spec = proposal.create
         if spec is None:
@@ -187,19 +190,19 @@ class Batch:
     def _flight(
         self, run: FlowRunSpec | TaskRunSpec, proposed: ProposedState, waiter: Waiter | None
     ) -> LimitFacts | None:
-        """Return who computes the key of a proposal that asks to wait for that."""
+        """Return the state of a cache key as a limit of 1; None if the proposal need not wait for it."""
         key = Resource.of_key(proposed.cache_key)
         limit = self._snapshot.limits.get(key)
         if limit is None or not isinstance(run, TaskRunSpec) or run.tracks_subflow:
             return None
         if proposed.refresh_cache or self._ancestors(run.id, key):
-            # Who computes the key waits for this run: computing it twice is better than never.
+            # The run that computes the key waits for this one: computing it twice beats a deadlock.
             return None
         held = key in self._snapshot.slots.get(run.id, ())
         return LimitFacts(key.name, 1, limit.taken, held, self._queues.ahead(limit, waiter))
 
     def _ancestors(self, run_id: str, resource: Resource) -> tuple[Ancestor, ...]:
-        """Return who holds a resource while its code waits for the run."""
+        """Return the runs that hold a resource while their code waits for this run."""
         known = self._snapshot.ancestors.get(run_id)
         if not known:
             return ()
@@ -209,7 +212,7 @@ class Batch:
     def _settle(
         self, entry: RunEntry, proposal: Proposal, decision: Decision, waiter: Waiter | None = None
     ) -> Answer:
-        """Carry out a decision: only accept and reject move the run."""
+        """Apply a decision; only Accept and Reject move the run."""
         queued, position = False, 0
         match decision:
             case Accept():
@@ -236,7 +239,7 @@ class Batch:
         return Answer(proposal.id, entry.kind, entry.run, decision, state, queued, position)
 
     def _present(self, entry: RunEntry) -> State:
-        """Return the run's state; a run that is being created and may not go on yet is Pending."""
+        """Return the run's state; a new run that may not start yet is created as Pending."""
         if entry.progress is not None:
             return entry.progress.state
         return self._enter(entry, ProposedState(StateType.PENDING), self._new_id(), "", AnswerKind.NONE, "")
@@ -294,7 +297,7 @@ class Batch:
         self.changes.runs.append(entry)
 
     def _follow(self, run: TaskRunSpec, was_running: bool, state: State) -> None:
-        """Take or free the run's slots, and mark its proposals that wait, as its new state asks."""
+        """Take or free the run's slots for its new state, and mark its waiting proposals."""
         if state.type == StateType.RUNNING:
             if run.tags or state.cache_key or was_running:
                 self._slots.take(run, state.cache_key)
@@ -310,7 +313,7 @@ class Batch:
         self._queues.mark_key(state.cache_key)
 
     def _mirror(self, run: FlowRunSpec, progress: Progress) -> None:
-        """Let the task run that tracks a subflow follow the subflow's state."""
+        """Move the task run that tracks a subflow to the subflow's new state."""
         tracking = self._snapshot.runs.get(run.parent_task_run_id)
         if tracking is None or not isinstance(tracking.run, TaskRunSpec) or not tracking.run.tracks_subflow:
             return
@@ -323,7 +326,7 @@ class Batch:
         self._enter(tracking, followed, self._new_id(), "", AnswerKind.NONE, "")
 
     def _pass_over(self, entry: RunEntry, proposal: Proposal, waiter: Waiter | None) -> None:
-        """Count, for those who have waited longer, the slots that the run is about to take."""
+        """Record, for waiters that came earlier, that the run takes slots ahead of them."""
         if proposal.state.type != StateType.RUNNING or not entry.run.limited_tags:
             return
         held = self._snapshot.slots.get(entry.run.id, ())
@@ -332,7 +335,7 @@ class Batch:
         self._queues.pass_over(taken, waiter)
 
     def _queue(self, entry: RunEntry, proposal: Proposal, decision: Wait) -> tuple[bool, int]:
-        """Let a proposal join the queue if it likes; return whether it waits there, and its number."""
+        """Add a proposal to the queue if it asks for that; return whether it is queued, and its position."""
         if not (proposal.queues or proposal.keeps) or not isinstance(entry.run, TaskRunSpec):
             return False, 0
         waiting = proposal._replace(run_id=entry.run.id, create=None)
@@ -343,7 +346,7 @@ class Batch:
         return None if proposal.queues else self._moment.steady + proposal.keeps
 
     def _propose_again(self, entry: RunEntry, waiter: Waiter, proposal: Proposal) -> Answer:
-        """Decide about a proposal in the queue that came again: it has kept its place."""
+        """Decide a queued proposal that was sent again; it keeps its place."""
         assert isinstance(entry.run, TaskRunSpec)
         reattached = self._queues.reattach(waiter, entry.run, proposal, self._until(proposal))
         answer = self._decide_again(reattached)
@@ -353,7 +356,7 @@ class Batch:
         return Answer(proposal.id, entry.kind, entry.run, answer, state, queued=proposal.queues)
 
     def _decide_again(self, waiter: Waiter) -> Answer | Wait:
-        """Decide about one who waits; return the answer where it is final, or else what it waits for now."""
+        """Decide a waiter again; return the final answer, or the wait that now applies."""
         entry = self._snapshot.runs[waiter.proposal.run_id]
         assert isinstance(entry.run, TaskRunSpec)
         decision = decide(TASK_POLICY, self._facts(entry, waiter.proposal, waiter))
@@ -362,13 +365,13 @@ class Batch:
             if waiter.blocker not in blockers:
                 self._queues.move(waiter, entry.run, blockers[0])
             return decision
-        # A run that was put off to a later time leaves as well: no slot that comes free helps it.
+        # A run that was scheduled for later leaves as well: a freed slot would not help it.
         self._queues.leave(waiter, entry.run)
         return self._settle(entry, waiter.proposal, decision, waiter)
 
 
 def _conflicts(entry: RunEntry, recorded: Recorded | None, waiter: Waiter | None) -> bool:
-    """Return whether a proposal's id was used for another run before."""
+    """Return True if the proposal's id was used for another run before."""
     if recorded is not None:
         return (recorded.kind, recorded.run_id) != (entry.kind, entry.run.id)
     return waiter is not None and waiter.proposal.run_id != entry.run.id
@@ -379,7 +382,7 @@ def _policy(kind: RunKind) -> tuple[Callable[[Facts], Decision | None], ...]:
 
 
 def _name(entry: RunEntry, proposed: ProposedState) -> str:
-    """Return the state's name: the client's, or else what the transition is called."""
+    """Return the state's name: the client's, or the default for the transition."""
     if proposed.name:
         return proposed.name
     if proposed.type == StateType.RUNNING and entry.progress is not None:

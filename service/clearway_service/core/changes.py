@@ -1,4 +1,4 @@
-"""Changes: what a batch of decisions does to the store, as data."""
+"""Changes: what a batch of decisions writes to the store, as data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearway_service.core.states import State
 
 
 class AnswerKind(IntEnum):
-    """What the proposal that made a state was answered, so that it can be answered again."""
+    """The decision on the proposal that produced a state, stored so that a retry gets the same one."""
 
     NONE = 0
     ACCEPT = 1
@@ -34,7 +34,7 @@ class NewState(NamedTuple):
 
 
 class RecordedAbort(NamedTuple):
-    """An abort to remember, so that the same proposal is answered the same."""
+    """An abort to store, so that a retry of the proposal gets the same decision."""
 
     proposal_id: str
     kind: RunKind
@@ -44,7 +44,7 @@ class RecordedAbort(NamedTuple):
 
 
 class CacheWrite(NamedTuple):
-    """A cache entry to write: the state's key, served until ``expires`` (None: for ever)."""
+    """A cache entry to write for a state's key, served until ``expires`` (None: no expiry)."""
 
     key: str
     state_id: str
@@ -93,7 +93,7 @@ class Changes:
 
     @property
     def any_waiters(self) -> bool:
-        """Whether anything changes in the queues."""
+        """Whether any queue changes."""
         return bool(
             self.waiters_added
             or self.waiters_removed

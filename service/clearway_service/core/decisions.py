@@ -1,4 +1,4 @@
-"""Decisions: the four answers to a proposal, and nothing else."""
+"""Decisions: accept, wait, reject and abort, the four possible answers to a proposal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clearway_service.core.states import ProposedState, StateType
 
 
 class WaitReason(IntEnum):
-    """Why a run may not enter a state yet; the numbers are those of the protocol's ``WaitReason``."""
+    """Why a run may not enter a state yet; numbered as the protocol's ``WaitReason``."""
 
     LIMIT = 1
     CACHE_LEADER = 2
@@ -18,14 +18,14 @@ class WaitReason(IntEnum):
 
 
 class RejectReason(IntEnum):
-    """Why a run has another state than the proposed one; numbered as the protocol's ``RejectReason``."""
+    """Why a run entered another state than proposed; numbered as the protocol's ``RejectReason``."""
 
     CACHED = 1
     RETRY_SCHEDULED = 2
 
 
 class AbortReason(IntEnum):
-    """Why a proposal was aborted; the numbers are those of the protocol's ``AbortReason``."""
+    """Why a proposal was aborted; numbered as the protocol's ``AbortReason``."""
 
     TERMINAL = 1
     HELD = 2
@@ -37,12 +37,12 @@ class Accept(NamedTuple):
 
 
 class Ancestor(NamedTuple):
-    """A Running run that holds up a run for which its own code waits, itself or through others.
+    """A Running run that blocks a run on which its own code waits, directly or through other runs.
 
     Attributes:
         run_id: Its UUID.
-        name: Its name, for people.
-        held: What it holds: a slot of a tag, or a cache key.
+        name: Its display name.
+        held: The slot of a tag, or the cache key, that it holds.
     """
 
     run_id: str
@@ -54,12 +54,12 @@ class Wait(NamedTuple):
     """The run keeps its state, and may propose again later.
 
     Attributes:
-        reason: Why, for programs.
-        retry_after: From now, in microseconds; None where only another run's doing helps.
-        message: What is waited for, for people.
-        blocking_tags: The tags whose limits have no free slot; sorted.
-        ancestors: Those who hold slots of these tags, and whose code waits for this run.
-        cache_key: The key that another run is computing; empty where that is not waited for.
+        reason: The machine-readable reason.
+        retry_after: Delay from now, in microseconds; None if it depends on another run's progress.
+        message: The human-readable reason.
+        blocking_tags: The tags whose limits have no free slot, sorted.
+        ancestors: Runs that hold slots of these tags while their code waits for this run.
+        cache_key: The key that another run is computing; empty if the wait is not for a cache key.
     """
 
     reason: WaitReason
@@ -71,7 +71,7 @@ class Wait(NamedTuple):
 
     @property
     def blockers(self) -> tuple[Resource, ...]:
-        """The resources in whose queues the proposal may wait."""
+        """The resources whose queues the proposal may join."""
         if self.cache_key:
             return (Resource.of_key(self.cache_key),)
         return tuple(Resource.of_tag(tag) for tag in self.blocking_tags)
@@ -86,14 +86,14 @@ class Reject(NamedTuple):
 
 
 def recorded_reject(entered: StateType, message: str) -> Reject:
-    """Return a reject that was decided before, from the type of the state that the run entered."""
-    # The two states that a rejected run can enter are of different types, so the reason is not stored.
+    """Rebuild a stored reject from the type of the state that the run entered."""
+    # The reason is not stored: each of the two possible reasons leads to a state of a different type.
     reason = RejectReason.CACHED if entered == StateType.COMPLETED else RejectReason.RETRY_SCHEDULED
     return Reject(reason, ProposedState(entered), message)
 
 
 class Abort(NamedTuple):
-    """The run keeps its state, and its code must not go on."""
+    """The run keeps its state, and its code must not continue."""
 
     reason: AbortReason
     message: str

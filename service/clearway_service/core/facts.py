@@ -1,4 +1,4 @@
-"""Facts: all that a rule may know."""
+"""Facts: everything that a rule may know."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from clearway_service.core.states import ProposedState, State
 
 
 class LimitFacts(NamedTuple):
-    """How a tag's limit looks to one run.
+    """A limit as seen by one run.
 
     Attributes:
         tag: The tag that the limit is on.
-        limit: How many runs may be Running at once; 0 aborts.
-        taken: How many hold a slot.
+        limit: How many runs may be Running at once; 0 aborts every run.
+        taken: How many runs hold a slot.
         held: Whether this run is one of them.
-        queued: How many proposals wait for a slot and came before this one.
-        ancestors: Those of the holders whose code waits for this run.
+        queued: How many earlier proposals wait for a slot.
+        ancestors: The holders whose code waits for this run.
     """
 
     tag: str

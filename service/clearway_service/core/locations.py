@@ -1,7 +1,7 @@
-"""Locations: whether one names the place of a result by the result's SHA-256, and nothing else.
+"""Locations: checks that a result's location is derived from the result's SHA-256.
 
-A client sends a location as a hint for readers. Nothing is opened or deleted by it: a result is found by its
-SHA-256 in the storage that the reader has configured.
+A location is a hint from the writing client to readers. No file is opened or deleted by it: a reader finds a
+result by its SHA-256 in the storage that it has configured.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ RIGHT = (
 )
 
 _DIGEST = re.compile("[0-9a-f]{64}")
-# `file:` has no host, so its path begins right after the slashes. A scheme may be several, as in
+# A `file:` URL has no host, so its path begins right after the slashes. Schemes may be chained, as in
 # `simplecache::s3://`.
 _ROOT = re.compile(r"(?:file://)?/(?P<path>.+)|(?P<scheme>[A-Za-z][^/\\\s]*)://(?P<rest>.+)", re.DOTALL)
 _DRIVE = re.compile(r"[A-Za-z]:[/\\](?P<path>.+)", re.DOTALL)
@@ -24,16 +24,16 @@ _NO_SEGMENTS = frozenset({"", ".", ".."})
 
 
 def is_digest(text: str) -> bool:
-    """Return whether ``text`` is a SHA-256 as it is written here: 64 lower-case hexadecimal digits."""
+    """Return True if ``text`` is a SHA-256 of 64 lower-case hexadecimal digits."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def is_location_of(location: str, digest: str) -> bool:
-    """Return whether ``location`` is the place of the result ``digest`` in some storage.
+    """Return True if ``location`` is a valid place for the result ``digest`` in some storage.
 
     Args:
-        location: As a client sent it, of any form.
-        digest: The SHA-256 of the result, of any form.
+        location: The location, unchecked, as a client sent it.
+        digest: The SHA-256 of the result, unchecked.
     """
     if not is_digest(digest):
         return False
@@ -43,7 +43,7 @@ def is_location_of(location: str, digest: str) -> bool:
     root = location.removesuffix(tail)
     found = _ROOT.fullmatch(root)
     if found is not None:
-        # The service's own storage has no folders that a client could name, and `file:` no host.
+        # The service's own storage has no folders that a client could name, and a `file:` URL no host.
         if found["scheme"] in ("service", "file"):
             return False
         segments = (found["path"] or found["rest"]).split("/")

@@ -1,4 +1,4 @@
-"""Moment: the two times at which a turn is decided."""
+"""Moment: the time of a turn, on the wall clock and the steady clock."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ class Moment(NamedTuple):
     """One point in time, on both of the service's clocks, each in microseconds.
 
     Attributes:
-        now: The wall clock, since 1970. It is what people read and what calendars mean, and may be set at any
-            time, forward or back.
-        steady: The steady clock, which only runs forward, at the speed of time. Leases and delays are
-            measured by it; its zero means nothing.
+        now: The wall clock, since 1970. People and calendars use it, and it may be set forward or back at
+            any time.
+        steady: The steady clock, which is never set and only runs forward. Leases and delays are measured by
+            it; its zero is arbitrary.
     """
 
     now: int
     steady: int
 
     def wall_time(self, steady: int) -> int:
-        """Return what the wall clock, as it is set now, shows at a time of the steady clock."""
+        """Convert a time of the steady clock to the wall clock as it is set now."""
         return self.now + steady - self.steady

@@ -1,4 +1,4 @@
-"""Proposals and what became of them."""
+"""Proposals and their outcomes."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ class Proposal(NamedTuple):
     """A request to move a run into a state.
 
     Attributes:
-        id: The proposal's UUID, and that of the state it makes.
-        kind: Whose run it is for.
-        run_id: The run's UUID; with ``create`` the id that a new run gets.
+        id: The proposal's UUID, which becomes the id of the state it produces.
+        kind: Whether it is for a flow run or a task run.
+        run_id: The run's UUID; with ``create``, the id that a new run gets.
         state: The proposed state.
-        create: The task run to create where it does not exist; None to propose for one that does.
-        session_id: The session it came from; empty for none.
-        queues: Whether it waits in the queue when no slot is free.
-        keeps: How long its place is kept, in microseconds, while its client is away between two tries;
+        create: The task run to create if it does not exist; None for an existing run.
+        session_id: The session it was sent under; empty for none.
+        queues: Whether it waits in the queue if no slot is free.
+        keeps: How long its place in the queue is kept between two tries of its client, in microseconds;
             0 for not at all.
-        unwanted: Whether its client has withdrawn it before it was decided about; it then takes no slot.
+        unwanted: Whether its client withdrew it before it was decided; it then takes no slot.
     """
 
     id: str
@@ -39,16 +39,16 @@ class Proposal(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What became of a proposal.
+    """The decision on a proposal, with the run's resulting state.
 
     Attributes:
-        proposal_id: The proposal that is answered.
-        kind: Whose run it was for.
-        run: What was said of the run when it was created.
-        decision: One of the four answers.
-        state: The run's state as it now stands.
+        proposal_id: The proposal's UUID.
+        kind: Whether it was for a flow run or a task run.
+        run: The run's spec, as given at its creation.
+        decision: The decision.
+        state: The run's current state.
         queued: Whether the proposal waits in the queue, and another answer follows.
-        position: Its place in the queue when it joined, from 1; 0 for none.
+        position: Its position in the queue when it joined, from 1; 0 if it did not.
     """
 
     proposal_id: str
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 
 class Problem(IntEnum):
-    """Why no decision could be made about a proposal."""
+    """Why a proposal could not be decided."""
 
     RUN_NOT_FOUND = 1
     FLOW_RUN_NOT_FOUND = 2
@@ -71,13 +71,13 @@ class Problem(IntEnum):
 
 
 class Refusal(NamedTuple):
-    """A proposal that could not be decided about, and changed nothing.
+    """A proposal that could not be decided, and changed nothing.
 
     Attributes:
-        proposal_id: The proposal.
+        proposal_id: The proposal's UUID.
         problem: What was wrong.
-        subject: The id that was wrong.
-        proposal: The proposal itself, where it may be made again under another session.
+        subject: The offending id.
+        proposal: The proposal itself, if it may be submitted again under another session.
     """
 
     proposal_id: str
@@ -94,13 +94,13 @@ class Waiter(NamedTuple):
 
     Attributes:
         proposal: The proposal, which is decided again each time the resource is released.
-        position: Orders all queues; smaller came earlier.
-        blocker: The resource in whose queue it waits, and of which nothing is free for it.
-        owner: The engine that knows whom to answer.
-        passed: How often a slot that it could have used went to one who came later.
-        until: Until when its place is kept while its client is away, in microseconds of the steady clock;
-            None for one that is here. One that is away holds up no other, and is decided about when it comes
-            again.
+        position: The order in all queues; a smaller position came earlier.
+        blocker: The resource in whose queue it waits, of which none is free for it.
+        owner: The engine that its client is connected to.
+        passed: How often a slot that it could have used went to a later proposal.
+        until: When its place is given up while its client is away, in microseconds of the steady clock;
+            None while its client is connected. A waiter whose client is away blocks no other, and is decided
+            when it is proposed again.
     """
 
     proposal: Proposal

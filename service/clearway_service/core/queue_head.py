@@ -1,4 +1,4 @@
-"""QueueHead: the first waiters of a queue, as many as were loaded, and what is known of the rest."""
+"""QueueHead: the first waiters of a queue, as far as loaded, and what is known about the rest."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 from clearway_service.core.proposals import Waiter
 
-# Positions before and behind all that waiters have.
+# Positions before and after those of all waiters.
 _NOTHING: Final = -1
 _END: Final = 2**63
 
 
 @dataclass(slots=True)
 class QueueHead:
-    """The waiters of a queue up to a position, the earliest first; by default all of an empty queue.
+    """The waiters of a queue up to a position, earliest first; by default an empty queue, fully known.
 
     Attributes:
-        waiters: Exactly those whose positions are not behind ``known_to``.
-        known_to: The position up to which the queue is known.
+        waiters: All waiters with positions up to and including ``known_to``.
+        known_to: The position up to which the queue was loaded.
         length: How many waiters the whole queue has, if a proposal of the batch may join it.
     """
 
@@ -30,12 +30,17 @@ class QueueHead:
 
     @classmethod
     def unknown(cls) -> QueueHead:
-        """Return a head of a queue of which nothing was loaded."""
+        """Return the head of a queue that was not loaded."""
         return cls(known_to=_NOTHING)
 
     @classmethod
     def of(cls, waiters: Sequence[Waiter], depth: int) -> QueueHead:
-        """Return the head of a queue with the first ``depth`` waiters, given one more if there is one."""
+        """Return a head of the first ``depth`` waiters.
+
+        Args:
+            waiters: The first ``depth + 1`` waiters of the queue, or all if there are fewer.
+            depth: How many the head has at most.
+        """
         known_to = _END if len(waiters) <= depth else waiters[depth - 1].position
         head = cls(list(waiters[:depth]), known_to)
         head.length = len(head.waiters)
@@ -52,47 +57,47 @@ class QueueHead:
 
     @property
     def first(self) -> Waiter | None:
-        """The earliest waiter that is known; None for none."""
+        """The earliest loaded waiter, or None."""
         return self.waiters[0] if self.waiters else None
 
     @property
     def last(self) -> Waiter | None:
-        """The last waiter that is known; None for none."""
+        """The last loaded waiter, or None."""
         return self.waiters[-1] if self.waiters else None
 
     @property
     def whole(self) -> bool:
-        """Whether nobody waits who is not known."""
+        """Whether all waiters of the queue are loaded."""
         return self.known_to == _END
 
     def hides_one_before(self, position: int) -> bool:
-        """Return whether a waiter that was not loaded is the first, and comes before ``position``.
+        """Return True if the earliest waiter was not loaded and comes before ``position``.
 
-        That is so when all that were loaded have left. A queue of which nothing was loaded is that of a
-        resource with nothing free, so it hides nobody who could go first.
+        This happens when all loaded waiters have left. A queue that was not loaded at all belongs to a
+        resource with nothing free, so it hides no waiter that could be granted a slot.
         """
         return not self.waiters and _NOTHING < self.known_to < position
 
     def first_unseen(self, seen: set[str]) -> Waiter | None:
-        """Return the earliest waiter whose proposal's id is not in ``seen``; None for none."""
+        """Return the earliest waiter whose proposal id is not in ``seen``, or None."""
         return next((waiter for waiter in self.waiters if waiter.proposal.id not in seen), None)
 
     def put_in(self, waiter: Waiter) -> None:
-        """Put a waiter in its place, unless that is behind what is known."""
+        """Insert a waiter at its position, unless that is beyond ``known_to``."""
         if waiter.position <= self.known_to:
             insort(self.waiters, waiter, key=_position)
 
     def take_out(self, waiter: Waiter) -> bool:
-        """Take a waiter out; return whether it was there."""
+        """Remove a waiter; return whether it was present."""
         return take_out(self.waiters, waiter)
 
     def replace(self, waiter: Waiter) -> None:
-        """Put a waiter in the place of the one with its proposal, if that is there."""
+        """Replace the waiter that has the same proposal, if present."""
         replace(self.waiters, waiter)
 
 
 def take_out(waiters: list[Waiter], waiter: Waiter) -> bool:
-    """Take the one with a waiter's proposal out of a list; return whether it was there."""
+    """Remove the waiter with the same proposal from a list; return whether it was present."""
     for index, other in enumerate(waiters):
         if other.proposal.id == waiter.proposal.id:
             del waiters[index]
@@ -101,7 +106,7 @@ def take_out(waiters: list[Waiter], waiter: Waiter) -> bool:
 
 
 def replace(waiters: list[Waiter], waiter: Waiter) -> None:
-    """Put a waiter in the place of the one with its proposal in a list, if that is there."""
+    """Replace the waiter with the same proposal in a list, if present."""
     for index, other in enumerate(waiters):
         if other.proposal.id == waiter.proposal.id:
             waiters[index] = waiter

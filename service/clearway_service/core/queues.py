@@ -1,15 +1,14 @@
-"""Queues: who waits for resources, and who goes first.
+"""Queues: which proposals wait for resources, and in which order they are decided.
 
-A waiter is in the queue of one resource that blocks it. Within a queue it is first come, first served. A run
-that needs slots of several tags may be passed over: while one of its tags is full, others take the slots of
-the rest. So each time a slot that the eldest such waiter of a tag needs goes to one who came later, it is
-counted; when it has been passed over ``MAX_PASSED`` times, nobody who came later gets a slot of any tag of
-which it is the eldest such waiter, until it has gone. The eldest of all is the eldest on each of its tags, so
-it is passed over at most ``MAX_PASSED`` times, and one with ``n`` such waiters before it at most
-``MAX_PASSED * (n + 1)`` times.
+A waiter is in the queue of one resource that blocks it, and each queue is FIFO. A run that needs slots of
+several tags could starve: while one of its tags is full, later runs take the slots of the others. Such a
+waiter is an *elder* of each of its tags. It is *passed over* whenever a later run takes a slot of a tag of
+which it is the first elder. After ``MAX_PASSED`` times, the free slots of these tags are reserved for it
+until it leaves. The first elder of all is the first on each of its tags, so it is passed over at most
+``MAX_PASSED`` times, and one with ``n`` elders before it at most ``MAX_PASSED * (n + 1)`` times.
 
-A waiter in the queue of a cache key waits for the run that computes it and not for slots, so none are counted
-or kept for it: that run may need them itself.
+A waiter in the queue of a cache key waits for the run that computes it, not for slots, so it is not counted
+as passed over and no slots are reserved for it: the computing run may need them itself.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from clearway_service.core.snapshot import Limit, Snapshot
 
 MAX_PASSED = 16
 
-# Proposals that join in this batch are behind all that the store has.
+# Proposals that join in this batch come after all stored waiters.
 _BEHIND_ALL = 2**62
 
 
@@ -38,9 +37,9 @@ class Queues:
     """The queues of one batch.
 
     Args:
-        snapshot: What the batch is about.
-        changes: Collects what becomes of waiters.
-        owner: The engine that answers the batch's proposals.
+        snapshot: The stored runs, limits and queues that the batch needs.
+        changes: Collects the changes to waiters.
+        owner: The engine that replies to the batch's proposals.
     """
 
     def __init__(self, snapshot: Snapshot, changes: Changes, owner: str) -> None:
@@ -52,22 +51,22 @@ class Queues:
         self._with_key: dict[str, list[str]] = {}
         for waiter in self._known.values():
             self._note_key(waiter.proposal)
-        # Who may be decided about again: proposals, resources that were released, cache keys with a result.
+        # What to decide again: proposals, the queues of released resources, the waiters of finished keys.
         self._marked: set[str] = set()
         self._marked_resources: set[Resource] = set()
         self._marked_keys: set[str] = set()
 
     @property
     def any_marked(self) -> bool:
-        """Whether anybody may be decided again."""
+        """Whether any waiter may have to be decided again."""
         return bool(self._marked or self._marked_resources or self._marked_keys)
 
     def find(self, proposal_id: str) -> Waiter | None:
-        """Return the waiter that a proposal is, if it is in a queue already."""
+        """Return the waiter of a proposal that is already queued, or None."""
         return self._known.get(proposal_id)
 
     def ahead(self, limit: Limit, waiter: Waiter | None) -> int:
-        """Return how many have to go before a waiter, or before a new proposal for None, on one resource."""
+        """Return how many waiters of a resource go before this one; for None, before a new proposal."""
         position = _BEHIND_ALL if waiter is None else waiter.position
         if waiter is None:
             ahead = len(limit.queue)
@@ -77,17 +76,17 @@ class Queues:
         return ahead + limit.queue.hides_one_before(position) + self._reserved(limit, position)
 
     def _reserved(self, limit: Limit, position: int) -> bool:
-        """Return whether the tag's free slots are kept for an elder, and so not for one at ``position``."""
+        """Return True if the tag's free slots are reserved for an elder that came before ``position``."""
         if limit.limit is None:
             return False
         eldest = limit.elders.first
         if eldest is None:
-            # Those who were loaded have gone, and there are more: they are asked in the next turn.
+            # All loaded elders have left, but there are more: the next turn loads them.
             return not limit.elders.whole
         return eldest.passed >= MAX_PASSED and eldest.position < position
 
     def join(self, proposal: Proposal, run: TaskRunSpec, blocker: Resource, until: int | None) -> int:
-        """Give a proposal its place in the queue of ``blocker``, and return its number there, from 1."""
+        """Append a proposal to the queue of ``blocker``, and return its position there, from 1."""
         waiter = Waiter(proposal, next(self._places), blocker, self._owner, until=until)
         self._changes.waiters_added[proposal.id] = waiter
         self._known[proposal.id] = waiter
@@ -100,7 +99,7 @@ class Queues:
         return queue.length
 
     def reattach(self, waiter: Waiter, run: TaskRunSpec, proposal: Proposal, until: int | None) -> Waiter:
-        """Keep the place of a proposal that came again; this engine answers it from now on."""
+        """Keep the place of a proposal that was sent again; this engine now owns it."""
         kept = waiter.proposal._replace(
             session_id=proposal.session_id, queues=proposal.queues, keeps=proposal.keeps
         )
@@ -118,7 +117,7 @@ class Queues:
         return here
 
     def move(self, waiter: Waiter, run: TaskRunSpec, blocker: Resource) -> None:
-        """Move a waiter, with its place, to the queue of the resource that blocks it now."""
+        """Move a waiter, keeping its position, to the queue of the resource that now blocks it."""
         moved = waiter._replace(blocker=blocker)
         self._dequeue(waiter)
         self._replace(moved)
@@ -128,7 +127,7 @@ class Queues:
             self._changes.waiters_moved[waiter.proposal.id] = blocker
 
     def leave(self, waiter: Waiter, run: TaskRunSpec) -> None:
-        """Take a waiter out: it is decided. What was kept for it is free for others."""
+        """Remove a decided waiter, and release the slots reserved for it."""
         self._dequeue(waiter)
         take_out(self._snapshot.waiting.get(waiter.proposal.run_id, []), waiter)
         self._leave_elders(waiter, run)
@@ -140,7 +139,7 @@ class Queues:
                 self._changes.deliveries.append((waiter.owner, waiter.proposal.id))
 
     def pass_over(self, taken: Iterable[Resource], waiter: Waiter | None) -> None:
-        """Count, for the eldest of each tag in ``taken``, that one who came later got a slot."""
+        """Record, for the first elder of each tag in ``taken``, that a later proposal got a slot."""
         position = _BEHIND_ALL if waiter is None else waiter.position
         elders = {}
         for resource in taken:
@@ -155,16 +154,16 @@ class Queues:
                 self._changes.waiters_passed[elder.proposal.id] = passed.passed
 
     def mark_run(self, run_id: str, state_id: str) -> None:
-        """Mark a run's waiting proposals to be decided again, but for the one that made the state.
+        """Mark a run's waiting proposals to be decided again, except the one that produced the state.
 
-        One that is away is left alone: it is decided when it comes again.
+        One whose client is away is skipped: it is decided when it is proposed again.
         """
         for waiter in self._snapshot.waiting.get(run_id, ()):
             if waiter.proposal.id != state_id and waiter.until is None:
                 self._marked.add(waiter.proposal.id)
 
     def mark_key(self, cache_key: str) -> None:
-        """Mark who waits with a cache key, in whatever queue, to be decided again: there is a result."""
+        """Mark all waiters with a cache key, in any queue, to be decided again: its result exists."""
         self._marked_keys.add(cache_key)
         for id_ in self._with_key.get(cache_key, ()):
             waiter = self._known.get(id_)
@@ -176,11 +175,11 @@ class Queues:
         self._marked_resources.add(resource)
 
     def next(self, changed: set[Resource], seen: set[str]) -> Waiter | None:
-        """Return the earliest waiter, of those not ``seen``, about whom something may have changed.
+        """Return the earliest waiter not in ``seen`` whose decision may have changed, or None.
 
         Args:
-            changed: Resources whose limits were changed; those that were released are known.
-            seen: Ids of proposals that this batch has decided again.
+            changed: Resources whose limits changed. Released ones are included without being named.
+            seen: Ids of proposals that this batch has already decided again.
         """
         waiters = [self._known[id_] for id_ in self._marked - seen]
         for resource in self._marked_resources | changed:
@@ -191,19 +190,19 @@ class Queues:
             if first is not None and not self._reserved(limit, first.position):
                 waiters.append(first)
             if limit.limit == 0 and (closed := limit.elders.first_unseen(seen)) is not None:
-                # It is in another tag's queue, where it would wait in vain.
+                # It is in the queue of another tag, where nothing would wake it.
                 waiters.append(closed)
         return min(waiters, key=_place, default=None)
 
     def unfinished(self, changed: set[Resource]) -> set[Resource]:
-        """Return the resources that have waiters beyond those that were loaded who may be decided now."""
+        """Return the resources with waiters that were not loaded and may be decided now."""
         keyed = self._snapshot.keyed
         more = {Resource.of_key(key) for key in self._marked_keys if key in keyed and not keyed[key].whole}
         limits = (self._snapshot.limits.get(resource) for resource in self._marked_resources | changed)
         return more | {limit.resource for limit in limits if limit is not None and self._goes_on(limit)}
 
     def _goes_on(self, limit: Limit) -> bool:
-        """Return whether one who was not loaded may have its turn now."""
+        """Return True if a waiter that was not loaded may be decided now."""
         if limit.exhausted:
             return False
         if limit.limit is not None and not limit.elders and not limit.elders.whole:
@@ -226,7 +225,7 @@ class Queues:
             limit.queue.take_out(waiter)
 
     def _track_elder(self, waiter: Waiter, run: TaskRunSpec) -> None:
-        """Count a waiter among the elders of its tags, if it needs slots of several and waits for one."""
+        """Add a waiter to the elders of its tags, if it needs slots of several and waits for one."""
         if waiter.blocker.is_key:
             self._leave_elders(waiter, run)
             return
@@ -238,7 +237,7 @@ class Queues:
                 limit.elders.take_out(waiter)
                 limit.elders.put_in(waiter)
                 if before is not None and before.position > waiter.position:
-                    # What was kept for that one is not kept for this one, and may be free for others.
+                    # The old first elder's reservation ends here, so its slots may go to others.
                     self._marked_resources.add(limit.resource)
 
     def _leave_elders(self, waiter: Waiter, run: TaskRunSpec) -> None:
@@ -247,7 +246,7 @@ class Queues:
                 self._marked_resources.add(limit.resource)
 
     def _replace(self, waiter: Waiter) -> None:
-        """Put ``waiter`` wherever its proposal was known to wait."""
+        """Replace the waiter that has the same proposal in all queues and lists."""
         self._known[waiter.proposal.id] = waiter
         replace(self._snapshot.waiting.get(waiter.proposal.run_id, []), waiter)
         limits = self._snapshot.limits

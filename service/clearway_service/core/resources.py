@@ -1,8 +1,8 @@
-"""Resources: what a run holds while it is Running, and what other runs wait for in line.
+"""Resources: what a run holds while it is Running, and other runs queue for.
 
-A resource is a tag whose slots are limited, or a cache key. A run that enters Running with a cache key
-computes that key, and holds it until it leaves Running, as it holds the slots of its tags. Runs that ask for
-single flight wait in the key's queue meanwhile, as others wait in those of tags.
+A resource is a tag with a concurrency limit, or a cache key. A run that enters Running with a cache key
+computes its result, and holds the key until it leaves Running, like the slots of its tags. Runs that ask for
+single flight wait in the key's queue meanwhile.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class ResourceKind(IntEnum):
-    """What a run holds, or waits for."""
+    """The kinds of resource."""
 
     TAG = 0
     CACHE_KEY = 1
@@ -22,8 +22,8 @@ class Resource(NamedTuple):
     """A tag or a cache key, with its holders and its queue.
 
     Attributes:
-        kind: Which of the two; a tag and a cache key of the same name are two resources.
-        name: The tag, or the cache key.
+        kind: A tag or a cache key; the two have separate namespaces.
+        name: The tag or the cache key.
     """
 
     kind: ResourceKind
@@ -31,17 +31,17 @@ class Resource(NamedTuple):
 
     @classmethod
     def of_tag(cls, tag: str) -> Resource:
-        """Return the resource whose slots the limit of a tag counts."""
+        """Return the resource for the slots of a tag."""
         return cls(ResourceKind.TAG, tag)
 
     @classmethod
     def of_key(cls, cache_key: str) -> Resource:
-        """Return the resource that the run which computes a cache key holds."""
+        """Return the resource for a cache key, held by the run that computes it."""
         return cls(ResourceKind.CACHE_KEY, cache_key)
 
     @property
     def is_key(self) -> bool:
-        """Whether it is a cache key."""
+        """Whether this is a cache key."""
         return self.kind is ResourceKind.CACHE_KEY
 
 

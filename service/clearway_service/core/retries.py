@@ -1,4 +1,4 @@
-"""Retries: how often a run is attempted, and how long it waits before its next attempt."""
+"""Retries: how many attempts a run has, and how long it waits between them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import math
 from hashlib import blake2b
 from typing import NamedTuple
 
-_DRAW_BITS = 53  # as many as a float holds exactly
+_DRAW_BITS = 53  # the precision of a float
 
 
 class RetryPolicy(NamedTuple):
     """When a failed run is tried again.
 
     Attributes:
-        max_attempts: How often the run is attempted in all, from 1.
-        delays: How long to wait before the first retry, the second and so on, in microseconds; the last one
-            applies to all further retries. Empty means not to wait.
-        jitter_factor: How far the delays are spread at random; 0 takes them as they are.
+        max_attempts: The number of attempts, the first included; at least 1.
+        delays: The delays before the first retry, the second and so on, in microseconds; the last one
+            applies to all further retries. Empty means no delay.
+        jitter_factor: How far delays are randomly spread, as ``spread`` explains; 0 for no jitter.
     """
 
     max_attempts: int = 1
@@ -33,7 +33,7 @@ def retry_delay(policy: RetryPolicy, attempt: int, draw: float) -> int:
     Args:
         policy: The run's policy.
         attempt: Attempts already made, from 1.
-        draw: From 0 and below 1, drawn evenly; says where in its spread the delay is.
+        draw: A uniform random number in [0, 1), which selects the jitter.
     """
     delays, jitter_factor = policy.delays, policy.jitter_factor
     if not delays:
@@ -43,19 +43,19 @@ def retry_delay(policy: RetryPolicy, attempt: int, draw: float) -> int:
 
 
 def spread(jitter_factor: float, draw: float) -> float:
-    """Return by what a delay is multiplied: about 1 in the mean, and ``1 + jitter_factor`` at most.
+    """Return the random factor for a delay: about 1 on average, and at most ``1 + jitter_factor``.
 
-    Runs that failed together, because what they all need was away, would otherwise come back together. The
-    times between independent events are distributed exponentially, so delays that are drawn from there do not
-    bunch. Both tails are cut off: the upper one at ``1 + jitter_factor``, the lower one where the mean stays
-    within 2 % of 1.
+    Without jitter, runs that failed together because of one outage would all retry together, as a thundering
+    herd. The intervals between independent events are exponentially distributed, so delays drawn from that
+    distribution do not bunch. Both tails are cut off: the upper one at ``1 + jitter_factor``, the lower one
+    where the mean stays within 2 % of 1.
 
     Args:
-        jitter_factor: From 0, for no spread at all.
-        draw: From 0 and below 1.
+        jitter_factor: At least 0, which means no jitter.
+        draw: A uniform random number in [0, 1).
 
-    Source: the clamped Poisson interval by which Prefect 2 spreads its retries (``clamped_poisson_interval``
-    in its ``prefect.utilities.math``), as the inverse of the cut distribution function.
+    Source: the clamped Poisson interval of Prefect 2's retries (``clamped_poisson_interval`` in its
+    ``prefect.utilities.math``), computed as the inverse of the truncated distribution function.
     """
     most = 1 + jitter_factor
     least = -math.log1p(-(2**-most)) / math.log(2)
@@ -64,10 +64,10 @@ def spread(jitter_factor: float, draw: float) -> float:
 
 
 def draw_for(proposal_id: str) -> float:
-    """Return what chance says about a proposal, from 0 and below 1.
+    """Return a pseudorandom number in [0, 1) for a proposal.
 
-    Taken from the proposal's id, so that deciding stays a function of its inputs: a batch that is decided
-    anew after a failed commit draws the same.
+    It is derived from the proposal's id, so that decisions stay deterministic: a batch that is decided again
+    after a failed commit draws the same numbers.
     """
     digest = blake2b(proposal_id.encode(), digest_size=8).digest()
     return (int.from_bytes(digest) >> (64 - _DRAW_BITS)) / (1 << _DRAW_BITS)

@@ -1,4 +1,4 @@
-"""The rules, in the order in which they are asked; the first answer is the decision."""
+"""The rules, in the order in which they are applied; the first one to return a decision wins."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def keep_terminal(facts: Facts) -> Decision | None:
 
 
 def keep_one_holder(facts: Facts) -> Decision | None:
-    """A run that another live session runs is not run twice."""
+    """A run that a client with another live session is running is not started a second time."""
     if facts.proposed.type != StateType.RUNNING or not facts.holder:
         return None
     return Abort(AbortReason.HELD, f"the run is Running elsewhere: {plain(facts.holder)} holds it")
 
 
 def await_scheduled_time(facts: Facts) -> Decision | None:
-    """A scheduled run does not begin before its time. Cancelling it is never delayed.
+    """A scheduled run does not start before its time. Cancelling it is never delayed.
 
-    A retry's delay passes on the steady clock, so setting the wall clock makes it neither longer nor shorter.
-    A time that a client gave is of the calendar and follows the wall clock.
+    A retry's delay is measured by the steady clock, so setting the wall clock does not change it. A time
+    that a client gave is a calendar time, and follows the wall clock.
     """
     if facts.progress is None or facts.progress.state.type != StateType.SCHEDULED:
         return None
@@ -58,7 +58,7 @@ def await_scheduled_time(facts: Facts) -> Decision | None:
 def use_cache(facts: Facts) -> Decision | None:
     """A run whose key has a live cache entry completes with the cached data instead of running.
 
-    Asked before slots are taken, so a hit needs none.
+    This rule comes before slots are taken, so a hit needs none.
     """
     if facts.proposed.type != StateType.RUNNING or facts.cached is None or facts.proposed.refresh_cache:
         return None
@@ -73,11 +73,11 @@ def use_cache(facts: Facts) -> Decision | None:
 
 
 def follow_leader(facts: Facts) -> Decision | None:
-    """A run whose cache key another run is computing waits for that one, where it asks for single flight.
+    """A run that asks for single flight waits while another run computes its cache key.
 
-    Asked before slots are taken, so a run that waits holds none. It is a run that is Running that leads, and
-    not one that waits for slots: a key is taken together with the slots, or not at all, so nobody waits for
-    a run that itself waits for a slot of somebody's.
+    This rule comes before slots are taken, so the waiting run holds none. Only a Running run can be the
+    leader, never one that waits for slots: a key and the slots are taken together or not at all, so no run
+    waits for a leader that itself waits for a slot.
     """
     flight = facts.flight
     if flight is None or flight.held or (flight.free and not facts.unwanted):
@@ -87,9 +87,9 @@ def follow_leader(facts: Facts) -> Decision | None:
 
 
 def secure_slots(facts: Facts) -> Decision | None:
-    """Entering Running needs a free slot on every tag that has a limit, all of them or none.
+    """Entering Running takes a slot of every tag that has a limit: all of them or none.
 
-    None is free for a run that nobody wants any more.
+    A withdrawn proposal gets no slot.
     """
     if facts.proposed.type != StateType.RUNNING:
         return None
@@ -146,7 +146,7 @@ _ACCEPT = Accept()
 
 
 def decide(policy: tuple[Rule, ...], facts: Facts) -> Decision:
-    """Return the first answer of ``policy``, or accept where no rule has one."""
+    """Return the first decision of the rules in ``policy``, or Accept if none returns one."""
     for rule in policy:
         decision = rule(facts)
         if decision is not None:
@@ -159,7 +159,7 @@ def _tags(tags: list[str]) -> str:
 
 
 def _entangled(ancestors: tuple[Ancestor, ...]) -> str:
-    """Return what a wait says of the ancestors that hold slots; nothing where none does."""
+    """Return the part of a wait's message about ancestors that hold slots; empty if there are none."""
     told = "".join(
         f"; a slot of tag '{plain(each.held.name)}' is held by its own ancestor {plain(each.name)}"
         for each in ancestors[:_NAMED_ANCESTORS]

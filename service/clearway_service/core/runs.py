@@ -1,4 +1,4 @@
-"""Runs: what was said of one when it was created, and how far it has come."""
+"""Runs: their specs, given at creation, and their progress."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from clearway_service.core.states import TERMINAL, State, StateType
 
 
 class RunKind(Enum):
-    """Whose run it is."""
+    """The kinds of run."""
 
     FLOW = "flow"
     TASK = "task"
 
 
 class FlowRunSpec(NamedTuple):
-    """What a client said of a flow run. Times are microseconds; tags are sorted and unique."""
+    """A flow run as the client defined it. Times are in microseconds; tags are sorted and unique."""
 
     id: str
     flow_name: str
@@ -32,17 +32,17 @@ class FlowRunSpec(NamedTuple):
 
     @property
     def limited_tags(self) -> tuple[str, ...]:
-        """No limit holds for a flow run."""
+        """Empty: limits do not apply to flow runs."""
         return ()
 
     @property
     def limited(self) -> tuple[Resource, ...]:
-        """No limit holds for a flow run."""
+        """Empty: limits do not apply to flow runs."""
         return ()
 
 
 class TaskRunSpec(NamedTuple):
-    """What a client said of a task run. Times are microseconds; tags are sorted and unique."""
+    """A task run as the client defined it. Times are in microseconds; tags are sorted and unique."""
 
     id: str
     flow_run_id: str
@@ -59,35 +59,35 @@ class TaskRunSpec(NamedTuple):
 
     @property
     def limited_tags(self) -> tuple[str, ...]:
-        """The tags whose limits hold for the run; none for one that tracks a subflow.
+        """The tags whose limits apply to the run; none if it tracks a subflow.
 
-        A tracking run that took slots could keep its own subflow's tasks from running.
+        A tracking run that took slots could block its own subflow's tasks.
         """
         return () if self.tracks_subflow else self.tags
 
     @property
     def limited(self) -> tuple[Resource, ...]:
-        """The resources whose limits hold for the run: those of ``limited_tags``."""
+        """The resources whose limits apply to the run: those of ``limited_tags``."""
         return () if self.tracks_subflow or not self.tags else tuple(map(Resource.of_tag, self.tags))
 
 
 class Progress(NamedTuple):
-    """How far a run has come: the columns that each transition keeps.
+    """The progress of a run: the columns that transitions update.
 
     Attributes:
-        state: The present state.
+        state: The current state.
         session_id: The session that holds the run while it is Running; empty for none.
-        ordinal: How many states the history has.
+        ordinal: The number of states in the history.
         run_count: How many times the run entered Running.
-        created: When the run was created, in microseconds since 1970, as all times here.
-        expected_start_time: When it is to begin; None where it was not scheduled.
+        created: When the run was created, in microseconds since 1970, like all times here.
+        expected_start_time: When it is scheduled to start; None if it was not scheduled.
         start_time: When it first entered Running.
         end_time: When it ended.
-        total_run_time: Time spent in Running, in microseconds, without the present attempt.
-        running_since: When a Running run entered Running, in microseconds of the steady clock; None for any
-            other, and where an earlier version wrote it.
-        due: When the delay that the service gave a Scheduled run is over, in microseconds of the steady
-            clock; None where it waits for a time of the calendar, or not at all.
+        total_run_time: Time spent in Running, in microseconds, without the current attempt.
+        running_since: When a Running run entered Running, in microseconds of the steady clock; None in other
+            states, and for rows written by earlier versions.
+        due: When the delay that the service set for a Scheduled run ends, in microseconds of the steady
+            clock; None if it waits for a calendar time, or does not wait.
     """
 
     state: State
@@ -103,7 +103,7 @@ class Progress(NamedTuple):
     due: int | None = None
 
     def wait_left(self, moment: Moment) -> int:
-        """Return how long a Scheduled run has yet to wait, in microseconds; 0 where it may begin."""
+        """Return how long a Scheduled run still has to wait, in microseconds; 0 if it may start."""
         if self.due is not None:
             return max(0, self.due - moment.steady)
         begins = self.state.scheduled_time
@@ -130,14 +130,14 @@ def begin(state: State, session_id: str, steady: int) -> Progress:
 def advance(
     progress: Progress, state: State, session_id: str, steady: int, due: int | None = None
 ) -> Progress:
-    """Return the progress of a run that leaves its state for ``state``.
+    """Return the progress of a run after it leaves its state for ``state``.
 
     Args:
-        progress: How far the run has come.
-        state: The state that it enters, with the time of entering.
+        progress: The progress before.
+        state: The state that it enters, with the time of entry.
         session_id: The session that holds it if ``state`` is Running; empty for none.
-        steady: The time of entering on the steady clock.
-        due: When a delay that the service gives it is over, on the steady clock; None for none.
+        steady: The time of entry on the steady clock.
+        due: When the delay set by the service ends, on the steady clock; None for no delay.
     """
     now = state.timestamp
     running = state.type == StateType.RUNNING
@@ -159,7 +159,7 @@ def advance(
 
 
 def _worked(progress: Progress, now: int, steady: int) -> int:
-    """Return how long a run that leaves its state was Running in it, in microseconds."""
+    """Return how long a run that now leaves its state was Running, in microseconds."""
     if progress.state.type != StateType.RUNNING:
         return 0
     if progress.running_since is None:

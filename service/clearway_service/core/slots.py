@@ -12,12 +12,12 @@ from clearway_service.core.snapshot import Snapshot
 
 
 class Slots:
-    """The slots of one batch.
+    """Takes and frees the slots of one batch.
 
     Args:
-        snapshot: What the batch is about.
+        snapshot: The stored runs, limits and queues that the batch needs.
         changes: Collects the slots that are taken and freed.
-        queues: Told of what is released.
+        queues: Notified when a resource is released.
     """
 
     def __init__(self, snapshot: Snapshot, changes: Changes, queues: Queues) -> None:
@@ -26,11 +26,11 @@ class Slots:
         self._queues = queues
 
     def take(self, run: TaskRunSpec, cache_key: str) -> None:
-        """Give a run that enters Running what it does not hold of its tags' slots, and its key."""
+        """Give a run that enters Running its cache key and the slots that it does not hold yet."""
         held = self._snapshot.slots.setdefault(run.id, set())
         key = "" if run.tracks_subflow else cache_key
         for other in [resource for resource in held if resource.is_key and resource.name != key]:
-            # It runs once more, and for another key than before.
+            # It was Running already, with another key.
             held.remove(other)
             self._free(other, run.id)
         for resource in self._wanted(run, key):
@@ -45,7 +45,7 @@ class Slots:
                 self._changes.slots_taken[resource, run.id] = None
 
     def free(self, run_id: str) -> None:
-        """Take back all that a run holds, which leaves Running."""
+        """Free everything held by a run that leaves Running."""
         for resource in self._snapshot.slots.pop(run_id, ()):
             self._free(resource, run_id)
 

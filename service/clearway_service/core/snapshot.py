@@ -1,4 +1,4 @@
-"""Snapshot: what the store holds of all that one batch of proposals is about."""
+"""Snapshot: the part of the store that one batch of proposals needs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RunKey = tuple[str, str, str]
 
 
 class Recorded(NamedTuple):
-    """The decision that was recorded for a proposal, and the state that it was answered with."""
+    """The recorded decision on a proposal, and the run's state that was returned with it."""
 
     kind: RunKind
     run_id: str
@@ -35,7 +35,7 @@ class Stage(IntEnum):
 
 @dataclass(slots=True)
 class RunEntry:
-    """A run as the batch sees it: as it was loaded, or as an earlier proposal of the batch left it."""
+    """A run as the batch sees it: as loaded, or as an earlier proposal of the batch left it."""
 
     kind: RunKind
     run: FlowRunSpec | TaskRunSpec
@@ -45,14 +45,14 @@ class RunEntry:
 
 @dataclass(slots=True)
 class Limit:
-    """A resource as it is held and waited for. A cache key has a limit of 1, which only some runs obey.
+    """A resource with its holders and waiters. A cache key has a limit of 1, for single-flight runs only.
 
     Attributes:
         resource: The resource.
-        limit: How many runs may hold it; None for a tag that has lost its limit.
-        taken: How many do.
-        queue: Who waits in its queue.
-        elders: Those who need slots of this tag *and* of others, in whatever queue they wait.
+        limit: How many runs may hold it; None for a tag whose limit was deleted.
+        taken: How many runs hold it.
+        queue: The waiters in its queue.
+        elders: Waiters in any queue that need slots of this tag *and* of others.
     """
 
     resource: Resource
@@ -63,7 +63,7 @@ class Limit:
 
     @property
     def exhausted(self) -> bool:
-        """Whether none of its waiters can be decided now. A limit of 0 decides all: it aborts them."""
+        """Whether none of its waiters can be decided now. A limit of 0 decides them all: they are aborted."""
         return self.limit is not None and self.limit > 0 and self.taken >= self.limit
 
 

@@ -1,4 +1,4 @@
-"""States: what a run is in, and what it proposes to be in."""
+"""States: recorded ones, and proposed ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class StateType(IntEnum):
-    """What the rules reason about; the numbers are those of the protocol's ``StateType``."""
+    """The type of a state, by which rules decide; numbered as the protocol's ``StateType``."""
 
     SCHEDULED = 1
     PENDING = 2
@@ -29,21 +29,21 @@ AWAITING_RETRY = "AwaitingRetry"
 
 
 class ProposedState(NamedTuple):
-    """A state that is not yet anyone's.
+    """A state that a client proposes for a run.
 
     Attributes:
-        type: What the rules reason about.
-        name: For people; empty means the name that the rules give.
-        message: Why, for people.
-        data: The result or its reference, as the client encoded it; never looked into.
-        scheduled_time: When a Scheduled run may begin, in microseconds since 1970.
+        type: The type, by which rules decide.
+        name: The display name; empty for the default.
+        message: A human-readable explanation.
+        data: The result or its reference, as the client encoded it; opaque to the service.
+        scheduled_time: When a Scheduled run may start, in microseconds since 1970.
         cache_key: Looked up when Running is proposed, written when Completed is; empty for none.
-        cache_expiration: How long the entry is served, in microseconds; None for ever.
-        refresh_cache: Whether a Running run is not served from the cache.
-        no_retry: Whether a Failed run is not tried again.
-        single_flight: Whether it waits for a run that is computing the cache key.
-        due: For a delay that the service itself gave, when it is over, in microseconds of the steady clock;
-            None where ``scheduled_time`` is a time of the calendar.
+        cache_expiration: The TTL of the cache entry, in microseconds; None for no expiry.
+        refresh_cache: Whether a run that enters Running ignores the cache.
+        no_retry: Whether a Failed run is not retried.
+        single_flight: Whether the run waits if another run is computing the cache key.
+        due: When a delay set by the service ends, in microseconds of the steady clock; None if
+            ``scheduled_time`` is a calendar time.
     """
 
     type: int
@@ -60,7 +60,7 @@ class ProposedState(NamedTuple):
 
 
 class State(NamedTuple):
-    """One entry of a run's history. Its id is that of the proposal that made it."""
+    """One entry of a run's history. Its id is that of the proposal that produced it."""
 
     id: str
     type: int

@@ -1,4 +1,4 @@
-"""Turn: the order in which one transaction loads, decides, wakes and writes, over any store."""
+"""Turn: loads, decides, wakes and writes in one transaction, for any store."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ EndedRuns = dict[tuple[RunKind, str], str]
 
 @dataclass(slots=True)
 class Work:
-    """What a turn is about.
+    """The work of one turn.
 
     Attributes:
-        proposals: To be decided, in this order.
-        recalled: Proposals that waited, of which is only looked up what became of them.
-        ended_runs: The runs that lose their session.
+        proposals: Proposals to decide, in this order.
+        recalled: Queued proposals whose current outcome is only looked up.
+        ended_runs: Runs whose session has ended.
         woken: Resources whose waiters are decided again.
         woken_runs: Task runs whose waiting proposals are decided again.
     """
@@ -44,19 +44,19 @@ class TurnStore(Protocol):
     """A store in a transaction."""
 
     def load(self, work: Work) -> Snapshot:
-        """Return what the store holds of all that a turn is about; it may shorten ``work``."""
+        """Load the data that a turn needs; may remove proposals from ``work`` if it is too large."""
 
     def write(self, changes: Changes) -> None:
-        """Take what a turn changed."""
+        """Write a turn's changes."""
 
 
 class TurnContext(NamedTuple):
-    """Who decides a turn, and when.
+    """The engine and the time of a turn.
 
     Attributes:
-        owner: The engine that answers the proposals.
-        moment: The time, on both of the service's clocks.
-        new_id: Makes the ids of states that no proposal made.
+        owner: The engine that replies to the proposals.
+        moment: The current time, on both of the service's clocks.
+        new_id: Generates ids for states that no proposal produced.
     """
 
     owner: str
@@ -65,13 +65,13 @@ class TurnContext(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What a turn decided.
+    """The results of a turn.
 
     Attributes:
-        outcomes: Of the proposals that were decided, in their order.
-        recalled: What became of the recalled proposals, in their order.
-        woken: Answers to those whose wait is over, those for other engines among them.
-        changes: What that changes.
+        outcomes: The outcomes of the decided proposals, in their order.
+        recalled: The outcomes of the recalled proposals, in their order.
+        woken: Final answers to waiters, including those of other engines.
+        changes: The changes to write.
     """
 
     outcomes: list[Outcome]
@@ -81,19 +81,19 @@ class Decided(NamedTuple):
 
 
 Decide = Callable[[Batch], list[Outcome]]
-"""Decides the proposals of a turn, or as many as it likes of the first ones."""
+"""Decides the proposals of a turn, or only the first ones."""
 
 
 def decide_turn(
     snapshot: Snapshot, work: Work, context: TurnContext, decide: Decide | None = None
 ) -> Decided:
-    """Return what a turn decides over a snapshot, which it takes over.
+    """Decide a turn on a snapshot, which is modified.
 
     Args:
-        snapshot: What the store holds of ``work``.
-        work: What the turn is about.
-        context: Who decides, and when.
-        decide: Decides the proposals; None for all of them.
+        snapshot: The stored data that ``work`` needs.
+        work: The work of the turn.
+        context: The engine and the time.
+        decide: Decides the proposals, or only the first ones; None to decide all.
     """
     batch = Batch(snapshot, context.moment, context.new_id, context.owner)
     for (_kind, run_id), message in work.ended_runs.items():
@@ -107,16 +107,16 @@ def decide_turn(
 def take_turn(
     store: TurnStore, work: Work, context: TurnContext, decide: Decide | None = None
 ) -> tuple[Snapshot, Decided]:
-    """Load what a turn is about, decide it, and write what that changes.
+    """Load the data that a turn needs, decide it, and write the changes.
 
     Args:
         store: The store, in a transaction.
-        work: What the turn is about.
-        context: Who decides, and when.
-        decide: Decides the proposals; None for all of them.
+        work: The work of the turn.
+        context: The engine and the time.
+        decide: Decides the proposals, or only the first ones; None to decide all.
 
     Returns:
-        The snapshot as the turn has left it, and what was decided.
+        The snapshot as the turn left it, and the turn's results.
     """
     snapshot = store.load(work)
     decided = decide_turn(snapshot, work, context, decide)
@@ -125,8 +125,8 @@ def take_turn(
 
 
 def is_over(outcome: Outcome) -> bool:
-    """Return whether a client waits no longer under its proposal's id, after this outcome of it."""
+    """Return True if no client waits for the proposal's id after this outcome."""
     if isinstance(outcome, Answer):
         return not outcome.queued
-    # With a conflict, another client waits under this id.
+    # After a conflict, another client may still wait under this id.
     return not (isinstance(outcome, Refusal) and outcome.problem is Problem.PROPOSAL_CONFLICT)

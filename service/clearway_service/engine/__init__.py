@@ -1,1 +1,1 @@
-"""The engine decides about runs, in one transaction for each turn: may import store, core and below."""
+"""The engine: decides proposals, one transaction per turn. May import store, core and below."""

@@ -1,4 +1,4 @@
-"""The budget: how much memory what clients have under way may take, in bytes, each and all together."""
+"""The budget: bounds the memory for clients' pending requests and decisions, per client and in total."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import NamedTuple
 
 from clearway_service.fair_semaphore import FairSemaphore
 
-# A client that holds less than this is served even where others have used up the total.
+# A client that holds less than this is served even if others have used up the total.
 LEAST_BYTES = 256 * 1024
 
 
 class Budget:
-    """Bytes of requests without a decision, and of decisions that their client has not taken.
+    """Counts the bytes of undecided requests, and of decisions that clients have not received yet.
 
-    A client may hold as much as is free, and never more than ``each``: half of that in requests, half in
-    decisions. So many large clients share the total evenly, and always leave as much as one of them has for
-    the next client to come. Safe from any thread.
+    A client may hold as much as is free, up to ``each``: half of it in requests, half in decisions. So
+    large clients share the total evenly, and always leave as much as one of them holds for the next client.
+    Thread-safe.
 
     Args:
-        total: What all clients may hold together.
-        each: What one client may hold.
+        total: The bytes that all clients together may hold.
+        each: The bytes that one client may hold.
 
     Attributes:
-        large: Held while a stream takes a message of more than ``LEAST_BYTES`` and the total is used up.
+        large: Held by a stream while it reads a message of more than ``LEAST_BYTES`` with the total used up.
 
-    Source: dynamic queue thresholds, as switches share one memory between ports (Choudhury and Hahne, 1998).
+    Source: dynamic queue thresholds, by which switches share buffer memory (Choudhury and Hahne, 1998).
     """
 
     def __init__(self, total: int, each: int) -> None:
@@ -42,20 +42,20 @@ class Budget:
 
     @property
     def used(self) -> int:
-        """What all clients hold together, in bytes."""
+        """The bytes that all clients together hold."""
         return self._used
 
     @property
     def full(self) -> bool:
-        """Whether the total is used up: each client is left ``LEAST_BYTES`` and no more."""
+        """Whether the total is used up, so that each client is left with ``LEAST_BYTES``."""
         return self._total - self._used <= 2 * LEAST_BYTES
 
     def caller(self) -> Caller:
-        """Return a new client, which holds nothing."""
+        """Return a new client that holds nothing."""
         return Caller(self)
 
     def caller_at(self, peer: str) -> Caller:
-        """Return the client at an address: the same one for all of its calls under way."""
+        """Return the client at an address; concurrent calls from one address share it."""
         with self._lock:
             caller = self._peers.get(peer)
             if caller is None:
@@ -63,11 +63,11 @@ class Budget:
             return caller
 
     def share(self) -> int:
-        """Return how many bytes of requests, and as many of decisions, each client may hold now."""
+        """Return how many bytes each client may hold now in requests, and as many again in decisions."""
         return max(LEAST_BYTES, min(self._each, self._total - self._used) // 2)
 
     def change(self, caller: Caller, requests: int, decisions: int) -> None:
-        """Add to what a client holds, or take from it, and call those that have room now."""
+        """Change what a client holds, and run the callbacks of clients that now have room."""
         with self._lock:
             if caller.gone:
                 decisions = 0
@@ -81,7 +81,7 @@ class Budget:
             callback()
 
     def watch(self, caller: Caller, callback: Callable[[], None], *, reading: bool) -> bool:
-        """Return True if the client has room; otherwise have ``callback`` called once, when it has."""
+        """Return True if the client has room; otherwise register ``callback`` to run once when it has."""
         with self._lock:
             share = self.share()
             if caller.may_read(share) if reading else caller.room(share) > 0:
@@ -94,7 +94,7 @@ class Budget:
             return False
 
     def forget(self, caller: Caller) -> None:
-        """Count no more decisions of a client that has gone, and let what it asked for be decided."""
+        """Stop counting the decisions of a client that disconnected, so that its requests are decided."""
         with self._lock:
             self._used -= caller.decisions
             caller.decisions = 0
@@ -104,7 +104,7 @@ class Budget:
             callback()
 
     def _ready(self) -> list[Callable[[], None]]:
-        """Return what is to be called, now that more is free."""
+        """Return the callbacks to run now that more is free."""
         share = self.share()
         ready = [callback for caller in self._watching for callback in caller.ready(share)]
         if ready:
@@ -116,9 +116,9 @@ class Caller:
     """One client: a stream, or the connection that unary calls come from.
 
     Attributes:
-        requests: Bytes of its requests that have no decision yet.
-        decisions: Bytes of decisions that it has not taken yet.
-        expected: How large its next decision probably is, in bytes. The pipeline's thread's.
+        requests: Bytes of its undecided requests.
+        decisions: Bytes of decisions that it has not received yet.
+        expected: The probable size of its next decision, in bytes. Belongs to the pipeline's thread.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -135,46 +135,46 @@ class Caller:
         self._budget.change(self, size, 0)
 
     def settle(self, size: int) -> None:
-        """Count a request no longer: it is decided, or refused."""
+        """Stop counting a request that was decided or refused."""
         self._budget.change(self, -size, 0)
 
     def owe(self, size: int) -> None:
-        """Count decisions that the client has to take."""
+        """Count decisions that the client has yet to receive."""
         self._budget.change(self, 0, size)
 
     def sent(self, size: int) -> None:
-        """Count decisions no longer: the client has taken them."""
+        """Stop counting decisions that the client has received."""
         self._budget.change(self, 0, -size)
 
     def leave(self) -> None:
-        """Count no more decisions: the client is gone. What it asked for is decided all the same."""
+        """Stop counting decisions: the client disconnected. Its requests are decided nevertheless."""
         self._budget.forget(self)
 
     def may_read(self, share: int | None = None) -> bool:
-        """Return whether another request of it may be taken in."""
+        """Return whether another request of the client may be read."""
         share = self._budget.share() if share is None else share
         return self.gone or self.requests + self.decisions < share
 
     def room(self, share: int | None = None) -> int:
-        """Return how many bytes of decisions may be made for it now; 0 or less for none."""
+        """Return how many bytes of decisions the client has room for now; 0 or less for none."""
         share = self._budget.share() if share is None else share
         return share if self.gone else share - self.decisions
 
     def when_readable(self, callback: Callable[[], None]) -> bool:
-        """Return True if ``may_read``; otherwise have ``callback`` called, on any thread, when it does."""
+        """Return True if ``may_read``; otherwise register ``callback`` to run, on any thread, when it may."""
         return self._budget.watch(self, callback, reading=True)
 
     def when_room(self, callback: Callable[[], None]) -> bool:
-        """Return True if there is ``room``; otherwise have ``callback`` called, on any thread."""
+        """Return True if there is ``room``; otherwise register ``callback`` to run, on any thread."""
         return self._budget.watch(self, callback, reading=False)
 
     @property
     def watched(self) -> bool:
-        """Whether anything is to be called when there is room."""
+        """Whether a callback is registered."""
         return self.on_read is not None or self.on_room is not None
 
     def ready(self, share: int) -> list[Callable[[], None]]:
-        """Return what is to be called now; called by the budget, under its lock."""
+        """Return the callbacks to run now; the budget calls this under its lock."""
         called = []
         if self.on_read is not None and self.may_read(share):
             called.append(self.on_read)
@@ -186,11 +186,11 @@ class Caller:
 
 
 class Call(NamedTuple):
-    """A request that is being served: whose it is, and how many bytes it has."""
+    """A request that is being served: its client and its size in bytes."""
 
     caller: Caller
     size: int
 
 
 current_call: ContextVar[Call | None] = ContextVar("current_call", default=None)
-"""The unary call that the present task serves; None within the process of the engine."""
+"""The unary call that the current task serves; None for calls within the engine's process."""

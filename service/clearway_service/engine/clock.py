@@ -1,4 +1,4 @@
-"""The clock, and the ids that are ordered by it: the two things the pure core is given from outside."""
+"""The clock and time-ordered ids, which the pure core gets as inputs."""
 
 from __future__ import annotations
 
@@ -14,60 +14,60 @@ from clearway_service.engine.processes import boot
 logger = logging.getLogger(__name__)
 
 Source = Callable[[], int]
-"""Tells a time in microseconds."""
+"""Returns a time in microseconds."""
 
 _SECOND = 1_000_000
-# The wall clock is compared with the steady one at most this often, and has jumped where it moved by more
-# than this from one time to the next. Time servers that correct it gradually do so by a thousandth at most.
+# The wall clock is compared with the steady one at most this often. A larger difference between two
+# comparisons is a jump: gradual corrections by NTP change its speed by a thousandth at most.
 _COMPARE_EVERY = _SECOND
 _JUMP = _SECOND
 _SLEWED = 1_000
-# The wall clock is derived from the steady one while they agree this well: the times of one process are then
-# in order, and differ by the time that passed.
+# The wall clock is derived from the steady one while they agree this well, so that the times of one process
+# are in order, and their differences are accurate.
 _AGREE = _SECOND // 1_000
-# Two clocks that are read further apart than this, since the thread was put aside between them, tell nothing.
+# Two clocks cannot be compared if they were read further apart than this, as when the thread was preempted.
 _TOGETHER = _SECOND // 20
 
 
 def system_clock() -> int:
-    """Return the wall clock: the time in microseconds since 1970."""
+    """Return the wall clock, in microseconds since 1970."""
     return time.time_ns() // 1000
 
 
 def system_ticks() -> int:
-    """Return the microseconds that passed since the boot, but for those that the machine slept."""
+    """Return the microseconds since boot, without the time that the machine was asleep."""
     return time.monotonic_ns() // 1000
 
 
 def _system_ticks_asleep() -> int:
-    """Return the microseconds that passed since the boot, where the system counts those of sleep too."""
+    """Return the microseconds since boot, including sleep if the system can count it."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1000
     return system_ticks()
 
 
 def new_id() -> str:
-    """Return a new UUIDv7, which sorts by the time it was made."""
+    """Return a new UUIDv7, which sorts by its creation time."""
     return str(uuid_utils.uuid7())
 
 
 class Clock:
     """An engine's two clocks: the wall clock for people and calendars, the steady one for leases and delays.
 
-    Calling it returns the wall clock. All of it is safe from any thread but ``notice``, which is for one.
+    Calling it returns the wall clock. Thread-safe, except that only one thread may call ``notice``.
 
     Args:
         wall: The wall clock, in microseconds since 1970.
         ticks: A counter of microseconds that only runs forward.
-        timeline: What ``ticks`` counts from, by name: counters of one name agree. Empty where ``ticks`` is
-            the steady clock as it is.
-        compared: A counter like ``ticks`` to compare the wall clock with, which counts on while the machine
-            sleeps; None for ``ticks``.
+        timeline: A name for the zero of ``ticks``: counters with the same name agree. Empty if ``ticks`` is
+            the steady clock itself.
+        compared: A counter like ``ticks`` that includes sleep, to compare the wall clock with; None for
+            ``ticks``.
 
     Attributes:
         ticks: The counter.
         timeline: Its name.
-        anchor: What to add to ``ticks`` for the steady clock.
+        anchor: The offset from ``ticks`` to the steady clock.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Clock:
 
     @classmethod
     def moved_by(cls, source: Source) -> Clock:
-        """Return clocks that both are ``source``, which a test moves: leases and delays follow it."""
+        """Return a clock whose wall and steady clock are both ``source``, for tests that move time."""
         return cls(source, source)
 
     def __call__(self) -> int:
@@ -112,7 +112,7 @@ class Clock:
         return ticks + self._ahead
 
     def notice(self) -> None:
-        """Log a jump of the wall clock since the last call, one line for each; quick where there is none."""
+        """Log a line if the wall clock has jumped since the last call; cheap if it has not."""
         ticks = self.ticks()
         passed = ticks - self._looked
         if passed < _COMPARE_EVERY:

@@ -1,4 +1,4 @@
-"""Commands that wait for their turn: what is not a proposal, and writes."""
+"""Commands: queued writes that are not proposals."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from clearway_service.store.transaction import Transaction
 
 Command = Callable[[Transaction], Any]
 
-# What commands of clients may take of a turn, and what each takes, where a proposal takes 1: by what they
-# take of the writer's time.
+# How much of a turn the clients' commands may use, and the cost of each, relative to the writer's time for
+# one proposal.
 _MOST = 128
 _EACH = 4
 _BYTES = 1024
 
 
 class Ordered(NamedTuple):
-    """A command, what has its result, and the request that it is for.
+    """A queued command, with the future for its result.
 
     Attributes:
         command: Run in a transaction.
-        future: Has what the command returned, once that is committed.
-        call: The client's request; None for the engine itself, and for clients within this process.
+        future: Gets the command's result after the commit.
+        call: The client's request; None for the engine itself and for clients within this process.
     """
 
     command: Command
@@ -34,15 +34,14 @@ class Ordered(NamedTuple):
 
     @property
     def cost(self) -> int:
-        """What it probably takes of the writer's time, where a proposal takes 1."""
+        """The estimated cost to the writer, relative to a proposal."""
         return 0 if self.call is None else _EACH + self.call.size // _BYTES
 
 
 class Commands:
-    """Commands in turns: all of the engine's own at once, and of those of clients a part, from each in turn.
+    """Queues commands: a turn gets all of the engine's own, and a share of the clients', round robin.
 
-    A client's own commands stay in their order. The engine's, such as the renewal of leases, wait for no
-    client's.
+    A client's commands stay in order. The engine's, such as lease renewals, never wait for a client's.
     """
 
     def __init__(self) -> None:
@@ -60,14 +59,14 @@ class Commands:
             self._queues.setdefault(ordered.call.caller, deque()).append(ordered)
 
     def take(self) -> list[Ordered]:
-        """Take those that are next."""
+        """Remove and return the commands for the next turn."""
         taken, self._own = self._own, []
         rest = _MOST
         while self._queues and rest > 0:
             caller, queue = next(iter(self._queues.items()))
             ordered = queue.popleft()
             del self._queues[caller]
-            if queue:  # behind the other clients
+            if queue:  # after the other clients
                 self._queues[caller] = queue
             taken.append(ordered)
             rest -= ordered.cost

@@ -1,4 +1,4 @@
-"""DeadlockLog: one line for each run that waits for a slot which its own ancestor holds."""
+"""DeadlockLog: warns once about each run that waits for a slot held by its own ancestor."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from clearway_service.texts import plain
 
 logger = logging.getLogger(__name__)
 
-# So many pairs are remembered; one that is seen again after as many others is told once more.
+# How many pairs are remembered; an evicted pair that is seen again is logged again.
 _REMEMBERED = 4_096
 
 
 class DeadlockLog:
-    """Warns of runs that hold each other up. Belongs to the pipeline's thread."""
+    """Warns about runs that block each other. Belongs to the pipeline's thread."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], None] = {}
 
     def tell(self, found: Iterable[Entangled], results: Iterable[Iterable[object]]) -> None:
-        """Log what was found, and what results say, but for pairs that were logged before."""
+        """Log the pairs in ``found`` and in the waits among ``results``, except those already logged."""
         for entangled in found:
             self._tell(entangled)
         for result in chain.from_iterable(results):

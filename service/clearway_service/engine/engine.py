@@ -1,4 +1,4 @@
-"""The engine: database, pipeline and leases, put together. It knows no protocol."""
+"""The engine: the database, the pipeline and the leases, independent of any protocol."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from clearway_service.store.timeline import join_timeline
 
 
 class Engine:
-    """Decides about runs, on one database.
+    """Decides proposals for the runs of one database.
 
     Args:
         settings: The service's settings.
-        clock: The engine's two clocks; None for those of the machine. Tests give their own, or a function
-            that tells microseconds since 1970, which is both clocks then.
+        clock: The engine's two clocks; None for those of the machine. Tests pass their own, or a function
+            that returns microseconds since 1970 and is used for both.
 
     Attributes:
         settings: The service's settings.
         clock: The engine's two clocks.
-        database: The database; its writer is the pipeline's.
+        database: The database; its writer belongs to the pipeline.
         pipeline: Decides proposals and runs commands.
-        budget: What clients of other processes may have under way.
-        leases: Keeps the sessions of the clients that are here.
-        health: Whether the database takes transactions.
+        budget: Bounds the memory for pending work of clients in other processes.
+        leases: Renews the sessions of connected clients.
+        health: Whether the database accepts transactions.
 
     Raises:
         StoreUnavailableError: The database cannot be opened.
@@ -52,7 +52,7 @@ class Engine:
         self.health.subscribe(lambda _healthy: stir.set())
 
     def close(self) -> None:
-        """Decide what was submitted, then stop. Calling it again does nothing."""
+        """Decide what was submitted, then stop. Idempotent."""
         if self._closed:
             return
         self._closed = True
@@ -63,7 +63,7 @@ class Engine:
         self.database.close()
 
     async def close_reader(self) -> None:
-        """Close the connections that read, on the event loop that used them."""
+        """Close the read connections, on the event loop that used them."""
         await self.database.close_reader()
 
 

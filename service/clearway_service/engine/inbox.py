@@ -1,4 +1,4 @@
-"""Inbox: proposals of many clients that wait for a turn, which each has a fair share of."""
+"""Inbox: queued proposals, of which each client gets a fair share of every turn."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from clearway_service.core.states import TERMINAL
 from clearway_service.engine.budget import Caller
 from clearway_service.engine.submitted import Reply, Submitted
 
-# How many proposals each client may have decided in a round: as many as decisions share a message.
+# How many proposals of each client are decided per round: as many as there are decisions in a message.
 QUANTUM = 256
-# Clients with at most so many are alike, and come in the order in which they began to wait.
+# Clients with at most this many proposals are served in the order in which they began to wait.
 _FEW = 8
-# Of how many clients that have nothing left it is remembered what they had in the present round.
+# For how many clients with no proposals left their use of the current round is remembered.
 REMEMBERED = 256
-# About what one turn's decisions may take in memory, shared by the clients that have a part in it.
+# The approximate memory for one turn's decisions, shared by the clients that take part in it.
 TURN_BYTES = 16 * 1024 * 1024
 
 
 class _Queue:
-    """What one client has submitted, in its order.
+    """The submitted proposals of one client, in order.
 
     Attributes:
         key: The client.
         entries: The proposals.
-        ends: How many of them, from the first one on, go ahead of others' beginnings.
-        most: How many it may still have in the turn that is being taken.
+        ends: How many of the leading ones end runs, and so go before other clients' starts.
+        most: How many more it may have in the current turn.
     """
 
     __slots__ = ("caller", "ends", "entries", "key", "most")
@@ -42,28 +42,28 @@ class _Queue:
         self.most = 0
 
     def available(self, *, ends: bool) -> int:
-        """Return how many can be taken: of the ends, or else of the others, which come after all ends."""
+        """Return how many can be taken: of the ``ends``; or of the rest, once no ``ends`` are left."""
         if ends:
             return min(self.ends, self.most)
         return 0 if self.ends else min(len(self.entries), self.most)
 
 
 class Inbox:
-    """Proposals of many clients, in turns that are fair to all of them: deficit round robin.
+    """Divides turns fairly among the proposals of many clients, by deficit round robin.
 
-    In a round each client has the same quantum. A turn takes from the clients that have some of it left,
-    those with few proposals first: so a small client is part of the next turn, whatever others have
-    submitted, and large ones come one after the other, as their decisions then share messages. When no
-    client has any left, the next round begins. Every second turn is for the small clients alone, where there
-    are any beside large ones and turns are long: it takes a millisecond, and the others take tens.
+    Each client has the same quantum per round. A turn takes from clients with some quantum left, those with
+    the fewest proposals first. So a small client is part of the next turn, no matter how much others have
+    submitted, and large clients are served one after the other, which lets their decisions share messages.
+    When no client has any quantum left, the next round begins. If turns are long and there are both small
+    and large clients, every second turn is for the small ones alone: it takes one millisecond, not tens.
 
-    A client's own proposals stay in their order. Those that end runs, where the client has nothing else
-    waiting, go ahead of what other clients begin: an end may free what others wait for, and it never joins a
-    queue, so no other proposal loses its place to it. Within a turn the order is that of arrival.
+    A client's proposals stay in order. Proposals at the head of its queue that end runs go before other
+    clients' starts: an end may free slots that others wait for, and it never joins a queue for slots, so no
+    other proposal loses its place. Within a turn, the order is that of arrival.
 
     Args:
-        on_room: Called, on any thread, when a client that was passed over for want of room has room again;
-            ``resume`` is to be called for it, on the inbox's own thread.
+        on_room: Called, on any thread, when a client that was skipped for lack of room has room again. The
+            caller must then call ``resume`` for it on the inbox's own thread.
 
     Source: deficit round robin (Shreedhar and Varghese, 1995), with the light flows first (McKenney, 1990).
     """
@@ -74,7 +74,7 @@ class Inbox:
         self._blocked: dict[Caller | Reply, _Queue] = {}
         self._had: dict[Caller | Reply, int] = {}  # of this round's quantum
         self._arrived = 0
-        self._disowned: dict[str, int] = {}  # with the arrival up to which that holds
+        self._disowned: dict[str, int] = {}  # to the last arrival it applies to
         self._was_brief = False  # whether the last turn was for small clients alone
 
     def __len__(self) -> int:
@@ -89,13 +89,13 @@ class Inbox:
 
     @property
     def clients(self) -> int:
-        """How many clients have something that may be decided."""
+        """The number of clients with proposals that may be decided."""
         return len(self._queues)
 
     def add(
         self, proposals: Sequence[Proposal], reply: Reply, caller: Caller | None = None, size: int = 0
     ) -> None:
-        """Add proposals of one client; without a caller, ``reply`` says which one that is."""
+        """Add proposals of one client, identified by ``reply`` if there is no caller."""
         queue = self._queue(reply, caller)
         if queue.ends == len(queue.entries) and all(each.state.type in TERMINAL for each in proposals):
             queue.ends += len(proposals)
@@ -104,16 +104,19 @@ class Inbox:
         queue.entries.extend([Submitted(each, reply, caller, arrival, size) for each in proposals])
 
     def put_back(self, entries: Iterable[Submitted]) -> None:
-        """Put back what was taken last, to be taken again before what its clients submitted since."""
+        """Put back proposals that were just taken, ahead of later ones of the same clients."""
         for entry in reversed(list(entries)):
             queue = self._queue(entry.reply, entry.caller)
             queue.entries.appendleft(entry)
             queue.ends = queue.ends + 1 if entry.proposal.state.type in TERMINAL else 0
 
     def take(self, most: int) -> list[Submitted]:
-        """Take those that are next, at most so many, from all clients that have something.
+        """Remove and return the proposals for the next turn, from all clients.
 
-        A quarter is for those that end nothing, however many ends there are.
+        At least a quarter of the turn is for proposals that are not ``ends``.
+
+        Args:
+            most: How many proposals the turn has at most.
         """
         if self._disowned:
             self._mark_unwanted()
@@ -135,7 +138,7 @@ class Inbox:
         return taken
 
     def _take_alone(self, most: int) -> list[Submitted]:
-        """Take all that the only client has, if it may all be in one turn; else nothing. The hot path."""
+        """Take all proposals of the only client if they fit into one turn, else none. The hot path."""
         (queue,) = self._queues.values()
         caller = queue.caller
         if len(queue.entries) > most or (
@@ -148,22 +151,22 @@ class Inbox:
         return list(queue.entries)
 
     def _of_this_turn(self, queues: list[_Queue], most: int) -> list[_Queue]:
-        """Return the queues of small clients where they have a turn of their own, or else all."""
+        """Return the queues of the small clients if this turn is for them alone, else all queues."""
         small = [queue for queue in queues if len(queue.entries) <= _FEW]
         self._was_brief = most > QUANTUM and 0 < len(small) < len(queues) and not self._was_brief
         return small if self._was_brief else queues
 
     def _forget(self) -> None:
-        """Forget, among clients that have nothing left, those that were first served longest ago.
+        """Evict clients with no proposals left, those first served longest ago first.
 
-        A client that comes back in each turn is so remembered, and short ones do not pile up.
+        So a client that submits in every turn is remembered, and short-lived ones do not accumulate.
         """
         left = [key for key in self._had if key not in self._queues and key not in self._blocked]
         for key in left[: max(0, len(left) - REMEMBERED)]:
             del self._had[key]
 
     def _deal(self, queues: list[_Queue], most: int, *, ends: bool) -> list[Submitted]:
-        """Take at most so many, of the ends or of the others, in as many rounds as it takes."""
+        """Take at most ``most`` proposals, either ends or others, in as many rounds as needed."""
         taken: list[Submitted] = []
         parts = 0
         while most > len(taken) and (queues := [each for each in queues if each.available(ends=ends)]):
@@ -189,22 +192,22 @@ class Inbox:
         return taken
 
     def resume(self, caller: Caller) -> None:
-        """Take from a client again, which has room now."""
+        """Serve a client again that now has room for decisions."""
         queue = self._blocked.pop(caller, None)
         if queue is not None:
             self._queues[caller] = queue
 
     def disown(self, proposal_ids: Collection[str]) -> int:
-        """Note that some were withdrawn: they are decided in their turn, but take no slot.
+        """Mark proposals as withdrawn: they are decided in their turn, but take no slot.
 
         Returns:
-            The last arrival to which that applies.
+            The last arrival that this applies to.
         """
         self._disowned.update(dict.fromkeys(proposal_ids, self._arrived))
         return self._arrived
 
     def take_all(self) -> list[Submitted]:
-        """Take all that is left, room or no room."""
+        """Take all proposals that are left, regardless of room."""
         queues = [*self._queues.values(), *self._blocked.values()]
         taken = [entry for queue in queues for entry in queue.entries]
         self._queues.clear()
@@ -219,7 +222,7 @@ class Inbox:
         return queue
 
     def _with_room(self) -> list[_Queue]:
-        """Return the queues of clients that have room for decisions; set the others aside until they have."""
+        """Return the queues of clients with room for decisions; set the others aside until they have."""
         with_room = []
         for key, queue in list(self._queues.items()):
             caller = queue.caller
@@ -230,7 +233,7 @@ class Inbox:
         return with_room
 
     def _mark_unwanted(self) -> None:
-        """Mark what was disowned; once for all that was since the last turn, however often that was."""
+        """Mark withdrawn proposals, once per turn for all withdrawals since the last one."""
         disowned, self._disowned = self._disowned, {}
         for queue in (*self._queues.values(), *self._blocked.values()):
             if any(entry.proposal.id in disowned for entry in queue.entries):
@@ -243,5 +246,5 @@ class Inbox:
 
 
 def _allowed(caller: Caller, clients: int) -> int:
-    """Return how many proposals of a client may share a turn, by what its decisions take; 1 at least."""
+    """Return how many proposals of a client may share a turn, by the size of its decisions; at least 1."""
     return max(1, min(TURN_BYTES // clients, caller.room()) // caller.expected)

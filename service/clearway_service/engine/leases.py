@@ -1,4 +1,4 @@
-"""Leases: those of the clients that are here are renewed, and those that have run out are ended."""
+"""Leases: renews those of connected clients, and ends sessions whose leases have expired."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from clearway_service.store.timeline import note_steady
 logger = logging.getLogger(__name__)
 
 _MICROSECOND = timedelta(microseconds=1)
-# A lease is renewed this many times before it would run out.
+# A lease is renewed this many times before it would expire.
 _RENEWALS = 3
-# How often a dead holder of a slot is looked for while a client of this engine waits for one.
+# The dead-holder check interval while a client of this engine waits for a slot.
 _WATCH_SECONDS = 0.25
 _SHORTEST_PAUSE = 0.05
-# At most this many expired cache entries are deleted at once.
+# How many expired cache entries are deleted at once, at most.
 _MOST_EXPIRED = 500
 
 
@@ -44,24 +44,24 @@ class Holder(Protocol):
 
     Attributes:
         session_id: The session.
-        heard: When the client was last heard of, by the monotonic clock, in seconds.
+        heard: When the client was last seen, by the monotonic clock, in seconds.
     """
 
     session_id: str
     heard: float
 
     def expire(self) -> None:
-        """Learn that the session has ended although the client is connected."""
+        """Called when the session has ended although the client is connected."""
 
 
 class Leases:
-    """Keeps the sessions of this engine's clients, on a thread of its own. Safe from any thread.
+    """Renews the sessions of this engine's clients on its own thread. Thread-safe.
 
     Args:
-        pipeline: Runs what writes.
+        pipeline: Runs the commands that write.
         clock: The engine's two clocks.
         settings: The service's settings.
-        stir: Set to have the leases looked at now.
+        stir: Set to have the leases checked now.
     """
 
     def __init__(
@@ -88,22 +88,22 @@ class Leases:
         self._keeper.start()
 
     def add(self, holder: Holder, *, local: bool) -> None:
-        """Renew a client's session from now on.
+        """Start renewing a client's session.
 
         Args:
             holder: The client.
-            local: Whether it is in this process, and lives as long as the engine does.
+            local: Whether it is in this process, and so lives as long as the engine.
         """
         with self._lock:
             self._holders[holder] = local
 
     def remove(self, holder: Holder) -> None:
-        """Renew a client's session no longer."""
+        """Stop renewing a client's session."""
         with self._lock:
             self._holders.pop(holder, None)
 
     def lose(self, holder: Holder) -> None:
-        """Leave the session of a stream that broke a shorter time to come back than one that went silent."""
+        """Shorten the lease of a client whose stream broke: it should reconnect sooner than a silent one."""
         self.remove(holder)
         with self._lock:
             resumed = any(other.session_id == holder.session_id for other in self._holders)
@@ -112,7 +112,7 @@ class Leases:
             self._stir.set()
 
     def stop(self) -> None:
-        """Tell the thread to end, and return at once."""
+        """Signal the thread to end, without waiting for it."""
         self._stop.set()
         self._stir.set()
 
@@ -124,16 +124,16 @@ class Leases:
         self._pipeline.run(end_session(self._pipeline.owner, "its engine was closed"))
 
     def clock_moved(self) -> None:
-        """Do at once what is due by a clock that has jumped: the leases of who is not here run out.
+        """End expired sessions at once, after a test has moved the clock.
 
         Raises:
-            StoreUnavailableError: The database did not take it.
+            StoreUnavailableError: The database did not accept the transaction.
         """
         self._look(late=False)
         self._stir.set()
 
     def _keep(self) -> None:
-        """Renew the leases of the clients that are here, and end those that have run out."""
+        """Renew the leases of connected clients and end expired ones, until stopped."""
         earliest: int | None = None
         looked = time.monotonic()
         failed = False
@@ -142,7 +142,7 @@ class Leases:
             looked = time.monotonic()
             try:
                 if failed and self._extend:
-                    # While the database took nothing, no client could renew its lease.
+                    # While the database accepted no transactions, no client could renew its lease.
                     self._pipeline.run(extend_all_sessions(self._lease)).result()
                     self._away_until = self._clock.steady()
                 earliest = self._look(late=late)
@@ -155,35 +155,35 @@ class Leases:
             self._stir.clear()
 
     def _look(self, *, late: bool) -> int | None:
-        """Renew and end leases, and expire cache entries; return when the next lease runs out."""
+        """Renew and end leases, and delete expired cache entries; return when the next lease expires."""
         with self._looking:
-            # By one reading of the clock: who was just renewed is not ended, however long that took.
+            # The clock is read once, so that a lease that was just renewed cannot count as expired.
             steady = self._clock.steady()
             self._renew(steady, late=late)
             self._pipeline.run(note_steady())
             expired = self._pipeline.run(delete_expired(_MOST_EXPIRED))
             expire = expire_sessions(self._lease, is_dead, steady, is_alive, self._away_until)
             earliest: int | None = self._pipeline.run(expire).result()
-            # While there are more of them, other work is done in between.
+            # There are more expired entries: run again at once, with other work in between.
             return steady if expired.result() == _MOST_EXPIRED else earliest
 
     def _pause(self, earliest: int | None) -> float:
-        """Return the seconds until the next look: a third of a lease, or sooner where there is a reason."""
+        """Return the seconds until the next check: a third of a lease, or less if there is a reason."""
         pause = self._lease_seconds / _RENEWALS
         if earliest is not None:
-            # Never in the past: a lease that has just run out is ended by the next look.
+            # Never negative: a lease that has just expired is ended by the next check.
             pause = min(pause, max(_SHORTEST_PAUSE, (earliest - self._clock.steady()) / 1e6))
         if self._pipeline.waiting:
-            # Someone here waits for a slot, perhaps of a process that has died.
+            # A client of this engine waits for a slot, perhaps of a process that has died.
             pause = min(pause, _WATCH_SECONDS)
         return pause
 
     def _renew(self, steady: int, *, late: bool) -> None:
-        """Give each client that is here its lease, from when it was last heard of.
+        """Renew the lease of each connected client, from when it was last seen.
 
         Args:
             steady: The steady clock.
-            late: Whether this process itself was away, so that its clients could not be heard.
+            late: Whether this process itself was suspended, so that it could not hear its clients.
         """
         ticks = time.monotonic()
         with self._lock:
@@ -196,7 +196,7 @@ class Leases:
             expires[holder.session_id] = steady - silent + self._lease
         renewed = self._pipeline.run(renew_sessions(expires)).result()
         if self._pipeline.owner not in renewed:
-            # Another engine took this one for dead, as after a long pause.
+            # Another engine considered this one dead, as after a long pause.
             self._pipeline.run(reopen_session(self._pipeline.owner, self._lease))
         for holder in holders:
             if holder.session_id not in renewed:

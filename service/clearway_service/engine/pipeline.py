@@ -1,9 +1,10 @@
-"""Pipeline: all that arrived while the last batch was committed forms the next one.
+"""Pipeline: batches everything that arrives while the previous batch commits.
 
     proposals and commands → queue → [ load → decide → write → commit ] → answers
 
-One thread owns the connection that writes. It takes whatever is pending, does it in one transaction, and only
-then answers: a decision that a client was sent is durable. There is no timer and no fixed batch size.
+One thread owns the write connection. It takes whatever is pending, processes it in one transaction, and
+replies after the commit: a decision that a client has received is durable. There is no timer and no fixed
+batch size.
 """
 
 from __future__ import annotations
@@ -33,18 +34,18 @@ from clearway_service.store.database import LOOK_SECONDS, Database
 from clearway_service.store.sessions import remove_waiters
 from clearway_service.store.transaction import Transaction
 
-# At most this many proposals share a transaction, so that its first one is not kept waiting.
+# At most this many proposals share a transaction, to bound the latency of the first one.
 MAX_BATCH = 1024
-# Fewer while several clients propose, so that each has a part in a turn soon.
+# Fewer while several clients propose, so that each gets its part of a turn soon.
 _MAX_BATCH_SHARED = 768
 _SHARED_SECONDS = 1.0
-# And fewer while a client waits for a slot.
+# Even fewer while a client waits for a slot.
 _MAX_BATCH_WAITING = 64
-# At most this many may come in one message of a stream.
+# The limit for one message of a stream.
 MAX_PROPOSALS = 4096
-# While a client here waits for a slot, another process may free it: how often its commits are looked for.
+# How often other processes' commits are checked for while a client of this engine waits for a slot.
 _WATCH_SECONDS = 0.01
-# How long a turn that no client asked for, and that failed, waits before it is tried again.
+# The delay before a failed turn that no client requested is retried.
 _PAUSE_SECONDS = 0.05
 
 
@@ -52,28 +53,28 @@ _Arrival = tuple[Sequence[Proposal], Reply, Caller | None, int]
 
 
 class Stage(Enum):
-    """What a pipeline still does."""
+    """The life cycle of a pipeline."""
 
-    OPEN = "takes work"
-    CLOSING = "does what was queued"
-    CLOSED = "refuses all"
+    OPEN = "accepts work"
+    CLOSING = "completes queued work"
+    CLOSED = "refuses all work"
 
 
 @dataclass(slots=True)
 class _Withdrawal:
-    """Proposals that their client withdrew, and the last arrival before that."""
+    """Proposals withdrawn by their client, and the last arrival before the withdrawal."""
 
     proposal_ids: frozenset[str]
     arrival: int = 0
 
 
 class Pipeline:
-    """Decides proposals, and runs commands, in batches on its own thread.
+    """Decides proposals and runs commands, in batches on its own thread.
 
     Args:
-        database: The database, whose writer is the pipeline's from now on.
-        clock: Tells the time of a batch.
-        on_waiting: Called, on the pipeline's thread, when someone here begins to wait for a slot.
+        database: The database, whose writer then belongs to the pipeline.
+        clock: Gives the time of each batch.
+        on_waiting: Called on the pipeline's thread when a client of this engine begins to wait for a slot.
     """
 
     def __init__(self, database: Database, clock: Clock, on_waiting: Callable[[], None]) -> None:
@@ -81,8 +82,7 @@ class Pipeline:
         self._database = database
         self._clock = clock
         self._on_waiting = on_waiting
-        # Many threads of tasks submit at once. A lock that they share would be waited for by all of them as
-        # soon as one of them loses the interpreter while it holds it; so each step of theirs is atomic.
+        # Many task threads submit at once. A shared lock convoys under the GIL; `deque.append` needs none.
         self._arrivals: deque[_Arrival | _Withdrawal | Caller] = deque()
         self._called = threading.Event()
         self._submitted = Inbox(self._resume)
@@ -100,15 +100,15 @@ class Pipeline:
     def submit(
         self, proposals: Sequence[Proposal], reply: Reply, caller: Caller | None = None, size: int = 0
     ) -> None:
-        """Queue proposals. Safe from any thread; returns at once.
+        """Queue proposals. Thread-safe; returns at once.
 
         Args:
-            proposals: Decided in this order, after what the same client submitted before.
-            reply: Called on the pipeline's thread with results, those of a batch together, after the commit.
-                A proposal that waits for a slot is answered with a queued wait, and again when it goes on.
-            caller: The client, which has a share of each turn, and whose proposals are decided when it has
-                room for the decisions; None for one within this process, whose ``reply`` says who it is.
-            size: What each proposal takes in memory, in bytes, which the caller holds until it is decided.
+            proposals: Decided in this order, after earlier ones of the same client.
+            reply: Called on the pipeline's thread after the commit, with the results of a batch together. A
+                proposal that has to wait for a slot gets a queued wait, and later its final decision.
+            caller: The client, which gets a share of each turn, and whose proposals are decided only while it
+                has room for the decisions; None for a client within this process, identified by ``reply``.
+            size: The memory for each proposal, in bytes, counted for the caller until it is decided.
         """
         if caller is not None and size:
             caller.take_in(size * len(proposals))
@@ -116,12 +116,12 @@ class Pipeline:
         self._call()
 
     def run(self, command: Command, call: Call | None = None) -> Future[Any]:
-        """Queue a command to run in a batch's transaction; after the commit, the future has its result.
+        """Queue a command to run in a batch's transaction; the future gets its result after the commit.
 
         Args:
             command: The command.
-            call: The client's request that it is for; its turn comes with those of other clients. None for
-                the engine itself, which waits for no client.
+            call: The client's request, which takes turns with those of other clients; None for the engine
+                itself, which waits for no client.
         """
         future: Future[Any] = Future()
         self._ordered.append(Ordered(command, future, call))
@@ -129,28 +129,28 @@ class Pipeline:
         return future
 
     def withdraw(self, proposal_ids: Sequence[str], call: Call | None = None) -> Future[Any]:
-        """Take proposals out of the queue for slots; those that wait no longer are left alone.
+        """Remove proposals from the queue for slots; those that no longer wait are left alone.
 
-        One that was submitted and is not decided yet will not join the queue.
+        A submitted proposal that is not decided yet will not join the queue.
 
         Returns:
-            A future with the ids of those that were queued, so that no decision about them follows.
+            A future with the ids of those that were queued; they get no further decision.
         """
         withdrawal = _Withdrawal(frozenset(proposal_ids))
 
         def command(transaction: Transaction) -> set[str]:
-            # The command may have waited for its turn: what was proposed again since is left in the queue.
+            # The command may have been queued for a while: proposals sent again since then stay queued.
             came_after = self._waiters.came_after
             ids = [id_ for id_ in proposal_ids if not came_after(id_, withdrawal.arrival)]
             remove_waiters(transaction, ids)
             return transaction.left_queue.intersection(ids)
 
-        # Proposals that came before are yet to be decided, perhaps after the command.
+        # Proposals submitted before may still be undecided, perhaps until after the command.
         self._arrivals.append(withdrawal)
         return self.run(command, call)
 
     def withdraw_all(self, reply: Reply, call: Call | None = None) -> Future[Any]:
-        """Take those who would be answered by ``reply`` out of the queue for slots.
+        """Remove all proposals of the client with ``reply`` from the queue for slots.
 
         Returns:
             As ``withdraw`` does.
@@ -164,7 +164,7 @@ class Pipeline:
         return self.run(command, call)
 
     def move_waiting(self, before: str, after: str) -> None:
-        """Let the proposals from here that waited under one session, which has ended, wait under another."""
+        """Move this engine's waiting proposals from one session, which has ended, to another."""
 
         def command(_transaction: Transaction) -> None:
             for entry in self._waiters.of_session(before):
@@ -175,24 +175,24 @@ class Pipeline:
 
     @property
     def waiting(self) -> int:
-        """How many proposals from here wait for a slot."""
+        """The number of this engine's proposals that wait for a slot."""
         return len(self._waiters)
 
     def close(self) -> None:
-        """Do all that was queued, then stop. A proposal that still waits for a slot fails."""
+        """Process everything queued, then stop. Proposals that still wait for a slot fail."""
         if self._stage is Stage.OPEN:
             self._stage = Stage.CLOSING
         self._called.set()
         self._thread.join()
 
     def _resume(self, caller: Caller) -> None:
-        """Take up what a client has submitted, which has room for decisions again. Safe from any thread."""
+        """Resume the proposals of a client that has room for decisions again. Thread-safe."""
         self._arrivals.append(caller)
         self._call()
 
     def _call(self) -> None:
-        """Wake the pipeline's thread for what was put before it. Safe from any thread."""
-        # Append first, then look; it is the other way round there.
+        """Wake the pipeline's thread to process new arrivals. Thread-safe."""
+        # Callers append, then check the event; the thread clears it, then checks the queue.
         if not self._called.is_set():
             self._called.set()
         if self._stage is Stage.CLOSED:
@@ -211,7 +211,7 @@ class Pipeline:
 
     def _most(self) -> int:
         """Return how many proposals the next turn takes."""
-        if self._waiters:  # what frees a slot is not to wait for a long turn
+        if self._waiters:  # an end that frees a slot must not wait for a long turn
             return _MAX_BATCH_WAITING
         if self._submitted.clients > 1:
             self._shared_until = time.monotonic() + _SHARED_SECONDS
@@ -219,7 +219,7 @@ class Pipeline:
         return MAX_BATCH if time.monotonic() > self._shared_until else _MAX_BATCH_SHARED
 
     def _await_work(self) -> bool:
-        """Return when there is something to do; False when all is done and the pipeline closes."""
+        """Wait for work, and return True; or return False when the pipeline is closing and all is done."""
         while True:
             self._called.clear()
             self._take_in()
@@ -234,10 +234,10 @@ class Pipeline:
                 return True
 
     def _take_in(self) -> None:
-        """Take what has arrived into the queues, which are this thread's alone."""
+        """Move arrivals into the queues, which belong to this thread alone."""
         for _ in range(len(self._ordered)):
             self._commands.add(self._ordered.popleft())
-        # After that, so that what was withdrawn is known when the command for it is done.
+        # After the commands: a withdrawal is appended before its command, so it is known when that runs.
         for _ in range(len(self._arrivals)):
             arrived = self._arrivals.popleft()
             if isinstance(arrived, _Withdrawal):
@@ -248,7 +248,7 @@ class Pipeline:
                 self._submitted.add(*arrived)
 
     def _refuse(self) -> None:
-        """Answer what came too late, whichever thread finds it."""
+        """Fail work that arrived after the close, on whichever thread finds it."""
         with contextlib.suppress(IndexError):
             while True:
                 arrived = self._arrivals.popleft()
@@ -262,25 +262,25 @@ class Pipeline:
                 resolve(self._ordered.popleft().future, None, going_down())
 
     def _others_wrote(self) -> bool:
-        """Return whether another process committed since the last look, and so may have answered for us."""
+        """Return True if another process has committed since the last check, and may have decided for us."""
         version = self._database.data_version()
         changed = version != self._seen_version
         self._seen_version = version
         return changed
 
     def _do(self, submitted: list[Submitted], ordered: list[Ordered]) -> None:
-        """Do one batch; where it fails, do its parts one by one, so that only the culprit fails."""
+        """Process a batch; if it fails, process its parts one by one, so that only the culprit fails."""
         turn = self._try(submitted, ordered)
         if turn is not None:
             self._submitted.put_back(turn.put_back)
             return
         put_back: list[Submitted] = []
         for entry in ordered:
-            # A command may free slots, whose new holders may have no room for the decision yet.
+            # A command may free slots for runs whose clients have no room for the decision yet.
             if (alone := self._try([], [entry])) is not None:
                 put_back += alone.put_back
         for one in submitted:
-            # Behind one that is put back, its client's others are not decided either.
+            # After one that is put back, its client's other proposals must wait too.
             if any(each.caller is one.caller for each in put_back):
                 put_back.append(one)
             elif (alone := self._try([one], [])) is not None:
@@ -288,15 +288,15 @@ class Pipeline:
         self._submitted.put_back(put_back)
 
     def _try(self, submitted: list[Submitted], ordered: list[Ordered]) -> Turn | None:
-        """Do one batch and send its results; return None where it failed and has parts to be tried alone."""
+        """Process a batch and send its results; return None if it failed and its parts can be tried alone."""
         turn = Turn()
         nobody = not self._waiters
         try:
             self._writer.take_turn(turn, submitted, ordered)
-        except Exception as error:  # noqa: BLE001 - whatever it is, its callers are told and the thread lives
+        except Exception as error:  # noqa: BLE001 - callers get any error, and the thread survives
             self._writer.forget()
             if turn.written:
-                # It may be durable all the same. Callers try again and get what is recorded; waiters do not.
+                # It may be durable nevertheless. Callers retry and get the recorded decision; waiters do not.
                 self._waiters.doubt()
                 self._waiters.wake_again |= turn.wake_again
             elif len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
@@ -330,5 +330,5 @@ class Pipeline:
         if not submitted and not ordered:
             if self._stage is not Stage.OPEN:
                 self._waiters.forget_due()
-            # What is due is not forgotten, and tried again; not at once, since nothing may have changed.
+            # Due work is kept and retried, but not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)

@@ -1,4 +1,4 @@
-"""Processes: naming this one and the machine's boot, and seeing whether another one of this machine lives."""
+"""Processes: names this process and the machine's boot, and checks whether another process is alive."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 _ENDED = (b"Z", b"X")
 _STOPPED = (b"T", b"t")
-# A program that takes over the process by ``exec`` keeps its number and its beginning, and has another token.
+# A program started by ``exec`` in this process keeps its id and start time, but not this token.
 _TOKEN = secrets.token_hex(8)
 
 
 @cache
 def boot() -> str:
-    """Return a name of the machine's boot: processes that have it in common read the same monotonic clock."""
+    """Return a name for the machine's boot; processes with the same name share one monotonic clock."""
     try:
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot_id}/{_namespaces('time')}"  # a namespace since Linux 5.6
@@ -30,11 +30,11 @@ def boot() -> str:
 
 @cache
 def _host() -> str:
-    """Return what two processes share only if they see each other, and see the same times.
+    """Return a name that two processes share only if they can see each other and each other's times.
 
-    That is the boot, and the namespaces of processes and of times since the boot.
+    It is made of the boot, the PID namespace and the time namespace.
     """
-    # Earlier versions named a process in another way: theirs are as if of another host.
+    # The 3 is the version of the format: processes named by an earlier one look like those of another host.
     return f"3/{boot()}/{_namespaces('pid')}"
 
 
@@ -44,15 +44,15 @@ def _namespaces(*kinds: str) -> str:
 
 
 def this_process() -> str:
-    """Return a name of this process that no other ever has: host, number, when it began, and a token."""
+    """Return a unique name for this process: its host, process id, start time and a random token."""
     number = os.getpid()
     return f"{_host()}/{number}/{_look(number).began}:{_TOKEN}"
 
 
 def is_dead(name: str) -> bool:
-    """Return whether the process of a name from ``this_process`` has provably died.
+    """Return True if the process with a name from ``this_process`` has provably died.
 
-    One of another machine, or of another process namespace, is never provably dead.
+    A process on another machine, or in another PID namespace, is never provably dead.
     """
     host, number, began, token = _parts(name)
     if host != _host():
@@ -61,9 +61,9 @@ def is_dead(name: str) -> bool:
 
 
 def is_alive(name: str) -> bool:
-    """Return whether the process of a name from ``this_process`` is provably alive, and not stopped.
+    """Return True if the process with a name from ``this_process`` is provably alive and not stopped.
 
-    One of another machine, or of another process namespace, is never provably alive.
+    A process on another machine, or in another PID namespace, is never provably alive.
     """
     host, number, began, token = _parts(name)
     if host != _host() or _is_replaced(number, token):
@@ -79,17 +79,17 @@ def _parts(name: str) -> tuple[str, int, str, str]:
 
 
 def _is_replaced(number: int, token: str) -> bool:
-    """Return whether this is the process of that number, after ``exec`` with another program."""
+    """Return True if the process id is ours, but the token is not: ``exec`` replaced the program."""
     return number == os.getpid() and token != _TOKEN
 
 
 class _Seen(NamedTuple):
-    """What is seen of a process.
+    """What can be seen of a process.
 
     Attributes:
-        began: When it began: empty where none lives, None where it cannot be seen. On Linux in ticks since
-            the boot: the time of day would be another one once the clock was set, and the living be taken
-            for dead.
+        began: Its start time; empty if there is no such process, None if it cannot be seen. On Linux in
+            ticks since boot: a wall-clock time would change when the clock is set, and live processes would
+            look dead.
         stopped: Whether it is stopped, as by SIGSTOP or a debugger.
     """
 
@@ -104,13 +104,13 @@ def _look(number: int) -> _Seen:
         status = Path(f"/proc/{number}/stat").read_bytes()
     except OSError:
         return _Seen(None if _is_there(number) else "")
-    # After the program's name, which may hold anything.
+    # The fields after the program's name, which may contain any characters.
     state, *fields = status.rpartition(b")")[2].split()
     return _Seen("" if state in _ENDED else fields[18].decode(), state in _STOPPED)
 
 
 def _is_there(number: int) -> bool:
-    """Return whether there is a process, perhaps of a user whose processes are hidden."""
+    """Return True if the process exists, even if it belongs to a user whose processes are hidden."""
     try:
         os.kill(number, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Replies: how clients get results, and what they hold is counted no longer."""
+"""Replies: delivers results to clients, and updates their budgets."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ logger = logging.getLogger(__name__)
 
 
 def send(reply: Reply, results: list[Result]) -> None:
-    """Give a client its results; one that cannot take them does not stop the others."""
+    """Deliver results to a client; an error is logged, so that other clients still get theirs."""
     try:
         reply(results)
     except Exception:
-        logger.exception("a client could not be told %d results", len(results))
+        logger.exception("%d results could not be delivered to a client", len(results))
 
 
 def resolve(future: Future[Any], value: Any, error: ClearwayError | None) -> None:
-    """Give a command's future what the command returned, unless its caller has gone."""
+    """Set the result of a command's future, unless the caller has cancelled it."""
     if not future.set_running_or_notify_cancel():
         return
     if error is not None:
@@ -34,7 +34,7 @@ def resolve(future: Future[Any], value: Any, error: ClearwayError | None) -> Non
 
 
 def settle(entries: Iterable[Submitted]) -> None:
-    """Count proposals as their clients' no longer: they are decided."""
+    """Stop counting decided proposals in their clients' budgets."""
     sizes: dict[Caller, int] = {}
     for entry in entries:
         caller = entry.caller
@@ -45,16 +45,16 @@ def settle(entries: Iterable[Submitted]) -> None:
 
 
 def going_down() -> ShuttingDownError:
-    """Return the error of what came too late."""
-    return ShuttingDownError("the service is going down; try again when it is back")
+    """Return the error for work that arrived after shutdown began."""
+    return ShuttingDownError("the service is shutting down; try again when it is back")
 
 
 def failure_of(error: Exception) -> ClearwayError:
-    """Return what clients are told of a transaction that failed; one that is our fault is logged."""
+    """Return the error for clients of a failed transaction; faults of the service are logged."""
     if isinstance(error, ClearwayError):
         return error
     logger.error("a transaction failed and was rolled back", exc_info=error)
     reason = reason_of(error)
     if isinstance(getattr(error, "orig", None) or error, sqlite3.Error):
-        return StoreUnavailableError(f"the database did not take the transaction: {reason}")
+        return StoreUnavailableError(f"the database did not accept the transaction: {reason}")
     return StoreUnavailableError(f"the service failed ({reason}); its log says where")

@@ -1,4 +1,4 @@
-"""Submitted proposals: what waits for a turn of the pipeline, and how its client gets the result."""
+"""Submitted proposals: those that wait for a turn of the pipeline, with their replies."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from clearway_service.core.proposals import Answer, Outcome, Proposal
 from clearway_service.engine.budget import Caller
 from clearway_service.errors import ClearwayError
 
-# What a decision takes beside the state's result and message.
+# The size of a decision without the state's result and message.
 _DECISION_BYTES = 512
 
 
 class Failure(NamedTuple):
-    """A proposal that met an error before it could be decided; nothing was changed."""
+    """A proposal that failed with an error before it could be decided; nothing was changed."""
 
     proposal_id: str
     error: ClearwayError
@@ -25,15 +25,15 @@ Reply = Callable[[list[Result]], None]
 
 
 class Submitted(NamedTuple):
-    """A proposal and how its client gets the result.
+    """A proposal, with how its result reaches the client.
 
     Attributes:
         proposal: The proposal.
-        reply: Called with what became of it.
+        reply: Called with the result.
         caller: Its client; None for one within this process.
-        arrival: Its place in the order of arrival, which those submitted together share.
-        size: What it takes in memory, as it was counted, in bytes.
-        looked_up: Whether it was decided before: the record is returned, and nothing is decided.
+        arrival: Its number in the order of arrival; proposals submitted together share one.
+        size: The memory counted for it, in bytes.
+        looked_up: Whether it is only looked up: the recorded decision is returned, and nothing is decided.
     """
 
     proposal: Proposal
@@ -45,7 +45,7 @@ class Submitted(NamedTuple):
 
 
 def size_of(result: Result) -> int:
-    """Return about how many bytes a decision takes, from what a client chose the size of."""
+    """Return the approximate size of a decision in bytes, from its client-supplied parts."""
     if not isinstance(result, Answer):
         return _DECISION_BYTES
     state = result.state

@@ -1,4 +1,4 @@
-"""Turn: one transaction of the pipeline, with the commands and proposals that are its part."""
+"""Turn: one transaction of the pipeline, with its commands and proposals."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from clearway_service.store.writing import write
 
 @dataclass(slots=True)
 class Turn:
-    """What one transaction did, to be told once it is committed.
+    """The results of one transaction, to be sent once it is committed.
 
     Attributes:
         decided: The proposals that it decided.
-        outcomes: What became of them, in their order.
-        granted: What became of those that had waited, with how to reach their clients.
+        outcomes: The outcomes of ``decided``, in the same order.
+        granted: Final answers to waiters, with their replies.
         put_back: The proposals that it left for later turns.
-        returned: What its commands returned, or the errors that they ended with.
-        entangled: Runs that wait for slots that their own ancestors hold.
-        wake_again: Resources whose queues have more waiters that may be decided.
-        written: Whether all was written, so that only the commit was missing.
+        returned: The commands' results or errors.
+        entangled: Runs that wait for slots held by their own ancestors.
+        wake_again: Resources whose queues have more waiters to decide.
+        written: Whether everything was written, so that only the commit remained.
     """
 
     decided: list[Submitted] = field(default_factory=list)
@@ -54,20 +54,20 @@ class Turn:
     written: bool = False
 
     def results(self) -> Iterator[tuple[Reply, Outcome]]:
-        """Yield the outcomes with how to reach their clients, in the order in which they came about."""
+        """Yield the outcomes with their replies, in the order in which they were decided."""
         for entry, outcome in zip(self.decided, self.outcomes, strict=True):
             yield entry.reply, outcome
         yield from self.granted
 
 
 class Writer:
-    """Takes the turns of an engine, each in one transaction. Belongs to the pipeline's thread.
+    """Runs the turns of an engine, each in one transaction. Belongs to the pipeline's thread.
 
     Args:
         database: The database, whose writer belongs to the same thread.
-        clock: Tells the time of a turn.
+        clock: Gives the time of each turn.
         owner: The engine.
-        waiters: Who waits here.
+        waiters: The waiting proposals of this engine's clients.
     """
 
     def __init__(self, database: Database, clock: Clock, owner: str, waiters: Waiters) -> None:
@@ -78,16 +78,16 @@ class Writer:
         self._row_cache = RowCache()
 
     def forget(self) -> None:
-        """Forget what is known of the database: a turn has failed."""
+        """Drop cached data, after a turn has failed."""
         self._row_cache.forget()
 
     def take_turn(self, turn: Turn, submitted: list[Submitted], ordered: list[Ordered]) -> None:
-        """Do commands and decide proposals in one transaction.
+        """Run commands and decide proposals in one transaction.
 
         Args:
-            turn: Filled with what it did, as far as it came.
+            turn: Filled with the results; partly, if the turn fails.
             submitted: The proposals.
-            ordered: The commands, which are done first.
+            ordered: The commands, which run first.
         """
         done: tuple[Snapshot, Changes] | None = None
         waiters, row_cache = self._waiters, self._row_cache
@@ -131,7 +131,7 @@ class Writer:
     def _keep_waiting(
         self, turn: Turn, recalled: list[Submitted], found: list[Outcome], woken: list[Answer]
     ) -> None:
-        """Remember, after the commit, whom to answer later, and forget those whose wait is over."""
+        """After the commit, remember new waiters, and forget those whose wait is over."""
         waiters = self._waiters
         waiters.wake_again = turn.wake_again
         for entry, outcome in zip(turn.decided, turn.outcomes, strict=True):
@@ -150,7 +150,7 @@ class Writer:
 
 
 class _OpenDatabase:
-    """The database in a turn's transaction. What is too large for one turn is put back.
+    """The store of a turn's transaction. It puts back proposals that are too much for one turn.
 
     Attributes:
         put_back: The proposals that are left for later turns.
@@ -163,9 +163,9 @@ class _OpenDatabase:
         self.put_back: list[Submitted] = []
 
     def load(self, work: Work) -> Snapshot:
-        """Return what a turn is about: of fewer proposals, where that is too large for one."""
+        """Load the data that a turn needs; if that is too large, for fewer proposals."""
         transaction = self._transaction
-        # What one proposal is about is loaded in any case.
+        # A single proposal's data is always loaded, whatever its size.
         most = TURN_BYTES if len(work.proposals) + len(work.recalled) > 1 else None
         while True:
             try:
@@ -177,15 +177,15 @@ class _OpenDatabase:
                 self._submitted, rest = _halved(self._submitted)
                 work.proposals = [entry.proposal for entry in self._submitted]
                 self.put_back = rest + self.put_back
-                if not rest:  # one of each client is decided in any case
+                if not rest:  # at least one proposal of each client is decided
                     most = None
 
     def write(self, changes: Changes) -> None:
-        """Write what a turn changed."""
+        """Write a turn's changes."""
         write(self._transaction.driver, changes, self._transaction.now)
 
     def decide(self, batch: Batch, turn: Turn) -> list[Outcome]:
-        """Decide the proposals in their order, of each client as many as it has room for decisions."""
+        """Decide the proposals in order, for each client as many as it has room for decisions."""
         rooms: dict[Caller, _Room] = {}
         put_back = []
         rest = TURN_BYTES
@@ -202,7 +202,7 @@ class _OpenDatabase:
                     last = caller
                     room = rooms.get(caller) or rooms.setdefault(caller, _Room(caller.room()))
                 if room.decisions and (room.bytes <= 0 or rest <= 0 or room.full):
-                    room.full = True  # also for a smaller one behind it: a client's order is kept
+                    room.full = True  # even for a smaller one after it: a client's order is kept
                     put_back.append(entry)
                     continue
                 outcome = propose(entry.proposal)
@@ -221,7 +221,7 @@ class _OpenDatabase:
 
 
 class _Room:
-    """What a client's decisions may still take in a turn, in bytes."""
+    """The room that a client has left for decisions in a turn, in bytes."""
 
     __slots__ = ("before", "bytes", "decisions", "full")
 
@@ -232,7 +232,7 @@ class _Room:
 
 
 def _command(transaction: Transaction, entry: Ordered) -> tuple[Future[Any], Any, ClearwayError | None]:
-    """Do a command; with an error of ours, nothing of what it wrote is left."""
+    """Run a command; if it raises a ClearwayError, its writes are rolled back."""
     driver = transaction.driver
     driver.execute("SAVEPOINT command")
     try:
@@ -246,7 +246,7 @@ def _command(transaction: Transaction, entry: Ordered) -> tuple[Future[Any], Any
 
 
 def _grant(turn: Turn, entry: Submitted, outcome: Outcome) -> None:
-    """Note the end of a wait; a client without room for it gets it later, from the record."""
+    """Record the end of a wait; a client without room gets it later, from the stored decision."""
     if entry.caller is not None and entry.caller.room() <= 0:
         turn.put_back.insert(0, entry)
     else:
@@ -254,7 +254,7 @@ def _grant(turn: Turn, entry: Submitted, outcome: Outcome) -> None:
 
 
 def _halved(submitted: list[Submitted]) -> tuple[list[Submitted], list[Submitted]]:
-    """Return the first half of each client's proposals, of one that one, and the rest; both in order."""
+    """Split proposals, in order, into the first half of each client's (at least one) and the rest."""
     counts = Counter(entry.caller or entry.reply for entry in submitted)
     kept: Counter[Caller | Reply] = Counter()
     first, rest = [], []

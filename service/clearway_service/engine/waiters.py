@@ -1,4 +1,4 @@
-"""Waiters: proposals of this engine's clients that are queued, until their last decision is sent."""
+"""Waiters: queued proposals of this engine's clients, kept until their final decision is sent."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from clearway_service.engine.submitted import Reply, Submitted
 from clearway_service.store import rendered_statements as statements
 from clearway_service.store.sqlite import Driver
 
-# At most this many waiters are looked up in one turn.
+# How many waiters are looked up in one turn, at most.
 _MAX_RECALLED = 256
 
 
 class Waiters:
-    """Who waits here, and what is left to do about it. Belongs to the pipeline's thread.
+    """The waiting proposals of this engine's clients. Belongs to the pipeline's thread.
 
-    The database has the queues; this is what only this engine can know, which is how to reach a client.
+    The queues themselves are in the database; only this engine knows how to reach the clients.
 
     Args:
         owner: The engine.
 
     Attributes:
-        wake_again: Resources whose queues have more waiters that may be decided.
+        wake_again: Resources whose queues have more waiters to decide.
     """
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._waiting: dict[str, Submitted] = {}
-        # Those that another process may have decided, or a turn whose commit is in doubt.
+        # Waiters possibly decided by another process, or by a turn whose commit is in doubt.
         self._to_look_up: dict[str, None] = {}
         self.wake_again: set[Resource] = set()
 
@@ -44,24 +44,24 @@ class Waiters:
 
     @property
     def due(self) -> bool:
-        """Whether a turn is needed for waiters, whatever else there is to do."""
+        """Whether waiters need a turn, even without other work."""
         return bool(self.wake_again or self._to_look_up)
 
     def came_after(self, proposal_id: str, arrival: int) -> bool:
-        """Return whether a proposal waits that arrived after ``arrival``."""
+        """Return True if the proposal waits and arrived after ``arrival``."""
         entry = self._waiting.get(proposal_id)
         return entry is not None and entry.arrival > arrival
 
     def answered_by(self, reply: Reply) -> list[str]:
-        """Return the ids of the proposals of one client."""
+        """Return the ids of one client's waiting proposals."""
         return [id_ for id_, entry in self._waiting.items() if entry.reply == reply]
 
     def of_session(self, session_id: str) -> list[Submitted]:
-        """Return those that wait under a session."""
+        """Return the proposals that wait under a session."""
         return [entry for entry in self._waiting.values() if entry.proposal.session_id == session_id]
 
     def collect(self, driver: Driver) -> None:
-        """Note which proposals another process has decided, to be looked up."""
+        """Queue proposals that another process has decided to be looked up."""
         mine = (self._owner,)
         delivered = driver.execute(statements.DELIVERIES, mine).fetchall()
         if delivered:
@@ -69,49 +69,49 @@ class Waiters:
             self._to_look_up.update({id_: None for (id_,) in delivered})
 
     def doubt(self) -> None:
-        """Have all of them looked up: a commit reported an error and may be durable all the same."""
+        """Queue all waiters to be looked up: a commit that reported an error may be durable nevertheless."""
         self._to_look_up.update(dict.fromkeys(self._waiting))
 
     def recall(self) -> list[Submitted]:
-        """Return the next ones to be looked up."""
+        """Return the next waiters to look up."""
         if not self._to_look_up:
             return []
         self._to_look_up = {id_: None for id_ in self._to_look_up if id_ in self._waiting}
         return [self._waiting[id_] for id_ in islice(self._to_look_up, _MAX_RECALLED)]
 
     def looked_up(self, entries: Iterable[Submitted]) -> None:
-        """Note that recalled ones were looked up."""
+        """Record that recalled waiters were looked up."""
         for entry in entries:
             self._to_look_up.pop(entry.proposal.id, None)
 
     def note(self, entry: Submitted, outcome: Outcome) -> None:
-        """Note what became of a proposal that was decided, once that is committed."""
+        """Record the outcome of a decided proposal, once it is committed."""
         if isinstance(outcome, Answer) and outcome.queued:
             self._waiting[entry.proposal.id] = _waits(entry, outcome)
         elif self._waiting and is_over(outcome):
             self._waiting.pop(entry.proposal.id, None)
 
     def take(self, proposal_id: str) -> Submitted | None:
-        """Return the one with a proposal's id, which waits no longer; None for none."""
+        """Remove and return the waiter with a proposal's id, or None."""
         return self._waiting.pop(proposal_id, None)
 
     def take_all(self) -> list[Submitted]:
-        """Return all, which wait no longer."""
+        """Remove and return all waiters."""
         taken = list(self._waiting.values())
         self._waiting.clear()
         return taken
 
     def forget_due(self) -> None:
-        """Give up what a turn was needed for."""
+        """Drop all work that waiters need a turn for."""
         self.wake_again = set()
         self._to_look_up = {}
 
 
 def _waits(entry: Submitted, answer: Answer) -> Submitted:
-    """Return a proposal as it is kept while it waits: without what its client chose the size of.
+    """Return a proposal as it is kept while it waits: without its client-supplied data.
 
-    That is in the database, and its end is looked up there. For clients in this process all is kept: theirs
-    may wait again under another session.
+    The data is in the database, where the final decision is looked up. Proposals of clients in this process
+    are kept whole, since they may be submitted again under another session.
     """
     if entry.caller is None:
         return entry

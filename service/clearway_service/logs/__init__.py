@@ -1,1 +1,1 @@
-"""Log lines of the server, one JSON object each: may import errors and texts."""
+"""The server's logs, one JSON object per line. May import errors and texts."""

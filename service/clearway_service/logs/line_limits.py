@@ -1,4 +1,4 @@
-"""Limits of log lines: of lines that are alike, few are written, and the next one says how many were not."""
+"""Line limits: suppress repeated log lines, and count them in the next line of the kind."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 
-# Kinds are named by our own code and by libraries, so they are few; more than this are forgotten.
+# Kinds come from our code and from libraries, so there are few. Beyond this number they are evicted.
 _MOST_KINDS = 1_024
 
 
 class LineLimiter:
-    """Lets one line of each kind through in an interval. Safe from any thread.
+    """Admits one line of each kind per interval. Thread-safe.
 
     Args:
-        seconds: How long after a line the next one of its kind may follow.
-        clock: Returns monotonic seconds.
+        seconds: The interval, in seconds.
+        clock: Returns the monotonic time, in seconds.
     """
 
     def __init__(self, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -25,7 +25,7 @@ class LineLimiter:
         self._kinds: dict[Hashable, tuple[float, int]] = {}
 
     def admit(self, kind: Hashable) -> int | None:
-        """Return how many lines of ``kind`` were left out since the last one; None to leave this one out."""
+        """Return how many lines of ``kind`` were suppressed since the last one; None to suppress this one."""
         with self._lock:
             now = self._clock()
             since, left_out = self._kinds.pop(kind, (now - self._seconds, 0))
@@ -38,7 +38,7 @@ class LineLimiter:
             return left_out
 
     def left_out(self) -> int:
-        """Return how many lines were left out that no later line of their kinds has told of; forget them."""
+        """Return and reset the number of suppressed lines that no later line has reported."""
         with self._lock:
             total = sum(left_out for _since, left_out in self._kinds.values())
             self._kinds.clear()

@@ -1,8 +1,8 @@
-"""Lines that C libraries write to standard error, gRPC's core above all, as JSON like all others.
+"""Native lines: converts what C libraries write to standard error, mostly gRPC's core, to JSON lines.
 
-They go to the file descriptor, past Python's logging. So they go into a pipe, at whose other end a process of
-its own, this file, writes each as a JSON object. A thread of this process would be less: it dies with it, and
-what the process said last is what one wants to read after a crash.
+They write to the file descriptor, bypassing Python's logging. So the descriptor is a pipe to a separate
+process, which runs this file and writes each line as a JSON object. A thread would not do: it dies with the
+process, and the last lines before a crash matter most.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _relay: subprocess.Popen[bytes] | None = None
 
 
 def relay() -> None:
-    """Have what C libraries of this process write to standard error from now on written as JSON.
+    """Convert everything that C libraries of this process write to standard error from now on to JSON.
 
-    Python's own ``sys.stderr`` stays as direct as it was.
+    Python's own ``sys.stderr`` keeps writing directly.
     """
     global _relay  # noqa: PLW0603 - one per process, kept so that it is not collected while it runs
     direct = os.dup(2)
@@ -33,7 +33,7 @@ def relay() -> None:
         stdin=subprocess.PIPE,
         stdout=direct,
         stderr=direct,
-        start_new_session=True,  # Ctrl-C is for the server, which has something to say after it
+        start_new_session=True,  # Ctrl-C is for the server, which logs its shutdown
     )
     assert _relay.stdin is not None
     os.dup2(_relay.stdin.fileno(), 2)
@@ -41,7 +41,7 @@ def relay() -> None:
 
 
 def as_json(line: bytes, now: datetime) -> str:
-    """Return a line as a JSON object; its level is what absl's lines begin with, or else info."""
+    """Return a line as a JSON object, with the level from an absl prefix, or else info."""
     text = line.decode("utf-8", "backslashreplace").rstrip("\r\n")
     absl = len(text) > 1 and text[0] in _LEVELS and text[1].isdigit()
     level = _LEVELS[text[0]] if absl else "info"
@@ -49,7 +49,7 @@ def as_json(line: bytes, now: datetime) -> str:
 
 
 def main() -> None:
-    """Write the lines of standard input as JSON until it ends."""
+    """Write each line of standard input as JSON until it ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     while line := sys.stdin.buffer.readline(_MOST_BYTES):

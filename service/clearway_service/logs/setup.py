@@ -1,7 +1,7 @@
-"""Logs of the server: one JSON object a line, or plain lines on a terminal.
+"""Log setup: one JSON object per line, or plain lines on a terminal.
 
-No line carries what clients sent in results, parameters, messages or cache keys: tracebacks have no
-variables, and of an exception's own text only what is known to quote none.
+No line contains data from clients' results, parameters, messages or cache keys: tracebacks omit variables,
+and an exception's message is included only if it is known to quote no such data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from clearway_service.logs.line_limits import LineLimiter
 from clearway_service.texts import plain
 
 _OURS = "clearway_service"
-# What a line holds of one text; the lines of libraries may quote what they met.
+# The maximum length of a text in a line; libraries' messages may quote long values.
 _MOST_CHARACTERS = 2_000
 _MOST_CAUSES = 8
 _MOST_FRAMES = 50
@@ -34,13 +34,13 @@ logger = logging.getLogger(__name__)
 
 
 def configure(level: int = logging.INFO, limiter: LineLimiter | None = None) -> None:
-    """Send the logs of this process, and those of its libraries, to standard error.
+    """Write the logs of this process and its libraries to standard error.
 
-    That includes warnings, and errors that nothing caught, in whatever thread.
+    That includes warnings, and uncaught errors in any thread.
 
     Args:
-        level: The least level that is written.
-        limiter: Leaves out lines that are repeated; by default of a kind all but one in 10 s.
+        level: The minimum level.
+        limiter: Suppresses repeated lines; by default all but one of a kind in 10 s.
     """
     terminal = sys.stderr.isatty()
     shared: list[Processor] = [
@@ -85,18 +85,18 @@ def configure(level: int = logging.INFO, limiter: LineLimiter | None = None) -> 
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes lines; one that cannot be written is told of without what it would have said."""
+    """Writes lines; a failure to format one is logged without the content of the line."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         unwritten = logging.makeLogRecord(
-            {"name": record.name, "levelname": "ERROR", "msg": "a log line could not be made"}
+            {"name": record.name, "levelname": "ERROR", "msg": "a log line could not be formatted"}
         )
-        with contextlib.suppress(OSError, ValueError):  # the reader has gone
+        with contextlib.suppress(OSError, ValueError):  # the reader is gone
             self.stream.write(self.format(unwritten) + self.terminator)
 
 
 class _Repeats(logging.Filter):
-    """Leaves out repeated lines: those of errors, those of libraries, those marked ``repeats``."""
+    """Suppresses repeated lines of errors, of libraries, and those marked ``repeats``."""
 
     def __init__(self, limiter: LineLimiter) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class _Repeats(logging.Filter):
 
 
 def log_unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what an event loop has to say of an error that nothing caught, without the values that it met."""
+    """Log an error that an event loop reports as uncaught, without the values involved."""
     del loop
     logger.error(
         "%s", context.get("message", "an error in the event loop"), exc_info=context.get("exception")
@@ -128,7 +128,7 @@ def log_unretrieved(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) ->
 
 
 def _log_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    logger.critical("the server ended by an error", exc_info=(kind, error, trace))
+    logger.critical("the server ended because of an uncaught error", exc_info=(kind, error, trace))
 
 
 def _log_uncaught_in_thread(given: threading.ExceptHookArgs) -> None:
@@ -136,7 +136,7 @@ def _log_uncaught_in_thread(given: threading.ExceptHookArgs) -> None:
         return
     name = "?" if given.thread is None else given.thread.name
     logger.error(
-        "the thread %s ended by an error",
+        "the thread %s ended because of an uncaught error",
         name,
         exc_info=(given.exc_type, given.exc_value, given.exc_traceback),
     )
@@ -150,11 +150,11 @@ def _log_unraisable(given: Any) -> None:
 
 def _tell_left_out(limiter: LineLimiter) -> None:
     if count := limiter.left_out():
-        logger.info("%d lines were left out that are like others above", count)
+        logger.info("%d lines that repeat earlier ones were left out", count)
 
 
 def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Cut texts that are too long for a line."""
+    """Truncate texts that are too long for a line."""
     for name, value in event.items():
         if isinstance(value, str) and len(value) > _MOST_CHARACTERS:
             event[name] = value[:_MOST_CHARACTERS] + "..."
@@ -162,7 +162,7 @@ def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _escape(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Write what could steer a terminal as text; the lines of a traceback are our own."""
+    """Escape characters that could control a terminal; line breaks of our tracebacks are kept."""
     return {
         name: plain(value) if isinstance(value, str) and name != "exception" else value
         for name, value in event.items()
@@ -170,7 +170,7 @@ def _escape(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Put exceptions, the last one first, in place of ``exc_info``."""
+    """Replace ``exc_info`` by descriptions of the exceptions, the last one first."""
     error = _exception(event.pop("exc_info", None))
     if error is not None:
         event["exception"] = [
@@ -192,7 +192,7 @@ def _describe_exception_as_text(_logger: Any, _method: str, event: EventDict) ->
 
 
 def _exception(given: Any) -> BaseException | None:
-    """Return the exception of an ``exc_info`` as logging and structlog take it."""
+    """Return the exception of an ``exc_info`` in any form that logging and structlog accept."""
     if given is True:
         given = sys.exc_info()
     if isinstance(given, tuple):
@@ -201,7 +201,7 @@ def _exception(given: Any) -> BaseException | None:
 
 
 def _described(error: BaseException) -> Iterator[tuple[str, str | None, list[tuple[str, int, str]]]]:
-    """Yield an exception and what caused it: its type, what may be told of its text, and its frames."""
+    """Yield an exception and its causes: for each its type, its message if safe, and its frames."""
     seen: BaseException | None = error
     for _ in range(_MOST_CAUSES):
         if seen is None:
@@ -215,7 +215,7 @@ def _described(error: BaseException) -> Iterator[tuple[str, str | None, list[tup
 
 
 def _said(error: BaseException) -> str | None:
-    """Return an exception's text where it is known to hold nothing of what clients sent."""
+    """Return an exception's message if it is known to contain no data from clients, else None."""
     if isinstance(error, StoreUnavailableError | ShuttingDownError):
         return error.message
     reason = reason_of(error)

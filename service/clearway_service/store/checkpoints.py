@@ -76,7 +76,7 @@ class Checkpointer:
             while True:
                 self._due.acquire()
                 while self._due.acquire(blocking=False):
-                    pass  # this checkpoint includes what became due meanwhile
+                    pass  # one checkpoint serves all requests made so far
                 if self._closing:
                     return
                 try:

@@ -1,4 +1,4 @@
-"""The database: opening and migrating it, the connection that writes, and those that read."""
+"""The database: opens and migrates it, with one write connection and several read connections."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Health:
         return unsubscribe
 
     def failed(self, fault: str, *, lasting: bool = False) -> None:
-        """Note that the store did not take a transaction, or would not.
+        """Note that the store did not accept a transaction, or would not.
 
         Args:
             fault: Why. It is logged, so it must hold nothing that a client sent.

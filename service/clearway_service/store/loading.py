@@ -35,10 +35,10 @@ def load(
 
     Args:
         cursor: Inside a transaction that keeps others from writing.
-        work: What the turn is about.
+        work: The work of the turn.
         moment: The time; cache entries and sessions that have expired by then are left out.
-        row_cache: What need not be read again.
-        most: How many bytes of rows may be loaded, about; None for any.
+        row_cache: Rows that need not be read again.
+        most: The approximate maximum of bytes of rows to load; None for no bound.
 
     Raises:
         TooLargeError: The rows exceed ``most``.

@@ -76,7 +76,7 @@ def ids_array(ids: Iterable[str]) -> str:
 def select_by_ids(cursor: Cursor, sql: str, ids: Collection[str]) -> Any:
     """Return the rows of a statement for UUIDs, which takes them as one JSON array.
 
-    One alone is compared as it is, which takes half the time: most turns are about one run.
+    A single one is passed as it is, which takes half the time: most turns are for one run.
     """
     if not ids:
         return ()

@@ -126,7 +126,7 @@ def droppable(state_ids: Collection[str], before: int) -> Callable[[Transaction]
 def drop_orphaned(
     state_ids: Collection[str], before: int, deleted: Collection[str]
 ) -> Callable[[Transaction], list[OrphanedResult]]:
-    """Return the command that forgets results, and returns those that it forgot.
+    """Return the command that drops results, and returns those it dropped.
 
     A file is deleted before its last row, so that after an interruption a row remains by which the result is
     listed and dropped again. So the last row of a file stays unless the file was deleted, for example if two

@@ -35,7 +35,7 @@ class QueueLoading:
         proposals: The batch.
         woken: Resources whose waiters are decided again.
         now: The service's clock.
-        row_cache: What need not be read again.
+        row_cache: Rows that need not be read again.
     """
 
     def __init__(
@@ -173,7 +173,7 @@ class QueueLoading:
             self._snapshot.keyed[key] = head
 
     def _load_waiters_runs(self) -> None:
-        """Load the runs of those who may be decided again, and the limits of their other tags."""
+        """Load the runs of waiters that may be decided again, and the limits of their other tags."""
         snapshot = self._snapshot
         unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         if not unknown:
@@ -188,7 +188,7 @@ class QueueLoading:
         self._load_bare(self._keys(states) | self._computed())
 
     def _load_bare(self, resources: set[Resource]) -> None:
-        """Load limits without their queues: while one waits there, nothing is free, or it is kept."""
+        """Load limits without their queues: while a proposal waits there, no slot is free or unreserved."""
         known = set(self._snapshot.limits)
         self._load_limits(resources)
         for resource in self._snapshot.limits.keys() - known:
@@ -197,7 +197,7 @@ class QueueLoading:
             self._load_elders(limit, _ELDERS)
 
     def _waiters(self) -> Iterator[Waiter]:
-        """Yield who was loaded, and may be decided again."""
+        """Yield the loaded waiters that may be decided again."""
         for limit in self._snapshot.limits.values():
             yield from limit.queue
             if limit.limit == 0:

@@ -197,7 +197,7 @@ concurrency_limit = Table(
 )
 
 # The holders of limits. They are counted from here, never with a counter that could be wrong. Runs that
-# compute a cache key are here too (store.resources says how they are told from tags).
+# compute a cache key are here too (store.resources says how they are distinguished from tags).
 slot = Table(
     "slot",
     metadata,

@@ -188,7 +188,7 @@ def select_runner(task_run_id: str) -> Select[Any]:
 
 
 def select_place(task_run_id: str) -> Select[Any]:
-    """Return the query for where a run waits: tag, since when, and the number of waiters before it."""
+    """Return the query for a run's place in a queue: tag, time of joining, number of waiters before it."""
     other = _waiter.alias()
     before = (
         select(func.count())
