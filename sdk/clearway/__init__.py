@@ -1,4 +1,4 @@
-"""Clearway: flows and tasks whose every state is proposed to a service, and decided by it.
+"""Clearway: write flows and tasks in Python; a service decides when each run starts, waits, retries or ends.
 
     from clearway import flow, task
 
@@ -9,7 +9,7 @@
     def nightly(paths):
         return load.map(paths)
 
-What this package offers is loaded when it is first used, so that importing it costs next to nothing.
+Each public name is imported on first use, so ``import clearway`` itself is almost free.
 """
 
 from __future__ import annotations

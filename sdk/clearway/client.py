@@ -1,4 +1,4 @@
-"""The client: what a program asks of the service beside running flows.
+"""The client: reads and manages runs, concurrency limits, cache entries and logs.
 
 with get_client() as client:
     client.create_concurrency_limit(tag="database", concurrency_limit=10)
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 
 class _Blocking(Generic[P, R]):
-    """An operation as a method that returns its result."""
+    """Turns an operation into a blocking method."""
 
     def __init__(self, operation: Callable[P, Operation[R]]) -> None:
         self._operation = operation
@@ -55,7 +55,7 @@ class _Blocking(Generic[P, R]):
 
 
 class _Awaiting(Generic[P, R]):
-    """An operation as a method whose result is awaited."""
+    """Turns an operation into an async method."""
 
     def __init__(self, operation: Callable[P, Operation[R]]) -> None:
         self._operation = operation
@@ -85,7 +85,7 @@ class _Awaiting(Generic[P, R]):
 
 
 class SyncClient:
-    """What ``with get_client() as client`` gives: each method returns when the service has answered."""
+    """The blocking client, from ``with get_client() as client``."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -112,7 +112,7 @@ class SyncClient:
 
 
 class AsyncClient:
-    """What ``async with get_client() as client`` gives: each method is awaited."""
+    """The async client, from ``async with get_client() as client``."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -139,18 +139,18 @@ class AsyncClient:
 
 
 class Client:
-    """What ``get_client()`` returns, to be entered with ``with`` or ``async with``.
+    """A client that is not entered yet: enter it with ``with`` or ``async with``.
 
-    Leaving the block closes nothing: the connection is the process's own, and is closed at its exit.
+    Leaving the block does not close the connection, which the whole process shares; it is closed at exit.
     """
 
-    if not TYPE_CHECKING:  # checkers know that there is nothing here
+    if not TYPE_CHECKING:  # type checkers already report attributes that do not exist
 
         def __getattr__(self, name: str) -> Any:
             if name.startswith("_") or not hasattr(SyncClient, name):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise AttributeError(
-                f"{name}() was asked of get_client() itself; enter it first: "
+                f"{name}() was called on get_client() itself; enter it first: "
                 f"`with get_client() as client: client.{name}(...)`, or in async code "
                 f"`async with get_client() as client: await client.{name}(...)`"
             )
@@ -165,12 +165,12 @@ class Client:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the block."""
+        """Leave the block; the connection stays open."""
 
     async def __aenter__(self) -> AsyncClient:
-        import asyncio  # noqa: PLC0415 - who awaits has loaded it
+        import asyncio  # noqa: PLC0415 - an async caller has loaded it already
 
-        # Opening the embedded database takes milliseconds, for which the caller's loop must not stand still.
+        # Opening the embedded database takes milliseconds and must not block the caller's event loop.
         transport = current_transport()
         try:
             return AsyncClient(await asyncio.to_thread(connect) if transport is None else transport)
@@ -181,13 +181,15 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the block."""
+        """Leave the block; the connection stays open."""
 
 
 def get_client() -> Client:
-    """Return a client of the service that the settings name: a server, or the engine in this process.
+    """Return a client for the configured service: a server, or the engine embedded in this process.
 
-    Use it in ``with``, where its methods return results, or in ``async with``, where they are awaited.
+    Enter it with ``with`` for blocking methods, or with ``async with`` for async ones. Entering it raises
+    ``InvalidSetting`` for a wrong setting; a method raises ``ServerUnavailable`` if the service cannot be
+    reached.
     """
     return Client()
 
@@ -195,7 +197,7 @@ def get_client() -> Client:
 def _run(transport: Transport, operation: Operation[R]) -> R:
     with shielded():
         attempt = current_attempt()
-        if attempt is not None:  # a flow's code is to see what its own tasks did
+        if attempt is not None:  # a flow must be able to read what its own tasks have just done
             attempt.await_answers()
         try:
             call = next(operation)

@@ -1,4 +1,4 @@
-"""What runs now: the flow run, the task run, and the tags in force."""
+"""The context of the current code: its flow run, its task run, and the tags for new runs."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class FlowRunContext:
     """The flow run that the current code belongs to.
 
     Attributes:
-        flow: The flow that runs.
+        flow: The flow.
         flow_run_id: The run's UUID.
-        flow_run_name: The run's name, for people.
-        parameters: What the flow was called with, by parameter.
-        run_count: Which attempt this is, from 1.
+        flow_run_name: The run's display name.
+        parameters: The flow's arguments by parameter name.
+        run_count: The number of this attempt, from 1.
         start_time: When this attempt began, by this machine's clock.
         tags: The run's tags.
-        scheduled_start_time: When the run was to begin: the time that it was scheduled for, or when it was
-            called.
-        parent_flow_run_id: The UUID of the flow run that called it as a subflow; None at the top.
-        root_flow_run_id: The UUID of the flow run at the top, which may be this one.
-        log_prints: Whether ``print()`` in the flow's own code becomes log lines of the run.
+        scheduled_start_time: When the run was due to start: its scheduled time, or else the time of the call.
+        parent_flow_run_id: The UUID of the flow run that called this one as a subflow; None for a top-level
+            run.
+        root_flow_run_id: The UUID of the top-level flow run, which may be this one.
+        log_prints: True if ``print()`` in the flow's own code is logged as lines of the run.
     """
 
     flow: FlowDefinition
@@ -57,23 +57,23 @@ class FlowRunContext:
 
     @staticmethod
     def get() -> FlowRunContext | None:
-        """Return the context of the flow run that the caller is in, or None outside."""
+        """Return the context of the caller's flow run, or None if the caller is not in a flow run."""
         return _flow_run.get()
 
 
 class RunningAttempt(Protocol):
-    """One attempt of a flow run in this process, as far as others than the engine have to do with it."""
+    """One attempt of a flow run in this process: the part of it that code outside the engine uses."""
 
     def note_result(self, result: Any, task_run_id: str) -> None:
-        """Note which task run a result is of that was read, as of a cached run."""
+        """Record which task run produced a result that had to be read, such as a cached one."""
         ...
 
     def await_answers(self) -> None:
-        """Block until all that was sent is answered, so that the service's answers to calls include it."""
+        """Block until the service has replied to everything sent, so that later reads see its effects."""
         ...
 
     async def await_answers_async(self) -> None:
-        """Wait as ``await_answers``."""
+        """Do the same as ``await_answers`` without blocking the event loop."""
         ...
 
 
@@ -99,22 +99,22 @@ class CurrentRun:
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:
-    """Return the context of the innermost run that the caller is in: of a task, or else of a flow.
+    """Return the context of the caller's innermost run: its task run, or else its flow run.
 
     Raises:
-        MissingContext: The caller is in no run.
+        MissingContext: The caller is not in a run.
     """
     context = innermost_run()
     if context is None:
         raise MissingContext(
             "get_run_context() was called outside a flow or task run, where there is no context; call it "
-            "within one, or use FlowRunContext.get() and TaskRunContext.get(), which return None outside"
+            "within one, or use FlowRunContext.get() and TaskRunContext.get(), which return None there"
         )
     return context
 
 
 def innermost_run() -> FlowRunContext | TaskRunContext | None:
-    """Return the context of the innermost run that the caller is in, or None outside."""
+    """Return the context of the caller's innermost run, or None if the caller is not in a run."""
     return running_task.get() or _flow_run.get()
 
 
@@ -140,14 +140,14 @@ def run_of(context: FlowRunContext | TaskRunContext) -> CurrentRun:
 
 
 def current_attempt() -> RunningAttempt | None:
-    """Return the attempt of the flow run that the caller is in; None outside, and in a worker process."""
+    """Return the current attempt of the caller's flow run; None outside a run and in a worker process."""
     return _attempt.get()
 
 
 def is_cancelled() -> bool:
-    """Return whether the run that the caller is in has been ended while its code still runs.
+    """Return True if the caller's run has already been ended, although its code is still running.
 
-    Code in a thread cannot be stopped from outside. So what runs for long asks now and then, and returns::
+    A thread cannot be stopped from outside, so long-running code should check this now and then::
 
         @task
         def scan(pages):
@@ -156,9 +156,9 @@ def is_cancelled() -> bool:
                     return
                 ...
 
-    True after the flow was interrupted, and where the service took this process for dead, as after it was
-    suspended for longer than its lease: its slots are others' then. What the code returns counts no more.
-    False outside a run.
+    This happens when the flow is interrupted, or when the service considers this process dead because its
+    lease expired, for example while the machine was suspended. The run's concurrency slots may then belong
+    to other runs, and whatever the code returns is ignored. Outside a run, the return value is False.
     """
     task_run, flow_run = running_task.get(), _flow_run.get()
     return (task_run is not None and task_run.task_run_id in _cancelled) or (
@@ -167,15 +167,15 @@ def is_cancelled() -> bool:
 
 
 def note_cancelled(run_id: str) -> None:
-    """Let ``is_cancelled()`` be true in the code of a run."""
+    """Make ``is_cancelled()`` return True in the code of a run."""
     _cancelled.add(run_id)
 
 
 _cancelled: set[str] = set()
 
 
-class task_run_entered:  # noqa: N801 - used as a function; a class since it stands in the way of every task run
-    """Make a task run the one that the code in the block belongs to."""
+class task_run_entered:  # noqa: N801 - used as a function; a class is faster, and every task run enters one
+    """Make a task run the current one for the code in the block."""
 
     __slots__ = ("_context", "_token")
 
@@ -194,12 +194,12 @@ class task_run_entered:  # noqa: N801 - used as a function; a class since it sta
 def flow_run_entered(
     context: FlowRunContext, in_force: frozenset[str], attempt: RunningAttempt | None = None
 ) -> Iterator[FlowRunContext]:
-    """Make a flow run the one that the code in the block belongs to.
+    """Make a flow run the current one for the code in the block.
 
     Args:
         context: The flow run.
-        in_force: The tags that were in force when it was called, which its runs have too.
-        attempt: What the engine keeps for the run; None in another process than the run's.
+        in_force: The tags of the ``tags()`` blocks around the call, which the run's own runs get too.
+        attempt: The engine's attempt; None in a worker process.
     """
     task_run = running_task.set(None)
     flow_run = _flow_run.set(context)
@@ -215,25 +215,25 @@ def flow_run_entered(
 
 
 def flow_run_in(context: Context) -> FlowRunContext:
-    """Return the flow run that code in ``context``, which is in one, belongs to."""
+    """Return the flow run that code in ``context`` belongs to; there must be one."""
     found = context[_flow_run]
     assert found is not None
     return found
 
 
 def tags_in(context: Context) -> frozenset[str]:
-    """Return the tags that are in force in ``context``."""
+    """Return the tags that runs called in ``context`` get."""
     return context.get(_tags, frozenset())
 
 
 def current_tags() -> frozenset[str]:
-    """Return the tags that the enclosing ``tags()`` blocks give to runs."""
+    """Return the tags of the enclosing ``tags()`` blocks."""
     return _tags.get()
 
 
 @contextmanager
 def tags(*new_tags: str) -> Iterator[frozenset[str]]:
-    """Give tags to all runs that are called in this block, beside those they have already.
+    """Add tags to every run that is called in this block.
 
         with tags("database", "nightly"):
             load(rows)
@@ -242,11 +242,11 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
         new_tags: Any number of tags, each a string of 1 to 255 characters.
 
     Yields:
-        The tags in force, those of enclosing blocks included.
+        All tags that runs get here, including those of enclosing blocks.
 
     Raises:
-        TypeError: A tag is no string.
-        ValueError: A tag is empty, longer, or not printable.
+        TypeError: A tag is not a string.
+        ValueError: A tag is empty, longer than 255 characters, or has characters that are not printable.
     """
     token = _tags.set(_tags.get() | checked_tags(new_tags))
     try:
@@ -256,22 +256,22 @@ def tags(*new_tags: str) -> Iterator[frozenset[str]]:
 
 
 def refreshes_cache() -> bool | None:
-    """Return what the innermost ``refresh_cache()`` block says; None outside."""
+    """Return the argument of the innermost ``refresh_cache()`` block, or None outside of one."""
     return _refresh_cache.get()
 
 
 @contextmanager
 def refresh_cache(refresh: bool = True) -> Iterator[None]:
-    """Let all cached tasks that are called in this block run, and replace what the cache has of them.
+    """Make tasks called in this block run even if their result is cached, and replace their cache entries.
 
         with refresh_cache():
             report(day)
 
-    It holds for the tasks of flows that are called in the block too. A task's own option goes
-    before it, and it goes before the setting ``CLEARWAY_TASKS_REFRESH_CACHE``.
+    This includes the tasks of flows called in the block. A task's own ``refresh_cache`` option takes
+    precedence over the block, and the block over the setting ``CLEARWAY_TASKS_REFRESH_CACHE``.
 
     Args:
-        refresh: False lets them be served from the cache, whatever an enclosing block or the setting says.
+        refresh: True by default. False uses the cache again, inside a block or with a setting that refreshes.
     """
     token = _refresh_cache.set(refresh)
     try:
@@ -281,11 +281,11 @@ def refresh_cache(refresh: bool = True) -> Iterator[None]:
 
 
 def checked_tags(given: object) -> frozenset[str]:
-    """Return tags as a set, or say what is wrong with them.
+    """Return tags as a set, after checking them.
 
     Raises:
-        TypeError: ``given`` is one string rather than several, or something in it is no string.
-        ValueError: A tag is empty, has more than 255 characters, or some that are not printable.
+        TypeError: ``given`` is not a list, tuple or set of strings.
+        ValueError: A tag is empty, longer than 255 characters, or has characters that are not printable.
     """
     if isinstance(given, str):
         raise TypeError(f"tags is the string {given!r}; give a list or set of strings, such as [{given!r}]")

@@ -1,34 +1,34 @@
-"""What can go wrong, as types.
+"""Clearway's exceptions.
 
     ClearwayError
     ├── InvalidSetting              (ValueError)       a setting's value is not allowed
-    ├── ReservedArgument            (TypeError)        a flow's or task's parameter has a name of ours
+    ├── ReservedArgument            (TypeError)        a flow's or task's parameter has a reserved name
     ├── ParameterBindError          (TypeError)        a call's arguments do not fit the function
-    ├── ParameterTypeError          (TypeError)        a flow's argument is not what its annotation says
+    ├── ParameterTypeError          (TypeError)        a flow's argument does not fit its annotation
     ├── MappingLengthMismatch       (ValueError)       ``map`` was given iterables of different lengths
     ├── NothingToMap                (ValueError)       ``map`` was given no iterable
     ├── MissingContext              (RuntimeError)     called outside the run that it needs
     ├── NestedTask                  (RuntimeError)     a task was called from within a task
     ├── Deadlock                    (RuntimeError)     waiting here would never end
-    ├── NotAwaited                  (TypeError)        a function returned something that is yet to be awaited
-    ├── NotPicklable                (TypeError)        something cannot be sent to, or from, a worker process
-    ├── MissingResult               (LookupError)      a result is gone, or is not what was written
-    │   └── UntrustedResult                            reading it is refused: by a setting, or by where it is
-    ├── UnreadableResult            (OSError)          a result cannot be read at present, and may be there
-    ├── UnkeptResult                (RuntimeError)     a result that must be kept cannot be
-    ├── RunFailure                                     a run has no result, and no exception of its own
+    ├── NotAwaited                  (TypeError)        a function returned something that must be awaited
+    ├── NotPicklable                (TypeError)        something cannot be sent to or from a worker process
+    ├── MissingResult               (LookupError)      a stored result is gone or damaged
+    │   └── UntrustedResult                            the settings do not allow reading it
+    ├── UnreadableResult            (OSError)          a stored result cannot be read for now
+    ├── UnkeptResult                (RuntimeError)     a result that must be stored cannot be
+    ├── RunFailure                                     a run has neither a result nor an exception to raise
     │   ├── FailedRun
     │   ├── CrashedRun
-    │   │   ├── LostRun                                the service took this process for dead meanwhile
-    │   │   └── WorkerDied                             the process that ran the code is gone
+    │   │   ├── LostRun                                the service considered this process dead
+    │   │   └── WorkerDied                             the worker process that ran the code died
     │   ├── CancelledRun
     │   ├── UnfinishedRun
     │   └── UpstreamTaskError                          the run never began: something it depends on failed
-    ├── Aborted                                        the service said that a run must not continue
-    ├── ClientClosed                (RuntimeError)     the connection was closed by this process
+    ├── Aborted                                        the service ordered a run to stop
+    ├── ClientClosed                (RuntimeError)     this process has closed its connection
     ├── ForkedProcess               (RuntimeError)     gRPC was used before this process was forked
     └── ServiceError                                   a call was refused; has ``reason`` and ``metadata``
-        ├── ServerUnavailable       (ConnectionError)  nobody answered, or the service can take nothing now
+        ├── ServerUnavailable       (ConnectionError)  the service cannot be reached, or is overloaded
         ├── InvalidArgument         (ValueError)       a field's value is not allowed
         ├── RunNotFound             (LookupError)
         ├── LimitNotFound           (LookupError)
@@ -40,10 +40,9 @@
         └── ProtocolViolation
 
     NonRetryable                                       for users to raise: the run is not retried
-    DefinitionWarning               (UserWarning)      a definition works, and is probably not what was meant
+    DefinitionWarning               (UserWarning)      a definition works but is probably a mistake
 
-An exception that a user's own code raised is never wrapped in one of these: the caller sees it as it was
-raised.
+Exceptions from user code are never wrapped in one of these: the caller gets the exception as it was raised.
 """
 # ruff: noqa: N818 - a name says what happened, as users of workflow systems know it: FailedRun, MissingResult
 
@@ -61,7 +60,7 @@ if TYPE_CHECKING:
 
 
 class ReservedArgument(ClearwayError, TypeError):
-    """A flow or task has a parameter ``return_state`` or ``wait_for``, which calls use themselves."""
+    """A flow or task has a parameter named ``return_state`` or ``wait_for``, which are reserved for calls."""
 
 
 class ParameterBindError(ClearwayError, TypeError):
@@ -69,7 +68,7 @@ class ParameterBindError(ClearwayError, TypeError):
 
 
 class ParameterTypeError(ClearwayError, TypeError):
-    """A flow was called with an argument that is not what its annotation says, and cannot be made so."""
+    """A flow was called with an argument that does not fit its annotation and cannot be converted to it."""
 
 
 class MappingLengthMismatch(ClearwayError, ValueError):
@@ -81,30 +80,30 @@ class NothingToMap(ClearwayError, ValueError):
 
 
 class MissingContext(ClearwayError, RuntimeError):
-    """Something was called outside the run that it needs, such as a task outside a flow."""
+    """Something that needs a run was called outside of one, such as a task outside a flow."""
 
 
 class NestedTask(ClearwayError, RuntimeError):
-    """A task was called from within a task; call its function with ``.fn()``."""
+    """A task was called from within a task; call its function with ``.fn()`` instead."""
 
 
 class Deadlock(ClearwayError, RuntimeError):
-    """Waiting for a run would never end, since it needs the event loop that the waiting would block."""
+    """Waiting for a run would never end, because the run needs the event loop that the wait would block."""
 
 
 class NotAwaited(ClearwayError, TypeError):
-    """A flow's or task's function returned a coroutine, or something else that is yet to be awaited."""
+    """A flow's or task's function returned a coroutine or another awaitable instead of a result."""
 
 
 class NotPicklable(ClearwayError, TypeError):
-    """An argument, a task or a result cannot be sent between this process and the one that runs its code."""
+    """A task, an argument or a result cannot be pickled, so it cannot go to or from a worker process."""
 
 
 class MissingResult(ClearwayError, LookupError):
-    """A result cannot be read: it is gone, or what is there is not what was written.
+    """A result is gone or damaged, cannot be decoded, or was only ever in another process's memory.
 
     Attributes:
-        location: Where the result was expected; empty where that is not known.
+        location: The path or URL where the result was expected; empty if unknown.
     """
 
     def __init__(self, message: str, location: str = "") -> None:
@@ -113,23 +112,22 @@ class MissingResult(ClearwayError, LookupError):
 
 
 class UntrustedResult(MissingResult):
-    """Reading a result is refused; nothing was read, and nothing that a location names was opened.
+    """Reading a result is refused for security; nothing was read or decoded.
 
-    Its encoding is one that ``CLEARWAY_RESULT_SERIALIZERS`` does not allow; or it is not signed with
-    ``CLEARWAY_RESULT_SIGNING_KEY``; or its location is not that of a result in one of the storages that this
-    process is configured with; or what is there is a link or another thing than a file.
+    There are four possible reasons: ``CLEARWAY_RESULT_SERIALIZERS`` does not allow its encoding; it is not
+    signed with ``CLEARWAY_RESULT_SIGNING_KEY``; its location is outside the storages that this process is
+    configured with; or the location holds a link or something else that is not a regular file.
     """
 
 
 class UnreadableResult(ClearwayError, OSError):
-    """A result cannot be read at present, and may well be there; the cache is left as it is.
+    """A stored result cannot be read for now, although it probably exists; its cache entry is kept.
 
-    The process has no file descriptor left, it may not read the file, the disk fails, or the service or
-    another storage cannot be reached. Read the result again once that is mended. ``__cause__`` is the error
-    itself.
+    Possible causes are a lack of file descriptors, missing permissions, a disk error, or a storage that
+    cannot be reached. Try again once the cause is fixed; ``__cause__`` is the original error.
 
     Attributes:
-        location: Where the result is expected.
+        location: The path or URL of the result.
     """
 
     def __init__(self, message: str, location: str = "") -> None:
@@ -138,38 +136,39 @@ class UnreadableResult(ClearwayError, OSError):
 
 
 class UnkeptResult(ClearwayError, RuntimeError):
-    """A result could not be kept, and its task has ``persist_result=True``."""
+    """The result of a task with ``persist_result=True`` could not be stored."""
 
 
 class RunFailure(ClearwayError):
-    """A run's result was asked for, and it has none, nor an exception that can be raised here.
+    """A run has neither a result nor an exception that can be raised in this process.
 
     Attributes:
-        error: What the run's code raised, in its portable form, if the exception itself cannot be loaded: its
-            class is not installed here, or it could not be pickled. None if the code raised nothing.
+        error: The portable form of the exception that the run's code raised, when the exception itself
+            cannot be loaded: its class is not installed here, or it could not be pickled. None if the code
+            did not raise.
     """
 
     error: RunError | None = None
 
 
 class FailedRun(RunFailure):
-    """The run failed without an exception that could be kept."""
+    """The run failed, and there is no exception of its own to raise."""
 
 
 class CrashedRun(RunFailure):
-    """The run was stopped by its surroundings: interrupted, or its process died."""
+    """The run was cut short from outside: it was interrupted, or its process died."""
 
 
 class LostRun(CrashedRun):
-    """The service took this process for dead and ended its runs; the process came back, and goes no further.
+    """The service considered this process dead and ended its runs, but the process is still alive.
 
-    Raised where the run's code next asks something of Clearway. What it does after that counts no more: the
-    slots that it held are others' by then.
+    Raised when the run's code next calls Clearway. Whatever the code does after that is ignored: its
+    concurrency slots may already belong to other runs.
     """
 
 
 class WorkerDied(CrashedRun):
-    """The process that ran the code ended before the code did: it was killed, or left by itself."""
+    """The worker process exited or was killed before the code it was running had finished."""
 
 
 class CancelledRun(RunFailure):
@@ -181,19 +180,19 @@ class UnfinishedRun(RunFailure):
 
 
 class UpstreamTaskError(RunFailure):
-    """The run never began, because something that it depends on did not complete.
+    """The run never started, because something that it depends on did not complete.
 
     Attributes:
-        error: Which input that was, as an error of the kind ``RunErrorKind.UPSTREAM``; its ``cause`` is the
-            error of that input. None in an exception that a user raises.
+        error: Names the input that did not complete, with the kind ``RunErrorKind.UPSTREAM``; its ``cause``
+            is that input's own error. None in an exception that user code raises.
     """
 
 
 class Aborted(ClearwayError):
-    """The service said that a run must not go on.
+    """The service ordered a run to stop.
 
     Attributes:
-        reason: The number of the protocol's ``AbortReason``.
+        reason: A number of the protocol's ``AbortReason``; 0 if unspecified.
     """
 
     def __init__(self, message: str, reason: int = 0) -> None:
@@ -202,21 +201,21 @@ class Aborted(ClearwayError):
 
 
 class ClientClosed(ClearwayError, RuntimeError):
-    """The connection to the service was closed by this process: nothing can be sent or answered any more."""
+    """This process has closed its connection to the service, so nothing can be sent or received."""
 
 
 class ForkedProcess(ClearwayError, RuntimeError):
-    """A connection was asked for in a process that was forked from one with a gRPC connection of its own."""
+    """A connection was requested in a process forked from one that already had a gRPC connection."""
 
 
 class ServiceError(ClearwayError):
     """The service refused a call, or could not be reached.
 
     Attributes:
-        reason: The number of the protocol's ``ErrorReason``; 0 if the service gave none.
-        field: The request's field that was wrong; empty if none is named.
-        metadata: What the error is about, such as ``{"run_id": "..."}``. The protocol lists the keys of each
-            reason; empty if the service named nothing.
+        reason: A number of the protocol's ``ErrorReason``; 0 if the service gave none.
+        field: The request field that was wrong; empty if the error is not about one field.
+        metadata: What the error is about, such as ``{"run_id": "..."}``; empty if the service gave nothing.
+            The protocol lists the keys for each reason.
     """
 
     def __init__(
@@ -229,11 +228,11 @@ class ServiceError(ClearwayError):
 
 
 class ServerUnavailable(ServiceError, ConnectionError):
-    """Nobody answered at the configured address, or the service can take nothing at present."""
+    """The service cannot be reached at the configured address, or cannot take requests at the moment."""
 
 
 class InvalidArgument(ServiceError, ValueError):
-    """A field of a request has a value that is not allowed."""
+    """A request field has a value that is not allowed."""
 
 
 class RunNotFound(ServiceError, LookupError):
@@ -245,28 +244,28 @@ class LimitNotFound(ServiceError, LookupError):
 
 
 class ResultNotFound(ServiceError, LookupError):
-    """The service's own storage has no such result."""
+    """The service's own result storage does not have this result."""
 
 
 class StorageFull(ServiceError, OSError):
-    """The service's own storage takes no more."""
+    """The service's own result storage is full."""
 
 
 class SessionExpired(ServiceError):
-    """The session is no longer alive."""
+    """The session has expired or was ended."""
 
 
 class ProposalConflict(ServiceError):
-    """The proposal's id was used for another run."""
+    """The proposal's id has already been used for another run."""
 
 
 class RunConflict(ServiceError):
-    """The id of the run to create is another run's."""
+    """The id of the run to create already belongs to another run."""
 
 
 class ProtocolViolation(ServiceError):
-    """The two ends do not understand each other, as with versions that are too far apart."""
+    """Client and service do not understand each other, for example because of incompatible versions."""
 
 
 class DefinitionWarning(UserWarning):
-    """A flow's or task's definition works, and is probably not what was meant."""
+    """A flow's or task's definition works but is probably a mistake."""

@@ -1,4 +1,4 @@
-"""Flows: functions whose calls are orchestrated runs, with the runs of the tasks and flows that they call."""
+"""Flows: functions whose calls are orchestrated runs, made of the runs of the tasks and flows they call."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ T = TypeVar("T")
 
 
 class Flow(Pickled, FlowDefinition, Generic[P, R]):
-    """A function whose calls are orchestrated runs. Made by ``@flow``.
+    """A function whose calls are orchestrated runs; created by ``@flow``.
 
-    Each option of ``flow`` is an attribute of the same name, but for the hooks and ``validate_parameters``.
+    Each option of ``flow`` is an attribute of the same name, except the hooks and ``validate_parameters``.
 
     Attributes:
         fn: The function itself; ``my_flow.fn(...)`` calls it without orchestration.
-        hooks: The functions called when a run enters a state, by option: ``on_running``, ``on_completion``,
-            ``on_failure``, ``on_cancellation``, ``on_crashed``.
-        keeping: ``result_storage``, checked.
-        should_validate_parameters: Whether arguments are checked and converted by the annotations.
-        is_async: Whether calling the function makes a coroutine.
+        hooks: The lists of hooks by option: ``on_running``, ``on_completion``, ``on_failure``,
+            ``on_cancellation``, ``on_crashed``.
+        keeping: The option ``result_storage``, validated.
+        should_validate_parameters: True if arguments are checked against, and converted to, the annotations.
+        is_async: True if calling the function returns a coroutine.
     """
 
     fn: Callable[P, R]
 
     @FLOW_OPTIONS.show
     def __init__(self, fn: Callable[P, R], **options: Unpack[FlowOptions]) -> None:
-        """Make a flow of a function; see ``flow`` for the options.
+        """Create a flow from a function; see ``flow`` for the options.
 
         Raises:
-            TypeError: ``fn`` cannot be called, there is no such option, or one is of a wrong type.
+            TypeError: ``fn`` is not callable, or an option is unknown or has the wrong type.
             ValueError: An option's value is not allowed.
-            ReservedArgument: A parameter has a name that calls of flows take for themselves.
+            ReservedArgument: A parameter is named ``return_state`` or ``wait_for``.
         """
         given = FLOW_OPTIONS.completed(options)
         self._take_function(fn, given["name"])
@@ -83,7 +83,7 @@ class Flow(Pickled, FlowDefinition, Generic[P, R]):
         self: Flow[Concatenate[S, Q], R], instance: S, owner: type[S] | None = None
     ) -> Flow[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """Return the flow as a method: its calls get the instance, or the class, as their first argument."""
+        """Return the flow bound as a method, whose first argument is the instance or the class."""
         if self._binding is Binding.CLASS:
             return BoundFlow(self, owner or type(instance))
         if instance is None or self._binding is Binding.NOTHING:
@@ -91,18 +91,20 @@ class Flow(Pickled, FlowDefinition, Generic[P, R]):
         return BoundFlow(self, instance)
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return arguments as the function's annotations want them; every call does this, unless told not to.
+        """Return arguments converted to the function's annotations.
+
+        Every call of the flow does this, unless the flow has ``validate_parameters=False``.
 
         Args:
-            parameters: The arguments by parameter; what is a parameter's default is taken as it is.
+            parameters: The arguments by parameter name. Default values are not checked.
 
         Raises:
-            ParameterTypeError: An argument is not what its annotation says, and cannot be made so.
+            ParameterTypeError: An argument does not fit its annotation and cannot be converted to it.
         """
         return self._rules.applied(parameters)
 
     def stand_in(self, fn: Callable[..., Any]) -> Flow[..., Any]:
-        """Return a flow of another function that has the names of this one, and no other options."""
+        """Return a flow of another function with this flow's name, description and version only."""
         return Flow(fn, name=self.name, description=self.description, version=self.version)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -114,8 +116,8 @@ class Flow(Pickled, FlowDefinition, Generic[P, R]):
 
         return ParameterRules(self.fn, f"the flow {self.name!r}")
 
-    @overload  # what returns a state made by hand, whose call returns the result that is in it
-    def __call__(  # type: ignore[overload-overlap]  # with the last one, for who gives wait_for
+    @overload  # a function that returns a state made by hand: the call returns the result in that state
+    def __call__(  # type: ignore[overload-overlap]  # with the last one, for calls that give wait_for
         self: Flow[P, State[T]], /, *args: P.args, **kwargs: P.kwargs
     ) -> T: ...
     @overload
@@ -159,26 +161,32 @@ class Flow(Pickled, FlowDefinition, Generic[P, R]):
         wait_for: Iterable[Upstream] | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Run the flow, and return its result. An async flow is to be awaited, except in a sync flow.
+        """Run the flow and return its result.
 
-        What the function returns decides how the run ends. Data: it completes with that data. Futures or
-        states of runs, one or a list of them: it completes if all of them did, with their states as the
-        result, and fails otherwise. A state that was made by hand, such as ``Failed(message=...)``: it ends
-        in that state. None: it completes if all its task runs and subflows did, and fails otherwise.
+        An async flow returns a coroutine to await, except if it is called in a sync flow.
+
+        What the function returns decides how the run ends:
+
+        - a value: the run completes with that value;
+        - a future or state of a run, or a list of them: the run completes if all of these completed, with
+          their states as its result, and fails otherwise;
+        - a state made by hand, such as ``Failed(message=...)``: the run ends in that state;
+        - None: the run completes if all its task runs and subflows completed, and fails otherwise.
 
         Args:
-            args: The function's arguments.
-            return_state: Return the state that the run ends in, rather than its result or its exception.
-            wait_for: For a subflow, futures and states that must complete first.
+            args: The function's positional arguments.
+            return_state: If True, return the run's final state instead of its result, and do not raise if the
+                run failed. Default False.
+            wait_for: In a subflow call, futures and states that must complete before the subflow starts.
             kwargs: The function's keyword arguments.
 
         Raises:
             ParameterBindError: The arguments do not fit the function.
-            ParameterTypeError: An argument is not what its annotation says; the run has failed before the
-                function was called.
+            ParameterTypeError: An argument does not fit its annotation; the run fails before the function is
+                called.
             NestedTask: The caller is in a task.
             ServerUnavailable: The service cannot be reached.
-            Exception: What the function raised, as it raised it.
+            Exception: Whatever the function raised, unchanged.
         """
         from clearway._execution.flow.calls import call_flow  # noqa: PLC0415 - loaded with the first run
 
@@ -198,46 +206,47 @@ def flow(fn: Callable[P, R], /, **options: Unpack[FlowOptions]) -> Flow[P, R]: .
 def flow(**options: Unpack[FlowOptions]) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 @FLOW_OPTIONS.show
 def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]) -> Any:
-    """Make a flow of a function: ``@flow``, or ``@flow(name="nightly")``.
+    """Create a flow from a function: ``@flow``, or ``@flow(name="nightly")``.
 
     Args:
         fn: The function, sync or async.
-        options: Each has a default:
-            ``name``: by default the function's.
-            ``description``: by default the function's docstring.
-            ``version``: any string, such as ``"1.2"``.
-            ``retries``: how many times a failed run is tried again, without the task runs that completed; by
-            default 0.
-            ``retry_delay_seconds``: how long it waits before each retry: a number of seconds; a list of them,
-            of which the last holds for all further retries; or a function that takes the number of retries
-            and returns such a list, such as ``exponential_backoff(10)``. By default 0.
-            ``retry_jitter_factor``: lengthens each delay at random by up to this part of it: with 0.5 by up
-            to half. By default delays are not spread.
-            ``timeout_seconds``: how long its code may take, its tasks included; 0 and None, the default, are
-            no limit. A run that takes longer fails, named TimedOut, and what it started is ended. Async code
-            is cancelled. Sync code is interrupted on the main thread; on others, when it next calls or waits
-            for a task or flow.
-            ``result_storage``: a directory or a URL for results of it, its tasks and its subflows that are
-            too large to travel within the run's state; a task's own takes precedence. By default that of its
-            parent or of the settings.
-            ``log_prints``: log what its code prints as INFO lines of the run, and what those of its tasks
-            print that do not set it; by default as its parent does, or as the setting
-            ``CLEARWAY_LOGGING_LOG_PRINTS`` says.
-            ``flow_run_name``: the name of its runs: a template that names parameters, such as
-            ``"load {day}"``, or a function without parameters, which may read ``clearway.runtime``.
-            ``validate_parameters``: whether arguments are checked, and converted where that loses nothing,
-            by the annotations of the function; by default True.
-            ``task_runner``: a task runner, or the class of one, which executes the code of submitted task
-            runs; by default ``ConcurrentTaskRunner``, for subflows too.
-            ``on_completion``, ``on_failure``, ``on_cancellation``, ``on_crashed``, ``on_running``: lists of
-            functions ``(flow, flow_run, state)``, sync or async, called when a run has entered such a state:
-            on_running at each attempt, on_failure when no retry is left, on_crashed if the run was
-            interrupted and its process lives. What they raise is logged and changes nothing.
+        options: All are optional:
+            ``name``: the flow's name. Default: the function's name.
+            ``description``: any text. Default: the function's docstring.
+            ``version``: any string, such as ``"1.2"``. Default: None.
+            ``retries``: how often a failed run is retried; task runs that completed are not run again.
+            Default: 0.
+            ``retry_delay_seconds``: the delay before each retry, in seconds: a number; a list, whose last
+            number applies to all further retries; or a function that takes the number of retries and returns
+            such a list, such as ``exponential_backoff(10)``. Default: 0.
+            ``retry_jitter_factor``: lengthens each delay by a random fraction of up to this factor, so 0.5
+            adds up to half the delay. Default: None, no jitter.
+            ``timeout_seconds``: how long one attempt may take, including its tasks. A run that takes longer
+            fails in a state named TimedOut, and its unfinished tasks and subflows are stopped. Async code is
+            cancelled; sync code is interrupted at once on the main thread, and on other threads when it next
+            calls or waits for a task or flow. Default: None; None and 0 mean no limit.
+            ``result_storage``: a directory or URL for results too large to be kept in the run's state, those
+            of its tasks and subflows included; a task's own option takes precedence. Default: that of the
+            parent flow, or else the setting ``CLEARWAY_RESULT_STORAGE``.
+            ``log_prints``: whether ``print()`` in the flow's code is logged as INFO lines of the run; it also
+            applies to tasks that do not set it. Default: that of the parent flow, or else the setting
+            ``CLEARWAY_LOGGING_LOG_PRINTS``.
+            ``flow_run_name``: names each run: a template with parameter names, such as ``"load {day}"``, or a
+            function without parameters, which may read ``clearway.runtime``. Default: two random words.
+            ``validate_parameters``: whether arguments are checked against the function's annotations, and
+            converted if that loses no information. Default: True.
+            ``task_runner``: the task runner, an instance or a class, that executes submitted task runs; it
+            does not apply to subflows. Default: ``ConcurrentTaskRunner``.
+            ``on_completion``, ``on_failure``, ``on_cancellation``, ``on_crashed``, ``on_running``: hooks:
+            lists of functions ``(flow, flow_run, state)``, sync or async, called after a run enters such a
+            state. ``on_running`` is called for each attempt, ``on_failure`` when no retry is left, and
+            ``on_crashed`` if the run was interrupted but its process is alive. An exception in a hook is
+            logged and has no other effect.
 
     Raises:
-        TypeError: ``fn`` cannot be called, there is no such option, or one is of a wrong type.
+        TypeError: ``fn`` is not callable, or an option is unknown or has the wrong type.
         ValueError: An option's value is not allowed.
-        ReservedArgument: A parameter has a name that calls of flows take for themselves.
+        ReservedArgument: A parameter is named ``return_state`` or ``wait_for``.
     """
     if fn is not None:
         return Flow(fn, **options)

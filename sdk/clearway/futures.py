@@ -1,5 +1,5 @@
-"""Futures: what ``.submit()`` and ``.map()`` return, submitted task runs whose results are still to come."""
-# ruff: noqa: ASYNC109 - the async methods take what the sync ones take, as users know them
+"""Futures: handles to submitted task runs, returned by ``.submit()`` and ``.map()``."""
+# ruff: noqa: ASYNC109 - the async methods take the same ``timeout`` as the sync ones
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", covariant=True)  # noqa: PLC0105 - short, as in every signature
 
-_guard = threading.Lock()  # held for a few instructions only, so one for all futures is enough
+_guard = threading.Lock()  # held for a few instructions only, so one lock for all futures is enough
 
 
 class Source(Protocol):
-    """What a future is of."""
+    """The run behind a future."""
 
     def state_now(self) -> State[Any]:
-        """Return the state that the run is in, as far as this process knows."""
+        """Return the run's latest state that this process knows of."""
         ...
 
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
@@ -37,40 +37,40 @@ class Source(Protocol):
         ...
 
     def waits_for(self) -> list[Future[Any]]:
-        """Return the runs that must be done before this one can begin."""
+        """Return the runs that must end before this one can start."""
         ...
 
 
 class Future(Generic[R]):
-    """A submitted task run: what ``TaskFuture`` and ``AsyncTaskFuture`` have in common.
+    """A submitted task run: the base of ``TaskFuture`` and ``AsyncTaskFuture``.
 
     Attributes:
         task_run_id: The task run's UUID.
-        name: The task run's name, for people.
+        name: The task run's display name.
     """
 
     __slots__ = ("__weakref__", "_callbacks", "_source", "_state", "name", "task_run_id")
 
     def __init__(self, task_run_id: str, name: str, source: Source) -> None:
-        """Make a future that is not done.
+        """Create a future that is not done.
 
         Args:
             task_run_id: The run's UUID.
             name: The run's name.
-            source: The run, which is released when it is done.
+            source: The run; the future drops this reference when the run is done.
         """
         self.task_run_id = task_run_id
         self.name = name
         self._source: Source | None = source
         self._state: State[R] | None = None
-        self._callbacks: list[Callable[[], None]] | None = None  # made for the first waiter
+        self._callbacks: list[Callable[[], None]] | None = None  # created for the first waiter
 
     def is_done(self) -> bool:
-        """Return whether the run has ended."""
+        """Return True if the run has ended, whether it completed or not."""
         return self._state is not None
 
     def __bool__(self) -> bool:
-        """Return True, as for any object, and warn: it says nothing about the run or its result."""
+        """Return True, as for any object, with a warning that this says nothing about the run."""
         warnings.warn(
             f"the future of the task run {self.name!r} was used as a truth value, which is always True; "
             "use its result(), or get_state().is_completed(), or is_done()",
@@ -82,10 +82,10 @@ class Future(Generic[R]):
         state = self._state
         return f"<{type(self).__name__} {self.name!r}: {'not done' if state is None else state}>"
 
-    # What the engine does with a future.
+    # For the engine.
 
     def settle(self, state: State[Any]) -> None:
-        """Set the state that the run ended in, and wake all waiters. The first call counts."""
+        """Set the run's final state and wake all waiters. Later calls have no effect."""
         with _guard:
             if self._state is not None:
                 return
@@ -96,7 +96,7 @@ class Future(Generic[R]):
             callback()
 
     def when_done(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once, by the thread that ends the run; at once if it is done already."""
+        """Call ``callback`` once, on the thread that ends the run; if the run is done, call it now."""
         with _guard:
             if self._state is None:
                 if self._callbacks is None:
@@ -106,15 +106,15 @@ class Future(Generic[R]):
         callback()
 
     def current_state(self) -> State[Any]:
-        """Return the state that the run is in, as far as this process knows."""
+        """Return the run's latest state that this process knows of."""
         source = self._source
         return cast("State[Any]", self._state) if source is None else source.state_now()
 
     def block(self, timeout: float | None = None) -> bool:
-        """Block this thread until the run is done, or for ``timeout`` seconds. Returns whether it is done.
+        """Block until the run is done, for at most ``timeout`` seconds; return True if it is done.
 
         Raises:
-            Deadlock: The run needs the event loop of this very thread, so waiting would never end.
+            Deadlock: The run needs the event loop that this thread would block, so the wait would never end.
         """
         if self._state is not None:
             return True
@@ -153,8 +153,8 @@ class Future(Generic[R]):
             waits_for.extend(source.waits_for())
 
     async def wait_done(self, timeout: float | None = None) -> bool:
-        """Wait until the run is done, or for ``timeout`` seconds. Returns whether it is done."""
-        import asyncio  # noqa: PLC0415 - only async flows need it, and they have loaded it
+        """Wait until the run is done, for at most ``timeout`` seconds; return True if it is done."""
+        import asyncio  # noqa: PLC0415 - only async flows need it, and they have loaded it already
 
         from clearway._waiting.loop_calls import call_soon, set_once  # noqa: PLC0415
 
@@ -186,7 +186,7 @@ class Future(Generic[R]):
         return result
 
     def _was_read(self, result: Any) -> None:
-        """Tell the flow which run made a result that had to be read, such as that of a cached run."""
+        """Tell the flow which run produced a result that had to be read, such as a cached one."""
         from clearway.context import current_attempt  # noqa: PLC0415 - most results are in memory
 
         attempt = current_attempt()
@@ -200,7 +200,7 @@ class Future(Generic[R]):
 
 
 class TaskFuture(Future[R]):
-    """A submitted task run, in a sync flow, or of a sync task in an async flow. Its methods block."""
+    """A submitted task run in a sync flow, or of a sync task in an async flow; its methods block."""
 
     __slots__ = ()
 
@@ -208,10 +208,13 @@ class TaskFuture(Future[R]):
         """Wait until the run is done.
 
         Args:
-            timeout: Seconds to wait at most; None waits as long as it takes.
+            timeout: Seconds to wait at most; None, the default, waits without limit.
 
         Returns:
-            The state that it ended in, or None if it was not done in time.
+            The run's final state, or None if it was not done in time.
+
+        Raises:
+            Deadlock: The run needs the event loop that this call would block.
         """
         return self._state if self.block(timeout) else None
 
@@ -223,13 +226,15 @@ class TaskFuture(Future[R]):
         """Wait until the run is done and return its result.
 
         Args:
-            timeout: Seconds to wait at most; None waits as long as it takes.
-            raise_on_failure: Raise the exception of a run that did not complete, rather than return it.
+            timeout: Seconds to wait at most; None, the default, waits without limit.
+            raise_on_failure: If the run did not complete: True, the default, raises its exception, and False
+                returns it.
 
         Raises:
             TimeoutError: The run was not done in time.
-            UpstreamTaskError: The run never began, because something that it depends on did not complete.
-            BaseException: What the task's code raised, as it raised it.
+            Deadlock: The run needs the event loop that this call would block.
+            UpstreamTaskError: The run never started, because something that it depends on did not complete.
+            BaseException: Whatever the task's code raised, unchanged.
         """
         if not self.block(timeout):
             raise self._late(timeout)
@@ -240,17 +245,17 @@ class TaskFuture(Future[R]):
             raise
 
     def get_state(self) -> State[R]:
-        """Return the state that the run is in now, as far as this process knows."""
+        """Return the run's latest state that this process knows of, without waiting."""
         return self.current_state()
 
 
 class AsyncTaskFuture(Future[R]):
-    """A submitted run of an async task, in an async flow. Its methods are awaited."""
+    """A submitted run of an async task in an async flow; its methods are awaited."""
 
     __slots__ = ()
 
     async def wait(self, timeout: float | None = None) -> State[R] | None:
-        """Wait until the run is done; as ``TaskFuture.wait``."""
+        """Wait until the run is done; see ``TaskFuture.wait``."""
         return self._state if await self.wait_done(timeout) else None
 
     @overload
@@ -262,7 +267,7 @@ class AsyncTaskFuture(Future[R]):
         timeout: float | None = None,
         raise_on_failure: bool = True,
     ) -> R | BaseException:
-        """Wait until the run is done and return its result; as ``TaskFuture.result``."""
+        """Wait until the run is done and return its result; see ``TaskFuture.result``."""
         if not await self.wait_done(timeout):
             raise self._late(timeout)
         try:
@@ -272,5 +277,5 @@ class AsyncTaskFuture(Future[R]):
             raise
 
     async def get_state(self) -> State[R]:
-        """Return the state that the run is in now, as far as this process knows."""
+        """Return the run's latest state that this process knows of, without waiting."""
         return self.current_state()

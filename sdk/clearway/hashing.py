@@ -1,14 +1,15 @@
-"""Keys of cached results, made from what a task is and what it is given.
+"""Cache keys, computed from a task and its arguments.
 
-The key is the SHA-256 of a canonical JSON object (RFC 8785)::
+A key is the SHA-256 of a canonical JSON object (RFC 8785), so it is the same in every process and on every
+machine::
 
     {"arguments": {<name>: <value>, ...},
-     "carried": [<what the function carries>, ...],
+     "carried": [<objects bound to the function, such as closure variables>, ...],
      "function": <SHA-256 of the function's source, without its decorators>,
      "task_key": <the task's key>}
 
-so that it is the same in every process and on every machine. Most functions carry nothing, and the member is
-left out. ``docs/cache-keys.md`` has the forms of all values.
+Most functions carry nothing; ``carried`` is then left out. ``docs/cache-keys.md`` specifies the canonical
+form of every kind of value.
 """
 
 from __future__ import annotations
@@ -35,26 +36,25 @@ _log = logging.getLogger("clearway.hashing")
 
 
 def task_input_hash(context: TaskRunContext, arguments: Mapping[str, Any]) -> str | None:
-    """Return a cache key for a task and the arguments it is called with: a ``cache_key_fn``.
+    """Return a cache key computed from the task and its arguments, for use as ``cache_key_fn``.
 
-    What counts is the task's key (name, qualified name, tags), its source, what its function carries (the
-    bound arguments of a ``partial``, the instance of a bound method or of an object with ``__call__``,
-    closures, the wrappers of decorators), and each argument's value. Globals and files that the function
-    reads do not.
+    The key covers the task's key (name, qualified name, tags), the function's source, each argument's value,
+    and what the function carries: the bound arguments of a ``partial``, the instance of a bound method or of
+    an object with ``__call__``, closure variables, and decorators' wrappers. It does not cover globals or
+    files that the function reads.
 
     Args:
-        context: The run that asks.
-        arguments: The values that the task is called with, by parameter.
+        context: The run whose key is computed.
+        arguments: The task's arguments by parameter name.
 
     Returns:
-        A key of 64 characters, or None if an argument, or something that the function carries, has no
-        content that could be read, as a lock or a generator: then the run is not cached, and a log line
-        says why.
+        A key of 64 hexadecimal digits. None if an argument, or something that the function carries, has no
+        content to hash, such as a lock or a generator: the run is then not cached, and a warning is logged.
     """
     task = context.task
     try:
         carried = carried_text(task.fn)
-    except Exception as error:  # noqa: BLE001 - a user's __reduce__ may raise whatever it likes
+    except Exception as error:  # noqa: BLE001 - a user's __reduce__ may raise anything
         _log.debug("what a function carries has no canonical form", exc_info=True)
         _log.warning(
             "%s is not cached: what its function carries cannot be made a part of the key: %s",
@@ -84,33 +84,33 @@ def task_input_hash(context: TaskRunContext, arguments: Mapping[str, Any]) -> st
 
 
 def input_key(task_key: str, arguments: Mapping[str, Any], function: str = "") -> str:
-    """Return the cache key of some inputs, as a client of any language makes it.
+    """Return a cache key that clients in other languages can compute too.
 
-    For a ``cache_key_fn`` whose results another language is to find, or has made: it leaves out the
-    function's source, which the other language cannot know.
+    Use it in a ``cache_key_fn`` to share cached results with programs in other languages. Unlike
+    ``task_input_hash``, it does not cover the function's source, which those programs cannot know.
 
         @task(cache_key_fn=lambda context, arguments: input_key("normalise", arguments))
 
     Args:
-        task_key: What the two sides call the work.
+        task_key: A name for the work that all programs agree on.
         arguments: The inputs by name.
-        function: What else the result depends on, such as a version.
+        function: Anything else the result depends on, such as a version. Default: empty.
 
     Returns:
         64 hexadecimal digits.
 
     Raises:
-        Exception: An input has no content that could be read; what its class raises when it is pickled.
+        Exception: An input has no content to hash; it is the error that its class raises when pickled.
     """
     document = {"arguments": dict(arguments), "function": function, "task_key": task_key}
     return sha256(canonical_json(document)).hexdigest()
 
 
 def function_fingerprint(function: Callable[..., Any]) -> str:
-    """Return a digest that changes when a function's code does.
+    """Return a digest that changes when a function's code changes.
 
-    It is of the source if that is found, and otherwise (a function typed at a prompt, say) of the bytecode,
-    which differs between Python versions.
+    It covers the source if that can be found. Otherwise, as for a function typed at a prompt, it covers the
+    bytecode, which differs between Python versions.
     """
     code = _code_of(function)
     if code is None:
@@ -120,7 +120,7 @@ def function_fingerprint(function: Callable[..., Any]) -> str:
 
 
 def _code_of(function: Callable[..., Any]) -> CodeType | None:
-    """Return the code that a call runs: also of a partial, a method, or an object with ``__call__``."""
+    """Return the code object that a call runs, also of a partial, a method or an object with ``__call__``."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)

@@ -1,8 +1,9 @@
-"""Results of runs: bytes with the name of their encoding, their size and their SHA-256.
+"""Results of runs: how they are stored, read back and verified.
 
-Small ones travel within the state, and the service's database keeps them, so that every client of the service
-has them. Larger ones go to a storage: a directory of this machine, a URL that fsspec knows, or the service
-itself. ``docs/results.md`` says which to take, and whom to trust.
+A stored result is bytes with the name of their encoding, their size and their SHA-256. Small results are kept
+in the run's state, in the service's database, where every client can read them. Larger ones go to a storage:
+a directory on this machine, a URL that fsspec supports, or the service itself. ``docs/results.md`` explains
+which storage to choose and which results to trust.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["OrphanedResult", "Serializer", "StoredResult", "delete_orphaned_results", "register_serializer"]
 
 MEMORY: Final = "clearway.memory"
-"""The encoding of a result that only the process of its run has; the bytes say why, for people."""
+"""The encoding of a result that exists only in the memory of the run's process; the bytes say why."""
 
 _log = logging.getLogger("clearway.results")
 _REMEMBERED: Final = 100_000
@@ -53,17 +54,17 @@ def register_serializer(
     dumps: Callable[[Any], bytes],
     loads: Callable[[bytes], Any],
 ) -> None:
-    """Keep results of certain types in a way of your own, in this process.
+    """Register a serializer for results of certain types, in this process.
 
-    Every process that reads such results must have registered the same name.
+    Every process that reads such results must register a serializer under the same name.
 
         register_serializer("arrow", pa.Table, table_to_bytes, table_from_bytes)
 
     Args:
-        name: The encoding's name, 1 to 64 characters; none of ``json``, ``bytes``, ``cloudpickle``.
-        takes: The type or types whose values it keeps, subclasses included.
-        dumps: Makes bytes of a value.
-        loads: Makes the value of bytes.
+        name: The encoding's name, 1 to 64 characters; ``json``, ``bytes`` and ``cloudpickle`` are taken.
+        takes: The type or types to serialize, including their subclasses.
+        dumps: Converts a value to bytes.
+        loads: Converts these bytes back to the value.
 
     Raises:
         ValueError: The name is not allowed.
@@ -74,18 +75,18 @@ def register_serializer(
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """Where a result is, and what it must be when it is read.
+    """A reference to a stored result, with the facts to verify it by.
 
     Attributes:
-        encoding: How the bytes were made.
-        location: The path or URL of the bytes; empty where they are in ``inline``. It is read only where it
-            is that of a result with this SHA-256 in a storage that this process is configured with.
-        inline: The bytes themselves; None where they are at ``location``.
-        size: Their number.
-        sha256: Their SHA-256, hexadecimal; empty where it was not computed.
-        compression: How they were compressed; empty for not at all.
-        signature: Their HMAC, hexadecimal; empty where they are unsigned.
-        error: The exception that a run ended with, in its portable form; None where it ended otherwise.
+        encoding: The name of the serializer, such as ``json`` or ``cloudpickle``.
+        location: The path or URL of the bytes; empty if they are in ``inline``. It is read only if it is the
+            location of a result with this SHA-256 in a storage that this process is configured with.
+        inline: The bytes themselves; None if they are at ``location``.
+        size: The number of bytes.
+        sha256: Their SHA-256, in hexadecimal; empty if it was not computed.
+        compression: The name of their compression; empty if they are not compressed.
+        signature: Their HMAC, in hexadecimal; empty if they are not signed.
+        error: The portable form of the exception that the run ended with; None if it ended without one.
     """
 
     encoding: str
@@ -99,16 +100,17 @@ class StoredResult:
     _value: list[Any] = field(default_factory=lambda: [_UNREAD], init=False, repr=False, compare=False)
 
     def load(self, *, own_only: bool = False) -> Any:
-        """Return the value, read once and then kept.
+        """Return the value. The first call reads it; later calls return the same object.
 
         Args:
-            own_only: Whether to refuse a class that was in the main program of another process, if this
-                process's main program has none of that name and those fields; by default one is made.
+            own_only: What to do with an instance of a class from another process's main program, if this
+                process's main program has no class of that name with the same fields: True refuses it, False,
+                the default, creates such a class.
 
         Raises:
-            MissingResult: The bytes are gone, damaged, or cannot be understood.
+            MissingResult: The bytes are gone, damaged, or cannot be decoded.
             UntrustedResult: Reading them is refused; nothing was read.
-            UnreadableResult: They cannot be read at present.
+            UnreadableResult: They cannot be read for now; try again later.
         """
         if self._value[0] is _UNREAD:
             self._value[0] = self._decoded(self._read(get_settings()), own_only)
@@ -128,17 +130,17 @@ class StoredResult:
 
     @property
     def where(self) -> str:
-        """Where the bytes are, for people."""
+        """Where the bytes are, for use in messages."""
         return self.location or "the state itself"
 
     def signed_text(self) -> str:
-        """Return what a signature is of; see ``Data.signature`` in the protocol."""
+        """Return the text that the signature covers; see ``Data.signature`` in the protocol."""
         return f"{self.encoding}\n{self.compression}\n{self.size}\n{self.sha256}\n{self.location}"
 
     def _read(self, settings: Settings) -> bytes:
         if self.encoding == MEMORY:
             why = marked((self.inline or b"").decode("utf-8", "replace"))
-            raise MissingResult(f"the result is in the memory of the process that ran the run only: {why}")
+            raise MissingResult(f"the result is only in the memory of the process that ran the run: {why}")
         self._refuse_untrusted(settings)
         if self.size < 0:
             raise MissingResult(
@@ -156,7 +158,7 @@ class StoredResult:
         return body
 
     def _fetched(self, settings: Settings) -> bytes:
-        """Return the bytes that the storage has by their SHA-256; the location itself is never opened."""
+        """Return the bytes that the storage has under this SHA-256; the location itself is never opened."""
         place = place_of(self.location, self.sha256, settings)
         if place is None:
             raise UntrustedResult(
@@ -221,7 +223,7 @@ class StoredResult:
             whole = serializers.decompress(body, self.compression, most)
             return serializers.decode(self.encoding, whole, own_only=own_only)
         except Exception as error:
-            # A module that a pickle needs is a file too.
+            # Unpickling may import a module, which needs file descriptors too.
             if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _EXHAUSTED):
                 raise self._unreadable(f"{type(error).__name__}: {error}") from error
             why = str(error) if type(error) is LookupError else f"{type(error).__name__}: {error}"
@@ -230,7 +232,7 @@ class StoredResult:
             ) from error
 
     def to_proto(self) -> state_pb2.Data:
-        """Return the protocol's message."""
+        """Return the reference as a protocol message."""
         message = _data(self.encoding, self.location, self.inline, self.size, self.sha256, self.compression)
         if self.signature:
             message.signature = self.signature
@@ -240,7 +242,7 @@ class StoredResult:
 
     @staticmethod
     def from_proto(message: state_pb2.Data) -> StoredResult:
-        """Return the reference in a message."""
+        """Return the reference that a protocol message holds."""
         inline = message.inline if message.WhichOneof("body") == "inline" else None
         error = None
         if message.HasField("error"):
@@ -260,28 +262,28 @@ class StoredResult:
 
 
 class ResultStore:
-    """Keeps results: within the state where they are small, in a storage otherwise. Safe for many threads.
+    """Stores results: small ones in the run's state, larger ones in a storage. Thread-safe.
 
     Args:
         place: The storage, as ``checked_place`` returns it.
-        settings: What this process was told about results.
+        settings: The settings of this process.
     """
 
     def __init__(self, place: str, settings: Settings) -> None:
         self.settings = settings
         self._storage = storage_for(place)
-        register_place(place)  # what this process writes it reads as well
+        register_place(place)  # so that this process may read what it writes
         self._written: set[str] = set()
 
     def store(self, value: Any) -> state_pb2.Data:
-        """Keep a value, unless this process has kept an equal one.
+        """Store a value, unless this process has already stored the same bytes.
 
         Returns:
-            The reference for a state's data.
+            The reference to put in a state's ``data``.
 
         Raises:
-            TypeError: The value can be held by none of the serializers that are allowed.
-            OSError: The storage does not take it.
+            TypeError: None of the allowed serializers can serialize the value.
+            OSError: The storage cannot be written to.
         """
         return self._keep(*serializers.encode(value, self.settings.result_serializers))
 
@@ -292,16 +294,16 @@ class ResultStore:
         *,
         pickled: bool = True,
     ) -> state_pb2.Data:
-        """Keep an exception, if it can be pickled and read back.
+        """Store an exception, if it can be pickled and unpickled.
 
         Args:
             error: The exception.
             kind: What kind of error it is.
-            pickled: Whether to keep more than its portable form.
+            pickled: False stores its portable form only.
 
         Returns:
-            The reference for a state's data, with the exception's portable form; that alone where the
-            exception cannot be kept.
+            The reference to put in a state's ``data``. It always has the exception's portable form, and
+            nothing else if the exception cannot be stored.
         """
         from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
         from clearway.v1.state_pb2 import Data  # noqa: PLC0415 - messages are loaded when first needed
@@ -317,18 +319,18 @@ class ResultStore:
         return data
 
     def load(self, data: state_pb2.Data | StoredResult) -> Any:
-        """Return the value of a reference.
+        """Return the value that a reference refers to.
 
         Raises:
-            MissingResult: The bytes are gone, damaged, or cannot be understood.
-            UntrustedResult: Reading them is refused.
-            UnreadableResult: They cannot be read at present.
+            MissingResult: The bytes are gone, damaged, or cannot be decoded.
+            UntrustedResult: Reading them is refused; nothing was read.
+            UnreadableResult: They cannot be read for now; try again later.
         """
         result = data if isinstance(data, StoredResult) else StoredResult.from_proto(data)
         return result.load()
 
     def forget(self, result: StoredResult) -> None:
-        """Forget that a result was written, as it is not there: storing it again repairs it."""
+        """Forget that a result was written, since it is gone or damaged: storing it again will rewrite it."""
         self._written.discard(result.sha256)
 
     def _keep(self, encoding: str, encoded: bytes) -> state_pb2.Data:
@@ -349,7 +351,7 @@ class ResultStore:
         )
 
     def _place(self, digest: str, body: bytes) -> str:
-        # It may have been deleted since, by `clearway cache gc` in another process.
+        # `clearway cache gc` in another process may have deleted it since it was written.
         if digest not in self._written or not self._storage.holds(digest, len(body)):
             self._storage.write(digest, body)
             if len(self._written) >= _REMEMBERED:
@@ -382,11 +384,11 @@ def _signature(result: StoredResult, key: str) -> str:
 def _is_signed(result: StoredResult, key: str) -> bool:
     import hmac  # noqa: PLC0415 - as above
 
-    # With a line feed in one of these, one signed text could be read as that of another result. In the
-    # location, which comes last, it could not.
+    # A line feed in one of these would let one signed text stand for another result. In the location it is
+    # harmless, because that comes last.
     if "\n" in result.encoding or "\n" in result.compression or not is_digest(result.sha256):
         return False
-    # As bytes: texts are compared only where they are ASCII.
+    # As bytes, because compare_digest accepts only ASCII strings.
     return hmac.compare_digest(_signature(result, key).encode(), result.signature.encode("utf-8", "replace"))
 
 
@@ -394,7 +396,10 @@ _stores: dict[str, ResultStore] = {}
 
 
 def get_store(place: str | os.PathLike[str] | None = None) -> ResultStore:
-    """Return this process's store for a storage, by default that of the settings.
+    """Return this process's result store for a storage.
+
+    Args:
+        place: A directory or URL; None, the default, is the setting ``CLEARWAY_RESULT_STORAGE``.
 
     Raises:
         ValueError: ``place`` is neither a directory nor a URL.
@@ -408,19 +413,19 @@ def get_store(place: str | os.PathLike[str] | None = None) -> ResultStore:
 
 
 def in_memory(why: str) -> state_pb2.Data:
-    """Return what a state's data says of a result that is not kept; ``why`` is for people."""
+    """Return the data of a state whose result is not stored; ``why`` is the reason that readers are given."""
     body = why.encode()[:_MAX_WHY]
     return StoredResult(MEMORY, "", body, len(body), digest_of(body)).to_proto()
 
 
 def forget_damaged(result: StoredResult) -> None:
-    """Let a result that is gone or damaged be written again by this process, whichever storage it was in."""
+    """Allow this process to write a result again that is gone or damaged, in any storage."""
     for store in list(_stores.values()):
         store.forget(result)
 
 
 def forget_store(directory: Path) -> None:
-    """Forget what was written in a directory, since it is gone. For tests."""
+    """Forget what was written to a directory that was removed. For tests."""
     _stores.pop(str(directory), None)
     forget_place(str(directory))
 

@@ -1,4 +1,4 @@
-"""What a run failed with, in a form that needs neither Python nor the exception's class."""
+"""Portable errors: a run's exception in a form that needs neither Python nor the exception's class."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ _LEAST: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class RunError:
-    """An exception that ended a run, for people and for programs in other languages.
+    """The portable form of an exception that ended a run, readable without the exception's class.
 
     Attributes:
         type: The exception's full name, such as ``builtins.ValueError``.
-        message: What it said, with its notes; cut off after 4,096 characters.
-        stack_trace: Where it was raised, the innermost frame last, without the frames of Clearway itself;
-            cut in the middle where it is longer than 16,384 characters. Empty where it was never raised.
-        cause: What it was raised from, or while handling what; None where there was nothing. At most 8 deep.
-        members: The exceptions of an exception group; 16 at most.
-        unsigned: True where it came through the service to a process that has
-            ``CLEARWAY_RESULT_SIGNING_KEY``: no signature covers it, so another client of the service may have
-            made it up. Its texts then begin with ``[unsigned]``. Errors are compared without it.
-        kind: What kind of error ended the run. That of ``cause`` and ``members`` is ``UNKNOWN``, except below
-            an ``UPSTREAM`` error, whose cause is another run's error.
-        non_retryable: True if the run is not retried after this error, whatever its ``retries``; see
-            ``clearway.exceptions.NonRetryable``. Only the outermost error counts. False by default.
+        message: The exception's message and notes, at most 4,096 characters.
+        stack_trace: Where it was raised, innermost frame last, without Clearway's own frames; shortened in
+            the middle to 16,384 characters. Empty if it was never raised.
+        cause: The exception that it was raised from, or that was being handled when it was raised; None if
+            there is none. At most 8 levels deep.
+        members: The exceptions of an exception group, at most 16.
+        unsigned: True if the error came through the service and this process has
+            ``CLEARWAY_RESULT_SIGNING_KEY`` set: errors are not signed, so another client may have forged it,
+            and its texts begin with ``[unsigned]``. Ignored when errors are compared.
+        kind: What kind of error ended the run. ``UNKNOWN`` for ``cause`` and ``members``, except below an
+            ``UPSTREAM`` error, whose cause is another run's error.
+        non_retryable: True if the run is not retried after this error, even if it has retries left; see
+            ``clearway.exceptions.NonRetryable``. Only the outermost error counts. Default False.
     """
 
     type: str
@@ -57,21 +58,21 @@ class RunError:
 
     @property
     def type_name(self) -> str:
-        """The exception's name as Python prints it: without ``builtins``."""
+        """The exception's name as Python prints it, without ``builtins``."""
         return self.type.removeprefix("builtins.")
 
     @property
     def title(self) -> str:
-        """The exception as the last line of a traceback has it, after ``[unsigned]`` where it is that."""
+        """The exception as in the last line of a traceback; begins with ``[unsigned]`` if it is unsigned."""
         title = f"{self.type_name}: {self.message}" if self.message else self.type_name
         return f"{UNSIGNED}{title}" if self.unsigned else title
 
     def __str__(self) -> str:
-        """Return the exception with its stack trace, and then what caused it."""
+        """Return the exception with its stack trace, followed by its causes."""
         return "\n".join(_lines(self))
 
     def to_proto(self) -> state_pb2.RunError:
-        """Return the protocol's message."""
+        """Return the error as a protocol message."""
         from clearway.v1 import state_pb2  # noqa: PLC0415 - messages are loaded when first needed
 
         return state_pb2.RunError(
@@ -86,11 +87,11 @@ class RunError:
 
     @staticmethod
     def from_proto(message: state_pb2.RunError, *, unsigned: bool = False) -> RunError:
-        """Return the error in a message.
+        """Return the error that a protocol message holds.
 
         Args:
-            message: The message.
-            unsigned: Whether to mark its texts as covered by no signature; see the attribute.
+            message: The protocol message.
+            unsigned: True marks its texts as not signed; see the attribute.
         """
         return RunError(
             message.type,
@@ -105,11 +106,11 @@ class RunError:
 
     @staticmethod
     def from_exception(error: BaseException, kind: RunErrorKind = RunErrorKind.APPLICATION) -> RunError:
-        """Return the portable form of an exception, of at most 65,536 bytes.
+        """Return the portable form of an exception, at most 65,536 bytes when serialized.
 
         Args:
             error: The exception.
-            kind: What kind of error it is, as the end of a run.
+            kind: What kind of error ended the run. Default ``APPLICATION``.
         """
         folded(error)
         longest, depth, members = _MAX_TRACE, _MAX_DEPTH, _MAX_MEMBERS
@@ -150,7 +151,7 @@ def type_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return what an exception says, with its notes; whatever its ``__str__`` may do."""
+    """Return an exception's message and notes, even if its ``__str__`` raises."""
     try:
         text = str(error)
     except Exception as broken:  # noqa: BLE001 - a user's __str__

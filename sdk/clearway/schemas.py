@@ -1,4 +1,4 @@
-"""What the service answers about runs, limits, cache entries and logs."""
+"""What the client's methods return: runs, concurrency limits, cache entries and log lines."""
 
 from __future__ import annotations
 
@@ -53,23 +53,25 @@ class FlowRun:
 
     Attributes:
         id: The run's UUID.
-        name: The run's own name, for people.
+        name: The run's display name.
         flow_name: The flow's name.
-        flow_version: The flow's version; empty for none.
+        flow_version: The flow's version; empty if it has none.
         parameters_json: The flow's arguments, as a JSON object.
-        tags: Sorted.
-        retries: How many times a failed run is tried again.
-        retry_delays: How long it waits before its first retry, its second and so on; the last one applies to
-            all further retries.
-        retry_jitter_factor: How far these are spread at random; 0 for not at all.
-        parent_task_run_id: For a subflow, the task run that tracks it in its parent; empty otherwise.
-        state: The state it is in.
-        run_count: How many times it entered Running.
-        created: When the service first heard of it.
-        expected_start_time: When it is to begin; None where it was not scheduled.
-        start_time: When it first entered Running; None before.
-        end_time: When it ended; None before.
-        total_run_time: The time spent in Running, without the present attempt.
+        tags: The run's tags, sorted.
+        retries: How often a failed run is retried.
+        retry_delays: The delays before the first retry, the second and so on; the last one applies to all
+            further retries.
+        retry_jitter_factor: Each delay is lengthened by a random fraction of up to this factor; 0 means no
+            jitter.
+        parent_task_run_id: For a subflow, the UUID of the task run that tracks it in its parent; empty
+            otherwise.
+        state: The run's current state.
+        run_count: How often the run has entered Running.
+        created: When the service recorded the run.
+        expected_start_time: When the run is due to start; None if it was not scheduled.
+        start_time: When the run first entered Running; None before that.
+        end_time: When the run ended; None before that.
+        total_run_time: The time spent in Running, excluding the current attempt.
     """
 
     id: str
@@ -92,7 +94,7 @@ class FlowRun:
 
     @staticmethod
     def from_proto(message: flow_run_pb2.FlowRun) -> FlowRun:
-        """Return the run in a message."""
+        """Return the run that a protocol message holds."""
         spec = message.spec
         return FlowRun(
             id=spec.id,
@@ -121,26 +123,27 @@ class TaskRun:
 
     Attributes:
         id: The run's UUID.
-        flow_run_id: The flow run it belongs to.
-        task_key: Equal for all runs of one task.
-        dynamic_key: Distinguishes the runs of one task in one flow run.
+        flow_run_id: The UUID of its flow run.
+        task_key: Identifies the task; the same for all its runs.
+        dynamic_key: Distinguishes the runs of one task within a flow run.
         task_name: The task's name.
-        name: The run's own name, for people.
-        task_version: The task's version; empty for none.
-        tags: Sorted.
-        retries: How many times a failed run is tried again.
-        retry_delays: How long it waits before its first retry, its second and so on; the last holds for those
-            after it.
-        retry_jitter_factor: How far these are spread at random; 0 for not at all.
-        task_inputs: The upstream runs by parameter, as UUIDs; the first 10,000.
-        tracks_subflow: Whether it stands for a subflow in its parent.
-        state: The state it is in.
-        run_count: How many times it entered Running.
-        created: When the service first heard of it.
-        expected_start_time: When it is to begin; None where it was not scheduled.
-        start_time: When it first entered Running; None before.
-        end_time: When it ended; None before.
-        total_run_time: The time spent in Running, without the present attempt.
+        name: The run's display name.
+        task_version: The task's version; empty if it has none.
+        tags: The run's tags, sorted.
+        retries: How often a failed run is retried.
+        retry_delays: The delays before the first retry, the second and so on; the last one applies to all
+            further retries.
+        retry_jitter_factor: Each delay is lengthened by a random fraction of up to this factor; 0 means no
+            jitter.
+        task_inputs: The UUIDs of the upstream runs by parameter name; at most the first 10,000.
+        tracks_subflow: True if it represents a subflow in its parent flow run.
+        state: The run's current state.
+        run_count: How often the run has entered Running.
+        created: When the service recorded the run.
+        expected_start_time: When the run is due to start; None if it was not scheduled.
+        start_time: When the run first entered Running; None before that.
+        end_time: When the run ended; None before that.
+        total_run_time: The time spent in Running, excluding the current attempt.
     """
 
     id: str
@@ -166,7 +169,7 @@ class TaskRun:
 
     @staticmethod
     def from_proto(message: task_run_pb2.TaskRun) -> TaskRun:
-        """Return the run in a message."""
+        """Return the run that a protocol message holds."""
         spec = message.spec
         return TaskRun(
             id=spec.id,
@@ -193,24 +196,24 @@ class TaskRun:
 
 
 def _retries(policy: retry_pb2.RetryPolicy) -> int:
-    """Return how many times a failed run is tried again; ``max_attempts`` counts the first attempt too."""
+    """Return how often a failed run is retried; ``max_attempts`` includes the first attempt."""
     return max(0, policy.max_attempts - 1)
 
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
-    """How many task runs with a tag may be Running at once.
+    """A concurrency limit: how many task runs with a tag may be Running at once.
 
     Attributes:
         id: The limit's UUID.
-        tag: The tag that it is on.
-        concurrency_limit: How many; 0 aborts every run that would start.
+        tag: The tag that the limit applies to.
+        concurrency_limit: The number of slots; with 0, every run that tries to start is aborted.
         active_slots: The UUIDs of the task runs in ``holders``, in the same order.
-        waiting: How many runs wait for a slot.
+        waiting: How many runs are queued for a slot.
         created: When the limit was first set.
         updated: When it was last changed.
-        holders: The runs that hold a slot, in the order in which they took it. In a list of limits the first
-            100 at most; the client's calls for one limit return all.
+        holders: The runs that hold a slot, earliest first: all of them if a single limit was requested, at
+            most the first 100 in a list of limits.
         waiters: The first 100 runs in the queue, next one first; ``read_slot_waiters`` returns all. Empty in
             a list of limits.
         taken: How many runs hold a slot.
@@ -229,7 +232,7 @@ class ConcurrencyLimit:
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.ConcurrencyLimit) -> ConcurrencyLimit:
-        """Return the limit in a message."""
+        """Return the limit that a protocol message holds."""
         holders = tuple(map(SlotHolder.from_proto, message.holders))
         return ConcurrencyLimit(
             id=message.id,
@@ -247,22 +250,23 @@ class ConcurrencyLimit:
 
 @dataclass(frozen=True, slots=True)
 class TaskRunExplanation:
-    """Why a task run is where it is.
+    """Why a task run is in its current state, and what it is waiting for.
 
     Attributes:
         task_run: The run.
-        cause: What it waits for.
-        summary: The same in one sentence, for people.
-        limits: The limits on its tags, with their holders, those that block it first.
-        waiting_since: When it joined a queue; None if it is in none.
-        scheduled_time: When it may begin; None if it was not scheduled.
-        upstream: The runs it waits for, which have not ended; the first 100.
-        holder: Who runs it, if it is Running under a session; otherwise None.
-        cache_key: The key that another run is computing, if it waits for that; otherwise empty.
-        leader: That run; None if it waits for none.
-        cache_position: Its place among those that wait for that, from 1; 0 if it does not.
-        upstream_count: How many runs it waits for.
-        awaited_task_run_id: The run whose result its own code waits for, while it is Running; empty for none.
+        cause: What the run is waiting for.
+        summary: The explanation as one sentence.
+        limits: The limits on the run's tags with their holders; limits that block the run come first.
+        waiting_since: When the run joined a queue; None if it is not queued.
+        scheduled_time: When the run may start; None if it was not scheduled.
+        upstream: The runs that it depends on and that have not ended; at most the first 100.
+        holder: The process that runs it, if it is Running under a session; otherwise None.
+        cache_key: The cache key that the run is waiting for another run to compute; empty if it is not.
+        leader: The run that is computing ``cache_key``; None if the run is not waiting for one.
+        cache_position: The run's place in the queue for ``cache_key``, from 1; 0 if it is not queued.
+        upstream_count: How many runs it depends on that have not ended.
+        awaited_task_run_id: The UUID of the run whose result its code is waiting for, while it is Running;
+            empty if it is not waiting for one.
     """
 
     task_run: TaskRun
@@ -281,7 +285,7 @@ class TaskRunExplanation:
 
     @staticmethod
     def from_proto(message: explanation_pb2.ExplainTaskRunResponse) -> TaskRunExplanation:
-        """Return the explanation in a message."""
+        """Return the explanation that a protocol message holds."""
         run = TaskRun.from_proto(message.task_run)
         queued = message.cache_leader if message.HasField("cache_leader") else message.limit
         return TaskRunExplanation(
@@ -304,21 +308,21 @@ class TaskRunExplanation:
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """A completed state that runs with the same key get instead of running.
+    """A cache entry: a completed state that later runs with the same cache key get instead of running.
 
     Attributes:
         key: The cache key.
-        state: The state that wrote the entry; its value is ``state.result()``.
+        state: The cached state; ``state.result()`` is its value.
         created: When the entry was written.
-        expires: When it is no longer served; None for never.
-        hits: How many runs have had the result instead of running.
-        last_hit: When the last one had it; None where none did.
-        size: The number of bytes of the result; 0 where it is not known.
+        expires: When the entry expires; None if it does not.
+        hits: How many runs got this result instead of running.
+        last_hit: When the latest of them did; None if there has been none.
+        size: The result's size in bytes; 0 if unknown.
         task_key: Identifies the task whose run wrote the entry.
         task_name: That task's name.
-        task_run_id: The run that wrote it.
+        task_run_id: The UUID of the run that wrote the entry.
         task_run_name: That run's name.
-        flow_run_id: The flow run that it belongs to.
+        flow_run_id: The UUID of that run's flow run.
         tags: That run's tags.
     """
 
@@ -338,7 +342,7 @@ class CacheEntry:
 
     @staticmethod
     def from_proto(message: cache_pb2.CacheEntry) -> CacheEntry:
-        """Return the entry in a message."""
+        """Return the entry that a protocol message holds."""
         return CacheEntry(
             key=message.key,
             state=State.from_proto(message.state),
@@ -358,17 +362,17 @@ class CacheEntry:
 
 @dataclass(frozen=True, slots=True)
 class CacheStats:
-    """What the cache holds of one task, or of all.
+    """Statistics of the cache entries of one task, or of all tasks.
 
     Attributes:
-        task_key: Identifies the task; empty for all.
-        task_name: Its name, as in ``CacheEntry``.
-        entries: How many entries there are, those that have expired among them.
-        expired: How many of them have expired, and are not swept yet.
-        hits: How many runs had one of these results instead of running.
-        size: The number of bytes of the results, as far as it is known.
-        oldest: When the oldest entry was written; None where there is none.
-        newest: When the newest entry was written; None where there is none.
+        task_key: Identifies the task; empty for all tasks.
+        task_name: The task's name; empty for all tasks.
+        entries: The number of entries, including expired ones.
+        expired: How many of them have expired and are not deleted yet.
+        hits: How many runs got one of these results instead of running.
+        size: The total size of the results in bytes, without those of unknown size.
+        oldest: When the oldest entry was written; None if there are no entries.
+        newest: When the newest entry was written; None if there are no entries.
     """
 
     task_key: str
@@ -382,7 +386,7 @@ class CacheStats:
 
     @staticmethod
     def from_proto(message: cache_pb2.CacheStats, task_key: str = "", task_name: str = "") -> CacheStats:
-        """Return the sums in a message, of all tasks or of the one that is named."""
+        """Return the statistics that a protocol message holds, of all tasks or of the given one."""
         return CacheStats(
             task_key=task_key,
             task_name=task_name,
@@ -396,19 +400,19 @@ class CacheStats:
 
     @staticmethod
     def of_task(message: cache_pb2.TaskCacheStats) -> CacheStats:
-        """Return the sums of one task in a message."""
+        """Return the statistics of one task that a protocol message holds."""
         return CacheStats.from_proto(message.stats, message.task_key, message.task_name)
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSummary:
-    """What the cache holds, and what is being computed for it.
+    """Statistics of the whole cache, and of the results being computed for it.
 
     Attributes:
-        total: Of all tasks.
-        tasks: By task, those with the most entries first.
-        computing: How many keys are being computed.
-        waiting: How many runs wait for one of these.
+        total: The statistics of all tasks together.
+        tasks: The statistics of each task, those with the most entries first.
+        computing: How many cache keys are being computed.
+        waiting: How many runs are waiting for one of these keys.
     """
 
     total: CacheStats
@@ -419,15 +423,15 @@ class CacheSummary:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """One line that a run logged.
+    """A log line of a run.
 
     Attributes:
-        id: Orders lines: later ones have a larger id.
-        flow_run_id: The flow run that logged, or whose task did.
-        task_run_id: The task run that logged; empty where the flow itself did.
+        id: A number that orders lines: later lines have a larger id.
+        flow_run_id: The UUID of the flow run that the line belongs to.
+        task_run_id: The UUID of the task run that logged it; empty if the flow itself did.
         logger: The logger's name.
         level: 10 debug, 20 info, 30 warning, 40 error, 50 critical.
-        message: The line.
+        message: The text of the line.
         timestamp: When it was logged.
     """
 
@@ -441,7 +445,7 @@ class Log:
 
     @staticmethod
     def from_proto(message: log_pb2.Log) -> Log:
-        """Return the line in a message."""
+        """Return the log line that a protocol message holds."""
         return Log(
             id=message.id,
             flow_run_id=message.flow_run_id,

@@ -1,11 +1,11 @@
-"""Task runners: where the code of a flow's submitted task runs is executed.
+"""Task runners execute the code of a flow's submitted task runs: on threads, an event loop or in processes.
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=8))
     def nightly(paths):
         return load.map(paths)
 
-Whether and when a run may start is decided by the service; a runner is given the code of one that may,
-executes it somewhere, and says how it ended. Runners of your own follow the protocol ``TaskRunner``.
+The service decides whether and when a run may start. A runner gets the code of a run that may start, executes
+it and reports how it ended. To write a runner of your own, implement the protocol ``TaskRunner``.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ _MAX_WORKERS = 10_000
 
 
 class SequentialTaskRunner:
-    """Runs each task run to its end where it is submitted, one after the other; also async ones."""
+    """Executes each task run when it is submitted, one after the other, async ones included."""
 
     concurrency_type = TaskConcurrencyType.SEQUENTIAL
     max_workers = 1
 
     def start(self) -> TaskExecutor:
-        """Return what is given nothing."""
+        """Return an executor that is never used: the engine executes sequential runs itself."""
         return ConcurrentTaskRunner(max_workers=1).start()
 
     def __repr__(self) -> str:
@@ -50,26 +50,26 @@ class SequentialTaskRunner:
 
 
 class ConcurrentTaskRunner:
-    """The default: runs sync tasks on threads, and async ones on the flow's event loop, 1,000 at once."""
+    """The default runner: sync tasks run on threads, async tasks on the flow's event loop, 1,000 at once."""
 
     concurrency_type = TaskConcurrencyType.CONCURRENT
 
     def __init__(self, max_workers: int | None = None) -> None:
-        """Make a runner.
+        """Create a runner.
 
         Args:
-            max_workers: How many threads the sync tasks of one flow run have at once; by default the setting
-                ``CLEARWAY_MAX_THREADS``, which is 64 unless it is set.
+            max_workers: The number of threads for the sync tasks of one flow run, from 1 to 10,000. Default:
+                the setting ``CLEARWAY_MAX_THREADS``, which is 64 if unset.
 
         Raises:
-            TypeError: ``max_workers`` is no whole number.
-            ValueError: It is not from 1 to 10,000.
+            TypeError: ``max_workers`` is not an integer.
+            ValueError: ``max_workers`` is below 1 or above 10,000.
         """
         self._max_workers = checked_max_workers(self, max_workers)
 
     @property
     def max_workers(self) -> int:
-        """How many threads the sync tasks of one flow run have at once."""
+        """The number of threads for the sync tasks of one flow run."""
         if self._max_workers is not None:
             return self._max_workers
         from clearway._base.settings import get_settings  # noqa: PLC0415 - not needed to define a flow
@@ -77,7 +77,7 @@ class ConcurrentTaskRunner:
         return get_settings().max_threads
 
     def start(self) -> TaskExecutor:
-        """Return what executes calls on this process's threads, which are started as they are needed."""
+        """Return an executor that runs calls on threads of this process, started as needed."""
         from clearway._execution.threads import ThreadExecutor  # noqa: PLC0415 - loaded with the first run
 
         return ThreadExecutor()
@@ -88,42 +88,43 @@ class ConcurrentTaskRunner:
 
 
 class ThreadPoolTaskRunner(ConcurrentTaskRunner, LimitsCoroutines):
-    """Runs ``max_workers`` tasks of a flow run at once: sync ones on threads, async ones on its loop."""
+    """Runs at most ``max_workers`` tasks of a flow run at once, on threads and the flow's event loop."""
 
 
 class ProcessPoolTaskRunner:
-    """Runs tasks, sync and async ones, in processes of their own, which work for one flow run.
+    """Runs tasks, sync or async, in worker processes; each flow run has its own.
 
-    Tasks, arguments and results cross by cloudpickle. A worker process is started when a call needs one, and
-    does one call at a time. If it dies, the run that it was at is Crashed, or tried again if it has retries
-    left, and the others go on. It does not import the program's main module: tasks of that are sent along.
+    Tasks, arguments and results are pickled with cloudpickle. A worker process is started when a call needs
+    one, and executes one call at a time. If it dies, its run is retried, or is Crashed if it has no retries
+    left; other runs are not affected. Workers do not import the program's main module; tasks defined there
+    are pickled instead.
     """
 
     concurrency_type = TaskConcurrencyType.PARALLEL
 
     def __init__(self, max_workers: int | None = None) -> None:
-        """Make a runner.
+        """Create a runner.
 
         Args:
-            max_workers: How many processes one flow run has at once; by default as many as this process may
-                use CPUs.
+            max_workers: The number of worker processes for one flow run, from 1 to 10,000. Default: the
+                number of CPUs that this process may use.
 
         Raises:
-            TypeError: ``max_workers`` is no whole number.
-            ValueError: It is not from 1 to 10,000.
+            TypeError: ``max_workers`` is not an integer.
+            ValueError: ``max_workers`` is below 1 or above 10,000.
         """
         self._max_workers = checked_max_workers(self, max_workers)
 
     @property
     def max_workers(self) -> int:
-        """How many processes one flow run has at once."""
+        """The number of worker processes for one flow run."""
         return self._max_workers or _cpus()
 
     def start(self) -> TaskExecutor:
-        """Return what executes calls in processes of a new pool.
+        """Return an executor that runs calls in a new pool of worker processes.
 
         Raises:
-            NotImplementedError: This is not a POSIX system.
+            NotImplementedError: The operating system is not POSIX.
         """
         from clearway._execution.workers.pool import ProcessPool  # noqa: PLC0415 - few flows have one
 
@@ -135,13 +136,13 @@ class ProcessPoolTaskRunner:
 
 
 def run_call(data: bytes) -> bytes:
-    """Run the code of a task run in this process, which is not its flow's, in the context of its run.
+    """Execute a task run's code in this process, for a flow in another process.
 
     Args:
-        data: What ``TaskCall.to_bytes`` returned. Runs code that is in it.
+        data: The bytes from ``TaskCall.to_bytes``. Unpickling them runs code, so they must be trusted.
 
     Returns:
-        What ``TaskCall.finish`` takes. Whatever the code raises is in it; nothing is raised.
+        The bytes to give to ``TaskCall.finish``. Whatever the code raises is contained in them, not raised.
     """
     from clearway._execution.workers.run_call import run_call as run  # noqa: PLC0415 - for other processes only
 
@@ -154,11 +155,11 @@ def _cpus() -> int:
 
 
 def checked_max_workers(runner: object, max_workers: object) -> int | None:
-    """Return a number of workers, or None where none is given.
+    """Return a runner's ``max_workers``, after checking it; None stays None.
 
     Raises:
-        TypeError: It is no whole number.
-        ValueError: It is not from 1 to 10,000.
+        TypeError: ``max_workers`` is not an integer.
+        ValueError: ``max_workers`` is below 1 or above 10,000.
     """
     if max_workers is None:
         return None
@@ -171,10 +172,10 @@ def checked_max_workers(runner: object, max_workers: object) -> int | None:
 
 
 def checked_task_runner(owner: str, given: object) -> TaskRunner:
-    """Return the runner that a flow was given; of a class, a new one.
+    """Return the task runner for a flow's ``task_runner`` option: an instance, or a class to instantiate.
 
     Raises:
-        TypeError: It is no task runner.
+        TypeError: ``given`` is not a task runner.
     """
     if given is None:
         return ConcurrentTaskRunner()
@@ -184,4 +185,4 @@ def checked_task_runner(owner: str, given: object) -> TaskRunner:
             f"task_runner of {owner} is {given!r}; it must be a task runner or the class of one, such as "
             "ConcurrentTaskRunner or ThreadPoolTaskRunner(max_workers=8)"
         )
-    return runner  # type: ignore[return-value]  # as its names say; types are its author's matter
+    return runner  # type: ignore[return-value]  # its attributes' types are not checked

@@ -1,4 +1,4 @@
-"""Tasks: functions whose calls, within a flow, are orchestrated runs."""
+"""Tasks: functions whose calls within a flow are orchestrated runs."""
 
 from __future__ import annotations
 
@@ -35,27 +35,26 @@ _MAX_KEY: Final = 1_024
 
 
 class Task(Pickled, TaskCalls[P, R]):
-    """A function whose calls, within a flow, are orchestrated runs. Made by ``@task``.
+    """A function whose calls within a flow are orchestrated runs; created by ``@task``.
 
-    Each option of ``task`` is an attribute of the same name, but for the hooks.
+    Each option of ``task`` is an attribute of the same name, except the hooks.
 
     Attributes:
         fn: The function itself; ``my_task.fn(...)`` calls it without orchestration.
-        hooks: The functions called when a run enters a state, by option: ``on_running``, ``on_completion``,
-            ``on_failure``.
-        keeping: ``persist_result`` and ``result_storage``, checked.
+        hooks: The lists of hooks by option: ``on_running``, ``on_completion``, ``on_failure``.
+        keeping: The options ``persist_result`` and ``result_storage``, validated.
         task_key: Identifies the task: a hash of its name, its function's qualified name and its tags.
-        is_async: Whether calling the function makes a coroutine.
+        is_async: True if calling the function returns a coroutine.
     """
 
     @TASK_OPTIONS.show
     def __init__(self, fn: Callable[P, R], **options: Unpack[TaskOptions]) -> None:
-        """Make a task of a function; see ``task`` for the options.
+        """Create a task from a function; see ``task`` for the options.
 
         Raises:
-            TypeError: ``fn`` cannot be called, there is no such option, or one is of a wrong type.
+            TypeError: ``fn`` is not callable, or an option is unknown or has the wrong type.
             ValueError: An option's value is not allowed.
-            ReservedArgument: A parameter has a name that calls of tasks take for themselves.
+            ReservedArgument: A parameter is named ``return_state`` or ``wait_for``.
         """
         given = TASK_OPTIONS.completed(options)
         self._take_function(fn, given["name"])
@@ -83,7 +82,7 @@ class Task(Pickled, TaskCalls[P, R]):
         self: Task[Concatenate[S, Q], R], instance: S, owner: type[S] | None = None
     ) -> Task[Q, R]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """Return the task as a method: its calls get the instance, or the class, as their first argument."""
+        """Return the task bound as a method, whose first argument is the instance or the class."""
         if self._binding is Binding.CLASS:
             return BoundTask(self, owner or type(instance))
         if instance is None or self._binding is Binding.NOTHING:
@@ -92,14 +91,14 @@ class Task(Pickled, TaskCalls[P, R]):
 
     @functools.cached_property
     def task_key(self) -> str:
-        """What identifies the task: equal for all its runs."""
+        """Identifies the task; the same for all its runs."""
         from clearway.hashing import stable_digest  # noqa: PLC0415 - not needed to define a task
 
         qualified = f"{getattr(self.fn, '__module__', '')}.{getattr(self.fn, '__qualname__', self.name)}"
         return stable_digest(self.name, qualified, *sorted(self.tags))[:32]
 
     def refreshes_cache(self) -> bool:
-        """Return whether a run ignores the cache and replaces its entry."""
+        """Return True if a run called now must ignore the cache and replace its entry."""
         if self.refresh_cache is not None:
             return self.refresh_cache
         in_force = refreshes_cache()
@@ -110,11 +109,11 @@ class Task(Pickled, TaskCalls[P, R]):
         return get_settings().tasks_refresh_cache
 
     def checked_cache_key(self, key: object) -> str:
-        """Return the key that ``cache_key_fn`` returned; empty for no key.
+        """Return the value of ``cache_key_fn`` after checking it; an empty string if it is None.
 
         Raises:
-            TypeError: It is neither a string nor None.
-            ValueError: It is too long.
+            TypeError: The key is neither a string nor None.
+            ValueError: The key is longer than 1,024 characters.
         """
         if key is None:
             return ""
@@ -126,7 +125,7 @@ class Task(Pickled, TaskCalls[P, R]):
         if len(key) > _MAX_KEY:
             raise ValueError(
                 f"cache_key_fn of the task {self.name!r} returned a key of {len(key):,} characters; "
-                f"it may have {_MAX_KEY:,} at most, so return a hash of what it is made of"
+                f"it may have {_MAX_KEY:,} at most, so return a hash of it instead"
             )
         return encodable(key)
 
@@ -140,52 +139,57 @@ def task(fn: Callable[P, R], /, **options: Unpack[TaskOptions]) -> Task[P, R]: .
 def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 @TASK_OPTIONS.show
 def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
-    """Make a task of a function: ``@task``, or ``@task(retries=3)``.
+    """Create a task from a function: ``@task``, or ``@task(retries=3)``.
 
     Args:
         fn: The function, sync or async.
-        options: Each has a default:
-            ``name``: by default the function's.
-            ``description``: by default the function's docstring.
-            ``tags``: given to all its runs; concurrency limits apply to tags.
-            ``version``: any string, such as ``"1.2"``.
-            ``cache_key_fn``: makes a cache key of a ``TaskRunContext`` and the arguments by parameter; a run
-            whose key an earlier run completed has that run's result and does not run. None is no key. See
-            ``task_input_hash``.
-            ``cache_expiration``: a timedelta for which a result is served; by default for ever.
-            ``cache_single_flight``: while another run, in any process, computes the same key, wait for its
-            result rather than compute it too; by default True.
-            ``refresh_cache``: run although the cache has the key, and replace the entry; by default as the
-            setting ``CLEARWAY_TASKS_REFRESH_CACHE`` says, which is False.
-            ``retries``: how many times a failed run is tried again; by default 0.
-            ``retry_delay_seconds``: how long it waits before each retry: a number of seconds; a list of them,
-            of which the last holds for all further retries; or a function that takes the number of retries
-            and returns such a list, such as ``exponential_backoff(10)``. By default 0.
-            ``retry_jitter_factor``: lengthens each delay at random by up to this part of it: with 0.5 by up
-            to half. By default delays are not spread.
-            ``retry_condition_fn``: a function ``(task, task_run, state)``, sync or async, that returns
-            whether a failed run with a retry left is tried again; if it raises, the run is not.
-            ``timeout_seconds``: how long its code may take; 0 and None, the default, are no limit. A run that
-            takes longer fails, named TimedOut, and is retried like others. Async code is cancelled. Sync code
-            is interrupted between two of its instructions, and on the main thread in most blocking calls too;
-            if it cannot be interrupted, the run ends without it 10 seconds later
-            (``CLEARWAY_TIMEOUT_GRACE``), and the code may still run.
+        options: All are optional:
+            ``name``: the task's name. Default: the function's name.
+            ``description``: any text. Default: the function's docstring.
+            ``tags``: tags of all its runs; concurrency limits apply to tags. Default: none.
+            ``version``: any string, such as ``"1.2"``. Default: None.
+            ``cache_key_fn``: a function that takes a ``TaskRunContext`` and a dict of the arguments by
+            parameter name, and returns a cache key or None. If an earlier run with the same key completed,
+            the new run gets its result instead of running; see ``task_input_hash``. Default: None, no cache.
+            ``cache_expiration``: a timedelta after which a cached result expires. Default: None, never.
+            ``cache_single_flight``: if another run, in any process, is already computing the same key, wait
+            for its result instead of computing it too. Default: True.
+            ``refresh_cache``: run even if the result is cached, and replace the cache entry. Default: the
+            enclosing ``refresh_cache()`` block, or else the setting ``CLEARWAY_TASKS_REFRESH_CACHE``, which
+            is False if unset.
+            ``retries``: how often a failed run is retried. Default: 0.
+            ``retry_delay_seconds``: the delay before each retry, in seconds: a number; a list, whose last
+            number applies to all further retries; or a function that takes the number of retries and returns
+            such a list, such as ``exponential_backoff(10)``. Default: 0.
+            ``retry_jitter_factor``: lengthens each delay by a random fraction of up to this factor, so 0.5
+            adds up to half the delay. Default: None, no jitter.
+            ``retry_condition_fn``: a function ``(task, task_run, state)``, sync or async, called after a
+            failure if retries are left; it returns True to retry. If it raises, the run is not retried.
+            Default: None, every failure is retried.
+            ``timeout_seconds``: how long the code of one attempt may take. A run that takes longer fails in a
+            state named TimedOut, and is retried like any failure. Async code is cancelled. Sync code is
+            interrupted between two Python instructions, and on the main thread in most blocking calls too; if
+            it cannot be interrupted, the run ends 10 seconds later (``CLEARWAY_TIMEOUT_GRACE``), although the
+            code may still be running. Default: None; None and 0 mean no limit.
             ``persist_result``: True stores results for other processes and later runs, and fails a run whose
-            result cannot be stored; False keeps them in the memory of this process; by default they are
-            stored, with a warning for one that cannot be.
-            ``result_storage``: a directory or a URL for results that are too large to travel within the run's
-            state; by default that of the flow or the setting ``CLEARWAY_RESULT_STORAGE``.
-            ``log_prints``: log what its code prints as INFO lines of the run; by default as its flow does.
-            ``task_run_name``: the name of its runs: a template that names parameters, such as
-            ``"load {path}"``, or a function without parameters, which may read ``clearway.runtime``.
-            ``on_completion``, ``on_failure``, ``on_running``: lists of functions ``(task, task_run, state)``,
-            sync or async, called when a run has entered such a state: on_running at each attempt, on_failure
-            when no retry is left. What they raise is logged and changes nothing.
+            result cannot be stored; False keeps results in the memory of this process only. Default: None,
+            results are stored, with a warning if one cannot be.
+            ``result_storage``: a directory or URL for results too large to be kept in the run's state.
+            Default: that of the flow, or else the setting ``CLEARWAY_RESULT_STORAGE``.
+            ``log_prints``: whether ``print()`` in the task's code is logged as INFO lines of the run.
+            Default: that of the flow.
+            ``task_run_name``: names each run: a template with parameter names, such as ``"load {path}"``, or
+            a function without parameters, which may read ``clearway.runtime``. Default: the task's name and a
+            number.
+            ``on_completion``, ``on_failure``, ``on_running``: hooks: lists of functions
+            ``(task, task_run, state)``, sync or async, called after a run enters such a state. ``on_running``
+            is called for each attempt, ``on_failure`` when no retry is left. An exception in a hook is logged
+            and has no other effect.
 
     Raises:
-        TypeError: ``fn`` cannot be called, there is no such option, or one is of a wrong type.
+        TypeError: ``fn`` is not callable, or an option is unknown or has the wrong type.
         ValueError: An option's value is not allowed.
-        ReservedArgument: A parameter has a name that calls of tasks take for themselves.
+        ReservedArgument: A parameter is named ``return_state`` or ``wait_for``.
     """
     if fn is not None:
         return Task(fn, **options)
@@ -199,7 +203,7 @@ def _task_with(options: TaskOptions, fn: Callable[P, R]) -> Task[P, R]:
 
 def __getattr__(name: str) -> Any:
     if name == "task_input_hash":
-        from clearway.hashing import task_input_hash  # noqa: PLC0415 - users look for it here
+        from clearway.hashing import task_input_hash  # noqa: PLC0415 - users look for it here too
 
         return task_input_hash
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -234,7 +234,8 @@ def test_a_decorator_that_adds_an_argument_says_what_it_takes() -> None:
         return called("called", task(fn), "select"), called("mapped", task(fn), "select")
 
     assert querying(telling) == ("connection: select", "connection: select")
-    with pytest.raises(ParameterBindError, match=r"missing .*'sql'; if a decorator .* set its __signature__"):
+    expected = r"missing .*'sql'; if a decorator .* set the wrapper's __signature__"
+    with pytest.raises(ParameterBindError, match=expected):
         querying(silent)
 
 

@@ -1,1 +1,1 @@
-"""How flows and tasks are defined, and the checks: may import ``states`` and what is below it."""
+"""The definitions of flows and tasks and the checks of their options; may import ``_states`` and below."""

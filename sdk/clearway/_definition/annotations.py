@@ -1,5 +1,5 @@
-"""What an argument may be wrapped in, to say how a task or ``map`` is to take it."""
-# ruff: noqa: N801 - used like functions, and known by these names
+"""Wrappers for arguments that change how a task call or ``map`` treats them."""
+# ruff: noqa: N801 - used like functions, so named like functions
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Annotation(Generic[T]):
-    """An argument and how it is to be taken; the function is given the argument itself.
+    """The base of the wrappers; the task's function gets the wrapped argument itself.
 
     Attributes:
         value: The argument.
@@ -25,7 +25,7 @@ class Annotation(Generic[T]):
         return self.value
 
     def rewrap(self, value: Any) -> Annotation[Any]:
-        """Return another argument that is to be taken in the same way."""
+        """Return another argument in the same wrapper."""
         return type(self)(value)
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class Annotation(Generic[T]):
 
 
 class unmapped(Annotation[T]):
-    """An argument of ``Task.map`` that is given whole to every run, though it could be iterated over.
+    """Passes an iterable argument of ``Task.map`` to every run whole, instead of one element to each.
 
     sum_plus.map(numbers, unmapped([1, 2, 3]))
     """
@@ -48,19 +48,20 @@ class unmapped(Annotation[T]):
 
 
 class allow_failure(Annotation[T]):
-    """Futures and states whose runs may have failed: the task runs with the exception as its argument.
-
-    It may stand around an argument, within a container, in ``wait_for``, or in ``map`` around what is mapped
-    over. Only a run that ended as Failed is allowed; one that was cancelled, crashed or never began is not.
+    """Lets a task run even if an upstream run failed; the task gets the exception as its argument.
 
         clean_up.submit(allow_failure(load.submit()))
+
+    Wrap a future or state: an argument, part of a container, an element of ``wait_for``, or what ``map``
+    iterates over. It applies only to runs that ended as Failed, not to runs that were cancelled, crashed or
+    never started.
     """
 
     __slots__ = ()
 
 
 class quote(Annotation[T]):
-    """An argument that is not searched for futures and states, nor copied: large, or only passed on.
+    """Passes an argument as it is, without searching it for futures and states; use it for large data.
 
     train.submit(quote(table))
     """

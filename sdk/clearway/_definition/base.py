@@ -1,4 +1,4 @@
-"""What flows and tasks are to the code that runs them: a function, its options, and a run's context."""
+"""Base classes of flows and tasks: a function with its options, as the engine uses them."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 
 class Definition(Hooked):
-    """What flows and tasks have in common; see ``Flow`` and ``Task`` for the attributes."""
+    """The base of flows and tasks; see ``Flow`` and ``Task`` for the attributes."""
 
     _table: ClassVar[OptionTable]
-    # Of options that are kept under another name.
+    # The attributes of options that are stored under another name.
     _attributes: ClassVar[Mapping[str, str]] = {"retry_delay_seconds": "_retry_delays"}
 
     fn: Callable[..., Any]
@@ -58,20 +58,20 @@ class Definition(Hooked):
     _binding: Binding
 
     def __clearway_parts__(self) -> list[Any]:
-        """Return what counts in a cache key of which the flow or task is a part."""
+        """Return what represents the flow or task in a cache key, if it is passed as an argument."""
         return [self.name, self.fn, sorted(getattr(self, "tags", ()))]
 
     def _take_function(self, fn: Callable[..., Any], name: str | None) -> None:
-        """Take the function and its name, and look like the function.
+        """Set the function, the name, and the attributes that are copied from the function.
 
         Raises:
-            TypeError: ``fn`` cannot be called, or is an async generator function; or ``name`` is no string.
+            TypeError: ``fn`` is not callable, or is an async generator function; or ``name`` is not a string.
             ValueError: The name is empty or too long.
-            ReservedArgument: A parameter has a name that calls of flows and tasks take for themselves.
+            ReservedArgument: A parameter is named ``return_state`` or ``wait_for``.
         """
         fn, binding = unwrapped(fn)
         if not callable(fn):
-            raise TypeError(f"@{self.kind} makes a {self.kind} of a function, and was given {fn!r}")
+            raise TypeError(f"@{self.kind} must be given a function, not {fn!r}")
         check_not_async_generator(self.kind, fn)
         looks_like: Any = self
         functools.update_wrapper(looks_like, fn, updated=())
@@ -90,10 +90,10 @@ class Definition(Hooked):
         self.signature = CallSignature(fn, self.name)
 
     def _take_options(self, owner: str, given: Mapping[str, Any]) -> None:
-        """Take the options that flows and tasks have in common.
+        """Check and set the options that flows and tasks share.
 
         Raises:
-            TypeError: An option is of a wrong type.
+            TypeError: An option has the wrong type.
             ValueError: An option's value is not allowed.
         """
         description, storage = given["description"], given["result_storage"]
@@ -126,7 +126,7 @@ class Definition(Hooked):
 
 
 class FlowOptions(TypedDict, total=False):
-    """The options of ``@flow``, which are described there."""
+    """The options of ``@flow``; see ``flow`` for what they mean."""
 
     name: str | None
     description: str | None
@@ -151,7 +151,7 @@ FLOW_OPTIONS = OptionTable("@flow", FlowOptions, retries=0, retry_delay_seconds=
 
 
 class FlowDefinition(Definition, FlowHooks):
-    """A flow, as it is run."""
+    """A flow as the engine sees it; the base of ``Flow``."""
 
     _table = FLOW_OPTIONS
     _attributes: ClassVar[Mapping[str, str]] = {
@@ -165,7 +165,12 @@ class FlowDefinition(Definition, FlowHooks):
 
     @FLOW_OPTIONS.show_changes
     def with_options(self, **options: Unpack[FlowOptions]) -> Self:
-        """Return a flow of the same function with other options; those left out stay as they are."""
+        """Return a copy of this flow with the given options changed; see ``flow`` for the options.
+
+        Raises:
+            TypeError: An option is unknown or has the wrong type.
+            ValueError: An option's value is not allowed.
+        """
         return self._changed(options)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -173,16 +178,16 @@ class FlowDefinition(Definition, FlowHooks):
         raise NotImplementedError
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return arguments as the function's annotations want them; see ``Flow.validate_parameters``."""
+        """Return arguments converted to the function's annotations; see ``Flow.validate_parameters``."""
         raise NotImplementedError
 
     def stand_in(self, fn: Callable[..., Any]) -> FlowDefinition:
-        """Return a flow of another function that has the names of this one, and no other options."""
+        """Return a flow of another function with this flow's name; see ``Flow.stand_in``."""
         raise NotImplementedError
 
 
 class TaskOptions(TypedDict, total=False):
-    """The options of ``@task``, which are described there."""
+    """The options of ``@task``; see ``task`` for what they mean."""
 
     name: str | None
     description: str | None
@@ -210,7 +215,7 @@ TASK_OPTIONS = OptionTable("@task", TaskOptions, cache_single_flight=True, retri
 
 
 class TaskDefinition(Definition, TaskHooks):
-    """A task, as it is run."""
+    """A task as the engine sees it; the base of ``Task``."""
 
     _table = TASK_OPTIONS
 
@@ -225,12 +230,17 @@ class TaskDefinition(Definition, TaskHooks):
 
     @TASK_OPTIONS.show_changes
     def with_options(self, **options: Unpack[TaskOptions]) -> Self:
-        """Return a task of the same function with other options; those left out stay as they are."""
+        """Return a copy of this task with the given options changed; see ``task`` for the options.
+
+        Raises:
+            TypeError: An option is unknown or has the wrong type.
+            ValueError: An option's value is not allowed.
+        """
         return self._changed(options)
 
     @property
     def task_key(self) -> str:
-        """What identifies the task: equal for all its runs."""
+        """Identifies the task; the same for all its runs."""
         raise NotImplementedError
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -238,7 +248,7 @@ class TaskDefinition(Definition, TaskHooks):
         raise NotImplementedError
 
     def submit(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Start the task without waiting for it; see ``Task.submit``."""
+        """Start a run of the task without waiting for it; see ``Task.submit``."""
         raise NotImplementedError
 
     def map(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -246,11 +256,11 @@ class TaskDefinition(Definition, TaskHooks):
         raise NotImplementedError
 
     def refreshes_cache(self) -> bool:
-        """Return whether a run ignores the cache and replaces its entry."""
+        """Return True if a run called now must ignore the cache; see ``Task.refreshes_cache``."""
         raise NotImplementedError
 
     def checked_cache_key(self, key: object) -> str:
-        """Return what ``cache_key_fn`` made, empty for no key; see ``Task.checked_cache_key``."""
+        """Return the value of ``cache_key_fn`` after checking it; see ``Task.checked_cache_key``."""
         raise NotImplementedError
 
 
@@ -259,15 +269,15 @@ running_task: ContextVar[TaskRunContext | None] = ContextVar("clearway_task_run"
 
 @dataclass(frozen=True, slots=True)
 class TaskRunContext:
-    """The task run that the current code belongs to; also what a ``cache_key_fn`` is given first.
+    """The task run that the current code belongs to; also the first argument of a ``cache_key_fn``.
 
     Attributes:
-        task: The task that runs.
+        task: The task.
         task_run_id: The run's UUID.
-        flow_run_id: The UUID of the flow run that it belongs to.
-        task_run_name: The run's name, for people.
-        run_count: Which attempt this is, from 1.
-        parameters: What the task was called with, by parameter; the results of futures in their place.
+        flow_run_id: The UUID of its flow run.
+        task_run_name: The run's display name.
+        run_count: The number of this attempt, from 1.
+        parameters: The task's arguments by parameter name, with futures replaced by their results.
         start_time: When this attempt began, by this machine's clock.
         tags: The run's tags: the task's, and those that were in force when it was called.
         log_prints: Whether ``print()`` in the task's code becomes log lines of the run.
@@ -289,11 +299,11 @@ class TaskRunContext:
 
     @staticmethod
     def get() -> TaskRunContext | None:
-        """Return the context of the task run that the caller is in, or None outside."""
+        """Return the context of the caller's task run, or None if the caller is not in a task run."""
         return running_task.get()
 
 
 TaskRunContext.__module__ = "clearway.context"
 
 CacheKeyFn: TypeAlias = Callable[[TaskRunContext, dict[str, Any]], str | None]
-"""Makes a run's cache key of its context and its arguments by parameter; None is no key."""
+"""A function that returns a run's cache key, given its context and arguments; None means no caching."""

@@ -1,4 +1,4 @@
-"""What a flow or task that is an attribute of a class gives its function first."""
+"""How a flow or task that is a class attribute binds to instances and classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Binding(enum.Enum):
-    """What comes first among the arguments of a call."""
+    """What a call as a method passes as the first argument."""
 
     INSTANCE = "self"
     CLASS = "cls"
@@ -15,7 +15,7 @@ class Binding(enum.Enum):
 
 
 def unwrapped(fn: Any) -> tuple[Any, Binding]:
-    """Return the function of a static or class method, and what it is given first."""
+    """Return the function within a ``staticmethod`` or ``classmethod``, and how it binds."""
     if isinstance(fn, staticmethod):
         return fn.__func__, Binding.NOTHING
     if isinstance(fn, classmethod):

@@ -1,8 +1,8 @@
-"""Values as canonical JSON: equal values make equal bytes, in every process and on every machine.
+"""Canonical JSON: equal values have equal bytes, in every process and on every machine.
 
-The bytes are those of RFC 8785 (JSON Canonicalization Scheme). What JSON does not have is an object with one
-key that begins with ``$``, such as ``{"$datetime": "2026-01-31T12:00:00"}``; ``docs/cache-keys.md`` lists
-them.
+The format is RFC 8785 (JSON Canonicalization Scheme). A value of a type that JSON lacks becomes an object
+with one key that begins with ``$``, such as ``{"$datetime": "2026-01-31T12:00:00"}``; ``docs/cache-keys.md``
+lists these forms.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ def canonical_json(value: Any) -> bytes:
     """Return a value as canonical JSON.
 
     Raises:
-        Exception: A value in it has no content that could be read; what its class raises when it is pickled.
+        Exception: Part of the value has no content to hash; it is the error that its class raises when
+            pickled.
     """
     return document.canonical_json(value)

@@ -1,4 +1,4 @@
-"""What kind of function a flow or task is made of: sync, async, or one that cannot be used."""
+"""Tells whether a flow's or task's function is sync, async or not usable."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 
 def is_async_callable(fn: Callable[..., Any]) -> bool:
-    """Return whether calling ``fn`` makes a coroutine: an async function, or an object called by one."""
+    """Return True if calling ``fn`` returns a coroutine: it is, or its ``__call__`` is, an async function."""
     return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(_call_method(fn))
 
 
 def check_not_async_generator(kind: str, fn: Callable[..., Any]) -> None:
-    """Refuse a function that has no result.
+    """Raise if ``fn`` is an async generator function, which has no result.
 
     Raises:
-        TypeError: It is an async generator function.
+        TypeError: ``fn`` is an async generator function.
     """
     if inspect.isasyncgenfunction(fn) or inspect.isasyncgenfunction(_call_method(fn)):
         raise TypeError(
-            f"{fn!r} is an async generator function, which returns no result that a {kind} could have; "
-            "return a list rather than yield"
+            f"{fn!r} is an async generator function, which has no result that a {kind} could return; "
+            "return a list instead of yielding"
         )
 
 
 def _call_method(fn: Any) -> Any:
-    """Return the method that calls an object; of a class, whose call makes an instance, that of ``type``."""
+    """Return the ``__call__`` method that calling ``fn`` invokes; for a class, that of its metaclass."""
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return getattr(type(fn), "__call__", None)  # noqa: B004 - what calls it, not whether it can be called
+    return getattr(type(fn), "__call__", None)  # noqa: B004 - the method is wanted, not a bool

@@ -1,4 +1,4 @@
-"""Hooks: functions that users have called when a run enters a state."""
+"""Hooks: user functions that are called when a run enters a state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Hooked:
 
     Attributes:
         name: The flow's or task's name.
-        hooks: By the option that names the event, such as ``on_failure``; events without hooks are left out.
+        hooks: The lists of hooks by option, such as ``on_failure``; options without hooks are left out.
     """
 
     kind: ClassVar[str]
@@ -40,10 +40,10 @@ class Hooked:
     hooks: dict[str, list[Callable[..., Any]]]
 
     def _take_hooks(self, given: Mapping[str, Iterable[Callable[..., Any]] | None]) -> None:
-        """Take the hooks that are given by event.
+        """Check and set the hooks of each option.
 
         Raises:
-            TypeError: They are no list of functions.
+            TypeError: An option is not a list of functions.
         """
         self.hooks = {}
         for event, hooks in given.items():
@@ -67,19 +67,19 @@ class Hooked:
         return hook
 
     def hooks_for(self, state: State[Any]) -> list[Callable[..., Any]]:
-        """Return the hooks to be called when a run enters a state."""
+        """Return the hooks to call when a run enters ``state``."""
         return self.hooks.get(_EVENT_OF.get(state.type, ""), [])
 
     def on_completion(self, hook: H) -> H:
-        """Have a function called when a run completed: ``@my_task.on_completion``. Returns the function."""
+        """Register a hook for when a run completes, as a decorator: ``@my_task.on_completion``."""
         return self._add_hook("on_completion", hook)
 
     def on_failure(self, hook: H) -> H:
-        """Have a function called when a run failed, with no retry left. Returns the function."""
+        """Register a hook for when a run fails with no retry left, as a decorator."""
         return self._add_hook("on_failure", hook)
 
     def on_running(self, hook: H) -> H:
-        """Have a function called when a run enters Running, at each attempt. Returns the function."""
+        """Register a hook for when a run enters Running, at each attempt, as a decorator."""
         return self._add_hook("on_running", hook)
 
 
@@ -95,9 +95,9 @@ class FlowHooks(Hooked):
     kind = "flow"
 
     def on_cancellation(self, hook: H) -> H:
-        """Have a function called when a run was cancelled. Returns the function."""
+        """Register a hook for when a run is cancelled, as a decorator."""
         return self._add_hook("on_cancellation", hook)
 
     def on_crashed(self, hook: H) -> H:
-        """Have a function called when a run was interrupted and its process lives. Returns the function."""
+        """Register a hook for when a run is interrupted but its process is alive, as a decorator."""
         return self._add_hook("on_crashed", hook)

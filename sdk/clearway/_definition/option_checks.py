@@ -8,18 +8,18 @@ from datetime import timedelta
 from clearway._base.plain_times import plain_length
 from clearway._base.texts import encodable
 
-_MAX_NAME = 200  # of 255 that a run's name may have, which adds its number
+_MAX_NAME = 200  # a run's name may have 255 characters: this name and a number
 _MAX_VERSION = 255
 _MAX_RETRIES = 10_000
 MAX_DELAY = 365 * 24 * 3600.0
 
 
 def checked_name(kind: str, name: object) -> str:
-    """Return the name of a flow or task.
+    """Return the name of a flow or task after checking it.
 
     Raises:
-        TypeError: It is no string.
-        ValueError: It is empty, too long, or not to be written as UTF-8.
+        TypeError: The name is not a string.
+        ValueError: The name is empty, too long, or cannot be encoded as UTF-8.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a {kind} is {name!r}; it must be a string")
@@ -28,12 +28,14 @@ def checked_name(kind: str, name: object) -> str:
             f"the name of a {kind} has {len(name)} characters; it must have 1 to {_MAX_NAME}: {name!r}"
         )
     if encodable(name) != name:
-        raise ValueError(f"the name of a {kind} is {name!r}, which UTF-8 cannot hold; write it in Unicode")
+        raise ValueError(
+            f"the name of a {kind} is {name!r}, which UTF-8 cannot encode; remove the lone surrogates"
+        )
     return name
 
 
 def checked_version(owner: str, version: object) -> str | None:
-    """Return a version; raises as ``checked_name``."""
+    """Return the option ``version`` after checking it; see ``checked_name`` for the exceptions."""
     if version is None:
         return None
     if not isinstance(version, str):
@@ -46,7 +48,7 @@ def checked_version(owner: str, version: object) -> str | None:
 
 
 def checked_description(owner: str, description: object) -> str | None:
-    """Return a description; raises as ``checked_name``."""
+    """Return the option ``description`` after checking it; see ``checked_name`` for the exceptions."""
     if description is None or isinstance(description, str):
         return description
     raise TypeError(
@@ -55,7 +57,7 @@ def checked_description(owner: str, description: object) -> str | None:
 
 
 def checked_retries(owner: str, retries: object) -> int:
-    """Return a number of retries; raises as ``checked_name``."""
+    """Return the option ``retries`` after checking it; see ``checked_name`` for the exceptions."""
     if not isinstance(retries, int) or isinstance(retries, bool):
         raise TypeError(f"retries of {owner} is {retries!r}; it must be a whole number from 0")
     if not 0 <= retries <= _MAX_RETRIES:
@@ -64,7 +66,7 @@ def checked_retries(owner: str, retries: object) -> int:
 
 
 def checked_delay(owner: str, seconds: object, option: str = "retry_delay_seconds") -> float:
-    """Return a delay in seconds; raises as ``checked_name``."""
+    """Return a delay in seconds after checking it; see ``checked_name`` for the exceptions."""
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(f"{option} of {owner} is {seconds!r}; it must be a number of seconds")
     if not (math.isfinite(seconds) and 0 <= seconds <= MAX_DELAY):
@@ -73,7 +75,11 @@ def checked_delay(owner: str, seconds: object, option: str = "retry_delay_second
 
 
 def checked_timeout(owner: str, seconds: object) -> float | None:
-    """Return how long a run's code may take, in seconds; None for 0 too. Raises as ``checked_name``."""
+    """Return the option ``timeout_seconds`` after checking it; see ``checked_name`` for the exceptions.
+
+    Returns:
+        Seconds; None, also for 0, means no limit.
+    """
     if seconds is None:
         return None
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
@@ -90,7 +96,7 @@ def checked_timeout(owner: str, seconds: object) -> float | None:
 
 
 def checked_log_prints(owner: str, given: object) -> bool | None:
-    """Return whether prints are logged, None where others decide; raises as ``checked_name``."""
+    """Return the option ``log_prints`` after checking it; None means that it is inherited."""
     if given is None or isinstance(given, bool):
         return given
     raise TypeError(
@@ -99,21 +105,21 @@ def checked_log_prints(owner: str, given: object) -> bool | None:
 
 
 def checked_choice(option: str, owner: str, given: object) -> bool | None:
-    """Return a choice, None where others decide; raises as ``checked_name``."""
+    """Return an option that is True, False or None after checking it; None means the default."""
     if given is None or isinstance(given, bool):
         return given
     raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False, or None for the default")
 
 
 def checked_flag(option: str, owner: str, given: object) -> bool:
-    """Return a flag; raises as ``checked_name``."""
+    """Return an option that is True or False after checking it."""
     if isinstance(given, bool):
         return given
     raise TypeError(f"{option} of {owner} is {given!r}; it must be True or False")
 
 
 def checked_expiration(owner: str, expiration: object) -> timedelta | None:
-    """Return how long a cache entry is served; raises as ``checked_name``."""
+    """Return the option ``cache_expiration`` after checking it; None means that entries never expire."""
     if expiration is None:
         return None
     if not isinstance(expiration, timedelta):

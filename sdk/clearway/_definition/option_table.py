@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Unchanged:
-    """The default of an option that is left as it is."""
+    """The default shown for an option that ``with_options`` leaves unchanged."""
 
     def __repr__(self) -> str:
         return "..."
@@ -30,7 +30,7 @@ class OptionTable:
     __slots__ = ("_decorator", "_types", "defaults")
 
     def __init__(self, decorator: str, declared: type, **defaults: Any) -> None:
-        """Read the options that a typed dictionary declares.
+        """Create the table from a ``TypedDict``.
 
         Args:
             decorator: The decorator's name for messages, such as ``@task``.
@@ -44,10 +44,10 @@ class OptionTable:
         self.defaults: dict[str, Any] = {name: defaults.get(name) for name in self._types}
 
     def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the given options with the defaults of the others.
+        """Return the given options, completed with the defaults of the others.
 
         Raises:
-            TypeError: There is no option of a given name.
+            TypeError: An option is unknown.
         """
         for name in given:
             if name not in self.defaults:
@@ -55,17 +55,17 @@ class OptionTable:
         return {**self.defaults, **given}
 
     def _nearest(self, name: str) -> str:
-        from difflib import get_close_matches  # noqa: PLC0415 - needed for a mistake only
+        from difflib import get_close_matches  # noqa: PLC0415 - needed only after a mistake
 
         near = get_close_matches(name, self.defaults, n=1)
         return f"; did you mean {near[0]!r}?" if near else f"; its options are {', '.join(self.defaults)}"
 
     def show(self, function: F) -> F:
-        """Give a function that takes ``**options`` a signature with the options and their defaults."""
+        """Replace ``**options`` in a function's ``__signature__`` with the options and their defaults."""
         return self._shown(function, self.defaults)
 
     def show_changes(self, function: F) -> F:
-        """Give a function a signature as ``show`` does, where ``...`` stands for an option left as it is."""
+        """Do the same as ``show`` with ``...`` as each default, which means unchanged."""
         return self._shown(function, dict.fromkeys(self.defaults, _Unchanged()))
 
     def _shown(self, function: F, defaults: Mapping[str, Any]) -> F:

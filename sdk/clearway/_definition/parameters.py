@@ -1,7 +1,7 @@
-"""Checking and converting the arguments of a flow's call by the annotations of its function.
+"""Checks and converts a flow's arguments by the annotations of its function.
 
-What is exactly of the annotated class is passed on as it is; pydantic, which takes long to import, is loaded
-for what is not: a value that has to be converted, a container, a model, a constraint.
+An argument whose class is exactly the annotated one is passed on unchanged. pydantic, which is slow to
+import, is only loaded for other arguments: values to convert, containers, models and constraints.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ _MAX_VALUE: Final = 200
 
 
 class ParameterRules:
-    """The checks and conversions that the annotations of a function ask for."""
+    """The checks and conversions that a function's annotations call for."""
 
     def __init__(self, fn: Callable[..., Any], owner: str) -> None:
-        """Read the annotations of ``fn``, whose names must be defined by now.
+        """Read the annotations of ``fn``. An annotation with a name that is not defined yet is ignored.
 
         Args:
             fn: The function.
-            owner: Whose function it is, for messages: ``the flow 'nightly'``.
+            owner: The flow for messages, such as ``the flow 'nightly'``.
         """
         self._owner = owner
         self._rules = _rules_of(fn)
 
     def applied(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return arguments by parameter, each as its annotation wants it; defaults are taken as they are.
+        """Return the arguments converted to their annotations; default values are not checked.
 
         Raises:
-            ParameterTypeError: An argument is not what its annotation says, and cannot be made so.
+            ParameterTypeError: An argument does not fit its annotation and cannot be converted to it.
         """
         wrong: list[str] = []
         applied = {
@@ -66,7 +66,7 @@ class _Rule:
         self._convert: Convert | None = None
 
     def applied(self, value: Any, wrong: list[str]) -> Any:
-        """Return the converted value; add what is wrong with it to ``wrong``."""
+        """Return the converted value; append a message to ``wrong`` for everything that does not fit."""
         if value is self._parameter.default:
             return value
         name = self._parameter.name
@@ -107,7 +107,7 @@ def _rules_of(fn: Callable[..., Any]) -> dict[str, _Rule]:
 
 
 def _resolved(fn: Callable[..., Any], parameter: inspect.Parameter) -> Any:
-    """Return a parameter's annotation with the names in it looked up; Any where that cannot be done."""
+    """Return a parameter's annotation with its names resolved, or Any if that fails."""
 
     def holder() -> None: ...
 
@@ -116,7 +116,7 @@ def _resolved(fn: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     holder.__annotations__ = {"it": parameter.annotation}
     try:
         return typing.get_type_hints(holder, *_namespaces(fn), include_extras=True)["it"]
-    except Exception as error:  # noqa: BLE001 - an annotation is any expression; often imported for a type checker only
+    except Exception as error:  # noqa: BLE001 - any expression; its names are often imported for type checkers only
         _log.debug("the parameter %s is not checked: its annotation cannot be read: %s", parameter, error)
         return Any
 
@@ -139,7 +139,7 @@ def _namespaces(fn: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _exact_types(hint: Any) -> frozenset[type]:
-    """Return the classes whose own instances surely are what an annotation wants, as they are."""
+    """Return the classes whose direct instances fit an annotation without any check or conversion."""
     if typing.get_origin(hint) in (Union, UnionType):
         kinds = [_exact_types(each) for each in typing.get_args(hint)]
         return frozenset().union(*kinds) if all(kinds) else frozenset()
@@ -151,7 +151,7 @@ def _exact_types(hint: Any) -> frozenset[type]:
 
 
 def _converter(hint: Any) -> Convert:
-    """Return what makes a value what an annotation wants; it raises pydantic's ``ValidationError``."""
+    """Return a function that converts a value to an annotation, or raises pydantic's ``ValidationError``."""
     from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - as above
     from pydantic_core import SchemaError  # noqa: PLC0415 - as above
 
@@ -170,14 +170,14 @@ def _converter(hint: Any) -> Convert:
 
 
 def _instance_of(hint: Any, error: Exception) -> Convert:
-    """Return the check that is left where pydantic does not know an annotation: that of the class."""
+    """Return an ``isinstance`` check, for annotations that pydantic does not support."""
     from pydantic_core import SchemaValidator, core_schema  # noqa: PLC0415 - as above
 
     kind = dict if typing.is_typeddict(hint) else typing.get_origin(hint) or hint
     _log.debug("of the annotation %s only the class is checked: %s", hint, error)
     try:
         isinstance(None, kind)
-    except TypeError:  # no class, or one whose instances cannot be told, as of a Protocol
+    except TypeError:  # not a class, or one that does not support isinstance, such as a Protocol
         return _as_it_is
     return SchemaValidator(core_schema.is_instance_schema(kind)).validate_python
 
@@ -187,14 +187,14 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _written(hint: Any) -> str:
-    """Return an annotation as it is written; what it is constrained to, the complaint says."""
+    """Return an annotation as source text, without constraints, which pydantic's message states."""
     return inspect.formatannotation(
         typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
     )
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Return where in a value something is wrong: ``[2].size``."""
+    """Return the path to a wrong part of a value, such as ``[2].size``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location)
 
 

@@ -1,4 +1,4 @@
-"""What a task or flow wants done with its results: kept or not, and where."""
+"""The options of flows and tasks for storing results: whether, and where."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ ResultStorage: TypeAlias = str | os.PathLike[str]
 
 
 class Keeping(NamedTuple):
-    """What a task wants done with its results.
+    """Whether and where a task's results are stored.
 
     Attributes:
-        persist: True keeps them and fails the run where that cannot be, False keeps them in memory only, None
-            keeps them and warns where that cannot be.
-        place: The storage of those that are too large to travel within the state; None for that of the
+        persist: True stores results and fails a run whose result cannot be stored; False keeps them in memory
+            only; None stores them, with a warning if one cannot be stored.
+        place: The storage for results too large to be kept in the run's state; None means that of the
             settings.
     """
 
@@ -25,7 +25,7 @@ class Keeping(NamedTuple):
     place: str | None = None
 
     def within(self, flow: Keeping) -> Keeping:
-        """Return the same, with the storage of the flow where the task has none of its own."""
+        """Return these options with the flow's storage, if the task has none of its own."""
         return self if self.place or not flow.place else self._replace(place=flow.place)
 
 
@@ -33,7 +33,7 @@ AS_USUAL = Keeping()
 
 
 def checked_keeping(owner: str, persist: object, storage: object) -> Keeping:
-    """Return what a task wants done with its results.
+    """Return the options ``persist_result`` and ``result_storage`` after checking them.
 
     Raises:
         TypeError: ``persist_result`` is neither True, False nor None.
@@ -53,5 +53,5 @@ def _checked_storage(owner: str, storage: object) -> str | None:
         place = checked_place(storage)
     except ValueError as error:
         raise ValueError(f"result_storage of {owner} is {storage!r}; it must be {error}") from None
-    register_place(place)  # its results are read too, also before it has run
+    register_place(place)  # so that this process may read results from it, even before the task runs
     return place

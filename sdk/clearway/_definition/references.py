@@ -1,4 +1,4 @@
-"""Flows and tasks by the names under which a module has them."""
+"""Finds flows and tasks by module and qualified name, so that other processes can import them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from clearway._definition.base import Definition
 
 
 def names_of(fn: Any) -> tuple[str, str] | None:
-    """Return the module and the qualified name of a function; None where no other process can import it."""
+    """Return a function's module and qualified name; None if another process cannot import it."""
     names = names_here(fn)
     return None if names is None or names[0] == "__main__" else names
 
 
 def names_here(fn: Any) -> tuple[str, str] | None:
-    """Return the module and the qualified name of a function, be it the main program's; else None."""
+    """Return a function's module and qualified name, main program included; None if it has no usable name."""
     module, name = getattr(fn, "__module__", None), getattr(fn, "__qualname__", None)
     if not module or not name or "<" in name:
         return None
@@ -25,16 +25,16 @@ def names_here(fn: Any) -> tuple[str, str] | None:
 
 
 def found(module: str, name: str) -> Any:
-    """Return what a loaded module has under a qualified name; None where there is no such thing."""
+    """Return the object with a qualified name in a module that is already loaded, or None."""
     return _attribute(sys.modules.get(module), name)
 
 
 def imported(module: str, name: str) -> Any:
-    """Return what a module has under a qualified name, importing the module.
+    """Import a module and return the object with a qualified name in it.
 
     Raises:
-        ImportError: The module cannot be imported here.
-        AttributeError: It has no such thing.
+        ImportError: The module cannot be imported in this process.
+        AttributeError: The module has no such object.
     """
     it = _attribute(import_module(module), name)
     if it is None:
@@ -43,12 +43,17 @@ def imported(module: str, name: str) -> Any:
 
 
 def imported_fn(module: str, name: str) -> Any:
-    """Return the function of the task or flow that a module has under a qualified name; raises as above."""
+    """Import a module and return the function of the task or flow with a qualified name in it.
+
+    Raises:
+        ImportError: The module cannot be imported in this process.
+        AttributeError: The module has no such task or flow.
+    """
     return imported(module, name).fn
 
 
 def can_be_imported(made: Definition) -> bool:
-    """Return whether another process finds a task or flow by its function's names."""
+    """Return True if another process can find a flow or task by its function's module and name."""
     names = names_of(made.fn)
     return names is not None and found(*names) is made
 
@@ -58,6 +63,6 @@ def _attribute(holder: Any, name: str) -> Any:
     for part in path:
         holder = getattr(holder, part, None)
     it = getattr(holder, last, None)
-    # Of a class, a task that is a class method is found bound to the class.
+    # getattr() would return a task that is a class method bound to its class.
     static = it if isinstance(it, Definition) else getattr_static(holder, last, None)
     return static if isinstance(static, Definition) else it

@@ -1,4 +1,4 @@
-"""The tasks that this process has defined, to warn of two that share a task key by mistake."""
+"""The tasks defined in this process, kept to warn about two tasks that share a task key by mistake."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _defined: dict[tuple[str, str, str], CodeType] = {}
 
 
 def note_task(name: str, fn: Any) -> None:
-    """Note the definition of a task, and warn where another function has the same names.
+    """Record a task's definition, and warn if a different function has the same names.
 
-    Runs of both would have one task key, and so share cache entries. The same source may be defined again, as
-    by a notebook's cell, a reloaded module, or a function that makes tasks.
+    The two would share a task key, and therefore cached results. Defining the same source again is fine: a
+    notebook cell, a reloaded module or a function that creates tasks does that.
     """
     code = getattr(fn, "__code__", None)
     if code is None:
@@ -28,13 +28,13 @@ def note_task(name: str, fn: Any) -> None:
         warn_of_definition(
             f"the task {name!r} is defined again by another function of the same name, {names[1]}.{names[2]} "
             f"(before: {before.co_filename}:{before.co_firstlineno}, now: {code.co_filename}:"
-            f"{code.co_firstlineno}); the two share a task key, and so cached results: give one of them "
-            "another name"
+            f"{code.co_firstlineno}); the two share a task key and therefore cached results: give one of "
+            "them another name"
         )
 
 
 def _essence(code: CodeType) -> tuple[Any, ...]:
-    """Return what a function does, without its place in a file."""
+    """Return the parts of a code object that define what it does, without its position in the file."""
     constants = tuple(
         _essence(each) if isinstance(each, CodeType) else (type(each), repr(each)) for each in code.co_consts
     )

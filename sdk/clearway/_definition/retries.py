@@ -1,4 +1,4 @@
-"""The options of flows and tasks for the delays before retries, and how they are checked."""
+"""The options of flows and tasks for retries and the delays before them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _MAX_JITTER = 100
 
 
 def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
-    """Return a ``retry_delay_seconds`` that doubles from retry to retry: ``exponential_backoff(10)``.
+    """Return a value for ``retry_delay_seconds`` that doubles the delay with each retry.
+
+        @task(retries=5, retry_delay_seconds=exponential_backoff(10))
 
     Args:
-        backoff_factor: The delay before the first retry, in seconds. No delay is longer than 365 days.
+        backoff_factor: The delay before the first retry, in seconds. Delays are capped at 365 days.
 
     Raises:
-        TypeError: ``backoff_factor`` is no number.
-        ValueError: It is negative, or above 365 days.
+        TypeError: ``backoff_factor`` is not a number.
+        ValueError: ``backoff_factor`` is negative, or above 365 days.
     """
     first = checked_delay("exponential_backoff", backoff_factor, "backoff_factor")
 
@@ -36,17 +38,17 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
 
 
 def checked_delays(owner: str, given: float | RetryDelays, retries: int) -> float | list[float]:
-    """Return a delay that holds for all retries, or one for each.
+    """Return the option ``retry_delay_seconds`` after checking it: one delay for all retries, or a list.
 
     Args:
-        owner: Whose they are, for messages.
-        given: A number of seconds, a list of them, or a function that makes a list of how many retries there
-            are.
-        retries: How many there are.
+        owner: The flow or task, for messages.
+        given: A number of seconds, a list of them, or a function that takes the number of retries and returns
+            such a list.
+        retries: The number of retries.
 
     Raises:
-        TypeError: It is none of these.
-        ValueError: A delay is negative, too long or no number, or they are none, or too many.
+        TypeError: ``given`` is none of these.
+        ValueError: A delay is negative, too long or not finite, or the list is empty or too long.
     """
     made = given(retries) if callable(given) else given
     if isinstance(made, (str, bytes)) or not isinstance(made, Sequence):
@@ -57,7 +59,7 @@ def checked_delays(owner: str, given: float | RetryDelays, retries: int) -> floa
     if len(delays) > _MAX_DELAYS or not (delays or callable(given)):
         raise ValueError(
             f"retry_delay_seconds of {owner} has {len(delays)} delays; it must have 1 to {_MAX_DELAYS}, "
-            "of which the last holds for all further retries"
+            "of which the last applies to all further retries"
         )
     if len(delays) > retries:
         unused = len(delays) - retries
@@ -69,18 +71,18 @@ def checked_delays(owner: str, given: float | RetryDelays, retries: int) -> floa
 
 
 def checked_jitter(owner: str, factor: object) -> float | None:
-    """Return the factor by which delays are lengthened at random, at most.
+    """Return the option ``retry_jitter_factor`` after checking it.
 
     Raises:
-        TypeError: It is no number.
-        ValueError: It is out of bounds.
+        TypeError: ``factor`` is not a number.
+        ValueError: ``factor`` is below 0 or above 100.
     """
     if factor is None:
         return None
     if not isinstance(factor, int | float) or isinstance(factor, bool):
         raise TypeError(
-            f"retry_jitter_factor of {owner} is {factor!r}; it must be a number, such as 0.5 for delays that "
-            "are up to half as long again, or None"
+            f"retry_jitter_factor of {owner} is {factor!r}; it must be a number, such as 0.5 to lengthen "
+            "delays by up to half, or None"
         )
     if not 0 <= factor <= _MAX_JITTER:
         raise ValueError(f"retry_jitter_factor of {owner} is {factor}; it must be from 0 to {_MAX_JITTER}")
@@ -88,10 +90,10 @@ def checked_jitter(owner: str, factor: object) -> float | None:
 
 
 def checked_condition(owner: str, given: object) -> RetryConditionFn | None:
-    """Return the function that decides whether to try again.
+    """Return the option ``retry_condition_fn`` after checking it.
 
     Raises:
-        TypeError: It is no function.
+        TypeError: ``given`` is not a function.
     """
     if given is None or callable(given):
         return given

@@ -1,4 +1,4 @@
-"""The names that users give to runs: a template of the parameters, or a function that returns a name."""
+"""The options ``task_run_name`` and ``flow_run_name``: a template, or a function that returns a name."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _SHOWN = 100
 
 
 def checked_run_name(option: str, owner: str, given: object, signature: CallSignature) -> RunName | None:
-    """Return how runs are named.
+    """Return the option after checking it.
 
     Args:
         option: ``task_run_name`` or ``flow_run_name``.
-        owner: Whose option it is, for messages.
+        owner: The flow or task, for messages.
         given: A template such as ``"load {path}"``, a function without parameters, or None.
-        signature: Of the function that the template's names are parameters of.
+        signature: The signature of the flow's or task's function, whose parameters a template may name.
 
     Raises:
-        TypeError: It is neither, or a function that needs arguments.
-        ValueError: The template is empty, cannot be read, or names something that is no parameter.
+        TypeError: ``given`` is none of these, or a function that needs arguments.
+        ValueError: The template is empty, malformed, or names something that is not a parameter.
     """
     if given is None:
         return None
@@ -56,7 +56,7 @@ def checked_run_name(option: str, owner: str, given: object, signature: CallSign
 def _check_takes_nothing(option: str, owner: str, function: Callable[..., Any]) -> None:
     try:
         signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of a builtin, which does not say
+    except (TypeError, ValueError):  # a builtin without a signature
         return
     try:
         signature.bind()
@@ -74,19 +74,19 @@ def _names_in(option: str, owner: str, template: str) -> list[str]:
             string.Formatter().convert_field("", conversion)
     except ValueError as error:
         raise ValueError(
-            f"{option} of {owner} is {template!r}, which is no template: {error}; "
-            "write {{ and }} for braces of its own"
+            f"{option} of {owner} is {template!r}, which is not a valid template: {error}; "
+            "write {{ and }} for literal braces"
         ) from None
     return [field.partition(".")[0].partition("[")[0] for _, field, _, _ in parts if field is not None]
 
 
 def make_run_name(option: str, owner: str, made_by: RunName, parameters: Mapping[str, Any]) -> str:
-    """Return the name of a run.
+    """Return the name of a run, from a template or a function.
 
     Raises:
-        TypeError: The function returned something else than a string.
-        ValueError: The name is empty or too long.
-        Exception: What the function raised, or a parameter's own way to be shown.
+        TypeError: The function did not return a string.
+        ValueError: The name is empty or longer than 255 characters.
+        Exception: Whatever the function, or formatting a parameter, raised.
     """
     name: object = made_by.format(**parameters) if isinstance(made_by, str) else made_by()
     if not isinstance(name, str):

@@ -1,4 +1,4 @@
-"""Binding the arguments of a call to parameters by name, and calling the function with them again."""
+"""Binds a call's arguments to parameter names, and later calls the function with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-# Of a callable that does not say what it takes, such as ``int`` or ``operator.itemgetter(0)``.
+# For callables without a signature, such as ``int`` or ``operator.itemgetter(0)``.
 _ANYTHING: Final = inspect.Signature(
     [
         inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL),
@@ -28,11 +28,11 @@ _ANYTHING: Final = inspect.Signature(
 
 
 class CallShape(NamedTuple):
-    """Which parameters a call gave by position and which by keyword; it left out the others.
+    """Which parameters a call passed by position and which by keyword; it left out all others.
 
     Attributes:
-        positional: Those given by position, in order.
-        keywords: Those given by keyword.
+        positional: The parameters passed by position, in order.
+        keywords: The parameters passed by keyword.
     """
 
     positional: tuple[str, ...]
@@ -40,7 +40,7 @@ class CallShape(NamedTuple):
 
 
 class CallSignature:
-    """The signature of a flow's or task's function, made ready for binding calls quickly."""
+    """The signature of a flow's or task's function, prepared so that calls bind quickly."""
 
     __slots__ = (
         "_by_keyword",
@@ -59,10 +59,10 @@ class CallSignature:
     )
 
     def __init__(self, fn: Callable[..., Any], name: str) -> None:
-        """Read the signature of ``fn``, which messages call ``name``.
+        """Read the signature of ``fn``; ``name`` is used in messages.
 
         Raises:
-            ReservedArgument: A parameter has a name that calls of flows and tasks use themselves.
+            ReservedArgument: A parameter is named ``return_state`` or ``wait_for``.
         """
         self._fn = fn
         self._name = name
@@ -71,8 +71,8 @@ class CallSignature:
         for reserved in RESERVED:
             if reserved in parameters:
                 raise ReservedArgument(
-                    f"{name!r} has a parameter named {reserved!r}, which every call of a flow or task takes "
-                    "for itself; give the parameter another name"
+                    f"{name!r} has a parameter named {reserved!r}, which is reserved for calls of flows and "
+                    "tasks; give the parameter another name"
                 )
         self.names = tuple(parameters)
         self.variadic_keyword = next(
@@ -92,7 +92,7 @@ class CallSignature:
         self._taken_by_keyword = self._by_keyword if self._is_own else _taken_by_keyword(fn, self._by_keyword)
 
     def _fewest_positional(self) -> int | None:
-        """Return how many positional arguments a call without others needs; None where it needs others."""
+        """Return how many arguments a purely positional call needs; None if such a call is impossible."""
         required = [name for name in self.names if name not in self._defaults]
         if not self._plain or any(name not in self._positional for name in required):
             return None
@@ -101,12 +101,12 @@ class CallSignature:
     def bind(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, defaults: bool = True
     ) -> dict[str, Any]:
-        """Return the arguments of a call by parameter, in the order of the signature.
+        """Return the arguments of a call by parameter name, in the order of the signature.
 
         Args:
             args: The positional arguments.
             kwargs: The keyword arguments.
-            defaults: Also give the parameters that the call leaves out, with their defaults.
+            defaults: Whether to include the default values of parameters that the call leaves out.
 
         Raises:
             ParameterBindError: The arguments do not fit the function.
@@ -131,19 +131,19 @@ class CallSignature:
     def _hint(self) -> str:
         if not hasattr(self._fn, "__wrapped__"):
             return ""
-        return "; if a decorator of the function takes other arguments, set its __signature__ to say so"
+        return "; if a decorator of the function takes other arguments, set the wrapper's __signature__"
 
     def shape(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> CallShape | None:
-        """Return how a call that fits gives its arguments; None where that makes no difference.
+        """Return how a valid call passes its arguments; None if that makes no difference.
 
-        It makes a difference to a decorator between ``@task`` and the function, which has parameters of its
-        own, and to classes and other callables whose signature is not that of a function in Python.
+        It makes a difference if a decorator between ``@task`` and the function has parameters of its own, and
+        for classes and other callables that are not plain Python functions.
         """
         if self._is_own:
             return None
         positional = list(self._positional[: len(args)])
         keywords = [name for name in kwargs if name in self._by_keyword]
-        # By position also what the caller names, and the decorator calls by another name.
+        # Pass by position what the caller passed by keyword, if the decorator's parameter has another name.
         for name in self._positional[len(args) :]:
             if name not in keywords or name in self._taken_by_keyword:
                 break
@@ -152,7 +152,7 @@ class CallSignature:
         return CallShape(tuple(positional), tuple(keywords))
 
     def with_defaults(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Return the parameters with the defaults of those that are left out."""
+        """Return ``parameters``, completed with the default values of those that are missing."""
         if len(parameters) == len(self.names):
             return parameters
         bound = inspect.BoundArguments(self._signature, parameters)
@@ -160,11 +160,11 @@ class CallSignature:
         return bound.arguments
 
     def call(self, parameters: dict[str, Any], shape: CallShape | None = None) -> Any:
-        """Call the function with these parameters.
+        """Call the function.
 
         Args:
-            parameters: The arguments by parameter.
-            shape: Which of them to give, and how; None for all, in the way that the signature wants them.
+            parameters: The arguments by parameter name.
+            shape: Which of them to pass, and how; None passes all of them as the signature requires.
         """
         if shape is not None:
             args = [parameters[name] for name in shape.positional]
@@ -181,7 +181,7 @@ class CallSignature:
 
 
 def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
-    """Return the signature of a callable; of one that has none, such as ``int``, one that takes anything."""
+    """Return a callable's signature; if it has none, such as ``int``, one that accepts anything."""
     try:
         return inspect.signature(fn)
     except (TypeError, ValueError):
@@ -189,7 +189,7 @@ def signature_of(fn: Callable[..., Any]) -> inspect.Signature:
 
 
 def _has_own_signature(fn: Any) -> bool:
-    """Return whether a callable is a function or method of Python whose signature is its code's."""
+    """Return True if a callable is a plain Python function or method, whose signature is that of its code."""
     function = getattr(fn, "__func__", fn)
     return (
         type(function) is FunctionType
@@ -199,7 +199,7 @@ def _has_own_signature(fn: Any) -> bool:
 
 
 def _taken_by_keyword(fn: Callable[..., Any], names: frozenset[str]) -> frozenset[str]:
-    """Return which parameters a decorated function's own code takes by keyword, as far as it says."""
+    """Return which of the ``names`` a decorator's wrapper itself accepts by keyword."""
     try:
         own = inspect.signature(fn, follow_wrapped=False).parameters
     except (TypeError, ValueError):
@@ -210,7 +210,7 @@ def _taken_by_keyword(fn: Callable[..., Any], names: frozenset[str]) -> frozense
 
 
 def parameters_to_json(parameters: Mapping[str, Any]) -> str:
-    """Return parameters as a JSON object, for people to read; what JSON cannot hold as its ``repr``."""
+    """Return parameters as a JSON object for display; values that JSON lacks become their ``repr``."""
     if sum(_extent(value) for value in parameters.values()) <= _MAX_JSON:
         texts = (f"{json.dumps(name)}: {_to_json(value)}" for name, value in parameters.items())
         whole = "{" + ", ".join(texts) + "}"
@@ -234,13 +234,13 @@ def _to_json(value: object) -> str:
 
 
 def short_repr(value: object) -> str:
-    """Return the ``repr`` of a value, shortened where it is very long; a broken one is described."""
+    """Return a value's ``repr``, shortened if it is very long; if it raises, return a description."""
     try:
         if is_long(value):
             return outline(value)
         text = repr(value)
     except RecursionError:
         return outline(value)
-    except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, and the run is not to fail of it
+    except Exception as error:  # noqa: BLE001 - a user's __repr__ may raise anything, which must not fail the run
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
     return text if len(text) <= _MAX_REPR else f"{text[:_MAX_REPR]}... ({len(text):,} characters)"

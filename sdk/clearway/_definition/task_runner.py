@@ -1,4 +1,4 @@
-"""What a task runner is, to those who define flows, those who run them, and those who write one."""
+"""The protocols of task runners: what a runner provides, and what it gets to execute."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Protocol
 
 
 class TaskConcurrencyType(enum.Enum):
-    """What a runner does with submitted task runs."""
+    """How a runner executes submitted task runs."""
 
     __module__ = "clearway.task_runners"
 
     SEQUENTIAL = "sequential"
-    """Each is run to its end by the call that submits it. The executor is given nothing."""
+    """``submit`` executes the run before it returns; the executor is not used."""
 
     CONCURRENT = "concurrent"
-    """The executor is given the code of sync tasks; that of async tasks runs on the flow's event loop."""
+    """The executor gets the calls of sync tasks; those of async tasks run on the flow's event loop."""
 
     PARALLEL = "parallel"
-    """The executor is given the code of sync and async tasks."""
+    """The executor gets the calls of sync and async tasks."""
 
 
 class TaskCall(Protocol):
-    """The code of one task run, to be executed once.
+    """The code of one task run, which an executor must execute once.
 
-    Either call ``run()`` on a thread of this process. Or send ``to_bytes()`` elsewhere, have ``run_call``
-    called with it there, and give what that returns to ``finish``. Where neither comes to an end, say so with
-    ``fail``. Any thread may do any of these; what ends the call first counts.
+    Either call ``run()`` on a thread of this process; or send ``to_bytes()`` to another process, call
+    ``run_call`` with it there, and pass the bytes that it returns to ``finish``. If neither is possible, call
+    ``fail``. All methods are thread-safe; the first one that ends the call decides how it ends.
     """
 
     @property
     def name(self) -> str:
-        """The task run's name, for people."""
+        """The task run's display name."""
         ...
 
     @property
@@ -40,11 +40,11 @@ class TaskCall(Protocol):
         ...
 
     def run(self) -> None:
-        """Execute the code in this thread, and see the run on its way. Raises nothing."""
+        """Execute the code on this thread and report how it ended. Does not raise."""
         ...
 
     def to_bytes(self) -> bytes:
-        """Return the call as bytes, for ``run_call`` in another process.
+        """Return the pickled call, for ``run_call`` in another process.
 
         Raises:
             NotPicklable: The task or an argument cannot be pickled; the message says which and why.
@@ -52,56 +52,56 @@ class TaskCall(Protocol):
         ...
 
     def finish(self, reply: bytes) -> None:
-        """Take what ``run_call`` returned. Returns at once, and raises nothing."""
+        """End the call with the bytes that ``run_call`` returned. Does not block and does not raise."""
         ...
 
     def fail(self, error: BaseException) -> None:
-        """End the call with an exception, as if its code had raised it. Returns at once, and raises nothing.
+        """End the call with an exception, as if its code had raised it. Does not block and does not raise.
 
-        A ``WorkerDied`` makes the run Crashed, or has it tried again if it has retries left.
+        With a ``WorkerDied``, the run is retried, or is Crashed if it has no retries left.
         """
         ...
 
 
 class TaskExecutor(Protocol):
-    """A task runner at work for one flow run. Its methods are called by several threads, also at once."""
+    """Executes the calls of one flow run. Its methods must be thread-safe."""
 
     def execute(self, call: TaskCall) -> None:
-        """Begin to execute a call, on a thread that may be held up a while. What is raised fails the run."""
+        """Start executing a call. May block for a while; an exception fails the run."""
         ...
 
     def cancel(self, call: TaskCall) -> None:
-        """Stop a call whose run was ended, where that can be done; how it ends counts no more.
+        """Stop a call whose run has already been ended, if possible; its outcome is ignored.
 
-        It may come more than once, and for a call that has ended.
+        May be called more than once, and for a call that has ended.
         """
         ...
 
     def stop(self) -> None:
-        """Let go of threads and processes: the flow run has ended. Must not wait for long."""
+        """Release threads and processes, because the flow run has ended. Must not block for long."""
         ...
 
 
 class TaskRunner(Protocol):
-    """Where the code of submitted task runs is executed. One runner may serve many flow runs at once."""
+    """Executes the code of submitted task runs. One runner may serve many flow runs at once."""
 
     @property
     def concurrency_type(self) -> TaskConcurrencyType:
-        """What it does with submitted task runs."""
+        """How the runner executes submitted task runs."""
         ...
 
     @property
     def max_workers(self) -> int:
-        """How many calls of one flow run are under way at once, from 1: further runs are not started yet."""
+        """How many calls of one flow run are executed at once, at least 1; further runs wait to start."""
         ...
 
     def start(self) -> TaskExecutor:
-        """Begin to work for a flow run; called when that submits its first task run."""
+        """Return an executor for a flow run; called when the flow run submits its first task run."""
         ...
 
 
 class LimitsCoroutines:
-    """A task runner whose ``max_workers`` also bounds the coroutines on the flow's event loop."""
+    """Marks a task runner whose ``max_workers`` also limits the coroutines on the flow's event loop."""
 
 
 for _kind in (TaskCall, TaskExecutor, TaskRunner):

@@ -1,7 +1,7 @@
-"""Models and types of pydantic's version 1 within annotations, which version 2 does not validate.
+"""Validates pydantic 1 types within annotations, which pydantic 2 does not support.
 
-``pydantic.v1`` is a part of pydantic 2. Its models are found wherever an annotation has them: in a list, a
-union, a dictionary's values. Each is put under the care of version 1, and the rest stays version 2's.
+pydantic 2 includes ``pydantic.v1``. Wherever an annotation contains one of its models, as in a list or a
+union, ``pydantic.v1`` validates that part, and pydantic 2 validates the rest.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Union
 
 
 def with_v1_types(hint: Any) -> Any:
-    """Return an annotation in which pydantic 2 validates what is of pydantic 1 by pydantic 1."""
+    """Return an annotation for pydantic 2 that has its pydantic 1 types validated by pydantic 1."""
     if _is_v1(hint):
         return _validated_by(lambda value: _converted(hint, value))
     if isinstance(hint, type) and _has_v1_field(hint, set()):
@@ -78,8 +78,8 @@ def _converted(kind: Any, value: Any) -> Any:
 
     if isinstance(
         value, (BaseModel, OldModel)
-    ):  # version 1 would take its fields, also where a union has its class
-        raise ValueError(f"must be an instance of {kind.__name__}, not of {type(value).__name__}")  # noqa: TRY004 - what pydantic takes
+    ):  # version 1 would copy the fields of any model, even if another member of a union fits
+        raise ValueError(f"must be an instance of {kind.__name__}, not of {type(value).__name__}")  # noqa: TRY004 - pydantic expects a ValueError
     try:
         return parse_obj_as(kind, value)
     except ValidationError as error:

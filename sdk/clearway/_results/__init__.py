@@ -1,1 +1,1 @@
-"""How results become bytes, and where these are kept: may import ``_transport`` and what is below it."""
+"""Serializes results and stores them; may import ``_transport`` and below."""

@@ -1,4 +1,4 @@
-"""What the instances of a class look like, as a digest: equal for two versions that can read each other's."""
+"""Digests of classes' fields: two versions of a class with the same digest can read each other's pickles."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from clearway._canonical.source import assigned_attributes, stable_digest
 def class_shape(kind: type) -> str:
     """Return a digest of a class's name, bases, fields and the attributes that its methods set.
 
-    The code of its methods does not count: a result of the class as it was before a method changed is one of
-    the class as it is now.
+    The digest does not cover the methods' code, so results stay readable when a method changes.
     """
     return stable_digest(*map(repr, _parts(kind)))
 
@@ -40,7 +39,7 @@ def _parts(kind: type) -> list[Any]:
 def _annotations(kind: type) -> dict[str, Any]:
     try:
         return inspect.get_annotations(kind)
-    except Exception:  # noqa: BLE001 - evaluates them in Python 3.14, and names may be missing
+    except Exception:  # noqa: BLE001 - Python 3.14 evaluates them here, and names may be missing
         return {}
 
 
@@ -54,7 +53,7 @@ def _codes(kind: type) -> list[CodeType]:
 
 
 def _shown(value: Any) -> str:
-    """Return a text for a value that is the same in each process; its kind if it has none."""
+    """Return a text for a value that is the same in every process; its class's name if there is none."""
     if isinstance(value, type):
         return full_name(value)
     text = value if isinstance(value, str) else repr(value)

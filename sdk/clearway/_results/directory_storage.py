@@ -1,4 +1,4 @@
-"""Results in a directory: files named by their SHA-256, in folders named by its first two digits."""
+"""Stores results in a directory: files named by their SHA-256, in folders named by its first two digits."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ LEFTOVER: Final = re.compile(r"[0-9a-f]{64}\.[0-9a-f-]{1,64}\.tmp")
 
 
 def temporary_name(digest: str) -> str:
-    """Return an unguessable name, for bytes that are not whole yet."""
+    """Return an unguessable name for a file that is still being written."""
     return f"{digest}.{os.urandom(16).hex()}.tmp"
 
 
 class DirectoryStorage:
-    """Files in a directory, which is made when the first one comes.
+    """A storage in a directory, which is created by the first write.
 
     Args:
-        directory: Its absolute path.
+        directory: The absolute path.
     """
 
     def __init__(self, directory: str) -> None:
@@ -65,7 +65,7 @@ class DirectoryStorage:
         with Folder(self._path(digest)) as folder:
             descriptor, found = folder.open(digest)
         with os.fdopen(descriptor, "rb") as file:
-            if found.st_size != size:  # before a buffer of that size is made
+            if found.st_size != size:  # checked before a buffer of that size is allocated
                 raise SizeMismatchError(found.st_size)
             return file.read(size)
 
@@ -103,14 +103,14 @@ class DirectoryStorage:
     def sweep(self, written_before: float, *, dry_run: bool) -> Iterator[Leftover]:
         """See ``Storage.sweep``."""
         try:
-            names = sorted(os.listdir(self._directory))  # noqa: PTH208 - names are all that is wanted
+            names = sorted(os.listdir(self._directory))  # noqa: PTH208 - only names are needed
         except (FileNotFoundError, NotADirectoryError):
             return
         for name in filter(_FOLDER.fullmatch, names):
             try:
                 folder = Folder(f"{self._directory}/{name}")
             except (UnsafePathError, FileNotFoundError, NotADirectoryError):
-                continue  # nothing that a writer of results made
+                continue  # not created by this class
             with folder:
                 yield from _sweep(folder, written_before, dry_run=dry_run)
 
@@ -136,8 +136,8 @@ def _sweep(folder: Folder, written_before: float, *, dry_run: bool) -> Iterator[
 
 
 def _make(path: str) -> None:
-    """Make a folder; the home, if it is within that, for this user alone."""
+    """Create a folder; if it is in the home, which may not exist yet, create that for this user only."""
     home = os.fspath(get_settings().home)
     if path.startswith(f"{home}{os.sep}"):
         make_private_folder(home)
-    os.makedirs(path, exist_ok=True)  # noqa: PTH103 - a hot path, for which pathlib is slow
+    os.makedirs(path, exist_ok=True)  # noqa: PTH103 - pathlib is too slow for this hot path

@@ -1,8 +1,7 @@
-"""A folder that others may write to, whose files are reached without following links.
+"""Accesses files in a folder without following links, since others may be able to write to the folder.
 
-On POSIX systems every file is opened relative to the folder's descriptor, so that it stays the same folder
-whatever happens to its path meanwhile. Where the system has no such calls (Windows), links are looked for
-first instead.
+On POSIX systems, every file is opened relative to the folder's descriptor, so replacing the folder's path
+with a link has no effect. Windows has no such calls, so there each path is checked for a link first.
 """
 
 from __future__ import annotations
@@ -16,25 +15,26 @@ _RELATIVE: Final = {os.open, os.stat, os.unlink, os.rename, os.utime} <= os.supp
 _NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _PLAIN: Final = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | _NO_FOLLOW
-# A FIFO without a writer is opened at once, and then refused.
+# O_NONBLOCK: opening a FIFO without a writer must not block; it is then refused.
 _READ: Final = os.O_RDONLY | _PLAIN | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _PLAIN
 _MODE: Final = 0o600
 
 
 class UnsafePathError(OSError):
-    """A path in a storage is not what a storage has there: a link, a device, a FIFO or a directory."""
+    """A path in a storage is a link, a device, a FIFO or a directory instead of a regular file."""
 
 
 class Folder:
-    """An open folder of a storage. A context manager, which closes it.
+    """An open folder of a storage; a context manager that closes it.
 
     Args:
-        path: Its path. The last part must not be a link; those before it are the operator's own.
+        path: The folder's path. Its last part must not be a link; the parts before it are trusted, because
+            the operator chose them.
 
     Raises:
         UnsafePathError: The last part is a link.
-        OSError: It cannot be opened.
+        OSError: The folder cannot be opened.
     """
 
     __slots__ = ("_descriptor", "path")
@@ -49,7 +49,7 @@ class Folder:
         try:
             self._descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _PLAIN)
         except OSError:
-            _unlinked(path)  # each system has another error for a link
+            _unlinked(path)  # systems differ in the error for a link, so check for one
             raise
 
     def __enter__(self) -> Self:
@@ -62,20 +62,20 @@ class Folder:
             os.close(self._descriptor)
 
     def create(self, name: str) -> int:
-        """Return the descriptor of a new file, for writing.
+        """Create a file and return its descriptor, for writing.
 
         Raises:
-            FileExistsError: There is something by this name, be it a link that leads nowhere.
-            OSError: It cannot be made.
+            FileExistsError: The name is taken, even if only by a broken link.
+            OSError: The file cannot be created.
         """
         return os.open(self._at(name), _CREATE, _MODE, dir_fd=self._descriptor)
 
     def open(self, name: str) -> tuple[int, os.stat_result]:
-        """Return the descriptor of a regular file, for reading, and what is known of the file.
+        """Open a regular file for reading and return its descriptor and status. Never blocks.
 
         Raises:
-            UnsafePathError: It is no regular file. Nothing was read, and nothing was waited for.
-            OSError: It cannot be opened.
+            UnsafePathError: It is not a regular file; nothing was read.
+            OSError: The file cannot be opened.
         """
         if not _RELATIVE:
             self.look(name)
@@ -91,41 +91,41 @@ class Folder:
             raise
 
     def look(self, name: str) -> os.stat_result:
-        """Return what is known of a regular file.
+        """Return the status of a regular file.
 
         Raises:
-            UnsafePathError: It is no regular file.
-            OSError: It is not there.
+            UnsafePathError: It is not a regular file.
+            OSError: The file does not exist, or cannot be accessed.
         """
         found = os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
         return _regular(found, f"{self.path}/{name}")
 
     def touch(self, name: str) -> None:
-        """Let a file count as just written."""
+        """Set a file's modification time to now."""
         if _RELATIVE:
             os.utime(name, dir_fd=self._descriptor, follow_symlinks=False)
         else:
             os.utime(self._at(name))
 
     def rename(self, name: str, new_name: str) -> None:
-        """Give a file another name, instead of what has that name, which may be a link."""
+        """Rename a file, replacing any file or link that has the new name."""
         os.replace(
             self._at(name), self._at(new_name), src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor
         )
 
     def delete(self, name: str) -> None:
-        """Delete a file; of a link the link itself."""
+        """Delete a file; for a link, delete the link itself."""
         os.unlink(self._at(name), dir_fd=self._descriptor)
 
     def names(self) -> list[str]:
-        """Return the names of what is in the folder."""
+        """Return the names of all entries in the folder."""
         return os.listdir(self.path if self._descriptor is None else self._descriptor)  # noqa: PTH208 - as above
 
     def check_writable(self) -> None:
-        """Check that files can be deleted here.
+        """Check that files in the folder can be deleted.
 
         Raises:
-            PermissionError: This process may not.
+            PermissionError: This process may not delete them.
         """
         effective = os.access in os.supports_effective_ids
         if not os.access(self.path, os.W_OK | os.X_OK, effective_ids=effective):

@@ -1,4 +1,4 @@
-"""Which values JSON holds exactly: read back, they are equal and of the same type."""
+"""Tells which values survive a JSON round trip: read back, they are equal and of the same type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 _MAX_DEPTH: Final = 100
 _MAX_INT: Final = 2**63
 _ATOMS: Final = frozenset({str, bool, type(None)})
-# What is shared is written as often as it is there. JSON is fine for a little of that.
+# JSON writes a shared list or dict once for each reference to it; these limits allow a little of that.
 _MAX_REPEATED: Final = 100_000
 _MAX_AGAIN: Final = 4
 
@@ -17,18 +17,19 @@ dump_json: Final = json.JSONEncoder(allow_nan=False, check_circular=False, separ
 
 
 def is_exact_json(value: Any) -> bool:
-    """Return whether a value is None, a bool, a 64-bit int, a finite float, a str, or lists or dicts of them.
+    """Return True if JSON represents a value exactly.
 
-    Subclasses do not count, since JSON would lose them; nor do dictionaries with other keys than strings,
-    what is nested more than 100 deep, or what holds the same lists and dictionaries so often that the text
-    would be much longer than they are.
+    That is the case for None, bool, 64-bit int, finite float, str, and lists and dicts of these. It is not
+    the case for instances of subclasses, which JSON would lose; for dicts with keys that are not strings; for
+    values nested more than 100 deep; and for values that refer to the same lists and dicts so often that the
+    text would be much larger than the value.
     """
     kind = type(value)
     if kind is not list and kind is not dict:
         return _is_exact_atom(kind, value)
     level = {
         id(value): [value, 1]
-    }  # the lists and dictionaries at one depth, each with how often it is there
+    }  # the lists and dicts at one depth, each with the number of references to it
     distinct: set[int] = set()
     looked_at = written = met = 0
     for _ in range(_MAX_DEPTH):
@@ -42,14 +43,14 @@ def is_exact_json(value: Any) -> bool:
             return written <= looked_at + _MAX_REPEATED
         distinct.update(below)
         met += len(below)
-        if met > _MAX_AGAIN * len(distinct) + _MAX_REPEATED:  # mostly what holds itself
+        if met > _MAX_AGAIN * len(distinct) + _MAX_REPEATED:  # most likely a cycle
             return False
         level = below
     return False
 
 
 def _look(container: Any, times: int, below: dict[int, list[Any]]) -> bool:
-    """Note the lists and dictionaries in one; return whether JSON holds the rest exactly."""
+    """Add a container's lists and dicts to ``below``; return True if JSON represents the rest exactly."""
     if type(container) is dict:
         for key in container:
             if type(key) is not str:

@@ -1,4 +1,4 @@
-"""Which storages this process was configured with, and so reads results from and deletes them in."""
+"""The storages that this process is configured with: it reads and deletes results only in these."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 8
 
-# Places by their canonical spelling, in the order in which they became known. A dict, as it is a set with an
-# order; setdefault and pop are atomic, so that no lock is needed.
+# An ordered set of places in canonical form. No lock is needed, because setdefault and pop are atomic.
 _registered: dict[str, None] = {}
 
 
 def register_place(place: str) -> None:
-    """Note a storage that this process's own code named, and whose results it therefore reads.
+    """Add a storage that this process's own code named, so that its results may be read.
 
     Args:
         place: The storage, as ``checked_place`` returns it.
@@ -28,7 +27,7 @@ def register_place(place: str) -> None:
 
 
 def forget_place(place: str) -> None:
-    """Forget a storage. For tests."""
+    """Remove a storage. For tests."""
     _registered.pop(place, None)
 
 
@@ -38,7 +37,7 @@ def registered_places() -> tuple[str, ...]:
 
 
 def configured_places(settings: Settings) -> tuple[str, ...]:
-    """Return the storages that this process reads: those of its settings, and those that its code named."""
+    """Return the storages that this process may read: those of its settings and those that its code named."""
     return tuple(dict.fromkeys(_places(settings)))
 
 
@@ -54,7 +53,7 @@ def place_of(location: str, digest: str, settings: Settings) -> str | None:
     """Return the configured storage in which a result with this SHA-256 has exactly this location.
 
     Returns:
-        The storage; None where there is none, or where the SHA-256 is none.
+        The storage; None if there is none, or if ``digest`` is not a valid SHA-256.
     """
     if not is_digest(digest):
         return None
@@ -65,12 +64,12 @@ def place_of(location: str, digest: str, settings: Settings) -> str | None:
 
 
 def why_foreign(location: str, digest: str, settings: Settings) -> str:
-    """Return why a result has no configured storage, and what would change that.
+    """Return why ``place_of`` found no storage, and how to change that, as the end of a message.
 
     Args:
-        location: Where a client said that the result is.
-        digest: The SHA-256 that it said; empty where it said none.
-        settings: Those of this process.
+        location: The result's location, as a client reported it.
+        digest: The result's SHA-256, as a client reported it; may be empty.
+        settings: The settings of this process.
     """
     if not is_digest(digest):
         return "has no valid SHA-256, by which results are found in a storage"

@@ -1,4 +1,4 @@
-"""Deleting orphaned results: those that only ended cache entries referenced."""
+"""Deletes orphaned results: those that were referenced only by cache entries which no longer exist."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from clearway.v1.result_pb2 import DropOrphanedResultsRequest, ListOrphanedResul
 from clearway.v1.result_pb2 import OrphanedResult as OrphanMessage
 
 _log = logging.getLogger("clearway.results")
-_PAGE = 1_000  # as many as one call may list
+_PAGE = 1_000  # the most that one call may list
 _DROPPED_AT_ONCE = 500
-_UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes so long
+_UNFINISHED_SECONDS = 24 * 3600.0  # no writer takes this long
 
 
 @dataclass(frozen=True, slots=True)
 class OrphanedResult:
-    """An orphaned result, which no run can be served any more, or a killed writer's unfinished file.
+    """An orphaned result, or an unfinished file that a killed writer left behind.
 
-    Or a storage that could not be searched for unfinished files: ``is_storage``.
+    With ``is_storage``, it is neither, but a storage that could not be searched for unfinished files.
 
     Attributes:
-        location: Its path or URL. It came from a client of the service: show it, and open nothing by it.
-        size: Its bytes, as its state says.
-        cache_key: The key of the cache entry that it was served by; empty for an unfinished file.
-        created: When its run completed, or when the unfinished file was last written.
-        problem: Why it could not be deleted; empty where it was, or was not to be.
-        left_alone: Why it is not this process's to delete; empty where it is. It stays listed.
-        is_storage: Whether it is a storage that could not be searched for unfinished files; nothing of it
-            was to be deleted, and ``problem`` is why it could not be searched. False by default.
+        location: The path or URL. It was reported by a client of the service, so show it but never open it.
+        size: The size in bytes, as the run's state gives it.
+        cache_key: The key of the cache entry that referenced the result; empty for an unfinished file.
+        created: When the result's run completed, or when the unfinished file was last written.
+        problem: Why it could not be deleted; empty if it was deleted, or with ``dry_run``.
+        left_alone: Why this process must not delete it; empty if it may. The service keeps listing it.
+        is_storage: True if this is a storage that could not be searched for unfinished files; ``problem`` is
+            then the reason. Default False.
     """
 
     location: str
@@ -65,30 +65,29 @@ class _Deletable(NamedTuple):
 def delete_orphaned_results(
     older_than: timedelta = timedelta(days=1), *, dry_run: bool = False
 ) -> Iterator[OrphanedResult]:
-    """Delete the results of cached tasks whose entries were deleted, replaced or have expired.
+    """Delete the results of cached tasks whose cache entries were deleted, were replaced or have expired.
 
-    What a live entry, a younger state, or a run without a cache key references as well is left alone; so is
-    what was written again in the younger half of ``older_than``, for a run that may be about to complete. The
-    runs keep their states; reading the result of one of them raises ``MissingResult`` from then on.
+    A result is kept if a live cache entry, a state younger than ``older_than`` or a run without a cache key
+    references it too. It is also kept if it was written again within the last half of ``older_than``, because
+    a run that is about to complete may need it. The runs keep their states; reading a deleted result raises
+    ``MissingResult``.
 
-    A result is deleted by its SHA-256 within a storage that this process is configured with, and nowhere
-    else: the settings ``CLEARWAY_RESULT_STORAGE``, ``CLEARWAY_LOCAL_STORAGE_PATH`` and
-    ``CLEARWAY_RESULT_EXTRA_STORAGES``, the ``result_storage`` of this process's flows and tasks, and the
-    service's own. Links are not followed. What has another location is left alone, and yielded with the
-    reason.
+    Results are only deleted in storages that this process is configured with: the settings
+    ``CLEARWAY_RESULT_STORAGE``, ``CLEARWAY_LOCAL_STORAGE_PATH`` and ``CLEARWAY_RESULT_EXTRA_STORAGES``, the
+    ``result_storage`` options of this process's flows and tasks, and the service's own storage. Links are not
+    followed. A result with any other location is left alone and yielded with the reason.
 
-    Files that killed writers left unfinished in these storages are deleted as well, when they are older than
-    a day.
+    Unfinished files that killed writers left in these storages are deleted too if they are older than a day.
 
     Args:
-        older_than: How old a state must be for its result to be deleted. From 0, which is for when no flow
-            runs.
-        dry_run: Delete nothing.
+        older_than: The minimum age of a run's state for its result to be deleted; default one day. Zero is
+            only safe while no flow is running.
+        dry_run: True deletes nothing. Default False.
 
     Yields:
-        What was deleted, or would be, the oldest first, each file once; what could not be, with its
-        ``problem``; what was ``left_alone``. Unfinished files come last, with the storages that could not be
-        searched for them (``is_storage``).
+        Every result that was deleted, or would be, each file once, oldest first; those that could not be
+        deleted, with their ``problem``; and those that were ``left_alone``. Unfinished files come last, with
+        the storages that could not be searched for them (``is_storage``).
 
     Raises:
         InvalidArgument: ``older_than`` is negative.
@@ -104,10 +103,10 @@ def delete_orphaned_results(
 
 
 def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[OrphanedResult]:
-    """Yield what becomes of all orphaned results; several states may have one of them."""
+    """Delete all orphaned results and yield each outcome; one result may be yielded for several states."""
     age = duration_to_proto(older_than)
     transport = connect()
-    written_before = time.time() - older_than.total_seconds() / 2  # half, as clocks differ
+    written_before = time.time() - older_than.total_seconds() / 2  # half, because clocks differ
     token = ""
     while True:
         request = ListOrphanedResultsRequest(older_than=age, page_size=_PAGE, page_token=token)
@@ -139,9 +138,9 @@ def _orphans(older_than: timedelta, *, dry_run: bool) -> Iterator[OrphanedResult
 
 
 def _examined(message: OrphanMessage) -> _Deletable | OrphanedResult:
-    """Return where a result is to be deleted, or why it is not."""
+    """Return where a result can be deleted, or else why it cannot."""
     settings = get_settings()
-    digest = message.sha256 or digest_in(message.location)  # early states have no SHA-256
+    digest = message.sha256 or digest_in(message.location)  # states of early versions have no SHA-256
     place = place_of(message.location, digest, settings)
     if place is None:
         return _result(message, left_alone=f"it {why_foreign(message.location, digest, settings)}")
@@ -154,7 +153,7 @@ def _examined(message: OrphanMessage) -> _Deletable | OrphanedResult:
 
 
 def _batches(deletable: list[_Deletable]) -> Iterator[list[_Deletable]]:
-    """Yield what is dropped in one call: the service's own results, which it deletes, apart from others."""
+    """Yield the results to drop in each call; the service deletes its own, so they get calls of their own."""
     for own in (True, False):
         chosen = [it for it in deletable if isinstance(it.storage, ServiceStorage) is own]
         for first in range(0, len(chosen), _DROPPED_AT_ONCE):
@@ -162,7 +161,7 @@ def _batches(deletable: list[_Deletable]) -> Iterator[list[_Deletable]]:
 
 
 def _drop(chosen: list[_Deletable], age: Duration, *, check_only: bool = False) -> list[_Deletable]:
-    """Have the service forget results, or only check them; return those that it still took for orphaned."""
+    """Make the service forget results, or only check them; return those that it still considers orphaned."""
     by_id = {it.message.state_id: it for it in chosen}
     request = DropOrphanedResultsRequest(state_ids=list(by_id), older_than=age, check_only=check_only)
     response = DROP_ORPHANED_RESULTS.start(connect(), request).result()
@@ -170,15 +169,15 @@ def _drop(chosen: list[_Deletable], age: Duration, *, check_only: bool = False) 
 
 
 def _forget(gone: list[_Deletable], age: Duration) -> None:
-    """Have the service forget results whose files are deleted: last, so that an interruption loses none."""
+    """Make the service forget results after their files are deleted, so that an interruption loses none."""
     try:
         _drop(gone, age)
     except ServerUnavailable as error:
-        _log.warning("%d deleted results stay listed until the next time: %s", len(gone), error)
+        _log.warning("%d deleted results will be listed again next time: %s", len(gone), error)
 
 
 def _deleted(it: _Deletable, written_before: float) -> OrphanedResult | None:
-    """Delete a result; return what became of it, None where it was written too late to be deleted."""
+    """Delete a result and return the outcome, or None if it was written too recently to be deleted."""
     try:
         return _result(it.message) if it.storage.delete(it.digest, written_before) else None
     except OSError as error:

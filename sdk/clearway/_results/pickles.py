@@ -1,9 +1,9 @@
-"""Pickles of results, in which a class of the main program is a reference to that program's own class.
+"""Pickles results so that classes of the main program are read back as the program's own classes.
 
-cloudpickle writes such a class out, and what is read in the program's next run is another class of the same
-name: ``isinstance``, ``==``, ``except`` and the members of enums fail. So the class goes along with its
-shape. Reading takes the class that the program has under that name if its shape is the same, and makes one
-otherwise.
+cloudpickle pickles such a class by value, so reading it in the program's next run would create a second
+class of the same name, and ``isinstance``, ``==``, ``except`` and enum members would fail. Therefore the
+pickle also has the class's shape (see ``class_shapes``): reading uses the program's own class of that name if
+its shape is the same, and creates one only otherwise.
 """
 
 from __future__ import annotations
@@ -22,39 +22,39 @@ from clearway._base import deep_pickle
 from clearway._results.class_shapes import class_shape
 
 _MAKERS: Final = ("_make_skeleton_class", "_make_skeleton_enum")
-_DYNAMIC: Final = 6  # parts of cloudpickle's reduction of a class that it writes out
+_DYNAMIC: Final = 6  # the length of cloudpickle's reduction of a class that it pickles by value
 
 
 class _Reading(threading.local):
-    """Whether this thread reads a result for which only the program's own classes will do."""
+    """Whether this thread is reading a result that must only use the program's own classes."""
 
     own_only = False
 
 
 _reading: Final = _Reading()
-_own: Final[WeakSet[type]] = WeakSet()  # classes of this process, as far as it has pickled them
-_made: Final[WeakSet[type]] = WeakSet()  # classes that were made of pickles
+_own: Final[WeakSet[type]] = WeakSet()  # the process's own classes that it has pickled or read so far
+_made: Final[WeakSet[type]] = WeakSet()  # classes that were created from pickles
 
 
 def dumps(value: Any) -> bytes:
-    """Return a value as bytes, however deep it is nested.
+    """Return a value as a pickle, however deeply it is nested.
 
     Raises:
-        Exception: Whatever the value's own classes raise when they are pickled.
+        Exception: Whatever the value's classes raise when pickled.
     """
     return deep_pickle.dumps(value, _dumps)
 
 
 def loads(body: bytes, *, own_only: bool = False) -> Any:
-    """Return the value of such bytes. Runs code that is in them.
+    """Return the value in a pickle. This runs code in the pickle, so it must be trusted.
 
     Args:
-        body: The bytes.
-        own_only: Whether to refuse a class of another program, or of an earlier version of this one.
+        body: The pickle.
+        own_only: True refuses classes of another program, or of an earlier version of this one.
 
     Raises:
-        LookupError: ``own_only``, and there is one.
-        Exception: What the value's own classes raise.
+        LookupError: The pickle has such a class, and ``own_only`` is True.
+        Exception: Whatever the value's classes raise when unpickled.
     """
     outer, _reading.own_only = _reading.own_only, own_only
     try:
@@ -91,26 +91,27 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # is untyped
 
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module_name: str, global_name: str) -> Any:
-        if _reading.own_only and global_name in _MAKERS:  # of an earlier version of Clearway
-            raise LookupError("it has a class of the main program, and does not say which shape that has")
+        if _reading.own_only and global_name in _MAKERS:  # a pickle from an earlier version of Clearway
+            raise LookupError("it has a class of the main program without the class's shape")
         return super().find_class(module_name, global_name)
 
 
 def class_of(
     module: str, name: str, shape: str, has_name: bool, maker: str, arguments: tuple[Any, ...]
 ) -> type:
-    """Return the class that a pickle names: the program's own, or one that ``fill_class`` then fills.
+    """Return the class that a pickle names: the program's own, or a new one for ``fill_class`` to fill.
 
     Args:
-        module: The module that had it.
-        name: Its qualified name.
-        shape: Its shape, as ``class_shape`` gives it.
-        has_name: Whether the program knew it by that name; not a named tuple, say, that a library made.
-        maker: The function of cloudpickle's that makes it.
-        arguments: What that is called with.
+        module: The module of the class.
+        name: The qualified name of the class.
+        shape: The shape of the class, from ``class_shape``.
+        has_name: True if the program could find the class by that name; False, for example, for a named tuple
+            that a library created.
+        maker: The name of the cloudpickle function that creates the class.
+        arguments: The arguments of that function.
 
     Raises:
-        LookupError: Only the program's own class will do, and it has none of that name and shape.
+        LookupError: Only the program's own classes are allowed, and it has none of that name and shape.
     """
     found = _found(module, name)
     if isinstance(found, type) and class_shape(found) == shape:
@@ -133,8 +134,8 @@ def _found(module: str, name: str) -> Any:
 
 
 def fill_class(kind: type, state: Any) -> type:
-    """Give a class that a pickle made its methods and attributes; leave the program's own alone."""
+    """Set the methods and attributes of a class that a pickle created; leave the program's own unchanged."""
     if kind in _own:
         return kind
-    filled: type = _cloudpickle._class_setstate(kind, state)  # noqa: SLF001 - what cloudpickle's pickles call
+    filled: type = _cloudpickle._class_setstate(kind, state)  # noqa: SLF001 - cloudpickle's pickles call it
     return filled

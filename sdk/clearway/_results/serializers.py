@@ -1,8 +1,8 @@
-"""How results become bytes and are read again: encodings, each with its name, and compression.
+"""Serializes and compresses results.
 
-JSON is used where JSON holds a value exactly, bytes are kept as they are, and everything else is pickled with
-cloudpickle. Reading JSON or bytes runs no code; reading a pickle does, so it can be refused by the setting
-``CLEARWAY_RESULT_SERIALIZERS``.
+A value that JSON represents exactly is stored as JSON, bytes are stored as they are, and everything else is
+pickled with cloudpickle. Reading JSON or bytes runs no code. Reading a pickle does, so the setting
+``CLEARWAY_RESULT_SERIALIZERS`` can forbid it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 from clearway._results.json_values import dump_json, is_exact_json
 from clearway._settings.encodings import BUILT_IN, BYTES, CLOUDPICKLE, GZIP, JSON
 
-# A text of this many bytes gains nothing by compression.
+# Fewer bytes than this are not worth compressing.
 _WORTH_COMPRESSING: Final = 512
 _MAX_NAME: Final = 64
 _PIECE: Final = 1024 * 1024  # bytes
@@ -25,13 +25,13 @@ _PIECE: Final = 1024 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Serializer:
-    """A way to keep values of certain types.
+    """Converts values of certain types to bytes and back.
 
     Attributes:
-        name: The encoding's name, as it stands in a result.
-        takes: The types whose values it keeps; subclasses count.
-        dumps: Makes bytes of a value.
-        loads: Makes the value of bytes.
+        name: The encoding's name, which is stored with each result.
+        takes: The types that it serializes, including their subclasses.
+        dumps: Converts a value to bytes.
+        loads: Converts these bytes back to the value.
     """
 
     name: str
@@ -45,26 +45,26 @@ _guard = threading.Lock()
 
 
 def add_serializer(serializer: Serializer) -> None:
-    """Use a serializer from now on; see ``results.register_serializer``."""
+    """Register a serializer; see ``results.register_serializer``."""
     name = serializer.name
     if not 1 <= len(name) <= _MAX_NAME or not name.isprintable() or name in BUILT_IN:
         raise ValueError(
             f"the serializer's name is {name!r}; it must have 1 to {_MAX_NAME} printable characters "
-            f"and be none of {', '.join(BUILT_IN)}"
+            f"and must not be one of {', '.join(BUILT_IN)}"
         )
     with _guard:
         _custom[name] = serializer
 
 
 def encode(value: Any, allowed: frozenset[str]) -> tuple[str, bytes]:
-    """Return a value's encoding and its bytes.
+    """Return the name of an encoding for a value, and the encoded bytes.
 
     Args:
         value: The value.
-        allowed: The names of the serializers that may be used.
+        allowed: The names of the built-in serializers that may be used.
 
     Raises:
-        TypeError: None of them can hold the value.
+        TypeError: None of the serializers can serialize the value.
     """
     for serializer in _custom.values():
         if isinstance(value, serializer.takes):
@@ -77,7 +77,7 @@ def encode(value: Any, allowed: frozenset[str]) -> tuple[str, bytes]:
     if CLOUDPICKLE not in allowed:
         raise TypeError(
             f"the result, a {kind}, cannot be kept: it would have to be pickled, and the setting "
-            f"CLEARWAY_RESULT_SERIALIZERS allows {', '.join(sorted(allowed))} only"
+            f"CLEARWAY_RESULT_SERIALIZERS allows only {', '.join(sorted(allowed))}"
         )
     from clearway._results import pickles  # noqa: PLC0415 - most results are JSON
 
@@ -91,7 +91,7 @@ def encode(value: Any, allowed: frozenset[str]) -> tuple[str, bytes]:
 
 
 def encode_exception(error: BaseException, allowed: frozenset[str]) -> bytes | None:
-    """Return an exception as a pickle; None where it may not be pickled, or cannot be read back."""
+    """Return an exception as a pickle; None if pickling is not allowed or it cannot be read back."""
     if CLOUDPICKLE not in allowed:
         return None
     from clearway._results import pickles  # noqa: PLC0415 - as above
@@ -99,23 +99,23 @@ def encode_exception(error: BaseException, allowed: frozenset[str]) -> bytes | N
     try:
         body = pickles.dumps(error)
         read_back = pickles.loads(body)
-    except Exception:  # noqa: BLE001 - a user's class may raise whatever it likes here
+    except Exception:  # noqa: BLE001 - a user's class may raise anything here
         return None
-    # Many an exception's __init__ wants other arguments than it kept.
+    # Unpickling calls __init__ with the exception's args, which for many classes are not the right ones.
     return body if type(read_back) is type(error) else None
 
 
 def decode(encoding: str, body: bytes, *, own_only: bool = False) -> Any:
-    """Return the value of bytes.
+    """Return the value that ``encode`` encoded.
 
     Args:
-        encoding: How they were made.
-        body: The bytes.
-        own_only: Whether to refuse classes of other programs, or of an earlier version of this one.
+        encoding: The name of the encoding.
+        body: The encoded bytes.
+        own_only: True refuses classes of another program, or of an earlier version of this one.
 
     Raises:
-        LookupError: The encoding is not known here, or a class is refused.
-        Exception: What the bytes' own classes raise.
+        LookupError: This process does not know the encoding, or a class is refused.
+        Exception: Whatever the value's classes raise when decoded.
     """
     if encoding == JSON:
         return json.loads(body)
@@ -129,24 +129,25 @@ def decode(encoding: str, body: bytes, *, own_only: bool = False) -> Any:
     if serializer is None:
         known = ", ".join((*BUILT_IN, *_custom))
         raise LookupError(
-            f"it has the encoding {encoding!r}, which is not known here; known are {known}, and what "
-            "clearway.results.register_serializer() adds"
+            f"it has the encoding {encoding!r}, which is not known here; this process knows {known}; "
+            "clearway.results.register_serializer() adds others"
         )
     return serializer.loads(body)
 
 
 def may_read(encoding: str, allowed: frozenset[str]) -> bool:
-    """Return whether results of an encoding may be read; those added here by the user always may."""
+    """Return True if results of an encoding may be read; those of user-registered serializers always may."""
     return encoding in allowed or encoding not in BUILT_IN
 
 
 def compress(body: bytes, compression: str, max_bytes: int) -> tuple[str, bytes]:
-    """Return bytes compressed, and how; as they are where that would gain nothing.
+    """Return the name of the compression and the compressed bytes; ``""`` and ``body`` if nothing is gained.
 
     Args:
         body: The bytes.
-        compression: How they are compressed.
-        max_bytes: How many are decompressed at most: more are not compressed, as they could not be read.
+        compression: The name of the compression to use; empty for none.
+        max_bytes: The most that ``decompress`` allows; larger bodies are not compressed, because they could
+            not be read.
     """
     if compression == GZIP and _WORTH_COMPRESSING <= len(body) <= max_bytes:
         import gzip  # noqa: PLC0415 - off by default
@@ -158,21 +159,21 @@ def compress(body: bytes, compression: str, max_bytes: int) -> tuple[str, bytes]
 
 
 def decompress(body: bytes, compression: str, max_bytes: int) -> bytes:
-    """Return bytes as they were before ``compress``.
+    """Return the bytes that ``compress`` compressed.
 
     Args:
         body: The compressed bytes.
-        compression: How they were compressed.
-        max_bytes: How many may come of them. No more are made, whatever the compressed bytes say.
+        compression: The name of the compression; empty for none.
+        max_bytes: The most bytes to decompress to, as a guard against decompression bombs.
 
     Raises:
-        LookupError: The compression is not known, or more than ``max_bytes`` would come of it.
-        OSError: The bytes are not what they should be.
+        LookupError: The compression is unknown, or the result would exceed ``max_bytes``.
+        OSError: The compressed bytes are damaged.
     """
     if not compression:
         return body
     if compression != GZIP:
-        raise LookupError(f"it is compressed by {compression!r}, which is not known here; known is {GZIP}")
+        raise LookupError(f"it is compressed by {compression!r}, which is not known here; only {GZIP} is")
     import gzip  # noqa: PLC0415 - as above
 
     whole = io.BytesIO()
@@ -180,7 +181,7 @@ def decompress(body: bytes, compression: str, max_bytes: int) -> bytes:
         while piece := file.read(_PIECE):
             if whole.tell() + len(piece) > max_bytes:
                 raise LookupError(
-                    f"more than {max_bytes:,} bytes would come of decompressing it, and the setting "
+                    f"it has more than {max_bytes:,} bytes when decompressed, and the setting "
                     "CLEARWAY_RESULT_MAX_DECOMPRESSED_BYTES allows no more"
                 )
             whole.write(piece)

@@ -1,4 +1,4 @@
-"""Results in the service's own storage, which needs no set-up: bytes go there in chunks."""
+"""Stores results in the service's own storage, which needs no set-up; they are transferred in chunks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
 
 
 class ServiceStorage:
-    """The service that this process is connected to."""
+    """The storage of the service that this process is connected to."""
 
     def location(self, digest: str) -> str:
         """See ``Storage.location``."""
@@ -41,7 +41,7 @@ class ServiceStorage:
             if response.location:
                 return
             if response.received_bytes <= offset:
-                raise OSError(f"the service took none of the bytes from {offset:,} on, without saying why")
+                raise OSError(f"the service accepted no bytes after the first {offset:,}, without an error")
             offset = response.received_bytes
 
     def read(self, digest: str, size: int) -> bytes:
@@ -64,30 +64,30 @@ class ServiceStorage:
                 return bytes(body)
 
     def holds(self, digest: str, size: int) -> bool:
-        """Return False: the response to the first piece of an upload tells whether it is there."""
+        """Return False, because the response to the first chunk of an upload tells if the result exists."""
         del digest, size
         return False
 
     def check_deletable(self, digest: str) -> None:
-        """Check nothing: the service deletes what it keeps by itself."""
+        """Do nothing, because the service deletes its own results."""
 
     def delete(self, digest: str, written_before: float) -> bool:
-        """Return True: as above."""
+        """Return True without deleting, because the service deletes its own results."""
         del digest, written_before
         return True
 
     def sweep(self, written_before: float, *, dry_run: bool) -> Iterator[Leftover]:
-        """Yield nothing: the service sweeps half uploads by itself."""
+        """Yield nothing, because the service deletes unfinished uploads itself."""
         del written_before, dry_run
         yield from ()
 
 
 def _response(method: Any, request: Any) -> Any:
-    """Return the response of a call, which is repeated a few times while the service is too busy for it.
+    """Make a call and return its response, with a few retries while the service is overloaded.
 
-    A server that is away is waited for by the transport, for ``CLEARWAY_RECONNECT_TIMEOUT``.
+    If the server is unreachable, the transport itself waits for it, for ``CLEARWAY_RECONNECT_TIMEOUT``.
     """
-    from clearway._transport.current import connect  # noqa: PLC0415 - what stores a result has loaded it
+    from clearway._transport.current import connect  # noqa: PLC0415 - loaded already when a result is stored
     from clearway.exceptions import ResultNotFound, ServerUnavailable, ServiceError  # noqa: PLC0415
 
     for delay in (*_DELAYS, None):

@@ -1,4 +1,4 @@
-"""What a storage of results does, whatever it is made of."""
+"""The protocol that every storage of results implements."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import NamedTuple, Protocol
 
 
 class SizeMismatchError(OSError):
-    """What is stored has another size than the result; nothing was read.
+    """The stored bytes do not have the result's size; nothing was read.
 
     Args:
-        size: The number of bytes that are there.
+        size: The number of stored bytes.
     """
 
     def __init__(self, size: int) -> None:
@@ -18,13 +18,13 @@ class SizeMismatchError(OSError):
 
 
 class Leftover(NamedTuple):
-    """A file that a killed writer left unfinished.
+    """An unfinished file that a killed writer left behind.
 
     Attributes:
-        location: Its path or URL.
-        size: Its bytes.
-        modified: When it was last written, in seconds since 1970; 0 where that is not known.
-        problem: Why it could not be deleted; empty where it was, or was not to be.
+        location: The path or URL.
+        size: The size in bytes.
+        modified: When it was last written, in seconds since 1970; 0 if unknown.
+        problem: Why it could not be deleted; empty if it was deleted, or with ``dry_run``.
     """
 
     location: str
@@ -34,80 +34,81 @@ class Leftover(NamedTuple):
 
 
 class Storage(Protocol):
-    """A place for bytes. They are named by their SHA-256, and seen whole or not at all.
+    """Stores results by their SHA-256. Writes are atomic: readers see a whole result or none.
 
-    A digest is 64 lower-case hexadecimal digits. It is all that a storage takes from a state.
+    A digest is 64 lower-case hexadecimal digits. Nothing else from a run's state determines where a storage
+    reads or writes.
     """
 
     def location(self, digest: str) -> str:
-        """Return where bytes are, or would be."""
+        """Return the path or URL where a result is, or would be, stored."""
         ...
 
     def write(self, digest: str, body: bytes) -> None:
-        """Keep bytes.
+        """Store a result.
 
         Raises:
-            OSError: They cannot be kept.
+            OSError: The result cannot be stored.
         """
         ...
 
     def read(self, digest: str, size: int) -> bytes:
-        """Return bytes.
+        """Return a result's bytes.
 
         Args:
-            digest: Their name.
-            size: How many they are. No more than these are read.
+            digest: The SHA-256.
+            size: The expected number of bytes; no more are read.
 
         Raises:
-            FileNotFoundError: They are not there; also NotADirectoryError.
-            SizeMismatchError: They are more, or fewer.
-            UnsafePathError: There is a link, or something else than a file. It was neither followed nor read.
-            OSError: They cannot be read at present.
+            FileNotFoundError: There is no such result; may also be NotADirectoryError.
+            SizeMismatchError: The result does not have ``size`` bytes.
+            UnsafePathError: There is a link or something else that is not a regular file; it was not read.
+            OSError: The result cannot be read for now.
         """
         ...
 
     def holds(self, digest: str, size: int) -> bool:
-        """Return whether there are so many bytes, which count as just written where that can be noted.
+        """Return True if there is a result with this many bytes, and if possible mark it as just written.
 
-        False also where that cannot be told, or ``write`` finds it out as cheaply.
+        False if unknown, or if ``write`` finds it out just as cheaply.
         """
         ...
 
     def check_deletable(self, digest: str) -> None:
-        """Check, as far as that is cheap, that ``delete`` will succeed.
+        """Check, if that is cheap, that ``delete`` will succeed.
 
         Raises:
-            OSError: It would not.
+            OSError: ``delete`` would fail.
         """
         ...
 
     def delete(self, digest: str, written_before: float) -> bool:
-        """Delete bytes, where they are there.
+        """Delete a result, if it exists.
 
         Args:
-            digest: Their name.
-            written_before: What was written then or later, in seconds since 1970, is left: an equal result
-                was stored just now, and the run that has it is yet to complete.
+            digest: The SHA-256.
+            written_before: Seconds since 1970. A result written at that time or later is kept, because a run
+                that has not completed yet may have just stored an equal one.
 
         Returns:
-            False where they were left.
+            False if the result was kept.
 
         Raises:
-            OSError: They cannot be deleted.
+            OSError: The result cannot be deleted.
         """
         ...
 
     def sweep(self, written_before: float, *, dry_run: bool) -> Iterator[Leftover]:
-        """Delete what killed writers left unfinished.
+        """Delete unfinished files that killed writers left behind.
 
         Args:
-            written_before: What was written then or later, in seconds since 1970, is left.
-            dry_run: Delete nothing.
+            written_before: Seconds since 1970. A file written at that time or later is kept.
+            dry_run: True deletes nothing.
 
         Yields:
             Each such file.
 
         Raises:
-            OSError: The storage cannot be looked through.
+            OSError: The storage cannot be searched.
         """
         ...

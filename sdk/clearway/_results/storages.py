@@ -1,4 +1,4 @@
-"""Which storage keeps large results: a directory, a URL that fsspec knows, or the service itself."""
+"""Selects the storage for large results: a directory, a URL that fsspec supports, or the service itself."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def storage_for(place: str) -> Storage:
-    """Return the storage at a place.
+    """Return the storage for a place.
 
     Args:
-        place: As ``checked_place`` returns it: what this process was configured with, never what a state
-            says.
+        place: A place that this process is configured with, as ``checked_place`` returns it; never one from a
+            run's state.
     """
     if place == SERVICE:
         return ServiceStorage()
@@ -27,5 +27,5 @@ def storage_for(place: str) -> Storage:
 
 
 def digest_of(body: bytes) -> str:
-    """Return the name of bytes: their SHA-256, hexadecimal."""
+    """Return the SHA-256 of bytes, in hexadecimal; results are stored under it."""
     return sha256(body).hexdigest()

@@ -1,4 +1,4 @@
-"""Results in a file system that fsspec knows, such as S3."""
+"""Stores results in a file system that fsspec supports, such as S3."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from clearway._base.locations import location_in
 from clearway._results.directory_storage import LEFTOVER, temporary_name
 from clearway._results.storage import Leftover, SizeMismatchError
 
-# What is put there is seen whole or not at all, so it needs no other name first.
+# Writes to these are atomic, so no temporary file is needed.
 _WHOLE_PUTS: Final = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
 
 
 class UrlStorage:
-    """Files below a URL.
+    """A storage in a folder of a remote file system.
 
     Args:
-        url: Its folder, such as ``s3://bucket/results``.
+        url: The folder's URL, such as ``s3://bucket/results``.
     """
 
     def __init__(self, url: str) -> None:
@@ -51,7 +51,7 @@ class UrlStorage:
         try:
             found = system.info(path).get("size")
             if found is not None and found != size:
-                raise SizeMismatchError(found)  # noqa: TRY301 - beside what the system raises
+                raise SizeMismatchError(found)  # noqa: TRY301 - next to the file system's own errors
             body: bytes = system.cat_file(path, start=0, end=size) if size else b""
         except SizeMismatchError:
             raise
@@ -64,11 +64,11 @@ class UrlStorage:
         try:
             system, path = _system(self.location(digest))
             return bool(system.info(path).get("size") in (size, None))
-        except Exception:  # noqa: BLE001 - each system has errors of its own; writing will tell
+        except Exception:  # noqa: BLE001 - file systems raise errors of their own; the write will report it
             return False
 
     def check_deletable(self, digest: str) -> None:
-        """Check nothing: only deleting tells."""
+        """Do nothing, because only ``delete`` can find out."""
 
     def delete(self, digest: str, written_before: float) -> bool:
         """See ``Storage.delete``."""
@@ -94,7 +94,7 @@ class UrlStorage:
         except FileNotFoundError:
             return
         except Exception as error:
-            raise _io_error("look through", self._url, error) from error
+            raise _io_error("search", self._url, error) from error
         for file in found:
             if LEFTOVER.fullmatch(file.rpartition("/")[2]):
                 yield from _swept(system, file, written_before, dry_run=dry_run)
@@ -117,7 +117,7 @@ def _swept(system: Any, path: str, written_before: float, *, dry_run: bool) -> I
 
 
 def _system(location: str) -> tuple[Any, str]:
-    import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - few use it, and it takes a while
+    import fsspec  # type: ignore[import-untyped]  # noqa: PLC0415 - few use it, and it is slow to import
 
     try:
         system, path = fsspec.core.url_to_fs(location)
@@ -127,7 +127,7 @@ def _system(location: str) -> tuple[Any, str]:
 
 
 def _modified(system: Any, path: str) -> float:
-    """Return when a file was written, in seconds since 1970; 0 where its system does not say."""
+    """Return when a file was written, in seconds since 1970; 0 if its file system does not tell."""
     try:
         written: float = system.modified(path).timestamp()
     except (NotImplementedError, AttributeError, KeyError):

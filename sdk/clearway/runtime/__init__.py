@@ -1,4 +1,4 @@
-"""What the run that the current code belongs to is called, and was given: looked up when it is read.
+"""The current run's name, parameters and other facts, looked up each time an attribute is read.
 
     from clearway import runtime
 
@@ -6,8 +6,9 @@
     def load(path):
         print(runtime.task_run.id, runtime.task_run.run_count)
 
-Outside of a run, nothing is raised: ids and names are None, ``tags`` is an empty list, ``parameters`` an
-empty dictionary, ``run_count`` 0. Where a run is needed, ask ``clearway.get_run_context()`` instead.
+Reading an attribute outside a run does not raise: ids, names and most other attributes are None, ``tags`` is
+an empty list, ``parameters`` an empty dict, ``run_count`` 0, and ``flow_run.scheduled_start_time`` the
+current time. To get an exception instead, use ``clearway.get_run_context()``.
 """
 
 from clearway.runtime import flow_run, task_run

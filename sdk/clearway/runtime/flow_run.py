@@ -1,16 +1,16 @@
-"""The flow run that the current code belongs to, be it the flow's own or a task's; see ``clearway.runtime``.
+"""The flow run that the current code belongs to, in flows and in tasks; see ``clearway.runtime``.
 
 id                     its UUID
 name                   its name
 flow_name              the flow's name
-flow_version           the flow's version; None for none
+flow_version           the flow's version; None if it has none
 tags                   its tags, sorted
-parameters             what the flow was called with, by parameter
-run_count              which attempt this is, from 1
+parameters             the flow's arguments by parameter name
+run_count              the number of this attempt, from 1
 start_time             when this attempt began, by this machine's clock
-scheduled_start_time   when it was to begin: its scheduled time, or when it was called; now, outside
-parent_flow_run_id     the flow run that called it as a subflow; None at the top
-root_flow_run_id       the flow run at the top, which may be this one
+scheduled_start_time   when it was due to start: its scheduled time, or else the time of the call
+parent_flow_run_id     the UUID of the flow run that called it as a subflow; None for a top-level run
+root_flow_run_id       the UUID of the top-level flow run, which may be this one
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clearway._base.clock import now
 from clearway.context import FlowRunContext
 
 if TYPE_CHECKING:
-    id: str | None  # noqa: A001 - as users know it
+    id: str | None  # noqa: A001 - a public name
     name: str | None
     flow_name: str | None
     flow_version: str | None

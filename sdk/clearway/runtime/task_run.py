@@ -4,8 +4,8 @@ id            its UUID
 name          its name
 task_name     the task's name
 tags          its tags, sorted
-parameters    what the task was called with, by parameter
-run_count     which attempt this is, from 1
+parameters    the task's arguments by parameter name
+run_count     the number of this attempt, from 1
 start_time    when this attempt began, by this machine's clock
 """
 
@@ -19,7 +19,7 @@ from clearway.context import TaskRunContext
 if TYPE_CHECKING:
     from datetime import datetime
 
-    id: str | None  # noqa: A001 - as users know it
+    id: str | None  # noqa: A001 - a public name
     name: str | None
     task_name: str | None
     tags: list[str]

@@ -1,4 +1,4 @@
-"""For tests of flows and tasks: a service of their own, made in milliseconds, and a clock to move.
+"""Tools for testing flows and tasks: a fresh service for each test, and a clock that tests can move.
 
     import clearway.testing
 
@@ -8,8 +8,8 @@
             service.clock.advance(hours=24)
             assert nightly() == 3  # what was cached for a day has expired
 
-With pytest there is nothing to import: the fixture ``clearway_service`` is such a service, and
-``clearway_clock`` its clock.
+With pytest, no import is needed: the fixture ``clearway_service`` is such a service, and ``clearway_clock``
+its clock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "Service", "service"]
 
-# Loaded when first used, since pytest imports this package in every project that has Clearway installed.
+# Loaded on first use, because pytest imports this package in every project that has Clearway installed.
 _MODULE_OF = {"Clock": "_clock", "Service": "_service", "service": "_service"}
 
 

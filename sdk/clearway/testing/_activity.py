@@ -1,4 +1,4 @@
-"""What goes on in a service under test, as its transport sees it."""
+"""Tracks the activity of a service under test, so that its clock knows when all runs are only waiting."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class Activity:
-    """Knows whether all runs only wait: nothing is asked of the service, and no task's code runs.
+    """Tracks whether all runs are only waiting: no call is in progress, and no task's code is running.
 
     Attributes:
-        changes: Grows with all that happens; equal numbers mean that nothing did between.
+        changes: Incremented by every event; if it is unchanged, nothing has happened in between.
     """
 
     def __init__(self) -> None:
         self.changes = 0
         self._lock = threading.Lock()
-        self._steps = 0  # calls, and sleepers that are being woken
-        self._proposed: set[str] = set()  # proposals without an answer: a wait in the service's queue is one
-        self._running: set[str] = set()  # task runs whose code runs
-        self._awaiting: set[str] = set()  # those of them whose code waits for another run
+        self._steps = 0  # calls in progress, and sleepers that are being woken
+        self._proposed: set[str] = set()  # proposals without a response; being queued counts as a response
+        self._running: set[str] = set()  # task runs whose code is running
+        self._awaiting: set[str] = set()  # task runs whose code waits for another run
 
     def is_still(self) -> bool:
-        """Return whether all runs only wait."""
+        """Return True if all runs are only waiting."""
         with self._lock:
             return not self._steps and not self._proposed and self._running <= self._awaiting
 
@@ -41,28 +41,28 @@ class Activity:
             yield
 
     def began(self) -> None:
-        """Note that something is under way, such as a call."""
+        """Record that a step, such as a call, has begun."""
         with self._change():
             self._steps += 1
 
     def ended(self, _: object = None) -> None:
-        """Note that it has ended."""
+        """Record that a step has ended."""
         with self._change():
             self._steps -= 1
 
     def proposed(self, proposal: Proposal) -> None:
-        """Note a proposal. Whatever it is, the code of its run does not run now."""
+        """Record a proposal. Whatever state it proposes, the code of its run is not running now."""
         with self._change():
             self._proposed.add(proposal.id)
             self._running.discard(proposal.task_run_id)
 
     def queued(self, proposal_id: str) -> None:
-        """Note that a proposal waits in the service's queue."""
+        """Record that a proposal is queued by the service."""
         with self._change():
             self._proposed.discard(proposal_id)
 
     def decided(self, proposal: Proposal, answer: DecisionFuture) -> None:
-        """Note the final decision about a proposal."""
+        """Record the final decision on a proposal."""
         with self._change():
             self._proposed.discard(proposal.id)
             of_task = proposal.WhichOneof("run") != "flow_run_id"
@@ -72,7 +72,7 @@ class Activity:
                 self._running.add(answer.result().run_id)
 
     def awaits(self, task_run_id: str, awaited_task_run_id: str) -> None:
-        """Note that a task run's code waits for another run, or for none."""
+        """Record which run a task run's code waits for; an empty ``awaited_task_run_id`` means none."""
         with self._change():
             if awaited_task_run_id:
                 self._awaiting.add(task_run_id)

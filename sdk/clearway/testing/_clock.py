@@ -1,4 +1,4 @@
-"""The clock of a service under test: it runs as the system's does, and can be moved."""
+"""The clock of a service under test: it runs at normal speed, and tests can move it forward."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from clearway._waiting.sigint import unshielded
 if TYPE_CHECKING:
     from clearway.testing._activity import Activity
 
-# How long nothing must happen before a wait is skipped: so long a flow may compute between two of its calls.
+# A wait is skipped after this long without any event. A flow's code may compute this long between two calls
+# before the clock takes it for waiting.
 _STILL_SECONDS: Final = 0.005
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -26,14 +27,14 @@ Timer = tuple[datetime, int, Callable[[], object]]
 
 
 class Clock:
-    """The time of a service under test, for all that waits: retries, schedules, cache entries and leases.
+    """The clock of a service under test, which governs retries, schedules, cache expiration and leases.
 
-    It begins at the system's time and runs as fast. While ``skips_waits`` is true it also jumps: as soon as
-    all runs only wait, to the moment when the first of them goes on. While the code of a task runs it does
-    not jump, and it never stands still.
+    It starts at the system's time and runs at normal speed. If ``skips_waits`` is True, it also jumps: as
+    soon as all runs are only waiting, to the time at which the first of them resumes. It does not jump while
+    a task's code is running.
 
     Attributes:
-        skips_waits: Whether waits are skipped. May be set at any time.
+        skips_waits: True if waits are skipped. May be changed at any time.
     """
 
     def __init__(self, activity: Activity, *, skips_waits: bool) -> None:
@@ -52,8 +53,8 @@ class Clock:
     # For tests.
 
     def now(self) -> datetime:
-        """Return the time, in UTC."""
-        # Not the system's time, which may be set while a test waits.
+        """Return the clock's time, in UTC."""
+        # From the monotonic clock, because the system's time may be changed during a test.
         return self._began + timedelta(seconds=time.monotonic() - self._ticks) + self._ahead
 
     def advance(
@@ -65,60 +66,60 @@ class Clock:
         minutes: float = 0,
         seconds: float = 0,
     ) -> datetime:
-        """Move the clock forward, at once. What is then due goes on; leases that ran out have ended.
+        """Move the clock forward. Runs that are then due resume, and leases and cache entries expire.
 
             clock.advance(seconds=60)
             clock.advance(timedelta(days=1))
 
         Args:
-            by: How far, beside what the others say.
-            days: Days.
-            hours: Hours.
-            minutes: Minutes.
-            seconds: Seconds.
+            by: A timedelta, added to the other arguments.
+            days: Days to add.
+            hours: Hours to add.
+            minutes: Minutes to add.
+            seconds: Seconds to add.
 
         Returns:
-            The time that it is now.
+            The clock's new time.
 
         Raises:
-            ValueError: The whole is below zero: time does not go back.
+            ValueError: The sum is negative.
         """
         whole = (by or timedelta(0)) + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         if whole < timedelta(0):
             raise ValueError(
-                f"the clock cannot be advanced by {whole.total_seconds():g} s: time goes on only"
+                f"the clock cannot be advanced by {whole.total_seconds():g} s: it only moves forward"
             )
         self._move(lambda: whole)
         return self.now()
 
     def until_a_run_waits(self, timeout: float = 10.0) -> timedelta:
-        """Block until a run waits for the time to pass, as for its retry; for a clock that skips no waits.
+        """Block until a run is waiting for a point in time, such as a retry; use with ``skips_waits=False``.
 
         Args:
-            timeout: Seconds, of the real time, after which to give up.
+            timeout: How long to block, in seconds of real time. Default: 10.
 
         Returns:
-            How long the one that is due first has still to wait.
+            How long the run that is due first still has to wait.
 
         Raises:
-            TimeoutError: Nothing waits.
+            TimeoutError: No run waited within ``timeout`` seconds.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._timers, timeout):
-                raise TimeoutError(f"no run waited for the time to pass within {timeout:g} s")
+                raise TimeoutError(f"no run waited for a point in time within {timeout:g} s")
             return max(timedelta(0), self._timers[0][0] - self.now())
 
     # For the SDK: see ``clearway._base.clock.Clock``.
 
     def sleep(self, seconds: float) -> None:
-        """Block this thread until so much time has passed."""
+        """Block this thread until this clock has advanced by ``seconds``."""
         due = self._waker(seconds)
         with unshielded():
             due.result()
         self._activity.ended()
 
     async def wait(self, seconds: float) -> None:
-        """Return when so much time has passed."""
+        """Wait until this clock has advanced by ``seconds``."""
         from clearway._waiting.loop_calls import answered  # noqa: PLC0415 - loads asyncio
 
         due = self._waker(seconds)
@@ -131,7 +132,7 @@ class Clock:
                 due.cancel()
 
     def call_later(self, seconds: float, function: Callable[..., object], *args: object) -> None:
-        """Call a quick function on the I/O thread when so much time has passed."""
+        """Call a function, which must not block, on the I/O thread in ``seconds`` of this clock."""
 
         def call() -> None:
             try:
@@ -146,11 +147,11 @@ class Clock:
         self._add(seconds, due)
 
     def microseconds(self) -> int:
-        """Return the microseconds since 1970: the engine's own measure."""
+        """Return the clock's time in microseconds since 1970, as the engine needs it."""
         return (self.now() - _EPOCH) // _MICROSECOND
 
     def start(self, on_move: Callable[[], None]) -> None:
-        """Begin to wake what is due.
+        """Start the thread that wakes what is due.
 
         Args:
             on_move: Called after each jump, before anything is woken.
@@ -159,17 +160,17 @@ class Clock:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop; what still waits is woken."""
+        """Stop the thread and wake everything that is still waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join()
 
-    # Its own thread.
+    # The clock's own thread.
 
     def _waker(self, seconds: float) -> Future[None]:
-        """Return a future that is done when so much time has passed; its owner then says ``ended``."""
+        """Return a future that is done in ``seconds``; its owner must then call ``Activity.ended``."""
         future: Future[None] = Future()
 
         def due() -> None:
@@ -198,7 +199,7 @@ class Clock:
         self._wake(left)
 
     def _rest(self) -> None:
-        """Return when something may be due, jumping there if everything waits."""
+        """Wait until something may be due; if all runs are only waiting, jump to that time."""
         with self._changed:
             if not self._timers:
                 self._changed.wait_for(lambda: self._closed or self._timers)

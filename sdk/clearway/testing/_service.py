@@ -1,4 +1,4 @@
-"""A service of its own for one test, with its files in memory where the system has room for them there."""
+"""A fresh embedded service for a test, with its files in memory if there is enough room."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from clearway.testing._activity import Activity
 from clearway.testing._clock import Clock
 from clearway.testing._transport import WatchedTransport
 
-_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made in it
+_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only a folder with a random name is created in it
 _ROOM: Final = 256 * 1024 * 1024  # a container may have as little as 64 MiB there
-# What would lead out of the service's own folder.
+# Variables that could point outside the service's own folder.
 _ELSEWHERE: Final = ("CLEARWAY_DATABASE", "CLEARWAY_LOCAL_STORAGE_PATH", "CLEARWAY_RESULT_STORAGE")
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service under test: flows that are called meanwhile run on it, and ``get_client()`` asks it.
+    """A service under test: flows called in its block run on it, and ``get_client()`` connects to it.
 
     Attributes:
-        clock: Its clock.
-        home: The folder with its database and results, which is removed in the end.
+        clock: The service's clock.
+        home: The folder with its database and results, which is deleted at the end of the block.
     """
 
     clock: Clock
@@ -43,16 +43,18 @@ class Service:
 
 @contextmanager
 def service(*, skip_waits: bool = True) -> Iterator[Service]:
-    """Give this process a fresh service, embedded in it, for as long as the block lasts.
+    """Run this process on a fresh embedded service inside the block.
 
-    It knows no run, limit, cache entry or result of before, and leaves none behind. Nothing in the home of
-    the user is read or written. ``CLEARWAY_HOME`` and ``CLEARWAY_ADDRESS`` are set meanwhile, so that
-    processes that are started keep to it too; and ``CLEARWAY_DISPLAY`` to ``never``, where it is not set.
-    Blocks may be nested; they belong to the process, not to a thread.
+    The service starts without runs, limits, cache entries or results, and is deleted afterwards. Nothing in
+    the user's home is read or written. Inside the block, the environment variable ``CLEARWAY_HOME`` is the
+    service's folder and ``CLEARWAY_ADDRESS`` is empty, so that child processes use that folder too;
+    ``CLEARWAY_DISPLAY`` is ``never`` unless it is already set. The block applies to the whole process, not
+    only to this thread. Blocks may be nested.
 
     Args:
-        skip_waits: Whether time jumps on as soon as all runs only wait, so that a retry delay of an hour
-            takes milliseconds. False lets it pass as it does outside, beside what ``clock.advance`` does.
+        skip_waits: True, the default, moves the clock forward as soon as all runs are only waiting, so a
+            retry delay of an hour takes milliseconds. False lets time pass at normal speed, except for
+            ``clock.advance``.
 
     Yields:
         The service.
@@ -92,17 +94,17 @@ def _folder() -> Path:
 
 @functools.cache
 def _template() -> bytes:
-    """Return the bytes of a database without a run; to make them anew takes longer than all else here."""
+    """Return the bytes of an empty database; creating one is the slowest step, so it is done once."""
     return empty_database()
 
 
 @contextmanager
 def _environment(home: Path) -> Iterator[None]:
-    """Let the environment name a home, and nothing that lies elsewhere."""
+    """Set the environment variables of a service under test, and restore them afterwards."""
     ours = {
         "CLEARWAY_HOME": str(home),
         "CLEARWAY_ADDRESS": "",
-        "CLEARWAY_DISPLAY": os.environ.get("CLEARWAY_DISPLAY") or "never",  # a test's output is its own
+        "CLEARWAY_DISPLAY": os.environ.get("CLEARWAY_DISPLAY") or "never",  # keeps tests' output clean
     }
     before = {name: os.environ.get(name) for name in (*_ELSEWHERE, *ours)}
     for name in _ELSEWHERE:

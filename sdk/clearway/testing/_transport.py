@@ -1,4 +1,4 @@
-"""The embedded engine, on the clock of a test and with an eye on what goes on."""
+"""The embedded engine on a test's clock, reporting its activity."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class WatchedTransport(EmbeddedTransport):
-    """Tells an ``Activity`` of all that passes."""
+    """An embedded transport that reports calls, proposals and decisions to an ``Activity``."""
 
     def __init__(self, database: Path, clock: Callable[[], int], activity: Activity) -> None:
         """Open the engine.
 
         Args:
-            database: Its SQLite file.
-            clock: Tells the time in microseconds since 1970.
-            activity: Told of all that passes.
+            database: The SQLite file.
+            clock: Returns the time in microseconds since 1970.
+            activity: Receives the reports.
         """
         self._activity = activity
         super().__init__(database, clock)

@@ -1,4 +1,4 @@
-"""The pytest plugin: fixtures that give a test a service of its own. It loads nothing until one is used."""
+"""The pytest plugin: fixtures for a fresh service and its clock. Loads the service only if one is used."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def clearway_service() -> Iterator[Service]:
-    """Give the test a fresh Clearway service, embedded in this process; waits for retries are skipped.
+    """A fresh Clearway service for the test, embedded in this process; waits, as for retries, are skipped.
 
-    To have it in all tests, set ``usefixtures = ["clearway_service"]`` in pytest's settings.
+    To use it in all tests, set ``usefixtures = ["clearway_service"]`` in pytest's configuration.
     """
     from clearway.testing import service  # noqa: PLC0415 - loads the service
 
@@ -25,5 +25,5 @@ def clearway_service() -> Iterator[Service]:
 
 @pytest.fixture
 def clearway_clock(clearway_service: Service) -> Clock:
-    """Give the test the clock of its Clearway service, which it may move."""
+    """The clock of the test's Clearway service; move it with ``advance()``."""
     return clearway_service.clock

@@ -139,7 +139,7 @@ def test_what_interrupted_a_run_is_said() -> None:
 def test_a_result_that_cannot_be_kept_is_in_memory_only(caplog: pytest.LogCaptureFixture) -> None:
     data = end_message(Completed(threading.Lock()), "add-0").block().data
     assert "the result of add-0 is in memory only" in caplog.text
-    with pytest.raises(MissingResult, match=r"in the memory of the process that ran the run only: .*lock"):
+    with pytest.raises(MissingResult, match=r"only in the memory of the process that ran the run: .*lock"):
         StoredResult.from_proto(data).load()
 
 

@@ -26,8 +26,11 @@ def test_a_template_names_parameters() -> None:
             "names 'file'; a template may name the function's parameters, and it takes path",
         ),
         ("load {}", "names ''"),
-        ("load {path", "is no template: expected '}' before end of string; write {{ and }} for braces"),
-        ("load {path!z}", "is no template: Unknown conversion specifier z"),
+        (
+            "load {path",
+            "is not a valid template: expected '}' before end of string; write {{ and }} for literal braces",
+        ),
+        ("load {path!z}", "is not a valid template: Unknown conversion specifier z"),
         ("", "is ''; a name must have 1 to 255 characters"),
     ],
 )
