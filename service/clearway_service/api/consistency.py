@@ -1,10 +1,10 @@
 """Consistency: rules that involve several fields of a message.
 
 Rules for single fields are options in ``protos/``, which ``request_validation`` applies. A function here is
-named after a message. The message's checker calls it after those rules, with the message's path in the request (empty
-for the request itself, otherwise ending with a dot) and the fields named by the parameters. An unset message
-is passed as None, and a oneof as the name of the member that is set. A function named after a message and one
-of its lists is called with the path and the list's items, if it has any.
+named after a message. The message's checker calls it after those rules, with the message's path in the
+request (empty for the request itself, otherwise ending with a dot) and the fields named by the parameters.
+An unset message is passed as None, and a oneof as the name of the member that is set. A function named
+after a message and one of its lists is called with the path and the list's items, if it has any.
 """
 
 from __future__ import annotations

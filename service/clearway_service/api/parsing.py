@@ -1,7 +1,7 @@
 """Parsing: converts the protocol's messages to the core's tuples.
 
-A handler gets requests that ``request_validation`` has already checked. The nested messages that are read here are
-checked while they are read; ``path`` is the prefix of their fields' names in errors.
+A handler gets requests that ``request_validation`` has already checked. The nested messages that are read
+here are checked while they are read; ``path`` is the prefix of their fields' names in errors.
 """
 
 from __future__ import annotations
