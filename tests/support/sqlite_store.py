@@ -26,13 +26,11 @@ from clearway_service.store.resources import resource_from
 from clearway_service.store.row_cache import RowCache
 from clearway_service.store.rows import flow_run_from, task_run_from, waiter_from
 from clearway_service.store.runs import create_flow_run, create_task_run
+from clearway_service.store.session_ends import end_session, expire_sessions, remove_waiters
 from clearway_service.store.sessions import (
     Client,
-    end_session,
-    expire_sessions,
     extend_all_sessions,
     open_session,
-    remove_waiters,
     renew_sessions,
     shorten_session,
 )

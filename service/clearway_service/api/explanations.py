@@ -10,6 +10,7 @@ from clearway.v1 import concurrency_limit_pb2, explanation_pb2
 from clearway_service import store
 from clearway_service.api import rendering as render
 from clearway_service.api.base import MAX_ANSWER_BYTES, Handlers
+from clearway_service.api.explanation_sentence import summary_of
 from clearway_service.api.parsing import uuid_of
 from clearway_service.core.moment import Moment
 from clearway_service.core.resources import Resource
@@ -18,11 +19,7 @@ from clearway_service.core.states import TERMINAL, StateType
 from clearway_service.errors import RunNotFoundError
 from clearway_service.store.resources import resource_from, resource_to
 from clearway_service.store.rows import task_run_from
-from clearway_service.texts import plain
 
-# How many holders the summary names.
-_SHOWN_HOLDERS = 3
-_SHOWN_UPSTREAM = 10
 # How many holders of one limit, and how many upstream runs, a response lists at most.
 _MOST_HOLDERS = 100
 _MOST_UPSTREAM = 100
@@ -70,7 +67,7 @@ class ExplanationHandlers(Handlers):
         place = _Place(resource_from(found[0][0]), *found[0][1:]) if found else None
         await self._add_limits(response, spec, place)
         awaited = await self._add_cause(response, spec, progress, place)
-        response.summary = self._summary(response, spec, progress, awaited)
+        response.summary = summary_of(response, spec, progress, awaited, self._clock.read())
         return response
 
     async def _add_cause(
@@ -192,34 +189,6 @@ class ExplanationHandlers(Handlers):
             response.upstream.run_count = count
         return bool(rows)
 
-    def _summary(
-        self,
-        response: explanation_pb2.ExplainTaskRunResponse,
-        spec: TaskRunSpec,
-        progress: Progress,
-        awaited: str,
-    ) -> str:
-        run = plain(spec.name)
-        match response.WhichOneof("cause"):
-            case "limit":
-                return "; ".join(_limit_summary(limit) for limit in response.limits if limit.blocks)
-            case "cache_leader":
-                return f"{run} waits for {_leader_summary(response.cache_leader)}"
-            case "schedule":
-                seconds = progress.wait_left(self._clock.read()) / 1e6
-                return f"{run} is {plain(progress.state.name)}: it may begin in {seconds:.1f} s"
-            case "upstream":
-                shown = response.upstream.runs[:_SHOWN_UPSTREAM]
-                runs = ", ".join(f"{plain(each.task_run_name)} ({plain(each.state_name)})" for each in shown)
-                more = _more(response.upstream.run_count - len(shown))
-                return f"{run} waits for the results of {runs}{more}"
-            case "client":
-                return f"{run} is {plain(progress.state.name)}: {_client_summary(response)}"
-            case _:
-                ended = progress.state.message if progress.state.type in TERMINAL else ""
-                waits_for = f"its code waits for {plain(awaited)}" if awaited else "it waits for nothing"
-                return f"{run} is {plain(progress.state.name)}: {plain(ended) or waits_for}"
-
 
 def _begins(progress: Progress, moment: Moment) -> int:
     """Return when a Scheduled run may start; a delay's end is converted to the current wall clock."""
@@ -229,49 +198,3 @@ def _begins(progress: Progress, moment: Moment) -> int:
         return begins
     present = moment.wall_time(progress.due)
     return begins if abs(present - begins) < _CLOCKS_DIFFER else present
-
-
-def _leader_summary(cause: explanation_pb2.WaitsForCacheLeader) -> str:
-    place = f"number {cause.position} in the queue"
-    if not cause.HasField("leader"):
-        return f"the result of its cache key, which another run has just stopped computing; {place}"
-    leader = cause.leader
-    client = f" for {plain(leader.client_name)}" if leader.client_name else ""
-    run = f"{plain(leader.task_run_name)} of {plain(leader.flow_run_name)}"
-    return f"{run}, which computes its cache key{client}; {place}"
-
-
-def _client_summary(response: explanation_pb2.ExplainTaskRunResponse) -> str:
-    closed = [_closed_summary(limit) for limit in response.limits if limit.blocks]
-    return "; ".join(closed) or "its client has not proposed to run it"
-
-
-def _closed_summary(limit: explanation_pb2.LimitExplanation) -> str:
-    return f"the limit of tag '{plain(limit.tag)}' is 0, and who would run under it is aborted"
-
-
-def _limit_summary(limit: explanation_pb2.LimitExplanation) -> str:
-    if not limit.limit:
-        return _closed_summary(limit)
-    place = f"number {limit.position} in the queue" if limit.position else "not yet in its queue"
-    if limit.taken_count < limit.limit:
-        return f"tag '{plain(limit.tag)}': a free slot is kept for a run that has waited longer; {place}"
-    if limit.HasField("ancestor"):
-        ancestor = plain(limit.ancestor.task_run_name)
-        return (
-            f"tag '{plain(limit.tag)}': {_held(limit)} held by its own ancestor {ancestor}, "
-            f"whose code waits for this run while it holds the slot; {place}"
-        )
-    names = [plain(holder.task_run_name) for holder in limit.holders[:_SHOWN_HOLDERS]]
-    held = ", ".join(names) + _more(limit.taken_count - len(names))
-    return (
-        f"tag '{plain(limit.tag)}': {limit.taken_count} of {limit.limit} slots are taken, by {held}; {place}"
-    )
-
-
-def _more(count: int) -> str:
-    return f" and {count} more" if count > 0 else ""
-
-
-def _held(limit: explanation_pb2.LimitExplanation) -> str:
-    return "the only slot is" if limit.taken_count == 1 else f"one of {limit.taken_count} slots is"

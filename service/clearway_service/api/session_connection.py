@@ -17,7 +17,7 @@ from clearway_service.engine.pipeline import Pipeline
 from clearway_service.engine.submitted import Failure, Result, size_of
 from clearway_service.errors import ClearwayError
 from clearway_service.store.runs import note_awaits
-from clearway_service.store.sessions import end_session
+from clearway_service.store.session_ends import end_session
 
 # Called with messages that contain only decisions.
 Deliver = Callable[[proposal_pb2.ProposeResponse], None]

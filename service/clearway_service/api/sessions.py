@@ -9,7 +9,8 @@ from clearway_service.api import rendering as render
 from clearway_service.api.base import Handlers
 from clearway_service.api.parsing import uuid_of
 from clearway_service.engine.clock import new_id
-from clearway_service.store.sessions import Client, end_session, open_session, resume_session
+from clearway_service.store.session_ends import end_session
+from clearway_service.store.sessions import Client, open_session, resume_session
 
 
 def parse_client(said: proposal_pb2.Hello | session_pb2.OpenSessionRequest) -> Client:

@@ -15,10 +15,9 @@ from clearway_service.engine.processes import is_alive, is_dead, this_process
 from clearway_service.errors import ClearwayError, StoreUnavailableError
 from clearway_service.settings import ServiceSettings
 from clearway_service.store.cache_expiry import delete_expired
+from clearway_service.store.session_ends import end_session, expire_sessions
 from clearway_service.store.sessions import (
     Client,
-    end_session,
-    expire_sessions,
     extend_all_sessions,
     open_session,
     renew_sessions,

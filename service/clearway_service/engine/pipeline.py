@@ -31,7 +31,7 @@ from clearway_service.engine.turn import Turn, Writer
 from clearway_service.engine.waiters import Waiters
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.database import LOOK_SECONDS, Database
-from clearway_service.store.sessions import remove_waiters
+from clearway_service.store.session_ends import remove_waiters
 from clearway_service.store.transaction import Transaction
 
 # At most this many proposals share a transaction, to bound the latency of the first one.

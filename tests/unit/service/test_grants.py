@@ -16,7 +16,7 @@ from clearway_service.engine.budget import Call, current_call
 from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.limits import delete_limit
 from clearway_service.store.open_files import Fault
-from clearway_service.store.sessions import end_session
+from clearway_service.store.session_ends import end_session
 from support.database import rows
 from support.proposals import COMPLETED, RUNNING, move, seconds, start, task_spec
 from support.waiting import DEADLINE_SECONDS, wait_until

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from clearway._base.ids import new_id
-from clearway.results import MEMORY, StoredResult
+from clearway._results.stored_result import MEMORY
+from clearway.results import StoredResult
 from clearway.states import State
 
 

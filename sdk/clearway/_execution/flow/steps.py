@@ -22,9 +22,9 @@ from clearway._execution.outcomes import (
     made_by_hand,
     retry_delay,
 )
+from clearway._results.stored_result import MEMORY
 from clearway.exceptions import ClearwayError, UpstreamTaskError
 from clearway.logging import flush_logs
-from clearway.results import MEMORY
 from clearway.states import State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import Decision

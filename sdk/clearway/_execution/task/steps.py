@@ -37,10 +37,10 @@ from clearway._execution.task.user_code import (
     take_cache_key,
     take_name,
 )
+from clearway._results.stored_result import MEMORY
 from clearway._states.messages import fields_from_proto
 from clearway._states.phase import Phase
 from clearway.exceptions import Aborted, ClearwayError, UnkeptResult, UpstreamTaskError
-from clearway.results import MEMORY
 from clearway.states import Pending, State, StateType
 from clearway.v1 import state_pb2
 from clearway.v1.proposal_pb2 import REJECT_REASON_CACHED, REJECT_REASON_RETRY_SCHEDULED, Decision
