@@ -1,4 +1,4 @@
-"""Log lines that the service does not have yet: so many and no more, and a note of those that had no room."""
+"""A bounded buffer of log lines for the service, with a note in place of the lines that it dropped."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _MAX_LEVEL: Final = 100
 
 
 class LogBuffer:
-    """Keeps lines in their order. Any thread may add; one takes.
+    """Keeps log lines in order. Any thread may add; one takes.
 
-    Where lines are dropped, a line that says how many of which flow run stands in their place.
+    If lines are dropped, a line in their place says how many each flow run lost.
 
     Args:
         max_lines: How many lines are kept.
-        max_bytes: How large they may be together, as messages.
+        max_bytes: Their total size at most, in bytes of serialized messages.
     """
 
     def __init__(self, max_lines: int = MAX_LINES, max_bytes: int = MAX_BYTES) -> None:
@@ -37,13 +37,13 @@ class LogBuffer:
         self._guard = threading.Lock()
         self._lines: deque[tuple[Log, int]] = deque()
         self._bytes = 0
-        self._dropped: dict[str, tuple[int, Timestamp]] = {}  # by flow run: how many, and when the first
+        self._dropped: dict[str, tuple[int, Timestamp]] = {}  # by flow run: how many, and since when
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def add(self, line: Log) -> bool:
-        """Keep a line, or count it as dropped; return whether it was the first to be dropped."""
+        """Keep a line, or drop it if the buffer is full; return True for the first one dropped."""
         size = line.ByteSize()
         with self._guard:
             if len(self._lines) >= self._max_lines or self._bytes + size > self._max_bytes:
@@ -57,7 +57,7 @@ class LogBuffer:
             return False
 
     def take(self, max_lines: int, max_bytes: int) -> list[Log]:
-        """Take the first lines out: so many, and not much larger than this; none where there are none."""
+        """Remove and return the first lines: ``max_lines`` at most, and hardly more than ``max_bytes``."""
         batch: list[Log] = []
         taken = 0
         with self._guard:
@@ -71,7 +71,7 @@ class LogBuffer:
         return batch
 
     def put_back(self, batch: list[Log]) -> None:
-        """Put lines that were taken out back, before all others."""
+        """Put lines back in front of all others."""
         with self._guard:
             for line in reversed(batch):
                 size = line.ByteSize()
@@ -79,7 +79,7 @@ class LogBuffer:
                 self._bytes += size
 
     def clear(self) -> int:
-        """Drop all lines; return how many there were, with those that had no room."""
+        """Drop all lines; return how many were lost, including those dropped before."""
         with self._guard:
             lost = len(self._lines) + sum(count for count, _ in self._dropped.values())
             self._lines.clear()
@@ -107,11 +107,11 @@ class LogBuffer:
 
 
 def line_of(record: logging.LogRecord, message: str) -> Log:
-    """Return the message of the protocol for a line of a run.
+    """Convert a log record of a run to the protocol's message.
 
     Args:
-        record: The line.
-        message: Its text, with the traceback.
+        record: The record.
+        message: Its formatted text, with the traceback.
     """
     return Log(
         flow_run_id=getattr(record, "flow_run_id", ""),
@@ -124,11 +124,11 @@ def line_of(record: logging.LogRecord, message: str) -> Log:
 
 
 def _sendable(message: str) -> str:
-    """Return what can be sent of a line: so much, and in UTF-8."""
+    """Truncate a line to what the service accepts, and make it valid UTF-8."""
     return message[:_MAX_MESSAGE].encode("utf-8", "backslashreplace").decode("utf-8")[:_MAX_MESSAGE]
 
 
 def timestamp(seconds: float | None = None) -> Timestamp:
-    """Return the message for a time in seconds since 1970; by default now."""
+    """Return a protobuf timestamp for seconds since 1970; by default, the current time."""
     micros = int((time.time() if seconds is None else seconds) * 1e6)
     return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1_000)

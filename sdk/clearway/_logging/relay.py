@@ -1,8 +1,8 @@
-"""Log lines of forked processes, on their way to the process that they were forked from.
+"""Relaying the log lines of forked processes to the process that they were forked from.
 
 A forked process has neither its parent's connection to the service nor the threads that would send its lines.
-So each line goes to the parent through a socket, from which a thread there reads it. A line is in the
-socket's buffer when the call that logs it returns, however the forked process ends after that.
+So it writes each line to a socket that a thread in the parent reads. When the call that logs a line returns,
+the line is in the socket's buffer, and is kept however the forked process ends.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _SEND_SECONDS: Final = 5.0
 
 
 class LogRelay:
-    """Takes the lines of the processes that are forked from this one.
+    """Receives the log lines of processes forked from this one.
 
     Args:
         take: Called with each line, in order.
 
     Raises:
-        OSError: There can be no socket, as when this process has too many files open.
+        OSError: A socket could not be created, for example because too many files are open.
     """
 
     def __init__(self, take: Callable[[Log], None]) -> None:
@@ -47,12 +47,12 @@ class LogRelay:
         threading.Thread(target=self._run, name="clearway-log-relay", daemon=True).start()
 
     def drain(self) -> None:
-        """Take all lines that have come."""
+        """Receive all lines that have arrived."""
         with self._guard:
             while True:
                 try:
                     body = self._reading.recv(_MAX_BYTES, socket.MSG_DONTWAIT)
-                except OSError:  # nothing has come
+                except OSError:  # nothing has arrived
                     return
                 try:
                     line = Log.FromString(body)
@@ -68,16 +68,16 @@ class LogRelay:
             self.drain()
 
     def in_child(self) -> RelayedLogs:
-        """Return what sends the lines of the forked process in which this is called."""
+        """Return the sender for the forked process in which this is called."""
         self._reading.close()
         return RelayedLogs(self._writing)
 
 
 class RelayedLogs:
-    """Sends the lines of a forked process to the one that it was forked from.
+    """Sends the log lines of a forked process to its parent.
 
     Args:
-        connection: The end of the relay's socket that is written to; None if there is no relay.
+        connection: The socket to write to; None if the parent has no relay.
     """
 
     def __init__(self, connection: socket.socket | None) -> None:
@@ -85,17 +85,17 @@ class RelayedLogs:
         self._has_warned = False
 
     def send(self, line: Log) -> None:
-        """Send a line. One that cannot be sent is refused, with a warning for the first."""
+        """Send a line. If that fails, drop it; the first failure logs a warning."""
         try:
             if self._connection is None:
-                raise OSError("there is no way to it")  # noqa: TRY301 - as if it could not be reached
+                raise OSError("there is no connection to it")  # noqa: TRY301 - as if it could not be reached
             self._connection.send(line.SerializeToString())
         except OSError as error:
             if not self._has_warned:
                 self._has_warned = True
                 _log.warning(
                     "log lines of the forked process %d are shown, but no longer sent to the service: the "
-                    "process that it was forked from takes none: %s",
+                    "process that it was forked from does not accept them: %s",
                     os.getpid(),
                     error,
                 )

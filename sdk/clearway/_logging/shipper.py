@@ -1,4 +1,4 @@
-"""Sends log lines to the service in the background, many at a time."""
+"""Sending log lines to the service in the background, in batches."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _PATIENT_SECONDS: Final = 1.0
 
 
 class LogShipper:
-    """Keeps lines until the service has them.
+    """Keeps log lines until the service has accepted them.
 
     Args:
-        buffer: Where they are kept.
+        buffer: The buffer to use; by default, a new one.
 
     Attributes:
-        relay: Takes the lines of forked processes; None before the first of them.
+        relay: Receives the lines of forked processes; None before the first fork.
     """
 
     def __init__(self, buffer: LogBuffer | None = None) -> None:
@@ -46,12 +46,12 @@ class LogShipper:
         self._scheduled = False
         self._under_way = 0
         self._connection = 0
-        self._failures = 0  # to reach the service, in a row
+        self._failures = 0  # failed attempts to reach the service in a row
         self._sending = asyncio.Lock()
         before_disconnect(self._last_flush)
 
     def add(self, line: Log) -> None:
-        """Take up a line of a run. Any thread."""
+        """Add a line. Any thread may call this."""
         if self._buffer.add(line):
             _log.warning("log lines come faster than the service takes them; some are dropped")
         if not self._scheduled:
@@ -59,22 +59,22 @@ class LogShipper:
             self._io.call_later(_DELAY, self._begin)
 
     def open_relay(self) -> LogRelay:
-        """Return what takes the lines of forked processes, made for the first of them.
+        """Return the relay for forked processes; creates it before the first fork.
 
         Raises:
-            OSError: There can be no socket.
+            OSError: A socket could not be created.
         """
         if self.relay is None:
             self.relay = LogRelay(self.add)
         return self.relay
 
     def flush(self) -> Future[None]:
-        """Send all lines taken up so far; see ``clearway.logging.flush_logs``."""
+        """Send all lines added so far; see ``clearway.logging.flush_logs``."""
         self._drain_relay()
         return self._io.submit(self._flush(_FLUSH_SECONDS))
 
     async def _flush(self, seconds: float) -> None:
-        # What is under way is not cancelled with us: it may have reached the service.
+        # A timeout does not cancel a request that was sent: it may have reached the service.
         await asyncio.wait([asyncio.ensure_future(self._send_all())], timeout=seconds)
 
     def _drain_relay(self) -> None:
@@ -101,13 +101,13 @@ class LogShipper:
                 _log.warning("%d log lines could not be sent before the connection was closed", unsent)
 
     def _begin(self) -> None:
-        self._scheduled = False  # before the lines are looked at: see `add`
+        self._scheduled = False  # before the lines are read: see `add`
         self._io.submit(self._send_all())
 
     async def _send_all(self) -> None:
-        """Send what is there, one message after the other; while the service is away, again and again."""
+        """Send all lines, batch by batch; retries with a backoff while the service is unreachable."""
         async with self._sending:
-            # Lines that come after the connection was closed wait for the next one: they must not open it.
+            # Lines added after the connection was closed wait for the next one: they must not open it.
             while (transport := current_transport()) is not None:
                 connection = self._connection
                 batch = self._buffer.take(_MAX_LINES, _MAX_BYTES)
@@ -118,13 +118,13 @@ class LogShipper:
                 self._under_way = 0
                 self._failures = self._failures + 1 if rest else 0
                 if rest:
-                    if connection == self._connection:  # otherwise they have been given up
+                    if connection == self._connection:  # otherwise they were given up
                         self._buffer.put_back(rest)
                     await asyncio.sleep(_AWAY.delay(self._failures))
 
 
 async def _send(transport: Transport, batch: list[Log]) -> list[Log]:
-    """Send lines in one message; return those that are to be sent later, because the service is away."""
+    """Send a batch; return the lines to send again later because the service is unreachable."""
     try:
         await asyncio.wrap_future(transport.call("WriteLogs", WriteLogsRequest(logs=batch)))
     except (ServerUnavailable, ClientClosed):
@@ -133,7 +133,7 @@ async def _send(transport: Transport, batch: list[Log]) -> list[Log]:
         if len(batch) == 1:
             _log.warning("a log line was not kept by the service: %s", error)
             return []
-        half = len(batch) // 2  # the others are not to suffer for the one that is wrong
+        half = len(batch) // 2  # one wrong line must not cost the others
         rest = await _send(transport, batch[:half])
         return rest + batch[half:] if rest else await _send(transport, batch[half:])
     return []
