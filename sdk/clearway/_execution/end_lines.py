@@ -1,7 +1,7 @@
-"""Log lines that say how an attempt of a run ended, each thing once.
+"""Log lines about the end of an attempt of a run; no fact is logged twice.
 
-An attempt that is followed by a retry is one WARNING line. The traceback of an exception comes with the ERROR
-line of the run's final failure.
+An attempt that is followed by a retry gets one WARNING line. The traceback of an exception is logged with the
+ERROR line of the run's final failure.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def one_line(text: str) -> str:
 
 
 def why(end: State[Any]) -> str:
-    """Return in one line why an attempt ended as it did; for an exception, the last line of its traceback."""
+    """Return in one line why an attempt ended; for an exception, the last line of its traceback."""
     message = end.message or str(end)
     for kind in ("Task", "Flow"):
         message = message.removeprefix(RAISED.format(kind)).removeprefix(": ").lstrip()
@@ -36,9 +36,9 @@ def why(end: State[Any]) -> str:
 
 
 def raised(end: State[Any]) -> Exception | None:
-    """Return the exception that a user's code raised to end an attempt; None if it ended otherwise.
+    """Return the exception that ended an attempt, if a user's code raised it; else None.
 
-    An exception of the SDK's own whose traceback has none of the user's lines counts as a message.
+    An exception of the SDK's own without any of the user's lines in its traceback does not count.
     """
     if not isinstance(end.data, Exception) or end.error_kind is RunErrorKind.TIMEOUT:
         return None
@@ -47,7 +47,7 @@ def raised(end: State[Any]) -> Exception | None:
 
 
 def log_retry(log: RunLogger, end: State[Any], delay: float) -> None:
-    """Log that an attempt ended, and the run is to be tried again after ``delay`` seconds."""
+    """Log that an attempt ended and the run is retried after ``delay`` seconds."""
     log.warning("%s; it runs again %s", why(end), after(delay))
 
 
@@ -56,7 +56,7 @@ def log_end(log: RunLogger, end: State[Any], what: str = "its code") -> None:
 
     Args:
         log: The run's logger.
-        end: How it ended.
+        end: The final state.
         what: Which of the user's functions ended it.
     """
     error = raised(end)

@@ -1,4 +1,4 @@
-"""Entering a run: its code finds it in ``clearway.context``, and what it prints is logged."""
+"""Entering a run: makes it the current run of ``clearway.context``, and logs its prints if it wants that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ C = TypeVar("C", FlowRunContext, TaskRunContext)
 
 
 def in_task_run(context: TaskRunContext) -> AbstractContextManager[TaskRunContext]:
-    """Make a task run the one that the code in the block belongs to."""
+    """Make a task run the current one in the block."""
     entered = task_run_entered(context)
     return _logging_prints(context, entered) if context.log_prints else entered
 
@@ -26,7 +26,7 @@ def in_task_run(context: TaskRunContext) -> AbstractContextManager[TaskRunContex
 def in_flow_run(
     context: FlowRunContext, in_force: frozenset[str], attempt: RunningAttempt | None = None
 ) -> AbstractContextManager[FlowRunContext]:
-    """Make a flow run the one that the code in the block belongs to; see ``flow_run_entered``."""
+    """Make a flow run the current one in the block; see ``flow_run_entered``."""
     entered = flow_run_entered(context, in_force, attempt)
     return _logging_prints(context, entered) if context.log_prints else entered
 

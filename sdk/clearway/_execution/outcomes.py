@@ -31,7 +31,7 @@ from clearway.v1 import state_pb2
 
 _log = logging.getLogger("clearway.engine")
 RAISED = "{} run encountered an exception"
-"""Begins the message of a state whose run raised an exception."""
+"""The start of the message of a state whose run raised an exception."""
 
 _LIGHT_BYTES = 8_192  # as JSON six times as many at most, which still travel within the state
 _INLINE_BYTES = 6 * _LIGHT_BYTES
@@ -48,7 +48,7 @@ class StopState(Protocol):
     """``Crashed`` or ``Cancelled``."""
 
     def __call__(self, data: Any = None, *, message: str = "") -> State[Any]:
-        """Make the state."""
+        """Return the state."""
         ...
 
 
@@ -57,7 +57,7 @@ def failed_state(kind: str, error: BaseException, where: str = "") -> State[Any]
 
     Args:
         kind: ``Task`` or ``Flow``.
-        error: What was raised.
+        error: The exception.
         where: Where, if not in the function itself, such as `` in its cache_key_fn``.
     """
     return Failed(error, message=f"{RAISED.format(kind)}{where}: {describe(error)}")
@@ -193,21 +193,21 @@ def _summary(not_completed: list[State[Any]], total: int) -> str:
 
 
 def end_message(state: State[Any], run_name: str, keeping: Keeping = AS_USUAL) -> Work:
-    """Return the work of making the message that proposes how a run ended; it writes the result.
+    """Return the work of making the proposal that ends a run, which includes storing the result.
 
-    Where the result cannot be written and must be, an ``UnkeptResult`` comes of it instead.
+    Its reply is the message; or an ``UnkeptResult``, if the result must be stored and cannot be.
 
     Args:
-        state: Its end, with the value or the exception.
-        run_name: For the log line that says so, where the value cannot be written and is in memory only.
-        keeping: What the task wants done with its results.
+        state: The run's end, with the value or the exception.
+        run_name: For the warning that a result could not be stored and is in memory only.
+        keeping: How the task wants its results stored.
     """
     light = keeping.persist is False or _is_light(state.data)
     return Work(partial(_end_message, state, run_name, keeping), light=light)
 
 
 def retry_delay(state: State[Any]) -> float:
-    """Return after how many seconds a Scheduled run may begin; both times are the service's."""
+    """Return in how many seconds a Scheduled run may start; both times are the service's."""
     at = state.details.scheduled_time
     return 0.0 if at is None else max(0.0, (at - state.timestamp).total_seconds())
 

@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any, Final
 from clearway.context import FlowRunContext, TaskRunContext, innermost_run, run_of
 
 if TYPE_CHECKING:
-    # A run, a thread, and an asyncio task of it or 0: what prints one line at a time.
+    # What prints one line at a time: a run's id, a thread, and an asyncio task of the thread or 0.
     Writer = tuple[str, int, int]
 
-_MAX_BEGUN: Final = 65_536  # characters, as much as the service takes of a line
+_MAX_BEGUN: Final = 65_536  # characters, the longest line that the service accepts
 
 _plain_print: Final = builtins.print
 _lock = threading.Lock()
 _logging: ContextVar[bool] = ContextVar("clearway_logging_a_print", default=False)
 _begun: dict[Writer, str] = {}
-"""Lines that were begun by ``print(..., end="")`` and have not ended. Each has one writer, so no lock."""
+"""Unfinished lines, from ``print(..., end="")``. Each is changed by its writer only, so needs no lock."""
 
 
 def replace_print() -> None:
-    """Have ``print()`` look at the run that it is called in, from now on.
+    """Replace ``print()`` by one that checks which run calls it.
 
-    It is replaced once and stays so, since several threads may be in runs at a time. Outside runs that log
-    what they print it does what it always did.
+    It is replaced only once and for good, since several threads may be in runs at a time. Outside runs that
+    log their prints it works as before.
     """
     if builtins.print is _print:
         return
@@ -37,7 +37,7 @@ def replace_print() -> None:
 
 
 def log_begun_lines(context: FlowRunContext | TaskRunContext) -> None:
-    """Log the lines that the code of a run has begun and not ended; it has returned."""
+    """Log the unfinished lines that the code of a run has printed; it has returned."""
     if not _begun:
         return
     run_id = _id_of(context)
@@ -48,7 +48,7 @@ def log_begun_lines(context: FlowRunContext | TaskRunContext) -> None:
 
 
 def _print(*values: object, **options: Any) -> None:
-    """Print, or log if the run that this is called in wants that. Takes what Python's ``print`` takes."""
+    """Print, or log if the calling run wants that. Takes the arguments of Python's ``print``."""
     context = innermost_run()
     file = options.get("file")
     if (
@@ -65,7 +65,7 @@ def _print(*values: object, **options: Any) -> None:
 
 
 def _take(context: FlowRunContext | TaskRunContext, text: str) -> None:
-    """Log the lines that end in a text, and keep the one that it begins."""
+    """Log the lines that a text completes, and keep its unfinished last line."""
     writer = (_id_of(context), threading.get_ident(), _current_asyncio_task())
     lines, newline, rest = (_begun.pop(writer, "") + text).rpartition("\n")
     if newline:

@@ -66,7 +66,7 @@ def test_details_that_are_no_status_do_no_harm() -> None:
         ("last error: UNAVAILABLE: Failed parsing HTTP/2 (Expected SETTINGS)", "does not speak gRPC"),
         (
             "last error: attempt timed out before receiving SETTINGS frame",
-            "does not answer",
+            "does not respond",
         ),
         ("Deadline Exceeded", "it did not answer in time"),
         ("", "it did not answer"),

@@ -1,4 +1,4 @@
-"""What the log and the terminal say of a flow run's end."""
+"""The lines about a flow run's end, in the log and on the terminal."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class EndLog:
-    """Says once how a flow run ended.
+    """Reports once how a flow run ended.
 
     Attributes:
-        counts: How the runs of the last attempt that is over ended, those of subflows included.
-        last_line: What the display leaves on the terminal; empty if a log line says it.
+        counts: How the runs of its last finished attempt ended, subflows' runs included.
+        last_line: The line that the display leaves on the terminal; empty if a log line says it.
     """
 
     __slots__ = ("_began", "counts", "last_line")
@@ -33,7 +33,7 @@ class EndLog:
         self._began = 0.0
 
     def begin(self) -> None:
-        """Note that an attempt begins."""
+        """Note that an attempt starts."""
         self._began = self._began or time.monotonic()
 
     def ended(
@@ -46,15 +46,15 @@ class EndLog:
         to_caller: bool,
         display: bool,
     ) -> None:
-        """Log the end of a flow run whose ``counts`` are known.
+        """Log the end of a flow run; ``counts`` must be final.
 
         Args:
             log: The run's logger.
-            state: The state that it ended in.
+            state: The final state.
             detail: Why, in a few words; may be empty.
-            error: What its code raised, if no line has said so yet.
-            to_caller: Whether the program sees that exception, and Python shows it if nothing catches it.
-            display: Whether the display leaves a line on the terminal; it then stands for the log line.
+            error: The exception that its code raised, if no line has reported it yet.
+            to_caller: Whether the exception is raised to the program; Python prints it if it is not caught.
+            display: Whether the display leaves a line on the terminal, in place of the log line.
         """
         seconds = time.monotonic() - self._began if self._began else 0.0
         why = f" ({detail})" if detail else ""
@@ -67,17 +67,17 @@ class EndLog:
         log.log(level, "%s", text, exc_info=error, extra=marks)
 
     def abandoned(self, log: RunLogger, cause: BaseException, *, shown: bool) -> None:
-        """Log that a flow run whose ``counts`` are known was interrupted.
+        """Log that a flow run was interrupted; ``counts`` must be final.
 
         Args:
             log: The run's logger.
             cause: What interrupted it.
-            shown: Whether the line is shown on the terminal too.
+            shown: Whether to show the line on the terminal too.
         """
         if not self._began:
             return
         why = interruption(cause)
-        if isinstance(cause, ClearwayError):  # it goes on to the caller, and says the rest
+        if isinstance(cause, ClearwayError):  # it is raised to the caller, with the details
             why = f"cannot continue ({type(cause).__name__})"
         marks = {} if shown else {"clearway_shown": True}
         log.error("%s; its runs are ended: %s", one_line(why), self.counts, extra=marks)

@@ -1,4 +1,4 @@
-"""The task runs and subflows of one attempt of a flow run: which are under way, and how the others ended."""
+"""The task runs and subflows of one attempt of a flow run: those open, and how the others ended."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 class RunLedger:
-    """Keeps count of runs, for any thread.
+    """Keeps count of an attempt's runs. Any thread may use it.
 
     Attributes:
-        counts: How many have ended, by state; changed under ``guard``. Not those of subflows.
-        guard: Held for a moment while something changes that several threads change.
+        counts: How many runs have ended, by state; changed under ``guard``. Excludes the runs of subflows.
+        guard: Held briefly around changes that several threads make.
     """
 
     __slots__ = ("_not_completed", "_open", "_runs_of", "_within", "counts", "guard")
@@ -28,7 +28,7 @@ class RunLedger:
         self.guard = guard
         self._runs_of: dict[str, int] = {}  # by task key
         self._open: dict[OpenRun, None] = {}
-        self._not_completed: list[State[Any]] = []  # in the order of their ends
+        self._not_completed: list[State[Any]] = []  # in the order in which they ended
 
     def number_of(self, task_key: str) -> int:
         """Return how many runs of a task this attempt had before, and count one more."""
@@ -38,11 +38,11 @@ class RunLedger:
             return number
 
     def enter(self, run: OpenRun) -> None:
-        """Take a run that begins."""
+        """Add a run that begins."""
         self._open[run] = None
 
     def leave(self, run: OpenRun, state: State[Any]) -> None:
-        """Let a run go that has ended, or that goes no further."""
+        """Remove a run that has ended or was stopped."""
         self._open.pop(run, None)
         self.ended(state)
 
@@ -54,17 +54,17 @@ class RunLedger:
                 self._not_completed.append(state)
 
     def interrupted(self, state: State[Any]) -> None:
-        """Count a subflow whose exception is on its way to the flow's code, which may catch it."""
+        """Count a subflow whose exception is being raised to the flow's code, which may catch it."""
         with self.guard:
             self.counts.count(state.type, subflow=True)
 
     def include(self, counts: RunCounts) -> None:
-        """Take the counts of a subflow's own runs."""
+        """Add the counts of a subflow's own runs."""
         with self.guard:
             self._within.include(counts)
 
     def all_counts(self) -> RunCounts:
-        """Return the counts of all runs that have ended, those of subflows included."""
+        """Return the counts of all runs that have ended, subflows' runs included."""
         counts = RunCounts()
         with self.guard:
             counts.include(self.counts)
@@ -72,18 +72,18 @@ class RunLedger:
         return counts
 
     def ended_otherwise(self, state: State[Any]) -> None:
-        """Note that a run which was taken as completed is in another state."""
+        """Note that a run assumed to be completed is in another state at the service."""
         with self.guard:
             self.counts.recount(state.type)
             self._not_completed.append(state)
 
     def note_cached(self) -> None:
-        """Note that a run has its result from the cache."""
+        """Note that a run took its result from the cache."""
         with self.guard:
             self.counts.cached += 1
 
     def note_retry(self) -> None:
-        """Note that a run is to be tried again."""
+        """Note that a retry was scheduled."""
         with self.guard:
             self.counts.retries += 1
 
@@ -98,12 +98,12 @@ class RunLedger:
 
     @property
     def cached(self) -> int:
-        """How many of them have their result from the cache."""
+        """How many of them took their result from the cache."""
         return self.counts.cached
 
     @property
     def retries(self) -> int:
-        """How often one of the runs was told to try again."""
+        """How many retries were scheduled."""
         return self.counts.retries
 
     @property
@@ -116,5 +116,5 @@ class RunLedger:
         return list(self._not_completed)
 
     def knows(self, error: BaseException) -> bool:
-        """Return whether an exception is that of a task run or subflow, and so was logged with that."""
+        """Return whether a task run or subflow raised this exception, which was logged then."""
         return any(state.data is error for state in self._not_completed)

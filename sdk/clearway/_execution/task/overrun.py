@@ -1,4 +1,4 @@
-"""Telling the service of a task run whose code keeps the thread that would tell it."""
+"""Reporting the end of a task run whose code still occupies the thread that would report it."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def report(run: TaskRun, outcome: Outcome) -> None:
-    """Propose on another thread how a run ends that was called directly; returns at once.
+    """Propose on another thread how a directly called run ended; returns at once.
 
-    The run itself takes the answer when its code has ended at last.
+    The run itself takes the decision when its code has finally returned.
     """
     told = DecisionFuture()
     run.reported = told
@@ -42,5 +42,5 @@ def _report(run: TaskRun, outcome: Outcome, told: DecisionFuture) -> None:
         else:
             log_end(run.log(), state)
         told.resolve(decision)
-    except BaseException as error:  # noqa: BLE001 - the run is to hear of it
+    except BaseException as error:  # noqa: BLE001 - raised again in the run
         told.fail(error)

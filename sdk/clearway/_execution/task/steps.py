@@ -172,7 +172,7 @@ def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool
 
 
 def _end(run: TaskRun, end: State[Any], what: str = "its code") -> _Part:
-    """Propose how the run ended. Returns None when its code is to run again, or the state that it has."""
+    """Propose how the run ended. Returns None if its code is to run again, otherwise the final state."""
     end, message = yield from _message(run, end)
     run.life.move(Phase.ENDING)
     if run.settles_early and end.is_completed():
@@ -181,7 +181,7 @@ def _end(run: TaskRun, end: State[Any], what: str = "its code") -> _Part:
     was_reported = run.reported is not None
     try:
         decision = yield from _decision(run, message)
-    except ClearwayError:  # the service cannot be asked, and the log is all that there will be of it
+    except ClearwayError:  # the service is unreachable, so the log is the only record
         if end.is_failed():
             log_end(run.log(), end, what)
         raise
@@ -192,7 +192,7 @@ def _end(run: TaskRun, end: State[Any], what: str = "its code") -> _Part:
         yield from _tell(run, ended)
         if ended.type is not StateType.SCHEDULED:
             return ended
-        yield from _rest(run, ended)  # as its code asked for
+        yield from _rest(run, ended)  # the code returned AwaitingRetry
         return None
     state = State.from_proto(decision.state)
     if decision.reject.reason == REJECT_REASON_RETRY_SCHEDULED:
@@ -207,7 +207,7 @@ def _end(run: TaskRun, end: State[Any], what: str = "its code") -> _Part:
 
 
 def _decision(run: TaskRun, message: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
-    """Propose how the run ended, unless another thread has, and return the service's decision."""
+    """Propose how the run ended, unless another thread did already, and return the decision."""
     if run.reported is None:
         return (yield from _ask(run, message))
     decision: Decision = yield Answer(run.reported)

@@ -1,7 +1,7 @@
-"""A worker process of a ``ProcessPoolTaskRunner``: runs the code of one task run after the other.
+"""A worker process of a ``ProcessPoolTaskRunner``, which executes one task call after the other.
 
-It is given calls on a connection, and answers each with ``BEGUN`` and then a ``REPLY``; what is logged
-meanwhile goes first. When the other end closes the connection it ends: at once, if it is still at something.
+It receives calls on a connection. For each it sends ``BEGUN``, then the log lines, then a ``REPLY``. It ends
+when the other end closes the connection; at once, if it is executing a call.
 """
 
 from __future__ import annotations
@@ -18,20 +18,18 @@ from multiprocessing.connection import Connection
 from clearway._execution.workers.protocol import BEGUN, LOG, REPLY, START
 from clearway._results.known_storages import register_place
 
-_ATOMIC_BYTES = 16_000  # what a connection sends at once
+_ATOMIC_BYTES = 16_000  # what a connection writes in one system call
 _CUT_CHARACTERS = 2_000
 
 
 def main(connection: Connection) -> None:
-    """Do what comes on the connection, until it is closed."""
-    # Ctrl-C reaches every process of a terminal; what it means is decided by the flow's.
+    """Execute the calls that arrive on the connection, until it is closed."""
+    # Ctrl-C reaches every process on the terminal; the flow's process decides what it means.
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see ``WorkerProcess``
     started = connection.recv_bytes()[len(START) :]
-    levels, places = pickle.loads(started)  # noqa: S301 - of the process that started this
-    for (
-        place
-    ) in places:  # states among the arguments may have results in a storage that the flow's process named
+    levels, places = pickle.loads(started)  # noqa: S301 - from the process that started this one
+    for place in places:  # states among the arguments may refer to results in these storages
         register_place(place)
     sending = threading.Lock()
     _forward_logs(connection, sending, levels)
@@ -65,7 +63,7 @@ def _read(connection: Connection, calls: queue.SimpleQueue[bytes | None], busy: 
 
 
 def _flush() -> None:
-    """Let what was printed be seen before the run ends."""
+    """Flush what was printed, so that it is visible before the run ends."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -82,7 +80,7 @@ def _forward_logs(connection: Connection, sending: threading.Lock, levels: dict[
 
 
 class _Forwarder(logging.Handler):
-    """Sends log lines to the flow's process, whose handlers and levels count."""
+    """Sends log records to the flow's process, where handlers and levels apply."""
 
     def __init__(self, connection: Connection, sending: threading.Lock) -> None:
         super().__init__()
@@ -97,7 +95,7 @@ class _Forwarder(logging.Handler):
                 body = pickle.dumps(self._portable(_cut(record)))
             with self._sending:
                 self._connection.send_bytes(LOG + body)
-        except Exception:  # noqa: BLE001 - logging's own rule: a line must not stop the program
+        except Exception:  # noqa: BLE001 - logging must not stop the program, as in all handlers
             self.handleError(record)
 
     def _portable(self, record: logging.LogRecord) -> dict[str, object]:
@@ -111,7 +109,7 @@ class _Forwarder(logging.Handler):
 
 
 def _cut(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a line that a forked process can send without being mixed up with what this one sends."""
+    """Shorten a record so that a forked process's write cannot be interleaved with this process's."""
     text = logging.Formatter().format(record)[:_CUT_CHARACTERS]
     cut = f"{text} ... (a process that was forked from a worker process can log no more in one line)"
     return logging.makeLogRecord(
