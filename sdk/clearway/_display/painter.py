@@ -28,9 +28,9 @@ _COST: Final = 25.0
 
 
 class Painter:
-    """Draws what runs under the flow runs at the top, from the first one's beginning to the last one's end.
+    """Draws the progress of the outermost flow runs, from the start of the first to the end of the last.
 
-    Nothing is drawn of what is over within 0.3 s.
+    Nothing is drawn for flow runs that end within 0.3 s.
     """
 
     def __init__(self) -> None:
@@ -53,17 +53,17 @@ class Painter:
                 self._ended.pop(run.run_id, None)
 
     def end_attempt(self, run: DrawnFlowRun, scope: DrawnAttempt) -> None:
-        """Show what came of an attempt, and no more what it runs."""
+        """Show the counts of an attempt that has ended, instead of its runs."""
         with self._guard:
             if self._scopes.pop(run.run_id, None) is not None:
                 self._ended[run.run_id] = Counts.of(scope)
 
     def shows(self, run: DrawnFlowRun) -> bool:
-        """Return whether ``finish`` leaves a line of a flow run, which is at the top."""
+        """Return whether ``finish`` leaves a line about an outermost flow run."""
         return run in self._tops
 
     def finish(self, run: DrawnFlowRun, how: str) -> None:
-        """Leave a line that says how a flow run at the top ended; none if ``how`` is empty."""
+        """Leave a line that says how an outermost flow run ended; none if ``how`` is empty."""
         line = f"Flow run {run.name!r} {plain(how)}" if how else ""
         with self._guard:
             if self._tops.pop(run, None) is None:

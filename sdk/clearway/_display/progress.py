@@ -34,7 +34,7 @@ def end_attempt(run: DrawnFlowRun, scope: DrawnAttempt) -> None:
 
 
 def leaves_line(run: DrawnFlowRun) -> bool:
-    """Return whether ``finish`` writes what it is given to the terminal."""
+    """Return whether ``finish`` writes its line to the terminal."""
     return _painter is not None and run.parent is None and _painter.shows(run)
 
 

@@ -31,11 +31,11 @@ class Screen:
 
     @property
     def is_on(self) -> bool:
-        """Whether what is written goes through it."""
+        """Whether the program's output goes through the screen."""
         return self._on
 
     def start(self) -> None:
-        """Begin to look after what is written."""
+        """Redirect the program's output through the screen."""
         with self._lock:
             if self._on:
                 return
@@ -149,10 +149,10 @@ class Screen:
 
 
 class GuardedStream:
-    """A standard stream whose writes go through a screen; all else is the stream's own.
+    """A standard stream whose writes go through a screen; other methods are the stream's own.
 
-    ``print`` writes a text and its end one after the other. So what a thread writes is held until its line
-    ends, or until it flushes; otherwise the lines of several threads would be mixed up.
+    ``print`` makes separate writes for a text and its newline. So a thread's text is held back until its line
+    ends or the thread flushes; otherwise the lines of several threads would be mixed up.
     """
 
     def __init__(self, screen: Screen, real: TextIO) -> None:
@@ -161,7 +161,7 @@ class GuardedStream:
         self._begun: dict[int, str] = {}  # by thread
 
     def write(self, text: str) -> int:
-        """Write text; the beginning of a line is written with its end, or when it is flushed."""
+        """Write text; an unfinished line is held back until it ends or is flushed."""
         if not self._screen.is_on:
             return self.real.write(text)
         thread = threading.get_ident()
@@ -175,14 +175,14 @@ class GuardedStream:
         return len(text)
 
     def flush(self) -> None:
-        """Write the line that the calling thread has begun."""
+        """Write the calling thread's unfinished line."""
         begun = self._begun.pop(threading.get_ident(), "")
         if begun:
             self._screen.write(self.real, begun)
         self.real.flush()
 
     def take_begun(self) -> list[str]:
-        """Return the lines that were begun by all threads, and forget them."""
+        """Return the unfinished lines of all threads, and forget them."""
         begun = [self._begun.pop(thread, "") for thread in list(self._begun)]
         return [text for text in begun if text]
 

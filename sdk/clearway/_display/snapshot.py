@@ -61,8 +61,8 @@ class Snapshot:
         ended: What has ended.
         running: Task runs whose code runs, the longest first: the name, and for how many seconds.
         waiting: How many task runs wait, by what they wait for.
-        retrying: The names of task runs that are to be tried again, the next first, with in how many seconds.
-        server: What is to be said of the server; empty while it is there.
+        retrying: Task runs to be retried, the next first: the name, and in how many seconds.
+        server: The outage of the server, in words; empty if it can be reached.
     """
 
     title: str

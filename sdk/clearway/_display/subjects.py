@@ -42,17 +42,17 @@ class DrawnAttempt(Protocol):
 
     @property
     def cached(self) -> int:
-        """How many of its task runs had their result from the cache."""
+        """How many of its task runs took their result from the cache."""
         ...
 
     @property
     def retries(self) -> int:
-        """How often one of them was told to try again."""
+        """How many retries were scheduled."""
         ...
 
     @property
     def total(self) -> int:
-        """How many task runs and subflows of it have ended."""
+        """How many of its task runs and subflows have ended."""
         ...
 
     @property
