@@ -124,12 +124,12 @@ class GrpcChannel:
         self.outage.reached()
 
     def note_failure(self, failure: ServiceError) -> None:
-        """Note that an attempt to reach the server has failed, if that is what has failed."""
+        """Note a failed attempt to reach the server; other failures are ignored."""
         if self.reached and isinstance(failure, ServerUnavailable) and not failure.reason:
             self.outage.failed(short_reason(failure))
 
     def why_given_up(self, failure: ServiceError) -> ServiceError:
-        """Return the exception of what has waited in vain; ``failure`` is why the last attempt failed."""
+        """Return the exception for a request given up on; ``failure`` is that of the last attempt."""
         return self.outage.error() if self.outage.is_over_patience else failure
 
     async def close(self) -> None:

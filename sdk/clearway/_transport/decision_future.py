@@ -79,7 +79,7 @@ class DecisionFuture:
             self._call(callback)
         return True
 
-    # For those who wait.
+    # For waiters.
 
     def done(self) -> bool:
         """Return whether it has a decision or an exception, or was cancelled."""
@@ -137,5 +137,5 @@ class DecisionFuture:
     def _call(self, callback: Callable[[DecisionFuture], object]) -> None:
         try:
             callback(self)
-        except Exception:  # noqa: BLE001 - must not affect those who wait for other decisions
+        except Exception:  # noqa: BLE001 - must not affect other callbacks
             _log.exception("the callback of a decision failed")

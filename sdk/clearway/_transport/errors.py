@@ -84,7 +84,7 @@ def exception_from_status(code: str, details: str, status: bytes | None, address
 
 
 def unreachable(address: str, why: str) -> ServerUnavailable:
-    """Return the exception for a server that does not answer."""
+    """Return the exception for a server that cannot be reached."""
     return ServerUnavailable(
         f"cannot reach the Clearway server at {address} (the setting CLEARWAY_ADDRESS): {why}{_ADVICE}"
     )

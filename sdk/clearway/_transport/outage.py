@@ -1,4 +1,4 @@
-"""Whether the server can be reached, said once when it is lost and once when it is back."""
+"""Outages of the server: one warning when it is lost, and one when it is back."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _DOUBT_SECONDS: Final = 1.0
 _RECENT_SECONDS: Final = 10.0
 
 _away: Outage | None = None
-_last: tuple[float, float] | None = None  # when the last one ended, and how long it was
+_last: tuple[float, float] | None = None  # when the last one ended, and how long it took, in seconds
 
 
 class Outage:
-    """The absence of a server that was reached before. Used on the I/O thread's loop only.
+    """The outage of a server that was reached before. Used on the I/O thread's loop only.
 
-    A connection that is lost and made again at once is no outage: servers close old connections.
+    A connection that is restored at once is not an outage: servers close old connections.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class Outage:
         patience: float,
         call_later: Callable[[float, Callable[[], None]], object],
     ) -> None:
-        """Begin with a server that is there.
+        """Start without an outage.
 
         Args:
             address: The server's ``host:port``.
-            patience: For how many seconds what needs the server waits for it.
+            patience: How many seconds requests wait for the server.
             call_later: Calls a function after some seconds, on the loop.
         """
         self._address = address
@@ -68,16 +68,16 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """For how long the server has been away."""
+        """How long the server has been unreachable; 0 if it is not."""
         return 0.0 if self._since is None else time.monotonic() - self._since
 
     @property
     def is_over_patience(self) -> bool:
-        """Whether nothing waits for the server any more."""
+        """Whether requests no longer wait for the server."""
         return self.seconds >= self._patience
 
     def __str__(self) -> str:
-        """Return how long the server has been away, and how long it is waited for."""
+        """Describe how long the server has been unreachable, and how long requests wait for it."""
         waits = "no longer waited for after" if self.is_over_patience else "waited for up to"
         return (
             f"{self._address} away for {span(self.seconds)}, "
@@ -85,7 +85,7 @@ class Outage:
         )
 
     def error(self) -> ServerUnavailable:
-        """Return the exception of what has waited for the server in vain."""
+        """Return the exception for requests that waited too long for the server."""
         return ServerUnavailable(
             f"the Clearway server at {self._address} was lost {span(self.seconds)} ago and has not come "
             f"back: {self._why}. It is waited for up to {self._patience:g} s (the setting "
@@ -114,12 +114,12 @@ class Outage:
 
 
 def current_outage() -> Outage | None:
-    """Return the outage of this process's server; None while the server is there. Any thread."""
+    """Return the current outage of this process's server, or None. Any thread may call this."""
     return _away
 
 
 def recent_outage() -> float | None:
-    """Return for how many seconds the server was away, if it has only just come back. Any thread."""
+    """Return the length of an outage that has just ended, in seconds; else None. Any thread may call this."""
     last = _last
     return last[1] if last is not None and time.monotonic() - last[0] < _RECENT_SECONDS else None
 

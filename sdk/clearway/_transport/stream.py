@@ -227,7 +227,7 @@ class ProposalStream:
         return response.welcome
 
     def _begin(self, welcome: Welcome) -> None:
-        """Take up the session, and everything that the service has not answered finally."""
+        """Start using the stream: adopt the session, and queue every proposal without a final decision."""
         self._channel.note_reached()
         self._session = welcome.session_id
         self._progress = not self._outbox.begin_stream()

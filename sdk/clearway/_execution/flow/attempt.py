@@ -67,7 +67,7 @@ class FlowAttempt:
         ledger: The task runs under way, and how the others ended.
         sent: What was proposed without waiting for the decision.
         provenance: Which of the runs made which result.
-        portable: What the calls have in common that go to other processes; see ``remote_call``.
+        portable: What the calls have in common that go to other processes; see ``call_bytes``.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
     """
 

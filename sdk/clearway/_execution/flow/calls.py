@@ -74,5 +74,5 @@ def _beside(parent: FlowAttempt, run: FlowRun) -> State[Any]:
         return future.result()
     except BaseException as error:
         run.interrupted_by = error
-        future.cancel()  # passes an interrupt of this thread on to the subflow; no effect if that has ended
+        future.cancel()  # an interrupt of this thread is to reach the subflow; otherwise it has ended already
         raise

@@ -83,7 +83,7 @@ def _tell(run_ids: frozenset[str]) -> None:
 
 
 def _why(run: LiveRun) -> str:
-    """Return why the service has ended a session: in its own words, unless it was the one that was away."""
+    """Return why the session ended: the service's reason, or the server's own outage."""
     away = recent_outage()
     if away is not None:
         return (

@@ -1,4 +1,4 @@
-"""One worker process, seen from the flow's process; ``main`` is the other end."""
+"""One worker process, seen from the flow's process; ``worker_loop`` is the other end."""
 
 from __future__ import annotations
 
