@@ -1,1 +1,1 @@
-"""Benchmarks: each figure beside the bare limit that it is to be compared with, measured in the same run."""
+"""Benchmarks: measures each figure together with the bare limit it is compared to, in the same run."""

@@ -22,16 +22,16 @@ _DOCUMENTS = (_ROOT / "README.md", _ROOT / "docs" / "performance.md")
 
 
 def main() -> None:
-    """Measure and print; a whole run is also written as JSON, drawn and put into the documentation."""
+    """Measure and print the figures; a full run also updates the JSON file, the chart and the docs."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="the number of rounds (default 5)")
     parser.add_argument(
-        "--only", action="append", metavar="NAME", help="only what has NAME in its name; may be repeated"
+        "--only", action="append", metavar="NAME", help="only names that contain NAME; may be repeated"
     )
     parser.add_argument(
-        "--small", action="store_true", help="a hundredth of the large sizes, to see that all of it works"
+        "--small", action="store_true", help="a hundredth of the large sizes, as a smoke test"
     )
-    parser.add_argument("--json", type=Path, help="write the figures to this file, and nothing else anywhere")
+    parser.add_argument("--json", type=Path, help="write the figures to this file only")
     arguments = parser.parse_args()
     console = screen()
     with ExitStack() as stack:
@@ -45,7 +45,7 @@ def main() -> None:
         if arguments.only:
             wanted = chosen(wanted, arguments.only)
         if not wanted:
-            parser.error(f"nothing is named so: {', '.join(arguments.only)}")
+            parser.error(f"no measurement matches: {', '.join(arguments.only)}")
         record = measure(wanted, arguments.rounds, console)
     report(record, console)
     if arguments.json:

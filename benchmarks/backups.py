@@ -1,4 +1,4 @@
-"""Backups: how long one takes, idle and at full load, and what it costs those who propose meanwhile."""
+"""Backups: their duration, idle and at full load, and their cost to concurrent proposals."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class _Loaded(NamedTuple):
 
 
 class Place:
-    """A database with so many task runs, made when it is first needed.
+    """A database with a given number of task runs, created on first use.
 
     Args:
-        folder: For the database and its backups.
-        task_runs: How many the database has.
-        stack: Ends what was started.
+        folder: The folder for the database and its backups.
+        task_runs: The number of task runs in the database.
+        stack: Cleans up.
     """
 
     def __init__(self, folder: Path, task_runs: int, stack: ExitStack) -> None:
@@ -54,7 +54,7 @@ class Place:
         return path
 
     def vacuum(self) -> float:
-        """Return the seconds of SQLite's own copy."""
+        """Return the duration of SQLite's own copy, in seconds."""
         target = self.database.with_name("copy.db")
         begun = time.perf_counter()
         with closing(sqlite3.connect(self.database)) as connection:
@@ -64,7 +64,7 @@ class Place:
         return taken
 
     def backup(self) -> float:
-        """Return the seconds of ``clearway backup``, from the start of its process to its end."""
+        """Return the duration of the ``clearway backup`` process, in seconds."""
         target = self.database.with_name("backup.tar")
         begun = time.perf_counter()
         output([_CLEARWAY, "backup", str(target), "--database", str(self.database)], {})
@@ -74,7 +74,7 @@ class Place:
 
     @cached_property
     def loaded(self) -> _Loaded:
-        """A backup while a server of the database decides as fast as it can."""
+        """A backup while a server decides proposals on the database at full speed."""
         server = self._stack.enter_context(Server(self.database))
         sizes = (str(_STREAMS), str(_IN_FLIGHT), str(_LONGEST_LOAD))
         client = subprocess.Popen(
@@ -100,7 +100,7 @@ class Place:
         client.kill()
         client.wait()
         server.stop()
-        # A run that begins has ended soon: two transitions.
+        # Each run soon ends after its start, so it makes two transitions.
         before, during = (
             2 * (counts[each + 1] - counts[each]) / (times[each + 1] - times[each]) for each in (0, 1)
         )
@@ -108,12 +108,12 @@ class Place:
 
 
 def backups(folder: Path, task_runs: int, stack: ExitStack) -> list[Measurement]:
-    """Return what is measured of backups.
+    """Return the measurements of backups.
 
     Args:
-        folder: For the database.
-        task_runs: How many it has, with two states each.
-        stack: Ends what was started.
+        folder: The folder for the database.
+        task_runs: The number of task runs in it, with two states each.
+        stack: Cleans up.
     """
     place = Place(folder / "backups", task_runs, stack)
     size = f"{task_runs:,} task runs"

@@ -1,4 +1,4 @@
-"""The bare limits: gRPC that echoes, a SQLite file that commits the same rows, threads that sleep."""
+"""The bare limits: a gRPC echo server, a SQLite file that commits the same rows, sleeping threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNARY = "/bare.Echo/Unary"
 
 
 async def echo_server() -> None:
-    """Serve a stream and a unary call that answer each proposal emptily; print the port, never return."""
+    """Serve a stream and a unary call with empty responses; print the port, and run forever."""
 
     async def stream(request_iterator: object, context: grpc.aio.ServicerContext[object, object]) -> None:
         del request_iterator
@@ -61,7 +61,7 @@ async def echo_server() -> None:
 
 
 class SqliteFile:
-    """A SQLite file with the service's schema, to which rows of runs and states are committed bare."""
+    """A SQLite file with the service's schema, for committing rows of runs and states directly."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -70,7 +70,7 @@ class SqliteFile:
         self._driver: sqlite3.Connection = self._database.driver
 
     def commit(self, transitions: int, batch: int) -> float:
-        """Commit the rows of ``transitions`` transitions, ``batch`` in a transaction; return the seconds."""
+        """Commit the rows of ``transitions`` transitions, ``batch`` per transaction; return the seconds."""
         flow = new_id()
         rows = [self._rows(flow, number) for number in range(transitions)]
         started = time.perf_counter()
@@ -109,7 +109,7 @@ class SqliteFile:
 
 
 def sleeps(times: int, seconds: float, threads: int) -> float:
-    """Return the milliseconds that ``times`` sleeps take in so many threads."""
+    """Return the milliseconds that ``times`` sleeps take in a pool of ``threads`` threads."""
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(time.sleep, [0.0] * threads))  # starts them
         begun = time.perf_counter()

@@ -1,9 +1,9 @@
-"""Cached tasks, in a process of its own.
+"""Cached tasks, in a separate process.
 
-python -m benchmarks.cache hit 300             prints milliseconds per cached hit, one after the other
-python -m benchmarks.cache hits 1000           prints cached hits per second of one map
-python -m benchmarks.cache single_flight 100   prints the ms from the end of the one run that computes a key
-                                               until 99 % of as many others that wait for it have its result
+python -m benchmarks.cache hit 300             prints milliseconds per sequential cache hit
+python -m benchmarks.cache hits 1000           prints cache hits per second of one map
+python -m benchmarks.cache single_flight 100   prints the ms from the leader's end until 99 % of its followers
+                                               have the result
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def by_number(_context: TaskRunContext, parameters: dict[str, Any]) -> str:
 
 @task(cache_key_fn=by_number)
 def square(number: int) -> int:
-    """Compute something small."""
+    """Return the square of a number."""
     return number * number
 
 
@@ -47,7 +47,7 @@ def hit(tasks: int) -> float:
 
 @flow
 def hits(tasks: int) -> float:
-    """Return hits per second of a map over as many keys."""
+    """Return hits per second of a map over ``tasks`` keys."""
     for future in square.map(range(tasks)):
         future.wait()
     begun = time.perf_counter()
@@ -59,7 +59,7 @@ def hits(tasks: int) -> float:
 
 @flow
 def single_flight(followers: int) -> float:
-    """Return the 99th percentile of the ms from the leader's end to its followers' results."""
+    """Return the 99th percentile of the milliseconds from the leader's end to its followers' results."""
     key = str(uuid4())
     begun, release = threading.Event(), threading.Event()
     ended: list[float] = []
@@ -77,7 +77,7 @@ def single_flight(followers: int) -> float:
     futures: list[TaskFuture[int]] = [compute.submit() for _ in range(followers)]
     for future in futures:
         future.when_done(lambda: done.append(time.perf_counter()))
-    time.sleep(0.5)  # for all of them to stand in the queue
+    time.sleep(0.5)  # so that all followers are queued
     release.set()
     assert leader.result() == 1
     assert all(future.result() == 1 for future in futures)
@@ -88,7 +88,7 @@ def single_flight(followers: int) -> float:
 def cache(
     embedded: dict[str, str], server: dict[str, str], commit: str, round_trip: str
 ) -> list[Measurement]:
-    """Return what is measured of the cache and of results, beside the limits with these names."""
+    """Return the measurements of the cache and of results, compared to the limits with these names."""
     kinds = partial(measured, "benchmarks.cache")
     measurements = []
     for place, environment, bare in (("embedded", embedded, commit), ("server", server, round_trip)):

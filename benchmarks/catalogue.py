@@ -1,4 +1,4 @@
-"""The catalogue: all that ``make bench`` measures, in the order in which it is shown."""
+"""The catalogue: all measurements of ``make bench``, in display order."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ SLEEPS = "bare threads, 10 sleeps of 10 ms, 2 at a time"
 
 
 def measurements(address: str, bare: str, folder: Path, part: int, stack: ExitStack) -> list[Measurement]:
-    """Return what is measured.
+    """Return all measurements.
 
     Args:
-        address: Of a server.
-        bare: Of ``benchmarks.bare``.
-        folder: For the files of the embedded engine.
-        part: Which part of the large sizes is taken: 1 for all, 100 for a hundredth.
-        stack: Ends what was started.
+        address: The address of a server.
+        bare: The address of the echo server of ``benchmarks.bare``.
+        folder: The folder for the embedded engine's files.
+        part: The divisor of the large sizes: 1 for full size, 100 for a hundredth.
+        stack: Cleans up.
     """
     embedded = {"CLEARWAY_HOME": str(folder / "home")}
     server = embedded | {"CLEARWAY_ADDRESS": address}
@@ -109,7 +109,7 @@ def _proposals(address: str) -> list[Measurement]:
 
 
 def _sequential(embedded: dict[str, str], server: dict[str, str]) -> list[Measurement]:
-    """Return what is measured of tasks one after the other, and what it costs to outlive a loss of power."""
+    """Return the measurements of sequential tasks, and of the cost of surviving a power loss."""
     full = embedded | {"CLEARWAY_SYNCHRONOUS": "full"}
     name = "sequential task, embedded, synchronous=full"
     return [

@@ -1,6 +1,6 @@
-"""Fairness: what a small client waits for beside some that propose as much as they can.
+"""Fairness: the latency of a small client next to clients that propose at full speed.
 
-python -m benchmarks.fairness   beside none, one and eight, for 10 s each
+python -m benchmarks.fairness   next to none, one and eight of them, for 10 s each
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ from support.server import Server
 _SECONDS = 10.0
 _SMALL_SECONDS = 2.0
 _FLOODERS = (0, 1, 8)
-# Until the flooders have all that they may in flight.
+# The time until the flooders have as many proposals in flight as they may.
 _WARM_UP_SECONDS = 2.0
 _PAUSE_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What a small client and the flooders beside it had.
+    """The results of a small client and of the flooders next to it.
 
     Attributes:
-        taken: The milliseconds from each proposal to its decision, the shortest first.
-        flooders: The flooders' decisions per second; 0 where there were none.
+        taken: The small client's decision latencies in milliseconds, sorted.
+        flooders: The flooders' decisions per second; 0 without flooders.
     """
 
     taken: list[float]
     flooders: float
 
     def percentile(self, percent: int) -> float:
-        """Return the milliseconds that ``percent`` of the decisions did not take longer than."""
+        """Return a percentile of the decision latencies, in milliseconds."""
         return self.taken[min(len(self.taken) - 1, len(self.taken) * percent // 100)]
 
 
 def beside(flooders: int, seconds: float) -> Beside:
-    """Propose one thing at a time to a new server for so long, beside so many flooders."""
+    """Measure a client that sends one proposal at a time to a new server, next to flooders."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         server = stack.enter_context(Server(Path(folder) / "server.db"))
         if not flooders:
@@ -86,7 +86,7 @@ async def _small(address: str, seconds: float) -> list[float]:
 
 
 class _Once:
-    """One measurement beside so many flooders, made when the first of its figures is asked for."""
+    """One measurement next to a number of flooders, taken when its first figure is requested."""
 
     def __init__(self, flooders: int, seconds: float) -> None:
         self._flooders = flooders
@@ -98,10 +98,10 @@ class _Once:
 
 
 def fairness(part: int, rows: str) -> list[Measurement]:
-    """Return what is measured of a small client beside flooders.
+    """Return the measurements of a small client next to flooders.
 
     Args:
-        part: Which part of the sizes is taken: 1 for all, 100 for a hundredth.
+        part: The divisor of the sizes: 1 for full size, 100 for a hundredth.
         rows: The name of the limit of decisions per second.
     """
     found = []

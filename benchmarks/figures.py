@@ -1,4 +1,4 @@
-"""Figures: what one run measured, as medians with their spread and as ratios to their bare limits."""
+"""Figures: the results of one run, as medians with spread and as ratios to their bare limits."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured thing.
+    """One measured figure.
 
     Attributes:
         name: What was measured.
-        unit: Of the values.
-        values: One for each round.
-        bare: The name of the figure that is its limit; empty for a limit itself.
-        more_is_better: Whether a larger value is the better one.
+        unit: The unit of the values.
+        values: One value per round.
+        bare: The name of the figure that is its bare limit; empty for a limit itself.
+        more_is_better: Whether larger values are better.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Figure:
 
     @property
     def spread(self) -> str:
-        """The smallest and the largest of the rounds; empty where there was one."""
+        """The smallest and the largest value; empty for a single round."""
         if len(self.values) == 1:
             return ""
         return f"{number(min(self.values))} to {number(max(self.values))}"
@@ -42,13 +42,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Record:
-    """What one run measured.
+    """The results of one run.
 
     Attributes:
-        date: When it began.
-        machine: What it ran on.
-        rounds: How often each thing was measured, but for those that take long.
-        figures: What was measured, in order.
+        date: When it started.
+        machine: The machine it ran on.
+        rounds: The number of rounds; slow measurements are taken only once.
+        figures: The figures, in order.
     """
 
     date: str
@@ -60,7 +60,7 @@ class Record:
         """Return the figure called ``name``.
 
         Raises:
-            KeyError: There is none.
+            KeyError: There is no such figure.
         """
         for figure in self.figures:
             if figure.name == name:
@@ -68,14 +68,14 @@ class Record:
         raise KeyError(name)
 
     def ratio(self, figure: Figure) -> float | None:
-        """Return how many times its bare limit's cost a figure is; None where it has no limit."""
+        """Return a figure's cost as a multiple of its bare limit's; None if it has no limit."""
         if not figure.bare:
             return None
         limit = self.figure(figure.bare).median
         return limit / figure.median if figure.more_is_better else figure.median / limit
 
     def chosen(self, names: Collection[str]) -> list[Figure]:
-        """Return the figures with one of ``names``: the one called so, else all that contain it."""
+        """Return the figures selected by ``names``: for each, the exact match, else all that contain it."""
         every = {figure.name for figure in self.figures}
         exact, partial = set(names) & every, set(names) - every
         return [
@@ -99,5 +99,5 @@ def read(path: Path) -> Record:
 
 
 def number(value: float) -> str:
-    """Return a value with the digits that say something: three of them, or all before the point."""
+    """Format a value with three significant digits, or all digits before the decimal point."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004

@@ -1,6 +1,6 @@
-"""Clients that propose as much as they can, each on a stream of its own.
+"""Clients that propose at full speed, each on its own stream.
 
-python -m benchmarks.flood ADDRESS CLIENTS SECONDS   prints decisions per second, of all of them
+python -m benchmarks.flood ADDRESS CLIENTS SECONDS   prints their total decisions per second
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from benchmarks.work import endings, proposals
 from clearway.v1 import proposal_pb2
 
 _A_MESSAGE = 256
-# How many proposals of each client have no decision yet, about: more than any turn takes.
+# About how many proposals each client has in flight: more than any turn takes.
 _IN_FLIGHT = 4_096
-# What is in flight when the time is over has so long to be answered.
+# How long proposals in flight at the end have to be decided.
 _DRAIN_SECONDS = 60.0
 
 
@@ -26,7 +26,7 @@ class Flooder:
     """One stream that starts and completes task runs, with thousands of proposals in flight.
 
     Attributes:
-        decided: How many decisions it has.
+        decided: The number of decisions received.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Flooder:
         self._room = asyncio.Event()
 
     async def flood(self, address: str, seconds: float) -> float:
-        """Propose for so many seconds; return the decisions per second."""
+        """Propose for ``seconds``; return the decisions per second."""
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(address, options=options) as channel:
             call, flow = await open_stream(channel)

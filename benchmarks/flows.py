@@ -1,10 +1,10 @@
-"""Flows of short tasks through the SDK, in a process of its own, so that nothing is warm already.
+"""Flows of short tasks through the SDK, in a separate process, so that nothing is warmed up.
 
 python -m benchmarks.flows sequential 500   prints milliseconds per task
 python -m benchmarks.flows mapped 1000      prints tasks per second
-python -m benchmarks.flows pending 10000    prints bytes for each run that waits for its turn
+python -m benchmarks.flows pending 10000    prints the bytes per pending run
 
-The others are below. Embedded by default, against a server with ``CLEARWAY_ADDRESS``.
+The other flows are below. They run embedded, or against a server if ``CLEARWAY_ADDRESS`` is set.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def pause() -> None:
 
 @flow
 def sequential(tasks: int) -> float:
-    """Return milliseconds per task, called one after the other."""
+    """Return milliseconds per task, for sequential calls."""
     nothing(-1)
     begun = time.perf_counter()
     for number in range(tasks):
@@ -53,7 +53,7 @@ def sequential(tasks: int) -> float:
 
 @flow
 async def sequential_async(tasks: int) -> float:
-    """Return milliseconds per async task, awaited one after the other."""
+    """Return milliseconds per async task, for sequential awaits."""
     await nothing_async(-1)
     begun = time.perf_counter()
     for number in range(tasks):
@@ -63,7 +63,7 @@ async def sequential_async(tasks: int) -> float:
 
 @flow
 def mapped(tasks: int) -> float:
-    """Return tasks per second of one map, until the last result is there."""
+    """Return tasks per second of one map, until its last result."""
     nothing(-1)
     begun = time.perf_counter()
     results = [future.result() for future in nothing.map(range(tasks))]
@@ -74,7 +74,7 @@ def mapped(tasks: int) -> float:
 
 @flow
 async def mapped_async(tasks: int) -> float:
-    """Return async tasks per second of one map, until the last result is there."""
+    """Return async tasks per second of one map, until its last result."""
     await nothing_async(-1)
     begun = time.perf_counter()
     results = [await future.result() for future in await nothing_async.map(range(tasks))]
@@ -85,8 +85,8 @@ async def mapped_async(tasks: int) -> float:
 
 @flow
 def pending(tasks: int) -> None:
-    """Print by how many bytes the process grew for each run of a map that waits for its turn."""
-    import psutil  # noqa: PLC0415 - the other flows are not to wait for it
+    """Print the process's memory growth, in bytes, per pending run of a map."""
+    import psutil  # noqa: PLC0415 - its import would slow down the other flows
 
     blocked = threading.Event()
 
@@ -101,12 +101,12 @@ def pending(tasks: int) -> None:
     futures = block.map(range(tasks))
     grown = psutil.Process().memory_info().rss - before
     print(grown / len(futures), flush=True)
-    os._exit(0)  # what was measured is not the running of them all
+    os._exit(0)  # the runs themselves are not measured
 
 
 @flow
 def mapped_peak(tasks: int) -> int:
-    """Return the most bytes that the process had while a map ran, its results read one by one."""
+    """Return the process's peak memory, in bytes, during a map whose results are read one by one."""
     for future in nothing.map(range(tasks)):
         future.result()
     return _peak()
@@ -114,21 +114,21 @@ def mapped_peak(tasks: int) -> int:
 
 @flow
 def sequential_peak(tasks: int) -> int:
-    """Return the most bytes that the process had while tasks ran one after the other."""
+    """Return the process's peak memory, in bytes, during sequential tasks."""
     for number in range(tasks):
         nothing(number)
     return _peak()
 
 
 def _peak() -> int:
-    """Return the most bytes that this process had; what ``getrusage`` says is of its parent too."""
+    """Return this process's peak memory, in bytes; ``getrusage`` would include its parent's."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 @flow
 def short(tasks: int) -> float:
-    """Run tasks of 10 ms under the limit of their tag."""
+    """Run tasks of 10 ms under a concurrency limit."""
     with tags(SHORT):
         for future in [pause.submit() for _ in range(tasks)]:
             future.result()
@@ -137,7 +137,7 @@ def short(tasks: int) -> float:
 
 @flow
 def one(tasks: int) -> float:
-    """Run as many tasks, and none to warm up: what a program costs that runs a flow."""
+    """Run ``tasks`` tasks without warm-up, to measure a whole program that runs a flow."""
     for number in range(tasks):
         nothing(number)
     return float(tasks)

@@ -1,4 +1,4 @@
-"""The Go client against the same server: what the server does for a client that costs less than Python's."""
+"""The Go client against the same server: the server's throughput with a faster client than Python's."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _NAME = "transitions on the stream, Go client"
 
 
 def go_client(address: str, tasks: int, folder: Path, bare: str) -> list[Measurement]:
-    """Return the measurement of ``examples/go/cmd/bench``; without Go none, and a line says so.
+    """Return the measurement of ``examples/go/cmd/bench``; without Go, print a line and return none.
 
     Args:
-        address: Of a server.
-        tasks: How many task runs are started and completed.
-        folder: Where the program is built, when it is first measured.
-        bare: The limit that it is compared with.
+        address: The address of a server.
+        tasks: The number of task runs to start and complete.
+        folder: Where the program is built on first use.
+        bare: The name of the limit that it is compared to.
     """
     if (go := shutil.which("go")) is None:
         print(f"left out: {_NAME}; Go is not installed", file=sys.stderr)

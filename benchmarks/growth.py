@@ -1,6 +1,6 @@
-"""Growth: the same asked of a small database and of a large one, and the memory of small and large flows.
+"""Growth: the same queries on a small and a large database, and the memory of small and large flows.
 
-python -m benchmarks.growth --rows 1000000   measures with so many task runs in the large one
+python -m benchmarks.growth --rows 1000000   sets the number of task runs in the large database
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _FEW = 1_000
 
 
 class Place:
-    """A database with so many task runs, and a server for it; both are made when first needed.
+    """A database with a given number of task runs, and a server for it; both are created on first use.
 
     Args:
-        home: The folder that becomes the ``CLEARWAY_HOME``.
-        task_runs: How many the database has.
-        stack: Ends the server.
+        home: The folder to use as ``CLEARWAY_HOME``.
+        task_runs: The number of task runs in the database.
+        stack: Stops the server.
     """
 
     def __init__(self, home: Path, task_runs: int, stack: ExitStack) -> None:
@@ -49,18 +49,18 @@ class Place:
 
     @cached_property
     def populated(self) -> Populated:
-        """What the database has."""
+        """The contents of the database."""
         return populate(self._database, self._task_runs)
 
     @cached_property
     def stub(self) -> Any:
-        """The server, as it is called."""
+        """The stub for calling the server."""
         assert self.populated
         server = self._stack.enter_context(Server(self._database))
         return OrchestratorStub(self._stack.enter_context(grpc.insecure_channel(server.address)))
 
     def sequential(self) -> float:
-        """Return the milliseconds of a task in a flow of many, one after the other, embedded."""
+        """Return the milliseconds per sequential task of a flow, embedded."""
         assert self.populated
         return flow("sequential", _TASKS, self.environment)()
 
@@ -104,13 +104,13 @@ CALLS: dict[str, Call] = {
 
 
 def _timed(place: Place, call: Call) -> float:
-    """Return the median milliseconds of a call, for runs from all of the database's time."""
-    call(place, place.populated.task_run_ids[0])  # opens what has to be opened
+    """Return the median milliseconds of a call, over runs of all ages in the database."""
+    call(place, place.populated.task_run_ids[0])  # opens connections first
     return _median(partial(call, place, id_) for id_ in cycle(place.populated.task_run_ids))
 
 
 def _looked_up(place: Place) -> float:
-    """Return the median milliseconds of a cache look-up."""
+    """Return the median milliseconds of a cache lookup."""
     requests = (cache_pb2.LookupCacheRequest(key=key) for key in cycle(place.populated.cache_keys))
     place.stub.LookupCache(next(requests))
     return _median(partial(place.stub.LookupCache, request) for request in requests)
@@ -127,12 +127,12 @@ def _median(calls: Iterator[Callable[[], object]]) -> float:
 
 
 def growth(folder: Path, rows: int, stack: ExitStack) -> list[Measurement]:
-    """Return what is measured with ``rows`` task runs, each beside the same with few.
+    """Return the measurements with ``rows`` task runs, each compared to the same with few.
 
     Args:
-        folder: For the databases.
-        rows: How many task runs the large one has, with two states each.
-        stack: Ends what was started.
+        folder: The folder for the databases.
+        rows: The number of task runs in the large one, with two states each.
+        stack: Cleans up.
     """
     small, large = Place(folder / "small", _SMALL, stack), Place(folder / "large", rows, stack)
     measures: dict[str, Callable[[Place], float]] = {
@@ -151,17 +151,17 @@ def growth(folder: Path, rows: int, stack: ExitStack) -> list[Measurement]:
 
 
 def memory(embedded: dict[str, str], server: dict[str, str], part: int) -> list[Measurement]:
-    """Return the memory of each further task of a flow, from 1,000 tasks on.
+    """Return the measurements of memory per additional task of a flow, beyond 1,000 tasks.
 
     Args:
         embedded: The environment for the embedded engine.
-        server: The environment for a server, whose own memory is not looked at.
-        part: Which part of the sizes is taken: 1 for all, 100 for a hundredth.
+        server: The environment for a server, whose own memory is not measured.
+        part: The divisor of the sizes: 1 for full size, 100 for a hundredth.
     """
 
     def grown(kind: str, tasks: int, environment: dict[str, str]) -> float:
         few, many = max(10, _FEW // part), tasks // part
-        flow("one", 1, environment)()  # makes the database, where that has to be done
+        flow("one", 1, environment)()  # creates the database if necessary
         peaks = [flow(kind, count, environment)() for count in (few, many)]
         return (peaks[1] - peaks[0]) / (many - few)
 
@@ -183,7 +183,7 @@ def memory(embedded: dict[str, str], server: dict[str, str], part: int) -> list[
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description="Measure growth.")
-    parser.add_argument("--rows", type=int, default=1_000_000, help="of task runs (default a million)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="task runs (default a million)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     arguments = parser.parse_args()

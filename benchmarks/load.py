@@ -1,4 +1,4 @@
-"""Load: many clients at once, each with many proposals in flight, for a while.
+"""Load: many concurrent clients, each with many proposals in flight.
 
 python -m benchmarks.load   200 streams with 50 proposals in flight each, for 60 s
 """
@@ -33,12 +33,12 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a run under load showed.
+    """The results of a run under load.
 
     Attributes:
-        tally: What became of the proposals.
-        memory: The server's bytes before the first client, after a third of the time and at its end.
-        logged: The server's lines in its log that are warnings or worse.
+        tally: The outcomes of the proposals.
+        memory: The server's memory, in bytes, before the first client, after a third of the time, at the end.
+        logged: The server's log lines at level warning or above.
     """
 
     tally: Tally
@@ -51,7 +51,7 @@ class Loaded:
         return self.tally.decided / self.tally.seconds
 
     def percentile(self, percent: float) -> float:
-        """Return the milliseconds that ``percent`` of the decisions did not take longer than, within 2 %."""
+        """Return a percentile of the decision latencies, in milliseconds, accurate to 2 %."""
         rest = self.tally.decided * percent / 100
         for bucket, count in sorted(self.tally.buckets.items()):
             rest -= count
@@ -61,17 +61,17 @@ class Loaded:
 
     @property
     def errors(self) -> int:
-        """How much went wrong, on either side."""
+        """The number of errors, on both sides."""
         return self.tally.errors.total() + len(self.logged)
 
     @property
     def growth(self) -> float:
-        """By how many bytes the server grew for each decision of the last two thirds."""
+        """The server's memory growth, in bytes, per decision of the last two thirds."""
         return (self.memory[2] - self.memory[1]) / (self.tally.decided * 2 / 3)
 
 
 def load(streams: int, in_flight: int, seconds: float) -> Loaded:
-    """Load a new server, and return what that showed."""
+    """Load a new server, and return the results."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         server = stack.enter_context(Server(Path(folder) / "server.db"))
         process = psutil.Process(server.pid)
@@ -110,7 +110,7 @@ def _sum(outputs: list[str]) -> Tally:
 
 
 class _Once:
-    """One run under load, made when the first of its figures is asked for."""
+    """One run under load, made when its first figure is requested."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -123,10 +123,10 @@ class _Once:
 
 
 def loads(part: int, rows: str) -> list[Measurement]:
-    """Return what is measured under load; an error fails it.
+    """Return the measurements under load, which fail on any error.
 
     Args:
-        part: Which part of the sizes is taken: 1 for all, 100 for a hundredth.
+        part: The divisor of the sizes: 1 for full size, 100 for a hundredth.
         rows: The name of the limit of decisions per second.
     """
     once = _Once(_SECONDS if part == 1 else _SMALL_SECONDS)
@@ -147,11 +147,11 @@ def loads(part: int, rows: str) -> list[Measurement]:
 
 
 def main() -> None:
-    """Load a server and print what that showed; end with 1 where anything went wrong."""
+    """Load a server and print the results; exit with 1 on any error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description="Load a server.")
     parser.add_argument("--seconds", type=float, default=_SECONDS)
     parser.add_argument("--streams", type=int, default=_STREAMS)
-    parser.add_argument("--in-flight", type=int, default=_IN_FLIGHT, help="proposals of each stream")
+    parser.add_argument("--in-flight", type=int, default=_IN_FLIGHT, help="proposals in flight per stream")
     arguments = parser.parse_args()
     loaded = load(arguments.streams, arguments.in_flight, arguments.seconds)
     print(f"{arguments.streams} streams, {arguments.in_flight} in flight each, {arguments.seconds:g} s")

@@ -1,4 +1,4 @@
-"""A client under load: many streams in one process, each with many proposals in flight.
+"""A load generator: many streams in one process, each with many proposals in flight.
 
 python -m benchmarks.load_client ADDRESS STREAMS IN_FLIGHT SECONDS   prints a ``Tally`` as JSON
 """
@@ -19,21 +19,21 @@ from benchmarks.stream import open_stream
 from benchmarks.work import endings, proposals
 from clearway.v1 import proposal_pb2
 
-# How finely latencies are counted: each bucket is this part wider than the one before.
+# The resolution of latencies: the logarithm of the ratio between adjacent buckets.
 _STEP = math.log(1.02)
-# What is in flight when the time is over has so long to be answered.
+# How long proposals in flight at the end have to be decided.
 _DRAIN_SECONDS = 60.0
 
 
 @dataclass
 class Tally:
-    """What became of the proposals.
+    """The outcomes of the proposals.
 
     Attributes:
-        decided: How many were decided.
-        seconds: In how many seconds.
-        errors: What went wrong, with how often it did.
-        buckets: How many decisions took how long, by ``bucket_of``.
+        decided: The number of decisions.
+        seconds: The duration in seconds.
+        errors: The number of errors, by description.
+        buckets: The number of decisions by latency, as given by ``bucket_of``.
     """
 
     decided: int = 0
@@ -48,18 +48,18 @@ def bucket_of(seconds: float) -> int:
 
 
 def seconds_of(bucket: int) -> float:
-    """Return the latency that a bucket begins with."""
+    """Return the lower bound of a bucket, in seconds."""
     return math.exp(bucket * _STEP)
 
 
 class Talker:
-    """One stream, which proposes the next thing for each decision that it gets.
+    """One stream, which sends the next proposal for each decision it receives.
 
     Args:
-        address: Of the server.
-        in_flight: How many proposals are undecided at any time.
-        until: When to propose no more, by the monotonic clock.
-        tally: Where it is counted.
+        address: The address of the server.
+        in_flight: The number of undecided proposals at any time.
+        until: When to stop proposing, by the monotonic clock.
+        tally: Counts the outcomes.
     """
 
     def __init__(self, address: str, in_flight: int, until: float, tally: Tally) -> None:
@@ -70,8 +70,8 @@ class Talker:
         self._sent: dict[str, tuple[float, proposal_pb2.Proposal]] = {}
 
     async def talk(self) -> None:
-        """Converse until the time is over and all that was proposed is decided."""
-        # A connection of its own, as clients in processes of their own have.
+        """Propose until the time is over, and wait until everything is decided."""
+        # A separate connection, as clients in separate processes have.
         options = [("grpc.use_local_subchannel_pool", 1)]
         async with grpc.aio.insecure_channel(self._address, options=options) as channel:
             try:
@@ -100,7 +100,7 @@ class Talker:
         await call.write(proposal_pb2.ProposeRequest(proposals=batch))
 
     def _count(self, decision: proposal_pb2.Decision) -> proposal_pb2.Proposal:
-        """Count a decision, and return what was proposed."""
+        """Count a decision, and return its proposal."""
         since, proposal = self._sent.pop(decision.proposal_id)
         self._tally.decided += 1
         self._tally.buckets[bucket_of(time.perf_counter() - since)] += 1
@@ -110,7 +110,7 @@ class Talker:
 
 
 async def talk(address: str, streams: int, in_flight: int, seconds: float) -> Tally:
-    """Hold so many conversations at once, and return what became of them."""
+    """Run ``streams`` concurrent streams, and return the outcomes."""
     tally = Tally()
     begun = time.monotonic()
     talkers = [Talker(address, in_flight, begun + seconds, tally) for _ in range(streams)]

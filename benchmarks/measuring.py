@@ -1,4 +1,4 @@
-"""Measuring: everything once a round, in turn, and the figures on the screen."""
+"""Measuring: takes each measurement once per round, and prints the figures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WIDTH = 160
 
 @dataclass(frozen=True)
 class Measurement:
-    """Something to measure: as a ``Figure``, with what returns the value of one round."""
+    """A measurement: the fields of a ``Figure``, and a function that returns one round's value."""
 
     name: str
     unit: str
@@ -27,25 +27,25 @@ class Measurement:
     bare: str = ""
     more_is_better: bool = False
     once: bool = False
-    """Whether it takes so long that the first round has to do."""
+    """Whether it is so slow that it is measured in the first round only."""
 
 
 def screen() -> Console:
-    """Return where figures are printed: as wide as the terminal, and wide enough in a file or a pipe."""
+    """Return the console for figures: as wide as the terminal, and wide enough for a file or a pipe."""
     return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 def chosen(measurements: Iterable[Measurement], names: Iterable[str]) -> list[Measurement]:
-    """Return the measurements whose names have one of ``names`` in them, and the limits of these."""
+    """Return the measurements whose names contain one of ``names``, and their limits."""
     measurements, names = list(measurements), list(names)
     wanted = {each.name for each in measurements if any(name in each.name for name in names)}
     while more := {each.bare for each in measurements if each.name in wanted and each.bare} - wanted:
-        wanted |= more  # a limit may have one itself
+        wanted |= more  # a limit may have a limit itself
     return [each for each in measurements if each.name in wanted]
 
 
 def measure(measurements: Iterable[Measurement], rounds: int, console: Console) -> Record:
-    """Measure each of ``measurements`` once a round, so that a slow minute of the machine hits all alike."""
+    """Take each measurement once per round, so that a slow minute of the machine affects all equally."""
     measurements = list(measurements)
     date = datetime.now(UTC).isoformat(timespec="minutes")
     values: dict[str, list[float]] = {measurement.name: [] for measurement in measurements}
@@ -64,7 +64,7 @@ def measure(measurements: Iterable[Measurement], rounds: int, console: Console) 
 
 
 def report(record: Record, console: Console) -> None:
-    """Print the figures, each as a ratio to its bare limit."""
+    """Print the figures, with their ratios to the bare limits."""
     table = Table(title="Medians; a ratio says how many times the bare limit's cost")
     for column in ("what", "ratio", "median", "unit", "lowest to highest", "bare limit"):
         table.add_column(column, justify="right" if column in {"median", "ratio"} else "left")

@@ -1,8 +1,8 @@
-"""The picture of the figures: ``python -m benchmarks.picture FILE.json docs/figures.svg``.
+"""The chart of the figures: ``python -m benchmarks.picture FILE.json docs/figures.svg``.
 
-It is written with the standard library: a dozen bars need no plotting library among the dependencies, and an
-SVG of known lines changes in a diff only where a figure did. Its axis is logarithmic. Its colours are of
-middle brightness and its ground is transparent, since a page cannot tell an image whether it is dark.
+It is written with the standard library: a dozen bars do not justify a plotting library, and the diff of this
+SVG shows only the figures that changed. The axis is logarithmic. The colours have medium brightness and the
+background is transparent, since a page cannot tell an image whether it is in dark mode.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif"
 
 
 def draw(record: Record) -> str:
-    """Return the SVG of what ``SHOWN`` names, as far as it was measured.
+    """Return an SVG of the figures in ``SHOWN`` that were measured.
 
     Raises:
-        ValueError: None of it was measured.
+        ValueError: None of them was measured.
     """
     figures = [figure for name in SHOWN for figure in record.figures if figure.name == name]
     if not figures:
@@ -85,7 +85,7 @@ def _bar(root: ET.Element, record: Record, figure: Figure, length: float, top: f
 
 
 def _tick(root: ET.Element, tick: int, x: float, bottom: float) -> None:
-    """Draw the line at one ratio; the one at 1 is that of the bare limit."""
+    """Draw the grid line for a ratio; the one at 1 is the bare limit."""
     colour, name = (_LIMIT, "bare limit") if tick == 1 else (_TEXT, f"× {tick}")  # noqa: RUF001
     ends = {"x1": f"{x:.1f}", "x2": f"{x:.1f}", "y1": str(_TOP - 8), "y2": f"{bottom:.1f}"}
     look = {"stroke": colour, "stroke-width": "1", "stroke-opacity": "1" if tick == 1 else "0.3"}

@@ -1,4 +1,4 @@
-"""A database as after long use: flow runs, task runs with their states, tags, cache entries and logs."""
+"""A database as after long use: flow runs, task runs with states, tags, cache entries and logs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clearway_service.store.database import Database
 _FLOW, _TASKS_A_FLOW = "populated", 1_000
 _BATCH = 10_000
 _STEP = 1_000
-"""Microseconds from one run to the next; the newest is of the year 2025."""
+"""Microseconds from one run to the next; the newest is from the year 2025."""
 _NEWEST = 1_750_000_000_000_000
 
 COMMON_TAG, RARE_TAG = "common", "rare"
@@ -30,10 +30,10 @@ RARE_NAME = "rare-name"
 
 
 class Populated(NamedTuple):
-    """What can be asked for in the database.
+    """Ids and keys to query in the database.
 
     Attributes:
-        task_run_ids: Some runs, from all its time.
+        task_run_ids: Some runs of all ages.
         flow_run_id: A flow run.
         cache_keys: Some keys with an entry.
     """
@@ -46,8 +46,8 @@ class Populated(NamedTuple):
 def populate(path: Path, task_runs: int) -> Populated:
     """Fill a new database with ended task runs and their states.
 
-    Half the runs have the common tag; the first three of all have the rare one, the rare task key and name,
-    and a state that few have. One run in a hundred has a cache entry, one in ten a line of log.
+    Half of the runs have the common tag. The first three runs have the rare tag, the rare task key and
+    name, and a rare state. One run in a hundred has a cache entry, and one in ten a log line.
     """
     with closing(Database(path)) as database:
         driver: Any = database.driver
@@ -122,7 +122,7 @@ def _flow_run(id_: str, number: int, created: int) -> _Made:
 
 
 def _task_run(id_: str, state_id: str, flow_run_id: str, number: int, created: int) -> _Made:
-    rare = number < 3  # noqa: PLR2004 - as said above
+    rare = number < 3  # noqa: PLR2004 - as described in ``populate``
     type_, state_name = (StateType.FAILED, RARE_NAME) if rare else (StateType.COMPLETED, "Completed")
     tags = [COMMON_TAG] if number % 2 else []
     tags += [RARE_TAG] if rare else []

@@ -1,4 +1,4 @@
-"""Processes: what is measured in one of its own, with its own environment."""
+"""Processes: runs measurements in separate processes with their own environments."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 
 def variables(environment: dict[str, str]) -> dict[str, str]:
-    """Return this process's environment, without its settings of Clearway, and with ``environment``.
+    """Return this process's environment, without Clearway's settings, updated with ``environment``.
 
-    Modules are compiled once, as those of installed packages are, also where this process is told not to.
+    Modules are compiled once, like those of installed packages, even if this process does not write bytecode.
     """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLEARWAY_")}
     inherited.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -20,12 +20,12 @@ def variables(environment: dict[str, str]) -> dict[str, str]:
 
 
 def flow(kind: str, tasks: int, environment: dict[str, str]) -> Callable[[], float]:
-    """Return what runs a flow of ``benchmarks.flows`` and returns the figure that it prints."""
+    """Return a function that runs a flow of ``benchmarks.flows`` and returns the figure it prints."""
     return measured("benchmarks.flows", [kind, str(tasks)], environment)
 
 
 def measured(module: str, arguments: list[str], environment: dict[str, str]) -> Callable[[], float]:
-    """Return what runs a module and returns the figure that it prints last."""
+    """Return a function that runs a module and returns the last figure it prints."""
 
     def run() -> float:
         command = [sys.executable, "-m", module, *arguments]
@@ -35,7 +35,7 @@ def measured(module: str, arguments: list[str], environment: dict[str, str]) -> 
 
 
 def wall(command: list[str], environment: dict[str, str]) -> Callable[[], float]:
-    """Return what runs ``command`` and returns its seconds from start to end."""
+    """Return a function that runs ``command`` and returns its duration in seconds."""
 
     def run() -> float:
         begun = time.perf_counter()
@@ -46,10 +46,10 @@ def wall(command: list[str], environment: dict[str, str]) -> Callable[[], float]
 
 
 def output(command: list[str], environment: dict[str, str]) -> str:
-    """Run a command and return what it printed.
+    """Run a command and return its output.
 
     Raises:
-        RuntimeError: It failed; the message has the end of what it said.
+        RuntimeError: It failed; the message includes the end of its standard error.
     """
     done = subprocess.run(command, env=variables(environment), check=False, capture_output=True, text=True)
     if done.returncode:

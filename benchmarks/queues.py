@@ -1,4 +1,4 @@
-"""How long a hand-off takes while many wait, in the engine itself."""
+"""The latency of a slot hand-off in the engine while many runs wait."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class _Client:
 
 
 def queue_handoff(waiters: int) -> float:
-    """Return the median milliseconds from a Completed to the next one's accept, while ``waiters`` wait."""
+    """Return the median milliseconds from a run's end to the next one's start while ``waiters`` wait."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(ServiceSettings(database=Path(folder) / "queue.db"))
         try:

@@ -1,7 +1,7 @@
-"""How long a slot is lost when its holder is killed.
+"""How long a slot stays taken when its holder is killed.
 
-python -m benchmarks.recovery hold   holds the slot until it is killed; prints ``ready`` when it does
-python -m benchmarks.recovery wait   waits for the slot; prints ``ready`` when it does, and then since when
+python -m benchmarks.recovery hold   prints ``ready`` once it holds the slot, until it is killed
+python -m benchmarks.recovery wait   prints ``ready`` once it is queued, and then when it got the slot
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def hold() -> None:
 
 @task(tags=[_TAG])
 def take() -> float:
-    """Return when the slot was taken, by the system's monotonic clock."""
+    """Return the time at which the slot was taken, by the system's monotonic clock."""
     return time.monotonic()
 
 
@@ -39,7 +39,7 @@ def holding() -> None:
 
 @flow
 def waiting() -> float:
-    """Wait for the slot, and return when it was taken."""
+    """Wait for the slot, and return the time at which it was taken."""
     threading.Thread(target=_say_when_queued).start()
     return take()
 
@@ -52,7 +52,7 @@ def _say_when_queued() -> None:
 
 
 def recovery(environment: dict[str, str]) -> float:
-    """Return the milliseconds from the ``kill -9`` of a slot's holder to the start of who waits for it."""
+    """Return the milliseconds from the ``kill -9`` of a slot's holder to the start of the next run."""
     limit = f"from benchmarks.slots import set_limit; set_limit({_TAG!r}, 1)"
     subprocess.run([sys.executable, "-c", limit], env=variables(environment), check=True)
     holder, waiter = _start("hold", environment), _start("wait", environment)
@@ -64,7 +64,7 @@ def recovery(environment: dict[str, str]) -> float:
 
 
 def _start(kind: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    """Start one of the two, and return when it is ready."""
+    """Start a holder or a waiter, and return when it is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.recovery", kind],
         env=variables(environment),

@@ -1,6 +1,6 @@
-"""Results kept in a storage and read again, in a process of their own.
+"""Results written to a storage and read back, in a separate process.
 
-python -m benchmarks.results BYTES TIMES   prints how many MB/s went there and back
+python -m benchmarks.results BYTES TIMES   prints the round-trip throughput in MB/s
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SIZES = ((KIB, 200), (MIB, 20), (100 * MIB, 1))
 
 
 def keep_and_read(size: int, times: int) -> float:
-    """Return the MB/s at which ``times`` results of ``size`` bytes are kept and read again."""
+    """Return the MB/s at which ``times`` results of ``size`` bytes are stored and read back."""
     store = get_store()
     bodies = [os.urandom(size) for _ in range(times)]
     store.store(b"first")  # opens what has to be opened
@@ -32,7 +32,7 @@ def keep_and_read(size: int, times: int) -> float:
 
 
 def copy(size: int, times: int) -> float:
-    """Return the MB/s at which bytes are written to plain files, through to the disk, and read again."""
+    """Return the MB/s at which bytes are written to plain files with fsync, and read back."""
     with tempfile.TemporaryDirectory() as folder:
         bodies = [os.urandom(size) for _ in range(times)]
         begun = time.perf_counter()
@@ -47,7 +47,7 @@ def copy(size: int, times: int) -> float:
 
 
 def stored(environment: dict[str, str], place: str, size: int, times: int) -> Callable[[], float]:
-    """Return what measures a storage in a process of its own."""
+    """Return a function that measures a storage in a separate process."""
     variables = environment | {"CLEARWAY_RESULT_STORAGE": place, "CLEARWAY_RESULT_INLINE_BYTES": "0"}
     return measured("benchmarks.results", [str(size), str(times)], variables)
 

@@ -1,4 +1,4 @@
-"""Rows: of the service's own tables by the names of their columns, so that they follow the schema."""
+"""Rows: builds rows of the service's tables by column name, so that they follow the schema."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from clearway_service.store.building import insert_rows
 
 
 class Rows:
-    """Makes rows of one table. What a row leaves out is null, or else empty, or else 0.
+    """Builds rows of one table. Omitted columns are null if possible, otherwise empty or 0.
 
     Args:
         table: The table.
-        numbered: Whether the rows bring the number that the database would count itself.
+        numbered: Whether the rows include the number that the database would assign.
 
     Attributes:
-        sql: Inserts one row.
+        sql: The statement that inserts one row.
     """
 
     def __init__(self, table: Table, *, numbered: bool = False) -> None:
@@ -29,7 +29,7 @@ class Rows:
         """Return a row.
 
         Raises:
-            ValueError: The table has no column of one of these names.
+            ValueError: The table lacks a column of one of these names.
         """
         if unknown := values.keys() - self._blank.keys():
             raise ValueError(f"no such columns: {', '.join(sorted(unknown))}")

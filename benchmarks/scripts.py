@@ -1,4 +1,4 @@
-"""Scripts from the shell: whole programs, from the start of their process to its end."""
+"""Scripts: whole programs, from the start of the process to its end."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _FLOWS = [sys.executable, "-m", "benchmarks.flows"]
 
 
 def imported(python: str) -> Measurement:
-    """Return what measures the import, beside the limit called ``python``."""
+    """Return the measurement of the import, compared to the limit named ``python``."""
     return Measurement("import clearway", "s", wall([sys.executable, "-c", "import clearway"], {}), python)
 
 
 def scripts(embedded: dict[str, str], server: dict[str, str], folder: Path, python: str) -> list[Measurement]:
-    """Return what measures programs.
+    """Return the measurements of whole programs.
 
     Args:
         embedded: The environment for the embedded engine.
         server: The environment for a server.
-        folder: For homes of their own.
+        folder: The folder for new homes.
         python: The name of the limit: Python without a program.
     """
     measurements = [
@@ -42,7 +42,7 @@ def scripts(embedded: dict[str, str], server: dict[str, str], folder: Path, pyth
 
 
 def _short(environment: dict[str, str]) -> Callable[[], float]:
-    """Return what measures a program of ten tasks of 10 ms under a limit of 2."""
+    """Return a function that measures a program of ten tasks of 10 ms under a limit of 2."""
 
     def run() -> float:
         limited(environment, SHORT, 2)
@@ -52,7 +52,7 @@ def _short(environment: dict[str, str]) -> Callable[[], float]:
 
 
 def _in_new_home(folder: Path, command: list[str]) -> Callable[[], float]:
-    """Return what measures a program that has to make its database first."""
+    """Return a function that measures a program that has to create its database first."""
 
     def run() -> float:
         with tempfile.TemporaryDirectory(dir=folder) as home:

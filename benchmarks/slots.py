@@ -1,8 +1,8 @@
-"""Tasks under a limit, in a process of their own.
+"""Tasks under a limit, in a separate process.
 
-python -m benchmarks.slots TAG TASKS SECONDS   prints a JSON list of [begun, ended] for each task
+python -m benchmarks.slots TAG TASKS SECONDS   prints a JSON list of [start, end] for each task
 
-The times are of the system's monotonic clock, so those of several processes can be put in one order.
+The times are from the system's monotonic clock, so those of several processes are comparable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Span = tuple[float, float]
 
 @task
 def hold(seconds: float) -> Span:
-    """Hold a slot for ``seconds`` and return from when to when."""
+    """Hold a slot for ``seconds`` and return the span."""
     begun = time.monotonic()
     while (rest := begun + seconds - time.monotonic()) > 0:
         time.sleep(rest)
@@ -44,20 +44,20 @@ def set_limit(tag: str, slots: int) -> None:
 
 
 def limited(environment: dict[str, str], tag: str, slots: int) -> None:
-    """Set the limit of a tag, from a process of its own."""
+    """Set the limit of a tag, in a separate process."""
     limit = f"from benchmarks.slots import set_limit; set_limit({tag!r}, {slots})"
     subprocess.run([sys.executable, "-c", limit], env=variables(environment), check=True)
 
 
 def handoffs(spans: list[Span]) -> list[float]:
-    """Return the milliseconds from each task's end to the next one's beginning, under a limit of 1."""
+    """Return the milliseconds from each task's end to the next one's start, under a limit of 1."""
     ordered = sorted(spans)
     assert all(before[1] <= after[0] for before, after in pairwise(ordered)), "two ran at once"
     return [(after[0] - before[1]) * 1e3 for before, after in pairwise(ordered)]
 
 
 def percentile(values: list[float], percent: float) -> float:
-    """Return the smallest value that ``percent`` of ``values`` do not exceed."""
+    """Return a percentile of ``values``."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
@@ -87,7 +87,7 @@ def run(
 
 
 def short_tasks(environment: dict[str, str]) -> float:
-    """Return the milliseconds from the first to the last moment of 10 tasks of 10 ms under a limit of 2."""
+    """Return the total milliseconds of 10 tasks of 10 ms under a limit of 2."""
     spans = run(environment, "short", 2, 1, 10, 0.01)
     return (max(ended for _, ended in spans) - min(begun for begun, _ in spans)) * 1e3
 
@@ -95,12 +95,12 @@ def short_tasks(environment: dict[str, str]) -> float:
 def handoff(
     environment: dict[str, str], processes: int, percent: float, tasks: int = 200
 ) -> Callable[[], float]:
-    """Return what measures a percentile of the hand-off time, in ms, of 2 ms tasks under a limit of 1."""
+    """Return a function that measures a percentile of the hand-off, in ms, of 2 ms tasks, limit 1."""
     return lambda: percentile(handoffs(run(environment, "handoff", 1, processes, tasks, 0.002)), percent)
 
 
 def utilisation(environment: dict[str, str]) -> float:
-    """Return the busy share of 10 slots, in percent, while 778 tasks of 0.12 s go through them."""
+    """Return the utilisation of 10 slots, in percent, while 778 tasks of 0.12 s run."""
     spans = run(environment, "busy", 10, 1, 778, 0.12)
     wall = max(ended for _, ended in spans) - min(begun for begun, _ in spans)
     return 100 * sum(ended - begun for begun, ended in spans) / (10 * wall)

@@ -1,4 +1,4 @@
-"""The service over gRPC: transitions per second, and one proposal at a time, streamed and unary."""
+"""The service over gRPC: throughput of transitions, and latency of single proposals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _A_MESSAGE = 256
 
 
 async def transitions_rate(address: str, tasks: int) -> float:
-    """Return transitions per second: ``tasks`` started and completed, all in flight at once."""
+    """Return transitions per second for ``tasks`` started and completed, all in flight at once."""
     async with grpc.aio.insecure_channel(address) as channel:
         call, flow = await open_stream(channel)
         started = proposals(flow, tasks)
@@ -56,7 +56,7 @@ async def proposal_latency(address: str, times: int) -> float:
 
 
 async def unary_latency(address: str, times: int) -> float:
-    """Return the median milliseconds from one ``SetTaskRunState`` to its answer, one at a time."""
+    """Return the median milliseconds of a ``SetTaskRunState`` call, one at a time."""
     async with grpc.aio.insecure_channel(address) as channel:
         call, flow = await open_stream(channel)
         started = proposals(flow, times)
@@ -80,7 +80,7 @@ async def unary_latency(address: str, times: int) -> float:
 async def open_stream(
     channel: grpc.aio.Channel,
 ) -> tuple[grpc.aio.StreamStreamCall[proposal_pb2.ProposeRequest, proposal_pb2.ProposeResponse], str]:
-    """Return a stream that was welcomed, and the id of a new flow run."""
+    """Open a stream; return it and the id of a new flow run."""
     stub = orchestrator_pb2_grpc.OrchestratorStub(channel)
     request = flow_run_pb2.CreateFlowRunRequest(flow_run=flow_run_pb2.FlowRunSpec(flow_name="benchmark"))
     flow = (await stub.CreateFlowRun(request)).flow_run.spec.id

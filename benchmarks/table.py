@@ -1,8 +1,8 @@
 """The figures as Markdown: ``python -m benchmarks.table FILE.json [DOCUMENT.md ...]``.
 
-Without a document the tables are printed. In a document they take the place of what stands between the lines
-``<!-- figures -->`` and ``<!-- /figures -->``. The first may choose rows by their names, or by parts of them,
-separated by semicolons: ``<!-- figures: map over; cached hit -->``.
+Without a document, the tables are printed. In a document, they replace the text between the lines
+``<!-- figures -->`` and ``<!-- /figures -->``. The first marker may select rows by their names, or parts of
+them, separated by semicolons: ``<!-- figures: map over; cached hit -->``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MARKED = re.compile(r"(<!-- figures(?:: (?P<names>[^>]*?))? -->\n).*?(<!-- /fig
 
 
 def tables(record: Record, figures: list[Figure]) -> str:
-    """Return Markdown tables of ``figures``: with a ratio, without one, and where they were measured."""
+    """Return Markdown tables of ``figures``, with and without ratios, and a line about the machine."""
     beside = [figure for figure in figures if figure.bare]
     alone = [figure for figure in figures if not figure.bare and not _is_limit(record, figure)]
     parts = []
@@ -33,7 +33,7 @@ def tables(record: Record, figures: list[Figure]) -> str:
 
 
 def is_marked(document: Path) -> bool:
-    """Return whether a document has a place for tables."""
+    """Return True if a document has markers for tables."""
     return _MARKED.search(document.read_text(encoding="utf-8")) is not None
 
 
@@ -41,7 +41,7 @@ def fill(text: str, record: Record) -> str:
     """Return a document's text with the tables between its markers.
 
     Raises:
-        ValueError: It has no markers, or names rows that were not measured.
+        ValueError: It has no markers, or selects rows that were not measured.
     """
 
     def tabled(found: re.Match[str]) -> str:

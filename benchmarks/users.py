@@ -1,4 +1,4 @@
-"""What people do who push: very large maps, long queues and ``kill -9``."""
+"""Extreme use: very large maps, long queues and ``kill -9``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _WAITERS = 10_000
 
 
 def large_maps(embedded: dict[str, str], server: dict[str, str], part: int, bare: str) -> list[Measurement]:
-    """Return tasks per second of maps of growing sizes, and the memory of what waits in one.
+    """Return the measurements of maps of growing sizes, and of the memory of their pending runs.
 
     Args:
         embedded: The environment for the embedded engine.
         server: The environment for a server.
-        part: Which part of the sizes is taken: 1 for all, 100 for a hundredth.
+        part: The divisor of the sizes: 1 for full size, 100 for a hundredth.
         bare: The name of the limit.
     """
     places = (("embedded", embedded), ("server", server))
@@ -50,7 +50,7 @@ def large_maps(embedded: dict[str, str], server: dict[str, str], part: int, bare
 
 
 def waiting(embedded: dict[str, str], server: dict[str, str], part: int) -> list[Measurement]:
-    """Return what waiting for a slot costs; the arguments are as in ``large_maps``."""
+    """Return the measurements of waiting for a slot; the arguments are those of ``large_maps``."""
     waiters = _WAITERS // part
     return [
         Measurement(

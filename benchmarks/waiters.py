@@ -1,4 +1,4 @@
-"""What a waiter costs the server in memory."""
+"""The server's memory per waiter."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _A_MESSAGE = 256
 
 
 async def bytes_per_waiter(waiters: int) -> float:
-    """Return by how many bytes a new server grows for each of ``waiters`` runs that wait for one tag."""
+    """Return the memory growth of a new server, in bytes, per run that waits for a tag."""
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "server.db") as server:
         async with grpc.aio.insecure_channel(server.address) as channel:
             limit = concurrency_limit_pb2.SetConcurrencyLimitRequest(tag=_TAG, limit=1)
             await orchestrator_pb2_grpc.OrchestratorStub(channel).SetConcurrencyLimit(limit)
             call, flow = await open_stream(channel)
             process = psutil.Process(server.pid)
-            await _wait(call, flow, _A_MESSAGE)  # whatever is loaded or grown once
+            await _wait(call, flow, _A_MESSAGE)  # one-time loading and growth
             before = process.memory_info().rss
             await _wait(call, flow, waiters)
             grown = process.memory_info().rss - before
@@ -38,7 +38,7 @@ async def _wait(
     flow: str,
     waiters: int,
 ) -> None:
-    """Have so many runs wait for the tag."""
+    """Make ``waiters`` runs wait for the tag."""
     started = proposals(flow, waiters)
     for proposal in started:
         proposal.create_task_run.tags.append(_TAG)

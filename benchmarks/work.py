@@ -1,4 +1,4 @@
-"""Work: the proposals that are measured."""
+"""Work: builds the proposals for measurements."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def proposals(flow_run_id: str, count: int) -> list[proposal_pb2.Proposal]:
 
 
 def endings(started: list[proposal_pb2.Proposal]) -> list[proposal_pb2.Proposal]:
-    """Return the proposals that complete what ``started`` began."""
+    """Return the proposals that complete the runs of ``started``."""
     return [
         proposal_pb2.Proposal(
             id=new_id(),
@@ -33,7 +33,7 @@ def endings(started: list[proposal_pb2.Proposal]) -> list[proposal_pb2.Proposal]
 
 
 def unary_endings(started: list[proposal_pb2.Proposal]) -> list[proposal_pb2.SetTaskRunStateRequest]:
-    """Return the unary requests that complete what ``started`` began."""
+    """Return the unary requests that complete the runs of ``started``."""
     return [
         proposal_pb2.SetTaskRunStateRequest(
             proposal_id=ending.id, task_run_id=ending.task_run_id, state=ending.state

@@ -1,7 +1,7 @@
 """Generate the Python messages and stubs, or check that the committed ones are fresh.
 
 python protos/generate.py          writes sdk/clearway/v1/
-python protos/generate.py --check  exits 1 where a committed file differs from a generated one
+python protos/generate.py --check  exits 1 if a committed file differs from a generated one
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ TARGET = ROOT / "sdk" / "clearway" / "v1"
 
 
 def generate(into: Path) -> None:
-    """Write messages, stubs and their types for every proto below ``into``/clearway/v1."""
+    """Write the messages, stubs and type stubs of every proto to ``into``/clearway/v1."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("clearway/v1/*.proto"))
     outputs = [f"--{kind}_out={into}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
     environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"}
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *outputs, *sources]
     subprocess.run(command, check=True, env=environment)  # noqa: S603 - our own arguments
-    # A file without a service has an empty gRPC module; only the service's own is of use.
+    # A proto without a service gets an empty gRPC module, which is removed.
     for path in (into / "clearway" / "v1").glob("*_pb2_grpc.py*"):
         if not path.name.startswith("orchestrator_"):
             path.unlink()
 
 
 def stale(fresh: Path) -> list[str]:
-    """Return the generated files that differ from the committed ones, or are on one side only."""
+    """Return the generated files that differ from the committed ones, or exist on one side only."""
     names = {path.name for side in (fresh, TARGET) for path in side.glob("*_pb2*")}
     _, differing, missing = filecmp.cmpfiles(fresh, TARGET, sorted(names), shallow=False)
     return sorted(differing + missing)
 
 
 def main() -> int:
-    """Run as the module's docstring says; return the exit code."""
+    """Generate or check, as the module's docstring describes; return the exit code."""
     if "--check" not in sys.argv[1:]:
         for path in TARGET.glob("*_pb2*"):
             path.unlink()

@@ -33,7 +33,7 @@ PROTOS = ROOT / "protos"
 TARGET = ROOT / "docs" / "reference"
 PACKAGE = ".clearway.v1."
 
-# The numbers of fields in descriptor.proto, which make up the paths of comments.
+# Field numbers in descriptor.proto, of which the paths of comments consist.
 MESSAGE, ENUM, SERVICE, EXTENSION = 4, 5, 6, 7
 FIELD, VALUE, METHOD, NESTED, ONEOF = 2, 2, 2, 3, 8
 
@@ -47,7 +47,7 @@ FORMATS = {
 }
 DAY = 86_400
 
-# The comments of a file by the paths of what they are about.
+# The comments of a file, by the paths of the elements they describe.
 Comments: TypeAlias = dict[tuple[int, ...], str]
 
 
@@ -55,9 +55,9 @@ class Reference:
     """The pages of a set of protos."""
 
     def __init__(self, image: FileDescriptorSet) -> None:
-        """Take the protos of a compiled image that has their comments."""
+        """Index the protos of a compiled image that includes their comments."""
         self.files = sorted(image.file, key=lambda file: file.name)
-        # Where each message, enum, enum value and RPC is described, by its name.
+        # The page and anchor of each message, enum, enum value and RPC, by name.
         self.homes: dict[str, str] = {}
         # The messages and RPCs that use a message or enum, by its name.
         self.users: dict[str, set[str]] = {}
@@ -82,7 +82,7 @@ class Reference:
         self.users.setdefault(type_name.removeprefix(PACKAGE), set()).add(user)
 
     def pages(self) -> dict[str, str]:
-        """Return the text of each page by its file name."""
+        """Return the text of each page, by file name."""
         found = {_page(file): self._file(file) for file in self.files}
         found["README.md"] = "\n".join(self._contents())
         return found
@@ -211,7 +211,7 @@ class Reference:
         return f"[`{name}`]({self.homes[name]})"
 
     def _prose(self, comment: str, name: str) -> str:
-        """Return a comment with links, without the name of its subject if that only introduces it."""
+        """Return a comment with links, and without a leading subject name that only introduces it."""
         text = comment
         if comment.startswith(f"{name}: "):
             text = comment.removeprefix(f"{name}: ")
@@ -228,7 +228,7 @@ def _page(file: FileDescriptorProto) -> str:
 
 
 def _order(file: FileDescriptorProto) -> list[tuple[int, int]]:
-    """Return the kinds and places of a file's messages and enums, as they follow each other in the file."""
+    """Return the kinds and indexes of a file's messages and enums, in source order."""
     lines = {tuple(location.path): location.span[0] for location in file.source_code_info.location}
     messages = [(MESSAGE, place) for place in range(len(file.message_type))]
     return sorted(
@@ -237,7 +237,7 @@ def _order(file: FileDescriptorProto) -> list[tuple[int, int]]:
 
 
 def _comments(file: FileDescriptorProto) -> Comments:
-    """Return the comments of a file, each as one line."""
+    """Return the comments of a file, each joined to one line."""
     locations = file.source_code_info.location
     return {tuple(each.path): " ".join(each.leading_comments.split()) for each in locations}
 
@@ -248,7 +248,7 @@ def _map_entry(message: DescriptorProto, field: FieldDescriptorProto) -> Descrip
 
 
 def _type_of(message: DescriptorProto, field: FieldDescriptorProto) -> str:
-    """Return the type of a field's value; of a map, that of its values."""
+    """Return the type of a field's value; for a map, the type of its values."""
     entry = _map_entry(message, field)
     return str(entry.field[1].type_name if entry else field.type_name)
 
@@ -297,7 +297,7 @@ def _cell(text: str) -> str:
 
 
 def compiled() -> FileDescriptorSet:
-    """Return the protos with their comments, as protoc reads them."""
+    """Compile the protos with protoc, keeping their comments."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.glob("clearway/v1/*.proto"))
     with tempfile.TemporaryDirectory() as directory:
         image = Path(directory) / "image.binpb"
@@ -308,7 +308,7 @@ def compiled() -> FileDescriptorSet:
 
 
 def main() -> int:
-    """Run as the module's docstring says; return the exit code."""
+    """Generate or check, as the module's docstring describes; return the exit code."""
     pages = Reference(compiled()).pages()
     committed = {path.name: path.read_text(encoding="utf-8") for path in TARGET.glob("*.md")}
     if "--check" in sys.argv[1:]:

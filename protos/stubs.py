@@ -1,13 +1,12 @@
-"""Generate the stubs of languages other than Python, as `buf.gen.yaml` says, with plugins of this machine.
+"""Generate the stubs for languages other than Python from `buf.gen.yaml`, with locally installed plugins.
 
-python protos/stubs.py                   writes all; those in gen/ are not committed
-python protos/stubs.py --only java       writes those whose folder has this in its name
+python protos/stubs.py                   writes all stubs; those in gen/ are not committed
+python protos/stubs.py --only java       writes those whose folder name contains "java"
 python protos/stubs.py --check           exits 1 if a committed file differs from a generated one
-python protos/stubs.py --install         gets the plugins into .tools, by their languages' package managers
+python protos/stubs.py --install         installs the plugins into .tools, with their package managers
 
-The template is written as JSON, which is valid YAML, so no library is needed to pick the plugins of one
-folder. Generated files are in folders of their own below a plugin's folder; files directly in it, such as
-`go.mod`, are written by hand.
+The template is JSON, which is valid YAML, so no YAML library is needed to select plugins. Generated files are
+in subfolders of a plugin's folder; files directly in it, such as `go.mod`, are written by hand.
 """
 
 from __future__ import annotations
@@ -29,12 +28,12 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "protos" / "buf.gen.yaml"
 TOOLS = ROOT / ".tools"
 BUF = Path(sys.executable).parent / "buf"
-# The details of failed calls (google.rpc.ErrorInfo, ...), which no package of this language has.
+# The details of failed calls (google.rpc.ErrorInfo, ...), for languages that have no package with them.
 DETAILS = Path(error_details_pb2.__file__).with_name("error_details.proto")
 DETAILS_FOR = "protoc-gen-es"
 PATH = os.pathsep.join([str(TOOLS / "bin"), str(TOOLS / "node_modules" / ".bin"), os.environ.get("PATH", "")])
 
-# Where a plugin comes from, and the command that gets it; the C++ ones are of the system.
+# The command that installs each plugin; the C++ ones are system packages.
 GO = ["go", "install"]
 NPM = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(TOOLS)]
 COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
@@ -54,18 +53,18 @@ SYSTEM = {
 
 
 def program(plugin: dict[str, Any]) -> str:
-    """Return the name of the program that a plugin of the template runs."""
+    """Return the name of the executable for a plugin of the template."""
     return str(plugin.get("protoc_path") or plugin["local"])
 
 
 def plugins(only: str) -> list[dict[str, Any]]:
-    """Return the template's plugins whose folder has ``only`` in its name."""
+    """Return the template's plugins whose folder name contains ``only``."""
     template: dict[str, list[dict[str, Any]]] = json.loads(TEMPLATE.read_text())
     return [plugin for plugin in template["plugins"] if only in plugin["out"]]
 
 
 def install(name: str) -> None:
-    """Get one plugin into .tools, unless it is installed or its package manager is not."""
+    """Install a plugin into .tools, unless it is installed or its package manager is missing."""
     if name not in INSTALL or shutil.which(name, path=PATH) or not shutil.which(INSTALL[name][0]):
         return
     (TOOLS / "bin").mkdir(parents=True, exist_ok=True)
@@ -78,7 +77,7 @@ def install(name: str) -> None:
 
 
 def missing(names: list[str]) -> list[str]:
-    """Return a line for each program that is not installed, with what installs it."""
+    """Return a line for each missing program, with the way to install it."""
     source = SYSTEM | {name: f"`make stubs-tools`, which needs {way[0]}," for name, way in INSTALL.items()}
     absent = [name for name in names if not shutil.which(name, path=PATH)]
     return [f"{name} is not installed; {source[name]} installs it" for name in absent]
@@ -99,7 +98,7 @@ def generate(chosen: list[dict[str, Any]], into: Path) -> None:
 
 
 def packages(folder: Path) -> list[Path]:
-    """Return the folders of generated files in a plugin's folder."""
+    """Return the folders with generated files in a plugin's folder."""
     return [path for path in folder.glob("*") if path.is_dir()]
 
 
@@ -111,7 +110,7 @@ def buf_generate(source: str, chosen: list[dict[str, Any]], into: Path) -> None:
 
 
 def stale(chosen: list[dict[str, Any]], fresh: Path) -> list[str]:
-    """Return the generated files that differ from the committed ones, or are on one side only."""
+    """Return the generated files that differ from the committed ones, or exist on one side only."""
     names = set()
     for folder in {plugin["out"] for plugin in chosen}:
         for side in (fresh, ROOT):
@@ -122,11 +121,11 @@ def stale(chosen: list[dict[str, Any]], fresh: Path) -> list[str]:
 
 
 def main() -> int:
-    """Run as the module's docstring says; return the exit code."""
+    """Generate, check or install, as the module's docstring describes; return the exit code."""
     parser = argparse.ArgumentParser(description="Generate the stubs of languages other than Python.")
     parser.add_argument("--only", default="", help="a part of the folders' names, such as go")
     parser.add_argument("--check", action="store_true", help="compare the committed ones, write nothing")
-    parser.add_argument("--install", action="store_true", help="get the plugins into .tools")
+    parser.add_argument("--install", action="store_true", help="install the plugins into .tools")
     options = parser.parse_args()
     chosen = plugins(options.only)
     if not chosen:

@@ -1,4 +1,4 @@
-"""Databases to back up, and running ``clearway backup`` and ``clearway restore`` on them."""
+"""Databases to back up, and archives as ``clearway backup`` writes them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def digest_of(body: bytes) -> str:
 
 
 def result_file(database: Path, digest: str) -> Path:
-    """Return where the service keeps a result."""
+    """Return the path where the service stores a result."""
     return database.with_name(f"{database.name}-results") / digest[:2] / digest
 
 
 def keep_result(client: Client, flow_run_id: str, body: bytes, location: str = "") -> str:
-    """Upload a result, and complete a run with it; return the run's id.
+    """Upload a result and complete a run with it; return the run's id.
 
     Args:
         client: The service.
         flow_run_id: The run's flow run.
         body: The result.
-        location: What the run says instead of where it is.
+        location: The location recorded for the run instead of the real one.
     """
     digest = digest_of(body)
     client.stub.UploadResult(
@@ -55,7 +55,7 @@ def keep_result(client: Client, flow_run_id: str, body: bytes, location: str = "
 
 
 def small_database(path: Path, results: Iterable[bytes] = (b"first", b"second" * 1000)) -> None:
-    """Make a database with a flow run, and a task run for each of some results in the service's storage."""
+    """Create a database with a flow run, and a task run for each of ``results`` in the service's storage."""
     with Server(path) as server, Client(server.address) as client:
         flow = create_flow(client).spec.id
         for body in results:
@@ -64,7 +64,7 @@ def small_database(path: Path, results: Iterable[bytes] = (b"first", b"second" *
 
 
 def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return all rows of a database that is not in use, but for the sessions' processes."""
+    """Return all rows of a database that is not in use, without the processes of sessions."""
     with closing(sqlite3.connect(path)) as connection:
         names = [
             name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -82,7 +82,7 @@ def tables(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def write_archive(path: Path, files: dict[str, bytes], manifest: bytes | None) -> None:
-    """Write an archive as ``clearway backup`` does, with any files and any manifest."""
+    """Write an archive like ``clearway backup``, with arbitrary files and an arbitrary manifest."""
     with path.open("w+b") as file:
         writer = ArchiveWriter(file, 0)
         for name, body in files.items():
@@ -93,7 +93,7 @@ def write_archive(path: Path, files: dict[str, bytes], manifest: bytes | None) -
 
 
 def manifest_of(database: Path, files: dict[str, bytes]) -> Manifest:
-    """Return the manifest that fits a database and files."""
+    """Return the manifest for a database and files."""
     contents = check_copy(database)
     return Manifest(
         clearway="0.2.0",
@@ -109,13 +109,13 @@ def manifest_of(database: Path, files: dict[str, bytes]) -> Manifest:
 
 
 def good_files(database: Path, *results: bytes) -> dict[str, bytes]:
-    """Return the files of a backup."""
+    """Return the files of a valid backup."""
     bodies = {result_name(digest_of(body)): body for body in results}
     return {DATABASE: database.read_bytes(), **bodies}
 
 
 def resigned(manifest: bytes, **changed: Any) -> bytes:
-    """Return a manifest with other fields, and the checksum that fits them, as an attacker makes it."""
+    """Return a manifest with changed fields and a matching checksum, as an attacker would make it."""
     body = json.loads(manifest) | changed
     body.pop("checksum")
     plain = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()

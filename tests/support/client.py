@@ -1,4 +1,4 @@
-"""A small synchronous client of the protocol: unary calls, and a stream whose answers are awaited by id."""
+"""A small synchronous client of the protocol: unary calls, and a stream with decisions awaited by id."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Failure:
     """How a call failed.
 
     Attributes:
-        code: Its status.
-        reason: The name of the ``ErrorReason`` of its details; empty if it has none.
-        fields: The fields that were wrong.
-        message: For people.
-        retry_seconds: What the details say about trying again; None where they say nothing.
-        metadata: What the failure is about.
+        code: The status code.
+        reason: The name of the ``ErrorReason`` in the details; empty if there is none.
+        fields: The invalid fields.
+        message: The human-readable message.
+        retry_seconds: The retry delay in the details; None if there is none.
+        metadata: The metadata in the details.
     """
 
     code: grpc.StatusCode
@@ -54,7 +54,7 @@ def failure_of(error: Any) -> Failure:
 
 
 def failure_of_status(status: status_pb2.Status) -> Failure:
-    """Return what a status says, with its details unpacked."""
+    """Return the failure described by a status, with its details unpacked."""
     reason, fields, retry_seconds, metadata = "", [], None, {}
     for detail in status.details:
         info, bad, retry = (
@@ -74,7 +74,7 @@ def failure_of_status(status: status_pb2.Status) -> Failure:
 
 
 class EndedError(AssertionError):
-    """The stream ended while something was awaited of it.
+    """The stream ended while the test was waiting for something on it.
 
     Attributes:
         end: How it ended.
@@ -90,7 +90,7 @@ class Client:
 
     Args:
         address: ``host:port``.
-        more: More options of the channel.
+        more: Additional channel options.
     """
 
     def __init__(self, address: str, more: Sequence[tuple[str, Any]] = ()) -> None:
@@ -100,14 +100,14 @@ class Client:
         self.stub = OrchestratorStub(self._channel)
 
     def open(self, name: str = "tester", resume: str = "") -> Stream:
-        """Open a stream, and return when it is welcome.
+        """Open a stream, and return when it is welcomed.
 
         Args:
-            name: Who the client says it is.
+            name: The client's name.
             resume: The session to resume.
 
         Raises:
-            EndedError: It was not welcome.
+            EndedError: It was not welcomed.
         """
         hello = Hello(client_name=name, language="python", version="0", resume_session_id=resume)
         stream = Stream(self.stub)
@@ -116,15 +116,15 @@ class Client:
         return stream
 
     def fails(self, method: str, request: Any) -> Failure:
-        """Return how the unary ``method`` fails; that it does not fail is an AssertionError."""
+        """Return how the unary ``method`` fails; raise AssertionError if it succeeds."""
         try:
             answer = getattr(self.stub, method)(request, timeout=DEADLINE_SECONDS)
         except grpc.RpcError as error:
             return failure_of(error)
-        raise AssertionError(f"{method} answered {answer}")
+        raise AssertionError(f"{method} returned {answer}")
 
     def close(self) -> None:
-        """Close the channel; what is open on it breaks."""
+        """Close the channel, which breaks open streams."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -137,14 +137,14 @@ class Client:
 
 
 class Stream:
-    """An open ``Propose`` call. Its answers are read on a thread of its own.
+    """An open ``Propose`` call. A separate thread reads its messages.
 
     Args:
-        stub: Of the channel.
+        stub: The channel's stub.
 
     Attributes:
-        messages: All that was received.
-        inbox: All decisions, in the order in which they came, and None when the stream has ended.
+        messages: All messages received.
+        inbox: All decisions, in order of arrival, then None when the stream has ended.
     """
 
     def __init__(self, stub: OrchestratorStub) -> None:
@@ -189,7 +189,7 @@ class Stream:
 
     @property
     def welcome(self) -> Welcome:
-        """What the service said first."""
+        """The service's first message."""
         return self.messages[0].welcome
 
     @property
@@ -198,7 +198,7 @@ class Stream:
         return self.welcome.session_id
 
     def await_welcome(self) -> None:
-        """Return when the service has answered the hello."""
+        """Wait until the service has replied to the hello."""
         self._await(lambda: bool(self.messages), "welcome")
         assert self.messages[0].HasField("welcome")
 
@@ -207,11 +207,11 @@ class Stream:
         self.send(ProposeRequest(proposals=proposals))
 
     def withdraw(self, *proposal_ids: str) -> None:
-        """Say that proposals that wait are no longer wanted."""
+        """Withdraw waiting proposals."""
         self.send(ProposeRequest(withdrawals=proposal_ids))
 
     def decision(self, proposal_id: str) -> Decision:
-        """Return the next decision about a proposal, those that were returned before left out."""
+        """Return the next decision on a proposal that was not returned before."""
         taken = self._taken[proposal_id]
         what = f"decision {taken + 1} about {proposal_id}"
         self._await(lambda: len(self._decisions[proposal_id]) > taken, what)
@@ -219,18 +219,18 @@ class Stream:
         return self._decisions[proposal_id][taken]
 
     def final(self, proposal_id: str) -> Decision:
-        """Return the next decision about a proposal that is not a queued wait."""
+        """Return the next decision on a proposal that is not a queued wait."""
         while (decision := self.decision(proposal_id)).wait.queued:
             pass
         return decision
 
     def decide(self, proposal: Proposal) -> Decision:
-        """Send a proposal, and return the first decision about it."""
+        """Send a proposal, and return the first decision on it."""
         self.propose(proposal)
         return self.decision(proposal.id)
 
     def decisions(self, proposal_id: str) -> list[Decision]:
-        """Return all decisions about a proposal so far."""
+        """Return all decisions on a proposal so far."""
         with self._changed:
             return list(self._decisions[proposal_id])
 
@@ -245,24 +245,24 @@ class Stream:
             yield from [decision for message in self.messages for decision in message.decisions]
 
     def send_ping(self) -> None:
-        """Send a ping, whose answer nobody awaits: the session is renewed."""
+        """Send a ping without awaiting the pong, to renew the session."""
         self.send(ProposeRequest(ping=1))
 
     def ping(self, number: int) -> None:
-        """Send a ping, and return when it is answered: all that was sent before has been taken."""
+        """Send a ping and await its pong, so that everything sent before has been processed."""
         self.send(ProposeRequest(ping=number))
         self.await_pong(number)
 
     def await_pong(self, number: int) -> None:
-        """Return when the ping with this number is answered."""
+        """Wait for the pong with this number."""
         self._await(lambda: any(message.pong == number for message in self.messages), f"pong {number}")
 
     def close_sending(self) -> None:
-        """Close this side of the stream without a word."""
+        """Close this side of the stream without a goodbye."""
         self._requests.put(None)
 
     def end(self) -> Failure:
-        """Return how the stream ended, waiting for that."""
+        """Wait for the end of the stream, and return how it ended."""
         self._await(lambda: self._end is not None, "the end of the stream", although_ended=True)
         assert self._end is not None
         return self._end
@@ -273,13 +273,13 @@ class Stream:
         return self._end is not None
 
     def say_goodbye(self) -> Failure:
-        """End the session with the stream, and return how the stream ended."""
+        """End the session and the stream, and return how the stream ended."""
         self.send(ProposeRequest(goodbye=True))
         self.close_sending()
         return self.end()
 
     def break_off(self) -> None:
-        """Break the stream, as a process does that dies."""
+        """Break the stream, as a dying process does."""
         self._call.cancel()
         self._requests.put(None)
         self.end()

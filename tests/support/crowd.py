@@ -1,4 +1,4 @@
-"""A crowd of processes that share a limit and are killed, and what has to hold once they are done."""
+"""A crowd of processes that share a limit and get killed, with the invariants at the end."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _PATIENCE_SECONDS = 60
 
 
 class Crowd:
-    """Processes that run tasks of one tag, each replaced when it is killed.
+    """Processes that run tasks with one tag; a killed process is replaced.
 
     Args:
         launch: Starts a process, given its number and the keys of its runs.
-        size: How many processes.
+        size: The number of processes.
         runs_each: How many runs each of them has to finish.
-        stack: Ends them.
+        stack: Ends the processes.
 
     Attributes:
-        runs: How many runs there are in all.
+        runs: The total number of runs.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Crowd:
         return self._stack.enter_context(self._launch(number, keys))
 
     def replace(self, chance: Random) -> None:
-        """Kill a process, one that is at work if there is any, and let a successor take up its runs."""
+        """Kill a process, a working one if possible, and start a successor for its runs."""
         numbers = range(len(self._workers))
         number = chance.choice([each for each in numbers if self._workers[each].running] or list(numbers))
         self._workers[number].kill()
@@ -49,7 +49,7 @@ class Crowd:
         self._workers[number] = self._start(number)
 
     def _listen(self) -> int:
-        """Note what the processes were told; return how many accepts that is."""
+        """Record the processes' reports; return the number of reported accepts."""
         for worker in self._workers:
             for said in worker.said():
                 if "accept" in said:
@@ -58,7 +58,7 @@ class Crowd:
         return len(self._told)
 
     def await_accepts(self, count: int) -> None:
-        """Return when ``count`` more accepts were told, or all have ended."""
+        """Wait until ``count`` more accepts are reported, or all processes have ended."""
         wanted = self._listen() + count
 
         def heard() -> bool:
@@ -67,18 +67,18 @@ class Crowd:
         wait_until(heard, f"{wanted} accepts", _PATIENCE_SECONDS)
 
     def finish(self) -> None:
-        """Return when each process has finished its runs."""
+        """Wait until each process has finished its runs."""
         for worker in self._workers:
             assert worker.wait() == 0, worker.errors[-20:]
         self._listen()
 
     def check(self, database: Path, tag: str, limit: int) -> None:
-        """Check, once all have finished, that nothing was lost, kept or let through."""
+        """Check that no accept was lost, no slot leaked, and the limit was never exceeded."""
         states = rows(database, "SELECT id, run_id, type FROM state")
         recorded = {id_: (run_id, type_) for id_, run_id, type_ in states}
         assert self._told
         for proposal_id, run_id, type_ in self._told:
-            assert recorded[proposal_id] == (run_id, type_), "an accept that was told is in the history"
+            assert recorded[proposal_id] == (run_id, type_), "a reported accept is missing from the history"
         ended = rows(database, "SELECT state_type, count(*) FROM task_run GROUP BY state_type")
         assert {type_ for type_, _ in ended} <= {_COMPLETED, _CRASHED}
         assert sum(count for _, count in ended) == self.runs

@@ -1,4 +1,4 @@
-"""Looking into a service's SQLite file from outside, and holding it."""
+"""Inspecting and locking a service's SQLite file from outside."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def rows(database: Path, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
 
 
 def row_counts(database: Path) -> dict[str, int]:
-    """Return how many rows each table has."""
+    """Return the number of rows of each table."""
     names = [name for (name,) in rows(database, "SELECT name FROM sqlite_master WHERE type = 'table'")]
     return {name: rows(database, f"SELECT count(*) FROM {name}")[0][0] for name in sorted(names)}
 
 
 class Contents:
-    """What a database has in it, to be compared with what it has later.
+    """The contents of a database, for comparing them at different times.
 
     Args:
         database: The SQLite file.
@@ -37,7 +37,7 @@ class Contents:
         self._rows: dict[str, list[tuple[Any, ...]]] = {}
 
     def now(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Return all rows of all tables, but for those that the clock changes: sessions and the timeline."""
+        """Return all rows of all tables except those that change with time: sessions and the timeline."""
         version = self._connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             names = row_counts(self._database).keys() - {"session", "timeline"}
@@ -49,19 +49,19 @@ class Contents:
         return self._rows
 
     def close(self) -> None:
-        """Look no more."""
+        """Close the connection."""
         self._connection.close()
 
 
 def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what ``Contents`` finds now."""
+    """Return the current contents, as ``Contents`` does."""
     with contextlib.closing(Contents(database)) as found:
         return found.now()
 
 
 @contextlib.contextmanager
 def locked(database: Path) -> Iterator[None]:
-    """Keep everyone else from writing, so that what they submit meanwhile is decided in one batch."""
+    """Lock the database, so that everything submitted meanwhile is decided in one batch."""
     with contextlib.closing(sqlite3.connect(database, timeout=30, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -69,10 +69,10 @@ def locked(database: Path) -> Iterator[None]:
 
 
 def most_running(database: Path, tag: str) -> int:
-    """Return how many runs with ``tag`` were Running at once at most, by the histories.
+    """Return the largest number of runs with ``tag`` that were Running at once, by their histories.
 
-    Where a run left Running in the same microsecond in which another entered it, the leaving counts first:
-    both happened in one transaction.
+    If one run left Running in the same microsecond in which another entered it, the leaving counts first,
+    since both happened in one transaction.
     """
     query = """
         SELECT state.run_id, state.ordinal, state.type, state.timestamp FROM state
@@ -96,7 +96,7 @@ def most_running(database: Path, tag: str) -> int:
 
 
 def history_gaps(database: Path) -> list[tuple[Any, ...]]:
-    """Return the runs whose histories have gaps, or whose state is not the last of its history."""
+    """Return the runs with gaps in their histories, or whose state is not the last of the history."""
     return rows(
         database,
         """

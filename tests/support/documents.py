@@ -1,7 +1,7 @@
-"""The code in the documents: which blocks are to be run, and what they are to print.
+"""Code in documents: the blocks to run, and their expected output.
 
-A block that is marked ``python run`` is a whole program. If the next block is marked ``text output``, that is
-what it prints.
+A block marked ``python run`` is a whole program. If the next block is marked ``text output``, it is the
+program's expected output.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _FENCE = re.compile(r"^```(?P<kind>[^\n`]*)\n(?P<body>.*?)^```$", re.MULTILINE |
 
 
 class Program(NamedTuple):
-    """A block that is to be run.
+    """A block to run.
 
     Attributes:
-        name: Its document and the line that it begins at.
-        source: The program, after empty lines, so that its line numbers are those of the document.
-        output: What it is to print; None for whatever it likes.
+        name: Its document and first line.
+        source: The program, padded with empty lines so that its line numbers match the document.
+        output: The expected output; None for any.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Program(NamedTuple):
 
 
 def programs(document: Path) -> Iterator[Program]:
-    """Yield the blocks of a document that are to be run."""
+    """Yield the blocks of a document to run."""
     text = document.read_text(encoding="utf-8")
     blocks = list(_FENCE.finditer(text))
     for index, block in enumerate(blocks):

@@ -1,7 +1,7 @@
-"""A process with an engine of its own on a shared file: ``DATABASE LEASE hold|work FLOW TAG COUNT``.
+"""A process with its own engine on a shared file: ``DATABASE LEASE hold|work FLOW TAG COUNT``.
 
-``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and proposes each state whose type it reads. To
-``HOG SECONDS`` it keeps the interpreter to itself so long, as some native code does: no thread of it runs.
+``work`` runs ``COUNT`` tasks and ends. ``hold`` starts one, and then proposes each state whose type it reads.
+On ``HOG SECONDS`` it holds the GIL for that long, as some native code does, so that none of its threads run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _hold(connection: Connection, inbox: queue.SimpleQueue[Decision], flow: str,
     _tell(holds=run_id)
     for line in sys.stdin:
         if line.startswith("HOG"):
-            # Called by PyDLL it keeps the interpreter's lock, unlike by CDLL.
+            # PyDLL holds the GIL during the call, unlike CDLL.
             ctypes.PyDLL(None).usleep(round(float(line.split()[1]) * 1e6))
             _tell(hogged=line.split()[1])
             continue
@@ -70,7 +70,7 @@ def _work(
 
 
 def main(database: str, lease: str, mode: str, flow: str, tag: str, count: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     inbox: queue.SimpleQueue[Decision] = queue.SimpleQueue()
 
     def deliver(response: ProposeResponse) -> None:

@@ -1,4 +1,4 @@
-"""Engines over any store: they take turns as the pipeline does, without threads and without clients."""
+"""Engines on any store, which take turns like the pipeline, without threads and clients."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class DeleteLimit(NamedTuple):
 
 
 class ResetLimit(NamedTuple):
-    """Take back all slots of a tag, if it has a limit."""
+    """Forcibly free all slots of a tag, if it has a limit."""
 
     tag: str
 
@@ -50,47 +50,47 @@ class CreateRun(NamedTuple):
 
 
 class OpenSession(NamedTuple):
-    """Open a session with a lease, in microseconds. Its process is called as it is."""
+    """Open a session with a lease in microseconds. Its process has the same name."""
 
     id: str
     lease: int
 
 
 class RenewSessions(NamedTuple):
-    """Give sessions that have not ended a new lease: their clients were heard of, or came back."""
+    """Renew the leases of open sessions, whose clients were seen or reconnected."""
 
     ids: tuple[str, ...]
     lease: int
 
 
 class ExtendSessions(NamedTuple):
-    """Give each session that has not ended at least a whole lease, as a server does when it starts."""
+    """Extend each open session to at least a whole lease, as a server does at its start."""
 
     lease: int
 
 
 class BreakStream(NamedTuple):
-    """Leave a session a shorter time, because its stream broke."""
+    """Shorten a session's lease because its stream broke."""
 
     id: str
     grace: int
 
 
 class ExpireSessions(NamedTuple):
-    """End the sessions whose leases have run out, or whose processes have died; places too."""
+    """End sessions with expired leases or dead processes, and give up expired places in queues."""
 
     lease: int
     dead: tuple[str, ...] = ()
 
 
 class EndSession(NamedTuple):
-    """End a session: its runs crash, its waiters leave."""
+    """End a session: its runs crash and its waiters leave."""
 
     id: str
 
 
 class Withdraw(NamedTuple):
-    """Take proposals out of the queues."""
+    """Withdraw proposals from the queues."""
 
     proposal_ids: tuple[str, ...]
 
@@ -112,7 +112,7 @@ Command = (
 
 @dataclass
 class Ids:
-    """Makes ids, which can be made once more."""
+    """Generates ids in a reproducible sequence."""
 
     made: int = 0
 
@@ -126,31 +126,31 @@ class Opened(TurnStore, Protocol):
     """A store in a transaction."""
 
     def do(self, command: Command) -> tuple[set[Resource], EndedRuns]:
-        """Carry out a command. Return what to wake, and the runs that lose their session."""
+        """Run a command. Return the resources to wake, and the runs whose session ended."""
 
     def collect(self, owner: str) -> list[str]:
-        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        """Remove and return the proposals of ``owner`` that other engines have decided."""
 
 
 class Store(Protocol):
-    """Where turns are written."""
+    """A store for turns."""
 
     def transaction(self, moment: Moment, new_id: Ids) -> AbstractContextManager[Opened]:
-        """Enter a transaction at a time."""
+        """Enter a transaction at the given time."""
 
 
 @dataclass
 class Turn:
-    """What one turn did.
+    """The results of one turn.
 
     Attributes:
-        owner: The engine whose turn it was.
-        outcomes: Of each proposal, in order.
-        replayed: Answers that another engine had made for this one to give.
-        woken: Answers to those whose wait is over, those for other engines among them.
-        changes: What was written.
-        ended_runs: The runs that lost their session.
-        woken_resources: Those whose waiters were to be decided again.
+        owner: The engine that took the turn.
+        outcomes: The outcome of each proposal, in order.
+        replayed: Answers for this engine's clients that another engine has decided.
+        woken: Final answers to waiters, including those of other engines.
+        changes: The written changes.
+        ended_runs: The runs whose session ended.
+        woken_resources: The resources whose waiters were decided again.
     """
 
     owner: str
@@ -163,19 +163,19 @@ class Turn:
 
     @property
     def answers(self) -> list[Answer]:
-        """All answers in the order in which they were made."""
+        """All answers, in the order in which they were decided."""
         made = [outcome for outcome in (*self.outcomes, *self.replayed) if isinstance(outcome, Answer)]
         return made + self.woken
 
 
 @dataclass
 class ModelEngine:
-    """An engine: it remembers who waits for its answer, and whom it has yet to wake.
+    """An engine, which remembers its waiting proposals and the resources it has yet to wake.
 
     Attributes:
-        owner: Its id, which is that of its session too.
-        waiting: The proposals whose clients wait here, by id.
-        wake_again: Resources whose queues have more waiters that may be decided.
+        owner: Its id, which is also that of its session.
+        waiting: The waiting proposals of its clients, by id.
+        wake_again: Resources whose queues have more waiters to decide.
     """
 
     owner: str
@@ -190,9 +190,9 @@ class ModelEngine:
         proposals: Sequence[Proposal] = (),
         commands: Iterable[Command] = (),
     ) -> Turn:
-        """Do one turn: commands, proposals, those who wait; then answer.
+        """Take one turn: run commands, decide proposals, then waiters.
 
-        Everything is decided twice, from two snapshots, and has to come out the same.
+        Everything is decided twice, from two snapshots, with the same result.
         """
         with store.transaction(moment, new_id) as opened:
             work = Work(proposals, woken=set(self.wake_again))

@@ -1,4 +1,4 @@
-"""Short ways to say what a rule knows, and grids of what it should answer."""
+"""Shorthands for building facts, and grids of expected decisions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearway_service.core.states import DEFAULT_NAMES, ProposedState, State, St
 
 NOW = 1_800_000_000_000_000
 SECOND = 1_000_000
-# The steady clock of the tests is far from the wall clock, so that none is taken for the other.
+# Far from the wall clock, so that a test fails if the code mixes up the two clocks.
 STEADY = 7_000_000_000
 MOMENT = Moment(NOW, STEADY)
 TYPES = tuple(StateType)
@@ -41,7 +41,7 @@ TASK = TaskRunSpec(
     tracks_subflow=False,
 )
 
-# What a proposal may be answered, as one letter of a grid.
+# The possible decisions, each with its letter in a grid.
 ACCEPT, WAIT, REJECT, ABORT, SILENT = "accept", "wait", "reject", "abort", "nothing"
 _LETTERS = {"a": ACCEPT, "w": WAIT, "r": REJECT, "x": ABORT, ".": SILENT}
 
@@ -49,12 +49,12 @@ Transition = tuple[StateType | None, StateType, str]
 
 
 def retrying(retries: int, *delays: int, jitter_factor: float = 0.0) -> RetryPolicy:
-    """Return the policy of a run that is tried again ``retries`` times."""
+    """Return the policy of a run that is retried ``retries`` times."""
     return RetryPolicy(retries + 1, delays, jitter_factor)
 
 
 def state(type_: StateType, **more: Any) -> State:
-    """Return a state that a run entered a second ago; a Scheduled one may begin at once."""
+    """Return a state that a run entered a second ago; a Scheduled run may start at once."""
     given: dict[str, Any] = {
         "id": f"state-{type_.name}",
         "type": type_,
@@ -72,7 +72,7 @@ def state(type_: StateType, **more: Any) -> State:
 def progress(
     type_: StateType, *, run_count: int | None = None, session_id: str = "", **more: Any
 ) -> Progress:
-    """Return how far a run in a state of ``type_`` has come; ``more`` is about the state."""
+    """Return the progress of a run in a state of ``type_``; ``more`` are fields of the state."""
     counted = int(type_ is StateType.RUNNING) if run_count is None else run_count
     return Progress(
         state=state(type_, **more),
@@ -88,13 +88,13 @@ def progress(
 
 
 def proposed(type_: StateType, **more: Any) -> ProposedState:
-    """Return a proposed state; a Scheduled one is for now."""
+    """Return a proposed state; a Scheduled one is due now."""
     when = NOW if type_ is StateType.SCHEDULED else None
     return ProposedState(**({"type": type_, "scheduled_time": when} | more))
 
 
 def facts(before: StateType | Progress | None, to: StateType | ProposedState, **more: Any) -> Facts:
-    """Return the facts of a task run that leaves ``before`` for ``to``."""
+    """Return the facts about a task run that proposes to move from ``before`` to ``to``."""
     given: dict[str, Any] = {
         "moment": MOMENT,
         "run": TASK,
@@ -105,11 +105,11 @@ def facts(before: StateType | Progress | None, to: StateType | ProposedState, **
 
 
 def transitions(grid: str) -> list[Transition]:
-    """Return each transition of a grid, with the answer that is expected.
+    """Return the transitions of a grid, with the expected decisions.
 
-    A line begins with the state that the run is in, ``new`` for a run that is being created, and has one
-    letter for each proposed state, in the order of ``StateType``: ``a`` accept, ``w`` wait, ``r`` reject,
-    ``x`` abort, ``.`` nothing, which leaves it to the next rule. All states must be there.
+    A line starts with the run's current state, or ``new`` for a run that is being created. It has one letter
+    for each proposed state, in the order of ``StateType``: ``a`` accept, ``w`` wait, ``r`` reject, ``x`` abort,
+    ``.`` no decision, which leaves it to the next rule. The grid must have a line for every state.
     """
     found: list[Transition] = []
     for line in grid.strip().splitlines():
@@ -123,12 +123,12 @@ def transitions(grid: str) -> list[Transition]:
 
 
 def answer_name(decision: object) -> str:
-    """Return what a decision is called in a grid."""
+    """Return the name of a decision in a grid."""
     return SILENT if decision is None else type(decision).__name__.lower()
 
 
 def transition_id(value: object) -> str:
-    """Return what a parameter of a grid is called in a test's name."""
+    """Return the test id for a parameter of a grid."""
     if value is None:
         return "new"
     return value.name.lower() if isinstance(value, StateType) else str(value)

@@ -1,4 +1,4 @@
-"""Subclasses of ``datetime`` and ``timedelta`` that are as far from them as those of pendulum are."""
+"""Subclasses of ``datetime`` and ``timedelta`` that deviate from them as much as pendulum's do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 class Interval:
-    """What a foreign time less another time is: nothing that can be divided."""
+    """The difference of a foreign time and another time, which cannot be divided."""
 
 
 class ForeignTime(datetime):
-    """A time with operators of its own."""
+    """A time with its own operators."""
 
     def __sub__(self, other: Any) -> Any:
         return Interval()
@@ -29,7 +29,7 @@ class ForeignTime(datetime):
 
 
 class ForeignLength(timedelta):
-    """A length of time with operators and parts of its own."""
+    """A duration with its own operators and components."""
 
     @property
     def days(self) -> int:
@@ -40,12 +40,12 @@ class ForeignLength(timedelta):
 
 
 def foreign(at: datetime) -> ForeignTime:
-    """Return a time as one of the foreign class."""
+    """Convert a time to the foreign class."""
     return ForeignTime(
         at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond, at.tzinfo, fold=at.fold
     )
 
 
 def foreign_now() -> ForeignTime:
-    """Return the present time."""
+    """Return the current time."""
     return foreign(datetime.now(UTC))

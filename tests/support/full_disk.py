@@ -1,4 +1,4 @@
-"""A disk that is full for one process: its files can grow no further, until they can again."""
+"""Simulates a full disk for one process: its files cannot grow for a while."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def full_disk(pid: int) -> Iterator[None]:
-    """Let every write to a file by the process fail, for the time of the block. Needs no privileges."""
+    """Make every file write of the process fail within the block. Needs no privileges."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, before[1]))
     try:

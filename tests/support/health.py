@@ -17,14 +17,14 @@ ORCHESTRATOR = "clearway.v1.Orchestrator"
 
 
 class HealthWatch:
-    """A ``Watch`` call, on a channel of its own. As a context manager it ends with the block.
+    """A ``Watch`` call on its own channel. As a context manager, it ends with the block.
 
     Args:
-        address: Of the server.
-        service: Whose health is watched; empty for the server as a whole.
+        address: The address of the server.
+        service: The watched service; empty for the server as a whole.
 
     Attributes:
-        seen: The statuses that were sent, in order.
+        seen: The statuses received, in order.
         ended: Set when the call has ended.
     """
 
@@ -46,16 +46,16 @@ class HealthWatch:
         self.ended.set()
 
     def check(self) -> str:
-        """Return the status that ``Check`` gives now."""
+        """Return the current status, from ``Check``."""
         answer = self._stub.Check(health_pb2.HealthCheckRequest(service=self._service))
         return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
     def await_status(self, status: str) -> None:
-        """Return when the last status that was sent is ``status``."""
+        """Wait until the last status received is ``status``."""
         wait_until(lambda: self.seen[-1:] == [status], f"the status {status}")
 
     def close(self) -> None:
-        """Leave, as a load balancer does."""
+        """Disconnect, as a load balancer does."""
         self._call.cancel()
         self._channel.close()
 

@@ -1,4 +1,4 @@
-"""A client process that holds a slot until it is told what to propose: ``ADDRESS FLOW TAG``."""
+"""A client process that holds a slot, and proposes states on command: ``ADDRESS FLOW TAG``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PING_SECONDS = 0.3
 
 
 def main(address: str, flow: str, tag: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     client = Client(address)
     name = f"holder {os.getpid()}"
     stream = client.open(name)

@@ -1,4 +1,4 @@
-"""Short ways to set limits and to see who holds them."""
+"""Shorthands for setting limits and listing their holders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.proposals import new_id
 
 
 def set_limit(client: Client, slots: int, tag: str = "") -> str:
-    """Set the limit of ``tag``, of one that nobody else has by default; return the tag."""
+    """Set the limit of ``tag``, by default a new unique tag; return the tag."""
     tag = tag or f"tag-{new_id()}"
     client.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=tag, limit=slots))
     return tag
@@ -25,10 +25,10 @@ def get_limit(client: Client, tag: str) -> ConcurrencyLimit:
 
 
 def held_by(client: Client, tag: str) -> list[str]:
-    """Return the task runs that hold a slot of ``tag``, in the order in which they took it."""
+    """Return the task runs that hold a slot of ``tag``, longest-held first."""
     return [holder.task_run_id for holder in get_limit(client, tag).holders]
 
 
 def explain(client: Client, task_run_id: str) -> ExplainTaskRunResponse:
-    """Return why a task run is where it is."""
+    """Return the explanation of a task run's state."""
     return client.stub.ExplainTaskRun(ExplainTaskRunRequest(id=task_run_id))

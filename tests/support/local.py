@@ -1,4 +1,4 @@
-"""A client of a service in this process: its decisions are awaited by proposal id."""
+"""A client of a service in this process, with decisions awaited by proposal id."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class LocalClient:
 
     Args:
         service: The service.
-        name: Who the client says it is.
-        caller: What it has under way, as for a client of another process; None for no account of that.
+        name: The client's name.
+        caller: Its share of the budget, as for a client in another process; None for no accounting.
     """
 
     def __init__(self, service: Service, name: str = "local", caller: Caller | None = None) -> None:
@@ -40,11 +40,11 @@ class LocalClient:
         self.on_decisions(response)
 
     def propose(self, *proposals: Proposal) -> None:
-        """Propose in one go."""
+        """Submit proposals together."""
         self.connection.propose(proposals)
 
     def decisions(self, proposal_id: str, count: int = 1) -> list[Decision]:
-        """Return all decisions about a proposal, once there are ``count``."""
+        """Return all decisions on a proposal, once there are ``count``."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         with self._changed:
             while len(self._decisions[proposal_id]) < count:
@@ -63,9 +63,9 @@ class LocalClient:
 
     @contextmanager
     def engine_held(self, proposal: Proposal) -> Iterator[None]:
-        """Propose, and hold the engine's thread while it tells the decision, until the block is left.
+        """Propose, and block the engine's thread in delivering the decision until the block is left.
 
-        What is submitted in the block is so decided in one turn, after it.
+        So everything submitted within the block is decided in one turn afterwards.
         """
         held, go_on = threading.Event(), threading.Event()
 
@@ -83,9 +83,9 @@ class LocalClient:
             go_on.set()
 
     def settle(self) -> None:
-        """Return when every proposal so far has an answer."""
+        """Wait until every proposal so far has a decision."""
         self.connection.settled().result(DEADLINE_SECONDS)
 
 
 def _nothing(_response: ProposeResponse) -> None:
-    """Do nothing more."""
+    """Ignore a decision."""

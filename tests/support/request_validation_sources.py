@@ -1,4 +1,4 @@
-"""``service/request_validation_sources.py``, which is no part of the package, as a module."""
+"""Imports ``service/request_validation_sources.py``, which is not part of the package, as a module."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ READ: frozenset[str] = _module.READ
 
 
 def request_messages() -> list[Descriptor]:
-    """Return the messages that clients send, and those within them, each once."""
+    """Return the types of messages that clients send, nested ones included, without duplicates."""
     found: list[Descriptor] = _module.request_messages()
     return found
 
 
 def rules_of(field: FieldDescriptor) -> FieldRules:
-    """Return the rules of a field, which may be none."""
+    """Return the rules of a field, possibly empty."""
     rules: FieldRules = _module.rules_of(field)
     return rules
