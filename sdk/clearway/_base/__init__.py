@@ -1,1 +1,1 @@
-"""Settings, clocks, ids and the like, which know nothing of runs: imports nothing of the SDK but itself."""
+"""Settings, clocks, ids and other basics that know nothing of runs; may import ``_settings`` only."""

@@ -1,4 +1,4 @@
-"""How long to wait before something that failed is tried again."""
+"""Exponential backoff for reconnects and retries."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-_MAX_DOUBLINGS = 64  # beyond every limit that is used, and far from what a float cannot hold
+_MAX_DOUBLINGS = 64  # more than any limit in use needs, and far from overflowing a float
 
 
 class Backoff(NamedTuple):
-    """Exponential backoff with full jitter: each failure doubles the bound, and the delay is drawn below it.
+    """Exponential backoff with full jitter: a random delay below a bound that doubles with each failure.
 
-    So clients that lost a server at the same moment do not come back to it at the same moment.
+    The jitter prevents a thundering herd of clients that lost their server at the same moment.
 
     Attributes:
         first: The bound after the first failure, in seconds.
@@ -23,11 +23,11 @@ class Backoff(NamedTuple):
     longest: float
 
     def delay(self, failures: int, draw: Callable[[], float] = random.random) -> float:
-        """Return how long to wait, in seconds, before the next attempt.
+        """Return how long to wait before the next attempt, in seconds.
 
         Args:
             failures: How many attempts have failed in a row, from 1.
-            draw: Returns a number in [0, 1]; tests give one.
+            draw: Returns a random number in [0, 1]; tests replace it.
 
         Returns:
             A delay in [0, ``min(longest, first * 2 ** (failures - 1))``].

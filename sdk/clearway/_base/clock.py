@@ -1,4 +1,4 @@
-"""The clock that runs wait by: the system's, unless a test has put another in its place."""
+"""The clock that all waits use: the system's clock, unless a test replaces it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the time, and lets it pass."""
+    """Tells the time and waits."""
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Block this thread until so much time has passed."""
+        """Block this thread for ``seconds`` of this clock."""
         ...
 
     async def wait(self, seconds: float) -> None:
-        """Return when so much time has passed."""
+        """Wait for ``seconds`` of this clock without blocking the event loop."""
         ...
 
     def call_later(self, seconds: float, function: Callable[..., object], *args: object) -> None:
-        """Call a quick function on the I/O thread when so much time has passed."""
+        """Call a function, which must not block, on the I/O thread in ``seconds`` of this clock."""
         ...
 
 
 class _SystemClock:
-    """The clock of this machine."""
+    """The system's clock."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -39,7 +39,7 @@ class _SystemClock:
         time.sleep(seconds)
 
     async def wait(self, seconds: float) -> None:
-        import asyncio  # noqa: PLC0415 - sync flows need no asyncio
+        import asyncio  # noqa: PLC0415 - sync flows do not need asyncio
 
         await asyncio.sleep(seconds)
 
@@ -58,7 +58,7 @@ def get_clock() -> Clock:
 
 
 def exchange_clock(clock: Clock) -> Clock:
-    """Make another clock this process's own; return the one before. For tests."""
+    """Replace the clock of this process and return the previous one. For tests."""
     global _clock
     before, _clock = _clock, clock
     return before
@@ -71,7 +71,7 @@ def now() -> datetime:
 
 def _after_fork_in_child() -> None:
     global _clock  # noqa: PLW0603
-    _clock = _SystemClock()  # the thread that moves a test's clock is the parent's
+    _clock = _SystemClock()  # the thread that moves a test's clock does not exist in the child
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

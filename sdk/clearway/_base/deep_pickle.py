@@ -1,7 +1,7 @@
-"""Pickles of what is nested deeper than Python's recursion limit, which ``pickle`` refuses.
+"""Pickles values that are nested deeper than Python's recursion limit, where ``pickle`` fails.
 
-A value is written as flat instructions for a stack, as a pickle is, but without calling itself for what is
-within. They are pickled in turn, and become the value itself when that is read: the reader needs this module.
+Without recursion, a value is turned into a flat list of instructions for a stack machine. The list is pickled
+in place of the value; unpickling it executes the instructions, so the reader needs this module.
 """
 
 from __future__ import annotations
@@ -35,37 +35,37 @@ _LEAVES: Final = (
     type(None), bool, int, float, complex, str, bytes, bytearray,
     type, FunctionType, BuiltinFunctionType, ModuleType,
 )  # fmt: skip
-_PROTOCOL: Final = 4  # the next one has buffers outside of the pickle
+_PROTOCOL: Final = 4  # protocol 5 would allow buffers outside of the pickle
 
 
 def dumps(value: Any, shallow: Callable[[Any], bytes]) -> bytes:
-    """Return a value as a pickle, however deep it is.
+    """Return a value as a pickle, however deeply it is nested.
 
     Args:
         value: The value.
-        shallow: Pickles what is not nested deep; tried first.
+        shallow: Pickles values that are not nested deeply, such as ``cloudpickle.dumps``; it is tried first.
 
     Raises:
-        Exception: Whatever the value's own classes raise when they are pickled.
+        Exception: Whatever the value's classes raise when pickled.
     """
     try:
         return shallow(value)
     except RecursionError:
         pass
-    except PicklingError as error:  # so cloudpickle says it
+    except PicklingError as error:  # cloudpickle's way to report it
         if not isinstance(error.__cause__, RecursionError):
             raise
     return shallow(_Flat(value))
 
 
 class _Flat:
-    """A value as instructions, and what they name."""
+    """A value as a flat list of instructions, with the leaf objects that they refer to."""
 
     def __init__(self, value: Any) -> None:
         self._steps = array("q")
         self._leaves: list[Any] = []
         self._numbers: dict[int, int] = {}
-        self._kept: list[Any] = []  # so that no other object has the id of one of them
+        self._kept: list[Any] = []  # keeps objects alive, so that their ids are not reused
         todo = [self._write(value)]
         while todo:
             for inner in todo[-1]:
@@ -81,11 +81,11 @@ class _Flat:
         self._steps.extend((kind, number))
 
     def _note(self, value: Any) -> None:
-        """Note that the value on top of the stack is a certain object, which may be named again."""
+        """Number the object on top of the stack, so that later instructions can refer to it."""
         self._numbers[id(value)] = len(self._numbers)
 
     def _write(self, value: Any) -> Generator[Any, None, None]:
-        """Write the steps that put a value on the stack; yields what has to be written at that point."""
+        """Write the instructions that push a value; yields each inner value that must be written first."""
         kind = type(value)
         number = self._numbers.get(id(value))
         if number is not None:
@@ -111,7 +111,7 @@ class _Flat:
             number = self._numbers.get(id(value))
             if number is None:
                 self._begin(value, _TUPLE if kind is tuple else _FROZEN, len(value))
-            else:  # it is within itself, by way of something else
+            else:  # it contains itself through another object
                 self._step(_DROP, len(value))
                 self._step(_KNOWN, number)
         else:
@@ -162,7 +162,7 @@ class _Flat:
 
 
 def rebuilt(steps: array[int], leaves: list[Any]) -> Any:  # noqa: C901 - a branch for each kind of step
-    """Return the value that the instructions of a pickle make."""
+    """Execute the instructions in a pickle and return the value."""
     stack: list[Any] = []
     known: list[Any] = []
     for kind, number in zip(steps[::2], steps[1::2], strict=True):
@@ -218,7 +218,7 @@ def _fill(value: Any, items: list[Any]) -> None:
 
 
 def _set_state(value: Any, state: Any) -> None:
-    """Give an object its state, as ``pickle`` does."""
+    """Set an object's state as ``pickle`` does."""
     own = getattr(value, "__setstate__", None)
     if own is not None:
         own(state)

@@ -1,4 +1,4 @@
-"""The kinds of errors that end runs; offered in ``clearway.run_errors``."""
+"""The kinds of errors that end runs; public in ``clearway.run_errors``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import enum
 
 
 class RunErrorKind(enum.IntEnum):
-    """What kind of error ended a run, for programs. The numbers are the protocol's."""
+    """What kind of error ended a run. The numbers are those of the protocol."""
 
     __module__ = "clearway.run_errors"
 
     UNKNOWN = 0
-    """Not known: set by no client, or by one with more kinds than this version of the package has."""
+    """Unknown: the client did not set a kind, or this version of the package does not know it."""
     APPLICATION = 1
     """The run's own code failed."""
     TIMEOUT = 2
@@ -19,11 +19,11 @@ class RunErrorKind(enum.IntEnum):
     CANCELLED = 3
     """The run was cancelled or interrupted."""
     LOST = 4
-    """The process that ran it died or lost its session."""
+    """The process that ran it died, or lost its session."""
     UPSTREAM = 5
     """A run that it depends on did not complete, so its code did not start."""
     RESULT = 6
-    """Its code succeeded, but its result could not be stored or read."""
+    """The run's code succeeded, but its result could not be stored or read."""
 
     @classmethod
     def _missing_(cls, value: object) -> RunErrorKind:

@@ -1,4 +1,4 @@
-"""How long a value would be if it were written out, without writing it."""
+"""Estimates the length of a value's ``repr`` without computing it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _FEW: Final = 8
 
 
 def extent(value: Any, most: int = _MOST) -> int:
-    """Return about how many characters a value has when it is written out; more than ``most`` is not counted.
+    """Return roughly how many characters a value's ``repr`` has; ``most + 1`` if more than ``most``.
 
-    What is within lists, tuples, sets, dictionaries and dataclasses counts as often as it is there, so a list
-    that holds one list twice, which holds another one twice, and so on, is long. So is what holds itself,
-    unless there is little of it.
+    The contents of lists, tuples, sets, dicts and dataclasses are counted once for each reference, because
+    ``repr`` repeats them: a list that contains one list twice, which again contains one list twice, and so
+    on, is long. So is a value that contains itself, unless it is small.
     """
-    totals: dict[int, int] = {}  # of what was looked through; 0 while that is under way
+    totals: dict[int, int] = {}  # the length of each container by id; 0 while it is being measured
     kept: list[Any] = []
     looked_at = 0
     circular = False
     todo: list[_Open] = []
 
     def enter(each: Any) -> int:
-        """Return how long an object is; 0 if that is not known yet, and is now looked into."""
+        """Return an object's length, or 0 if it must be measured first; in that case, start measuring it."""
         nonlocal looked_at, circular
         kind = type(each)
         if kind is str or kind is bytes:
@@ -62,7 +62,7 @@ def extent(value: Any, most: int = _MOST) -> int:
 
 
 class _Open:
-    """A container that is being looked through, and how long the part of it is that was."""
+    """A container that is being measured, with the length of the items measured so far."""
 
     __slots__ = ("number", "rest", "total")
 
@@ -73,12 +73,12 @@ class _Open:
 
 
 def is_long(value: Any) -> bool:
-    """Return whether a value must not be written out: it would have millions of characters, or no end."""
+    """Return True if a value's ``repr`` must not be computed, because it would be huge or endless."""
     return extent(value) > _MOST
 
 
 def outline(value: Any) -> str:
-    """Return a text for a value that ``is_long``: its first items, and what it is."""
+    """Return a short text for a value that ``is_long``: its first items and its type."""
     return f"{_outline.repr(value)[:_MAX_TEXT]} (a very long {type(value).__name__})"
 
 
@@ -94,14 +94,14 @@ def _children(value: Any) -> Collection[Any] | None:
 
 
 class _Outline(reprlib.Repr):
-    """Writes the first items of containers, a few levels deep; of dataclasses only the name."""
+    """Shows the first items of containers, a few levels deep, and only the names of dataclasses."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel = 3
 
     def repr_instance(self, x: Any, level: int) -> str:
-        """Return a text for what is no plain container."""
+        """Return a text for an object that is not a built-in container."""
         return f"<{type(x).__name__}>" if _children(x) is not None else super().repr_instance(x, level)
 
 

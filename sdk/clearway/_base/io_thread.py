@@ -1,4 +1,4 @@
-"""The background thread that does the SDK's I/O, on an asyncio loop of its own. No user code runs on it."""
+"""The background thread for the SDK's I/O, with its own asyncio event loop. User code never runs on it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 class IoThread:
-    """A daemon thread that runs an event loop from the moment that it is made."""
+    """A daemon thread with an event loop, started when the object is created."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -25,19 +25,19 @@ class IoThread:
         self.loop.run_forever()
 
     def is_current(self) -> bool:
-        """Return whether the caller is on this thread, and so must not block."""
+        """Return True if the caller is on this thread and therefore must not block."""
         return threading.current_thread() is self._thread
 
     def submit(self, work: Coroutine[Any, Any, R]) -> Future[R]:
-        """Run a coroutine on the loop. Cancelling the future cancels it."""
+        """Run a coroutine on the event loop; cancelling the returned future cancels it."""
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
     def call_soon(self, function: Callable[..., object], *args: object) -> None:
-        """Call a quick function on the loop."""
+        """Call a function, which must not block, on the event loop."""
         self.loop.call_soon_threadsafe(function, *args)
 
     def call_later(self, delay: float, function: Callable[..., object], *args: object) -> None:
-        """Call a quick function on the loop after ``delay`` seconds."""
+        """Call a function, which must not block, on the event loop after ``delay`` seconds."""
         self.loop.call_soon_threadsafe(self.loop.call_later, delay, function, *args)
 
 
@@ -46,7 +46,7 @@ _thread: IoThread | None = None
 
 
 def get_io_thread() -> IoThread:
-    """Return this process's I/O thread, started when asked for the first time."""
+    """Return this process's I/O thread, which the first call starts."""
     global _thread  # noqa: PLW0603 - one per process
     if _thread is None:
         with _lock:

@@ -1,4 +1,4 @@
-"""cloudpickle, typed, and loaded when first needed: most results and arguments are JSON."""
+"""A typed interface to cloudpickle, which is imported on first use because most results are JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def dumps(value: Any) -> bytes:
-    """Return a value as bytes. Raises whatever the value's own classes raise when they are pickled."""
+    """Return a value as a pickle. Raises whatever the value's classes raise when pickled."""
     import cloudpickle  # type: ignore[import-untyped]  # noqa: PLC0415
 
     body: bytes = cloudpickle.dumps(value)
@@ -15,14 +15,14 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(body: bytes) -> Any:
-    """Return the value of such bytes. Runs code that is in them."""
+    """Return the value in a pickle. This runs code in the pickle, so it must be trusted."""
     import cloudpickle  # noqa: PLC0415
 
     return cloudpickle.loads(body)
 
 
 def reducer_of(kind: type) -> Callable[[Any], Any] | None:
-    """Return what pickles the instances of a class in place of their own methods; None for most classes."""
+    """Return cloudpickle's reducer for a class, which overrides the class's own methods; None for most."""
     import cloudpickle  # noqa: PLC0415
 
     reducer: Callable[[Any], Any] | None = cloudpickle.Pickler.dispatch_table.get(kind)

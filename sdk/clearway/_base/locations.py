@@ -1,7 +1,7 @@
-"""Where in a storage a result is.
+"""Computes the locations of results within storages.
 
-A result is addressed by its SHA-256 within a storage that the reader configured. A location in a state came
-from a client: it is compared with that address, and never opened.
+A reader finds a result by its SHA-256 in the storages that it is configured with. A location in a run's state
+comes from a client, so it is only compared with the computed location and never opened.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def location_in(place: str, digest: str) -> str:
 
 
 def is_digest(text: str) -> bool:
-    """Return whether a text is a SHA-256 in lower-case hexadecimal digits."""
+    """Return True if a text is a SHA-256 in lower-case hexadecimal digits."""
     return _DIGEST.fullmatch(text) is not None
 
 
 def digest_in(location: str) -> str:
-    """Return the SHA-256 that a location ends with; empty where it ends otherwise."""
+    """Return the SHA-256 that a location ends with; empty if it does not end with one."""
     digest = location.rpartition("/")[2]
     return digest if is_digest(digest) else ""

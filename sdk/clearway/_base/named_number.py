@@ -1,4 +1,4 @@
-"""Numbers of the protocol that users see as names."""
+"""Enums of protocol numbers that print as names."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import enum
 
 
 class NamedNumber(enum.IntEnum):
-    """An ``IntEnum`` that is printed as its name: ``f"{StateType.COMPLETED}"`` is ``COMPLETED``.
+    """An ``IntEnum`` whose members print as their names: ``f"{StateType.COMPLETED}"`` is ``COMPLETED``.
 
-    Formats of numbers, such as ``:d``, still give the number.
+    Numeric format specifications, such as ``:d``, still print the number.
     """
 
     def __str__(self) -> str:

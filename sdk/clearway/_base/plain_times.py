@@ -1,7 +1,7 @@
-"""Times and lengths of time of any class, as those of the standard library.
+"""Converts instances of ``datetime`` and ``timedelta`` subclasses to the standard library's classes.
 
-Classes derived from ``datetime`` and ``timedelta``, such as those of pendulum and pandas, have operators that
-return types of their own. So the operators here are those of the base classes.
+The operators of such subclasses, for example in pendulum and pandas, return types of their own. This module
+therefore calls the base classes' operators.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def checked_time(option: str, at: object) -> datetime:
 
     Args:
         option: The name of the argument, for messages.
-        at: The time, of any class derived from ``datetime``.
+        at: The time; an instance of ``datetime`` or a subclass.
 
     Raises:
-        TypeError: ``at`` is no ``datetime``.
+        TypeError: ``at`` is not a ``datetime``.
         ValueError: ``at`` has no time zone.
     """
     if not isinstance(at, datetime):
@@ -35,15 +35,15 @@ def checked_time(option: str, at: object) -> datetime:
 
 
 def plain_length(length: timedelta) -> timedelta:
-    """Return a length of time as an instance of ``timedelta`` itself."""
+    """Return a duration as an instance of ``timedelta`` itself."""
     return length if type(length) is timedelta else micros_of(length) * _MICROSECOND
 
 
 def since_epoch(at: datetime) -> timedelta:
-    """Return the length of time from 1970 to a time, which must have a time zone."""
+    """Return the duration from 1970 to a time, which must have a time zone."""
     return datetime.__sub__(at, EPOCH)
 
 
 def micros_of(length: timedelta) -> int:
-    """Return a length of time in microseconds, rounded down."""
+    """Return a duration in microseconds, rounded down."""
     return timedelta.__floordiv__(length, _MICROSECOND)

@@ -1,4 +1,4 @@
-"""The SDK's settings, read once, when they are first needed."""
+"""The SDK's settings, read once on first use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Settings:
     """The settings that the SDK and the command line use; ``clearway._settings.table`` describes each.
 
     Attributes:
-        sources: Where they come from; the embedded engine finds its own settings there.
+        sources: The sources of the settings, where the embedded engine finds its own.
     """
 
     home: Path
@@ -48,13 +48,13 @@ class Settings:
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read all settings again: variables, then the profile in the home, then defaults.
+    """Read all settings: from environment variables, then the profile in the home, then defaults.
 
     Args:
         environ: The environment variables.
 
     Raises:
-        InvalidSetting: A value is not allowed, the profile cannot be read, or has a key that is no setting.
+        InvalidSetting: A value is not allowed, or the profile is unreadable or has an unknown key.
     """
     from clearway._settings.sources import Sources  # noqa: PLC0415 - not needed to define a flow
     from clearway._settings.table import Part, names_of  # noqa: PLC0415 - as above
@@ -75,10 +75,10 @@ _has_warned = False
 
 
 def get_settings() -> Settings:
-    """Return the settings of this process, reading them when asked for the first time.
+    """Return the settings of this process; the first call reads them.
 
     Raises:
-        InvalidSetting: As ``read_settings`` does.
+        InvalidSetting: See ``read_settings``.
     """
     global _settings  # noqa: PLW0603 - one per process
     if _settings is None:
@@ -89,7 +89,7 @@ def get_settings() -> Settings:
 
 
 def unknown_variables() -> Iterator[str]:
-    """Yield a sentence for each variable ``CLEARWAY_*`` that is no setting; once per process."""
+    """Yield a warning for each variable ``CLEARWAY_*`` that is not a setting; once per process."""
     global _has_warned  # noqa: PLW0603 - one per process
     if not _has_warned:
         _has_warned = True
@@ -97,13 +97,13 @@ def unknown_variables() -> Iterator[str]:
 
 
 def exchange_settings(settings: Settings | None) -> Settings | None:
-    """Make other settings those of this process; return the ones before, None if not read yet. For tests."""
+    """Replace the settings of this process; return the previous ones, None if not read yet. For tests."""
     global _settings
     before, _settings = _settings, settings
     return before
 
 
 def forget_settings() -> None:
-    """Have the next ``get_settings()`` read them again. For tests, which change the environment."""
+    """Make the next ``get_settings()`` read the settings again. For tests that change the environment."""
     global _settings, _has_warned
     _settings, _has_warned = None, False

@@ -1,4 +1,4 @@
-"""Texts of users: on their way into the protocol, in UTF-8 and of limited length, and onto terminals."""
+"""Makes users' texts safe for the protocol (valid UTF-8, limited length) and for terminals."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ import unicodedata
 from typing import Final
 
 UNSIGNED: Final = "[unsigned] "
-"""Begins a text that no signature covers, where results are signed."""
+"""Begins a text that no signature covers, in processes that sign their results."""
 
 _UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Control characters, formats (they hide text, or turn its direction), surrogates, separators of lines."""
+"""Unicode categories: controls, format characters (they can hide or reverse text), surrogates, separators."""
 
 
 def encodable(text: str) -> str:
-    r"""Return a text with lone surrogates, as of file names that are not UTF-8, written as ``\udce9``."""
+    r"""Return a text with lone surrogates, as in file names that are not UTF-8, escaped as ``\udce9``."""
     if text.isascii():
         return text
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shortened(text: str, length: int) -> str:
-    """Return a text, or its beginning where it is longer than ``length``."""
+    """Return a text, cut off with ``...`` if it is longer than ``length``."""
     return text if len(text) <= length else f"{text[:length]}..."
 
 
 def plain(text: str, keep: str = "") -> str:
-    r"""Return a text with what could steer a terminal, or begin a line, written as ``\x1b`` or ``\n``.
+    r"""Return a text in which characters that control a terminal or break lines are escaped, as in ``\x1b``.
 
     Args:
-        text: A name, or with ``keep`` a message.
-        keep: Characters to leave as they are: ``"\n\t"`` for a message of more than one line.
+        text: A name, or a message.
+        keep: Characters that are not escaped, such as ``"\n\t"`` for a message of several lines.
     """
     if text.isascii() and text.isprintable():
         return text

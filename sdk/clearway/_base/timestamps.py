@@ -1,4 +1,4 @@
-"""Between the protocol's times and Python's."""
+"""Converts times and durations between the protocol's messages and Python's classes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 def timestamp_to_proto(at: datetime) -> Timestamp:
-    """Return the message for a time, which must have a time zone."""
+    """Return a time, which must have a time zone, as a protocol message."""
     micros = micros_of(since_epoch(at))
     return Timestamp(seconds=micros // 1_000_000, nanos=micros % 1_000_000 * 1_000)
 
 
 def timestamp_from_proto(message: Timestamp) -> datetime:
-    """Return the time of a message, in UTC, to the microsecond."""
+    """Return the time that a protocol message holds, in UTC, to the microsecond."""
     return EPOCH + timedelta(0, message.seconds, message.nanos // 1_000)
 
 
 def duration_to_proto(length: timedelta) -> Duration:
-    """Return the message for a length of time."""
+    """Return a duration as a protocol message."""
     micros = micros_of(length)
     sign = -1 if micros < 0 else 1
     seconds, rest = divmod(abs(micros), 1_000_000)
@@ -34,10 +34,10 @@ def duration_to_proto(length: timedelta) -> Duration:
 
 
 def duration_from_proto(message: Duration) -> timedelta:
-    """Return the length of time of a message, to the microsecond."""
+    """Return the duration that a protocol message holds, to the microsecond."""
     return timedelta(seconds=message.seconds, microseconds=message.nanos / 1_000)
 
 
 def optional_time(message: Message, field: str) -> datetime | None:
-    """Return the time in a field of a message, or None where it is unset."""
+    """Return the time in a field of a protocol message, or None if the field is not set."""
     return timestamp_from_proto(getattr(message, field)) if message.HasField(field) else None

@@ -1,4 +1,4 @@
-"""Tracebacks as users want them: their own lines, and ours left out."""
+"""Removes Clearway's own frames from tracebacks, so that users see their own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version of this package, as a constant: to look it up in the package's metadata costs 40 ms."""
+"""The version of this package, as a constant because reading the package's metadata takes 40 ms."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the client can ask of the service: may import ``schemas``, ``context`` and what is below them."""
+"""The operations of the client; may import ``schemas``, ``context`` and below."""

@@ -1,4 +1,4 @@
-"""What a client asks of the cache beside one look-up: lists, sums, and that entries are removed."""
+"""The client's cache operations: listing and removing entries, and statistics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearway.schemas import CacheEntry, CacheStats, CacheSummary
 from clearway.v1 import cache_pb2
 
 
-def read_cache_entries(  # noqa: D417 - the filters are described together
+def read_cache_entries(
     *,
     key: str = "",
     key_prefix: str = "",
@@ -24,13 +24,26 @@ def read_cache_entries(  # noqa: D417 - the filters are described together
     expired: bool | None = None,
     limit: int | None = 200,
 ) -> Operation[list[CacheEntry]]:
-    """Return cache entries, the newest first. All that is given must hold; of ``tags``, all.
+    """Return the cache entries that match all given filters, newest first.
 
-    ``task`` is a task's key or its name; ``older_than`` counts by the service's clock. Expired entries are
-    there until they are swept; results that travel within their states are left out, see ``lookup_cache``.
+    Expired entries are included until the service deletes them. The entries' states come without results
+    that are stored in the state itself; ``lookup_cache`` returns these too.
 
     Args:
-        limit: How many at most; None for all.
+        key: Entries with this cache key.
+        key_prefix: Entries whose key starts with this.
+        task: Entries written by the task with this key or name.
+        tags: Entries written by runs that have all of these tags.
+        created_after: Entries written at or after this time, which must have a time zone.
+        created_before: Entries written before this time, which must have a time zone.
+        older_than: Entries written at least this long ago, by the service's clock.
+        expired: True for expired entries only, False for live ones only; None, the default, for both.
+        limit: The maximum number of entries; default 200. None returns all.
+
+    Raises:
+        TypeError: A filter has the wrong type.
+        ValueError: A time has no time zone, or a tag is not valid.
+        InvalidArgument: The service does not allow a filter's value.
     """
     selection = _filter(key, key_prefix, task, tags, created_after, created_before, older_than, expired)
     request = cache_pb2.ListCacheEntriesRequest(filter=selection)
@@ -38,7 +51,7 @@ def read_cache_entries(  # noqa: D417 - the filters are described together
     return [CacheEntry.from_proto(message) for message in found]
 
 
-def invalidate_cache(  # noqa: D417 - the filters are described together
+def invalidate_cache(
     *,
     key: str = "",
     key_prefix: str = "",
@@ -48,20 +61,30 @@ def invalidate_cache(  # noqa: D417 - the filters are described together
     created_before: datetime | None = None,
     older_than: timedelta | None = None,
     expired: bool | None = None,
-    all: bool = False,  # noqa: A002 - it is what one says
+    all: bool = False,  # noqa: A002 - the natural name
     dry_run: bool = False,
 ) -> Operation[int]:
-    """Remove cache entries, so that the next runs with their keys run. The filters are as in the list.
+    """Remove the cache entries that match all given filters, so that the next runs with their keys run again.
 
     Args:
-        all: Remove every entry; instead of a filter.
-        dry_run: Only count.
+        key: Entries with this cache key.
+        key_prefix: Entries whose key starts with this.
+        task: Entries written by the task with this key or name.
+        tags: Entries written by runs that have all of these tags.
+        created_after: Entries written at or after this time, which must have a time zone.
+        created_before: Entries written before this time, which must have a time zone.
+        older_than: Entries written at least this long ago, by the service's clock.
+        expired: True for expired entries only, False for live ones only; None, the default, for both.
+        all: True removes every entry; it cannot be combined with a filter. Default False.
+        dry_run: True only counts the entries. Default False.
 
     Returns:
-        How many were removed, or would be.
+        How many entries were removed, or would be.
 
     Raises:
-        InvalidArgument: Nothing says which entries, or a filter was given as well as ``all``.
+        TypeError: A filter has the wrong type.
+        ValueError: A time has no time zone, or a tag is not valid.
+        InvalidArgument: There is neither a filter nor ``all``, or there are both.
     """
     selection = _filter(key, key_prefix, task, tags, created_after, created_before, older_than, expired)
     request = cache_pb2.InvalidateCacheRequest(filter=selection, all=all, dry_run=dry_run)
@@ -70,7 +93,7 @@ def invalidate_cache(  # noqa: D417 - the filters are described together
 
 
 def read_cache_stats() -> Operation[CacheSummary]:
-    """Return how much the cache holds and serves, by task, and how much is being computed."""
+    """Return statistics of the cache: entries, hits and sizes by task, and how much is being computed."""
     response = yield Call("GetCacheStats", cache_pb2.GetCacheStatsRequest())
     tasks = yield from pages("ListTaskCacheStats", cache_pb2.ListTaskCacheStatsRequest(), "tasks", None)
     return CacheSummary(
@@ -91,11 +114,11 @@ def _filter(
     older_than: timedelta | None,
     expired: bool | None,
 ) -> cache_pb2.CacheFilter:
-    """Return the message of a filter.
+    """Return a filter as a protocol message, after checking it.
 
     Raises:
-        TypeError: Something in it is of the wrong kind, such as one string for the tags.
-        ValueError: A time has no time zone, or a tag is none.
+        TypeError: A filter has the wrong type, such as a single string for the tags.
+        ValueError: A time has no time zone, or a tag is not valid.
     """
     for name, text in (("key", key), ("key_prefix", key_prefix), ("task", task)):
         if not isinstance(text, str):

@@ -1,8 +1,8 @@
-"""What a client can ask of the service: each operation once, whether it is then awaited or waited for.
+"""The client's operations, written once for the blocking and the async client.
 
-An operation is a generator: it yields the calls that it needs, is sent their responses, and returns its
-result. So it does no I/O, and one that needs several calls, such as all pages of a list, reads like any
-other function.
+An operation is a generator: it yields the calls that it needs, receives their responses and returns its
+result. It does no I/O itself, and even an operation that needs several calls, such as reading all pages of a
+list, reads like an ordinary function.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _PAGE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One unary call: the name of the RPC and its request."""
+    """A unary call: the name of the RPC and its request."""
 
     method: str
     request: Message
@@ -54,16 +54,18 @@ Operation = Generator[Call, Any, R]
 
 
 def create_concurrency_limit(tag: str, concurrency_limit: int) -> Operation[str]:
-    """Set how many task runs with a tag may be Running at once, whether the tag had a limit or not.
+    """Set how many task runs with a tag may be Running at once; replaces the tag's limit if it has one.
 
     Args:
-        tag: 1 to 255 characters.
-        concurrency_limit: From 0, which aborts all that would run, to 1,000,000.
+        tag: The tag, 1 to 255 characters.
+        concurrency_limit: The number of runs, from 0 to 1,000,000. With 0, every run that tries to start is
+            aborted.
 
     Returns:
         The limit's UUID.
 
     Raises:
+        TypeError: ``concurrency_limit`` is not an integer.
         InvalidArgument: The tag or the number is not allowed.
     """
     _require_int("concurrency_limit", concurrency_limit, "from 0 to 1,000,000")
@@ -74,7 +76,7 @@ def create_concurrency_limit(tag: str, concurrency_limit: int) -> Operation[str]
 
 
 def read_concurrency_limit_by_tag(tag: str) -> Operation[ConcurrencyLimit]:
-    """Return the limit of a tag, with who holds its slots and who waits for one.
+    """Return the concurrency limit of a tag, with the holders of its slots and its queue.
 
     Raises:
         LimitNotFound: The tag has no limit.
@@ -85,11 +87,11 @@ def read_concurrency_limit_by_tag(tag: str) -> Operation[ConcurrencyLimit]:
 
 
 def read_concurrency_limit(limit_id: str) -> Operation[ConcurrencyLimit]:
-    """Return the limit with a UUID, with who holds its slots and who waits for one.
+    """Return the concurrency limit with a UUID, with the holders of its slots and its queue.
 
     Raises:
         LimitNotFound: There is no such limit.
-        InvalidArgument: The id is no UUID.
+        InvalidArgument: ``limit_id`` is not a UUID.
     """
     request = concurrency_limit_pb2.GetConcurrencyLimitRequest(id=limit_id)
     response = yield Call("GetConcurrencyLimit", request)
@@ -99,7 +101,7 @@ def read_concurrency_limit(limit_id: str) -> Operation[ConcurrencyLimit]:
 def _with_all_holders(
     message: concurrency_limit_pb2.ConcurrencyLimit,
 ) -> Operation[ConcurrencyLimit]:
-    """Return a limit with all holders of its slots; the service's response has only the first."""
+    """Return a limit with all holders of its slots; the service's response has only the first ones."""
     if message.taken_count > len(message.holders):
         request = concurrency_limit_pb2.ListSlotHoldersRequest(tag=message.tag)
         holders = yield from pages("ListSlotHolders", request, "holders", None)
@@ -109,11 +111,11 @@ def _with_all_holders(
 
 
 def read_slot_waiters(tag: str, limit: int | None = 200) -> Operation[list[SlotWaiter]]:
-    """Return who waits for a slot of a tag, the next one first.
+    """Return the task runs that are queued for a slot of a tag, next one first.
 
     Args:
         tag: The tag.
-        limit: How many at most; None for all.
+        limit: The maximum number of runs; default 200. None returns all.
 
     Raises:
         LimitNotFound: The tag has no limit.
@@ -124,11 +126,11 @@ def read_slot_waiters(tag: str, limit: int | None = 200) -> Operation[list[SlotW
 
 
 def read_concurrency_limits(limit: int | None = None, offset: int = 0) -> Operation[list[ConcurrencyLimit]]:
-    """Return the limits of all tags, sorted by tag.
+    """Return the concurrency limits of all tags, sorted by tag.
 
     Args:
-        limit: How many at most; None for all.
-        offset: How many to leave out at the beginning.
+        limit: The maximum number of limits; None, the default, returns all.
+        offset: How many limits to skip at the beginning; default 0.
     """
     wanted = None if limit is None else limit + offset
     request = concurrency_limit_pb2.ListConcurrencyLimitsRequest()
@@ -137,7 +139,7 @@ def read_concurrency_limits(limit: int | None = None, offset: int = 0) -> Operat
 
 
 def delete_concurrency_limit_by_tag(tag: str) -> Operation[None]:
-    """Remove the limit of a tag: it is unlimited from then on.
+    """Remove the concurrency limit of a tag.
 
     Raises:
         LimitNotFound: The tag has no limit.
@@ -146,13 +148,14 @@ def delete_concurrency_limit_by_tag(tag: str) -> Operation[None]:
 
 
 def reset_concurrency_limit_by_tag(tag: str) -> Operation[list[SlotHolder]]:
-    """Take back all slots of a tag by force, and let those who wait for them go.
+    """Release all slots of a tag by force and grant them to queued runs.
 
-    The runs that held them go on, and are no longer counted; so for a while more may run than the limit says.
+    The runs that held the slots continue but are no longer counted, so for a while more runs than the limit
+    allows may be Running.
 
     Returns:
-        Who held a slot, the longest first. Where they are thousands, those that fit a response of about
-        2 MiB; ``read_concurrency_limit_by_tag`` has all, before the reset.
+        The runs that held a slot, longest first. If there are thousands, only as many as fit in a response of
+        about 2 MiB; to get all, call ``read_concurrency_limit_by_tag`` before the reset.
 
     Raises:
         LimitNotFound: The tag has no limit.
@@ -163,17 +166,17 @@ def reset_concurrency_limit_by_tag(tag: str) -> Operation[list[SlotHolder]]:
 
 
 def read_flow_run(flow_run_id: str) -> Operation[FlowRun]:
-    """Return one flow run.
+    """Return a flow run.
 
     Raises:
         RunNotFound: There is no such run.
-        InvalidArgument: The id is no UUID.
+        InvalidArgument: ``flow_run_id`` is not a UUID.
     """
     response = yield Call("GetFlowRun", flow_run_pb2.GetFlowRunRequest(id=flow_run_id))
     return FlowRun.from_proto(response.flow_run)
 
 
-def read_flow_runs(  # noqa: D417 - the filters are described together
+def read_flow_runs(
     *,
     flow_names: Iterable[str] = (),
     name_contains: str = "",
@@ -184,10 +187,20 @@ def read_flow_runs(  # noqa: D417 - the filters are described together
     created_before: datetime | None = None,
     limit: int | None = 200,
 ) -> Operation[list[FlowRun]]:
-    """Return flow runs, the newest first. All that is given must hold; of ``tags``, all.
+    """Return the flow runs that match all given filters, newest first.
 
     Args:
-        limit: How many at most; None for all.
+        flow_names: Runs of flows with one of these names.
+        name_contains: Runs whose own name contains this text, ignoring case.
+        tags: Runs that have all of these tags.
+        state_types: Runs whose state has one of these types.
+        state_names: Runs whose state has one of these names.
+        created_after: Runs created at or after this time, which must have a time zone.
+        created_before: Runs created before this time, which must have a time zone.
+        limit: The maximum number of runs; default 200. None returns all.
+
+    Raises:
+        InvalidArgument: The service does not allow a filter's value.
     """
     selection = flow_run_pb2.FlowRunFilter(
         flow_names=flow_names,
@@ -204,7 +217,7 @@ def read_flow_runs(  # noqa: D417 - the filters are described together
 
 
 def read_flow_run_states(flow_run_id: str) -> Operation[list[State[Any]]]:
-    """Return all states that a flow run was in, the present one last.
+    """Return the states of a flow run in order, the current one last.
 
     Raises:
         RunNotFound: There is no such run.
@@ -215,17 +228,17 @@ def read_flow_run_states(flow_run_id: str) -> Operation[list[State[Any]]]:
 
 
 def read_task_run(task_run_id: str) -> Operation[TaskRun]:
-    """Return one task run.
+    """Return a task run.
 
     Raises:
         RunNotFound: There is no such run.
-        InvalidArgument: The id is no UUID.
+        InvalidArgument: ``task_run_id`` is not a UUID.
     """
     response = yield Call("GetTaskRun", task_run_pb2.GetTaskRunRequest(id=task_run_id))
     return TaskRun.from_proto(response.task_run)
 
 
-def read_task_runs(  # noqa: D417 - the filters are described together
+def read_task_runs(
     *,
     flow_run_id: str = "",
     task_keys: Iterable[str] = (),
@@ -238,13 +251,22 @@ def read_task_runs(  # noqa: D417 - the filters are described together
     created_before: datetime | None = None,
     limit: int | None = 200,
 ) -> Operation[list[TaskRun]]:
-    """Return task runs, newest first: those that match every filter that is given.
-
-    ``task_names`` are names of tasks, ``name_contains`` is a part of the run's own name. A run must have one
-    of the ``task_names``, and all of the ``tags``.
+    """Return the task runs that match all given filters, newest first.
 
     Args:
-        limit: How many at most; None for all.
+        flow_run_id: Task runs of the flow run with this UUID.
+        task_keys: Runs of tasks with one of these keys.
+        task_names: Runs of tasks with one of these names.
+        name_contains: Runs whose own name contains this text, ignoring case.
+        tags: Runs that have all of these tags.
+        state_types: Runs whose state has one of these types.
+        state_names: Runs whose state has one of these names.
+        created_after: Runs created at or after this time, which must have a time zone.
+        created_before: Runs created before this time, which must have a time zone.
+        limit: The maximum number of runs; default 200. None returns all.
+
+    Raises:
+        InvalidArgument: The service does not allow a filter's value.
     """
     selection = task_run_pb2.TaskRunFilter(
         flow_run_id=flow_run_id,
@@ -263,7 +285,7 @@ def read_task_runs(  # noqa: D417 - the filters are described together
 
 
 def read_task_run_states(task_run_id: str) -> Operation[list[State[Any]]]:
-    """Return all states that a task run was in, the present one last.
+    """Return the states of a task run in order, the current one last.
 
     Raises:
         RunNotFound: There is no such run.
@@ -274,11 +296,11 @@ def read_task_run_states(task_run_id: str) -> Operation[list[State[Any]]]:
 
 
 def explain_task_run(task_run_id: str) -> Operation[TaskRunExplanation]:
-    """Return why a task run is where it is: what it waits for, and who holds that.
+    """Return why a task run is in its current state: what it is waiting for, and which runs hold that.
 
     Raises:
         RunNotFound: There is no such run.
-        InvalidArgument: The id is no UUID.
+        InvalidArgument: ``task_run_id`` is not a UUID.
     """
     response = yield Call("ExplainTaskRun", explanation_pb2.ExplainTaskRunRequest(id=task_run_id))
     return TaskRunExplanation.from_proto(response)
@@ -287,13 +309,16 @@ def explain_task_run(task_run_id: str) -> Operation[TaskRunExplanation]:
 def read_logs(
     *, flow_run_id: str = "", task_run_id: str = "", min_level: int = 0, limit: int | None = 200
 ) -> Operation[list[Log]]:
-    """Return what runs logged, the oldest line first.
+    """Return the log lines of runs, oldest first.
 
     Args:
-        flow_run_id: Of this flow run and its task runs.
-        task_run_id: Of this task run.
-        min_level: Of this level or above, as in ``logging``.
-        limit: How many at most; None for all.
+        flow_run_id: Lines of the flow run with this UUID and of its task runs.
+        task_run_id: Lines of the task run with this UUID.
+        min_level: Lines of this level or above, as numbered in ``logging``; default 0.
+        limit: The maximum number of lines; default 200. None returns all.
+
+    Raises:
+        InvalidArgument: An id is not a UUID, or ``min_level`` is out of range.
     """
     _require_int("min_level", min_level, "from 0 to 100")
     request = log_pb2.ListLogsRequest(flow_run_id=flow_run_id, task_run_id=task_run_id, min_level=min_level)
@@ -302,13 +327,13 @@ def read_logs(
 
 
 def lookup_cache(key: str) -> Operation[CacheEntry | None]:
-    """Return the live cache entry of a key, or None."""
+    """Return the cache entry of a key, or None if there is none or it has expired."""
     response = yield Call("LookupCache", cache_pb2.LookupCacheRequest(key=key))
     return CacheEntry.from_proto(response.entry) if response.HasField("entry") else None
 
 
 def pages(method: str, request: Any, field: str, limit: int | None) -> Operation[list[Any]]:
-    """Return what a list call returns, from as many pages as are wanted."""
+    """Return up to ``limit`` items from a list RPC, reading as many pages as necessary; None reads all."""
     if limit is not None:
         _require_int("limit", limit)
     found: list[Any] = []
@@ -327,7 +352,7 @@ def _types(kinds: Iterable[StateType]) -> list[state_pb2.StateType.ValueType]:
 
 
 def _require_int(name: str, value: object, right: str = "") -> None:
-    """Refuse what is no whole number, and one that no message can hold; the service judges all others."""
+    """Raise if a value is not an integer or does not fit in a message; the service checks its range."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}; it must be a whole number")
     if right and not -(2**31) <= value < 2**31:

@@ -1,1 +1,1 @@
-"""Parts of what ``schemas`` offers: may import ``states`` and what is below it."""
+"""Parts of the public module ``schemas``; may import ``states`` and below."""

@@ -1,4 +1,4 @@
-"""The holders of slots, and what task runs wait for; offered in ``clearway.schemas``."""
+"""The holders of slots, and what task runs are waiting for; public in ``clearway.schemas``."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SlotHolder:
-    """A task run that holds a slot.
+    """A task run that holds a concurrency slot.
 
     Attributes:
         task_run_id: The run's UUID.
-        task_run_name: The run's own name.
-        flow_run_id: The flow run it belongs to.
-        flow_run_name: That run's own name.
-        flow_name: The name of the flow.
-        since: When it took the slot.
-        client_name: Whose session runs it; empty for a run without a session.
-        lease_expires: When the slot comes back if nothing more is heard of that client; None for a run
-            without a session, which holds it until it ends.
+        task_run_name: The run's display name.
+        flow_run_id: The UUID of its flow run.
+        flow_run_name: The flow run's display name.
+        flow_name: The flow's name.
+        since: When the run was granted the slot.
+        client_name: The client whose session the run belongs to; empty for a run without a session.
+        lease_expires: When the slot is released unless the client sends another heartbeat; None for a run
+            without a session, which holds the slot until it ends.
     """
 
     task_run_id: str
@@ -43,7 +43,7 @@ class SlotHolder:
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.SlotHolder) -> SlotHolder:
-        """Return the holder in a message."""
+        """Return the holder that a protocol message holds."""
         return SlotHolder(
             task_run_id=message.task_run_id,
             task_run_name=message.task_run_name,
@@ -57,23 +57,23 @@ class SlotHolder:
 
 
 def optional_holder(message: Message, field: str) -> SlotHolder | None:
-    """Return the holder in a field of a message, or None if it is not set."""
+    """Return the holder in a field of a protocol message, or None if the field is not set."""
     return SlotHolder.from_proto(getattr(message, field)) if message.HasField(field) else None
 
 
 @dataclass(frozen=True, slots=True)
 class SlotWaiter:
-    """A task run that waits for a slot.
+    """A task run that is queued for a concurrency slot.
 
     Attributes:
         task_run_id: The run's UUID.
-        task_run_name: The run's own name.
-        flow_run_id: The flow run it belongs to.
-        flow_run_name: That run's own name.
-        flow_name: The name of the flow.
-        since: When it joined the queue.
-        client_name: Whose session asked; empty for a run without a session.
-        position: Its place in the queue, from 1.
+        task_run_name: The run's display name.
+        flow_run_id: The UUID of its flow run.
+        flow_run_name: The flow run's display name.
+        flow_name: The flow's name.
+        since: When the run joined the queue.
+        client_name: The client whose session the run belongs to; empty for a run without a session.
+        position: The run's place in the queue, from 1.
     """
 
     task_run_id: str
@@ -87,7 +87,7 @@ class SlotWaiter:
 
     @staticmethod
     def from_proto(message: concurrency_limit_pb2.SlotWaiter) -> SlotWaiter:
-        """Return the waiter in a message."""
+        """Return the queued run that a protocol message holds."""
         return SlotWaiter(
             task_run_id=message.task_run_id,
             task_run_name=message.task_run_name,
@@ -101,26 +101,26 @@ class SlotWaiter:
 
 
 class WaitCause(NamedNumber):
-    """What a task run waits for."""
+    """What a task run is waiting for."""
 
     UNKNOWN = 0
-    """For what this version of the package does not know."""
+    """Something that this version of the package does not know."""
     NOTHING = 1
-    """It runs, or has ended."""
+    """Nothing: the run is Running or has ended."""
     LIMIT = 2
-    """For slots of tags whose limits are full."""
+    """Slots of tags whose concurrency limits are reached."""
     SCHEDULE = 3
-    """For its time."""
+    """Its scheduled time."""
     UPSTREAM = 4
-    """For runs whose results it takes."""
+    """Upstream runs, which it depends on."""
     CLIENT = 5
-    """For its client, which has not proposed to run it."""
+    """Its client, which has not proposed to start it."""
     CACHE = 6
-    """For another run, which is computing the same cache key."""
+    """Another run that is computing the same cache key."""
 
     @classmethod
     def of(cls, message: explanation_pb2.ExplainTaskRunResponse) -> WaitCause:
-        """Return the cause in a message."""
+        """Return the cause that a protocol message holds."""
         return _CAUSES.get(message.WhichOneof("cause") or "", cls.UNKNOWN)
 
 
@@ -137,17 +137,17 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class LimitExplanation:
-    """How a limit looks to one task run.
+    """A concurrency limit from the point of view of one task run.
 
     Attributes:
-        tag: The tag that it is on.
+        tag: The tag that the limit applies to.
         concurrency_limit: How many runs may be Running at once.
-        taken: How many hold a slot.
-        blocks: Whether the run waits for a slot of this tag.
-        position: The run's place in this tag's queue, from 1; None where it stands in another, or in none.
-        holders: Who holds the slots, in the order in which they took them; the first 100 at most.
-        ancestor: The holder whose own code waits for the run, itself or through others; None where there is
-            none.
+        taken: How many runs hold a slot.
+        blocks: True if the run is waiting for a slot of this tag.
+        position: The run's place in this tag's queue, from 1; None if it is not in this queue.
+        holders: The runs that hold a slot, earliest first; at most the first 100.
+        ancestor: The holder whose own code waits for this run, directly or through other runs; None if there
+            is none.
     """
 
     tag: str
@@ -160,7 +160,7 @@ class LimitExplanation:
 
     @staticmethod
     def from_proto(message: explanation_pb2.LimitExplanation) -> LimitExplanation:
-        """Return what a message says of a limit."""
+        """Return the explanation that a protocol message holds."""
         return LimitExplanation(
             tag=message.tag,
             concurrency_limit=message.limit,
@@ -174,14 +174,14 @@ class LimitExplanation:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRun:
-    """A task run whose result another one takes, and which has not ended.
+    """A task run that another run depends on and that has not ended.
 
     Attributes:
         task_run_id: The run's UUID.
-        task_run_name: The run's own name.
-        parameter: The parameter that takes the result; ``wait_for`` where the run is only waited for.
-        state_type: The type of the state that it is in.
-        state_name: That state's name.
+        task_run_name: The run's display name.
+        parameter: The dependent run's parameter that gets the result; ``wait_for`` if the result is not used.
+        state_type: The type of the run's current state.
+        state_name: The name of the run's current state.
     """
 
     task_run_id: str
@@ -192,7 +192,7 @@ class UpstreamRun:
 
     @staticmethod
     def from_proto(message: explanation_pb2.UpstreamRun) -> UpstreamRun:
-        """Return the run in a message."""
+        """Return the run that a protocol message holds."""
         return UpstreamRun(
             task_run_id=message.task_run_id,
             task_run_name=message.task_run_name,

@@ -1,1 +1,1 @@
-"""What a state is made of, and how its result is read: may import ``results`` and what is below it."""
+"""The parts of a state, and how its result is read; may import ``results`` and below."""

@@ -1,4 +1,4 @@
-"""Between the protocol's messages of states and their fields here."""
+"""Converts states between the protocol's messages and Python objects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from clearway.results import StoredResult
 from clearway.v1 import state_pb2
 
 Fields: TypeAlias = tuple[StateType, str, str, Any, datetime, str, StateDetails]
-"""The fields of a state, in their order."""
+"""The fields of a state, in the order of ``StateRecord``."""
 
 _TYPES: dict[int, StateType] = {int(kind): kind for kind in StateType}
 
@@ -61,14 +61,14 @@ def proposed_state(state: StateRecord, data: state_pb2.Data | None = None) -> st
 
 
 def fields_with_result(message: state_pb2.State, data: Any = None) -> Fields:
-    """Return the fields of the state in a message; see ``State.from_proto``."""
+    """Return the fields of the state that a message holds; see ``State.from_proto``."""
     if data is None and message.HasField("data"):
         data = StoredResult.from_proto(message.data)
     return fields_from_proto(message, data)
 
 
 def fields_from_proto(message: state_pb2.State, data: Any) -> Fields:
-    """Return the fields of the state in a message with the data that this process has, be it None."""
+    """Return the fields of the state that a message holds, with ``data`` as its data, even if None."""
     return (
         state_type(message.type),
         message.name,

@@ -1,4 +1,4 @@
-"""How far a task run has come."""
+"""The phases of a task run in this process."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import enum
 
 
 class Phase(enum.Enum):
-    """How far a run has come, as this process knows it."""
+    """The phase that a run is in, as far as this process knows."""
 
-    NEW = enum.auto()  # the service was not asked yet
-    PROPOSED = enum.auto()  # asked to start, and not answered finally
+    NEW = enum.auto()  # nothing has been proposed yet
+    PROPOSED = enum.auto()  # its start was proposed, and there is no final decision yet
     RUNNING = enum.auto()
-    RESTING = enum.auto()  # told to come back later
+    RESTING = enum.auto()  # the service told it to propose again later
     ENDING = enum.auto()  # its end was proposed
     ENDED = enum.auto()

@@ -1,4 +1,4 @@
-"""A state as it stands in a run's history: what all that handles states needs to know of one."""
+"""The data of a state: its type, name, details and other facts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from clearway._base.named_number import NamedNumber
 
 
 class StateType(NamedNumber):
-    """What the service reasons about; a state's name is for people. The numbers are the protocol's."""
+    """The type of a state, which the service's rules are about. The numbers are those of the protocol."""
 
     __module__ = "clearway.states"
 
@@ -25,26 +25,26 @@ class StateType(NamedNumber):
 
     @property
     def default_name(self) -> str:
-        """The name of a state of this type that was given none."""
+        """The name of a state of this type if no other name is given."""
         return _DEFAULT_NAMES[self]
 
 
-# By number: an enum's hash is computed in Python, and states are made twice for each task.
+# A tuple indexed by number, because hashing an enum member is slow and each task creates two states.
 _DEFAULT_NAMES = ("", *(kind.name.capitalize() for kind in StateType))
 
 
 @dataclass(frozen=True, slots=True)
 class StateDetails:
-    """The facts that the service's rules decide by.
+    """Further facts about a state.
 
     Attributes:
-        scheduled_time: When a Scheduled run may begin.
-        cache_key: Under which key the run's result is found by others; empty for a run that is not cached.
-        cache_expiration: How long the cache entry is served; None for ever.
-        flow_run_id: The flow run that the state's run belongs to, or is. Set by the service.
-        task_run_id: The task run that the state belongs to; empty in a flow run's states. Set by the service.
-        child_flow_run_id: The subflow's run, in the states of the task run that tracks it. Set by the
-            service.
+        scheduled_time: When a Scheduled run may start; None in other states.
+        cache_key: The key under which the run's result is cached; empty if it is not cached.
+        cache_expiration: How long the cache entry is valid; None means that it never expires.
+        flow_run_id: The UUID of the run's flow run, or of the flow run itself. Set by the service.
+        task_run_id: The UUID of the task run; empty in a flow run's states. Set by the service.
+        child_flow_run_id: The UUID of the subflow's run, in the states of the task run that tracks it; empty
+            otherwise. Set by the service.
     """
 
     scheduled_time: datetime | None = None
@@ -62,7 +62,7 @@ NO_DETAILS = StateDetails()
 
 @dataclass(frozen=True, slots=True)
 class StateRecord:
-    """One entry of a run's history; see ``clearway.states.State``, which all of them are."""
+    """One entry of a run's history; the base of ``clearway.states.State``, which documents the fields."""
 
     type: StateType
     name: str = ""
@@ -78,42 +78,42 @@ class StateRecord:
             object.__setattr__(self, "name", _DEFAULT_NAMES[self.type])
 
     def is_completed(self) -> bool:
-        """Return whether the run ended well."""
+        """Return True if the run completed."""
         return self.type is StateType.COMPLETED
 
     def is_failed(self) -> bool:
-        """Return whether the run's code failed, with no retry left."""
+        """Return True if the run's code failed, with no retry left."""
         return self.type is StateType.FAILED
 
     def is_crashed(self) -> bool:
-        """Return whether the run was stopped by its surroundings."""
+        """Return True if the run was cut short from outside, as when its process died."""
         return self.type is StateType.CRASHED
 
     def is_cancelled(self) -> bool:
-        """Return whether the run was stopped on purpose."""
+        """Return True if the run was cancelled."""
         return self.type is StateType.CANCELLED
 
     def is_running(self) -> bool:
-        """Return whether the run's code runs."""
+        """Return True if the run's code is being executed."""
         return self.type is StateType.RUNNING
 
     def is_pending(self) -> bool:
-        """Return whether the run waits for what it needs."""
+        """Return True if the run is waiting to start, for example for its inputs."""
         return self.type is StateType.PENDING
 
     def is_scheduled(self) -> bool:
-        """Return whether the run is to begin at a later time."""
+        """Return True if the run is due to start, or to be retried, at a later time."""
         return self.type is StateType.SCHEDULED
 
     def is_final(self) -> bool:
-        """Return whether the run has ended, in whatever way."""
+        """Return True if the run has ended: completed, failed, cancelled or crashed."""
         return self.type >= StateType.COMPLETED
 
     def __repr__(self) -> str:
-        """Return what ``str`` does: the rest is in the attributes."""
+        """Return the same as ``str``."""
         return str(self)
 
     def __str__(self) -> str:
-        """Return the name with the type and the message, as in ``Cached(COMPLETED)``."""
+        """Return the name, the type if it differs and the message if any, as in ``Cached(COMPLETED)``."""
         kind = "" if self.name == _DEFAULT_NAMES[self.type] else self.type.name
         return f"{self.name}({', '.join(filter(None, (kind, repr(self.message) if self.message else '')))})"

@@ -1,4 +1,4 @@
-"""What a state's result is: a value, or what to raise."""
+"""The result of a state: a value, or an exception to raise."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UNSIGNED_NOTE: Final = "Where the run raised it, in a text that no signature co
 
 
 def state_result(state: StateRecord, *, raise_on_failure: bool) -> Any:
-    """Return what a run ended with, or raise it; see ``State.result``."""
+    """Return a run's result, or raise its exception; see ``State.result``."""
     if state.type is StateType.COMPLETED:
         return _value(state)
     failure = _exception(state)
@@ -45,10 +45,10 @@ def state_result(state: StateRecord, *, raise_on_failure: bool) -> Any:
 
 
 def error_of(state: StateRecord) -> RunError | None:
-    """Return the exception that a run ended with; see ``State.error``."""
+    """Return the portable form of the exception that a run ended with; see ``State.error``."""
     data = state.data
     if isinstance(data, UpstreamTaskError) and data.error is not None and not state.is_final():
-        return data.error  # as it was recorded: why the run did not start
+        return data.error  # the recorded reason why the run did not start
     if isinstance(data, BaseException):
         from clearway.run_errors import RunError  # noqa: PLC0415 - most runs have none
 
@@ -57,7 +57,7 @@ def error_of(state: StateRecord) -> RunError | None:
 
 
 def error_kind(state: StateRecord) -> RunErrorKind:
-    """Return what kind of error the exception is that a run ended with."""
+    """Return the kind of the error that a run ended with."""
     if state.error_kind:
         return RunErrorKind(state.error_kind)
     return RunErrorKind.CANCELLED if state.is_cancelled() else RunErrorKind.APPLICATION
@@ -69,9 +69,9 @@ def _value(state: StateRecord) -> Any:
 
 
 def _exception(state: StateRecord) -> BaseException:
-    """Return a run's own exception, or that of the states that it returned, or one of ours."""
+    """Return a run's own exception, else that of a state that it returned, else a ``RunFailure``."""
     own = state.data if isinstance(state.data, BaseException) else _stopped(state)
-    if own is not None:  # also why a run never began, such as UpstreamTaskError
+    if own is not None:  # includes the reason why a run never started, such as UpstreamTaskError
         return own
     try:
         value = _value(state)
@@ -93,7 +93,7 @@ def _exception(state: StateRecord) -> BaseException:
 
 
 def _stopped(state: StateRecord) -> RunFailure | None:
-    """Return one of our exceptions for a run whose code did not start, or did not end by itself."""
+    """Return a ``RunFailure`` for a run whose code did not start or was stopped; otherwise None."""
     data = state.data
     report = data.error if isinstance(data, StoredResult) and not data.encoding else None
     if report is None or not state.message:
@@ -109,9 +109,9 @@ def _stopped(state: StateRecord) -> RunFailure | None:
 
 
 def _reported(state: StateRecord, report: RunError, missing: MissingResult | UnreadableResult) -> RunFailure:
-    """Return one of our exceptions in place of one that cannot be had here."""
+    """Return a ``RunFailure`` in place of an exception that cannot be loaded in this process."""
     failure = _FAILURES.get(state.type, FailedRun)(
-        f"{report.title} (the exception itself is not to be had here: {missing})"
+        f"{report.title} (the exception itself cannot be loaded here: {missing})"
     )
     failure.error = report
     failure.__cause__ = missing
@@ -120,7 +120,7 @@ def _reported(state: StateRecord, report: RunError, missing: MissingResult | Unr
 
 
 def _remembering(error: BaseException, report: RunError | None) -> BaseException:
-    """Return an exception that was read, with a note of its traceback, which is not pickled with it."""
+    """Return a stored exception with a note of its traceback, because pickles have no tracebacks."""
     if report is not None and error.__traceback__ is None and not getattr(error, "__notes__", None):
         error.add_note(_note(report))
     return error
@@ -131,7 +131,7 @@ def _note(report: RunError) -> str:
 
 
 def _states_in(value: Any) -> Iterator[StateRecord]:
-    """Yield the states that a flow returned, by itself or in a list, tuple, set or dictionary."""
+    """Yield the states that a flow returned, directly or in a list, tuple, set or dict."""
     if isinstance(value, StateRecord):
         yield value
     elif isinstance(value, dict):
