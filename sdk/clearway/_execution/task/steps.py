@@ -26,6 +26,7 @@ from clearway._execution.task.user_code import (
     ask_condition,
     begin_code,
     call_hooks,
+    compared,
     take_cache_key,
     take_name,
 )
@@ -104,6 +105,8 @@ def _prepare(run: TaskRun) -> _Part:
     where = "reading its inputs"
     try:
         run.given.resolve()
+        if run.flow_attempt.replay is not None:
+            run.choose((yield compared(run)))
         where = "its task_run_name"
         take_name(run)
         where = "its cache_key_fn"
@@ -116,9 +119,11 @@ def _prepare(run: TaskRun) -> _Part:
 def _not_ready(run: TaskRun, why: RunError) -> Steps:
     """End a run that cannot begin. The service has it as Pending, as nothing of it ever ran."""
     not_ready = Pending(name="NotReady", message=why.message)
+    if run.flow_attempt.replay is not None:
+        run.choose()
     decision = yield from _ask(run, not_ready.to_proto(state_pb2.Data(error=why.to_proto())))
     state = State.from_proto(decision.state)
-    if state.is_final():  # an earlier attempt of the flow ended it
+    if state.is_final():  # by somebody else
         return state
     error = UpstreamTaskError(f"the task run {run.name!r} did not start: {why.message}")
     error.error = why
@@ -157,7 +162,7 @@ def _start(run: TaskRun) -> _Part:
 def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool]:
     """Return whether a run that has ended already becomes another one, which is to be proposed."""
     if not state.is_completed():
-        return run.take_spare_key()
+        return run.take_own_key()
     lost: str = yield lost_result(state)
     if not lost or not run.take_repair_key():
         return False
