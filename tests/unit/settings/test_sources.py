@@ -84,7 +84,9 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest_right_one(
 
 def test_a_key_that_is_like_none_is_an_error_that_says_where_all_are(home: Path) -> None:
     said = problem(sources(home, "zzz = 1"))
-    assert said.endswith("sets zzz in line 1, which is not a setting; `clearway config view` lists the settings")
+    assert said.endswith(
+        "sets zzz in line 1, which is not a setting; `clearway config view` lists the settings"
+    )
 
 
 def test_all_unknown_keys_are_named(home: Path) -> None:

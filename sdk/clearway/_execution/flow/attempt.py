@@ -6,7 +6,6 @@ import enum
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from clearway._base.ids import new_id
 from clearway._definition.policy import AS_USUAL, Keeping
 from clearway._execution.flow.ledger import RunLedger
 from clearway._execution.flow.loops import FlowLoops
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from clearway._definition.base import TaskDefinition
     from clearway._execution.flow.runner import StartedRunner
+    from clearway.logging import RunLogger
 
 
 class AttemptFacts(NamedTuple):
@@ -67,6 +67,7 @@ class FlowAttempt:
         ledger: The task runs under way, and how the others ended.
         sent: What was proposed without waiting for the decision.
         provenance: Which of the runs made which result.
+        replay: What it shares with the flow run's other attempts; None for a flow without retries.
         portable: What the calls have in common that go to other processes; see ``call_bytes``.
         lost: Why the flow run goes no further, where the service took this process for dead; else empty.
     """
@@ -85,7 +86,7 @@ class FlowAttempt:
             transport: The transport to the service.
             facts: The fixed facts about it.
             loop: The event loop that the flow runs on; None for a sync flow.
-            replay: What it shares with the other attempts; None where there are no others.
+            replay: What it shares with the other attempts; None for a flow without retries.
             runner: The flow's task runner.
         """
         self.transport = transport
@@ -99,7 +100,7 @@ class FlowAttempt:
         self.portable: dict[str | TaskDefinition, bytes] = {}
         self.lost = ""
         self._stage = _Stage.LIVE
-        self._replay = replay
+        self.replay = replay
 
     @staticmethod
     def current() -> FlowAttempt | None:
@@ -110,18 +111,14 @@ class FlowAttempt:
 
     # Shared with earlier attempts.
 
-    def run_id(self, task_key: str, dynamic_key: str) -> str:
-        """Return the id of a run: that of an earlier attempt with the same keys, or a new one."""
-        return new_id() if self._replay is None else self._replay.run_id(task_key, dynamic_key)
-
     def keep(self, task_run_id: str, result: Any) -> None:
         """Keep a result that was not written, as long as another attempt may ask for it."""
-        if self._replay is not None:
-            self._replay.keep(task_run_id, result)
+        if self.replay is not None:
+            self.replay.keep(task_run_id, result)
 
     def completed_before(self, state: State[Any]) -> State[Any]:
         """Return the state that the service has of a run, with its result if an earlier attempt kept it."""
-        return state if self._replay is None else self._replay.with_result(state)
+        return state if self.replay is None else self.replay.with_result(state)
 
     # For futures and the client: see ``context.RunningAttempt``.
 
@@ -136,6 +133,12 @@ class FlowAttempt:
     async def await_answers_async(self) -> None:
         """Do the same as ``await_answers`` in a coroutine."""
         await self.sent.await_answers_async()
+
+    def log(self) -> RunLogger:
+        """Return the flow run's logger."""
+        from clearway.logging import run_logger  # noqa: PLC0415 - reads settings
+
+        return run_logger(self.facts.flow_run_id, "", self.facts.flow_run_name)
 
     # The end of an attempt.
 

@@ -13,6 +13,7 @@ from clearway._base.timestamps import timestamp_from_proto
 from clearway._definition.policy import Keeping
 from clearway._display import progress
 from clearway._execution.flow.attempt import AttemptFacts, FlowAttempt
+from clearway._execution.flow.choice import RunChoice
 from clearway._execution.flow.end_log import EndLog
 from clearway._execution.flow.names import run_name
 from clearway._execution.flow.replay import Replay
@@ -21,7 +22,6 @@ from clearway._execution.flow.specs import flow_run_spec, tracking_spec
 from clearway._execution.inputs.provenance import NO_PROVENANCE
 from clearway._execution.inputs.run_inputs import RunInputs
 from clearway._execution.outcomes import interruption, of_kind, stopped_early
-from clearway._execution.run_key import RunKey
 from clearway._execution.shutdown.fencing import unwatch, watch
 from clearway._execution.shutdown.interrupt_flush import InterruptFlush
 from clearway._transport.protocol import Transport
@@ -52,6 +52,7 @@ class FlowRun:
         flow: The flow.
         transport: The way to the service, to be set before the first step.
         parent: What the runs of the flow that called it share; None at the top.
+        tracking: The task run that stands for it in its parent; None at the top.
         parameters: What it was called with, by parameter.
         shape: How the call gave them, where that makes a difference.
         tags: The tags that were in force when it was called.
@@ -98,8 +99,7 @@ class FlowRun:
         self.parameters = parameters
         self.tags = current_tags()
         self._tracked_by = ""
-        task_key = f"flow:{flow.name}"
-        self._key = RunKey(task_key, 0 if parent is None else parent.ledger.number_of(task_key))
+        self.tracking = None if parent is None else RunChoice(parent, f"flow:{flow.name}")
         self._replay = Replay() if flow.retries else None
         self._calls: list[Future[Any]] = []
         self._runner = StartedRunner(flow.task_runner)
@@ -109,24 +109,22 @@ class FlowRun:
 
     # What is sent to the service.
 
-    def create_tracking_run(self, number: int) -> Future[CreateTaskRunResponse]:
-        """Create the run that stands for this one in its parent.
-
-        Args:
-            number: Which attempt of the parent the run is looked for under, from 1.
-        """
+    def create_tracking_run(self) -> Future[CreateTaskRunResponse]:
+        """Create the run that stands for this one in its parent; it may exist already."""
         assert self.parent is not None
-        key = self._key.in_attempt(number)
+        assert self.tracking is not None
+        self.tracking.use()
         parent_id = self.parent.facts.flow_run_id
-        self._tracked_by = self.parent.run_id(key.task_key, key.dynamic_key)
-        spec = tracking_spec(self.flow, key, self._tracked_by, parent_id, self.tags, self.inputs)
+        self._tracked_by = self.tracking.run_id
+        spec = tracking_spec(self.flow, self.tracking, parent_id, self.tags, self.inputs)
         future = CREATE_TASK_RUN.start(self.transport, CreateTaskRunRequest(task_run=spec))
         self._calls.append(future)
         return future
 
     def tracked_by(self, task_run_id: str) -> None:
-        """Note the run that stands for this one in its parent."""
-        self._tracked_by = task_run_id
+        """Note the id that the service has of the run that stands for this one in its parent."""
+        assert self.tracking is not None
+        self.tracking.run_id = self._tracked_by = task_run_id
 
     def create(self) -> Future[CreateFlowRunResponse]:
         """Create the run."""
@@ -150,6 +148,8 @@ class FlowRun:
         """Start the next attempt."""
         self.attempt_number += 1
         self.end_log.begin()
+        if self._replay is not None:
+            self._replay.begin(self.attempt_number)
         facts = AttemptFacts(
             self.run_id,
             self.name,
@@ -203,6 +203,8 @@ class FlowRun:
     def tell_parent(self, state: State[Any]) -> None:
         """Report the end to the flow run that called this one."""
         if self.parent is not None:
+            assert self.tracking is not None
+            self.tracking.ended(state)
             self.parent.ledger.ended(state, subflow=True)
             self.parent.ledger.include(self.end_log.counts)
             self.parent.provenance.note_subflow(self.run_id, self._tracked_by)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from clearway._definition.signature import parameters_to_json
 from clearway._execution.inputs.run_inputs import RunInputs
 from clearway._execution.retry_policy import fill_retry_policy
-from clearway._execution.run_key import RunKey
 from clearway.v1.flow_run_pb2 import FlowRunSpec
 from clearway.v1.task_run_pb2 import TaskRunSpec
 
 if TYPE_CHECKING:
     from clearway._definition.base import FlowDefinition
+    from clearway._execution.flow.choice import RunChoice
 
 
 def flow_run_spec(
@@ -50,8 +50,7 @@ def flow_run_spec(
 
 def tracking_spec(
     flow: FlowDefinition,
-    key: RunKey,
-    run_id: str,
+    run: RunChoice,
     parent_id: str,
     tags: frozenset[str],
     inputs: RunInputs,
@@ -60,20 +59,19 @@ def tracking_spec(
 
     Args:
         flow: The subflow.
-        key: The task run's key.
-        run_id: The task run's UUID.
+        run: The task run's key and UUID.
         parent_id: The UUID of the flow run that calls the subflow.
         tags: The subflow's tags.
         inputs: The futures, states and results of other runs among the arguments.
     """
-    dynamic_key = key.dynamic_key
+    key = run.key
     return TaskRunSpec(
-        id=run_id,
+        id=run.run_id,
         flow_run_id=parent_id,
         task_key=key.task_key,
-        dynamic_key=dynamic_key,
+        dynamic_key=key.dynamic_key,
         task_name=flow.name,
-        name=f"{flow.name}-{dynamic_key}",
+        name=f"{flow.name}-{key.label}",
         task_version=flow.version or "",
         tags=tags,
         inputs=inputs.recorded(),

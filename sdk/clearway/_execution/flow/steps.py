@@ -98,16 +98,22 @@ def _track(run: FlowRun) -> Generator[Effect, Any, State[Any] | None]:
         The state of the subflow if an earlier attempt of the parent completed it; None if it has to run.
     """
     assert run.parent is not None
-    for number in range(1, run.parent.facts.number + 1):
-        response = yield Answer(run.create_tracking_run(number))
-        tracking = response.task_run
-        state = State.from_proto(tracking.state)
+    assert run.tracking is not None
+    if run.parent.replay is not None:
+        reason = run.tracking.choose((yield run.tracking.compared(run.flow.fn, run.parameters)))
+        if reason:
+            number = run.parent.facts.number
+            run.parent.log().warning(
+                "the subflow %r runs again in attempt %d: %s", run.flow.name, number, reason
+            )
+    while True:
+        response = yield Answer(run.create_tracking_run())
+        run.tracked_by(response.task_run.spec.id)
+        state = State.from_proto(response.task_run.state)
         if state.is_completed():
             return run.parent.completed_before(state)
-        if not state.is_final():
-            break
-    run.tracked_by(tracking.spec.id)
-    return None
+        if not (state.is_final() and run.tracking.choose_own()):
+            return None
 
 
 def _live(run: FlowRun) -> Steps:

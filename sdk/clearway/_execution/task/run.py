@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clearway._definition.signature import CallShape
     from clearway._execution.admission import Gate
     from clearway._execution.flow.attempt import FlowAttempt
+    from clearway._execution.flow.replay import Call
     from clearway._execution.inputs.found import Found
     from clearway._execution.inputs.shared import SharedArguments
     from clearway._transport.decision_future import DecisionFuture
@@ -163,18 +164,30 @@ class TaskRun:
         """Use a name that is not derived from the run's key."""
         self.identity.name = self.future.name = name
 
-    def take_spare_key(self) -> bool:
-        """Become another run where there is a key to take; see ``Identity.take_spare_key``.
+    def choose(self, compared: tuple[Call, str] | None = None) -> None:
+        """Become the run of an earlier attempt of the flow, if there is one for this call.
 
-        There is none for a run that this attempt of the flow has started.
+        Args:
+            compared: See ``RunChoice.choose``.
         """
-        if self.life.run_count or not self.identity.take_spare_key():
+        reason = self.identity.choose(compared)
+        self.identity.show(self.future)
+        if reason:
+            number = self.flow_attempt.facts.number
+            self.log().warning("runs again in attempt %d of its flow: %s", number, reason)
+
+    def take_own_key(self) -> bool:
+        """Become a run of its own, if this one is of an earlier attempt; see ``Identity.take_own_key``.
+
+        A run that this attempt of the flow has started stays what it is.
+        """
+        if self.life.run_count or not self.identity.take_own_key():
             return False
         self.identity.show(self.future)
         return True
 
     def take_repair_key(self) -> bool:
-        """Become another run where there is a key to take; see ``Identity.take_repair_key``."""
+        """Become another run in place of this one; see ``Identity.take_repair_key``."""
         if not self.identity.take_repair_key():
             return False
         self.identity.show(self.future)
@@ -207,6 +220,8 @@ class TaskRun:
     def _let_go(self, state: State[Any]) -> None:
         """Release the arguments, and wake those who wait for the run."""
         self.given.let_go()
+        if self.identity.known:
+            self.identity.ended(state)
         if state.data is not None and state.is_completed():
             self.flow_attempt.provenance.note(state.data, self.run_id)
         self.flow_attempt.ledger.leave(self, state)

@@ -34,6 +34,7 @@ from clearway._execution.task.user_code import (
     ask_condition,
     begin_code,
     call_hooks,
+    compared,
     take_cache_key,
     take_name,
 )
@@ -110,6 +111,8 @@ def _prepare(run: TaskRun) -> _Part:
     what = "reading its inputs"
     try:
         run.given.resolve()
+        if run.flow_attempt.replay is not None:
+            run.choose((yield compared(run)))
         what = "its task_run_name"
         take_name(run)
         what = "its cache_key_fn"
@@ -122,9 +125,11 @@ def _prepare(run: TaskRun) -> _Part:
 def _not_ready(run: TaskRun, why: RunError) -> Steps:
     """End a run whose inputs failed. The service keeps it as Pending, since it never ran."""
     not_ready = Pending(name="NotReady", message=why.message)
+    if run.flow_attempt.replay is not None:
+        run.choose()
     decision = yield from _ask(run, not_ready.to_proto(state_pb2.Data(error=why.to_proto())))
     state = State.from_proto(decision.state)
-    if state.is_final():  # an earlier attempt of the flow ended it
+    if state.is_final():  # by somebody else
         return state
     error = UpstreamTaskError(f"the task run {run.name!r} did not start: {why.message}")
     error.error = why
@@ -163,7 +168,7 @@ def _start(run: TaskRun) -> _Part:
 def _begins_anew(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, bool]:
     """Return whether to propose again as another run, in place of this one, which has ended."""
     if not state.is_completed():
-        return run.take_spare_key()
+        return run.take_own_key()
     lost: str = yield lost_result(state)
     if not lost or not run.take_repair_key():
         return False

@@ -18,6 +18,7 @@ from clearway.states import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from clearway._execution.effects import Work
     from clearway._execution.hooks import CallHooks
     from clearway._execution.task.retry_condition import AskCondition
 
@@ -46,6 +47,12 @@ def context_of(run: TaskRun) -> TaskRunContext:
         flow_run_name=facts.flow_run_name,
         flow_name=facts.flow_name,
     )
+
+
+def compared(run: TaskRun) -> Work:
+    """Return the work of comparing a run's call with those of earlier attempts of its flow."""
+    given = run.given
+    return run.identity.compared(run.task.fn, given.parameters, given.shared.texts if given.shared else None)
 
 
 def take_name(run: TaskRun) -> None:
