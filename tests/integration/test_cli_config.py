@@ -18,7 +18,7 @@ from integration.cli_process import CLEARWAY, answer, run, started
 FLOW = Path(__file__).with_name("home_flow.py")
 SECRET = "hunter2-the-key"
 UNKNOWN = (
-    "the variable CLEARWAY_ADRESS is none of Clearway's settings and is ignored; "
+    "the variable CLEARWAY_ADRESS is not one of Clearway's settings and is ignored; "
     "did you mean CLEARWAY_ADDRESS?"
 )
 
@@ -91,7 +91,7 @@ def test_wrong_settings_are_listed_with_what_is_right(home: Path, profile: Path)
     right = "a number of seconds from 1 to 31,536,000"
     assert done.stderr.splitlines() == [
         f"Warning: {UNKNOWN}",
-        f"Error: the profile {profile} sets adress in line 2, which is no setting; did you mean address?",
+        f"Error: the profile {profile} sets adress in line 2, which is not a setting; did you mean address?",
         f"Error: lease_seconds in line 1 of {home}/profile.toml is 0.5; it must be {right}",
         "Error: CLEARWAY_PORT is 'many'; it must be a whole number from 0 to 65,535",
     ]
@@ -130,7 +130,7 @@ def server_log(*options: str, **variables: str) -> list[dict[str, Any]]:
 def test_an_unknown_key_in_the_profile_is_an_error_everywhere(profile: Path, key: str) -> None:
     profile.write_text(f"{key} = 1")
     right = {"adress": "address", "lease": "lease_seconds"}[key]
-    said = f"the profile {profile} sets {key} in line 1, which is no setting; did you mean {right}?"
+    said = f"the profile {profile} sets {key} in line 1, which is not a setting; did you mean {right}?"
     done = flow()
     assert done.stderr.splitlines()[-1] == f"clearway.exceptions.InvalidSetting: {said}"
     for code, *arguments in ((1, "flow-run", "ls"), (2, "server", "start"), (2, "backup", "x.tar")):

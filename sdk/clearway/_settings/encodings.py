@@ -1,4 +1,4 @@
-"""The names of the ways in which results are encoded and compressed."""
+"""The names of the encodings and compressions of results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of values that settings take: their types, units and bounds, and how each is read and shown."""
+"""The kinds of values that settings take: their types, units and bounds, and how to parse and show them."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class Kind:
     """A kind of value.
 
     Attributes:
-        expected: What a value must be, as error messages and docs say it.
+        expected: What a value must be, as a phrase for error messages and docs.
     """
 
     expected: str
 
     def parse(self, value: object) -> Any:
-        """Return a value given as text, as in a variable, or as TOML has it.
+        """Return a value parsed from a variable's text or from a TOML value.
 
         Raises:
-            ValueError: It is not allowed; the message says what it must be.
+            ValueError: The value is not allowed; the message says what it must be.
         """
         raise NotImplementedError
 
     def show(self, value: Any) -> str:
-        """Return a parsed value as it would be written in a variable, without secrets."""
+        """Return a parsed value as the text of a variable, with secrets masked."""
         return str(value)
 
     def show_wrong(self, value: object) -> str:
-        """Return a value that could not be parsed, as an error message quotes it."""
+        """Return a value that could not be parsed as an error message should show it."""
         return repr(value)
 
 
@@ -96,11 +96,11 @@ class Seconds(Kind):
 
     def show(self, value: float) -> str:
         """See ``Kind.show``."""
-        return f"{value:g}" if value < 1_000_000 else f"{value:.0f}"  # noqa: PLR2004 - no exponents
+        return f"{value:g}" if value < 1_000_000 else f"{value:.0f}"  # noqa: PLR2004 - avoids exponents
 
 
 class Choice(Kind):
-    """One of several words, in any case."""
+    """One of several words, in upper or lower case."""
 
     def __init__(self, *words: str) -> None:
         self._words = words
@@ -134,7 +134,7 @@ class Choices(Kind):
 
 
 class Level(Kind):
-    """A level of log lines, as ``logging`` numbers it."""
+    """A logging level, as a number of the ``logging`` module."""
 
     _names = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     expected = f"one of {', '.join(_names)}"
@@ -166,11 +166,11 @@ class PathValue(Kind):
 class DatabasePath(PathValue):
     """The path of a SQLite file."""
 
-    expected = "the path of a file, no URL; databases in memory are not supported"
+    expected = "the path of a file, not a URL; databases in memory are not supported"
 
     def parse(self, value: object) -> Path:
         """See ``Kind.parse``."""
-        # What SQLite or other programs take for memory, a URI or a URL.
+        # Refuse what SQLite or other programs would treat as memory, a URI or a URL.
         scheme, colon, rest = value.lower().partition(":") if isinstance(value, str) else ("", "", "")
         is_url = scheme[:1].isalpha() and not re.search("[^a-z0-9+.-]", scheme) and rest.startswith("/")
         if colon and (is_url or scheme == "file" or (scheme, rest) == ("", "memory:")):
@@ -186,7 +186,7 @@ class Address(Kind):
     def parse(self, value: object) -> str | None:
         """See ``Kind.parse``."""
         if not isinstance(value, str):
-            raise ValueError(self.expected)  # noqa: TRY004 - one kind of error for all that is wrong
+            raise ValueError(self.expected)  # noqa: TRY004 - one kind of error for every wrong value
         if not value:
             return None
         host, _, port = value.rpartition(":")
@@ -287,7 +287,7 @@ class Secret(Kind):
 
 
 def _texts(value: object, expected: str) -> list[str]:
-    """Return the texts of a list, or of one text with commas; those that are empty are left out."""
+    """Return the items of a list, or of a text with commas between items, without empty ones."""
     texts = value.split(",") if isinstance(value, str) else value
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise ValueError(expected)

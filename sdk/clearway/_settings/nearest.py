@@ -1,4 +1,4 @@
-"""The nearest right name to a wrong one."""
+"""Finds the known name that is closest to a misspelt one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Final
 _LIKE: Final = 0.6
 _SAME_WORDS: Final = 0.3
 _LONGEST: Final = 100
-"""As many characters of a name are compared and shown: comparing takes quadratic time."""
+"""How many characters of a name are compared and shown; comparing takes quadratic time."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the known name that is most like ``name``; empty if none is like it.
+    """Return the known name that is most similar to ``name``, or an empty string if none is similar.
 
-    Spelling counts, and whether all words of one are in the other, as in ``lease`` and ``lease_seconds``.
+    Names are similar if their spelling is, or if all words of one are in the other, as with ``lease`` and
+    ``lease_seconds``.
     """
     from difflib import SequenceMatcher  # noqa: PLC0415 - few names are wrong
 
@@ -31,5 +32,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Return a name that anyone may have chosen as a message shows it: short, in printable ASCII."""
+    """Return an untrusted name in a form that is safe in messages: shortened, in printable ASCII."""
     return ascii(name[:_LONGEST])[1:-1]

@@ -1,4 +1,4 @@
-"""Paths and result storages as settings spell them."""
+"""Parses the paths and result storages in settings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 SERVICE: Final = "service://"
 """The result storage of the service itself."""
 
-# fsspec would read these with the local file system too; a directory of ours follows no links.
+# These become plain directories: fsspec supports them too, but follows links.
 _LOCAL: Final = frozenset({"file", "local"})
 _NO_SEGMENTS: Final = frozenset({"", ".", ".."})
-_MAX_PLACE: Final = 1_900  # the service takes locations of 2,048 characters
+_MAX_PLACE: Final = 1_900  # the service accepts locations of at most 2,048 characters
 _EXPECTED: Final = 'a directory, a URL such as "s3://bucket/results", or "service://"'
 _PRIVATE: Final = 0o700
 
@@ -22,7 +22,7 @@ def absolute_path(text: str) -> str:
     """Return a path made absolute, with a leading ``~`` or ``~user`` replaced by that user's home directory.
 
     Raises:
-        ValueError: The system knows no home directory of that user.
+        ValueError: The user has no known home directory.
     """
     path = os.path.expanduser(text)  # noqa: PTH111 - pathlib keeps ".."
     if path.startswith("~"):
@@ -33,15 +33,15 @@ def absolute_path(text: str) -> str:
 
 
 def make_private_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder that only its owner can enter, and the folders above it that are missing alike.
+    """Create a folder that only its owner can access, with any missing parent folders.
 
-    Folders that are there keep their modes.
+    Folders that already exist keep their modes.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: A folder cannot be created.
     """
     try:
-        os.mkdir(path, _PRIVATE)  # noqa: PTH102 - pathlib gives the mode to the last folder alone
+        os.mkdir(path, _PRIVATE)  # noqa: PTH102 - pathlib sets the mode of the last folder only
     except FileExistsError:
         if not os.path.isdir(path):  # noqa: PTH112 - as above
             raise
@@ -51,10 +51,10 @@ def make_private_folder(path: str | os.PathLike[str]) -> None:
 
 
 def checked_place(value: object) -> str:
-    """Return the canonical spelling of a result storage: an absolute path, or a URL.
+    """Return a result storage in canonical form: an absolute path or a URL.
 
     Raises:
-        ValueError: It is neither; the message says what it must be.
+        ValueError: ``value`` is neither; the message says what it must be.
     """
     if isinstance(value, os.PathLike):
         value = os.fspath(value)
@@ -68,7 +68,7 @@ def checked_place(value: object) -> str:
 
 
 def without_credentials(place: str) -> str:
-    """Return a storage's URL with its password, and all that follows a ``?``, replaced by ``***``."""
+    """Return a storage's URL with its password, and everything after a ``?``, replaced by ``***``."""
     if "://" not in place:
         return place
     before, question, _ = re.sub("(://[^/@:]*:)[^/@]*@", r"\1***@", place).partition("?")
@@ -81,7 +81,7 @@ def _checked_url(value: str) -> str:
         raise ValueError(_EXPECTED)
     scheme = scheme.lower()
     if scheme in _LOCAL:
-        if not rest.startswith("/"):  # another place in each process
+        if not rest.startswith("/"):  # a relative path, which would depend on the working directory
             raise ValueError('a URL with an absolute path, such as "file:///srv/results"')
         return _one_slash(os.path.abspath(rest))  # noqa: PTH100 - as above
     rest = rest.rstrip("/")
@@ -95,4 +95,4 @@ def _checked_url(value: str) -> str:
 
 
 def _one_slash(path: str) -> str:
-    return path[1:] if path.startswith("//") else path  # POSIX lets two slashes mean something else
+    return path[1:] if path.startswith("//") else path  # in POSIX, two may mean something else

@@ -1,4 +1,4 @@
-"""The profile: settings in a file of the home, ``profile.toml``."""
+"""Reads the profile: the settings in ``profile.toml`` in the home."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ _SETTABLE: Final = tuple(name for name in TABLE if name != HOME)
 
 
 class Profile:
-    """The settings of a profile.
+    """The settings in a profile.
 
     Attributes:
         path: The file.
-        values: Those of its keys that are settings, as TOML has them.
-        problems: What is wrong with the file, in sentences; empty if nothing is. Wrong values are not looked
-            for.
+        values: The TOML values of those keys that are settings; they are not checked yet.
+        problems: Sentences that say what is wrong with the file and its keys; empty if nothing is.
 
     Args:
-        home: The folder that the file is in. No file is an empty profile.
+        home: The folder that contains the file. If there is no file, the profile is empty.
     """
 
     def __init__(self, home: Path) -> None:
@@ -50,7 +49,7 @@ class Profile:
             self._parse()
 
     def _parse(self) -> None:
-        import tomllib  # noqa: PLC0415 - few have a profile
+        import tomllib  # noqa: PLC0415 - few users have a profile
 
         try:
             found = tomllib.loads(self._text)
@@ -62,7 +61,7 @@ class Profile:
         self.problems += [self._unknown(name, found[name]) for name in found if name not in _SETTABLE]
 
     def line_of(self, name: str) -> int:
-        """Return the number of the line that sets a key, from 1."""
+        """Return the number, from 1, of the line that sets a key."""
         return _line_of(name, self._text)
 
     def _unknown(self, name: str, value: object) -> str:
@@ -70,17 +69,17 @@ class Profile:
         if name == HOME:
             return f"{begins}, which only the variable {TABLE[HOME].variable} sets"
         if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(v, dict) for v in value)):
-            return f"{begins}, which is no setting but a table; settings are lines at the top of the file"
+            return f"{begins}, which is a table, not a setting; settings are lines at the top of the file"
         right = nearest(name.lower().replace("-", "_").removeprefix(PREFIX.lower()), _SETTABLE)
         hint = f"did you mean {right}?" if right else "`clearway config view` lists the settings"
-        return f"{begins}, which is no setting; {hint}"
+        return f"{begins}, which is not a setting; {hint}"
 
 
 def _line_of(name: str, text: str) -> int:
-    """Return the number of the line, from 1, that sets a key of a text in TOML.
+    """Return the number, from 1, of the line that sets a key in a TOML text.
 
-    It is the first one that begins with the key and is not within a value of several lines: what comes
-    before is TOML without that key. For a key that is written with escapes it is the last line.
+    This is the first line that begins with the key and is not part of a multi-line value: the lines before it
+    are valid TOML without the key. If the key is written with escapes, the last line's number is returned.
     """
     import tomllib  # noqa: PLC0415 - as above
 

@@ -1,4 +1,4 @@
-"""Settings for people to see: each with its value and where that comes from."""
+"""Shows settings to users: each with its value and its source."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from clearway._settings.table import TABLE, Setting
 
 
 class Shown(NamedTuple):
-    """A setting for people to see.
+    """A setting as users see it.
 
     Attributes:
         setting: The setting.
-        value: Its value as it would be written in a variable; secrets are masked.
-        source: As ``Given.source``.
+        value: The value as the text of a variable, with secrets masked; empty if it is wrong.
+        source: Where the value comes from; see ``Given.source``.
         problem: What is wrong with the value; empty if nothing is.
     """
 
@@ -26,11 +26,11 @@ class Shown(NamedTuple):
 
 
 def show(sources: Sources, name: str) -> Shown:
-    """Return a setting for people to see; wrong values are left out, with what is wrong."""
+    """Return a setting as users see it. A wrong value does not raise; ``problem`` describes it."""
     setting = TABLE[name]
     try:
         source = sources.given(name).source
-    except SettingError as error:  # what the default is made of is wrong
+    except SettingError as error:  # the default depends on another setting, which is wrong
         return Shown(setting, "", DEFAULT, str(error))
     try:
         return Shown(setting, setting.kind.show(sources.get(name)), source)

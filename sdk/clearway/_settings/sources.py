@@ -1,4 +1,4 @@
-"""Where settings come from: options of a command, then variables, then the profile, then defaults."""
+"""Finds settings in their sources: a command's options, environment variables, the profile, defaults."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from clearway._settings.table import HOME, PREFIX, PROFILE, TABLE, Setting
 
 DEFAULT: Final = "default"
 _LONGEST_VALUE: Final = 200
-# For a Service named "clearway" or "clearway-...", Kubernetes sets variables in all containers beside it,
-# CLEARWAY_PORT among them.
+# For a Service named "clearway" or "clearway-...", Kubernetes sets variables such as CLEARWAY_PORT in all
+# containers of the namespace.
 _KUBERNETES: Final = "KUBERNETES_SERVICE_HOST"
 _LINK: Final = "(tcp|udp|sctp)://"
 _LINK_NAME: Final = r".*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)"
 
 
 class Given(NamedTuple):
-    """A value that a setting is given, before it is parsed.
+    """A setting's value before it is parsed, with its source.
 
     Attributes:
-        value: The text of a variable or an option, or what TOML has.
-        source: Where it comes from: ``--port``, ``CLEARWAY_PORT``, ``profile.toml line 3`` or ``default``.
-        subject: Begins an error message: the setting as that source names it.
+        value: The text of a variable or an option, or a TOML value.
+        source: The source, such as ``--port``, ``CLEARWAY_PORT``, ``profile.toml line 3`` or ``default``.
+        subject: The setting as the source names it, to begin an error message with.
     """
 
     value: object
@@ -37,14 +37,14 @@ class Given(NamedTuple):
 
 
 class Sources:
-    """The settings of a process. They are found at once; each is parsed when it is asked for.
+    """The sources of a process's settings. Each setting is parsed when it is requested.
 
-    An empty variable counts as unset; only ``CLEARWAY_ADDRESS=`` is a value: run embedded, whatever the
-    profile says.
+    An empty variable counts as unset, except ``CLEARWAY_ADDRESS=``, which means embedded even if the profile
+    sets an address.
 
     Args:
         environ: The environment variables.
-        options: What was given on a command line, by the setting's name, as text.
+        options: The options of a command line by setting name, as text; by default none.
 
     Attributes:
         profile: The profile in the home.
@@ -64,22 +64,23 @@ class Sources:
         """The profile in the home.
 
         Raises:
-            SettingError: There is no home.
+            SettingError: There is no valid home.
         """
         home: Path = self.get(HOME)
         return Profile(home)
 
     def check_profile(self) -> None:
-        """Do nothing if the profile can be read and all of its keys are settings.
+        """Check that the profile can be read and that all its keys are settings.
 
         Raises:
-            SettingError: It cannot, or one is not; the message names the nearest right key.
+            SettingError: The profile is unreadable or has an unknown key; the message suggests the nearest
+                known one.
         """
         if self.profile.problems:
             raise SettingError("; ".join(self.profile.problems))
 
     def given(self, name: str) -> Given:
-        """Return the value that a setting is given, from the first source that gives one."""
+        """Return a setting's value from the first source that has one, before parsing."""
         setting = TABLE[name]
         option = self._options.get(name)
         if option is not None:
@@ -104,10 +105,10 @@ class Sources:
         return setting.default
 
     def get(self, name: str) -> Any:
-        """Return a setting's value, parsed.
+        """Return a setting's parsed value.
 
         Raises:
-            SettingError: It is not allowed; the message names where it is set, and what is right.
+            SettingError: The value is not allowed; the message says where it is set and what is right.
         """
         given = self.given(name)
         kind = TABLE[name].kind
@@ -128,14 +129,14 @@ class Sources:
         return value
 
     def unknown_variables(self) -> Iterator[str]:
-        """Yield a sentence for each variable ``CLEARWAY_*`` that is no setting, naming the nearest one."""
+        """Yield a warning for each variable ``CLEARWAY_*`` that is not a setting, with the nearest one."""
         known = {setting.variable for setting in TABLE.values()}
         for name in sorted(self._variables.keys() - known):
             right = nearest(name.removeprefix(PREFIX), TABLE)
             hint = f"did you mean {TABLE[right].variable}?" if right else "`clearway config view` lists them"
-            yield f"the variable {shown_name(name)} is none of Clearway's settings and is ignored; {hint}"
+            yield f"the variable {shown_name(name)} is not one of Clearway's settings and is ignored; {hint}"
 
 
 def _is_link(name: str, value: str) -> bool:
-    """Return whether Kubernetes set a variable to tell of a Service."""
+    """Return True if a variable is one that Kubernetes sets for a Service."""
     return bool(re.fullmatch(_LINK_NAME, name) or (name.endswith("_PORT") and re.match(_LINK, value)))

@@ -1,4 +1,4 @@
-"""The table of all settings, of the SDK, the command line, the engine and the server."""
+"""The table of all settings of the SDK, the command line, the engine and the server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MIB: Final = 2**20
 
 
 class Part(Enum):
-    """What uses a setting."""
+    """The part of Clearway that uses a setting."""
 
     ALL = "all parts"
     FLOWS = "flows, tasks and the command line"
@@ -46,15 +46,15 @@ class Setting(NamedTuple):
     """A setting.
 
     Attributes:
-        name: Its name in the profile.
-        part: What uses it.
-        kind: What values it takes.
-        default: Its value where none is given, as it would be written in a variable.
-        what: What it says, in one clause of Markdown, for the docs.
-        in_home: Whether the default is a path within the home.
-        default_of: The setting whose value is the default, where ``default`` is empty.
-        at_least: The setting that this one must not be below.
-        empty: Whether an empty variable is a value; for other settings it counts as unset.
+        name: The name in the profile.
+        part: The part of Clearway that uses it.
+        kind: The kind of values that it takes.
+        default: The default value, as the text of a variable.
+        what: What the setting means, as one clause of Markdown for the docs.
+        in_home: True if the default is a path relative to the home.
+        default_of: The name of another setting whose value is the default; empty if ``default`` is.
+        at_least: The name of another setting, whose value is the minimum; empty for none.
+        empty: True if an empty variable is a value; for other settings it counts as unset.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Setting(NamedTuple):
 
     @property
     def variable(self) -> str:
-        """Its environment variable."""
+        """The name of the environment variable."""
         return f"{PREFIX}{self.name.upper()}"
 
 
@@ -79,7 +79,7 @@ _ALL: Final = (
         Part.ALL,
         PathValue(),
         "~/.clearway",
-        f"where the database, results and `{PROFILE}` are; not a line of the profile itself",
+        f"the folder of the database, the results and `{PROFILE}`; cannot be set in the profile itself",
     ),
 )
 _FLOWS: Final = (
@@ -88,7 +88,7 @@ _FLOWS: Final = (
         Part.FLOWS,
         Address(),
         "",
-        "`host:port` of the server; empty: the engine runs embedded",
+        "the server's `host:port`; if empty, the engine runs embedded",
         empty=True,
     ),
     Setting(
@@ -96,7 +96,7 @@ _FLOWS: Final = (
         Part.FLOWS,
         Seconds(0, _DAY),
         "60",
-        "how long a server that was reached before may be away",
+        "how long to wait for a server that has become unreachable",
     ),
     Setting(
         "max_threads",
@@ -110,21 +110,21 @@ _FLOWS: Final = (
         Part.FLOWS,
         Seconds(0, _DAY),
         "10",
-        "how long a task run's sync code, where it cannot be interrupted, has to end after its timeout",
+        "how long a task run waits after its timeout for sync code that cannot be interrupted",
     ),
     Setting(
         "tasks_refresh_cache",
         Part.FLOWS,
         Flag(),
         "false",
-        "whether tasks without `refresh_cache` of their own run even if the cache has their key",
+        "whether tasks that do not set `refresh_cache` run even if their result is cached",
     ),
     Setting(
         "local_storage_path",
         Part.FLOWS,
         PathValue(),
         "storage",
-        "the directory of results for which no other storage is set",
+        "the directory for results if no other storage is set",
         in_home=True,
     ),
     Setting(
@@ -132,7 +132,7 @@ _FLOWS: Final = (
         Part.FLOWS,
         Place(),
         "",
-        "where larger results are kept: a directory, a URL, or `service://` ([results](results.md))",
+        "where larger results are stored: a directory, a URL, or `service://` ([results](results.md))",
         default_of="local_storage_path",
     ),
     Setting(
@@ -140,22 +140,22 @@ _FLOWS: Final = (
         Part.FLOWS,
         Places(),
         "",
-        "further storages, those that other programs write to: results are read from them, and "
-        "`clearway cache gc` deletes orphaned ones in them",
+        "further storages, which other programs write to: results are read from them, and "
+        "`clearway cache gc` deletes orphaned results in them",
     ),
     Setting(
         "result_inline_bytes",
         Part.FLOWS,
         Whole(0, 65_536, "bytes"),
         "65536",
-        "the largest result that travels within its state; 0 for none",
+        "the largest result that is kept in the run's state; 0 for none",
     ),
     Setting(
         "result_serializers",
         Part.FLOWS,
         Choices(*BUILT_IN),
         ",".join(BUILT_IN),
-        "which serializers may be used, to write results and to read them",
+        "the serializers that may be used to write and read results",
     ),
     Setting(
         "result_compression",
@@ -176,28 +176,28 @@ _FLOWS: Final = (
         Part.FLOWS,
         Secret(),
         "",
-        "the key by which results are signed and checked; empty for neither",
+        "the key that signs results and verifies their signatures; empty for no signatures",
     ),
     Setting(
         "logging_level",
         Part.FLOWS,
         Level(),
         "INFO",
-        "the least level of runs' log lines that are shown and sent",
+        "the lowest level of runs' log lines that are shown and sent to the service",
     ),
     Setting(
         "logging_log_prints",
         Part.FLOWS,
         Flag(),
         "false",
-        "whether `print()` in flows and tasks without `log_prints` of their own becomes log lines",
+        "whether `print()` in flows and tasks that do not set `log_prints` is logged",
     ),
     Setting(
         "logging_extra_loggers",
         Part.FLOWS,
         Names(),
         "",
-        "loggers whose lines are kept like a run's own if a run logs them",
+        "loggers whose lines are sent to the service like a run's own if a run logs them",
     ),
     Setting(
         "display",
@@ -211,7 +211,7 @@ _FLOWS: Final = (
         Part.FLOWS,
         Flag(),
         "false",
-        "whether tracebacks show the frames of Clearway itself too",
+        "whether tracebacks include Clearway's own frames",
     ),
 )
 _ENGINE: Final = (
@@ -220,7 +220,7 @@ _ENGINE: Final = (
         Part.ENGINE,
         DatabasePath(),
         "clearway.db",
-        "the SQLite file; made if it does not exist",
+        "the SQLite file; created if it does not exist",
         in_home=True,
     ),
     Setting(
@@ -228,7 +228,7 @@ _ENGINE: Final = (
         Part.ENGINE,
         Choice("normal", "full"),
         "normal",
-        "what a decision outlives: `normal`, the end of any process; `full`, a power failure too "
+        "what a decision survives: `normal`, a crash of any process; `full`, a power failure too "
         "([operations](operations.md))",
     ),
     Setting(
@@ -236,42 +236,42 @@ _ENGINE: Final = (
         Part.ENGINE,
         Seconds(1, _YEAR),
         "30",
-        "how long a session outlives a silent client",
+        "how long a session lasts without a heartbeat from its client",
     ),
     Setting(
         "broken_stream_grace_seconds",
         Part.ENGINE,
         Seconds(0, _YEAR),
         "10",
-        "how long a session outlives a stream that broke, at most its lease",
+        "how long a session lasts after its stream broke, at most its lease",
     ),
     Setting(
         "slot_retry_after_seconds",
         Part.ENGINE,
         Seconds(0, _YEAR),
         "30",
-        "when a unary caller that does not wait in the queue should try again",
+        "how soon a unary caller that does not wait in the queue should try again",
     ),
     Setting(
         "max_slot_wait_seconds",
         Part.ENGINE,
         Seconds(0, _YEAR),
         "3600",
-        "how long a unary caller may wait in the queue",
+        "how long a unary call may wait in the queue",
     ),
     Setting(
         "max_result_bytes",
         Part.ENGINE,
         Whole(0, 2**50, "bytes"),
         str(2**30),
-        "the largest result that `service://` takes",
+        "the largest result that `service://` accepts",
     ),
     Setting(
         "max_result_storage_bytes",
         Part.ENGINE,
         Whole(0, 2**60, "bytes"),
         "0",
-        "how much `service://` takes in all; 0 for no limit but the disk's",
+        "the total size of all results in `service://`; 0 for no limit except the disk's",
     ),
 )
 _SERVER: Final = (
@@ -280,7 +280,7 @@ _SERVER: Final = (
         Part.SERVER,
         Host(),
         "127.0.0.1",
-        "where the server listens",
+        "the network interface that the server listens on",
     ),
     Setting(
         "port",
@@ -294,29 +294,29 @@ _SERVER: Final = (
         Part.SERVER,
         Seconds(0, _DAY),
         "10",
-        "how long calls may take after the server was told to stop",
+        "how long calls in progress may take when the server shuts down",
     ),
     Setting(
         "max_connection_age_seconds",
         Part.SERVER,
-        Seconds(0, 14 * _DAY),  # gRPC takes milliseconds in 32 bits
+        Seconds(0, 14 * _DAY),  # gRPC counts it in milliseconds in 32 bits
         "0",
-        "how old a connection may be before its client has to open another, so that load balancers spread "
-        "clients again; 0 for any age",
+        "the age at which a client must open its connection again, so that load balancers redistribute "
+        "clients; 0 for no limit",
     ),
     Setting(
         "max_message_bytes",
         Part.SERVER,
         Whole(65_536, 2**31 - 1, "bytes"),
         str(16 * _MIB),
-        "the largest message that the server takes",
+        "the largest message that the server accepts",
     ),
     Setting(
         "max_client_bytes",
         Part.SERVER,
         Whole(_MIB, 2**50, "bytes"),
         str(32 * _MIB),
-        "how much one client may have under way, half of it in requests, half in decisions "
+        "how much one client may have in flight, half of it in requests and half in decisions "
         "([operations](operations.md#memory))",
     ),
     Setting(
@@ -324,7 +324,7 @@ _SERVER: Final = (
         Part.SERVER,
         Whole(_MIB, 2**50, "bytes"),
         str(256 * _MIB),
-        "how much all clients may have under way together; at least `max_client_bytes`",
+        "how much all clients together may have in flight; at least `max_client_bytes`",
         at_least="max_client_bytes",
     ),
 )
@@ -334,5 +334,5 @@ TABLE: Final = {setting.name: setting for setting in (*_ALL, *_FLOWS, *_ENGINE, 
 
 
 def names_of(*parts: Part) -> tuple[str, ...]:
-    """Return the names of the settings that some parts use."""
+    """Return the names of the settings that the given parts use."""
     return tuple(name for name, setting in TABLE.items() if setting.part in parts)

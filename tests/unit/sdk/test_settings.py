@@ -113,7 +113,7 @@ def test_a_bad_value_in_the_profile_is_named_with_its_file(home: Path, line: str
 
 def test_an_unknown_name_in_the_profile_is_an_error_that_names_the_nearest_right_one(home: Path) -> None:
     with pytest.raises(
-        InvalidSetting, match=r"sets adress in line 1, which is no setting; did you mean address\?"
+        InvalidSetting, match=r"sets adress in line 1, which is not a setting; did you mean address\?"
     ):
         read(home, 'adress = "x:1"')
 

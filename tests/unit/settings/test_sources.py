@@ -79,12 +79,14 @@ def test_an_unknown_key_is_an_error_that_names_the_nearest_right_one(
     home: Path, key: str, right: str
 ) -> None:
     said = problem(sources(home, f'# a comment\n\n"{key}" = 1\n'))
-    assert said.endswith(f"sets {key} in line 3, which is no setting; did you mean {right}?")
+    assert said.endswith(f"sets {key} in line 3, which is not a setting; did you mean {right}?")
 
 
 def test_a_key_that_is_like_none_is_an_error_that_says_where_all_are(home: Path) -> None:
     said = problem(sources(home, "zzz = 1"))
-    assert said.endswith("sets zzz in line 1, which is no setting; `clearway config view` lists the settings")
+    assert said.endswith(
+        "sets zzz in line 1, which is not a setting; `clearway config view` lists the settings"
+    )
 
 
 def test_all_unknown_keys_are_named(home: Path) -> None:
@@ -96,7 +98,7 @@ def test_all_unknown_keys_are_named(home: Path) -> None:
 @pytest.mark.parametrize("profile", ["[server]\nport = 1", "server.port = 1", "[[server]]\nport = 1"])
 def test_a_table_is_an_error_that_says_where_settings_stand(home: Path, profile: str) -> None:
     assert problem(sources(home, profile)).endswith(
-        "sets server in line 1, which is no setting but a table; settings are lines at the top of the file"
+        "sets server in line 1, which is a table, not a setting; settings are lines at the top of the file"
     )
 
 
@@ -187,7 +189,7 @@ def test_secrets_are_neither_shown_nor_in_errors(home: Path) -> None:
 
 def test_an_unknown_variable_is_warned_of_with_the_nearest_right_name(home: Path) -> None:
     found = sources(home, CLEARWAY_ADRESS="x", CLEARWAY_ZZZ="y", CLEARWAY_PORT="1", CLEARWAYS="z")
-    begin, end = "the variable ", "is none of Clearway's settings and is ignored"
+    begin, end = "the variable ", "is not one of Clearway's settings and is ignored"
     assert list(found.unknown_variables()) == [
         f"{begin}CLEARWAY_ADRESS {end}; did you mean CLEARWAY_ADDRESS?",
         f"{begin}CLEARWAY_ZZZ {end}; `clearway config view` lists them",
