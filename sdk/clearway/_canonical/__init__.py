@@ -1,1 +1,1 @@
-"""Values as canonical JSON, from which cache keys are made: may import ``_base`` only."""
+"""Canonical JSON of values, from which cache keys are computed; may import ``_base`` only."""

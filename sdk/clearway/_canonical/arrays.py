@@ -1,4 +1,4 @@
-"""The shapes of numpy's arrays and scalars: type, dimensions and content, whatever their layout in memory."""
+"""The shapes of numpy arrays and scalars: type, dimensions and content, independent of the memory layout."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from clearway._canonical.objects import reduced
 from clearway._canonical.shapes import Context, Shape
 
 _PLAIN_BYTES: Final = "?biufcSUmM"
-_LONG_FLOAT: Final = 8  # bytes; longer ones are padded with whatever is in memory
+_LONG_FLOAT: Final = 8  # bytes; longer floats have padding bytes with arbitrary content
 _X87_BYTES: Final = 10
 _X87_MANTISSA: Final = 63
 
 
 def maker_for(kind: type) -> Callable[[Any, Context], Shape] | None:
-    """Return what makes the shapes of a class's instances; None for those that pickling describes."""
+    """Return the function that makes the shapes of a class's instances; None to use their pickles."""
     if issubclass(kind, np.ma.MaskedArray):
         return _masked
     if issubclass(kind, np.ndarray):
@@ -31,7 +31,7 @@ def maker_for(kind: type) -> Callable[[Any, Context], Shape] | None:
 
 
 def _array(value: Any, _: Context) -> Shape:
-    # A scalar has no dimensions either.
+    # "array" distinguishes an array without dimensions from a scalar.
     return "$numpy", [*_content(value), "array"] if value.shape == () else _content(value), False
 
 
@@ -62,7 +62,7 @@ def _content(array: Any) -> list[Any]:
             array.ravel().tolist(),
             *more,
         ]
-    if dtype.kind not in _PLAIN_BYTES or dtype.isbuiltin == 2:  # noqa: PLR2004 - numpy's number for types of others
+    if dtype.kind not in _PLAIN_BYTES or dtype.isbuiltin == 2:  # noqa: PLR2004 - numpy's number for user-defined types
         return [f"{dtype.str} {dtype}", shape, sha256(array.tobytes()).hexdigest(), *more]
     little = array.astype(dtype.newbyteorder("<"), copy=False)
     return [little.dtype.str, shape, sha256(_bytes(little)).hexdigest(), *more]

@@ -1,4 +1,4 @@
-"""The canonical forms of what JSON has itself: None, booleans, numbers and texts."""
+"""The canonical forms of values that JSON has too: None, booleans, numbers and texts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 _MAX_INT: Final = 2**53 - 1
-_LONG_INT: Final = 2_000  # bits; Python's limit on decimal digits is higher, however it is configured
-# Between these, Python's shortest digits and those of RFC 8785 are the same text.
+_LONG_INT: Final = 2_000  # bits; below Python's limit on decimal digits in any configuration
+# Between these, Python and RFC 8785 write a number in the same way.
 _LEAST_PLAIN: Final = 1e-4
 _MOST_PLAIN: Final = 1e16
 _NAN: Final = struct.pack(">d", math.nan)
 
 
 def text(value: str) -> Any:
-    """Return the form of a text; one with half of a surrogate pair, which UTF-8 cannot hold, in Base64."""
+    """Return the form of a text: itself, or Base64 if it has lone surrogates, which UTF-8 cannot encode."""
     if value.isascii():
         return value
     try:
@@ -29,18 +29,18 @@ def text(value: str) -> Any:
 
 
 def integer(value: int) -> Any:
-    """Return the form of an integer; a text beyond what every JSON reader keeps exactly."""
+    """Return the form of an integer: itself, or a text if it is too large for some JSON readers."""
     if -_MAX_INT <= value <= _MAX_INT:
         return value
-    # Python refuses to write an integer of more than 4,300 digits, except by way of a decimal.
+    # str() fails for integers of more than 4,300 digits, but Decimal has no such limit.
     return {"$int": str(value) if value.bit_length() < _LONG_INT else str(Decimal(value))}
 
 
 def floating(value: float) -> Any:
-    """Return the form of a floating-point number, which tells 1.0 from 1 and -0.0 from 0.0."""
+    """Return the form of a floating-point number, which distinguishes 1.0 from 1 and -0.0 from 0.0."""
     if not math.isfinite(value):
         bits = struct.pack(">d", value)
-        if value != value and bits != _NAN:  # noqa: PLR0124 - the sign and payload of a NaN can be read too
+        if value != value and bits != _NAN:  # noqa: PLR0124 - code can read the sign and payload of a NaN
             return {"$float": f"nan:{bits.hex()}"}
         return {"$float": str(value)}
     if value.is_integer():
@@ -49,7 +49,7 @@ def floating(value: float) -> Any:
 
 
 def is_plain(value: float) -> bool:
-    """Return whether the standard library writes a number with a fraction as RFC 8785 does."""
+    """Return True if the standard library writes a number with a fraction in the same way as RFC 8785."""
     return _LEAST_PLAIN <= abs(value) < _MOST_PLAIN
 
 

@@ -1,4 +1,4 @@
-"""What the function of a task carries beside its code: bound arguments, instances, closures, wrappers."""
+"""What a task's function carries besides its code: bound arguments, instances, closures, wrappers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from clearway._canonical.source import assigned_names, code_fingerprint
 
 _NO_GLOBALS: Final = Counting(counts_globals=False)
 _SEEN: Final = "__clearway_closure__"
-# What only serves to take turns has no value that a result could depend on.
+# Locks, other synchronization objects and loggers have no content that a result could depend on, so only
+# their class counts.
 _TURNS: Final = frozenset(
     f"{module}.{name}"
     for module in ("threading", "asyncio.locks", "multiprocessing.synchronize")
@@ -28,12 +29,12 @@ _guard: Final = RLock()
 def carried_text(function: Callable[..., Any]) -> bytes | None:
     """Return the canonical text of what a function carries; None for a plain one, which carries nothing.
 
-    Of a closure, an object that can be changed counts as it was when the first key was made: a function that
-    notes its calls in a list of its surroundings has the same key each time. What the function itself assigns
-    to does not count.
+    A mutable object in a closure counts with its content when the first key was computed, so that a function
+    which, for example, appends to a list in its closure has the same key in each call. Variables that the
+    function itself assigns to do not count.
 
     Raises:
-        Exception: Something has no content that could be read; what its class raises when it is pickled.
+        Exception: Something has no content to hash; it is the error that its class raises when pickled.
     """
     if (
         type(function) is FunctionType
@@ -45,7 +46,7 @@ def carried_text(function: Callable[..., Any]) -> bytes | None:
 
 
 class _Walk:
-    """A walk from a function to what it calls."""
+    """A walk from a function through its wrappers to the innermost function."""
 
     def __init__(self) -> None:
         self._met: set[int] = set()
@@ -55,7 +56,7 @@ class _Walk:
         return b"[" + b",".join(parts) + b"]" if parts else b""
 
     def parts(self, function: Any) -> list[bytes]:
-        """Return the texts of what a function carries, from the outside in."""
+        """Return the texts of what a function and those that it wraps carry, outermost first."""
         found: list[bytes] = []
         while function is not None and id(function) not in self._met:
             self._met.add(id(function))
@@ -117,13 +118,13 @@ class _Walk:
 
 
 class Seen:
-    """What a function's closure held when a key was first made of it; a pickle of it is empty."""
+    """The contents of a function's closure when its first key was computed; a pickle of it is empty."""
 
     def __init__(self) -> None:
         self._texts: dict[str, tuple[Any, bytes]] = {}
 
     def text(self, name: str, value: Any) -> bytes:
-        """Return the text that a value had when it was first seen under a name."""
+        """Return the text that a value had when it was first seen under this name."""
         known = self._texts.get(name)
         if known is None or known[0] is not value:
             known = self._texts[name] = (value, _text(value))
@@ -134,7 +135,7 @@ class Seen:
 
 
 def _is_fixed(value: Any) -> bool:
-    """Return whether a value surely never changes."""
+    """Return True if a value is known to be immutable."""
     kind = type(value)
     return kind in ATOMS or kind in _FIXED or (kind is tuple and all(type(item) in ATOMS for item in value))
 

@@ -1,4 +1,4 @@
-"""Which shape a value has, by its class."""
+"""Selects the function that makes a value's shape, by the value's class."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ _chosen: Final[WeakKeyDictionary[type, _Maker]] = WeakKeyDictionary()
 
 
 def shape_of(value: Any, context: Context) -> Shape:
-    """Return the shape of a value that is no atom, list or dictionary.
+    """Return the shape of a value that is not an atom, a list or a dict.
 
     Raises:
-        Exception: It has none; mostly an ``UndigestibleError``, or what its class raises when it is pickled.
+        Exception: The value has no shape; usually ``UndigestibleError``, or what its class raises when
+            pickled.
     """
     kind = type(value)
     maker = _MAKERS.get(kind)

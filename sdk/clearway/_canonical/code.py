@@ -1,4 +1,4 @@
-"""The shapes of functions and classes: a name if an import finds them by it, and what they are made of."""
+"""The shapes of functions and classes: their name, and their content if they cannot be imported by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from clearway._canonical.shapes import Context, Shape
 from clearway._canonical.source import code_fingerprint, global_names
 from clearway._canonical.standard import cell_parts
 
-# What Python, abc, dataclasses, enum and pydantic write into a class themselves.
+# Attributes that Python, abc, dataclasses, enum and pydantic add to a class.
 _MADE: Final = frozenset(
     {
         "__abstractmethods__", "__annotate__", "__annotate_func__", "__annotations__",
@@ -29,8 +29,8 @@ _WRITERS: Final = frozenset({"abc", "dataclasses", "enum", "reprlib", "typing"})
 def function(value: FunctionType, context: Context) -> Shape:
     """Return the shape of a function: its name, a digest of its code, and what it carries, if anything.
 
-    That is its defaults and its closure; if no import finds it by its name, also its attributes and the
-    globals that it reads, as far as the context counts them.
+    It carries its defaults and its closure. A function that cannot be imported by name also carries its
+    attributes and, if the context counts globals, the globals that it reads.
     """
     carried: dict[str, Any] = {}
     if value.__defaults__:
@@ -52,7 +52,7 @@ def function(value: FunctionType, context: Context) -> Shape:
 
 
 def closure(function: FunctionType) -> dict[str, list[Any]]:
-    """Return what the cells of a function's closure hold, by name; the class of a method is left out."""
+    """Return the contents of a function's closure by name, without ``__class__``."""
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return {name: cell_parts(cell) for name, cell in cells if name != "__class__"}
 
@@ -63,14 +63,14 @@ def code(value: CodeType, _: Context) -> Shape:
 
 
 def class_(value: type, context: Context) -> Shape:
-    """Return the shape of a class: its name, and a digest of what it is made of if that is not enough."""
+    """Return the shape of a class: its name, and a digest of its content if it cannot be imported by name."""
     if is_importable(value):
         return "$class", full_name(value), False
     return "$class", [full_name(value), context.class_digest(value)], False
 
 
 def class_body(kind: type) -> dict[str, Any]:
-    """Return what a class is made of: bases, methods, attributes, fields. What Python derives is left out."""
+    """Return a class's content: bases, methods, attributes and fields, without what Python derives."""
     body: dict[str, Any] = {"bases": list(kind.__bases__), "made_by": full_name(type(kind))}
     members = dict(vars(kind))
     if issubclass(kind, enum.Enum):

@@ -1,4 +1,4 @@
-"""The shapes of what polars has: names, types and values, however they are cut into chunks."""
+"""The shapes of polars objects: names, types and values, independent of their division into chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Maker = Callable[[Any, Context], Shape]
 
 
 def maker_for(kind: type) -> _Maker | None:
-    """Return what makes the shapes of a class's instances; None for those that pickling describes."""
+    """Return the function that makes the shapes of a class's instances; None to use their pickles."""
     makers: tuple[tuple[type, _Maker], ...] = (
         (pl.DataFrame, _frame),
         (pl.Series, _series),

@@ -1,4 +1,4 @@
-"""A digest of the arguments of a call, by which another attempt of its flow knows the call again."""
+"""A digest of a call's arguments, by which another attempt of its flow recognizes the call."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from clearway._canonical.document import ArgumentError, arguments_text
 
 
 class ArgumentsDigest(NamedTuple):
-    """What identifies the arguments of a call.
+    """A digest of a call's arguments, or the reason why there is none.
 
     Attributes:
-        digest: SHA-256 of their canonical text, 64 hexadecimal digits; empty if there is none.
-        reason: Why there is none, naming the argument, as a part of a sentence; empty if there is one.
+        digest: The SHA-256 of their canonical text, 64 hexadecimal digits; empty if they have none.
+        reason: Why they have none, as a clause that names the argument; empty if there is a digest.
     """
 
     digest: str
@@ -22,10 +22,10 @@ class ArgumentsDigest(NamedTuple):
 
 
 def arguments_digest(arguments: Mapping[str, Any]) -> ArgumentsDigest:
-    """Return a digest of arguments by parameter: equal for equal ones, in every process.
+    """Return a digest of arguments by parameter name: equal arguments have equal digests in every process.
 
-    It takes time that is linear in the number of their objects. Their content is as in ``task_input_hash``;
-    futures among them have to be replaced by their results first.
+    The content of arguments is defined as in ``task_input_hash``. Futures must be replaced by their results
+    first. Takes time linear in the number of objects.
     """
     try:
         return ArgumentsDigest(sha256(arguments_text(arguments)).hexdigest())

@@ -1,4 +1,4 @@
-"""Canonical texts of whole values, and of the arguments of a call."""
+"""The canonical texts of values and of the arguments of a call."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class ArgumentError(TypeError):
 
 
 class Counting:
-    """What of a value counts: everything, or everything but the globals that functions read."""
+    """Whether the globals that functions read count as part of a value; by default they do."""
 
     def __init__(self, *, counts_globals: bool = True) -> None:
         self.counts_globals = counts_globals
 
     def class_digest(self, kind: type) -> str:
-        """Return a digest of what a class is made of, as it was when first looked at."""
+        """Return a digest of a class's content at the time of the first call for this class."""
         known = _classes.get(kind)
         if known is None:
-            if kind in _under_way.kinds:  # one of its own attributes leads back to it
+            if kind in _under_way.kinds:  # the class refers to itself through one of its attributes
                 return ""
             known = _digest_class(kind)
             if not _under_way.kinds:
@@ -72,7 +72,7 @@ def _digest_class(kind: type) -> str:
         for name, member in attributes.items():
             try:
                 attributes[name] = sha256(canonical_json(member, _NO_GLOBALS)).hexdigest()
-            except Exception:  # noqa: BLE001 - a lock, say, which says nothing about the instances
+            except Exception:  # noqa: BLE001 - such as a lock, which has no bearing on the instances
                 attributes[name] = full_name(type(member))
         return sha256(canonical_json(body, _NO_GLOBALS)).hexdigest()
     finally:
@@ -83,7 +83,8 @@ def canonical_json(value: Any, context: Context = _ALL) -> bytes:
     """Return a value as canonical JSON.
 
     Raises:
-        Exception: A value in it has no form: an ``UndigestibleError``, or what its class raises when pickled.
+        Exception: Part of the value has no canonical form: ``UndigestibleError``, or what its class raises
+            when pickled.
     """
     maker = TreeMaker(context)
     try:
@@ -93,10 +94,10 @@ def canonical_json(value: Any, context: Context = _ALL) -> bytes:
 
 
 def arguments_text(arguments: Mapping[str, Any]) -> bytes:
-    """Return the arguments of a call as a canonical JSON object; long ones as ``{"$sha256": <digest>}``.
+    """Return the arguments of a call as a canonical JSON object, long ones as ``{"$sha256": <digest>}``.
 
     Raises:
-        ArgumentError: One of them has no form.
+        ArgumentError: An argument has no canonical form.
     """
     known = known_texts.get()
     if known is None:
@@ -115,7 +116,7 @@ def arguments_text(arguments: Mapping[str, Any]) -> bytes:
 
 
 def _whole(arguments: Mapping[str, Any]) -> bytes | None:
-    """Return the text of arguments that are all short, made at once; None for others."""
+    """Return the text of arguments that are all short, written in one go; None if one is long."""
     maker = TreeMaker(_ALL)
     trees: dict[str, Any] = {}
     for name, value in arguments.items():
@@ -137,7 +138,7 @@ def _whole(arguments: Mapping[str, Any]) -> bytes | None:
 
 
 def argument_text(value: Any) -> bytes:
-    """Return the canonical text of an argument, or of its digest if that is long."""
+    """Return the canonical text of an argument; if that is long, the text of its digest."""
     text = canonical_json(value)
     if len(text) <= _LONG_ARGUMENT:
         return text

@@ -1,4 +1,4 @@
-"""The shapes of what pandas has: labels and values, however they lie in memory."""
+"""The shapes of pandas objects: labels and values, independent of the memory layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Maker = Callable[[Any, Context], Shape]
 
 
 def maker_for(kind: type) -> _Maker | None:
-    """Return what makes the shapes of a class's instances; None for those that pickling describes."""
+    """Return the function that makes the shapes of a class's instances; None to use their pickles."""
     makers: tuple[tuple[type, _Maker], ...] = (
         (pd.DataFrame, _frame),
         (pd.Series, _series),
@@ -35,7 +35,7 @@ def _series(value: Any, _: Context) -> Shape:
 
 
 def _index(value: Any, _: Context) -> Shape:
-    """Return an index as what it holds: a range is as good as its numbers."""
+    """Return the shape of an index's values, so that a RangeIndex equals an Index of the same numbers."""
     frequency = getattr(value, "freqstr", None)
     return "$pandas", ["Index", list(value.names), _values(value.array), frequency], False
 
@@ -55,14 +55,14 @@ def _name(value: Any) -> Any:
 
 
 def _more(value: Any) -> list[Any]:
-    """Return what else belongs to a frame or series, if anything."""
-    more = {name: getattr(value, name, None) for name in value._metadata if name not in {"name", "_name"}}  # noqa: SLF001 - how subclasses say what else is copied
+    """Return the metadata, attributes and flags of a frame or series, if it has any."""
+    more = {name: getattr(value, name, None) for name in value._metadata if name not in {"name", "_name"}}  # noqa: SLF001 - where subclasses list their attributes
     more |= {"attrs": value.attrs} if value.attrs else {}
     more |= {} if value.flags.allows_duplicate_labels else {"allows_duplicate_labels": False}
     return [more] if more else []
 
 
-def _values(array: Any) -> list[Any]:  # noqa: PLR0911 - one for each kind of array
+def _values(array: Any) -> list[Any]:  # noqa: PLR0911 - one return for each kind of array
     dtype = array.dtype
     if isinstance(array, pd.arrays.NumpyExtensionArray):
         return [array.to_numpy()]
@@ -74,8 +74,8 @@ def _values(array: Any) -> list[Any]:  # noqa: PLR0911 - one for each kind of ar
         return ["interval", array.closed, array.left, array.right]
     if isinstance(dtype, pd.StringDtype):
         return ["string", repr(dtype.na_value), array.to_numpy(dtype=object, na_value=None).tolist()]
-    if hasattr(array, "_data") and hasattr(array, "_mask"):  # what is masked is whatever was in memory
-        data, mask = array._data.copy(), array._mask  # noqa: SLF001 - to_numpy takes NaN and NA for one
+    if hasattr(array, "_data") and hasattr(array, "_mask"):  # masked items have arbitrary content
+        data, mask = array._data.copy(), array._mask  # noqa: SLF001 - to_numpy cannot distinguish NaN and NA
         data[mask] = 0
         return [str(dtype), data, mask]
     if isinstance(dtype, pd.ArrowDtype):

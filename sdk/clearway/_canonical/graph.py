@@ -1,12 +1,12 @@
-"""The canonical text of any value, in time linear in its objects, however deep, shared or circular they are.
+"""The canonical text of any value, however deeply nested, shared or circular, in time linear in its objects.
 
-Small values have the text that a tree has. A text with more than ``MAX_ITEMS`` items, or nested deeper than
-``MAX_HEIGHT``, is folded: what is within something else and longer than ``_LONG`` bytes stands as
-``{"$sha256": <digest of its own folded text>}``. Whether it is folded depends on the content only: an object
-that is there twice counts as two that are equal.
+Small values have the same text as in ``tree``. A text with more than ``MAX_ITEMS`` items, or nested deeper
+than ``MAX_HEIGHT``, is folded: every inner text longer than ``_LONG`` bytes is replaced by
+``{"$sha256": <digest of its own folded text>}``. Whether a text is folded depends only on the content: an
+object that is referenced twice counts like two equal objects.
 
-Objects that hold themselves have no text without an end. They are numbered in the order in which a walk from
-the root meets them, and stand as ``{"$ref": <number>}``; their texts follow in a list.
+Objects that contain themselves would have an endless text. They are numbered in the order in which a walk
+from the root meets them, and are replaced by ``{"$ref": <number>}``; their texts follow in a list.
 """
 
 from __future__ import annotations
@@ -23,14 +23,12 @@ from clearway._canonical.shapes import Context, UndigestibleError
 from clearway._canonical.tree import MAX_HEIGHT, MAX_ITEMS, dump_plain, has_plain_names
 
 _LONG: Final = 100
-_ROUNDS: Final = (
-    3  # of telling circular objects apart by what they hold, where a set has no other order for them
-)
+_ROUNDS: Final = 3  # of comparing circular objects in a set by their content, to put them in an order
 _LIST, _UNORDERED, _OBJECT, _TAG = range(4)
 
 
 class _Node:
-    """A list, an object or a tag; its children are the numbers of other nodes, and the texts of atoms."""
+    """A list, an object or a tag; its children are numbers of other nodes and texts of atoms."""
 
     __slots__ = ("children", "kind", "names")
 
@@ -55,7 +53,7 @@ def text_of(value: Any, context: Context) -> bytes:
     """Return the canonical text of a value.
 
     Raises:
-        Exception: A value in it has no form, as ``shape_of`` says.
+        Exception: Part of the value has no shape; see ``shape_of``.
     """
     leaf = _leaf(value)
     if leaf is not None:
@@ -69,10 +67,10 @@ def text_of(value: Any, context: Context) -> bytes:
 
 
 def _nodes(root: Any, context: Context) -> list[_Node]:  # noqa: C901 - it has three inner functions
-    """Take a value apart; its own node is the first."""
+    """Return the nodes of the graph of a value; the first is that of the value itself."""
     nodes: list[_Node] = []
     known: dict[int, int] = {}
-    kept: list[Any] = []  # so that no two objects have one id
+    kept: list[Any] = []  # keeps objects alive, so that their ids are not reused
     todo: list[tuple[Any, int]] = []
 
     def add(node: _Node, parts: Any) -> int:
@@ -120,7 +118,7 @@ def _nodes(root: Any, context: Context) -> list[_Node]:  # noqa: C901 - it has t
 
 
 class _Pair(tuple[Any, Any]):
-    """A key and its value, of a dictionary that JSON has no object for: a list that nothing else holds."""
+    """A key and its value in a dict with keys that JSON objects cannot have; written as a list."""
 
     __slots__ = ()
 
@@ -134,7 +132,7 @@ def _leaf(value: Any) -> bytes | None:
         return None
     form = floating(value)
     if form is value and not is_plain(value):
-        import rfc8785  # noqa: PLC0415 - for few numbers
+        import rfc8785  # noqa: PLC0415 - needed for few numbers
 
         return bytes(rfc8785.dumps(value))
     return dump_plain(form).encode()
@@ -160,7 +158,7 @@ def _is_large(nodes: list[_Node], order: list[int]) -> bool:
 
 
 def _texts(nodes: list[_Node], order: list[int], *, folded: bool) -> bytes:
-    """Return the text of the root; in ``order`` each node comes after those that it holds."""
+    """Return the text of the root; in ``order``, each node comes after its children."""
     texts: list[bytes] = [b""] * len(nodes)
     text = b""
     for number in order:
@@ -177,7 +175,7 @@ def _fold(text: bytes) -> bytes:
 
 
 class _Circular:
-    """The text of a value with objects that hold themselves, directly or through others."""
+    """Computes the text of a value with objects that contain themselves, directly or through others."""
 
     def __init__(self, nodes: list[_Node], order: list[list[int]]) -> None:
         self._nodes = nodes
@@ -192,7 +190,7 @@ class _Circular:
         self._digests: list[bytes] = [b""] * len(nodes)
 
     def text(self) -> bytes:
-        """Return it."""
+        """Return the canonical text."""
         self._compare()
         references = self._references()
         texts: list[bytes] = [b""] * len(self._nodes)
@@ -212,15 +210,15 @@ class _Circular:
         given = iter(inner)
         node = self._nodes[number]
         children = [next(given) if type(child) is int else child for child in node.children]
-        if node.kind == _UNORDERED and self._touches[number]:  # in the order of the walk
+        if node.kind == _UNORDERED and self._touches[number]:  # _compare has sorted them
             return b"[" + b",".join(children) + b"]"  # type: ignore[arg-type]
         return node.text(children)  # type: ignore[arg-type]
 
     def _compare(self) -> None:
-        """Put what is unordered in an order that follows from what each item holds.
+        """Sort the items of unordered nodes by their content.
 
         Raises:
-            UndigestibleError: Two items of a set differ in nothing but what they are within the circle.
+            UndigestibleError: Two items of a set differ only in their position within a circle of references.
         """
         for ring in self._order:
             for number in ring:
@@ -256,13 +254,13 @@ class _Circular:
             one, two = node.children[place], node.children[other]
             if digest == following and one != two and type(one) is int and self._touches[one]:
                 raise UndigestibleError(
-                    "a set or dictionary has objects that hold each other and cannot be put in an order"
+                    "a set or dictionary has objects that contain each other and cannot be put in an order"
                 )
         node.children = [node.children[place] for _, place in keyed]
         self._edges[number] = [*node.inner()]
 
     def _references(self) -> dict[int, bytes]:
-        """Return the references to circular nodes, in the order in which a walk from the root meets them."""
+        """Return the references to circular nodes, in the order in which a walk from the root meets these."""
         references: dict[int, bytes] = {}
         met = [False] * len(self._nodes)
         todo = [0]

@@ -1,4 +1,4 @@
-"""Canonical texts of what many calls are given: made once for all of them."""
+"""Canonical texts of objects that are arguments of many calls, computed once for all of them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any, Final
 
 
 class KnownTexts:
-    """The canonical texts of objects that many calls are given, such as what is ``unmapped`` in a map."""
+    """The canonical texts of objects that are passed to many calls, such as ``unmapped`` arguments."""
 
     __slots__ = ("_guard", "_texts", "_values")
 
     def __init__(self, values: Iterable[Any] = ()) -> None:
         self._values = {id(value): value for value in values}
         self._texts: dict[int, bytes] = {}
-        self._guard = Lock()  # the runs of a map make their keys at the same time
+        self._guard = Lock()  # the runs of a map compute their keys at the same time
 
     def add(self, value: Any) -> None:
-        """Note another object that many calls are given."""
+        """Add another object that is passed to many calls."""
         self._values[id(value)] = value
 
     def text(self, value: Any, make: Callable[[Any], bytes]) -> bytes | None:
-        """Return the text of an argument, which ``make`` makes once; None for one that only this call has."""
+        """Return the text of a shared argument, which ``make`` computes once; None if it is not shared."""
         if id(value) not in self._values:
             return None
         with self._guard:
@@ -34,4 +34,4 @@ class KnownTexts:
 
 
 known_texts: Final[ContextVar[KnownTexts | None]] = ContextVar("clearway_known_texts", default=None)
-"""What the run whose key is being made shares with others."""
+"""The arguments that the run whose key is being computed shares with other runs."""

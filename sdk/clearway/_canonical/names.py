@@ -1,4 +1,4 @@
-"""Which functions and classes their names identify: those that an import finds by them."""
+"""Tells which functions and classes can be imported by name, so that the name identifies them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ _NOT_IMPORTED = frozenset({"", "__main__", "__mp_main__"})
 
 
 def full_name(thing: Any) -> str:
-    """Return the module and the qualified name of a function or class, as ``collections.OrderedDict``."""
+    """Return the module and qualified name of a function or class, such as ``collections.OrderedDict``."""
     name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__qualname__)
     return f"{getattr(thing, '__module__', None) or 'builtins'}.{name}"
 
 
 def is_importable(thing: Any) -> bool:
-    """Return whether a module other than the main program has a function or class under its name.
+    """Return True if importing the module of a function or class, and looking up its name there, finds it.
 
-    The function of a task or flow counts as the one that its name leads to, and so does a function that was
-    wrapped with ``functools.wraps``.
+    False for the main program, which other processes cannot import. The function of a task or flow counts as
+    found if the name leads to the task or flow, and a function wrapped with ``functools.wraps`` if the name
+    leads to the wrapper.
     """
     module, name = getattr(thing, "__module__", None) or "builtins", getattr(thing, "__qualname__", None)
     if module in _NOT_IMPORTED or not isinstance(name, str) or "<" in name:
@@ -32,7 +33,7 @@ def is_importable(thing: Any) -> bool:
 
 
 def lookup(module: str, name: str) -> Any:
-    """Return what a loaded module has under a qualified name; None if there is nothing."""
+    """Return the object with a qualified name in a module that is already loaded, or None."""
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
@@ -40,5 +41,5 @@ def lookup(module: str, name: str) -> Any:
 
 
 def reference(thing: type) -> Any:
-    """Return what a class is in the shapes of its instances: its name, or itself if that is not enough."""
+    """Return how shapes of its instances refer to a class: by name, or by itself if not importable."""
     return full_name(thing) if is_importable(thing) else thing

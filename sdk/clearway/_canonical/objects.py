@@ -1,4 +1,4 @@
-"""The shapes of instances: enums, paths, tuples, dataclasses, models, and of others as they are pickled."""
+"""The shapes of instances: enums, paths, tuples, dataclasses, models; of all others, from their pickles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, WeakSet
 from clearway._canonical.names import full_name, is_importable, lookup, reference
 from clearway._canonical.shapes import Context, Shape, UndigestibleError
 
-# What these hold is no attribute, so a dataclass that inherits from one of them has more than its fields.
+# Instances of these have content that is not an attribute, so a derived dataclass has more than fields.
 _WITH_CONTENT: Final = (
     BaseException, bytearray, bytes, complex, deque, dict, float, frozenset, int, list, set, str, tuple,
 )  # fmt: skip
@@ -26,7 +26,7 @@ _computed: Final[WeakKeyDictionary[type, tuple[str, ...]]] = WeakKeyDictionary()
 
 
 def enum_member(value: Any, _: Context) -> Shape:
-    """Return the shape of an enum's member: its name; a flag that has no name, its value."""
+    """Return the shape of an enum member: its name, or for a flag without a name its value."""
     name = value.name
     return "$enum", [reference(type(value)), value.value if name is None else name], False
 
@@ -55,7 +55,7 @@ def set_like(value: Any, _: Context) -> Shape:
 
 
 def dataclass_instance(value: Any, context: Context) -> Shape:
-    """Return the shape of a dataclass's instance: its fields, and what else was set on it."""
+    """Return the shape of a dataclass instance: its fields and any other attributes."""
     kind = type(value)
     if issubclass(kind, _WITH_CONTENT):
         return reduced(value, context)
@@ -76,7 +76,7 @@ def model(value: Any, _: Context) -> Shape:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """Return an instance's attributes, without those that ``functools.cached_property`` has computed."""
+    """Return an instance's attributes, without the cached values of ``functools.cached_property``."""
     kind = type(value)
     found = dict(getattr(value, "__dict__", None) or {})
     for name in getattr(kind, "__slotnames__", None) or copyreg._slotnames(kind):  # type: ignore[attr-defined]  # noqa: SLF001 - as pickling does
@@ -96,12 +96,12 @@ def _without_computed(kind: type, attributes: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def reduced(value: Any, context: Context) -> Shape:  # noqa: ARG001 - as all makers of shapes
-    """Return the shape of any other object: its class and its state, as pickling takes them apart.
+def reduced(value: Any, context: Context) -> Shape:  # noqa: ARG001 - the signature of all shape functions
+    """Return the shape of any other object: its class and state, as ``__reduce_ex__`` returns them.
 
     Raises:
-        UndigestibleError: It cannot be pickled, or its pickle is a name that leads to something else.
-        Exception: What the object's own ``__reduce__`` or ``__getstate__`` raised.
+        UndigestibleError: The object is an iterator, or its pickle is a name that refers to another object.
+        Exception: Whatever the object's own ``__reduce__`` or ``__getstate__`` raised.
     """
     kind = type(value)
     if kind.__module__ == "itertools":
@@ -142,7 +142,7 @@ def _computed_aside(kind: type, state: Any) -> Any:
 
 
 def _called(function: Any) -> Any:
-    """Return what identifies the function that a pickle calls: its name if that is enough."""
+    """Return the name of the function that a pickle calls, or the function itself if it is not importable."""
     return full_name(function) if isinstance(function, _CALLS) and is_importable(function) else function
 
 

@@ -1,4 +1,4 @@
-"""Which nodes of a graph lead back to themselves, and which come after which."""
+"""Strongly connected components of a graph, in topological order."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 
 
 def components(edges: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the nodes in groups that lead to each other, each group after those that it leads to.
+    """Return the strongly connected components of a graph, each after the components that it has edges to.
 
-    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; without calling itself.
+    Source: R. Tarjan, Depth-first search and linear graph algorithms, 1972; here without recursion.
 
     Args:
-        edges: For each node, those that it leads to. All are reached from node 0.
+        edges: For each node, the nodes that it has edges to. All nodes are reachable from node 0.
     """
     found: list[list[int]] = []
     low = [0] * len(
         edges
-    )  # 0: not visited; otherwise the earliest open node that is reached from here, from 1
+    )  # 0: not visited; otherwise the number, from 1, of the earliest open node reachable from here
     is_open = [False] * len(edges)
     path: list[int] = []
     steps: list[tuple[int, int, Iterator[int]]] = []

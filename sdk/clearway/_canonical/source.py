@@ -1,4 +1,4 @@
-"""Digests of code: of its source if that is found, and of its bytecode otherwise."""
+"""Digests of code: of its source if that can be found, otherwise of its bytecode."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LAMBDA: Final = "<lambda>"
 
 
 def stable_digest(*parts: str) -> str:
-    """Return the SHA-256 of some texts, hexadecimal: the same in every process. ("a", "b") is not ("ab",)."""
+    """Return the SHA-256 of texts in hexadecimal; ``("a", "b")`` and ``("ab",)`` have different digests."""
     digest = sha256()
     for part in parts:
         encoded = part.encode("utf-8", "surrogatepass")
@@ -40,7 +40,7 @@ def code_fingerprint(code: CodeType) -> str:
 
 
 def _only_lambda(source: str) -> str:
-    """Return the lambda of some lines; empty if there are several, or the lines are a part of something."""
+    """Return the source of the only lambda in some lines; empty if there are several or they do not parse."""
     try:
         found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Lambda)]
     except SyntaxError:
@@ -49,7 +49,7 @@ def _only_lambda(source: str) -> str:
 
 
 def _without_decorators(source: str) -> str:
-    """Return a function's source from its ``def`` on, so that changing a task's options keeps its results."""
+    """Return a function's source from its ``def`` on, so that a task's options do not affect cache keys."""
     try:
         statement = ast.parse(source).body[0]
     except (SyntaxError, IndexError):
@@ -75,7 +75,7 @@ def _constant(value: object) -> str:
 
 @functools.lru_cache(maxsize=4_096)
 def global_names(code: CodeType) -> tuple[str, ...]:
-    """Return the names of the globals that a function's code reads, also in functions within it."""
+    """Return the names of the globals that a function's code, including nested functions, reads."""
     names = {step.argval for step in get_instructions(code) if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}}
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -85,7 +85,7 @@ def global_names(code: CodeType) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=4_096)
 def assigned_names(code: CodeType) -> frozenset[str]:
-    """Return the names from around a function that its own code assigns to."""
+    """Return the names of closure variables that a function's code, nested functions included, assigns to."""
     stores = {"STORE_DEREF", "DELETE_DEREF"}
     names = {step.argval for step in get_instructions(code) if step.opname in stores}
     for constant in code.co_consts:
@@ -96,5 +96,5 @@ def assigned_names(code: CodeType) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=4_096)
 def assigned_attributes(code: CodeType) -> frozenset[str]:
-    """Return the names of the attributes that a function's code assigns to, of whatever object."""
+    """Return the names of the attributes that a function's code assigns to, on any object."""
     return frozenset(step.argval for step in get_instructions(code) if step.opname == "STORE_ATTR")

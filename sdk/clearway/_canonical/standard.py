@@ -1,4 +1,4 @@
-"""The shapes of the standard library's values whose pickles say too little, too much, or nothing."""
+"""The shapes of standard library values whose pickles have too little or too much content, or none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _time(value: dt.time, _: Context) -> Shape:
 
 
 def _with_zone(value: dt.datetime | dt.time) -> Any:
-    """Return a time in ISO 8601; beside it the zone, if that is more than an offset, and the fold."""
+    """Return a time in ISO 8601; with the zone and the fold if there is a fold or more than an offset."""
     zone, iso = value.tzinfo, value.isoformat()
     if not value.fold and (zone is None or _is_offset(zone)):
         return iso
@@ -33,7 +33,7 @@ def _with_zone(value: dt.datetime | dt.time) -> Any:
 
 
 def _is_offset(zone: dt.tzinfo) -> bool:
-    return type(zone) is dt.timezone and len(zone.__getinitargs__()) == 1  # type: ignore[attr-defined]  # else a name
+    return type(zone) is dt.timezone and len(zone.__getinitargs__()) == 1  # type: ignore[attr-defined]  # a second item is a name
 
 
 def zone(value: Any, _: Context) -> Shape:
@@ -53,7 +53,7 @@ def _cell(value: types.CellType, _: Context) -> Shape:
 
 
 def cell_parts(cell: types.CellType) -> list[Any]:
-    """Return what a closure's cell holds, in a list; an empty one if it was not assigned yet."""
+    """Return the content of a closure's cell in a list, which is empty if the cell is not assigned yet."""
     try:
         return [cell.cell_contents]
     except ValueError:
@@ -88,7 +88,7 @@ SHAPES: Final[dict[type, Callable[[Any, Context], Shape]]] = {
     dt.timezone: lambda value, _: ("$timezone", list(value.__getinitargs__()), False),
     type(...): lambda *_: ("$global", "builtins.Ellipsis", False),
     type(NotImplemented): lambda *_: ("$global", "builtins.NotImplemented", False),
-    # Of a dictionary's views, the keys and the items are like sets.
+    # The keys and items views of a dict are like sets, so their order is irrelevant.
     type({}.keys()): lambda value, _: ("$object", ["builtins.dict_keys", set(value)], False),
     type({}.items()): lambda value, _: ("$object", ["builtins.dict_items", dict(value)], False),
     type({}.values()): lambda value, _: ("$object", ["builtins.dict_values", list(value)], False),

@@ -1,4 +1,4 @@
-"""The shapes of what pyarrow has: types and values, however they are cut into chunks and buffers."""
+"""The shapes of pyarrow objects: types and values, independent of their division into chunks and buffers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Maker = Callable[[Any, Context], Shape]
 
 
 def maker_for(kind: type) -> _Maker | None:
-    """Return what makes the shapes of a class's instances; None for those that pickling describes."""
+    """Return the function that makes the shapes of a class's instances; None to use their pickles."""
     makers: tuple[tuple[type, _Maker], ...] = (
         (pa.Table, _table),
         (pa.RecordBatch, _table),
@@ -49,7 +49,7 @@ def _field(field: Any) -> list[Any]:
 def _content(array: Any) -> list[Any]:
     if isinstance(array, pa.ChunkedArray):
         whole = array.combine_chunks()
-        if isinstance(whole, pa.ChunkedArray):  # its texts are too long for one array
+        if isinstance(whole, pa.ChunkedArray):  # too much text for one array
             return [array.to_pylist()]
         array = whole
     if isinstance(array, pa.ExtensionArray):

@@ -1,4 +1,4 @@
-"""The canonical form of most values: a tree of JSON values, made by walking down, and written at once."""
+"""The canonical form of most values: a tree of JSON values, built recursively and then written in one go."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from clearway._canonical.choice import shape_of
 from clearway._canonical.shapes import Context
 
 MAX_HEIGHT: Final = 100
-"""How deep the lists, objects and tags of a text may be nested; beyond, it is folded. See ``graph``."""
+"""How deeply lists, objects and tags may be nested; a deeper text is folded, see ``graph``."""
 MAX_ITEMS: Final = 2**20
-"""How many items a text may have in all, each counted as often as it is written; beyond, it is folded."""
+"""How many items a text may have, each counted as often as it is written; a longer text is folded."""
 
 dump_plain: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"), sort_keys=True
@@ -20,13 +20,13 @@ dump_plain: Final = json.JSONEncoder(
 
 
 class TooLargeError(Exception):
-    """A value is nested too deep for a tree, or has too many items; ``graph`` has no such limits."""
+    """A value is nested too deeply or has too many items for a tree; ``graph`` has no such limits."""
 
 
 class TreeMaker:
-    """Makes trees of JSON values, looking once at an object that is there several times.
+    """Builds trees of JSON values, visiting an object only once even if it is referenced several times.
 
-    It calls itself for what is within a value, so it gives up on what is nested deep.
+    It is recursive, so it fails for values that are nested deeply.
     """
 
     __slots__ = ("_context", "_deepest", "_items", "_plain", "_seen")
@@ -39,20 +39,20 @@ class TreeMaker:
         self._seen: dict[int, tuple[Any, Any, int, int]] = {}
 
     def dump(self, tree: Any) -> bytes:
-        """Return a tree as the bytes of RFC 8785."""
+        """Return a tree as canonical JSON (RFC 8785)."""
         if self._plain:
             return dump_plain(tree).encode()
-        import rfc8785  # noqa: PLC0415 - exact for all numbers and keys, and slower
+        import rfc8785  # noqa: PLC0415 - correct for all numbers and keys, but slower
 
         body: bytes = rfc8785.dumps(tree)
         return body
 
     def tree(self, value: Any, depth: int = 0) -> Any:
-        """Return a value as what JSON has.
+        """Return a value as a tree of JSON values.
 
         Raises:
-            TooLargeError: That would be nested too deep, or have too many items.
-            Exception: A value has no form, as ``shape_of`` says.
+            TooLargeError: The tree would be nested too deeply or have too many items.
+            Exception: Part of the value has no shape; see ``shape_of``.
         """
         kind = type(value)
         atom = ATOMS.get(kind)
@@ -105,7 +105,7 @@ class TreeMaker:
         return [tree(item, depth) for item in value]
 
     def _object(self, value: dict[Any, Any], depth: int) -> Any:
-        """Return a dictionary as an object, or as pairs if it has other keys than texts."""
+        """Return a dict as an object, or as a list of pairs if it has keys that are not plain names."""
         self._items += len(value)
         if depth > self._deepest or self._items > MAX_ITEMS:
             self._descend(depth)
@@ -120,20 +120,20 @@ class TreeMaker:
         return {"$dict": sorted(pairs, key=self.dump)}
 
     def _descend(self, depth: int) -> None:
-        """Note how deep it goes, and give up if that, or the number of items, is too much."""
+        """Record a depth; raise TooLargeError if the depth or the number of items exceeds its limit."""
         self._deepest = max(self._deepest, depth)
         if depth >= MAX_HEIGHT or self._items > MAX_ITEMS:
             raise TooLargeError
 
     def named(self, trees: dict[str, Any]) -> dict[str, Any]:
-        """Return trees as an object with these names."""
+        """Return trees by name as an object, and note if its names need the RFC 8785 order."""
         if self._plain and not all(map(str.isascii, trees)):
-            self._plain = False  # RFC 8785 orders by UTF-16 units, Python by code points
+            self._plain = False  # RFC 8785 sorts by UTF-16 code units, Python by code points
         return trees
 
 
 def has_plain_names(value: dict[Any, Any]) -> bool:
-    """Return whether all keys of a dictionary are texts that JSON takes as the names of an object."""
+    """Return True if all keys of a dict can be names in a JSON object: texts that do not begin with ``$``."""
     for key in value:
         if type(key) is not str or key[:1] == "$" or not (key.isascii() or type(text(key)) is str):
             return False

@@ -61,7 +61,7 @@ class allow_failure(Annotation[T]):
 
 
 class quote(Annotation[T]):
-    """Passes an argument as it is, without searching it for futures and states; use it for large data.
+    """Passes an argument as it is, neither copied nor searched for futures and states; for large data.
 
     train.submit(quote(table))
     """

@@ -257,7 +257,7 @@ def test_a_serializer_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results.serializers, "_custom", {})
     with pytest.raises(MissingResult, match=r"encoding 'celsius'.*register_serializer"):
         reference(data).load()
-    with pytest.raises(ValueError, match="none of json"):
+    with pytest.raises(ValueError, match="not be one of json"):
         register_serializer("json", Celsius, str.encode, bytes.decode)
 
 
