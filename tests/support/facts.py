@@ -107,9 +107,10 @@ def facts(before: StateType | Progress | None, to: StateType | ProposedState, **
 def transitions(grid: str) -> list[Transition]:
     """Return the transitions of a grid, with the expected decisions.
 
-    A line starts with the run's current state, or ``new`` for a run that is being created. It has one
-    letter for each proposed state, in the order of ``StateType``: ``a`` accept, ``w`` wait, ``r`` reject,
-    ``x`` abort, ``.`` no decision, which leaves it to the next rule. The grid has a line for every state.
+    A line starts with the run's current state, or ``new`` for a run that is being created. It has one letter
+    for each proposed state, in the order of ``StateType``: ``a`` accept, ``w`` wait, ``r`` reject,
+    ``x`` abort, ``.`` no decision, which leaves it to the next rule. The grid must have a line for
+    every state.
     """
     found: list[Transition] = []
     for line in grid.strip().splitlines():
