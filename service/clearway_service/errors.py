@@ -8,8 +8,8 @@ ClearwayError
 ├── StorageFullError           the service's own storage is full
 ├── SessionExpiredError        the session has ended or is unknown
 ├── ProposalConflictError      the proposal's id was used for another run
-├── RunConflictError           another run has the id of the run to create
-├── ProtocolError              the stream's messages came in the wrong order
+├── RunConflictError           the id of the run to create is another run's
+├── ProtocolError              the stream's messages came in a wrong order
 ├── BusyError                  the client has too much pending
 ├── ShuttingDownError          the service is shutting down
 └── StoreUnavailableError      the database did not accept the transaction

@@ -1,1 +1,1 @@
-"""Conformance: scenarios of the protocol as data, and the runners that play them on a service."""
+"""Conformance: protocol scenarios as data, and the runners that play them against a service."""

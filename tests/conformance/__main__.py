@@ -1,4 +1,4 @@
-"""``python -m conformance``: play the scenarios on a server, and say how each went."""
+"""``python -m conformance``: play the scenarios against a server, and report each result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conformance.steps import Scenario
 
 
 def main() -> int:
-    """Play them; return 1 where the server does not conform."""
+    """Play the scenarios; return 1 if the server does not conform."""
     parser = argparse.ArgumentParser(prog="python -m conformance", description=__doc__)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--address", help="host:port of a server that runs; its clock is not moved")
@@ -36,7 +36,7 @@ def main() -> int:
 
 
 def run(scenarios: list[Scenario], target: ServerTarget) -> int:
-    """Play scenarios, and write a line about each; return 1 where one went wrong."""
+    """Play scenarios, and print a line about each; return 1 if one fails."""
     began, failed, left_out = time.monotonic(), 0, 0
     for scenario in scenarios:
         if absent := scenario.needs - target.offers:

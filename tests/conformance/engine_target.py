@@ -1,4 +1,4 @@
-"""The service in this process, as a target, with a clock that is moved."""
+"""The service in this process as a target, with a movable clock."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from support.waiting import DEADLINE_SECONDS
 
 
 class EngineTarget:
-    """A service on a database of its own. As a context manager it is closed in the end.
+    """A service on its own database. As a context manager, it is closed at the end.
 
     Args:
         database: Its SQLite file.
@@ -46,7 +46,7 @@ class EngineTarget:
         self._thread.start()
 
     def call(self, method: str, request: Message) -> Future[Any]:
-        """Begin a unary call."""
+        """Start a unary call."""
 
         async def make() -> Any:
             try:
@@ -57,16 +57,16 @@ class EngineTarget:
         return self._run(make())
 
     def open(self, first: ProposeRequest) -> EngineStream:
-        """Open a stream: a connection, which takes what a stream's messages say."""
+        """Open a stream, emulated by a connection."""
         return EngineStream(self._service, first)
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, and do what is due by then."""
+        """Move the clock, and do everything due by then."""
         self._clock.advance(seconds)
         self._service.clock_moved()
 
     def restart(self) -> None:
-        """Say that there is no process to kill but our own."""
+        """Raise NotImplementedError: the only process is our own."""
         raise NotImplementedError("a service in this process cannot be killed")
 
     def _run(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
@@ -90,7 +90,7 @@ class EngineTarget:
 
 
 class EngineStream:
-    """A conversation with the service itself.
+    """A stream emulated on the service itself.
 
     Args:
         service: The service.
@@ -133,11 +133,11 @@ class EngineStream:
         return self._connection
 
     def welcome(self) -> Welcome:
-        """Return what the service said first."""
+        """Return the service's first message."""
         return self._open.welcome
 
     def send(self, message: ProposeRequest) -> None:
-        """Do what a message says, in the order in which a stream does."""
+        """Process a message, in the same order as a stream does."""
         connection = self._open
         if message.withdrawals:
             connection.withdraw(message.withdrawals)
@@ -151,7 +151,7 @@ class EngineStream:
             self._finish(_WELL)
 
     def decision(self, proposal_id: str) -> Decision:
-        """Return the next decision about a proposal."""
+        """Return the next decision on a proposal."""
         taken = self._taken[proposal_id]
         with self._changed:
             came = self._changed.wait_for(
@@ -164,16 +164,16 @@ class EngineStream:
         return self._decisions[proposal_id][taken]
 
     def pong(self, number: int) -> None:
-        """Say that there is no wire to measure."""
+        """Raise NotImplementedError: a connection within the process has no pongs."""
         raise NotImplementedError(f"pong {number}: a connection within the process has none")
 
     def unread(self) -> list[Decision]:
-        """Return the decisions that came so far and that nobody asked for."""
+        """Return the decisions received so far that no step has awaited."""
         with self._changed:
             return [each for id_, all_ in self._decisions.items() for each in all_[self._taken[id_] :]]
 
     def half_close(self) -> None:
-        """Leave the queues, and the session to its lease, as a client does that closes its side."""
+        """Leave the queues and stop renewing the session, as after a client closes its side."""
         if self._end is None:
             self._open.settled().result(DEADLINE_SECONDS)
             self._open.leave_queue().result(DEADLINE_SECONDS)
@@ -181,12 +181,12 @@ class EngineStream:
             self._finish(_WELL)
 
     def kill(self) -> None:
-        """Be gone without a word."""
+        """Disconnect without a goodbye."""
         self._open.lose()
         self._finish(Failure(grpc.StatusCode.CANCELLED, "", (), "the client has gone"))
 
     def end(self) -> Failure:
-        """Return how the conversation ended, waiting for that."""
+        """Wait for the end of the stream, and return how it ended."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._end is not None, DEADLINE_SECONDS)
         assert self._end is not None

@@ -1,4 +1,4 @@
-"""Fields: whether what a scenario writes are fields of the protocol's messages."""
+"""Fields: checks that a scenario's messages have fields of the protocol."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _AS_TEXT = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 
 
 def field_problems(descriptor: Descriptor, value: Any, where: str, *, expected: bool) -> Iterator[str]:
-    """Yield what is wrong with a message, written as protobuf JSON.
+    """Yield the problems of a message in protobuf JSON.
 
     Args:
-        descriptor: The message's.
+        descriptor: The message's descriptor.
         value: The message.
-        where: What to call it.
-        expected: Whether it is expected of an answer, and so may have matchers, and null for unset.
+        where: The message's name in problems.
+        expected: Whether it is an expected response, which may have matchers, and null for unset.
     """
     if not isinstance(value, Mapping):
         yield f"{where} is {value!r}; it must be an object with fields of {descriptor.full_name}"
@@ -74,7 +74,7 @@ def _one(field: FieldDescriptor, value: Any, where: str, *, expected: bool) -> I
 
 
 def _enum_problems(enum: EnumDescriptor, value: Any, where: str) -> Iterator[str]:
-    # A number may be one that there is not, to see how that is answered.
+    # A number may be unknown, to test the service's response to it.
     if not isinstance(value, int) and value not in enum.values_by_name:
         yield f"{where} is {value!r}; it must be one of {', '.join(enum.values_by_name)}"
 

@@ -1,4 +1,4 @@
-"""A server, as a target: one that somebody else started, or one that is started and moved here."""
+"""A server as a target: an existing one, or one that is started here with a movable clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.waiting import DEADLINE_SECONDS
 
 
 class ServerTarget:
-    """A server that runs already. As a context manager it is left in the end.
+    """A running server. As a context manager, it is disconnected at the end.
 
     Args:
         address: ``host:port``.
@@ -34,7 +34,7 @@ class ServerTarget:
         self._client = Client(address)
 
     def call(self, method: str, request: Message) -> Future[Any]:
-        """Begin a unary call."""
+        """Start a unary call."""
         future: Future[Any] = Future()
         call = getattr(self._client.stub, method).future(request, timeout=DEADLINE_SECONDS)
 
@@ -52,11 +52,11 @@ class ServerTarget:
         return ServerStream(self._client, first)
 
     def advance(self, seconds: float) -> None:
-        """Say that somebody else's clock is not moved."""
+        """Raise NotImplementedError: the clock of an existing server cannot be moved."""
         raise NotImplementedError(f"the clock cannot be moved by {seconds} s")
 
     def restart(self) -> None:
-        """Say that somebody else's server is not killed."""
+        """Raise NotImplementedError: an existing server is not killed."""
         raise NotImplementedError("the server cannot be killed")
 
     def close(self) -> None:
@@ -73,10 +73,10 @@ class ServerTarget:
 
 
 class StartedTarget(ServerTarget):
-    """A server that is started by a command, told to move its clock, killed, and started again.
+    """A server started by a command, with a movable clock, which can be killed and restarted.
 
     Args:
-        command: Starts it, as ``conformance.movable_server`` describes; ``--port PORT`` is put behind it.
+        command: The command, as ``conformance.movable_server`` describes; ``--port PORT`` is appended.
     """
 
     offers = frozenset({"wire", "clock", "restart"})
@@ -85,7 +85,7 @@ class StartedTarget(ServerTarget):
     def __init__(self, command: str) -> None:
         self._command = shlex.split(command)
         self._port = "0"
-        # A channel that is closed ends its streams itself, before they see that the server has died.
+        # Kept open: closing a channel would end its streams before they notice the death of the server.
         self._clients_before: list[Client] = []
         self._start(time.time())
 
@@ -102,7 +102,7 @@ class StartedTarget(ServerTarget):
         super().__init__(address)
 
     def _answer(self, word: str) -> str:
-        """Return what the process says after ``word``."""
+        """Return the rest of the process's next line, which must start with ``word``."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith(f"{word} "):
@@ -110,14 +110,14 @@ class StartedTarget(ServerTarget):
         return line.removeprefix(word).strip()
 
     def advance(self, seconds: float) -> None:
-        """Move the server's clock, and return when what is due by then is done."""
+        """Move the server's clock, and wait until everything due by then is done."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"advance {seconds}\n")
         self._process.stdin.flush()
         self._answer("advanced")
 
     def restart(self) -> None:
-        """Kill the server, and start it again by the clock that it had."""
+        """Kill the server, and restart it with the same clock."""
         now = self.call("GetServerInfo", GetServerInfoRequest()).result(DEADLINE_SECONDS).current_time
         self._kill()
         self._clients_before.append(self._client)
@@ -131,7 +131,7 @@ class StartedTarget(ServerTarget):
             pipe.close()
 
     def close(self) -> None:
-        """Leave, and kill the server."""
+        """Disconnect, and kill the server."""
         super().close()
         for client in self._clients_before:
             client.close()
@@ -139,10 +139,10 @@ class StartedTarget(ServerTarget):
 
 
 class ServerStream:
-    """A stream of a server.
+    """A stream to a server.
 
     Args:
-        client: Its channel.
+        client: The client with the channel.
         first: The first message.
     """
 
@@ -151,7 +151,7 @@ class ServerStream:
         self._stream.send(first)
 
     def welcome(self) -> Welcome:
-        """Return what the service said first."""
+        """Return the service's first message."""
         try:
             self._stream.await_welcome()
         except EndedError as error:
@@ -163,18 +163,18 @@ class ServerStream:
         self._stream.send(message)
 
     def decision(self, proposal_id: str) -> Decision:
-        """Return the next decision about a proposal."""
+        """Return the next decision on a proposal."""
         try:
             return self._stream.decision(proposal_id)
         except EndedError as error:
             raise CallError(error.end) from error
 
     def pong(self, number: int) -> None:
-        """Return when the pong with this number has come."""
+        """Wait for the pong with this number."""
         self._stream.await_pong(number)
 
     def unread(self) -> list[Decision]:
-        """Return the decisions that came so far and that nobody asked for."""
+        """Return the decisions received so far that no step has awaited."""
         return self._stream.untaken()
 
     def half_close(self) -> None:
@@ -182,9 +182,9 @@ class ServerStream:
         self._stream.close_sending()
 
     def kill(self) -> None:
-        """Break the stream without a word."""
+        """Break the stream without a goodbye."""
         self._stream.break_off()
 
     def end(self) -> Failure:
-        """Return how the stream ended, waiting for that."""
+        """Wait for the end of the stream, and return how it ended."""
         return self._stream.end()

@@ -1,4 +1,4 @@
-"""Matching: whether an answer, as protobuf JSON, has the fields that a scenario names."""
+"""Matching: compares a response, as protobuf JSON, with the fields in a scenario."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-# What `{"$matcher": argument}` may be, and the type of its argument.
+# The matchers of `{"$matcher": argument}`, with the type of the argument.
 MATCHERS: dict[str, type] = {
     "$any": bool,
     "$contains": str,
@@ -23,10 +23,10 @@ _SECONDS = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?)s")
 
 
 def seconds(text: str) -> float:
-    """Return the seconds of a span as protobuf JSON writes it, such as ``1.5s``.
+    """Return the seconds of a duration in protobuf JSON, such as ``1.5s``.
 
     Raises:
-        ValueError: It is written otherwise.
+        ValueError: It has another form.
     """
     found = _SECONDS.fullmatch(text)
     if found is None:
@@ -36,18 +36,18 @@ def seconds(text: str) -> float:
 
 @dataclass(frozen=True)
 class Matcher:
-    """Compares answers with what is expected of them.
+    """Compares responses with expectations.
 
     Args:
-        start: The service's clock when the scenario began.
-        slack: How far times may be off: 0 where the clock stands still, else as long as the scenario took.
+        start: The service's clock at the start of the scenario.
+        slack: The tolerance of times: 0 if the clock stands still, otherwise the scenario's duration so far.
     """
 
     start: datetime
     slack: timedelta
 
     def differences(self, expected: Any, actual: Any, where: str = "") -> Iterator[str]:
-        """Yield what is not as expected; fields that are not named do not count."""
+        """Yield the differences; fields without an expectation are ignored."""
         if isinstance(expected, Mapping) and len(expected) == 1 and next(iter(expected)) in MATCHERS:
             name, argument = next(iter(expected.items()))
             if not self._matches(name, argument, actual):
@@ -83,16 +83,16 @@ class Matcher:
 
 
 def _same(expected: Any, actual: Any) -> bool:
-    """Return whether two plain values are the same; a default value is the same as unset."""
+    """Return True if two plain values are equal; a default value equals unset."""
     if expected is None or actual is None:
         return not expected and not actual
     if isinstance(actual, str) and isinstance(expected, int) and not isinstance(expected, bool):
-        return str(expected) == actual  # 64-bit numbers are texts in protobuf JSON
+        return str(expected) == actual  # 64-bit numbers are strings in protobuf JSON
     return bool(expected == actual)
 
 
 def _time(text: str) -> datetime:
-    # Nanoseconds are more than datetime reads.
+    # datetime cannot parse nanoseconds.
     return datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", text))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class MovableClock:
-    """Tells the time in microseconds since 1970, as the engine asks for it.
+    """A clock source for the engine, in microseconds since 1970.
 
     Attributes:
         now: The time.

@@ -1,8 +1,9 @@
 """``python -m conformance.movable_server``: a real server whose clock stands still until it is moved.
 
-It speaks with who started it by lines. When it listens, it writes ``listening host:port``. To a line
-``advance SECONDS`` it moves its clock, does what is due by then, and writes ``advanced SECONDS``. The clock
-begins at ``CONFORMANCE_NOW``, in seconds since 1970. It ends when its standard input does.
+It is controlled by lines on standard input and replies on standard output. When it listens, it writes
+``listening host:port``. On ``advance SECONDS`` it moves its clock, does everything due by then, and writes
+``advanced SECONDS``. The clock starts at ``CONFORMANCE_NOW``, in seconds since 1970. The server stops at the
+end of its standard input.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from conformance.movable_clock import MovableClock
 
 
 async def serve(settings: ServiceSettings, clock: MovableClock) -> None:
-    """Serve until nobody gives commands any more."""
+    """Serve until the end of standard input."""
     service = await asyncio.to_thread(Service, settings, clock)
     try:
         async with serving(service) as port:
@@ -39,7 +40,7 @@ async def serve(settings: ServiceSettings, clock: MovableClock) -> None:
 
 
 def main() -> None:
-    """Serve as the command line says."""
+    """Serve with the arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m conformance.movable_server", description=__doc__)
     parser.add_argument("--database", type=Path, required=True, help="the SQLite file")
     parser.add_argument("--port", type=int, default=0, help="the port; 0 (the default) picks a free one")

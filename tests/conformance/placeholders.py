@@ -1,4 +1,4 @@
-"""Placeholders: what a scenario writes for values that are known only when it is played."""
+"""Placeholders: stand in scenarios for values that are known only at play time."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _RIGHT = "`${id.name}`, `${text.name}`, `${saved.name}`, `${now}` or `${now+10s}
 
 
 class UnknownPlaceholderError(ValueError):
-    """A placeholder is none that there is; the message says what would be right."""
+    """A placeholder is unknown; the message lists the known ones."""
 
 
 def strings(value: Any) -> Iterator[str]:
-    """Yield all texts in a JSON value, keys left out."""
+    """Yield all strings in a JSON value, except keys."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -33,10 +33,10 @@ def strings(value: Any) -> Iterator[str]:
 
 
 def saved_names(value: Any) -> Iterator[str]:
-    """Yield the names of saved values that a JSON value asks for.
+    """Yield the names of saved values that a JSON value refers to.
 
     Raises:
-        UnknownPlaceholderError: It has a placeholder that there is not.
+        UnknownPlaceholderError: It has an unknown placeholder.
     """
     for text in strings(value):
         for inner in _PLACEHOLDER.findall(text):
@@ -49,11 +49,11 @@ def saved_names(value: Any) -> Iterator[str]:
 
 @dataclass
 class Values:
-    """What placeholders stand for in one play of one scenario.
+    """The values of placeholders while a scenario is played.
 
     Attributes:
-        now: The service's clock when the scenario began.
-        saved: What was saved of answers, by name.
+        now: The service's clock at the start of the scenario.
+        saved: The values saved from responses, by name.
     """
 
     now: datetime

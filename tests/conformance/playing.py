@@ -1,4 +1,4 @@
-"""Playing: a scenario, step by step, on a target."""
+"""Playing: runs a scenario, step by step, against a target."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ _MOVES = 20
 
 
 class NotConformingError(AssertionError):
-    """The service did something else than the scenario says."""
+    """The service deviated from the scenario."""
 
 
 def play(scenario: Scenario, target: Target) -> None:
     """Play a scenario.
 
     Raises:
-        NotConformingError: The service did something else; the message says at which step, and what.
+        NotConformingError: The service deviated; the message names the step and the difference.
     """
     player = _Player(target)
     for number, step in enumerate(scenario.steps, start=1):
@@ -80,7 +80,7 @@ class _Player:
 
     @singledispatchmethod
     def do(self, step: Step) -> None:
-        """Do one step."""
+        """Run one step."""
         raise TypeError(f"{step} is no step")
 
     @do.register
@@ -149,7 +149,7 @@ class _Player:
         self._target.restart()
 
     def finish(self, scenario: Scenario) -> None:
-        """Check that nothing came that the scenario does not speak of, and say goodbye."""
+        """Check that no unexpected decision was received, and close the streams."""
         unread = {name: stream.unread() for name, stream in self._streams.items()}
         for name, stream in self._streams.items():
             if not unread[name]:
@@ -180,7 +180,7 @@ class _Player:
                 return
 
     def _compare(self, expected: Expected, answer: Callable[[], Message]) -> None:
-        """Check what a call answers or how it fails, and remember of it what is asked for."""
+        """Check a call's response or failure, and save the requested values."""
         try:
             got = _json(answer())
         except CallError as error:
@@ -213,7 +213,7 @@ def _json(message: Message) -> Json:
 
 
 def _facts(failure: Failure) -> Json:
-    """Return a failure as scenarios write it."""
+    """Return a failure in the form of scenarios."""
     return {
         "code": failure.code.name,
         "reason": failure.reason,

@@ -1,4 +1,4 @@
-"""Reading: scenarios from their files, strictly: what is not understood is an error that says where."""
+"""Reading: parses scenario files strictly, with errors that name the place."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ _KEYS = {
 
 
 class ScenarioError(ValueError):
-    """A scenario is not written as it must be; the message says where and what would be right."""
+    """A scenario is invalid; the message names the place and what would be valid."""
 
 
 def read_all(folder: Path = FOLDER) -> list[Scenario]:
-    """Return the scenarios of all files in ``folder``, by the files' names.
+    """Return the scenarios of all files in ``folder``, ordered by file name.
 
     Raises:
-        ScenarioError: One is not written as it must be, or two have the same name.
+        ScenarioError: A scenario is invalid, or two have the same name.
     """
     scenarios = [scenario for path in sorted(folder.glob("*.json")) for scenario in read(path)]
     seen: dict[str, str] = {}
@@ -79,7 +79,7 @@ def read(path: Path) -> list[Scenario]:
     """Return the scenarios of one file.
 
     Raises:
-        ScenarioError: It is not written as it must be.
+        ScenarioError: A scenario is invalid.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
@@ -92,7 +92,7 @@ def parse(document: Json, file: str) -> list[Scenario]:
     """Return the scenarios of one file's content.
 
     Raises:
-        ScenarioError: It is not written as it must be.
+        ScenarioError: A scenario is invalid.
     """
     _check_keys(file, document, required=("about", "scenarios"), others=("before",))
     before = document.get("before", [])
@@ -110,7 +110,7 @@ def _check_keys(where: str, value: Any, required: Iterable[str], others: Iterabl
 
 
 class _Parser:
-    """Reads one scenario, and remembers what its steps so far have begun."""
+    """Parses one scenario, and tracks the streams and calls that its steps have opened."""
 
     def __init__(self, file: str, scenario: Json) -> None:
         _check_keys(file, scenario, required=("name", "why", "steps"), others=("needs",))
@@ -239,7 +239,7 @@ class _Parser:
         return stream
 
     def _expected(self, where: str, step: Json, method: Any) -> Expected:
-        """Return what is expected of an answer of ``method``; of a welcome where that is None."""
+        """Return the expectation for a response of ``method``, or for a welcome if that is None."""
         save = step.get("save", {})
         self._saved.update(save)
         if "error" in step:

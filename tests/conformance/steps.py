@@ -1,4 +1,4 @@
-"""Steps: what a scenario does, one after the other."""
+"""Steps: the actions of a scenario, in order."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Json = Any
 
 @dataclass(frozen=True)
 class Expected:
-    """What an answer has to be.
+    """The expectation for a response.
 
     Attributes:
-        message: The fields that count; None where the call has to fail.
-        error: The facts of the failure that count; None where the call has to succeed.
-        save: Paths of fields to remember, by the name to remember them under.
+        message: The expected fields; None if the call must fail.
+        error: The expected facts of the failure; None if the call must succeed.
+        save: The paths of fields to save, by the name to save them under.
     """
 
     message: Json = None
@@ -30,9 +30,9 @@ class Call:
     Attributes:
         method: The RPC.
         request: Its request.
-        expected: What is to be answered.
-        background: Under which name the call is awaited by a later step; empty to await it here.
-        eventually: Whether the call is repeated until its answer is as expected.
+        expected: The expected response.
+        background: The name under which a later step awaits the call; empty to await it here.
+        eventually: Whether the call is repeated until its response is as expected.
     """
 
     method: str
@@ -44,12 +44,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Await:
-    """Await a call that was begun in the background.
+    """Await a call that was started in the background.
 
     Attributes:
         name: Its name.
         method: Its RPC.
-        expected: What is to be answered.
+        expected: The expected response.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Open:
     Attributes:
         stream: Its name in the scenario.
         first: The first message.
-        expected: What the welcome is to be, or how the stream is to end without one.
+        expected: The expected welcome, or how the stream must end without one.
     """
 
     stream: str
@@ -74,14 +74,14 @@ class Open:
 
 @dataclass(frozen=True)
 class Exchange:
-    """Send a message on a stream, if there is one, and await answers.
+    """Optionally send a message on a stream, and await decisions or a pong.
 
     Attributes:
         stream: Its name.
-        message: What to send; None for nothing.
-        decisions: What the next decisions about the proposals that they name are to be.
+        message: The message to send; None for none.
+        decisions: The expected next decisions on the proposals they name.
         pong: The number of the pong to await; 0 for none.
-        save: Paths of fields of the last of the decisions to remember, by name.
+        save: The paths of fields of the last decision to save, by name.
     """
 
     stream: str
@@ -104,7 +104,7 @@ class HalfClose:
 
 @dataclass(frozen=True)
 class Kill:
-    """Break a stream without a word, as a client does that dies.
+    """Break a stream without a goodbye, as a dying client does.
 
     Attributes:
         stream: Its name.
@@ -119,7 +119,7 @@ class Ended:
 
     Attributes:
         stream: Its name.
-        expected: How it is to end; without an error, well.
+        expected: How it must end; without an error, with status OK.
     """
 
     stream: str
@@ -131,8 +131,8 @@ class Advance:
     """Move the service's clock.
 
     Attributes:
-        seconds: By how much.
-        until: A call that is made after that; while its answer is not as expected, the clock is moved again.
+        seconds: By how many seconds.
+        until: A call made afterwards; the clock is moved again until its response is as expected.
     """
 
     seconds: float
@@ -141,7 +141,7 @@ class Advance:
 
 @dataclass(frozen=True)
 class Restart:
-    """Kill the service's process, and start it again on the same database."""
+    """Kill the service's process, and restart it on the same database."""
 
 
 Step = Call | Await | Open | Exchange | HalfClose | Kill | Ended | Advance | Restart
@@ -149,13 +149,13 @@ Step = Call | Await | Open | Exchange | HalfClose | Kill | Ended | Advance | Res
 
 @dataclass(frozen=True)
 class Scenario:
-    """What a service has to do.
+    """One requirement on a service, as steps.
 
     Attributes:
-        name: A sentence that says it.
-        why: What would go wrong otherwise.
-        needs: What it takes beside calls: `clock`, `restart`, `wire`.
-        steps: In order, those of its file's `before` first.
+        name: The requirement as a sentence.
+        why: What would go wrong without it.
+        needs: Required abilities of the target: `clock`, `restart`, `wire`.
+        steps: The steps in order, those of the file's `before` first.
         file: The name of its file.
     """
 

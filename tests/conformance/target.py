@@ -1,4 +1,4 @@
-"""Target: the service that scenarios are played on."""
+"""Target: the service that scenarios are played against."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CallError(Exception):
     """A call failed, or a stream ended.
 
     Attributes:
-        failure: How.
+        failure: How it failed.
     """
 
     def __init__(self, failure: Failure) -> None:
@@ -24,52 +24,52 @@ class CallError(Exception):
 
 
 class OpenStream(Protocol):
-    """A stream that was opened."""
+    """An open stream."""
 
     def welcome(self) -> Welcome:
-        """Return what the service said first. Raises CallError where the stream ended instead."""
+        """Return the service's first message. Raises CallError if the stream ended instead."""
 
     def send(self, message: ProposeRequest) -> None:
         """Send a message."""
 
     def decision(self, proposal_id: str) -> Decision:
-        """Return the next decision about a proposal. Raises CallError where the stream ended instead."""
+        """Return the next decision on a proposal. Raises CallError if the stream ended instead."""
 
     def pong(self, number: int) -> None:
-        """Return when the pong with this number has come."""
+        """Wait for the pong with this number."""
 
     def unread(self) -> list[Decision]:
-        """Return the decisions that came so far and that nobody asked for."""
+        """Return the decisions received so far that no step has awaited."""
 
     def half_close(self) -> None:
         """Close the client's side."""
 
     def kill(self) -> None:
-        """Break the stream without a word."""
+        """Break the stream without a goodbye."""
 
     def end(self) -> Failure:
-        """Return how the stream ended, waiting for that."""
+        """Wait for the end of the stream, and return how it ended."""
 
 
 class Target(Protocol):
     """A service.
 
     Attributes:
-        offers: What it can do beside calls: of `clock`, `restart`, `wire`.
-        clock_stands: Whether its clock moves only where it is moved.
+        offers: Its abilities, of `clock`, `restart`, `wire`.
+        clock_stands: Whether its clock stands still until it is moved.
     """
 
     offers: frozenset[str]
     clock_stands: bool
 
     def call(self, method: str, request: Message) -> Future[Any]:
-        """Begin a unary call; the future has its response, or a CallError."""
+        """Start a unary call; the future gets its response or a CallError."""
 
     def open(self, first: ProposeRequest) -> OpenStream:
         """Open a stream with its first message."""
 
     def advance(self, seconds: float) -> None:
-        """Move the service's clock, and return when what is due by then is done."""
+        """Move the service's clock, and wait until everything due by then is done."""
 
     def restart(self) -> None:
-        """Kill the service, and start it again."""
+        """Kill the service, and restart it."""

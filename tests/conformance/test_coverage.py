@@ -1,4 +1,4 @@
-"""What the scenarios speak of, taken together."""
+"""The scenarios together cover all RPCs and reasons."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from conformance.steps import Advance, Await, Call, Ended, Exchange, Open, Step
 
 SCENARIOS = read_all()
 STEPS = [step for scenario in SCENARIOS for step in scenario.steps]
-# These take a full disk, a database that is gone, or a server at a certain moment of its end.
+# These need a full disk, a lost database, or a server at a certain moment of its shutdown.
 NOT_PROVOKED = {
     "ERROR_REASON_BUSY",
     "ERROR_REASON_STORAGE_FULL",
     "ERROR_REASON_STORE_UNAVAILABLE",
     "ERROR_REASON_SHUTTING_DOWN",
 }
-# These are about a client's own files, or about all entries of a cache that others use.
+# These concern a client's own files, or all entries of a cache that others use.
 NOT_CALLED = {
     "ListCacheEntries",
     "GetCacheStats",

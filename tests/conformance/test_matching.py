@@ -1,4 +1,4 @@
-"""Only the fields that are named count, and what differs is said."""
+"""Only fields with an expectation are compared, and differences are reported."""
 
 from __future__ import annotations
 

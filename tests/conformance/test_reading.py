@@ -1,4 +1,4 @@
-"""What is not written as a scenario must be is refused, with where and what would be right."""
+"""Invalid scenarios are rejected with their place and what would be valid."""
 
 from __future__ import annotations
 

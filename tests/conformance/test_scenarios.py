@@ -1,4 +1,4 @@
-"""Each scenario, on the engine in this process and on a server in another."""
+"""Each scenario, against the engine in this process and a server in another."""
 
 from __future__ import annotations
 

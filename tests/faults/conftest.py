@@ -1,4 +1,4 @@
-"""What the fault tests share: servers that lose patience quickly."""
+"""Fixtures of the fault tests: servers with short leases and graces."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMPATIENT = {
 
 @pytest.fixture
 def unforgiving_server(tmp_path: Path) -> Iterator[Server]:
-    """Run a server that soon gives up a stream that broke, and nobody else."""
+    """Run a server with a short grace for broken streams, and the default lease."""
     grace = {"CLEARWAY_BROKEN_STREAM_GRACE_SECONDS": "0.3"}
     with Server(tmp_path / "server.db", environment=grace) as running:
         yield running
@@ -26,6 +26,6 @@ def unforgiving_server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def impatient_server(tmp_path: Path) -> Iterator[Server]:
-    """Run a server with a short lease, and a shorter grace for streams that broke."""
+    """Run a server with a short lease, and a shorter grace for broken streams."""
     with Server(tmp_path / "server.db", environment=IMPATIENT) as running:
         yield running

@@ -1,4 +1,4 @@
-"""Backups under load, or whose making is killed: what is restored is one moment of what was told."""
+"""Backups under load or killed midway: a restored database is consistent with what clients were sent."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def clearway(*arguments: str) -> str:
 
 
 class Load:
-    """Streams whose runs begin and complete, one after the other, until they are told to stop.
+    """Streams that start and complete runs, one after the other, until stopped.
 
     Attributes:
-        told: All accepts so far, in the order in which each stream was told them.
+        told: All accepts received so far, in the order of each stream.
     """
 
     def __init__(self, client: Client, flow: str) -> None:
@@ -58,7 +58,7 @@ class Load:
             self.told += begun + [stream.decision(each.id) for each in ends]
 
     def stop(self) -> None:
-        """Stop, and return when all was told."""
+        """Stop, and wait until every decision is received."""
         self._ended.set()
         for each in self._running:
             each.result()
@@ -77,7 +77,7 @@ def test_a_backup_under_load_is_one_moment_of_what_clients_were_told(
     flow = create_flow(client).spec.id
     results = [os.urandom(10_000) for _ in range(5)]
     kept = [keep_result(client, flow, body) for body in results]
-    # An embedded engine works on the file as well, meanwhile.
+    # An embedded engine uses the same file meanwhile.
     arguments = [str(server.database), "30", "work", flow, "embedded", "2000"]
     with subprocess.Popen(
         [sys.executable, "-m", "support.embedded", *arguments],
@@ -99,7 +99,7 @@ def test_a_backup_under_load_is_one_moment_of_what_clients_were_told(
     assert {each.proposal_id for each in before} <= {id_ for id_, *_ in restored}
     assert set(restored) < set(original)
     assert history_gaps(place) == slots_of_the_dead(place) == []
-    # Nothing that is not there is older than something that is.
+    # No missing state is older than a restored one.
     newest = max(timestamp for *_, timestamp in restored)
     assert all(timestamp >= newest for *_, timestamp in set(original) - set(restored))
 
@@ -145,7 +145,7 @@ def test_a_backup_that_is_killed_leaves_no_backup_and_an_intact_database(
     load = Load(client, flow)
 
     def killed() -> bool:
-        """Kill a backup while it is made; return False where it was made before that."""
+        """Kill a running backup; return False if it finished first."""
         command = [CLEARWAY, "backup", str(archive), "--database", str(server.database)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
             wait_until(lambda: list(place.iterdir()) or process.poll() is not None, "a beginning")
@@ -170,7 +170,7 @@ def test_a_result_that_is_deleted_after_the_snapshot_is_listed(
 ) -> None:
     body = b"soon gone"
     keep_result(client, create_flow(client).spec.id, body)
-    from clearway_service.backup import saving  # noqa: PLC0415 - only here something happens in between
+    from clearway_service.backup import saving  # noqa: PLC0415 - patched only here
 
     check = saving.check_copy
 
@@ -207,12 +207,12 @@ def test_runs_of_a_restored_database_crash_although_their_process_lives_on_with_
             environment = {"CLEARWAY_LEASE_SECONDS": "1"}
             with Server(place, environment=environment) as again, Client(again.address) as other:
                 wait_until(lambda: names(other, held) == ["Running", "Crashed"], "the crash")
-                # The slot may go to who waited, whose session ends a moment later.
+                # The slot may go to the waiter first, whose session ends a moment later.
                 open_sessions = "SELECT id FROM session WHERE NOT ended"
                 wait_until(lambda: (stream.session_id,) not in rows(place, open_sessions), "its end")
                 wait_until(lambda: not get_limit(other, "disk").holders, "a free slot")
                 assert rows(place, "SELECT * FROM waiter") == []
-                # The same proposal again, as by a client that was pointed to the restored service.
+                # The same proposal again, as from a client that switched to the restored service.
                 assert other.open().decide(waits).HasField("accept")
             assert get_task(client, held).state.name == "Running"
             holder.kill()

@@ -1,4 +1,4 @@
-"""Orphaned results are dropped while the client leaves, or the server dies: each file left is listed."""
+"""Dropping orphaned results while the client leaves or the server dies: remaining files stay listed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def completed(number: int, location: str) -> ProposedState:
 
 
 def orphan(client: Client, count: int) -> None:
-    """Make some orphaned results in the service's storage."""
+    """Create orphaned results in the service's storage."""
     flow = create_flow(client).spec.id
     stream = client.open()
     for number in range(count):
@@ -153,7 +153,7 @@ async def test_what_a_client_that_leaves_would_have_deleted_itself_is_listed_aga
         with contextlib.suppress(asyncio.CancelledError):
             await dropping
         assert dropping.cancelled()
-        # Commands are done in order, so what the cancelled call left behind is done by now.
+        # Commands run in order, so those of the cancelled call are done after this one.
         await orchestrator.InvalidateCache(InvalidateCacheRequest(all=True))
         assert (await orchestrator.ListOrphanedResults(LIST)).results == before
     await asyncio.to_thread(service.close)

@@ -1,4 +1,4 @@
-"""A full disk: no decision is sent that was not kept, the log stays small, and all of it resumes."""
+"""A full disk: no decision is sent that is not durable, the log stays small, and service resumes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SECRET = b"a result that no log line may hold " * 500
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Mount a disk of 2 MiB."""
     if os.geteuid() != 0:
-        pytest.skip("to mount a file system takes root")
+        pytest.skip("mounting a file system requires root")
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
@@ -61,7 +61,7 @@ def stored(server: Server) -> set[str]:
 
 
 class Load:
-    """Clients that propose, with results, until they are told to stop."""
+    """Clients that send proposals with results until stopped."""
 
     def __init__(self, client: Client, flow: str, clients: int = 3) -> None:
         self._flow = flow

@@ -1,4 +1,4 @@
-"""Clients that are killed or stopped: their slots go on, and what comes late is refused with a reason."""
+"""Killed or stopped clients: their slots pass to others, and their late proposals are refused."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_client_that_was_stopped_past_its_lease_is_told_so(impatient_server: S
             victim.send(signal.SIGCONT)
             victim.tell("COMPLETED")
             told = victim.hear("answers")
-            # Its stream may have ended first, since its session has; the run says why it ended in any case.
+            # Its stream may have ended first, with its session; the run's state has the reason in any case.
             reason, message = told[-1]
             assert reason == "TERMINAL"
             assert f"holder {victim.pid}" in message

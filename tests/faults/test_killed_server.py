@@ -1,4 +1,4 @@
-"""A server that is killed in the middle of a stream of proposals: what it told is durable."""
+"""A server killed in the middle of a stream of proposals: the decisions it sent are durable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.server import Server
 from support.waiting import wait_until
 
 PROPOSALS = 600
-DONE = with_result(COMPLETED, PAYLOAD.encode())  # what the server's log must not have in it
+DONE = with_result(COMPLETED, PAYLOAD.encode())  # must never appear in the server's log
 
 
 def resume(client: Client, session_id: str) -> Stream | None:
@@ -70,7 +70,7 @@ def test_what_was_told_before_the_kill_is_in_the_history(seed: int, tmp_path: Pa
 
 
 def test_a_server_that_is_killed_while_it_starts_leaves_a_database_that_opens(tmp_path: Path) -> None:
-    import subprocess  # noqa: PLC0415 - only here a server is killed that nobody has heard of yet
+    import subprocess  # noqa: PLC0415 - only here a server is killed during its start
     import sys  # noqa: PLC0415
 
     database = tmp_path / "server.db"

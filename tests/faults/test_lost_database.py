@@ -1,4 +1,4 @@
-"""A database that is deleted, replaced or moved while a server has it open: no decision is sent and lost."""
+"""A database deleted, replaced or moved while a server has it open: no sent decision is lost."""
 
 from __future__ import annotations
 
@@ -58,15 +58,15 @@ def client(server: Server) -> Iterator[Client]:
 
 
 def events(server: Server) -> list[tuple[str, str]]:
-    """Return the level and the text of what the server logged, but for its start."""
+    """Return the level and text of the server's log lines, except those of its start."""
     logged = [json.loads(line) for line in server.log]
     return [(each["level"], each["event"]) for each in logged if each["event"] != "listening"]
 
 
 def in_the_file_alone(path: Path) -> set[str]:
-    """Return the states that the file at a path has without its log."""
+    """Return the states in a database file without its WAL."""
     uri = f"{path.as_uri()}?mode=ro&immutable=1"
-    # While the log is moved into it, the file is neither what it was nor what it will be.
+    # During a checkpoint, the file alone may be inconsistent.
     moving = contextlib.suppress(sqlite3.DatabaseError)
     with moving, contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'state'").fetchall():
@@ -127,8 +127,8 @@ def test_a_lost_database_is_noticed_within_a_second_although_nothing_is_called(
         LOSSES[loss][0](server.database)
         watch.await_status(NOT_SERVING)
         took = time.monotonic() - lost_at
-        # A second is the promise. What is taken off is the time for which the machine kept the server and the
-        # test from running although they were ready: some milliseconds on a quiet one.
+        # The promise is one second, minus the time in which the server and the test were runnable but not
+        # running: a few milliseconds on a quiet machine.
         starved = seconds_without_processor(server.pid, os.getpid()) - before
         assert took - starved < 1
         assert watch.seen == [SERVING, NOT_SERVING]
@@ -157,7 +157,7 @@ def test_no_decision_is_told_about_what_was_proposed_after_the_deletion(
     told = threading.Semaphore(0)
 
     def propose() -> list[Decision]:
-        """Propose until the end; return the accepts of what was proposed after the deletion."""
+        """Propose until the stream ends; return the accepts of proposals sent after the deletion."""
         stream, late = client.open(), []
         while not ended.is_set():
             after = lost.is_set()
@@ -215,7 +215,7 @@ def test_another_database_in_its_place_is_not_touched_until_a_restart(server: Se
         second.stop()
     with HealthWatch(server.address) as watch:
         second.database.replace(server.database)
-        # The log of the former database is not that of the new one.
+        # The WAL of the old database does not belong to the new one.
         beside(server.database, "-wal").rename(beside(server.database, "-old-wal"))
         beside(server.database, "-shm").rename(beside(server.database, "-old-shm"))
         before = server.database.read_bytes()
@@ -258,7 +258,7 @@ def test_nothing_is_made_where_the_database_was(server: Server, client: Client) 
         server.database.unlink()
         watch.await_status(NOT_SERVING)
     client.fails("ListTaskRuns", ListTaskRunsRequest())
-    stream.propose(*[start(flow) for _ in range(2000)])  # as many as bring about a checkpoint
+    stream.propose(*[start(flow) for _ in range(2000)])  # enough to cause a checkpoint
     stream.ping(1)
     assert server.stop() == 0
     assert not server.database.exists()

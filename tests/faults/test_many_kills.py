@@ -1,4 +1,4 @@
-"""Hundreds of runs under a limit, while processes are killed at random moments: the invariants hold."""
+"""Hundreds of runs under a limit while processes are killed at random: the invariants hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A hundred runs of several processes that ask for one key together, and a leader that is killed."""
+"""A hundred runs of several processes that request one key at once, and a killed leader."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def leaders(workers: list[Worker]) -> list[Worker]:
-    """Return who has begun to compute since the last look, once for each time."""
+    """Return the workers that started to compute since the last call, once per start."""
     return [worker for worker in workers for told in worker.said() if "computes" in told]
 
 
@@ -44,7 +44,7 @@ def test_a_server_that_is_killed_forgets_neither_who_leads_nor_who_waits(
 ) -> None:
     (leader,) = wait_until(lambda: leaders(workers), "a leader")
     with closing(sqlite3.connect(unforgiving_server.database)) as database:
-        # All of them: a process that has never reached the server does not wait for it to come.
+        # All of them must wait first: a process that has never reached the server would fail.
         waiting = "SELECT count(DISTINCT session_id) FROM waiter"
         wait_until(lambda: database.execute(waiting).fetchone()[0] == PROCESSES, "those who wait")
     unforgiving_server.kill()

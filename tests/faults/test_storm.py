@@ -1,4 +1,4 @@
-"""A short storm over a server and over a shared file. ``python -m faults.storm`` runs longer ones by hand."""
+"""A short storm on a server and on a shared file; ``python -m faults.storm`` runs longer ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faults.storm.world import World
 SECONDS = float(os.environ.get("STORM_SECONDS", "20"))
 SEED = int(os.environ.get("STORM_SEED", "7"))
 
-# What comes after the last deed has bounds of its own, some 2 minutes in all on a machine that is busy.
+# The phases after the last deed have their own bounds, about 2 minutes in total on a busy machine.
 pytestmark = pytest.mark.timeout(SECONDS + 240)
 
 

@@ -1,4 +1,4 @@
-"""The storm's checker: it accepts a good day's evidence, and finds each kind of violation planted in it."""
+"""The storm's checker accepts valid evidence, and finds each kind of violation planted in it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(last: StateRow, count: int, client: str = "ann", tags: tuple[str, ...] =
 
 
 def good_day() -> Evidence:
-    """Return a day with two completed runs, a cached one, and one whose client was killed."""
+    """Return valid evidence: two completed runs, a cached one, and one whose client was killed."""
     a = [state("a", 1, RUNNING, 10), state("a", 2, COMPLETED, 12, key="k", result="r1")]
     b = [
         state("b", 1, PENDING, 11),

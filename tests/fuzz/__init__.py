@@ -1,7 +1,7 @@
-"""The fuzz suite: hostile messages, made from descriptors, to every RPC and the stream of a real server.
+"""The fuzz suite: hostile messages, generated from descriptors, to every RPC of a real server.
 
-``python -m fuzz --help`` says how to run it. ``values`` and ``messages`` make messages, ``pool`` remembers
-ids that the server returned, ``calls``, ``streams``, ``errand`` and ``hoard`` send them, ``oracle`` judges
-each answer, ``house`` and ``canary`` watch the server and what is not the fuzzers' business, ``aftermath``
-checks the end state. New RPCs and fields are covered without a change here.
+See ``python -m fuzz --help``. ``values`` and ``messages`` generate messages, ``pool`` remembers ids that the
+server returned, ``calls``, ``streams``, ``errand`` and ``hoard`` send the messages, ``oracle`` checks each
+response, ``house`` and ``canary`` watch the server and data that must not change, ``aftermath`` checks the
+final state. New RPCs and fields are covered without changes here.
 """

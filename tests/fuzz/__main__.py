@@ -1,7 +1,7 @@
-"""``python -m fuzz``: send hostile messages to a server that is started for it, and say what was wrong.
+"""``python -m fuzz``: send hostile messages to a new server, and report violations.
 
-The exit code is 0 without violations, 1 with any, 2 for wrong arguments. A seed repeats the draws; ids that
-the server made are part of the messages, so the bytes printed with a violation are its exact reproduction:
+The exit code is 0 without violations, 1 with any, 2 for invalid arguments. A seed repeats the random choices.
+Since messages also contain ids from the server, only the bytes printed with a violation reproduce it exactly:
 ``--send RPC HEX ADDRESS`` sends them to a running server. A stream's messages are joined by ``|``.
 """
 
@@ -26,15 +26,11 @@ def main() -> int:
         prog="python -m fuzz", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--messages", type=int, default=20_000, help="how many are sent (default 20,000)")
-    parser.add_argument(
-        "--seed", type=int, help="what they are drawn from (default: a random one, which is printed)"
-    )
-    parser.add_argument("--folder", type=Path, help="where to make its folder (default: the system's)")
+    parser.add_argument("--seed", type=int, help="the random seed (default: a new one, which is printed)")
+    parser.add_argument("--folder", type=Path, help="where to create its folder (default: the system's)")
     parser.add_argument("--keep", action="store_true", help="keep the folder in any case")
-    parser.add_argument("--no-errands", action="store_true", help="do not begin with deletions of results")
-    parser.add_argument(
-        "--send", nargs=3, metavar=("RPC", "HEX", "ADDRESS"), help="send one message, and no more"
-    )
+    parser.add_argument("--no-errands", action="store_true", help="do not start with deletions of results")
+    parser.add_argument("--send", nargs=3, metavar=("RPC", "HEX", "ADDRESS"), help="send only this message")
     given = parser.parse_args()
     if given.send:
         return _send(*given.send)
@@ -58,7 +54,7 @@ def main() -> int:
 
 
 def _send(method: str, body: str, address: str) -> int:
-    """Send one message, and print what is returned."""
+    """Send one message, and print the response."""
     path = f"/{SERVICE.full_name}/{method}"
     with open_channel(address) as channel:
         try:

@@ -1,4 +1,4 @@
-"""The aftermath: what a server must still be, after all that was sent to it."""
+"""The aftermath: checks the server's final state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEFT = """
 def check_slots(database: Path, seconds: float, findings: Findings) -> None:
     """Check that, ``seconds`` after the last session, no session's run holds a slot and nothing waits.
 
-    A run that was started without a session holds its slots until it ends, so those are left out.
+    Runs started without a session are excluded, since they hold their slots until they end.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -49,7 +49,7 @@ def check_slots(database: Path, seconds: float, findings: Findings) -> None:
 
 
 def check_integrity(database: Path, findings: Findings) -> None:
-    """Check that the database is whole."""
+    """Check the integrity of the database."""
     with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection:
         checked = connection.execute("PRAGMA integrity_check").fetchall()
     if checked != [("ok",)]:
@@ -57,7 +57,7 @@ def check_integrity(database: Path, findings: Findings) -> None:
 
 
 def check_lists(channel: grpc.Channel, pool: Pool, findings: Findings) -> int:
-    """Check that each RPC with pages comes to its last one; return how many pages that were."""
+    """Check that each list RPC reaches its last page; return the number of pages."""
     pages = 0
     for method in UNARY:
         fields = method.input_type.fields_by_name
@@ -69,7 +69,7 @@ def check_lists(channel: grpc.Channel, pool: Pool, findings: Findings) -> int:
 
 
 def _requests(method: MethodDescriptor, pool: Pool) -> Iterator[Message]:
-    """Yield requests for everything there is, and for some of the runs that are known."""
+    """Yield requests that list everything, and requests for some known runs."""
     make = GetMessageClass(method.input_type)
     yield make()
     for name, values in _subjects(pool).items():
@@ -79,7 +79,7 @@ def _requests(method: MethodDescriptor, pool: Pool) -> Iterator[Message]:
 
 
 def _subjects(pool: Pool) -> dict[str, list[str]]:
-    """Return, by the names of fields that say whose things are listed, some that there are or were."""
+    """Return some known ids, by the names of the fields that select what to list."""
     runs = {f"{kind}_id": pool.known(kind)[:_SAMPLE] for kind in ("flow_run", "task_run")}
     return {**runs, "tag": [*TAGS, HOARD_TAG]}
 

@@ -1,4 +1,4 @@
-"""Agreement: what the fields of a state have to agree on, so that honest messages are taken."""
+"""Agreement: makes the fields of a state consistent, so that honest messages are accepted."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def make_agree(state: ProposedState, now: tuple[int, int]) -> None:
     """Change a state's fields so that they do not contradict each other.
 
     Args:
-        state: Is changed.
-        now: Seconds since 1970 and nanoseconds, for a state that needs a time.
+        state: The state, changed in place.
+        now: Seconds since 1970 and nanoseconds, for states that need a time.
     """
     if state.type != STATE_TYPE_SCHEDULED:
         state.ClearField("scheduled_time")

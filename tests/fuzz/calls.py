@@ -1,4 +1,4 @@
-"""Calls: encoded messages to unary RPCs."""
+"""Calls: sends encoded messages to unary RPCs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STREAMS: list[MethodDescriptor] = [method for method in SERVICE.methods if metho
 _SECONDS = 30.0
 _ABRUPT = 0.05
 _PAUSES = (0.0, 0.0005, 0.001, 0.002, 0.005)
-# What makes something is called more often; what reads all states there are, less.
+# RPCs that create something are called more often, those that read all states less often.
 _WEIGHTS = {
     "SetTaskRunState": 6.0,
     "SetFlowRunState": 2.0,
@@ -34,7 +34,7 @@ _WEIGHTS = {
 
 
 def open_channel(address: str) -> grpc.Channel:
-    """Return a channel of its own connection, which takes messages as large as is the default."""
+    """Return a channel with its own connection and the default message size limit."""
     return grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
 
 
@@ -42,10 +42,10 @@ class Caller:
     """Sends encoded messages to unary RPCs.
 
     Args:
-        channel: To the server.
-        maker: Makes messages.
-        oracle: Judges the answers.
-        pool: Learns from them.
+        channel: The channel to the server.
+        maker: Generates messages.
+        oracle: Checks the responses.
+        pool: Collects ids from the responses.
     """
 
     def __init__(self, channel: grpc.Channel, maker: Maker, oracle: Oracle, pool: Pool) -> None:
@@ -55,7 +55,7 @@ class Caller:
         }
 
     def send_one(self, number: str, chance: Any, note: Callable[[Sent], None]) -> None:
-        """Make a message for some RPC and send it."""
+        """Generate a message for a random RPC and send it."""
         method = chance.choices(UNARY, [_WEIGHTS.get(each.name, 1.0) for each in UNARY])[0]
         sent = Sent(number, method.name, self._maker.encoded(method.input_type))
         if chance.random() < _ABRUPT:
@@ -64,14 +64,14 @@ class Caller:
             self.send(sent, note)
 
     def _break_off(self, sent: Sent, after: float, note: Callable[[Sent], None]) -> None:
-        """Send a message, and cancel the call before or while it is answered."""
+        """Send a message, and cancel the call before or during its response."""
         note(sent)
         call = self._calls[sent.method].future(sent.body, timeout=_SECONDS)
         time.sleep(after)
         call.cancel()
 
     def send(self, sent: Sent, note: Callable[[Sent], None]) -> bool:
-        """Send a message; return whether the server took it."""
+        """Send a message; return True if the server accepted it."""
         note(sent)
         method = SERVICE.methods_by_name[sent.method]
         try:

@@ -1,4 +1,4 @@
-"""The canary: an honest client beside the fuzzers, whose runs and results must stay as they are."""
+"""The canary: an honest client next to the fuzzers, whose runs and results must not change."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _TAG = "canary"
 
 
 class Canary:
-    """Runs flows, and looks now and again whether the earlier ones are as they were.
+    """Runs flows, and checks regularly that earlier ones are unchanged.
 
     Args:
-        address: The server's.
-        pool: Is told which ids are not for the fuzzers.
-        findings: Where violations go.
+        address: The server's address.
+        pool: Gets the ids that fuzzers must not use.
+        findings: Collects violations.
 
     Attributes:
-        rounds: How many flows it ran.
+        rounds: The number of flows it ran.
     """
 
     def __init__(self, address: str, pool: Pool, findings: Findings) -> None:
@@ -90,7 +90,7 @@ class Canary:
         return ProposedState(type=COMPLETED.type, data=data)
 
     def check(self) -> None:
-        """Look whether all that it made is as it was."""
+        """Check that everything it created is unchanged."""
         stub = self._client.stub
         for id_, run in self._runs.items():
             try:

@@ -1,4 +1,4 @@
-"""The errand: the calls, in order, by which a made-up location reaches the deletion of results."""
+"""The errand: the sequence of calls by which a forged location could reach the deletion of results."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _ENCODING_AND_SIZE = {"encoding": "json", "size_bytes": 10}
 
 
 class Errand:
-    """Completes runs with a location each, ends their cache entries, and drops their results.
+    """Completes runs with a location, invalidates their cache entries, and drops their results.
 
     Args:
         caller: Sends the calls.
-        chance: Where ids are drawn from.
+        chance: The random generator for ids.
     """
 
     def __init__(self, caller: Caller, chance: Random) -> None:
         self._caller, self._chance = caller, chance
 
     def run(self, location: str, number: str, note: Callable[[Sent], None]) -> int:
-        """Send the calls for one location, whatever the server says to them; return how many they were."""
+        """Send the calls for one location, ignoring errors; return the number of calls."""
         count = 0
         for method, request in self._calls(location):
             self._caller.send(Sent(f"{number}.{count}", method, request.SerializeToString()), note)

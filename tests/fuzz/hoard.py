@@ -1,4 +1,4 @@
-"""The hoard: a history and a limit with more in them than fits one message, and all that reads them."""
+"""The hoard: a history and a limit too large for one message, and all RPCs that read them."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _LARGE = with_result(ProposedState(type=PENDING.type, message=f"{MARK} " + "x" *
 
 
 class Hoard:
-    """Makes what is large, and reads it with a client that takes messages as large as is the default.
+    """Creates large data, and reads it with a client that has the default message size limit.
 
     Args:
-        address: The server's.
-        pool: Is told which ids are not for the fuzzers.
-        findings: Where violations go.
+        address: The server's address.
+        pool: Gets the ids that fuzzers must not use.
+        findings: Collects violations.
     """
 
     def __init__(self, address: str, pool: Pool, findings: Findings) -> None:
         self._address, self._pool, self._findings = address, pool, findings
 
     def check(self) -> int:
-        """Make it and read it; return how many messages that took."""
+        """Create the data and read it; return the number of messages sent."""
         with Client(self._address) as client, grpc.insecure_channel(self._address) as channel:
             flow = create_flow(client).spec.id
             client.stub.SetConcurrencyLimit(SetConcurrencyLimitRequest(tag=HOARD_TAG, limit=_HOLDERS))
@@ -89,7 +89,7 @@ class Hoard:
                 )
 
     def _replay(self, channel: grpc.Channel, runs: list[Proposal]) -> int:
-        """Propose all of it again, on a stream of a client that takes messages as large as is the default."""
+        """Send all proposals again, on a stream with the default message size limit."""
         hello = ProposeRequest(hello=Hello(client_name="hoard"))
         again = ProposeRequest(proposals=[*runs[:-1], *(_again(each) for each in runs[-1:])])
         answered = 0
@@ -103,5 +103,5 @@ class Hoard:
 
 
 def _again(proposal: Proposal) -> Proposal:
-    """Return a proposal of a state for the same run, under a new id: the run may wait in another stream."""
+    """Return a proposal for the same run under a new id, since the run may wait on another stream."""
     return Proposal(id=new_id(), task_run_id=proposal.create_task_run.id, state=RUNNING)

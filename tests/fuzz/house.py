@@ -1,4 +1,4 @@
-"""The house: a server with files around it that are none of its business, watched from outside."""
+"""The house: a server surrounded by files it must not touch, watched from outside."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ _HEALTH_SECONDS = 20.0
 _ENVIRONMENT = {
     "CLEARWAY_LEASE_SECONDS": str(LEASE_SECONDS),
     "CLEARWAY_BROKEN_STREAM_GRACE_SECONDS": "0.5",
-    # So that no call waits long.
+    # Short, so that no call waits long.
     "CLEARWAY_MAX_SLOT_WAIT_SECONDS": "0.2",
-    # The place of a call that was told to come back is kept for twice this time.
+    # The place of a call that got a retry delay is kept for twice this time.
     "CLEARWAY_SLOT_RETRY_AFTER_SECONDS": "2",
-    # So that nothing fills the disk.
+    # Bounded, so that nothing fills the disk.
     "CLEARWAY_MAX_RESULT_STORAGE_BYTES": str(256 * 1024 * 1024),
 }
 
 
 class House:
-    """A server in a folder of its own, and sentinels: files that it must neither read, write nor delete.
+    """A server in its own folder, and sentinels: files that it must neither read, write nor delete.
 
     Args:
-        folder: An empty one.
-        findings: Where violations go.
+        folder: An empty folder.
+        findings: Collects violations.
 
     Attributes:
-        address: The server's.
-        paths: What to name in messages: paths and locations of sentinels, of the database, and of nothing.
+        address: The server's address.
+        paths: Paths and locations to use in messages: of sentinels, of the database, and of missing files.
     """
 
     def __init__(self, folder: Path, findings: Findings) -> None:
@@ -68,7 +68,7 @@ class House:
         return self.server.address
 
     def _traps(self) -> list[str]:
-        # The database last: once it is gone there is nothing left to be found.
+        # The database last: nothing can be found after it is deleted.
         targets = [*map(str, self._sentinels), "../../outside/letter.txt", "../letter.txt"]
         targets.append(str(self._own / "server.db"))
         odd = [
@@ -85,13 +85,13 @@ class House:
         return odd + [form.format(target) for target in targets for form in forms]
 
     def look(self, last: str = "") -> bool:
-        """Look whether the server lives, serves, is not too large, and wrote only lines that it may.
+        """Check that the server is alive, healthy and not too large, and logged only allowed lines.
 
         Args:
-            last: What was sent last, for what is found.
+            last: The messages sent last, to report with violations.
 
         Returns:
-            Whether it lives and has its database.
+            True if it is alive and has its database.
         """
         alive = Path(f"/proc/{self.server.pid}").exists() and self.server.running
         if not alive:
@@ -109,7 +109,7 @@ class House:
         return True
 
     def peak(self) -> int:
-        """Return the most memory that the server had so far, in bytes."""
+        """Return the server's peak memory, in bytes."""
         return _resident(self.server.pid, "VmHWM")
 
     def _look_at_log(self, last: str) -> None:
@@ -140,7 +140,7 @@ class House:
         self._before = now
 
     def _fingerprint(self) -> dict[str, str]:
-        """Return what is in each file that is not the server's own."""
+        """Return the contents of each file that is not the server's own."""
         files = [path for path in self._folder.rglob("*") if path.is_file() and self._own not in path.parents]
         files += [path for path in self._sentinels if path.exists()]
         return {str(path): sha256(path.read_bytes()).hexdigest() for path in files}

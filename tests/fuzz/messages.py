@@ -1,4 +1,4 @@
-"""Messages: structured ones from descriptors, mutated encodings, and bytes that are no message at all."""
+"""Messages: generated from descriptors, mutated encodings, and arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _HONEST = 0.05
 _MANY = (1_001, 4_097)
 _FEWEST = 16
 _LENGTH_DELIMITED = 2
-# How often some fields are set: without those that are required, or with those that exclude others, hardly
-# any message is taken. What the rules require is known from them.
+# How often some fields are set: without required fields, or with mutually exclusive ones, hardly any message
+# is accepted. Requirements that are rules in the protos are known from there.
 _REQUIRED = "id task_run_id state encoding sha256 size_bytes filter"
 _SELDOM = (
     "initial_state scheduled_time cache_expiration all error refresh_cache no_retry cache_single_flight "
@@ -32,10 +32,10 @@ _LONE_SURROGATES = b"\xed\xa0\x80\xed\xbf\xbf"
 
 
 class Maker:
-    """Makes encoded messages.
+    """Generates encoded messages.
 
     Args:
-        values: Where fields are drawn from.
+        values: Generates the values of fields.
     """
 
     def __init__(self, values: Values) -> None:
@@ -43,7 +43,7 @@ class Maker:
         self._chance = values.chance
 
     def encoded(self, type_: Descriptor) -> bytes:
-        """Return a message of a type, honest or hostile, or something that only pretends to be one."""
+        """Return a message of a type, honest or hostile, or malformed bytes."""
         drawn = self._chance.random()
         if drawn < 0.5:
             return self.valid(type_, self._chance.choice([0.0, 0.0, 0.03]))
@@ -56,13 +56,13 @@ class Maker:
         return self._deep(type_)
 
     def valid(self, type_: Descriptor, hostility: float) -> bytes:
-        """Return the encoding of a message whose fields have the right types."""
+        """Return the encoding of a message with fields of the right types."""
         message = self.message(type_, hostility)
         body = message.SerializeToString()
         return body.replace(SURROGATE.encode(), _LONE_SURROGATES)
 
     def message(self, type_: Descriptor, hostility: float, depth: int = 0) -> Message:
-        """Return a message; ``hostility`` is how likely a field is one that no honest client sends."""
+        """Return a message; ``hostility`` is the probability of a hostile value per field."""
         message = GetMessageClass(type_)()
         times = {
             "google.protobuf.Timestamp": self._values.moment,
@@ -80,7 +80,7 @@ class Maker:
         return message
 
     def _chosen(self, type_: Descriptor) -> Iterator[FieldDescriptor]:
-        # Most fields exclude others, so that messages with few of them are those that are taken.
+        # Most fields exclude others, so messages with few fields are accepted most often.
         density = self._chance.choice([0.25, 0.5, 0.9])
         picked = {oneof.name: self._chance.choice(oneof.fields).name for oneof in type_.oneofs}
         for field in type_.fields:
@@ -156,7 +156,7 @@ class Maker:
         return bytes(changed)
 
     def _deep(self, type_: Descriptor) -> bytes:
-        """Return a message that is nested deeply, through a type that has itself as a part; or noise."""
+        """Return a deeply nested message if the type is recursive, else noise."""
         path = _path_to_recursion(type_)
         if path is None:
             return self._mutated(self._unknown_field() * 20)
@@ -182,7 +182,7 @@ def _varint(number: int) -> bytes:
 
 
 def _path_to_recursion(type_: Descriptor) -> list[FieldDescriptor] | None:
-    """Return the path of fields to one of its own message's type, that one last; None without one."""
+    """Return the path of fields to a recursive field, including it; None without one."""
     todo: list[tuple[Descriptor, list[FieldDescriptor]]] = [(type_, [])]
     seen = {type_.full_name}
     while todo:

@@ -1,4 +1,4 @@
-"""The oracle: what an answer may be, whatever was sent."""
+"""The oracle: checks that responses and errors are allowed, whatever was sent."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ _MOST_SHOWN = 6_000
 
 
 def documented_reasons(proto: Path = _PROTO) -> dict[str, str]:
-    """Return the status code of each error reason, as the comments of the protocol document them."""
+    """Return the status code of each error reason, as documented in the protocol's comments."""
     found = re.findall(r"(ERROR_REASON_\w+): (?:(?!ERROR_REASON_\w+ = ).)*?Status\s+(\w+)\.", _text(proto))
     return dict(found)
 
 
 def documented_metadata(proto: Path = _PROTO) -> dict[str, set[str]]:
-    """Return the keys of the metadata of each error reason, as the comments of the protocol document them."""
+    """Return the metadata keys of each error reason, as documented in the protocol's comments."""
     comments = re.findall(r"(ERROR_REASON_\w+): (.*?)\1 = ", _text(proto))
     lists = {reason: re.search(r"Metadata: (.*?)\.", comment) for reason, comment in comments}
     return {
@@ -53,7 +53,7 @@ class Sent(NamedTuple):
     Attributes:
         number: Its number in the fuzzer's sequence.
         method: The RPC.
-        body: The encoded message; of a stream, all messages that were sent so far.
+        body: The encoded message; for a stream, all messages sent so far.
     """
 
     number: str
@@ -69,7 +69,7 @@ class Sent(NamedTuple):
 
 
 class Findings:
-    """What was found wrong, the first few of each kind with what was sent. Safe from any thread."""
+    """Collects violations, the first few of each kind with the message sent. Thread-safe."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -84,7 +84,7 @@ class Findings:
                 self._examples[rule].append((what if sent is None else f"{what}\n    {sent}")[:_MOST_SHOWN])
 
     def lines(self) -> list[str]:
-        """Return what was found, for people."""
+        """Return a human-readable report."""
         lines = []
         for rule, count in self.counts.most_common():
             lines.append(f"VIOLATION {rule}, {count} times:")
@@ -93,10 +93,10 @@ class Findings:
 
 
 class Oracle:
-    """Judges answers.
+    """Checks responses and errors.
 
     Args:
-        findings: Where violations go.
+        findings: Collects violations.
     """
 
     def __init__(self, findings: Findings) -> None:
@@ -106,12 +106,12 @@ class Oracle:
         self.statuses: Counter[str] = Counter()
 
     def judge_error(self, error: Any, sent: Sent) -> None:
-        """Judge how a call failed."""
+        """Check the error of a call."""
         code, text = error.code(), error.details() or ""
         self.statuses[code.name] += 1
         add, method = self._findings.add, sent.method
         if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in text:
-            # Said by this side: the answer was larger than a client takes that was told nothing else.
+            # Raised by the client: the response exceeds its default message size limit.
             add(f"{method}: an answer larger than clients take", text, sent)
             return
         self._judge_text(method, text, sent)
@@ -131,7 +131,7 @@ class Oracle:
             self._judge_metadata(info.reason, info.metadata, sent)
 
     def judge_response(self, response: Message, sent: Sent) -> None:
-        """Judge what a call returned: the errors of single proposals in it."""
+        """Check the errors of single proposals in a response."""
         self.statuses["OK"] += 1
         for decision in getattr(response, "decisions", ()):
             if not decision.HasField("error"):
@@ -161,5 +161,5 @@ class Oracle:
 
 
 def _kind(text: str) -> str:
-    """Return what is alike in error texts that tell of the same thing about different values."""
+    """Return an error text without its values, to group similar errors."""
     return re.sub(r"'[^']*'|[0-9]+", "_", text[:120])[:60]

@@ -1,4 +1,4 @@
-"""The pool: ids and page tokens that the server made, so that messages speak of what is there."""
+"""The pool: ids and page tokens from the server, so that messages refer to existing objects."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _MOST_SEEN = 200
 
 
 class Pool:
-    """Remembers what responses said. Safe from any thread.
+    """Collects ids from responses. Thread-safe.
 
     Attributes:
-        others: Ids that fuzzers must not use, since an honest client's data hangs on them.
+        others: Ids that fuzzers must not use, because an honest client's data depends on them.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Pool:
         self._tokens: deque[str] = deque(maxlen=_KEPT)
 
     def learn(self, message: Message) -> None:
-        """Remember the ids and tokens of a response."""
+        """Collect the ids and tokens of a response."""
         todo, seen = [message], 0
         while todo and seen < _MOST_SEEN:
             each, seen = todo.pop(), seen + 1
@@ -52,10 +52,10 @@ class Pool:
                 self._ids[_kind(field)].append(text)
 
     def id(self, field: FieldDescriptor, chance: Random) -> str:
-        """Return an id that fits a field; sometimes one that does not, and sometimes a new one."""
+        """Return an id that fits a field, sometimes one that does not, and sometimes a new one."""
         drawn = chance.random()
         if _makes(field):
-            # Mostly one that nothing has; empty lets the server make it.
+            # Usually a new one; empty lets the server generate it.
             drawn = 1.0 if drawn < 0.7 else chance.random()
         with self._lock:
             if drawn < 0.75 and (fitting := self._ids.get(_kind(field))):
@@ -67,7 +67,7 @@ class Pool:
         return str(UUID(bytes=chance.randbytes(16), version=4))
 
     def token(self, chance: Random) -> str:
-        """Return a page token, of any list."""
+        """Return a page token of any list."""
         with self._lock:
             return self._tokens[chance.randrange(len(self._tokens))] if self._tokens else "MQ=="
 
@@ -78,7 +78,7 @@ class Pool:
 
 
 def _makes(field: FieldDescriptor) -> bool:
-    """Return whether the field's id is one that a client makes."""
+    """Return True if clients generate the field's id."""
     owner = field.containing_type.name
     return field.name in ("proposal_id", "upload_id") or (
         field.name == "id" and owner.endswith(("Spec", "Proposal"))
@@ -86,7 +86,7 @@ def _makes(field: FieldDescriptor) -> bool:
 
 
 def _kind(field: FieldDescriptor) -> str:
-    """Return what a field's ids are of, such as ``flow_run`` or ``session``; else the field's own name."""
+    """Return the kind of a field's ids, such as ``flow_run`` or ``session``, else the field's own name."""
     name = field.name.removesuffix("s").removesuffix("_id").removeprefix("resume_")
     for kind in ("flow_run", "task_run", "session", "state", "proposal", "upload"):
         if name.endswith(kind):

@@ -31,7 +31,7 @@ _SLOT_SECONDS = 15.0
 
 @dataclass
 class Verdict:
-    """What a fuzz run came to."""
+    """The outcome of a fuzz run."""
 
     seed: int
     messages: int
@@ -44,11 +44,11 @@ class Verdict:
 
     @property
     def violations(self) -> int:
-        """How many violations there were."""
+        """The number of violations."""
         return self.findings.counts.total()
 
     def summary(self) -> str:
-        """Return a few lines for people."""
+        """Return a human-readable summary."""
         statuses = ", ".join(f"{count:,} {name}" for name, count in self.statuses.most_common())
         return "\n".join(
             [
@@ -62,7 +62,7 @@ class Verdict:
 
 @dataclass
 class _Shared:
-    """What the fuzzers share."""
+    """The state shared by the fuzzers."""
 
     house: House
     oracle: Oracle
@@ -71,19 +71,19 @@ class _Shared:
     recent: dict[str, deque[Sent]] = field(default_factory=dict)
 
     def last(self) -> str:
-        """Return what was sent last, by each fuzzer."""
+        """Return the messages sent last by each fuzzer."""
         sent = [each for recent in list(self.recent.values()) for each in list(recent)]
         return "\n".join(f"  last: {each}"[:3_000] for each in sent)
 
 
 def run_fuzz(folder: Path, messages: int, seed: int, *, errands: bool = True) -> Verdict:
-    """Send messages to a server, and return what it came to. The server is ended, however this ends.
+    """Send messages to a server, and return the verdict. The server is stopped in any case.
 
     Args:
-        folder: An empty one; what is outside of its ``server`` must not change.
-        messages: How many are sent, on all streams and by all calls.
-        seed: What they are drawn from.
-        errands: Whether to begin with the calls that lead to the deletion of results.
+        folder: An empty folder; nothing outside of its ``server`` folder may change.
+        messages: The total number of messages, on streams and in calls.
+        seed: The random seed.
+        errands: Whether to start with the calls that lead to the deletion of results.
     """
     findings = Findings()
     began = time.monotonic()
@@ -122,7 +122,7 @@ def _run_errands(shared: _Shared, seed: int) -> int:
             if shared.stop.is_set():
                 break
             sent += errand.run(path, f"errand {number} ({path!r})", recent.append)
-            # After each, so that what is found is found with its reason.
+            # After each errand, so that a violation is reported with its cause.
             if not shared.house.look(shared.last()):
                 shared.stop.set()
     del shared.recent["errands"]

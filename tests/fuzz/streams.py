@@ -1,4 +1,4 @@
-"""Streams: messages in any order, and streams that end in any way."""
+"""Streams: sends messages in any order, and ends streams in any way."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Streamer:
     """Opens streams, each with some messages.
 
     Args:
-        channel: To the server.
-        maker: Makes messages.
-        oracle: Judges the answers.
-        pool: Learns from them.
-        chance: Where it draws from.
+        channel: The channel to the server.
+        maker: Generates messages.
+        oracle: Checks the responses.
+        pool: Collects ids from the responses.
+        chance: The random generator.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Streamer:
         self._chance = chance
 
     def send_some(self, number: str, note: Callable[[Sent], None]) -> int:
-        """Open a stream, send messages in some order, and end it in some way; return how many were sent."""
+        """Open a stream, send messages in random order, and end it randomly; return the number sent."""
         method = self._chance.choice(STREAMS)
         bodies = tuple(self._script(method))
         sent = Sent(number, method.name, bodies)
@@ -51,7 +51,7 @@ class Streamer:
         abrupt = self._chance.random() < 0.25
         try:
             if abrupt:
-                # After the first response, where there will be one, or before it.
+                # After the first response, if there will be one, or before it.
                 if bodies and self._chance.random() < 0.5:
                     self._take(next(call), method, sent)
                 call.cancel()
@@ -98,7 +98,7 @@ class Streamer:
                 yield self._body(type_, hello=False)
 
     def _body(self, type_: object, *, hello: bool, goodbye: bool = False, resume: bool = False) -> bytes:
-        """Return a message with or without a hello; without a goodbye, but where it is asked for."""
+        """Return a message with or without a hello, and with a goodbye only if requested."""
         message: Message = self._maker.message(type_, self._chance.choice([0.0, 0.0, 0.05, 0.3]))  # type: ignore[arg-type]
         names = {field.name for field in message.DESCRIPTOR.fields}
         if "hello" in names:

@@ -1,4 +1,4 @@
-"""A fuzz run over every RPC and the stream. ``python -m fuzz`` makes longer ones by hand."""
+"""A fuzz run over every RPC and the stream; ``python -m fuzz`` runs longer ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_whatever_is_sent_the_server_stays_as_it_should_be(tmp_path: Path) -> No
     again = f"repeat it with: PYTHONPATH=tests python -m fuzz --messages {MESSAGES} --seed {SEED}"
     assert not verdict.violations, f"{verdict.summary()}\n{again}"
     assert verdict.messages >= MESSAGES * 0.99
-    assert verdict.statuses["OK"] > MESSAGES / 10, "too few messages are taken to reach what lies behind"
+    assert verdict.statuses["OK"] > MESSAGES / 10, "too few messages pass the validation"
     assert verdict.rounds > 0
     assert verdict.pages > 0
 

@@ -1,4 +1,4 @@
-"""Values for fields: what a client may say, and what no honest one would."""
+"""Values for fields: plausible ones, and hostile ones."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from clearway.v1.options_pb2 import (
 from fuzz.pool import Pool
 
 MARK = "MARK7f3a91"
-"""Part of most strings that are sent; no log line may have it."""
+"""Part of most strings that are sent; no log line may contain it."""
 
 SURROGATE = "\ue0f0\ue0f1"
-"""Stands for two lone surrogates, which take as many bytes; ``messages`` puts them in."""
+"""Replaced in ``messages`` by two lone surrogates, which take the same number of bytes."""
 
 KEYS = [f"fuzz key {number}" for number in range(12)]
 TAGS = [f"fuzz-{number}" for number in range(6)]
@@ -31,7 +31,7 @@ DIGESTS = [sha256(payload).hexdigest() for payload in PAYLOADS]
 
 _BOOL = FieldDescriptor.CPPTYPE_BOOL
 _REAL = (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
-# Beside those at the bounds that the rules of a field set.
+# In addition to the bounds in a field's rules.
 _INTEGERS = [0, 1, -1, 2, 255, 256, 65_536, 2**31 - 1, -(2**31)]
 _LONG = [2**32, 2**53, 2**62, 2**63 - 1, -(2**63), 253_402_300_800, 10**15, -(10**15)]
 _FLOATS = [
@@ -87,17 +87,17 @@ _JSON = [
 
 
 def rules_of(field: FieldDescriptor) -> FieldRules:
-    """Return the rules that a field declares; none are the default."""
+    """Return the rules that a field declares; the default is no rules."""
     return field.GetOptions().Extensions[rules]
 
 
 class Values:
-    """Draws values.
+    """Generates random values.
 
     Args:
-        chance: Where it draws from.
-        pool: What the server has made so far.
-        paths: Paths and locations that the server must leave alone.
+        chance: The random generator.
+        pool: The ids known from the server so far.
+        paths: Paths and locations that the server must not touch.
     """
 
     def __init__(self, chance: Random, pool: Pool, paths: Sequence[str]) -> None:
@@ -105,14 +105,14 @@ class Values:
         self._pool, self._paths = pool, list(paths)
 
     def plausible(self, field: FieldDescriptor) -> object:
-        """Return what an honest client might put into a field that is no message."""
+        """Return a plausible value for a scalar field."""
         chance = self.chance
         if field.type == FieldDescriptor.TYPE_BYTES:
             return chance.choice([*PAYLOADS, b"", chance.randbytes(chance.choice([1, 100, 4_000]))])
         if field.type == FieldDescriptor.TYPE_STRING:
             return self._plausible_text(field)
         if field.type == FieldDescriptor.TYPE_ENUM:
-            # As often Running as anything else, so that runs get somewhere.
+            # Running as often as all others together, so that runs progress.
             return chance.choice([*field.enum_type.values[1:], *field.enum_type.values[3:4] * 5]).number
         if field.cpp_type in _REAL:
             return chance.random()
@@ -136,7 +136,7 @@ class Values:
         return f"{MARK} {name} {chance.randrange(20)}"
 
     def hostile(self, field: FieldDescriptor) -> object:
-        """Return what no honest client would put into a field that is no message."""
+        """Return a hostile value for a scalar field."""
         chance = self.chance
         bounds = rules_of(field)
         if field.type == FieldDescriptor.TYPE_BYTES:
@@ -152,11 +152,11 @@ class Values:
             FieldDescriptor.CPPTYPE_INT32: [*_INTEGERS, *map(int, near)],
             FieldDescriptor.CPPTYPE_INT64: [*_INTEGERS, *map(int, near), *_LONG],
         }
-        # What is left is unsigned.
+        # The remaining types are unsigned.
         return chance.choice(numbers.get(field.cpp_type, [0, 1, 2**31, 2**32 - 1]))
 
     def hostile_text(self, bounds: FieldRules) -> str:
-        """Return a trap: a string that is too long, of odd characters, a path, or something parsed."""
+        """Return a hostile string: too long, with odd characters, a path, or with syntax of a parser."""
         chance = self.chance
         drawn = chance.random()
         if (most := bounds.max_chars or bounds.max_bytes) and drawn < 0.1:
@@ -171,9 +171,9 @@ class Values:
         return f"{MARK}{text}" if chance.random() < 0.5 else text
 
     def span(self) -> tuple[int, int]:
-        """Return seconds and nanoseconds of a short time."""
+        """Return a short duration as seconds and nanoseconds."""
         return self.chance.choice([(0, 0), (0, 1_000), (0, 10_000_000), (0, 100_000_000)])
 
     def moment(self) -> tuple[int, int]:
-        """Return seconds since 1970 and nanoseconds, of about now."""
+        """Return a time near now as seconds since 1970 and nanoseconds."""
         return int(time.time()) + self.chance.choice([-86_400, -1, 0, 0, 1, 3_600]), 0

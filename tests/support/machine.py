@@ -1,4 +1,4 @@
-"""A state machine that does to the core, over a store, whatever clients, people and crashes can do to it."""
+"""A state machine that exposes the core, on a store, to the actions of clients, operators and crashes."""
 
 from __future__ import annotations
 
@@ -35,27 +35,27 @@ from support.turns import (
     turns,
 )
 
-# By how many seconds the wall clock is set while so many seconds pass.
+# By how many seconds the wall clock is set, by the number of seconds that pass meanwhile.
 JUMPS = {10: 10_800, 30: -10_801}
 
 
 class CoreMachine(TurnMachine):
-    """Two engines over one store, and all that may happen."""
+    """Two engines on one store, with rules for everything that may happen."""
 
     @rule(engine=st.integers(0, 1), wanted=turns, drain=drains)
     def propose(self, engine: int, wanted: list[Intent], drain: bool) -> None:
-        """Propose something, and do nothing else."""
+        """Send proposals in one turn."""
         self.turn(engine, wanted, drain=drain)
 
     @rule(engine=st.integers(0, 1), wanted=st.lists(turns, min_size=1, max_size=6))
     def propose_more(self, engine: int, wanted: list[list[Intent]]) -> None:
-        """Propose something, several times in a row."""
+        """Send proposals in several turns in a row."""
         for each in wanted:
             self.turn(engine, each)
 
     @rule(engine=st.integers(0, 1), first=st.integers(0, 8), numbers=st.lists(st.integers(0, 35), max_size=6))
     def hurry(self, engine: int, first: int, numbers: list[int]) -> None:
-        """Let slots be freed and be wanted by others at once, again and again."""
+        """Free slots and request them at once, again and again."""
         for number in numbers:
             self.turn(engine, [("complete", number, 0), ("start", first, 0)])
 
@@ -65,7 +65,7 @@ class CoreMachine(TurnMachine):
         ends=st.lists(st.sampled_from(ENDS), max_size=3),
     )
     def share(self, engine: int, numbers: list[int], ends: list[str]) -> None:
-        """Let several runs ask for one key together, and let those that compute it end in some way."""
+        """Have several runs ask for one key together, and end those that compute it in various ways."""
         self.turn(engine, [("share", number, 0) for number in numbers])
         for end in ends:
             computing = sorted(id_ for resource, id_ in self.model.slots if resource.is_key)
@@ -84,14 +84,14 @@ class CoreMachine(TurnMachine):
 
     @rule(engine=st.integers(0, 1), tag=tags, resets=st.booleans())
     def remove_limit(self, engine: int, tag: str, resets: bool) -> None:
-        """Remove a limit, or take its slots back."""
+        """Remove a limit, or reset its slots."""
         if tag in self.model.limits:
             self.watch.reset(tag)
             self.turn(engine, [], [ResetLimit(tag) if resets else DeleteLimit(tag)])
 
     @rule(engine=st.integers(0, 1), tag=tags, slots=st.sampled_from([1, 2]), wanted=turns)
     def limit_late(self, engine: int, tag: str, slots: int, wanted: list[Intent]) -> None:
-        """Limit a tag while some wait for another one of theirs, and let its slots be wanted by others."""
+        """Limit a tag while runs with it wait for another tag, and have others request its slots."""
         if tag in self.model.limits:
             self.watch.reset(tag)
         self.turn(engine, wanted, [DeleteLimit(tag)] if tag in self.model.limits else [])
@@ -106,24 +106,24 @@ class CoreMachine(TurnMachine):
 
     @rule(engine=st.integers(0, 1), which=st.integers(0, 1), wanted=turns, drain=drains)
     def lose_session(self, engine: int, which: int, wanted: list[Intent], drain: bool) -> None:
-        """Let a client die, and another come."""
+        """Kill a client and connect another."""
         ended, self.sessions[which] = self.sessions[which], f"session-{self.number()}"
         self.turn(engine, wanted, [EndSession(ended), OpenSession(self.sessions[which], LEASE)], drain=drain)
 
     @rule(which=st.integers(0, 1))
     def lose_engine(self, which: int) -> None:
-        """Kill an engine between two turns; another takes its place, which knows nothing of it."""
+        """Kill an engine between two turns; a new one without its memory takes its place."""
         dead = self.replace_engine(which)
         self.turn(which, [], [OpenSession(self.engines[which].owner, LEASE), *self.look(dead=(dead,))])
 
     @rule(which=st.integers(0, 1), seconds=st.sampled_from([1, 29, 300]), wanted=turns)
     def restart(self, which: int, seconds: int, wanted: list[Intent]) -> None:
-        """Kill an engine that is a server, and start it again, perhaps after all leases have run out."""
+        """Kill a server's engine and restart it, perhaps after all leases have expired."""
         self.now += seconds * SECOND
         dead = self.replace_engine(which)
         opened: list[Command] = [ExtendSessions(LEASE), OpenSession(self.engines[which].owner, LEASE)]
         done = self.do(which, self.proposals(wanted), [*opened, ExpireSessions(LEASE, (dead,))])
-        assert not done.ended_runs, "a restart ends nobody's work"
+        assert not done.ended_runs, "a restart ended a run"
         self.drain()
 
     @rule(
@@ -134,7 +134,7 @@ class CoreMachine(TurnMachine):
         wanted=turns,
     )
     def lose_stream(self, engine: int, back: int, which: int, seconds: int, wanted: list[Intent]) -> None:
-        """Break a client's stream; if it is back in time, perhaps elsewhere, it says what it awaits."""
+        """Break a client's stream; if it reconnects in time, perhaps elsewhere, it proposes again."""
         session = self.sessions[which]
         self.turn(engine, [], [BreakStream(session, GRACE)])
         self.now += seconds * SECOND
@@ -152,7 +152,7 @@ class CoreMachine(TurnMachine):
             if proposal.id in places and proposal.run_id == self.model.waiters[proposal.id].proposal.run_id
         ]
         done = self.do(back, awaited, [RenewSessions((session,), LEASE)])
-        assert not done.ended_runs, "who comes back in time has lost nothing"
+        assert not done.ended_runs, "a client that reconnected in time lost a run"
         for id_, place in places.items() & {(p.id, places[p.id]) for p in awaited}:
             waits = self.model.waiters.get(id_)
             assert waits is None or waits.position == place, f"{id_} has lost its place"
@@ -160,7 +160,7 @@ class CoreMachine(TurnMachine):
 
     @rule(engine=st.integers(0, 1), which=st.lists(st.integers(0, 11), min_size=1, max_size=3))
     def withdraw(self, engine: int, which: list[int]) -> None:
-        """Take proposals out of the queues."""
+        """Withdraw proposals from the queues."""
         waiting = sorted(self.model.waiters)
         if waiting:
             ids = {waiting[index % len(waiting)] for index in which}
@@ -176,9 +176,9 @@ class CoreMachine(TurnMachine):
     def pass_time(
         self, engine: int, seconds: int, wanted: list[Intent], silent: tuple[int, ...], looks: bool
     ) -> None:
-        """Let time pass: scheduled runs may begin, places and leases of those who are silent run out.
+        """Let time pass: scheduled runs may start, and places and leases of silent clients expire.
 
-        Now and then the wall clock is set meanwhile: no lease, place or delay is longer or shorter for it.
+        Sometimes the wall clock is set meanwhile, which must not change any lease, place or delay.
         """
         self.now += seconds * SECOND
         jump = JUMPS.get(seconds, 0)

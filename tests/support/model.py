@@ -1,7 +1,7 @@
-"""Model: the store made of dictionaries. With the real core it is the oracle of the tests.
+"""Model: a store made of dictionaries. With the real core, it is the oracle of the tests.
 
-It promises the core what the real store promises it, and is stricter about what the core promises in return:
-it takes no state twice, and frees no slot that nobody holds.
+It gives the core the same guarantees as the real store, and is stricter about the core's guarantees: it
+rejects a state that exists already, and the freeing of a slot that is not held.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Model:
     """A store in memory.
 
     Attributes:
-        depths: How much of the queues is loaded; None for all there is of everything.
-        elders: The places of those who need slots of several tags, by tag, then by proposal.
-        deliveries: Answers for engines to give, as pairs of owner and proposal id.
+        depths: How much of each queue is loaded; None for everything.
+        elders: The places of waiters that need slots of several tags, by tag, then by proposal.
+        deliveries: Decisions to deliver by other engines, as pairs of owner and proposal id.
     """
 
     depths: Depths | None = None
@@ -65,22 +65,22 @@ class Model:
     places: int = 0
 
     def holders(self, resource: Resource) -> set[str]:
-        """Return who holds a resource."""
+        """Return the holders of a resource."""
         return {run_id for held, run_id in self.slots if held == resource}
 
     def queue(self, resource: Resource) -> list[Waiter]:
-        """Return who waits in the queue of a resource, the earliest first."""
+        """Return the waiters in the queue of a resource, earliest first."""
         here = [waiter for waiter in self.waiters.values() if waiter.until is None]
         return sorted((w for w in here if w.blocker == resource), key=lambda waiter: waiter.position)
 
     def eldest(self, tag: str) -> list[Waiter]:
-        """Return who waits for slots of a tag and of others, the earliest first."""
+        """Return the elders of a tag, earliest first."""
         known = (self.waiters[id_] for id_ in self.elders.get(tag, ()))
         here = (w for w in known if w.until is None and not w.blocker.is_key)
         return sorted(here, key=lambda waiter: waiter.position)
 
     def with_key(self, cache_key: str) -> list[Waiter]:
-        """Return who waits with a cache key and may be served, in whatever queue, the earliest first."""
+        """Return the waiters with a cache key, in any queue, that may be served, earliest first."""
         here = [waiter for waiter in self.waiters.values() if waiter.until is None]
         mine = (
             w for w in here if w.proposal.state.cache_key == cache_key and not w.proposal.state.refresh_cache
@@ -88,7 +88,7 @@ class Model:
         return sorted(mine, key=lambda waiter: waiter.position)
 
     def has_result(self, cache_key: str, now: int) -> bool:
-        """Return whether a cache key has a live entry."""
+        """Return True if a cache key has a live entry."""
         entry = self.cache.get(cache_key)
         return entry is not None and (entry.expires is None or entry.expires > now)
 
@@ -96,10 +96,10 @@ class Model:
         """Return the states of a run, in order."""
         return sorted((s for s in self.states.values() if s.run_id == run_id), key=lambda s: s.ordinal)
 
-    # Commands: what calls other than proposals do to the store.
+    # Commands: the effects of calls other than proposals.
 
     def create(self, kind: RunKind, run: FlowRunSpec | TaskRunSpec, progress: Progress) -> None:
-        """Create a run; one that is a subflow's is known to the task run that tracks it."""
+        """Create a run; the task run that tracks a subflow is linked to it."""
         assert run.id not in self.runs
         if isinstance(run, FlowRunSpec) and run.parent_task_run_id:
             parent = self.runs[run.parent_task_run_id]
@@ -113,7 +113,7 @@ class Model:
         self.sessions[session_id] = ModelSession(client_name, expires)
 
     def set_limit(self, tag: str, slots: int) -> set[Resource]:
-        """Set a tag's limit; a new one counts who is Running. Return what to wake."""
+        """Set a tag's limit; a new one counts Running runs. Return the resources to wake."""
         if tag not in self.limits:
             self.slots |= {(Resource.of_tag(tag), run_id) for run_id in self.running(tag)}
             self.limits[tag] = slots
@@ -122,7 +122,7 @@ class Model:
         return {Resource.of_tag(tag)}
 
     def _track_elders(self, tag: str) -> None:
-        """Count those who wait in other queues, and need a tag as well, among the elders of their tags."""
+        """Add waiters in other queues that also need ``tag`` to the elders of their tags."""
         for id_, waiter in self.waiters.items():
             wanted = set(self.runs[waiter.proposal.run_id].run.limited_tags) & self.limits.keys()
             others = {Resource.of_tag(other) for other in wanted - {tag}}
@@ -131,29 +131,29 @@ class Model:
                     self.elders.setdefault(each, {}).setdefault(id_, waiter.position)
 
     def delete_limit(self, tag: str) -> set[Resource]:
-        """Remove a tag's limit, if it has one. Return what to wake."""
+        """Remove a tag's limit, if it has one. Return the resources to wake."""
         if self.limits.pop(tag, None) is None:
             return set()
         return self._take_back(tag)
 
     def reset_limit(self, tag: str) -> set[Resource]:
-        """Take back all slots of a limited tag. Return what to wake."""
+        """Forcibly free all slots of a limited tag. Return the resources to wake."""
         return self._take_back(tag) if tag in self.limits else set()
 
     def renew_sessions(self, session_ids: Iterable[str], expires: int) -> None:
-        """Set when sessions run out, those that have ended left out."""
+        """Set the expiry of sessions, except ended ones."""
         for id_ in session_ids:
             if not self.sessions[id_].ended:
                 self.sessions[id_] = self.sessions[id_]._replace(expires=expires, lost=None)
 
     def extend_sessions(self, expires: int) -> None:
-        """Let no session run out before then."""
+        """Let no open session expire before ``expires``."""
         for id_, session in self.sessions.items():
             if not session.ended and session.expires < expires:
                 self.sessions[id_] = session._replace(expires=expires)
 
     def shorten_session(self, session_id: str, steady: int, grace: int) -> None:
-        """Leave a session a shorter time, if it has more."""
+        """Shorten a session's lease to ``grace``, if it is longer."""
         session = self.sessions[session_id]
         if session.expires > steady + grace:
             self.sessions[session_id] = session._replace(expires=steady + grace, lost=steady)
@@ -161,7 +161,7 @@ class Model:
     def expire_sessions(
         self, moment: Moment, lease: int, dead: Iterable[str]
     ) -> tuple[set[Resource], EndedRuns]:
-        """End what has run out, or died. Return what to wake and the runs that lose their session."""
+        """End expired and dead sessions. Return the resources to wake and the runs whose session ended."""
         steady = moment.steady
         over = {
             id_: why_over(session, moment, lease)
@@ -175,7 +175,7 @@ class Model:
         return woken | self.remove_waiters(away), ended
 
     def end_sessions(self, over: Mapping[str, str]) -> tuple[set[Resource], EndedRuns]:
-        """End sessions, each with why. Return what to wake and the runs that lose their session."""
+        """End sessions, each for a reason. Return the resources to wake and the runs whose session ended."""
         ids = set(over)
         for id_ in ids & self.sessions.keys():
             self.sessions[id_] = self.sessions[id_]._replace(ended=True)
@@ -196,7 +196,7 @@ class Model:
         return self.remove_waiters(gone), ended
 
     def remove_waiters(self, proposal_ids: Iterable[str]) -> set[Resource]:
-        """Take waiters out of the queues. Return what to wake: what was kept for them is free."""
+        """Remove waiters. Return the resources to wake, since slots reserved for them are free."""
         woken = set()
         for id_ in proposal_ids:
             if self.waiters.pop(id_, None) is not None:
@@ -205,13 +205,13 @@ class Model:
         return woken
 
     def collect(self, owner: str) -> list[str]:
-        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        """Remove and return the proposals of ``owner`` that other engines have decided."""
         mine = sorted(proposal_id for of, proposal_id in self.deliveries if of == owner)
         self.deliveries -= {(owner, proposal_id) for proposal_id in mine}
         return mine
 
     def running(self, tag: str) -> set[str]:
-        """Return the Running task runs for which the limit of a tag counts."""
+        """Return the Running task runs that a tag's limit applies to."""
         return {
             id_ for id_, run in self.runs.items() if tag in run.run.limited_tags and _is_running(run.progress)
         }
@@ -226,7 +226,7 @@ class Model:
         return ModelLoading(self, work).load(moment)
 
     def recorded(self, proposal_id: str) -> Recorded | None:
-        """Return what is remembered of the decision about a proposal."""
+        """Return the recorded decision on a proposal, or None."""
         if (abort := self.aborts.get(proposal_id)) is not None:
             return Recorded(abort.kind, abort.run_id, abort.abort, abort.state)
         if (made := self.states.get(proposal_id)) is None:
@@ -237,7 +237,7 @@ class Model:
         return Recorded(made.kind, made.run_id, decision, made.state)
 
     def write(self, changes: Changes, _now: int) -> None:
-        """Take what a batch changed."""
+        """Apply a batch's changes."""
         for entry in changes.runs:
             assert entry.progress is not None
             assert (entry.stage is Stage.CREATED) is (entry.run.id not in self.runs)
@@ -287,17 +287,17 @@ class Model:
             self.waiters[proposal_id] = self.waiters[proposal_id]._replace(**columns)
 
     def _append(self, made: NewState) -> None:
-        assert made.state.id not in self.states, f"state {made.state.id} is made twice"
+        assert made.state.id not in self.states, f"state {made.state.id} was made twice"
         self.states[made.state.id] = made
 
 
 def first_state(state_id: str, now: int) -> State:
-    """Return the Pending state with which a run is created."""
+    """Return the Pending state that a run is created in."""
     return State(state_id, StateType.PENDING, "Pending", now, "", None, None, "", None)
 
 
 def why_over(session: ModelSession, moment: Moment, lease: int) -> str:
-    """Return why a session is over."""
+    """Return the reason for a session's end."""
     client = f"lost its client {session.client_name}: "
     if session.expires > moment.steady:
         return f"{client}its process was found dead at {_time(moment.now)}"

@@ -1,4 +1,4 @@
-"""Model loading: what the model store gives a batch; all there is, or only the heads of queues."""
+"""Model loading: the snapshots of the model store, with whole queues or only their heads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Depths(NamedTuple):
-    """How much of a queue is loaded at once: as in ``store.loading``, but small, so that its end is met."""
+    """How much of a queue is loaded at once; small, so that tests reach the end of loaded heads."""
 
     head: int = 1
     woken: int = 3
@@ -31,7 +31,7 @@ class ModelLoading:
 
     Args:
         model: The store.
-        work: What the turn is about.
+        work: The work of the turn.
     """
 
     def __init__(self, model: Model, work: Work) -> None:
@@ -132,7 +132,7 @@ class ModelLoading:
         return {Resource.of_key(state.cache_key) for state in states if state.cache_key}
 
     def _load_served(self, now: int) -> None:
-        """Load who waits with a cache key that has a result, or may have one by the end of the batch."""
+        """Load waiters with a cache key that has a result, or may get one in this batch."""
         keys = {p.state.cache_key for p in self._proposals if p.state.type == StateType.COMPLETED} - {""}
         for key in sorted(keys | {key for key in keys_of(self._woken) if self._model.has_result(key, now)}):
             waiters = self._model.with_key(key)
@@ -141,7 +141,7 @@ class ModelLoading:
             self._snapshot.keyed[key] = QueueHead.of(waiters, depth)
 
     def _waiters(self) -> list[Waiter]:
-        """Return who was loaded, and may be decided about again."""
+        """Return the loaded waiters that may be decided again."""
         snapshot = self._snapshot
         waiters = [waiter for limit in snapshot.limits.values() for waiter in limit.queue]
         waiters += [elder for limit in snapshot.limits.values() if limit.limit == 0 for elder in limit.elders]
@@ -150,7 +150,7 @@ class ModelLoading:
         return waiters + [waiter for waiting in snapshot.waiting.values() for waiter in waiting]
 
     def _load_waiters_runs(self) -> None:
-        """Load the runs of those in the queues, and the limits of their other tags without the queues."""
+        """Load the waiters' runs, and the limits of their other tags without the queues."""
         snapshot = self._snapshot
         unknown = {waiter.proposal.run_id for waiter in self._waiters()} - snapshot.runs.keys()
         self._add_runs(unknown)
@@ -160,7 +160,7 @@ class ModelLoading:
                 snapshot.limits[tag] = self._limit(tag)
 
     def _load_waiting(self) -> None:
-        """Load who waits: the proposals of the batch, and those of the runs that it is about."""
+        """Load the batch's own proposals that wait already, and the waiters of its runs."""
         snapshot = self._snapshot
         ids = self._served | {proposal.id for proposal in self._proposals}
         runs = {id_ for id_, entry in snapshot.runs.items() if entry.kind is RunKind.TASK}
@@ -175,7 +175,7 @@ class ModelLoading:
                 self._snapshot.cache[key] = self._model.states[self._model.cache[key].state_id].state
 
     def _load_waiters_keys(self, now: int) -> None:
-        """Load what became of the cache keys of those who wait, and who computes them, without the queues."""
+        """Load the cache entries of the waiters' keys, and the runs that compute them, without the queues."""
         waiting = [waiter.proposal for waiter in self._waiters()]
         self._load_cache(now, waiting)
         states = [proposal.state for proposal in waiting]

@@ -1,4 +1,4 @@
-"""The model as a store of engines."""
+"""The model as a store for engines."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from support.model import Model, first_state
 
 @dataclass
 class OpenedModel:
-    """The model in a transaction: its own dictionaries, which nobody else changes."""
+    """The model in a transaction, on its own dictionaries."""
 
     model: Model
     moment: Moment
     new_id: Ids
 
     def do(self, command: Command) -> tuple[set[Resource], EndedRuns]:
-        """Carry out a command."""
+        """Run a command."""
         model = self.model
         woken, ended = set[Resource](), EndedRuns()
         match command:
@@ -79,7 +79,7 @@ class OpenedModel:
         return set(), EndedRuns()
 
     def collect(self, owner: str) -> list[str]:
-        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        """Remove and return the proposals of ``owner`` that other engines have decided."""
         return self.model.collect(owner)
 
     def load(self, work: Work) -> Snapshot:
@@ -87,13 +87,13 @@ class OpenedModel:
         return self.model.load(work, self.moment)
 
     def write(self, changes: Changes) -> None:
-        """Take what a batch changed."""
+        """Apply a batch's changes."""
         self.model.write(changes, self.moment.now)
 
 
 @dataclass
 class ModelStore:
-    """A model whose turns come from engines."""
+    """A model store that engines take turns on."""
 
     model: Model
 

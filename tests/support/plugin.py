@@ -1,4 +1,4 @@
-"""Clearway's pytest plugin, in another pytest than the one that runs these tests."""
+"""Clearway's pytest plugin, for a pytest other than the one that runs these tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from importlib.metadata import entry_points
 
 
 def plugin_options() -> list[str]:
-    """Return the options that load the plugin: none where it is installed, as it is for users."""
+    """Return the options that load the plugin; empty if it is installed, as it is for users."""
     installed = {point.value for point in entry_points(group="pytest11")}
     return [] if "clearway.testing.plugin" in installed else ["-p", "clearway.testing.plugin"]

@@ -1,4 +1,4 @@
-"""The names in ``docs/coming-from-prefect.md``, and whether there is what they name."""
+"""The names in ``docs/coming-from-prefect.md``, and the check that they exist."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def rows() -> Iterator[tuple[str, list[str]]]:
 
 
 def look_up(name: str) -> None:
-    """Do nothing if there is what a name means.
+    """Check that a name exists.
 
     Raises:
-        LookupError: There is not, or it cannot be told what the name means.
+        LookupError: It does not exist, or is not understood.
     """
     if found := _IMPORT.fullmatch(name):
         _look_up_import(found["module"], found["names"].split(", "))
@@ -104,5 +104,5 @@ def _has(kind: type[Any], member: str, options: list[str]) -> bool:
 
 
 def _annotated(kind: type[Any]) -> set[str]:
-    """Return the attributes that instances of a class are given, as its docstring names them."""
+    """Return the instance attributes of a class, as listed in its docstring."""
     return set(re.findall(r"^ {4,}(\w+): ", inspect.getdoc(kind) or "", re.MULTILINE))

@@ -1,4 +1,4 @@
-"""Short ways to say what is proposed."""
+"""Shorthands for building proposals."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def new_id() -> str:
 
 
 def scheduled(after: timedelta) -> ProposedState:
-    """Return a Scheduled state for ``after`` from now."""
+    """Return a Scheduled state that is due in ``after``."""
     time = Timestamp()
     time.FromDatetime(datetime.now(UTC) + after)
     return ProposedState(type=STATE_TYPE_SCHEDULED, scheduled_time=time)
 
 
 def seconds(value: float) -> Duration:
-    """Return a span."""
+    """Return a duration."""
     duration = Duration()
     duration.FromTimedelta(timedelta(seconds=value))
     return duration
@@ -76,35 +76,35 @@ def with_result(state: ProposedState, result: bytes) -> ProposedState:
 
 
 def retry_policy(retries: int, delays: Iterable[Duration] = (), jitter_factor: float = 0.0) -> RetryPolicy:
-    """Return the policy of a run that is tried again ``retries`` times."""
+    """Return the policy of a run that is retried ``retries`` times."""
     return RetryPolicy(max_attempts=retries + 1, delays=delays, jitter_factor=jitter_factor)
 
 
 def _spec(given: dict[str, Any]) -> dict[str, Any]:
-    """Return fields of a spec, those for retries as its policy."""
+    """Return the fields of a spec, with those for retries combined to a policy."""
     policy = [given.pop(name, other) for name, other in (("retries", 0), ("retry_delays", ()))]
     policy.append(given.pop("retry_jitter_factor", 0.0))
     return given | {"retry_policy": retry_policy(*policy)} if policy[0] else given
 
 
 def task_spec(flow_run_id: str, **more: Any) -> TaskRunSpec:
-    """Return the spec of a task run of its own."""
+    """Return the spec of a new task run."""
     given = {"id": new_id(), "task_key": "work", "dynamic_key": new_id()} | more
     return TaskRunSpec(flow_run_id=flow_run_id, **_spec(given))
 
 
 def start(flow_run_id: str, state: ProposedState = RUNNING, **more: Any) -> Proposal:
-    """Return the proposal that creates a task run and asks for ``state``."""
+    """Return the proposal to create a task run and move it to ``state``."""
     return Proposal(id=new_id(), create_task_run=task_spec(flow_run_id, **more), state=state)
 
 
 def move(task_run_id: str, state: ProposedState, proposal_id: str = "") -> Proposal:
-    """Return the proposal of a state for a task run."""
+    """Return the proposal to move a task run to a state."""
     return Proposal(id=proposal_id or new_id(), task_run_id=task_run_id, state=state)
 
 
 def move_flow(flow_run_id: str, state: ProposedState) -> Proposal:
-    """Return the proposal of a state for a flow run."""
+    """Return the proposal to move a flow run to a state."""
     return Proposal(id=new_id(), flow_run_id=flow_run_id, state=state)
 
 

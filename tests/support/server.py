@@ -19,19 +19,19 @@ _START_SECONDS = 30
 
 
 class Server:
-    """A server process. As a context manager it is started, and in the end killed.
+    """A server process. As a context manager, it is started, and killed at the end.
 
-    Its log must then be JSON, and have nothing of ``PAYLOAD``, whatever clients did with that.
+    At the end, its log must be JSON without ``PAYLOAD``, whatever clients sent.
 
     Args:
         database: Its SQLite file.
-        port: 0 picks a free one, which is kept over restarts.
-        environment: More variables, such as ``CLEARWAY_LEASE_SECONDS``.
-        clock: The wall clock that it goes by; None for the machine's.
+        port: The port; 0 picks a free one, which is kept across restarts.
+        environment: Additional variables, such as ``CLEARWAY_LEASE_SECONDS``.
+        clock: The wall clock of the process; None for the machine's.
 
     Attributes:
-        address: ``host:port``, as ``CLEARWAY_ADDRESS`` takes it.
-        log: The lines that the server wrote so far, over all its starts.
+        address: ``host:port``, as in ``CLEARWAY_ADDRESS``.
+        log: The lines that the server has written so far, across restarts.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Server:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the process, and return when it listens."""
+        """Start the process, and wait until it listens."""
         command = [sys.executable, "-m", *self._module, "--port", self.address.rpartition(":")[2]]
         self._process = subprocess.Popen(
             [*command, "--database", str(self.database)],
@@ -95,7 +95,7 @@ class Server:
         self._process.send_signal(number)
 
     def stop(self) -> int:
-        """Ask the process to stop, as an operator would; return its exit code."""
+        """Stop the process with SIGTERM; return its exit code."""
         return self._end(signal.SIGTERM)
 
     def kill(self) -> None:

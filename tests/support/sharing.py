@@ -1,6 +1,6 @@
 """A process that runs a flow of many task runs with one cache key: ``COUNT KEY``.
 
-It says when it computes the key, does so until it is sent a line, and says what all its runs came to.
+It reports when it computes the key, keeps computing until it receives a line, and reports all results.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from clearway import flow, task
 
 
 def main(count: str, key: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
 
     @task(cache_key_fn=lambda _context, _parameters: key)
     def shared(_number: int) -> int:

@@ -1,4 +1,4 @@
-"""Short ways to hold slots and to stand in their queues, on a stream."""
+"""Shorthands for holding slots and queueing for them, on a stream."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real store of engines: a SQLite file, and its contents as the model has them."""
+"""The SQLite store for engines, and its contents in the form of the model's."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class OpenedSqlite:
     decided: tuple[Snapshot, Changes] | None = None
 
     def do(self, command: Command) -> tuple[set[Resource], EndedRuns]:
-        """Carry out a command, as the service does."""
+        """Run a command, as the service does."""
         self.row_cache.forget()
         transaction = self.transaction
         transaction.woken, transaction.ended_runs = set(), {}
@@ -105,7 +105,7 @@ class OpenedSqlite:
                 end_session(id_, f"lost {id_}")(transaction)
 
     def collect(self, owner: str) -> list[str]:
-        """Return, and forget, the proposals that others have decided for ``owner`` to answer."""
+        """Remove and return the proposals of ``owner`` that other engines have decided."""
         table, connection = schema.delivery, self.transaction.connection
         mine = table.c.owner == owner
         collected = list(connection.scalars(select(table.c.proposal_id).where(mine).order_by("proposal_id")))
@@ -119,14 +119,14 @@ class OpenedSqlite:
         return self._snapshot
 
     def write(self, changes: Changes) -> None:
-        """Take what a batch changed."""
+        """Write a batch's changes."""
         write(self.transaction.driver, changes, self.transaction.now)
         self.decided = self._snapshot, changes
 
 
 @dataclass
 class SqliteStore:
-    """A SQLite file whose turns come from engines."""
+    """A SQLite file that engines take turns on."""
 
     database: Database
     row_cache: RowCache = field(default_factory=RowCache)
@@ -142,7 +142,7 @@ class SqliteStore:
             self.row_cache.committed(*opened.decided)
 
     def contents(self) -> dict[str, Any]:
-        """Return all that the file holds, as ``contents`` returns it of a model."""
+        """Return the contents of the file, in the form of ``contents`` for a model."""
         with self.database.turn():
             rows = _Rows(self.database.writer)
             runs = {RunKind.FLOW: schema.flow_run, RunKind.TASK: schema.task_run}
@@ -184,7 +184,7 @@ def _columns(table: Table, *names: str) -> Select[Any]:
 
 
 def contents(model: Model) -> dict[str, Any]:
-    """Return all that a model holds."""
+    """Return the contents of a model."""
     columns = len(RUN_STATE) - 1
     return {
         "runs": {id_: tuple(stored) for id_, stored in model.runs.items()},

@@ -1,4 +1,4 @@
-"""For how long a machine kept processes from running: what a busy one adds to any time that is measured."""
+"""CPU starvation: how long processes waited for a CPU, which a busy machine adds to measured times."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _STEAL = 8  # the field of /proc/stat, in ticks
 
 
 def seconds_without_processor(*pids: int) -> float:
-    """Return how long the threads of processes have been ready to run and did not, all together, so far.
+    """Return the total time that the threads of processes have been runnable but not running.
 
-    That includes what the hypervisor took from the whole machine. Where the system does not say, it is 0.
+    It includes time that the hypervisor stole from the machine. It is 0 if the system cannot report it.
     """
     seconds = 0.0
     for pid in pids:

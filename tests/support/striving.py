@@ -1,7 +1,7 @@
-"""A client process that strives to finish its runs, whatever is killed: ``ADDRESS FLOW TAG NAME KEYS``.
+"""A client process that retries until its runs are finished: ``ADDRESS FLOW TAG NAME KEYS``.
 
-It starts a run for each key, completes those that may run, and tells each accept that it was told before it
-does anything else. A successor with the same keys takes up what is left.
+It starts a run for each key, completes those that may run, and reports each accept before it does anything
+else. If it is killed, a successor with the same keys continues.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Striver:
     """Runs keys to their end.
 
     Args:
-        address: The server's.
+        address: The server's address.
         flow: The flow run that the task runs belong to.
         tag: Their tag.
         name: The client's name.
@@ -43,7 +43,7 @@ class Striver:
         self._session = ""
 
     def work(self) -> None:
-        """Return when each run has ended."""
+        """Run until each run has ended."""
         while self._todo or self._open:
             stream = self._stream or self._connect()
             while self._todo and len(self._open) < _IN_FLIGHT:
@@ -61,12 +61,12 @@ class Striver:
             self._stream.say_goodbye()
 
     def _connect(self) -> Stream:
-        """Open a stream, resuming the session where it still lives, and propose again what is open."""
+        """Open a stream, resuming the session if it is alive, and send open proposals again."""
         while True:
             try:
                 stream = self._client.open(self._name, self._session)
             except EndedError as error:
-                # The server is away, or the session has ended: with a new one, proposals are made anew.
+                # The server is down, or the session has ended and proposals are sent under a new one.
                 if error.end.reason == "ERROR_REASON_SESSION_EXPIRED":
                     self._session = ""
                 time.sleep(_PAUSE_SECONDS)
@@ -89,7 +89,7 @@ class Striver:
             self._session = ""
 
     def _propose(self, stream: Stream, key: str, before: Proposal | None) -> None:
-        """Propose to start a run, or again, under a new id, what was proposed before."""
+        """Propose to start a run, or send the proposal ``before`` again under a new id."""
         if before is None:
             spec = task_spec(self._flow, dynamic_key=key, tags=[self._tag])
             proposal = Proposal(id=new_id(), create_task_run=spec, state=RUNNING)
@@ -112,13 +112,13 @@ class Striver:
                 self._open[done.id] = (key, done)
                 stream.propose(done)
         elif answer == "abort" and decision.abort.reason != ABORT_REASON_TERMINAL:
-            # A dead client's lease has not yet run out.
+            # A dead client's lease has not expired yet.
             time.sleep(_PAUSE_SECONDS)
             self._propose(stream, key, proposal)
         elif answer == "error":
             self._propose(stream, key, proposal)
         elif answer != "abort":
-            raise AssertionError(f"an answer that nobody expected: {decision}")
+            raise AssertionError(f"unexpected decision: {decision}")
 
 
 def _tell(what: dict[str, object]) -> None:
@@ -127,7 +127,7 @@ def _tell(what: dict[str, object]) -> None:
 
 
 def main(address: str, flow: str, tag: str, name: str, keys: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     Striver(address, flow, tag, name, keys.split(",")).work()
     _tell({"done": name})
 

@@ -1,8 +1,8 @@
-"""A process that strives to finish its runs with a service of its own: ``DATABASE FLOW TAG NAME KEYS``.
+"""A process that retries until its runs are finished, with its own service: ``DATABASE FLOW TAG NAME KEYS``.
 
-The file is shared with others of its kind, any of which may be killed. It starts a run for each key, and
-completes those that may run; it tells each accept that it was told before it does anything else. A successor
-with the same keys takes up what is left.
+The file is shared with similar processes, any of which may be killed. It starts a run for each key,
+completes those that may run, and reports each accept before it does anything else. If it is killed, a
+successor with the same keys continues.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class EmbeddedStriver:
     """Runs keys to their end.
 
     Args:
-        service: Its own.
+        service: The process's own service.
         flow: The flow run that the task runs belong to.
         tag: Their tag.
         name: The client's name.
@@ -46,7 +46,7 @@ class EmbeddedStriver:
             self._inbox.put(decision)
 
     def work(self) -> None:
-        """Return when each run has ended."""
+        """Run until each run has ended."""
         while self._todo or self._open:
             while self._todo and len(self._open) < _IN_FLIGHT:
                 self._start(self._todo.popleft())
@@ -71,11 +71,11 @@ class EmbeddedStriver:
             if starts:
                 self._propose(key, move(decision.run_id, COMPLETED), starts=False)
         elif decision.HasField("abort") and decision.abort.reason != ABORT_REASON_TERMINAL:
-            # The one that was killed is not yet known to be dead.
+            # The killed process is not yet known to be dead.
             time.sleep(_PAUSE_SECONDS)
             self._start(key)
         elif not decision.HasField("abort"):
-            raise AssertionError(f"an answer that nobody expected: {decision}")
+            raise AssertionError(f"unexpected decision: {decision}")
 
 
 def _tell(what: dict[str, object]) -> None:
@@ -84,7 +84,7 @@ def _tell(what: dict[str, object]) -> None:
 
 
 def main(database: str, flow: str, tag: str, name: str, keys: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     service = Service(ServiceSettings(database=Path(database)))
     EmbeddedStriver(service, flow, tag, name, keys.split(",")).work()
     service.close()

@@ -1,4 +1,4 @@
-"""A terminal: a program runs at one, and the tests read what a person sees there."""
+"""A terminal emulator: runs a program, and lets tests read what a user would see."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 0.2
 
 
 class Screen:
-    """What a terminal shows after it was sent some text; it knows as much of terminals as is sent here."""
+    """The screen of a terminal; it supports only the control sequences that Clearway sends."""
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
@@ -34,11 +34,11 @@ class Screen:
 
     @property
     def lines(self) -> list[str]:
-        """All lines, those that have scrolled away included."""
+        """All lines, including those scrolled off the screen."""
         return [line.rstrip() for line in self._lines]
 
     def feed(self, text: str) -> None:
-        """Take up text."""
+        """Process output text."""
         text, self._rest = self._rest + text, ""
         position = 0
         while position < len(text):
@@ -81,15 +81,15 @@ class Screen:
 
 
 class Terminal:
-    """A program that runs at a terminal of its own. As a context manager it is started, and at last killed.
+    """A program on its own terminal. As a context manager, it is started, and killed at the end.
 
     Args:
         command: The program and its arguments.
-        columns: How wide the terminal is.
+        columns: The width of the terminal.
 
     Attributes:
-        screen: What a person sees.
-        seen: All that the screen showed, one after the other.
+        screen: The current screen.
+        seen: All states of the screen so far.
     """
 
     def __init__(self, command: Sequence[str], columns: int = 200, **variables: str) -> None:
@@ -111,7 +111,7 @@ class Terminal:
         os.close(theirs)
 
     def wait_for(self, condition: Callable[[list[str]], object], what: str) -> list[str]:
-        """Read until the screen is as wanted; return its lines."""
+        """Read until the screen meets a condition; return its lines."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while not condition(self.screen.lines):
             assert time.monotonic() < deadline, f"{what} was not seen:\n" + "\n".join(self.screen.lines)
@@ -132,7 +132,7 @@ class Terminal:
         self._process.send_signal(number)
 
     def end(self) -> tuple[int, list[str]]:
-        """Read until the program has ended; return its exit code and what is on the screen then."""
+        """Read until the program has ended; return its exit code and the lines of the screen."""
         while self._read():
             pass
         return self._process.wait(DEADLINE_SECONDS), self.screen.lines
@@ -143,7 +143,7 @@ class Terminal:
             return True
         try:
             data = os.read(self._ours, 65_536)
-        except OSError:  # nobody has the other end open any more
+        except OSError:  # the other end is closed
             return False
         self.screen.feed(self._decoder.decode(data))
         self.seen.append(self.screen.lines)

@@ -1,8 +1,8 @@
-"""Turns of two engines over one store, and what is proposed in them: what a machine's rules are made of.
+"""Turns of two engines on one store, and their proposals: the steps of the state machines.
 
-Each step is a turn of one of two engines with several proposals and perhaps a command. What is proposed is
-chosen by number among what there is, so that every sequence that Hypothesis makes up, or makes smaller, is
-one that may happen.
+Each step is a turn of one of two engines, with several proposals and perhaps a command. Numbers select the
+proposals among the currently possible ones, so that every sequence that Hypothesis generates or shrinks is
+valid.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ Intent = tuple[str, int, int]
 LEASE = 30 * SECOND
 GRACE = 10 * SECOND
 KEEPS = 60 * SECOND
-# How long a result is served, so that keys are computed again and again.
+# The TTL of results, short so that keys are computed again and again.
 KEPT = 5 * SECOND
 # Small, so that the bound is met within a few steps.
 MAX_PASSED = 2
-# No turn leaves more to wake than there are waiters, so this many turns are enough, or it never ends.
+# No turn leaves more to wake than there are waiters, so if this many turns do not suffice, it never ends.
 MOST_WAKING_TURNS = 500
 
 RUNNING, COMPLETED, FAILED = StateType.RUNNING, StateType.COMPLETED, StateType.FAILED
 
-# How often each is proposed: slots are to be wanted by many, and to be freed one by one.
+# The frequency of each proposal: many runs must compete for slots that are freed one by one.
 WEIGHTS = {
     "start": 8,
     "complete": 6,
@@ -75,16 +75,16 @@ intents = st.tuples(
 )
 turns = st.lists(intents, min_size=1, max_size=6)
 tags = st.sampled_from("aabbc")
-# How a run that computes a key ends: mostly well.
+# How a run that computes a key ends: mostly successfully.
 ENDS = ("complete", "complete", "fail", "cancel", "crash", "now")
 drains = st.sampled_from([True, True, True, False])
 
 
 class TurnMachine(RuleBasedStateMachine):
-    """Two engines over one store; rules say what happens to them.
+    """Two engines on one store; subclasses add the rules.
 
     Attributes:
-        depths: How much of the queues is loaded.
+        depths: How much of each queue is loaded.
     """
 
     depths: Depths | None = None
@@ -107,15 +107,15 @@ class TurnMachine(RuleBasedStateMachine):
 
     @property
     def moment(self) -> Moment:
-        """The time on both clocks: ``now`` is the steady one."""
+        """The time on both clocks; ``now`` is the steady one."""
         return Moment(self.now + self.ahead, self.now)
 
     def stores(self) -> list[tuple[Store, list[ModelEngine]]]:
-        """Return the stores on which every turn is done, each with engines of its own."""
+        """Return the stores that every turn is taken on, each with its own engines."""
         return [(ModelStore(self.model), self.engines)]
 
     def teardown(self) -> None:
-        """Let everything come to its end."""
+        """Run everything to completion."""
         try:
             self._end_all()
         finally:
@@ -123,7 +123,7 @@ class TurnMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        """Create what all else is about: two engines, two sessions, a flow with a subflow."""
+        """Set up two engines, two sessions, and a flow with a subflow."""
         tracking = TASK._replace(id="tracking", tags=("a", "b"), tracks_subflow=True, dynamic_key="tracking")
         child = FLOW._replace(id="child", parent_task_run_id="tracking", retry_policy=retrying(1))
         sessions = [OpenSession(id_, LEASE) for id_ in ("engine-1", "engine-2", *self.sessions)]
@@ -131,7 +131,7 @@ class TurnMachine(RuleBasedStateMachine):
         self.turn(0, [], [SetLimit("a", 1), SetLimit("b", 1)])
 
     def look(self, silent: tuple[int, ...] = (), dead: tuple[str, ...] = ()) -> list[Command]:
-        """Return what an engine does from time to time: it renews leases, or ends them; others come then."""
+        """Return an engine's periodic commands: it renews leases and ends expired ones."""
         heard = [engine.owner for engine in self.engines if engine.owner in self.model.sessions]
         heard += [session for index, session in enumerate(self.sessions) if index not in silent]
         commands: list[Command] = [RenewSessions(tuple(heard), LEASE), ExpireSessions(LEASE, dead)]
@@ -142,7 +142,7 @@ class TurnMachine(RuleBasedStateMachine):
         return commands
 
     def replace_engine(self, which: int) -> str:
-        """Put a new engine into the place of one that has died; return the owner that has died."""
+        """Replace a dead engine by a new one; return the dead engine's owner id."""
         owner = f"engine-{self.number()}"
         for _store, engines in self.stores():
             dead, engines[which] = engines[which], ModelEngine(owner)
@@ -157,13 +157,13 @@ class TurnMachine(RuleBasedStateMachine):
         *,
         drain: bool = True,
     ) -> None:
-        """Do a turn, then those that it asks for, and check what has to hold after each."""
+        """Take a turn and the turns it requests, and check the invariants after each."""
         self.do(engine, self.proposals(wanted), commands)
         if drain:
             self.drain()
 
     def drain(self) -> None:
-        """Do the turns that others asked for."""
+        """Take the turns that were requested."""
         for _ in range(MOST_WAKING_TURNS):
             busy = [index for index, each in enumerate(self.engines) if each.wake_again]
             owners = [each.owner for each in self.engines]
@@ -186,7 +186,7 @@ class TurnMachine(RuleBasedStateMachine):
         return done[0]
 
     def same(self, done: list[Turn]) -> None:
-        """Check that all stores did the same."""
+        """Check that all stores had the same results."""
 
     def proposals(self, wanted: list[Intent]) -> list[Proposal]:
         proposals: list[Proposal] = []
@@ -251,7 +251,7 @@ class TurnMachine(RuleBasedStateMachine):
         return self.proposal_for(run_id, states[kind], second)
 
     def _from_before(self, kind: str, first: int, second: int) -> Proposal | None:
-        """Return a proposal with an id that was used before."""
+        """Return a proposal with a reused id."""
         if kind == "again":
             undecided = [p for p in self.asked if p.id in self.watch.undecided]
             if not undecided:
@@ -272,7 +272,7 @@ class TurnMachine(RuleBasedStateMachine):
         )
 
     def proposal_for(self, run_id: str, state: ProposedState, number: int) -> Proposal:
-        """Return a new proposal for a task run; its number says how it waits and who makes it."""
+        """Return a new proposal for a task run; ``number`` selects how it waits and its session."""
         id_ = f"proposal-{self.number()}"
         return Proposal(id_, RunKind.TASK, run_id, state, session_id=self._session(number), **_mode(number))
 
@@ -284,7 +284,7 @@ class TurnMachine(RuleBasedStateMachine):
         return 100 + self._made
 
     def _end_all(self) -> None:
-        """End whatever runs until nobody waits: whoever could still run is found by then."""
+        """End Running runs until nothing waits; then every run that could run has run."""
         closed = [SetLimit(tag, 1) for tag, slots in sorted(self.model.limits.items()) if slots == 0]
         self.turn(0, [], closed)
         self.turn(1, [])
@@ -297,7 +297,7 @@ class TurnMachine(RuleBasedStateMachine):
             self.turn(0, [])
             if not any(waiter.until is None for waiter in self.model.waiters.values()):
                 return
-        raise AssertionError("someone waits although nobody runs")
+        raise AssertionError("a proposal waits although nothing runs")
 
 
 def _mode(number: int) -> dict[str, Any]:

@@ -16,9 +16,9 @@ def wait_until(condition: Callable[[], T | None], what: str, seconds: float = DE
     """Return the first true value of ``condition``.
 
     Args:
-        condition: Asked again and again.
-        what: What is waited for, for the message.
-        seconds: How long at most.
+        condition: Called repeatedly.
+        what: A description of the condition, for the message.
+        seconds: The timeout in seconds.
 
     Raises:
         AssertionError: It did not become true in time.
@@ -26,6 +26,6 @@ def wait_until(condition: Callable[[], T | None], what: str, seconds: float = DE
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what} did not happen within {seconds} s; the last answer was {value!r}")
+            raise AssertionError(f"{what} did not happen within {seconds} s; the last value was {value!r}")
         time.sleep(_PAUSE_SECONDS)
     return value

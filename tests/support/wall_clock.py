@@ -1,7 +1,7 @@
-"""A machine whose wall clock tests set: ``python -m support.wall_clock FILE MODULE ARGUMENTS``.
+"""A wall clock that tests can set: ``python -m support.wall_clock FILE MODULE ARGUMENTS``.
 
-Runs a module in this process, with a wall clock that is ahead of the real one by as many seconds as the file
-says. The file may change at any time; the machine's own clock is left alone, and so is the monotonic one.
+Runs a module in this process with a wall clock that is ahead of the real one by the number of seconds in the
+file. The file may change at any time. The machine's own clock and the monotonic clock are not affected.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _time, _time_ns = time.time, time.time_ns
 
 
 class WallClock:
-    """Sets the wall clock of the processes that are started with ``module``.
+    """Sets the wall clock of processes started with ``module``.
 
     Args:
-        file: Where they look.
+        file: The file that they read.
     """
 
     def __init__(self, file: Path) -> None:
@@ -27,18 +27,18 @@ class WallClock:
         self.set(0)
 
     def set(self, ahead: float) -> None:
-        """Have it ahead of the real one by so many seconds; behind it where they are negative."""
+        """Set it ahead of the real clock by ``ahead`` seconds; negative sets it behind."""
         fresh = self._file.with_suffix(".new")
         fresh.write_text(str(ahead))
         fresh.replace(self._file)
 
     def module(self, *module: str) -> tuple[str, ...]:
-        """Return what to run instead of a module with its arguments."""
+        """Return the arguments to run instead of ``module``, a module with its arguments."""
         return ("support.wall_clock", os.fspath(self._file), *module)
 
 
 def main() -> None:
-    """Run the module that the command line names."""
+    """Run the module named on the command line."""
     file, module = Path(sys.argv[1]), sys.argv[2]
 
     def ahead() -> float:

@@ -1,4 +1,4 @@
-"""Watching a machine: what has to hold after every turn, and what once nobody has anything left to do."""
+"""Invariants of the state machines, checked after every turn and when nothing is left to do."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Told = tuple[Any, ...]
 
 
 class Watch:
-    """Remembers what it has to of the past, and compares.
+    """Tracks the history of a store, and checks the invariants.
 
     Args:
         model: The store that is watched.
-        max_passed: How often one who waits may be passed over, for itself and for each one before it.
+        max_passed: How often a waiter may be passed over, for itself and for each waiter before it.
 
     Attributes:
-        undecided: Proposals that were told to wait, and have had no last word.
-        gone: Proposals whose clients expect no answer from an engine, as pairs of owner and proposal.
-        set_back: Whether the wall clock was set back: times that people read may be out of order, and what
-            had expired by the calendar may be live again.
+        undecided: Proposals that got a wait, and no final decision yet.
+        gone: Proposals whose clients expect no decision from an engine, as pairs of owner and proposal.
+        set_back: Whether the wall clock was set back, so that timestamps may be out of order, and expired
+            cache entries may be live again.
     """
 
     def __init__(self, model: Model, max_passed: int) -> None:
@@ -47,11 +47,11 @@ class Watch:
         self.set_back = False
 
     def reset(self, tag: str) -> None:
-        """Remember that the runs which hold slots of a tag are no longer counted."""
+        """Record that the holders of a tag's slots are no longer counted."""
         self._uncounted |= {(tag, run_id) for run_id in self._model.running(tag)}
 
     def before(self, proposals: Sequence[Proposal], commands: Sequence[Command]) -> None:
-        """Look at the store before a turn."""
+        """Record the state of the store before a turn."""
         model = self._model
         self._single = len(proposals) == 1 and not commands
         self._looked = any(isinstance(command, ExpireSessions) for command in commands)
@@ -60,9 +60,9 @@ class Watch:
         self._runs = dict(model.runs)
         self._slots = set(model.slots)
         self._waiters = dict(model.waiters)
-        # By run as well: an id may be used for another one, which is refused or, once it waits no more, not.
+        # By run as well: an id may be reused for another run, which is refused while the first one waits.
         away = {(w.proposal.id, w.proposal.run_id): w.until is not None for w in model.waiters.values()}
-        # One that comes in this turn is there, also where it would not queue: it may have done so before.
+        # A proposal of this turn counts as connected even if it does not queue: it may have queued before.
         away |= {(proposal.id, proposal.run_id): False for proposal in proposals}
         self._away = {which for which, is_away in away.items() if is_away}
         self._counted = {
@@ -72,7 +72,7 @@ class Watch:
         self._sessions = {id_ for id_, session in model.sessions.items() if session.ended}
 
     def after(self, turn: Turn, moment: Moment) -> None:
-        """Check what has to hold after a turn, done at ``moment``."""
+        """Check the invariants after a turn at ``moment``."""
         self._note_times(turn, moment)
         self._gone(turn)
         self._check_answers(turn)
@@ -86,7 +86,7 @@ class Watch:
         self._moment = moment
 
     def check_quiet(self, engines: Iterable[ModelEngine]) -> None:
-        """Check what has to hold when no engine has anything left to do."""
+        """Check the invariants when no engine has anything left to do."""
         for waiter in self._model.waiters.values():
             if waiter.until is None:
                 self._check_waits_for_a_reason(waiter)
@@ -94,10 +94,10 @@ class Watch:
             for id_ in engine.waiting:
                 waits = self._model.waiters.get(id_)
                 mine = waits is not None and waits.owner == engine.owner
-                assert mine or (engine.owner, id_) in self.gone, f"nobody will ever answer {id_}"
+                assert mine or (engine.owner, id_) in self.gone, f"{id_} will never be decided"
 
     def _gone(self, turn: Turn) -> None:
-        """Remember whose clients are gone: their sessions ended, or they ask through another engine now."""
+        """Record proposals whose clients are gone: their session ended, or they use another engine."""
         model = self._model
         woken = {answer.proposal_id for answer in turn.woken}
         asked = {outcome.proposal_id for outcome in turn.outcomes}
@@ -109,7 +109,7 @@ class Watch:
         self.gone -= {(waiter.owner, id_) for id_, waiter in model.waiters.items()}
 
     def _note_times(self, turn: Turn, moment: Moment) -> None:
-        """Note when, by the steady clock, states were entered and the delays of retries will be over."""
+        """Record, by the steady clock, when states were entered and when retry delays end."""
         for made in turn.changes.states:
             state = made.state
             assert state.timestamp == moment.now
@@ -128,16 +128,16 @@ class Watch:
 
     def _check_answers(self, turn: Turn) -> None:
         woken = {(answer.proposal_id, answer.run.id) for answer in turn.woken}
-        assert woken.isdisjoint(self._away), "one that is away is decided about when it comes again"
+        assert woken.isdisjoint(self._away), "a proposal was decided while its client was away"
         for answer in turn.answers:
             match answer.decision:
                 case Wait():
-                    assert answer.proposal_id not in self._told, "a proposal has one last word"
+                    assert answer.proposal_id not in self._told, "a proposal got a second final decision"
                     self.undecided.add(answer.proposal_id)
                 case _:
                     self.undecided.discard(answer.proposal_id)
                     told = _told(answer)
-                    assert self._told.setdefault(answer.proposal_id, told) == told, "a replay says the same"
+                    assert self._told.setdefault(answer.proposal_id, told) == told, "a replay differs"
         for outcome in turn.outcomes:
             if isinstance(outcome, Answer) and outcome.queued:
                 last = {answer.proposal_id for answer in turn.answers if not answer.queued}
@@ -145,11 +145,11 @@ class Watch:
                 assert isinstance(outcome.decision, Wait)
                 assert outcome.decision.retry_after is None
         if self._single and isinstance(turn.outcomes[0], Refusal) and not turn.changes.states:
-            assert self._model.runs == self._runs, "a refusal changes nothing"
-            assert self._model.slots == self._slots, "a refusal changes nothing"
+            assert self._model.runs == self._runs, "a refusal changed something"
+            assert self._model.slots == self._slots, "a refusal changed something"
 
     def _check_effects(self, turn: Turn) -> None:
-        """Check that only accepts and rejects move runs and slots."""
+        """Check that only Accept and Reject move runs and slots."""
         made = {change.state.id for change in turn.changes.states}
         moved = {
             answer.run.id
@@ -164,12 +164,12 @@ class Watch:
         }
         for id_, stored in self._model.runs.items():
             if id_ in self._runs and stored.progress != self._runs[id_].progress:
-                assert id_ in moved | followed, f"{id_} moved, and nobody was told so"
+                assert id_ in moved | followed, f"{id_} moved without a decision"
             if id_ not in self._runs and id_ not in moved:
                 assert stored.progress.state.type == StateType.PENDING
                 assert stored.progress.ordinal == 1
         for _tag, run_id in (*turn.changes.slots_taken, *turn.changes.slots_freed):
-            assert run_id in moved, f"slots of {run_id} moved, and nobody was told so"
+            assert run_id in moved, f"slots of {run_id} changed without a decision"
 
     def _check_histories(self, turn: Turn) -> None:
         for run_id in {change.run_id for change in turn.changes.states}:
@@ -187,17 +187,17 @@ class Watch:
                 for made, before, after in zip(history, entered, entered[1:], strict=False)
                 if made.state.type == StateType.RUNNING
             )
-            assert progress.total_run_time == worked, "time is spent by the steady clock"
+            assert progress.total_run_time == worked, "the run time does not follow the steady clock"
 
     def _check_slots(self) -> None:
         model = self._model
         for resource, run_id in model.slots:
             stored = model.runs[run_id]
             assert stored.progress.state.type == StateType.RUNNING, (
-                f"{run_id} holds a slot and is not Running"
+                f"{run_id} holds a slot but is not Running"
             )
             session = stored.progress.session_id
-            assert not session or not model.sessions[session].ended, f"{run_id} runs for nobody"
+            assert not session or not model.sessions[session].ended, f"{run_id} runs under an ended session"
             assert isinstance(stored.run, TaskRunSpec)
             assert not stored.run.tracks_subflow
             assert resource.is_key or resource.name in model.limits
@@ -208,26 +208,26 @@ class Watch:
             }
             assert {id_ for id_ in running - holders if (tag, id_) not in self._uncounted} == set()
             if len(holders) > limit:
-                assert holders <= self._counted[tag], f"'{tag}' is over its limit, and someone took a slot"
+                assert holders <= self._counted[tag], f"'{tag}' is over its limit, but a slot was taken"
 
     def _check_leases(self, steady: int) -> None:
-        """Check that nobody whose lease has run out holds a slot or waits for one."""
+        """Check that no session with an expired lease holds a slot or waits for one."""
         model = self._model
         names = {model.runs[run_id].progress.session_id for _resource, run_id in model.slots}
         names |= {waiter.proposal.session_id for waiter in model.waiters.values()}
         for name in names - {""}:
             session = model.sessions[name]
-            assert not session.ended, f"{name} has ended, and something is left of it"
-            assert session.expires > steady, f"the lease of {name} has run out, and something is left of it"
+            assert not session.ended, f"{name} has ended but still holds something"
+            assert session.expires > steady, f"the lease of {name} has expired but it still holds something"
 
     def _check_keys(self, turn: Turn) -> None:
-        """Check that whoever runs with a cache key holds it, and that single flight is never double."""
+        """Check that runs with a cache key hold it, and that single flight never computes a key twice."""
         model = self._model
         for id_, stored in model.runs.items():
             key, tracks = stored.progress.state.cache_key, getattr(stored.run, "tracks_subflow", True)
             if key and not tracks and stored.progress.state.type == StateType.RUNNING:
                 held = (Resource.of_key(key), id_) in model.slots
-                assert held, f"{id_} computes '{key}' and does not hold it"
+                assert held, f"{id_} computes '{key}' but does not hold it"
         accepted = self._accepted_followers(turn)
         taken = {(key, id_) for key, id_ in turn.changes.slots_taken if key.is_key and id_ in accepted}
         for key_, id_ in taken:
@@ -236,7 +236,7 @@ class Watch:
             assert others == {(key_, id_)}, f"{id_} computes what another run is computing: {others}"
 
     def _accepted_followers(self, turn: Turn) -> set[str]:
-        """Return the runs that were accepted and had asked for single flight."""
+        """Return the accepted runs that had asked for single flight."""
         return {
             answer.run.id
             for answer in turn.answers
@@ -244,7 +244,7 @@ class Watch:
         }
 
     def _check_bypasses(self, turn: Turn) -> None:
-        """Count who was passed over in a turn that it waited through, and by whom it may have been."""
+        """Count the waiters that were passed over in a turn, and check the bound."""
         model = self._model
         places: dict[str, int] = {}
         for answer in turn.answers:
@@ -254,7 +254,7 @@ class Watch:
                 places[answer.run.id] = min(place, places.get(answer.run.id, place))
         followers = self._accepted_followers(turn)
         for resource, run_id in turn.changes.slots_taken:
-            # Who does not ask for single flight waits for nobody who computes its key.
+            # Runs without single flight do not wait for the run that computes their key.
             if run_id in places and (run_id in followers or not resource.is_key):
                 self._check_order(turn, resource, run_id, places[run_id])
         for id_ in self._passed.keys() - self._elders(model.waiters):
@@ -273,7 +273,7 @@ class Watch:
             assert self._passed[id_] <= bound, f"{id_} was passed over {self._passed[id_]} times, not {bound}"
 
     def _check_order(self, turn: Turn, resource: Resource, run_id: str, place: int) -> None:
-        """Check that a slot of ``resource`` went past nobody who stood in its queue the whole turn."""
+        """Check that a slot of ``resource`` skipped no waiter that was queued for the whole turn."""
         asked = {outcome.proposal_id for outcome in turn.outcomes}
         for waiter in self._model.queue(resource):
             stood = self._waiters.get(waiter.proposal.id)
@@ -281,7 +281,7 @@ class Watch:
                 assert waiter.position > place, f"{run_id} took {resource} before {waiter.proposal.id}"
 
     def _elders(self, waiters: dict[str, Waiter]) -> set[str]:
-        """Return who waits for slots of several tags, whatever the store knows of that."""
+        """Return the waiters for slots of several tags, independently of the store's own records."""
         runs, limits = self._model.runs, self._model.limits.keys()
         return {
             id_
@@ -292,7 +292,7 @@ class Watch:
         }
 
     def _several(self) -> list[Waiter]:
-        """Return those who may wait for slots of several tags."""
+        """Return the waiters that may need slots of several tags."""
         waiters = [*self._waiters.values(), *self._model.waiters.values()]
         return [w for w in waiters if len(self._model.runs[w.proposal.run_id].run.limited_tags) > 1]
 
@@ -306,15 +306,15 @@ class Watch:
         elif state.type == StateType.SCHEDULED:
             assert (state.scheduled_time or 0) <= self._moment.now or self.set_back
         session = waiter.proposal.session_id
-        assert not session or not model.sessions[session].ended, f"{id_} waits for nobody"
+        assert not session or not model.sessions[session].ended, f"{id_} waits under an ended session"
         key, blocker = waiter.proposal.state.cache_key, waiter.blocker
         refreshes = waiter.proposal.state.refresh_cache
         served = model.has_result(key, self._moment.now)
-        assert refreshes or not served or self.set_back, f"{id_} waits, and '{key}' has a result"
+        assert refreshes or not served or self.set_back, f"{id_} waits although '{key}' has a result"
         if blocker.is_key:
             assert blocker.name == key
             assert waiter.proposal.state.single_flight
-            assert model.holders(blocker), f"{id_} waits for '{key}', which nobody computes"
+            assert model.holders(blocker), f"{id_} waits for '{key}', which no run computes"
             return
         wanted = {
             tag
@@ -323,7 +323,7 @@ class Watch:
         }
         assert all(model.limits[tag] > 0 for tag in wanted), f"{id_} waits for a tag whose limit is 0"
         tag = blocker.name
-        assert tag in wanted, f"{id_} stands in the queue of '{tag}', of which it needs no slot"
+        assert tag in wanted, f"{id_} is queued for '{tag}', but needs no slot of it"
         full = len(model.holders(blocker)) >= model.limits[tag]
         kept = any(
             elder.passed >= self._max_passed and elder.position < waiter.position

@@ -1,4 +1,4 @@
-"""Worker processes: clients of a server, or engines of their own, that tests stop, continue and kill."""
+"""Worker processes: clients of a server, or embedded engines, that tests stop, resume and kill."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _TESTS = Path(__file__).parents[1]
 
 
 class Worker:
-    """A process that runs a module of the tests, tells what it does in JSON lines, and is told by lines.
+    """A process that runs a test module, reports in JSON lines, and takes commands as lines.
 
     Args:
-        module: Such as ``support.holder``.
-        *arguments: On its command line.
+        module: The module, such as ``support.holding``.
+        *arguments: Its command-line arguments.
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -58,7 +58,7 @@ class Worker:
             self.errors += [line.rstrip() for line in lines]
 
     def hear(self, what: str) -> Any:
-        """Return what the process tells of ``what``, waiting for that."""
+        """Wait for the process to report ``what``, and return the reported value."""
         while True:
             told = self._told.get(timeout=DEADLINE_SECONDS)
             assert told is not None, f"the worker ended before {what}:\n" + "\n".join(self.errors[-30:])
@@ -66,7 +66,7 @@ class Worker:
                 return told[what]
 
     def said(self) -> list[dict[str, Any]]:
-        """Return what the process has told since the last look, without waiting."""
+        """Return the reports since the last call, without waiting."""
         said = []
         while not self._told.empty():
             if (told := self._told.get()) is not None:
@@ -75,7 +75,7 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
+        """The process id."""
         return self._process.pid
 
     def tell(self, line: str) -> None:
@@ -94,7 +94,7 @@ class Worker:
         self.wait()
 
     def wait(self) -> int:
-        """Return the process's exit code, waiting for that."""
+        """Wait for the process to end, and return its exit code."""
         code = self._process.wait(timeout=2 * DEADLINE_SECONDS)
         for reader in self._readers:
             reader.join()
@@ -104,7 +104,7 @@ class Worker:
 
     @property
     def running(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is still running."""
         return self._process.poll() is None
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A model store with a clock and one engine: what the pipeline does to the real one, turn by turn."""
+"""A model store with a clock and one engine, which takes turns like the pipeline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEASE = 30_000_000
 
 
 class Turn(NamedTuple):
-    """What one turn answered: each proposal, and those whose wait is over."""
+    """The answers of one turn, to its proposals and to waiters."""
 
     outcomes: list[Outcome]
     woken: list[Answer]
@@ -29,13 +29,13 @@ class Turn(NamedTuple):
 
 @dataclass
 class World:
-    """A store, and what happens to it.
+    """A store with an engine and a clock.
 
     Attributes:
-        store: The tables.
+        store: The model store.
         now: The steady clock, which only the test moves.
         ahead: How far the wall clock is ahead of it.
-        ids: Makes the ids of states that no proposal made.
+        ids: Generates ids for states that no proposal produced.
     """
 
     store: Model = field(default_factory=Model)
@@ -54,7 +54,7 @@ class World:
         woken: Iterable[Resource] = (),
         ended_runs: EndedRuns | None = None,
     ) -> Turn:
-        """Take a turn and those that it asks for, and check what always holds."""
+        """Take a turn and the turns it requests, and check the invariants."""
         work = Work(proposals, ended_runs=ended_runs or {}, woken=set(woken))
         outcomes: list[Outcome] = []
         answers: list[Answer] = []
@@ -100,7 +100,7 @@ class World:
         return [made.state.name for made in self.store.history(run_id)]
 
     def slots(self) -> list[tuple[str, str]]:
-        """Return the slots that are held, as pairs of tag and run."""
+        """Return the held slots, as pairs of tag and run."""
         return sorted((resource.name, id_) for resource, id_ in self.store.slots if not resource.is_key)
 
     def computing(self, cache_key: str) -> list[str]:
@@ -108,11 +108,11 @@ class World:
         return sorted(self.store.holders(Resource.of_key(cache_key)))
 
     def columns(self) -> object:
-        """Return what only an accept or a reject may change."""
+        """Return everything that only Accept and Reject may change."""
         return dict(self.store.states), dict(self.store.runs), self.slots()
 
     def check(self) -> None:
-        """Check what holds after each turn, whatever happened before."""
+        """Check the invariants that hold after every turn."""
         for run_id, run in self.store.runs.items():
             history = self.store.history(run_id)
             assert [made.ordinal for made in history] == list(range(1, len(history) + 1))
@@ -120,9 +120,9 @@ class World:
             assert run.progress.state == history[-1].state
             assert run.progress.run_count == sum(made.state.type == StateType.RUNNING for made in history)
             ends = [made for made in history if made.state.type in TERMINAL]
-            assert ends in ([], history[-1:]), "a terminal run never leaves its state"
+            assert ends in ([], history[-1:]), "a run left a terminal state"
             assert (run.progress.end_time is not None) == bool(ends)
         for resource, run_id in self.store.slots:
-            assert self.state(run_id).type == StateType.RUNNING, "who holds a slot is Running"
+            assert self.state(run_id).type == StateType.RUNNING, "a run that is not Running holds a slot"
             limited = resource.is_key or resource.name in self.store.limits
-            assert limited, "slots are counted where there is a limit"
+            assert limited, "a tag without a limit has slots"

@@ -1,1 +1,1 @@
-"""The API: RPC handlers, without rules and SQL. May import engine, result_files and below."""
+"""The RPC handlers, without rules or SQL of their own: may import engine, result_files and below."""

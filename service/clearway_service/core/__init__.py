@@ -1,1 +1,1 @@
-"""The pure core: turns facts into decisions without I/O, clock or randomness. May import texts only."""
+"""The pure core turns facts into decisions without I/O, clock or randomness: may import texts only."""

@@ -1,1 +1,1 @@
-"""The engine: decides proposals, one transaction per turn. May import store, core and below."""
+"""The engine decides proposals, one transaction per turn: may import store, core and below."""

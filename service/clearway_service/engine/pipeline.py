@@ -296,7 +296,7 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - callers get any error, and the thread survives
             self._writer.forget()
             if turn.written:
-                # It may be durable nevertheless. Callers retry and get the recorded decision; waiters do not.
+                # It may be durable all the same. Callers try again and get what is recorded; waiters do not.
                 self._waiters.doubt()
                 self._waiters.wake_again |= turn.wake_again
             elif len(submitted) + len(ordered) > 1 and not isinstance(error, StoreUnavailableError):
@@ -330,5 +330,5 @@ class Pipeline:
         if not submitted and not ordered:
             if self._stage is not Stage.OPEN:
                 self._waiters.forget_due()
-            # Due work is kept and retried, but not at once, since nothing may have changed.
+            # What is due is not forgotten, and tried again; not at once, since nothing may have changed.
             time.sleep(_PAUSE_SECONDS)

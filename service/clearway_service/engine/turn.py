@@ -31,17 +31,17 @@ from clearway_service.store.writing import write
 
 @dataclass(slots=True)
 class Turn:
-    """The results of one transaction, to be sent once it is committed.
+    """What one transaction did, to be told once it is committed.
 
     Attributes:
         decided: The proposals that it decided.
-        outcomes: The outcomes of ``decided``, in the same order.
-        granted: Final answers to waiters, with their replies.
+        outcomes: What became of them, in their order.
+        granted: What became of those that had waited, with how to reach their clients.
         put_back: The proposals that it left for later turns.
-        returned: The commands' results or errors.
-        entangled: Runs that wait for slots held by their own ancestors.
-        wake_again: Resources whose queues have more waiters to decide.
-        written: Whether everything was written, so that only the commit remained.
+        returned: What its commands returned, or the errors that they ended with.
+        entangled: Runs that wait for slots that their own ancestors hold.
+        wake_again: Resources whose queues have more waiters that may be decided.
+        written: Whether all was written, so that only the commit was missing.
     """
 
     decided: list[Submitted] = field(default_factory=list)

@@ -1,1 +1,1 @@
-"""The server's logs, one JSON object per line. May import errors and texts."""
+"""The server's logs, one JSON object per line: may import errors and texts."""

@@ -1,8 +1,8 @@
-"""``python -m faults.storm``: kill, stop and cut for a while, then check what was left.
+"""``python -m faults.storm``: kill, stop and cut processes for a while, then check what is left.
 
-Real server and client processes run in a folder of their own, deleted unless a violation was found or
-``--keep`` is given. The exit code is 0 without violations, 1 with any, 2 for wrong arguments. A seed repeats
-which deeds are done to which processes; their exact timing depends on the machine.
+Real server and client processes run in a new folder, which is deleted unless a violation was found or
+``--keep`` is given. The exit code is 0 without violations, 1 with any, 2 for invalid arguments. A seed
+reproduces which deeds hit which processes; their exact timing depends on the machine.
 """
 
 from __future__ import annotations
@@ -25,14 +25,12 @@ def main() -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long it rages (default 60)")
-    parser.add_argument(
-        "--seed", type=int, help="what it is drawn from (default: a random one, which is printed)"
-    )
+    parser.add_argument("--seconds", type=float, default=60.0, help="the duration in seconds (default 60)")
+    parser.add_argument("--seed", type=int, help="the random seed (default: a new one, which is printed)")
     parser.add_argument(
         "--only", choices=KINDS, help="with a server, or embedded (default: both, side by side)"
     )
-    parser.add_argument("--folder", type=Path, help="where to make its folder (default: the system's)")
+    parser.add_argument("--folder", type=Path, help="where to create its folder (default: the system's)")
     parser.add_argument("--keep", action="store_true", help="keep databases and records in any case")
     given = parser.parse_args()
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed

@@ -1,4 +1,4 @@
-"""The deeds of a storm: what is done to which process, drawn from a seed, and undone after a while."""
+"""The deeds of a storm: random faults for random processes, undone after a while."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ FOREVER = float("inf")
 
 
 class Storm:
-    """Does deeds to worlds until it has to end; what can be undone is undone by then.
+    """Inflicts faults on worlds for a time, and undoes all that can be undone.
 
     Args:
-        worlds: What it goes over.
-        chance: Where it draws from.
+        worlds: The worlds to disturb.
+        chance: The random generator.
     """
 
     def __init__(self, worlds: list[World], chance: Random) -> None:
@@ -41,7 +41,7 @@ class Storm:
         self._count = itertools.count()
 
     def rage(self, seconds: float) -> None:
-        """Do deeds for a time, then undo what is still to be undone."""
+        """Inflict faults for ``seconds``, then undo the remaining ones."""
         deadline = time.monotonic() + seconds
         while (now := time.monotonic()) < deadline:
             self._undo_due(now)
@@ -103,7 +103,7 @@ class Storm:
                 world.herd.replace(member, signal.SIGTERM)
             case _:
                 world.herd.stop(member)
-                # Mostly within the lease, and sometimes beyond it.
+                # Usually shorter than the lease, sometimes longer.
                 long = self._chance.random() < 0.3 and world.server is not None
                 away = self._chance.uniform(world.lease, 1.6 * world.lease) if long else 0.0
                 self._later(

@@ -1,4 +1,4 @@
-"""Evidence: what a storm left behind, as plain data, so that the checker can be tested with any of it.
+"""Evidence: what a storm left behind, as plain data, so that the checker can be tested on its own.
 
 Times are seconds of the machine's monotonic clock, except those of states: wall-clock seconds as the service
 wrote them. ``Evidence.wall_offset`` is the difference.
@@ -26,7 +26,7 @@ class StateRow(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """A run as it stands. ``client`` is the storm's client that created it; empty where that is not known."""
+    """A run at the end. ``client`` is the storm's client that created it; empty if unknown."""
 
     id: str
     kind: str
@@ -49,7 +49,7 @@ class AbortRow(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A proposal, recorded before it was sent; ``run`` is empty where it creates a run."""
+    """A proposal, recorded before it was sent; ``run`` is empty if it creates a run."""
 
     client: str
     proposal: str
@@ -59,7 +59,7 @@ class Asked(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A final decision, recorded before the client acted by it."""
+    """A final decision, recorded before the client acted on it."""
 
     client: str
     proposal: str
@@ -71,7 +71,7 @@ class Told(NamedTuple):
 
 
 class Body(NamedTuple):
-    """One execution of user code; ``ended`` is None where no end was recorded."""
+    """One execution of user code; ``ended`` is None if no end was recorded."""
 
     attempt: str
     run: str
@@ -84,7 +84,7 @@ class Body(NamedTuple):
 
 
 class Life(NamedTuple):
-    """One process of a client; ``killed`` is the time just before it was sent a deadly signal, else None."""
+    """One process of a client; ``killed`` is the time just before a fatal signal was sent, or None."""
 
     client: str
     pid: int
@@ -93,7 +93,7 @@ class Life(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """A disturbance of a client, or of all if ``client`` is empty. ``ended`` is infinite for a deadly one."""
+    """A disturbance of a client, or of all if ``client`` is empty. ``ended`` is infinite for a fatal one."""
 
     client: str
     what: str
@@ -111,16 +111,16 @@ class Waiting(NamedTuple):
 
 @dataclass
 class Evidence:
-    """All that a storm left behind.
+    """Everything that a storm left behind.
 
     Attributes:
         lease: How long a client may be silent, in seconds.
         wall_offset: What to subtract from wall-clock seconds to get monotonic ones.
         limits: The tags' limits.
         slots: Pairs of tag and run still held after all clients have ended and all leases have expired.
-        waiters: Pairs of proposal and run that still wait then.
-        forgotten: What waited although it could have run, when everything lived again.
-        flows: The results of flows: job, wanted, and got, which is None for one that never ended.
+        waiters: Pairs of proposal and run that still wait at that point.
+        forgotten: Proposals that waited although they could have run, after everything was resumed.
+        flows: The results of flows: job, expected result, and actual one, which is None if it never ended.
         damage: Faults seen while the storm ran, such as a client that ended by itself.
     """
 

@@ -1,4 +1,4 @@
-"""Gathering: from a world's files and its database to evidence."""
+"""Gathering: builds evidence from a world's files and database."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _FINISHED = "finished"
 
 
 def gather(world: World) -> Evidence:
-    """Return what a world's storm left behind; all its clients have ended."""
+    """Return the evidence of a world whose clients have all ended."""
     evidence = Evidence(lease=world.lease, wall_offset=time.time() - time.monotonic(), limits=dict(TAGS))
     evidence.lives = list(world.herd.lives)
     evidence.troubles = list(world.troubles)
@@ -48,7 +48,7 @@ def gather(world: World) -> Evidence:
 
 
 def _server_damage(log: list[str]) -> list[str]:
-    """Return the lines of a server's log that are no JSON, or tell of an error."""
+    """Return the lines of a server's log that are not JSON or report an error."""
     damage = []
     for line in log:
         try:
@@ -62,7 +62,7 @@ def _server_damage(log: list[str]) -> list[str]:
 
 
 def _read_client(evidence: Evidence, lines: list[dict[str, Any]], name: str) -> None:
-    """Read what a client asked, was told, and came to."""
+    """Read a client's proposals, decisions and results."""
     begun: dict[int, str | None] = {}
     wanted: dict[int, str] = {}
     evidence.troubles += _pauses(lines, name)
@@ -86,7 +86,7 @@ def _read_client(evidence: Evidence, lines: list[dict[str, Any]], name: str) -> 
 
 
 def _pauses(lines: list[dict[str, Any]], name: str) -> Iterator[Trouble]:
-    """Yield the times in which a client's processes did not even write that they live."""
+    """Yield the times in which a client's processes got no CPU time to write heartbeats."""
     beats: dict[int, float] = {}
     for line in lines:
         if "alive" in line:
@@ -130,7 +130,7 @@ def _read_database(evidence: Evidence, connection: sqlite3.Connection) -> None:
 
 
 def _client_names(evidence: Evidence) -> dict[str, str]:
-    """Return the storm's clients by what the service calls them: strivers and callers say their names."""
+    """Return the storm's clients by their names in the service, which strivers and callers give it."""
     return {life.client: life.client for life in evidence.lives}
 
 

@@ -24,11 +24,11 @@ class Member:
     """A client of the storm.
 
     Attributes:
-        name: Its name, which its successors have too.
+        name: Its name, shared by its successors.
         command: The module and its arguments.
-        environment: More variables.
-        proxy: Between it and the server; None where it is embedded.
-        stopped: Whether it was sent SIGSTOP, and not yet SIGCONT.
+        environment: Additional variables.
+        proxy: The proxy between it and the server; None if it is embedded.
+        stopped: Whether it is stopped by SIGSTOP.
     """
 
     name: str
@@ -40,16 +40,16 @@ class Member:
 
 
 class Herd:
-    """Starts clients, sends them signals, and remembers when they lived. In the end none is left.
+    """Starts clients, signals them, and records their lifetimes. At the end, all are ended.
 
     Args:
-        folder: Where they write their standard error.
+        folder: The folder for their standard error.
 
     Attributes:
         members: The clients, by name.
         lives: Each process so far.
-        troubles: What was done to them.
-        damage: Processes that ended by themselves and should not have.
+        troubles: The faults inflicted on them.
+        damage: Processes that ended unexpectedly.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Herd:
         with (self._folder / f"{member.name}.err").open("ab") as errors:
             member.process = subprocess.Popen(
                 [sys.executable, "-m", *member.command],
-                # Its end tells the client that the storm is gone, in whatever way that came about.
+                # Closed when the storm ends in any way, so that the client notices.
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
@@ -82,12 +82,12 @@ class Herd:
         self.lives.append(Life(member.name, member.process.pid, began))
 
     def replace(self, member: Member, number: signal.Signals) -> None:
-        """Send a deadly signal to a client, and start its successor when it has ended."""
+        """Send a fatal signal to a client, and start its successor when it has ended."""
         self.end(member, number)
         self._start(member)
 
     def end(self, member: Member, number: signal.Signals = signal.SIGKILL) -> None:
-        """Send a deadly signal to a client, and return when it has ended; one that will not is killed."""
+        """Send a fatal signal to a client, and wait for its end; kill it if necessary."""
         process = member.process
         if process is None:
             return
@@ -139,7 +139,7 @@ class Herd:
                 return
 
     def await_ends(self, seconds: float) -> None:
-        """Return when all clients have ended by themselves; those that have not by then are damage."""
+        """Wait for all clients to end; those still running after ``seconds`` count as damage."""
         deadline = time.monotonic() + seconds
         for member in self.members.values():
             process = member.process

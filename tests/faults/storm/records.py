@@ -1,4 +1,4 @@
-"""Records: JSON lines that a process writes before it acts, and that outlive its kill."""
+"""Records: JSON lines that a process writes before it acts, and that survive its kill."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Record:
     """Appends lines to a file that several processes may share.
 
     Args:
-        path: Made where it does not exist.
-        client: Who writes; part of each line, with the process and the machine's monotonic time.
+        path: The file, created if it does not exist.
+        client: The client's name, included in each line with the process id and the monotonic time.
     """
 
     def __init__(self, path: Path, client: str) -> None:
@@ -22,7 +22,7 @@ class Record:
         self._client = client
 
     def write(self, *, durable: bool = True, **what: Any) -> None:
-        """Append one line, in one write, and return when it is on the disk if it is to be ``durable``."""
+        """Append one line in one write; if ``durable``, wait until it is on disk."""
         line = {"client": self._client, "pid": os.getpid(), "at": time.monotonic()} | what
         os.write(self._descriptor, (json.dumps(line) + "\n").encode())
         if durable:
@@ -30,7 +30,7 @@ class Record:
 
 
 def read_record(path: Path) -> list[dict[str, Any]]:
-    """Return all lines of a record, in order; none where nothing was written yet.
+    """Return all lines of a record, in order; none if nothing was written yet.
 
     Raises:
         ValueError: A line is damaged.

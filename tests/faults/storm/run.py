@@ -1,4 +1,4 @@
-"""A storm from its beginning to the checker's word."""
+"""A storm from its start to the checker's verdict."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _STEP_SECONDS = 15.0
 
 @dataclass
 class Outcome:
-    """What a storm came to.
+    """The outcome of a storm.
 
     Attributes:
-        seed: What it was drawn from.
-        seconds: How long it raged.
-        violations: What the checker found.
-        deeds: How many of each kind were done.
-        figures: What was counted in the evidence.
-        worlds: What it went over; their processes have ended, and their files are there.
+        seed: The random seed.
+        seconds: The duration of the storm.
+        violations: The violations found by the checker.
+        deeds: The number of deeds of each kind.
+        figures: Counts from the evidence.
+        worlds: The disturbed worlds; their processes have ended, but their files exist.
     """
 
     seed: int
@@ -51,7 +51,7 @@ class Outcome:
     worlds: list[World]
 
     def summary(self) -> str:
-        """Return a few lines for people."""
+        """Return a human-readable summary."""
         deeds = ", ".join(f"{count} {deed}" for deed, count in sorted(self.deeds.items()))
         figures = ", ".join(f"{count:,} {what}" for what, count in self.figures.items())
         lines = [
@@ -66,13 +66,13 @@ class Outcome:
 
 
 def run_storm(folder: Path, seconds: float, seed: int, kinds: tuple[str, ...] = KINDS) -> Outcome:
-    """Run a storm, and return what it came to. No process of it is left, however this ends.
+    """Run a storm, and return its outcome. All its processes are ended in any case.
 
     Args:
-        folder: An empty one for databases and records; nothing is written elsewhere.
-        seconds: How long it rages; ending it takes up to some 2 minutes more.
-        seed: Decides what is done to which process.
-        kinds: Which worlds it goes over.
+        folder: An empty folder for databases and records; nothing is written elsewhere.
+        seconds: The duration of the storm; ending it takes up to about 2 minutes more.
+        seed: Determines which deeds hit which processes.
+        kinds: The kinds of worlds to disturb.
     """
     chance = Random(seed)
     began = time.monotonic()
@@ -95,13 +95,13 @@ def run_storm(folder: Path, seconds: float, seed: int, kinds: tuple[str, ...] = 
 
 
 def _end(world: World) -> Evidence:
-    """Let everything live again and come to its end, and return what is left."""
+    """Resume everything, let it end, and return what is left."""
     time.sleep(_CALM_SECONDS)
     forgotten = find_forgotten(world.database)
     (world.folder / "enough").touch()
     world.herd.await_ends(_FINISH_SECONDS)
     if world.server is None:
-        # In an embedded world it takes an engine to notice the dead: one more client runs a flow.
+        # In an embedded world, an engine is needed to notice dead clients: one more client runs a flow.
         (world.folder / "enough").unlink()
         command = ["faults.storm.clients.last", str(world.folder), "last", "0"]
         last = Member("last", command, {"CLEARWAY_HOME": str(world.database.parent)})

@@ -1,4 +1,4 @@
-"""A world for the storm: a database, its clients, and a server before it where they are not embedded."""
+"""A world for the storm: a database with its clients, and a server unless they are embedded."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ _CLIENTS = "faults.storm.clients"
 
 @dataclass
 class World:
-    """What a storm goes over.
+    """A target of the storm.
 
     Attributes:
-        folder: Of its records.
+        folder: The folder with its records.
         database: The SQLite file.
         lease: How long a client may be silent.
         herd: The clients.
-        server: None where the clients are embedded.
-        deeds: How many of each kind were done.
+        server: The server; None if the clients are embedded.
+        deeds: The number of deeds of each kind.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class World:
 
     @property
     def troubles(self) -> list[Trouble]:
-        """What was done to its clients, and to its server."""
+        """The faults inflicted on its clients and server."""
         return self.herd.troubles
 
 
@@ -74,7 +74,7 @@ def prepare(database: Path) -> str:
 
 
 def served_world(folder: Path, seed: int, stack: ExitStack) -> World:
-    """Make a world with a server, and a proxy between it and each client."""
+    """Create a world with a server, and a proxy between it and each client."""
     folder.mkdir()
     database = folder / "server.db"
     flow = prepare(database)
@@ -101,7 +101,7 @@ def served_world(folder: Path, seed: int, stack: ExitStack) -> World:
 
 
 def embedded_world(folder: Path, seed: int, stack: ExitStack) -> World:
-    """Make a world of processes that share a file, each with an engine of its own."""
+    """Create a world of processes that share a file, each with its own engine."""
     folder.mkdir()
     home = folder / "home"
     home.mkdir()
@@ -120,7 +120,7 @@ def embedded_world(folder: Path, seed: int, stack: ExitStack) -> World:
 
 
 def find_forgotten(database: Path) -> list[Waiting]:
-    """Return what keeps waiting while all that it needs is free, looked at several times."""
+    """Return proposals that keep waiting while everything they need is free, in several checks."""
     forgotten: set[Waiting] | None = None
     for _ in range(_SAMPLES):
         found = set(_waiting_for_nothing(database))
@@ -154,7 +154,7 @@ def _waiting_for_nothing(database: Path) -> list[Waiting]:
 
 
 def await_quiet(database: Path, seconds: float) -> None:
-    """Return when no slot is held and nothing waits, or after ``seconds``."""
+    """Wait until no slot is held and nothing waits, at most ``seconds``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.closing(sqlite3.connect(database, timeout=30)) as connection:

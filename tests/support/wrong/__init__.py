@@ -1,1 +1,1 @@
-"""Tables of wrong requests, for each RPC, and what is to be said about each."""
+"""Tables of invalid requests for each RPC, with the expected errors."""

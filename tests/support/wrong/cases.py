@@ -1,4 +1,4 @@
-"""Cases: a wrong request, and the status, details and message that it is to be answered with."""
+"""Cases: an invalid request with the expected status, details and message."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ BAD_DURATIONS = (
 
 
 class World(NamedTuple):
-    """What there is before: a flow run and a task run."""
+    """The existing runs: a flow run and a task run."""
 
     flow: str
     task: str
 
 
 class Case(NamedTuple):
-    """A wrong request.
+    """An invalid request.
 
     Attributes:
         method: The RPC.
-        build: Makes the request.
-        field: What the details are to name.
-        said: What the message is to have in it.
-        code: The status.
-        reason: That of the details.
+        build: Builds the request.
+        field: The expected field in the details.
+        said: The expected part of the message.
+        code: The expected status.
+        reason: The expected reason in the details.
     """
 
     method: str
@@ -59,17 +59,17 @@ Build = Callable[[World, Any], Message]
 
 
 def wrong(method: str, field: str, build: Build, values: Iterable[tuple[Any, str]]) -> list[Case]:
-    """Return a case for each of ``values``, which are pairs of a value and what is to be said of it."""
+    """Return a case for each of ``values``: pairs of a value and the expected part of the message."""
     return [Case(method, _bind(build, value), field, said) for value, said in values]
 
 
 def missing(method: str, field: str, request: Message) -> list[Case]:
-    """Return the case of a request that has not set ``field``."""
+    """Return the case of a request without ``field``."""
     return [Case(method, lambda _: request, field, "not set")]
 
 
 def not_found(method: str, field: str, build: Build, said: str = UNKNOWN) -> list[Case]:
-    """Return the case of a name that nothing has."""
+    """Return the case of a name that does not exist."""
     reason = (
         "ERROR_REASON_LIMIT_NOT_FOUND"
         if "Limit" in method or "Slot" in method
@@ -86,7 +86,7 @@ def _bind(build: Build, value: Any) -> Callable[[World], Message]:
 
 
 def said_as(values: Iterable[Any], say: Callable[[Any], str] = repr) -> list[tuple[Any, str]]:
-    """Return each of ``values`` with how it is named in a message."""
+    """Return each of ``values`` with its form in messages."""
     return [(value, say(value)) for value in values]
 
 
@@ -96,7 +96,7 @@ def too_long(longest: int) -> list[tuple[str, str]]:
 
 
 def say_time(time: Timestamp) -> str:
-    """Return how a time is named in a message."""
+    """Return a time in the form of messages."""
     return f"{time.seconds} s {time.nanos} ns"
 
 

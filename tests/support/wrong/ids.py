@@ -1,4 +1,4 @@
-"""Wrong ids, wherever one is asked for."""
+"""Invalid ids, for every field that takes one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong tags, wherever one is asked for, and wrong limits."""
+"""Invalid tags, for every field that takes one, and invalid limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from clearway.v1.task_run_pb2 import CreateTaskRunRequest, ListTaskRunsRequest, 
 from support.wrong.cases import Build, Case, missing, not_found, said_as, too_long, wrong
 
 _BAD_TAGS = [("", "not set"), *said_as((" ", "a\nb", "a\0b", "\x7f")), *too_long(255)]
-# An item of a list is there, even if it is empty.
+# A list item counts as set even if it is empty.
 _BAD_ITEMS = [("", "''"), *_BAD_TAGS[1:]]
 _TOO_MANY = [([f"tag-{number}" for number in range(65)], "65")]
 

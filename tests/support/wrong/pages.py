@@ -1,4 +1,4 @@
-"""Wrong pages and filters of lists, and wrong keys of the cache."""
+"""Invalid pages and filters of lists, and invalid cache keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong requests about results."""
+"""Invalid requests about results."""
 
 from __future__ import annotations
 

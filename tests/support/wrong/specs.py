@@ -1,4 +1,4 @@
-"""Wrong words about runs when they are created, and wrong lines of logs."""
+"""Invalid specs of new runs, and invalid log lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Wrong states, wherever one is proposed or a run begins in one."""
+"""Invalid states, both proposed and initial ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checker: what must hold of any storm's evidence, by rules that are written here and nowhere else."""
+"""The checker: the rules that any storm's evidence must satisfy, written independently of the service."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ __all__ = ["Violation", "check"]
 
 
 def check(evidence: Evidence) -> list[Violation]:
-    """Return all that is wrong with ``evidence``."""
+    """Return all violations in ``evidence``."""
     checks = (check_promises, check_histories, check_bodies, check_leases, check_aftermath)
     return [violation for each in checks for violation in each(evidence)]

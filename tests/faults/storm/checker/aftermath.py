@@ -1,4 +1,4 @@
-"""The aftermath: nothing is held or waited for by the dead, and what was begun has come to its end."""
+"""The aftermath: dead clients hold nothing and wait for nothing, and all work has ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RUNNING = 3
 
 
 def check_aftermath(evidence: Evidence) -> Iterator[Violation]:
-    """Yield what is left when everything lived again, ended, and all leases have run out."""
+    """Yield what is left after everything was resumed, has ended, and all leases have expired."""
     for tag, run in evidence.slots:
         yield Violation("a slot is held by the dead", f"{tag!r} by {run}")
     for proposal, run in evidence.waiters:

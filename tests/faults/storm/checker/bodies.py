@@ -1,4 +1,4 @@
-"""Bodies: no attempt's code ran twice, none ran without leave, and never too many at once."""
+"""Bodies: no attempt's code ran twice or without being Running, and never too many at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from faults.storm.checker.violation import Violation
 from faults.storm.evidence import Body, Evidence
 
 _RUNNING = 3
-# Between the service's clock and the machine's; bodies whose run was ended under them are cut short by it.
+# The tolerance between the service's and the machine's clock; a body that lost its run counts shorter by it.
 _CLOCK_SECONDS = 0.05
 _FOREVER = float("inf")
 
@@ -22,7 +22,7 @@ class _Span(NamedTuple):
 
 
 def check_bodies(evidence: Evidence) -> Iterator[Violation]:
-    """Yield what is wrong with the executions of user code."""
+    """Yield the violations in the executions of user code."""
     for attempt, count in Counter(body.attempt for body in evidence.bodies).items():
         if count > 1:
             yield Violation("the body of one attempt ran twice", attempt)
@@ -45,7 +45,7 @@ def check_bodies(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _leaves(evidence: Evidence) -> dict[str, list[tuple[float, float]]]:
-    """Return, by run, when it was Running by its history, in monotonic time."""
+    """Return, by run, the spans in which it was Running by its history, in monotonic time."""
     leaves: dict[str, list[tuple[float, float]]] = defaultdict(list)
     entered: dict[str, float] = {}
     for state in sorted(evidence.states, key=lambda state: (state.run, state.ordinal)):
@@ -60,7 +60,7 @@ def _leaves(evidence: Evidence) -> dict[str, list[tuple[float, float]]]:
 
 
 def _check_leave(evidence: Evidence, leaves: dict[str, list[tuple[float, float]]]) -> Iterator[Violation]:
-    """Check that each body began after its run had entered Running, as often as it did so at most."""
+    """Check that each body started after its run entered Running, and at most once per entry."""
     bodies: dict[str, list[Body]] = defaultdict(list)
     for body in evidence.bodies:
         bodies[body.run].append(body)
@@ -74,7 +74,7 @@ def _check_leave(evidence: Evidence, leaves: dict[str, list[tuple[float, float]]
 
 
 def _span(body: Body, evidence: Evidence, leaves: dict[str, list[tuple[float, float]]]) -> _Span:
-    """Return how long a body counts: until it ended, was killed, or its run was taken from it."""
+    """Return the span in which a body counts: until it ended, was killed, or lost its run."""
     ended = _FOREVER if body.ended is None else body.ended
     for life in evidence.lives:
         if life.pid == body.pid and life.client == body.client and life.began <= body.began:
@@ -86,10 +86,10 @@ def _span(body: Body, evidence: Evidence, leaves: dict[str, list[tuple[float, fl
 
 
 def _check_overlap(spans: list[_Span], limit: int, of: str, rule: str) -> Iterator[Violation]:
-    """Check that at no time more than ``limit`` of the spans were under way."""
+    """Check that at most ``limit`` of the spans overlap at any time."""
     spans = [span for span in spans if span.ended > span.began]
     changes = [(span.began, 1, index) for index, span in enumerate(spans)]
-    # At the same moment, what ends does so before what begins.
+    # At the same moment, ends come before starts.
     changes += [(span.ended, -1, index) for index, span in enumerate(spans)]
     running: set[int] = set()
     for at, change, index in sorted(changes):

@@ -1,4 +1,4 @@
-"""Histories: dense, in order, and each step one that a run may take."""
+"""Histories: without gaps, in order, and with valid transitions only."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from faults.storm.evidence import Evidence, RunRow, StateRow
 
 _SCHEDULED, _PENDING, _RUNNING, _COMPLETED, _FAILED, _CANCELLED, _CRASHED = range(1, 8)
 _TERMINAL = (_COMPLETED, _FAILED, _CANCELLED, _CRASHED)
-# What may follow what; nothing follows a terminal state. Running follows Running only where another client
-# takes over a run after a lease has expired; ``leases`` checks that it had a reason to expire.
+# The valid transitions; nothing follows a terminal state. Running follows Running only if another client
+# takes over a run after a lease expired; ``leases`` checks that it had a reason to expire.
 _NEXT = {
     _SCHEDULED: {_PENDING, _RUNNING, _COMPLETED, _CANCELLED, _CRASHED},
     _PENDING: {_SCHEDULED, _PENDING, _RUNNING, *_TERMINAL},
@@ -22,7 +22,7 @@ _CLOCK_SECONDS = 0.01
 
 
 def check_histories(evidence: Evidence) -> Iterator[Violation]:
-    """Yield what is wrong with the histories of runs."""
+    """Yield the violations in the histories of runs."""
     histories: dict[str, list[StateRow]] = defaultdict(list)
     for state in evidence.states:
         histories[state.run].append(state)
@@ -72,7 +72,7 @@ def _check_steps(history: list[StateRow]) -> Iterator[Violation]:
 
 
 def _check_limits(evidence: Evidence, histories: dict[str, list[StateRow]]) -> Iterator[Violation]:
-    """Check that by their histories never more runs of a tag were Running at once than its limit."""
+    """Check that by the histories, never more runs of a tag were Running at once than its limit."""
     for tag, limit in evidence.limits.items():
         changes: list[tuple[float, int, str]] = []
         for run in evidence.runs:
@@ -82,7 +82,7 @@ def _check_limits(evidence: Evidence, histories: dict[str, list[StateRow]]) -> I
             for state in sorted(histories[run.id], key=lambda state: state.ordinal):
                 if (state.type == _RUNNING) != running:
                     running = not running
-                    # What leaves in the microsecond in which another enters does so in the same transaction.
+                    # Leaving and entering in the same microsecond happen in one transaction.
                     changes.append((state.time, 1 if running else -1, run.id))
         running_now: set[str] = set()
         for at, change, id_ in sorted(changes):

@@ -1,4 +1,4 @@
-"""Promises: what a client was told is in the database, unchanged, and told the same each time."""
+"""Promises: decisions sent to clients are in the database unchanged, and repeated identically."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _check_repeated(all_told: list[Told]) -> Iterator[Violation]:
 
 
 def _check_asked(evidence: Evidence) -> Iterator[Violation]:
-    """Check that clients which record what they ask were moved by nothing else, leases and cache apart."""
+    """Check that runs of recording clients moved only as proposed, leases and cache aside."""
     asked = {ask.proposal: ask for ask in evidence.asked}
     strict = {ask.client for ask in evidence.asked}
     runs = {run.id: run for run in evidence.runs}
@@ -65,7 +65,7 @@ def _check_asked(evidence: Evidence) -> Iterator[Violation]:
             continue
         ask = asked.get(state.id)
         if ask is None:
-            # The service itself makes only the first state of a run that waits, and the end of a lost one.
+            # The service itself creates only the first state of a waiting run, and the end of a lost one.
             if (
                 not (state.ordinal == 1 and state.type not in (_RUNNING, _COMPLETED))
                 and state.type != _CRASHED
@@ -81,10 +81,10 @@ def _check_asked(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _check_results(evidence: Evidence) -> Iterator[Violation]:
-    """Check that a run has the result that its client gave, or one that was computed for its key."""
+    """Check that a run has the result of its client, or one computed for its cache key."""
     given = {ask.proposal: ask.result for ask in evidence.asked if ask.result}
     computed: set[tuple[str, str]] = set()
-    # Those who waited for a key have its result in the transaction that completes it.
+    # Runs that waited for a key get its result in the transaction that completes the key.
     for state in sorted(evidence.states, key=lambda state: (state.time, state.name == "Cached")):
         if state.id in given and state.type == _COMPLETED and state.result != given[state.id]:
             yield Violation("a result was changed", f"{state} was given {given[state.id]}")

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Violation(NamedTuple):
-    """What was found wrong.
+    """A violation found by the checker.
 
     Attributes:
-        rule: Which rule, in a few words.
-        what: What it was found in.
+        rule: The violated rule, in a few words.
+        what: Where it was found.
     """
 
     rule: str

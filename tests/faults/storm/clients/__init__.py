@@ -1,1 +1,1 @@
-"""The storm's client processes. Each works on jobs until the storm is over, and records before it acts."""
+"""The storm's client processes, which work on jobs until the storm ends, and record before they act."""

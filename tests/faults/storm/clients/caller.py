@@ -1,7 +1,7 @@
-"""A client of unary calls whose session is kept alive by KeepAlive: ``FOLDER NAME SEED FLOW unary ADDRESS``.
+"""A client with unary calls and a KeepAlive session: ``FOLDER NAME SEED FLOW unary ADDRESS``.
 
-Several threads run jobs one after the other. A failed call is repeated with the same proposal id, so that it
-returns the decision that was recorded the first time.
+Several threads run jobs sequentially. A failed call is retried with the same proposal id, so that it returns
+the decision recorded the first time.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class _SessionLostError(Exception):
 
 
 class Caller:
-    """Brings jobs to their end by unary calls.
+    """Completes jobs with unary calls.
 
     Args:
-        place: Where it works.
-        address: The server's, or that of a proxy.
+        place: The client's environment.
+        address: The address of the server or a proxy.
         flow: The flow run that all its task runs belong to.
     """
 
@@ -59,7 +59,7 @@ class Caller:
         self._renew_session("")
 
     def work(self) -> None:
-        """Return when it is enough and each job that was begun has ended."""
+        """Work until the storm is over and each started job has ended."""
         threading.Thread(target=self._keep_alive, daemon=True).start()
         with ThreadPoolExecutor(_THREADS) as pool:
             for working in [pool.submit(self._work) for _ in range(_THREADS)]:
@@ -98,7 +98,7 @@ class Caller:
             self._place.record.write(session=self._session)
 
     def _call(self, method: str, request: Any) -> Any:
-        """Call until there is an answer."""
+        """Retry a call until it succeeds."""
         while True:
             try:
                 return getattr(self._client.stub, method)(request, timeout=_CALL_SECONDS)
@@ -147,7 +147,7 @@ class Caller:
             return
 
     def _decide(self, run: str, state: ProposedState, wait: float = 0.0) -> Decision:
-        """Propose until there is a decision; one that is not a wait is recorded before it is returned."""
+        """Retry until there is a decision; all but waits are recorded before they are returned."""
         while True:
             session = self._session
             request = SetTaskRunStateRequest(
@@ -180,7 +180,7 @@ class Caller:
 
 
 def main(folder: str, name: str, seed: str, flow: str, _kind: str, address: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     place = Place(Path(folder), name, int(seed))
     Caller(place, address, flow).work()
     place.record.write(finished=True)

@@ -1,7 +1,7 @@
-"""A client of the SDK, which runs one flow after the other: ``FOLDER NAME SEED``.
+"""A client with the SDK, which runs flows sequentially: ``FOLDER NAME SEED``.
 
-Where ``CLEARWAY_ADDRESS`` is set it talks to a server, else its engine is embedded. A flow whose process was
-killed, or that the service ended because it took the process for dead, is run again; its result is known.
+If ``CLEARWAY_ADDRESS`` is set it uses a server, otherwise an embedded engine. A flow is run again if its
+process was killed, or if the service considered the process dead; its result is known in advance.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ seconds = 0.0
 
 
 def attempt() -> str:
-    """Return a name of the present attempt."""
+    """Return a name for the current attempt."""
     return f"{runtime.task_run.id} {runtime.task_run.run_count}"
 
 
 def tell(_task: Any, run: Any, state: Any) -> None:
-    """Record what the SDK was told."""
+    """Record the states that the SDK received."""
     told = [state.id, int(state.type), state.name, state.timestamp.timestamp()]
     answer = "reject" if state.name == "Cached" else "accept"
     place.record.write(told=state.id, run=run.id, answer=answer, state=told)
 
 
 def work(number: int, key: str = "", *, fails: int = 0) -> None:
-    """Be the body of a task run."""
+    """Simulate the body of a task run."""
     name = attempt()
     place.bodies.write(
         begin=name, run=runtime.task_run.id, tags=[t for t in runtime.task_run.tags if t in TAGS], key=key
@@ -48,14 +48,14 @@ def work(number: int, key: str = "", *, fails: int = 0) -> None:
 
 @task(tags=["storm-2"], retries=2, retry_delay_seconds=0.05, on_completion=[tell])
 def square(number: int) -> int:
-    """Return a square; each third number fails at first."""
+    """Return a square; every third number fails at first."""
     work(number, fails=int(number % 3 == 0))
     return number * number
 
 
 @task(tags=["storm-4"], cache_key_fn=lambda _context, given: f"shared {given['job'] // 4} {given['which']}")
 def shared(job: int, which: int) -> str:
-    """Return what any run with the same key may compute."""
+    """Return a result that is the same for all runs with the same key."""
     key = f"shared {job // 4} {which}"
     work(which, key)
     return key
@@ -70,7 +70,7 @@ def below(job: int) -> int:
 
 @flow
 def above(job: int) -> list[Any]:
-    """Return what tasks and a subflow came to."""
+    """Return the results of tasks and a subflow."""
     squares = square.map(range(job, job + 5))
     keys = [shared.submit(job, which) for which in range(2)]
     child = below(job)
@@ -78,7 +78,7 @@ def above(job: int) -> list[Any]:
 
 
 def wanted(job: int) -> list[Any]:
-    """Return what ``above`` has to return."""
+    """Return the expected result of ``above``."""
     squares = sum(number * number for number in range(job, job + 5))
     return [squares, job**2 + (job + 1) ** 2, *[f"shared {job // 4} {which}" for which in range(2)]]
 
@@ -90,7 +90,7 @@ def run(job: int) -> None:
             got = above(job)
         except _COMES_AGAIN as error:
             place.record.write(again=job, because=f"{type(error).__name__}: {error}"[:300])
-        except Exception as error:  # noqa: BLE001 - it is the checker's to judge
+        except Exception as error:  # noqa: BLE001 - the checker judges it
             place.record.write(unexpected=f"flow {job} raised {type(error).__name__}: {error}"[:600])
             place.record.write(result=job, got="", wanted=repr(wanted(job)))
             return
@@ -100,8 +100,8 @@ def run(job: int) -> None:
 
 
 def main(folder: str, name: str, seed: str) -> None:
-    """Do what the command line says."""
-    global place, seconds  # noqa: PLW0603 - flows are of the module, and so is where they write
+    """Run with the arguments of the command line."""
+    global place, seconds  # noqa: PLW0603 - the flows are module-level, and so is their record
     place = Place(Path(folder), name, int(seed))
     seconds = random.Random(seed).choice([0.01, 0.05, 0.1])
     place.record.write(runs_flows=True)

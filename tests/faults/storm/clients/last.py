@@ -1,4 +1,4 @@
-"""An embedded world's last client: runs a flow, then waits until no slot is held: ``FOLDER NAME SEED``."""
+"""The last client of an embedded world: runs a flow, then waits for free slots: ``FOLDER NAME SEED``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SECONDS = 25.0
 
 
 def main(folder: str, name: str, seed: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     flows.place = place = Place(Path(folder), name, int(seed))
     place.record.write(runs_flows=True)
     place.record.write(job=0)

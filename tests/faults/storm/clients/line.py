@@ -20,7 +20,7 @@ from support.client import Client, EndedError, Stream
 _PAUSE_SECONDS = 0.05
 _PING_SECONDS = 0.5
 _BACKOFF = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 300)]
-# How a stream may end on a bad day: the connection broke, the server drains, or the lease ran out.
+# How a stream may end during a storm: the connection broke, the server drains, or the lease expired.
 _EXPECTED = frozenset(
     {"ERROR_REASON_SHUTTING_DOWN", "ERROR_REASON_SESSION_EXPIRED", "ERROR_REASON_STORE_UNAVAILABLE"}
 )
@@ -28,16 +28,16 @@ _BROKEN = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grp
 
 
 class Line(Protocol):
-    """What a striver proposes on."""
+    """The connection of a striver to the service."""
 
     def propose(self, proposals: Sequence[Proposal]) -> None:
-        """Send proposals; where the line is broken they are lost."""
+        """Send proposals; they are lost if the line is broken."""
 
     def hear(self, seconds: float) -> Decision | None:
         """Return the next decision, or None after ``seconds`` without one."""
 
     def reconnected(self) -> bool | None:
-        """Return None if the line was not re-opened since the last call; else whether it kept its session."""
+        """Return None if the line was not reopened since the last call, else whether it kept its session."""
 
     def close(self) -> None:
         """End the session."""
@@ -47,9 +47,9 @@ class StreamLine:
     """A stream to a server.
 
     Args:
-        address: The server's, or that of a proxy.
-        name: The client's.
-        record: Where ends that should not be are written.
+        address: The address of the server or a proxy.
+        name: The client's name.
+        record: Where unexpected ends are written.
     """
 
     def __init__(self, address: str, name: str, record: Record) -> None:
@@ -62,7 +62,7 @@ class StreamLine:
         threading.Thread(target=self._ping, daemon=True).start()
 
     def propose(self, proposals: Sequence[Proposal]) -> None:
-        """Send proposals; where the line is broken they are lost."""
+        """Send proposals; they are lost if the line is broken."""
         self._stream.propose(*proposals)
 
     def hear(self, seconds: float) -> Decision | None:
@@ -77,7 +77,7 @@ class StreamLine:
         return decision
 
     def reconnected(self) -> bool | None:
-        """Return None if the line was not re-opened since the last call; else whether it kept its session."""
+        """Return None if the line was not reopened since the last call, else whether it kept its session."""
         news, self._news = self._news, None
         return news
 
@@ -113,11 +113,11 @@ class StreamLine:
 
 
 class EmbeddedLine:
-    """An engine of this process, on a file that is shared with others.
+    """An engine in this process, on a file that is shared with others.
 
     Args:
         database: The SQLite file.
-        name: The client's.
+        name: The client's name.
     """
 
     def __init__(self, database: Path, name: str) -> None:
@@ -145,7 +145,7 @@ class EmbeddedLine:
             return None
 
     def reconnected(self) -> bool | None:
-        """Return None: an engine that replaces its session proposes again by itself."""
+        """Return None: an engine that replaces its session sends proposals again by itself."""
         return None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Where a client process works: its record, the log of all bodies, and the sign that it is enough."""
+"""The environment of a client process: its record, the log of all bodies, and the signal to stop."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _HEARTBEAT_SECONDS = 0.25
 
 
 class Job(NamedTuple):
-    """One run to be brought to its end, or one flow.
+    """One run or flow to complete.
 
     Attributes:
         number: Its number among the client's jobs.
-        tags: Of its run.
+        tags: The tags of its run.
         key: Its cache key; empty for none.
-        seconds: How long its body takes.
+        seconds: The duration of its body.
         failures: How many attempts fail before one completes.
     """
 
@@ -39,12 +39,12 @@ class Job(NamedTuple):
 
 @dataclass
 class Place:
-    """What all clients share.
+    """The environment of one client.
 
     Args:
-        folder: The storm's.
-        name: The client's.
-        seed: Decides what its jobs are like.
+        folder: The storm's folder.
+        name: The client's name.
+        seed: Determines its jobs.
     """
 
     folder: Path
@@ -58,18 +58,18 @@ class Place:
         threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def _beat(self) -> None:
-        """Show that this process gets time from the machine, whether or not the storm stopped it."""
+        """Record regularly that this process gets CPU time, to tell stalls of the machine from deeds."""
         while True:
             self.record.write(durable=False, alive=True)
             time.sleep(_HEARTBEAT_SECONDS)
 
     @property
     def enough(self) -> bool:
-        """Whether no new job is to be begun."""
+        """Whether no new job may be started."""
         return (self.folder / "enough").exists()
 
     def jobs(self) -> Iterator[Job]:
-        """Yield the jobs that a predecessor left undone, then new ones."""
+        """Yield the unfinished jobs of a predecessor, then new ones."""
         begun, done = -1, set()
         undone = []
         for line in read_record(self.folder / f"client-{self.name}.jsonl"):
@@ -86,14 +86,14 @@ class Place:
     def _job(self, number: int) -> Job:
         chance = random.Random(f"{self.seed} {self.name} {number}")
         tags = tuple(sorted(chance.sample(list(TAGS), chance.choice([0, 1, 1, 1, 2]))))
-        # A key belongs to a few numbers, so that clients meet in it.
+        # A few numbers share a key, so that clients compete for it.
         key = f"key {number // 8} {chance.randrange(3)}" if chance.random() < 0.3 else ""
         seconds = chance.choice([0.0, 0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3])
         return Job(number, tags, key, seconds, chance.choice([0, 0, 0, 0, 1, 2, 4]))
 
 
 def _end_with_parent() -> None:
-    """End this process when the storm that started it is gone: nothing else would."""
+    """End this process when the storm that started it is gone."""
     while os.read(0, 1):
         pass
     os._exit(3)

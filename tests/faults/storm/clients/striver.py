@@ -1,7 +1,7 @@
 """A client that speaks the protocol: ``FOLDER NAME SEED FLOW stream ADDRESS`` or ``... embedded DATABASE``.
 
-It starts a run for each job, runs its body once accepted, and proposes its end. Each decision is on the disk
-before the client acts on it. A successor process resumes unfinished jobs.
+It starts a run for each job, runs its body once accepted, and proposes its end. Each decision is written to
+disk before the client acts on it. A successor process resumes unfinished jobs.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _COMES_AGAIN = (ERROR_REASON_SESSION_EXPIRED, ERROR_REASON_SHUTTING_DOWN, ERROR_
 
 @dataclass
 class _Work:
-    """A job that was begun, and the proposal about it that has no final decision, if there is one."""
+    """A started job, with its undecided proposal, if any."""
 
     job: Job
     run: str = ""
@@ -50,11 +50,11 @@ class _Work:
 
 
 class Striver:
-    """Brings jobs to their end.
+    """Completes jobs.
 
     Args:
-        place: Where it works.
-        line: Where it proposes.
+        place: The client's environment.
+        line: The connection to the service.
         flow: The flow run that all its task runs belong to.
     """
 
@@ -70,7 +70,7 @@ class Striver:
         self._replayed: set[str] = set()
 
     def work(self) -> None:
-        """Return when it is enough and each job that was begun has ended."""
+        """Work until the storm is over and each started job has ended."""
         while self._begin_jobs() or self._working:
             pause = min(self._due[0][0] - time.monotonic(), _LONGEST_PAUSE) if self._due else _LONGEST_PAUSE
             decision = self._line.hear(max(pause, 0.001))
@@ -118,7 +118,7 @@ class Striver:
         self._line.propose([proposal])
 
     def _propose_again(self, *, same_session: bool) -> None:
-        """Propose what has no decision on the new line: the same where the session lives, else new ones."""
+        """Propose undecided work on the new line: the same proposals if the session lives, else new ones."""
         works, self._open = list(self._open.values()), {}
         for work in works:
             assert work.proposal is not None
@@ -130,7 +130,7 @@ class Striver:
         self._replay()
 
     def _replay(self) -> None:
-        """Send proposals again that were decided: the decisions must be the same."""
+        """Send decided proposals again: the decisions must be the same."""
         for proposal in self._chance.sample(list(self._decided), min(3, len(self._decided))):
             self._replayed.add(proposal.id)
             self._line.propose([proposal])
@@ -170,7 +170,7 @@ class Striver:
         )
 
     def _follow(self, work: _Work, decision: Decision, answer: str) -> None:
-        """Act by a final decision."""
+        """Act on a final decision."""
         assert work.proposal is not None
         asked = work.proposal.state.type
         work.run = decision.run_id
@@ -225,7 +225,7 @@ def _digest(state: State) -> str:
 
 
 def main(folder: str, name: str, seed: str, flow: str, kind: str, where: str) -> None:
-    """Do what the command line says."""
+    """Run with the arguments of the command line."""
     place = Place(Path(folder), name, int(seed))
     line: Line = (
         StreamLine(where, name, place.record) if kind == "stream" else EmbeddedLine(Path(where), name)
