@@ -70,7 +70,7 @@ def _validated_by(function: Any) -> Any:
 
 
 def _converted(kind: Any, value: Any) -> Any:
-    if isinstance(value, kind):
+    if issubclass(type(value), kind):  # pydantic 1 asks a model of pydantic 2 for what that warns of
         return value
     from pydantic import BaseModel  # noqa: PLC0415 - as above
     from pydantic.v1 import BaseModel as OldModel  # noqa: PLC0415

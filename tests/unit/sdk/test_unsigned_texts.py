@@ -88,7 +88,7 @@ def test_an_exception_that_could_not_be_pickled(signing: bool) -> None:
 
 
 def test_why_a_result_is_in_memory_only(signing: bool) -> None:
-    with pytest.raises(MissingResult, match=r"only: \[unsigned\] why" if signing else "only: why"):
+    with pytest.raises(MissingResult, match=r"run: \[unsigned\] why" if signing else "run: why"):
         from_service(StateType.COMPLETED, in_memory("why")).result()
 
 

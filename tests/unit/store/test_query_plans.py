@@ -26,6 +26,7 @@ from clearway_service.store import (
     queries,
     runs,
     schema,
+    session_ends,
     sessions,
     timeline,
 )
@@ -174,10 +175,10 @@ COMMANDS: dict[str, Any] = {
     "sessions are renewed": sessions.renew_sessions({"id": 9}),
     "a session is shortened": sessions.shorten_session("id", 1),
     "all sessions are extended": sessions.extend_all_sessions(1),
-    "sessions expire": sessions.expire_sessions(1, lambda _process: False),
+    "sessions expire": session_ends.expire_sessions(1, lambda _process: False),
     "the steady clock is noted": timeline.note_steady(),
     "a timeline is joined": timeline.join_timeline("boot", lambda: 1, 1),
-    "a session ends": sessions.end_session("id", "gone"),
+    "a session ends": session_ends.end_session("id", "gone"),
     "a limit is set": set_limit("disk", 1),
     "a limit is reset": reset_limit("disk"),
     "a limit is removed": delete_limit("disk"),
@@ -346,7 +347,7 @@ def test_what_a_command_does_scans_nothing_that_grows(writer: Database, name: st
 def test_when_a_client_is_lost_the_tags_that_are_waited_for_are_read_once(writer: Database) -> None:
     def command(transaction: Transaction) -> None:
         sessions.open_session("lost", sessions.Client("n", "l", "v"), -1)(transaction)
-        sessions.expire_sessions(1, lambda _process: False)(transaction)
+        session_ends.expire_sessions(1, lambda _process: False)(transaction)
 
     asked = asked_by(writer, command)
     found = [step for sql in asked for step in scans(writer, sql)]
