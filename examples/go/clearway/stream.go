@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *Session) run(welcomed func()) {
 			return
 		}
 		s.options.Logf("the connection broke (%v); trying again", err)
-		time.Sleep(pause)
+		time.Sleep(rand.N(pause)) // full jitter: clients that lost a server together come back one by one
 		pause = min(2*pause, longPause)
 	}
 }

@@ -164,7 +164,7 @@ export class Session {
   async *#stream(): AsyncGenerator<ProposeResponse> {
     const outbox = (this.#outbox = new Outbox());
     const { clientName } = this;
-    outbox.send({ hello: { clientName, language: "typescript", version: "1", resumeSessionId: this.id } });
+    outbox.send({ hello: { clientName, language: "typescript", version: "0.2.0", resumeSessionId: this.id } });
     let heard = Date.now();
     let pings = 0n;
     const keepAlive = (leaseMs: number) =>

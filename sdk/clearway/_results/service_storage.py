@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+from clearway._base.backoff import Backoff
 from clearway._base.locations import location_in
 from clearway._results.storage import Leftover, SizeMismatchError
 from clearway._settings.paths import SERVICE
 
 _CHUNK: Final = 1024 * 1024
-_DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)  # seconds
+# How often, and how long apart, a call is tried while the service is overloaded.
+_TRIES: Final = 6
+_OVERLOADED: Final = Backoff(0.1, 1.6)
 
 
 class ServiceStorage:
@@ -90,13 +93,13 @@ def _response(method: Any, request: Any) -> Any:
     from clearway._transport.current import connect  # noqa: PLC0415 - loaded already when a result is stored
     from clearway.exceptions import ResultNotFound, ServerUnavailable, ServiceError  # noqa: PLC0415
 
-    for delay in (*_DELAYS, None):
+    for failures in range(1, _TRIES + 1):
         try:
             return method.start(connect(), request).result()
         except ResultNotFound as error:
             raise FileNotFoundError(str(error)) from error
         except ServiceError as error:
-            if delay is None or not isinstance(error, ServerUnavailable):
+            if failures == _TRIES or not isinstance(error, ServerUnavailable):
                 raise OSError(str(error)) from error
-        time.sleep(delay)
+        time.sleep(_OVERLOADED.delay(failures))
     raise AssertionError("unreachable")

@@ -262,8 +262,8 @@ class Wait(_message.Message):
     cache_key: _builtins.str
     """cache_key is the key that another run is computing; empty for other reasons."""
     position: _builtins.int
-    """position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it joined, from
-    1; 0 if it is not queued.
+    """position is the place in the queue of the first blocking tag, or of the cache key, that the proposal took when it
+    joined, from 1; 0 if it has none, or joined the queue before this call.
     """
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:

@@ -80,7 +80,9 @@ class _RunErrorKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RunError
     RUN_ERROR_KIND_CANCELLED: _RunErrorKind.ValueType  # 3
     """RUN_ERROR_KIND_CANCELLED: the run was cancelled or interrupted."""
     RUN_ERROR_KIND_LOST: _RunErrorKind.ValueType  # 4
-    """RUN_ERROR_KIND_LOST: the process that ran it died or lost its session."""
+    """RUN_ERROR_KIND_LOST: the worker process that ran its code died. A run that becomes Crashed because its session
+    ended has no error.
+    """
     RUN_ERROR_KIND_UPSTREAM: _RunErrorKind.ValueType  # 5
     """RUN_ERROR_KIND_UPSTREAM: a run that it depends on did not complete, so its code did not start."""
     RUN_ERROR_KIND_RESULT: _RunErrorKind.ValueType  # 6
@@ -98,7 +100,9 @@ RUN_ERROR_KIND_TIMEOUT: RunErrorKind.ValueType  # 2
 RUN_ERROR_KIND_CANCELLED: RunErrorKind.ValueType  # 3
 """RUN_ERROR_KIND_CANCELLED: the run was cancelled or interrupted."""
 RUN_ERROR_KIND_LOST: RunErrorKind.ValueType  # 4
-"""RUN_ERROR_KIND_LOST: the process that ran it died or lost its session."""
+"""RUN_ERROR_KIND_LOST: the worker process that ran its code died. A run that becomes Crashed because its session
+ended has no error.
+"""
 RUN_ERROR_KIND_UPSTREAM: RunErrorKind.ValueType  # 5
 """RUN_ERROR_KIND_UPSTREAM: a run that it depends on did not complete, so its code did not start."""
 RUN_ERROR_KIND_RESULT: RunErrorKind.ValueType  # 6

@@ -93,7 +93,7 @@ class StateHandlers(Handlers):
                 # Leave the queue, but keep a slot that was granted meanwhile.
                 withdrawn = self._pipeline.withdraw([proposal.id], current_call.get())
                 if proposal.id in await asyncio.wrap_future(withdrawn):
-                    final = waiting._replace(queued=False)
+                    final = waiting._replace(queued=False, position=0)
                 else:
                     final = await self._recorded(proposal, results)
         finally:

@@ -526,8 +526,8 @@ type Wait struct {
 	BlockingTags []string `protobuf:"bytes,5,rep,name=blocking_tags,json=blockingTags,proto3" json:"blocking_tags,omitempty"`
 	// cache_key is the key that another run is computing; empty for other reasons.
 	CacheKey string `protobuf:"bytes,6,opt,name=cache_key,json=cacheKey,proto3" json:"cache_key,omitempty"`
-	// position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it joined, from
-	// 1; 0 if it is not queued.
+	// position is the place in the queue of the first blocking tag, or of the cache key, that the proposal took when it
+	// joined, from 1; 0 if it has none, or joined the queue before this call.
 	Position      int32 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

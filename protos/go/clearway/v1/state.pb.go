@@ -108,7 +108,8 @@ const (
 	RunErrorKind_RUN_ERROR_KIND_TIMEOUT RunErrorKind = 2
 	// RUN_ERROR_KIND_CANCELLED: the run was cancelled or interrupted.
 	RunErrorKind_RUN_ERROR_KIND_CANCELLED RunErrorKind = 3
-	// RUN_ERROR_KIND_LOST: the process that ran it died or lost its session.
+	// RUN_ERROR_KIND_LOST: the worker process that ran its code died. A run that becomes Crashed because its session
+	// ended has no error.
 	RunErrorKind_RUN_ERROR_KIND_LOST RunErrorKind = 4
 	// RUN_ERROR_KIND_UPSTREAM: a run that it depends on did not complete, so its code did not start.
 	RunErrorKind_RUN_ERROR_KIND_UPSTREAM RunErrorKind = 5

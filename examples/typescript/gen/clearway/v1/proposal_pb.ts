@@ -230,8 +230,8 @@ export type Wait = Message<"clearway.v1.Wait"> & {
   cacheKey: string;
 
   /**
-   * position is the proposal's place in the queue of the first blocking tag, or of the cache key, when it joined, from
-   * 1; 0 if it is not queued.
+   * position is the place in the queue of the first blocking tag, or of the cache key, that the proposal took when it
+   * joined, from 1; 0 if it has none, or joined the queue before this call.
    *
    * @generated from field: int32 position = 7;
    */

@@ -488,7 +488,8 @@ export enum RunErrorKind {
   CANCELLED = 3,
 
   /**
-   * RUN_ERROR_KIND_LOST: the process that ran it died or lost its session.
+   * RUN_ERROR_KIND_LOST: the worker process that ran its code died. A run that becomes Crashed because its session
+   * ended has no error.
    *
    * @generated from enum value: RUN_ERROR_KIND_LOST = 4;
    */
