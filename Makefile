@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 # What `make test-fast` runs: the rules, the store, the protocol's scenarios, and flows embedded and on a server. Not
-# the state machines, the wars of several servers, and the other languages.
+# the state machines, the tests of several servers, and the other languages.
 FAST := tests/unit tests/conformance $(foreach of,tasks flows retries cache limits,tests/integration/test_sdk_$(of).py)
 PROTOS := $(sort $(wildcard protos/clearway/v1/*.proto))
 
@@ -85,7 +85,7 @@ stubs-tools: $(STAMP) ## Get the plugins for `make stubs` into .tools (needs go,
 bench: $(STAMP) ## Measure the figures in the docs, beside the bare limits
 	@PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
-lock: $(STAMP) ## Resolve the dependencies anew into requirements.lock
+lock: $(STAMP) ## Resolve the dependencies again into requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) --group dev -o requirements.lock pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --resolution lowest-direct --no-annotate --no-header \

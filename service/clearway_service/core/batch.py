@@ -239,7 +239,7 @@ class Batch:
         return Answer(proposal.id, entry.kind, entry.run, decision, state, queued, position)
 
     def _present(self, entry: RunEntry) -> State:
-        """Return the run's state; a run that is being created and may not go on yet is Pending."""
+        """Return the run's state; a run that is being created and may not start yet is Pending."""
         if entry.progress is not None:
             return entry.progress.state
         return self._enter(entry, ProposedState(StateType.PENDING), self._new_id(), "", AnswerKind.NONE, "")

@@ -64,7 +64,7 @@ class FlowRun:
         attempt: The current attempt; None before, between and after attempts.
         attempt_number: The number of the current attempt, from 1.
         over: Whether it has ended, and only its hooks are left to be called.
-        raises: Whether the exception that ends it goes on to the caller, rather than into a state.
+        raises: Whether the exception that ends it is raised to the caller, rather than into a state.
         interrupted_by: What interrupted the thread that waits for it, if it runs on another.
         end_log: Says how it ended.
         abandoned_as: The state that ``abandon`` has ended it in.
