@@ -28,10 +28,14 @@ class Admitted(Protocol):
 
 
 class Gate:
-    """The permits of one flow run for one kind of task."""
+    """The permits of one flow run for one kind of task.
+
+    Attributes:
+        capacity: How many there are.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = self._capacity = capacity
         self._free = capacity
         self._guard = threading.Lock()
         self._ready: deque[Admitted] = deque()

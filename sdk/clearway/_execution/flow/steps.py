@@ -14,7 +14,7 @@ from clearway._execution.flow.attempt import FlowAttempt
 from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.user_code import call_hooks, execution, take_inputs, take_name
 from clearway._execution.outcomes import end_message, entered, failed_state, flow_state
-from clearway.exceptions import ClearwayError, UpstreamTaskError
+from clearway.exceptions import ClearwayError, Deadlock, UpstreamTaskError
 from clearway.logging import flush_logs
 from clearway.results import MEMORY
 from clearway.states import State, StateType
@@ -144,6 +144,8 @@ def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
         yield Drain(attempt)
     except ClearwayError as error:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
+        if isinstance(error, Deadlock):
+            attempt.interrupt(error)
     if attempt.lost:
         return run.lost_state()
     if outcome.error is not None and not outcome.timed_out and not attempt.ledger.knows(outcome.error):

@@ -80,12 +80,11 @@ class Submitter:
                 self._executor = runner.executor()
             self._started = True
         run.flow_attempt.ledger.enter(run)
+        run.submitter = self
         if run.given.inputs.unfinished():
             self._submission(run).begin()
-        else:
-            run.submitter = self
-            if run.gate.enter(run):
-                self.go_on(run)
+        elif run.gate.enter(run):
+            self.go_on(run)
         return run.future
 
     def go_on(self, run: TaskRun) -> None:
@@ -237,13 +236,13 @@ class Submission:
 
     def _call_hooks(self, effect: CallHooks) -> None:
         if self.run.task.is_async:
-            call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
+            self._hand_to_loop(effect)
         else:
             get_threads().submit(partial(self.execute_here, effect))
 
     def _execute(self, effect: Execute) -> None:
         if self._executor is None:
-            call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
+            self._hand_to_loop(effect)
         else:
             call = SubmittedCall(self, self.run, effect)
             if type(self._executor) is ThreadExecutor:
@@ -317,6 +316,10 @@ class Submission:
         self._permit.spend()
         get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
+    def _hand_to_loop(self, effect: Execute | CallHooks) -> None:
+        self.run.on_loop = True
+        call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
+
     def _execute_on_loop(self, effect: Execute | CallHooks) -> None:
         import asyncio  # noqa: PLC0415 - loaded, since there is a loop
 
@@ -331,6 +334,7 @@ class Submission:
             raise
         finally:
             self._code = self.run.stop = None  # no cycles are left behind: see the tests
+            self.run.on_loop = False
         self._permit.spend()
         if isinstance(outcome, Outcome) and outcome.error is None:
             try:  # a Ctrl-C may come right here, and is the loop's
