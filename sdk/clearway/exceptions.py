@@ -88,7 +88,10 @@ class NestedTask(ClearwayError, RuntimeError):
 
 
 class Deadlock(ClearwayError, RuntimeError):
-    """Waiting for a run would never end, because the run needs the event loop that the wait would block."""
+    """Waiting for a run would never end, since it needs the event loop that the waiting would block.
+
+    Either its own code does, or that of a run which holds what it waits for: a slot, a cache key, a permit.
+    """
 
 
 class NotAwaited(ClearwayError, TypeError):

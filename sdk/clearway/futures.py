@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from _thread import allocate_lock
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, cast, overload
 
 from clearway._base.tracebacks import folded
 from clearway._waiting.awaits import awaiting
+from clearway._waiting.blocked_loop import refuse_deadlock, running_loop, wait_on_loop
 from clearway._waiting.sigint import shielded, wait_for_lock
 from clearway.exceptions import Deadlock
 
@@ -34,6 +35,10 @@ class Source(Protocol):
 
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
         """Return the event loop that the run's code runs on; None for code on a thread."""
+        ...
+
+    def held_up_on(self, loop: asyncio.AbstractEventLoop) -> str:
+        """Return why the run cannot begin while an event loop is blocked; empty if it can, or has begun."""
         ...
 
     def waits_for(self) -> list[Future[Any]]:
@@ -114,28 +119,38 @@ class Future(Generic[R]):
         """Block until the run is done, for at most ``timeout`` seconds; return True if it is done.
 
         Raises:
-            Deadlock: The run needs the event loop that this thread would block, so the wait would never end.
+            Deadlock: The run needs the event loop of this thread, or something that code on it holds (a slot,
+                a cache key, a permit), so waiting would never end.
         """
         if self._state is not None:
             return True
         with shielded():
-            self._refuse_deadlock()
+            loop = running_loop()
+            if loop is not None:
+                self._refuse_deadlock(loop)
             lock = allocate_lock()
             lock.acquire()
             self.when_done(lock.release)
             with awaiting(self.task_run_id):
-                if wait_for_lock(lock, timeout):
-                    return True
-            with _guard:
-                if self._callbacks is not None:
-                    self._callbacks.remove(lock.release)
+                if loop is None:
+                    done = wait_for_lock(lock, timeout)
+                else:
+                    done = wait_on_loop(
+                        lock, timeout, partial(self._refuse_deadlock, loop, looks_further=True)
+                    )
+            if not done:
+                with _guard:
+                    if self._callbacks is not None:
+                        self._callbacks.remove(lock.release)
             return self._state is not None
 
-    def _refuse_deadlock(self) -> None:
-        asyncio = sys.modules.get("asyncio")
-        loop = None if asyncio is None else asyncio._get_running_loop()  # noqa: SLF001 - does not raise
-        if loop is None:
-            return
+    def _refuse_deadlock(self, loop: asyncio.AbstractEventLoop, *, looks_further: bool = False) -> None:
+        """Raise if the run, or one that it waits for, needs an event loop, which this thread blocks.
+
+        Args:
+            loop: The event loop.
+            looks_further: Whether the service is asked what they wait for there.
+        """
         waits_for: list[Future[Any]] = [self]
         seen: set[Future[Any]] = set()
         while waits_for:
@@ -150,6 +165,8 @@ class Future(Generic[R]):
                     f"{future.name!r} needs the event loop, which this call would block; "
                     "await its future first"
                 )
+            if looks_further:
+                refuse_deadlock(partial(source.held_up_on, loop))
             waits_for.extend(source.waits_for())
 
     async def wait_done(self, timeout: float | None = None) -> bool:

@@ -81,6 +81,54 @@ async def asynchronous() -> None:
     await wait()
 
 
+@task
+def want() -> None:
+    pass
+
+
+def occupied() -> None:
+    """Hold the slot in another thread, and say that the flow may be interrupted when another run waits."""
+    threading.Thread(target=ready, args=(1, 1)).start()
+    with tags("interrupted"):
+        block.submit()
+    while True:
+        with get_client() as client:
+            if client.read_concurrency_limit_by_tag("interrupted").active_slots:
+                return
+
+
+@flow
+async def blocking_call() -> None:
+    occupied()
+    with tags("interrupted"):
+        want()
+
+
+@flow
+async def blocking_result() -> None:
+    occupied()
+    with tags("interrupted"):
+        want.submit().result()
+
+
+@flow
+async def blocking_subflow() -> None:
+    occupied()
+
+    @flow
+    def child() -> None:
+        want.submit()
+
+    with tags("interrupted"):
+        child()
+
+
+@flow
+async def blocking_code() -> None:
+    threading.Thread(target=ready, args=(1,)).start()
+    block()
+
+
 @flow
 def beside() -> None:
     child: Any = asynchronous

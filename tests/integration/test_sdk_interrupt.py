@@ -76,6 +76,14 @@ def test_what_runs_is_crashed_what_waits_is_cancelled_and_what_was_not_begun_is_
     assert nothing_is_left()
 
 
+@pytest.mark.parametrize("name", ["blocking_call", "blocking_result", "blocking_subflow", "blocking_code"])
+def test_what_blocks_the_event_loop_of_an_async_flow_is_interrupted_at_the_first_ctrl_c(name: str) -> None:
+    interrupt(name)
+    assert last_flow_run(name).state.name == "Crashed"
+    assert set(states(name)) <= {"Crashed", "Cancelled", "Failed"}
+    assert nothing_is_left()
+
+
 def test_a_flow_that_waits_for_its_tasks_to_end_is_interrupted() -> None:
     interrupt("draining")
     assert states("draining") == {"Crashed": 1}

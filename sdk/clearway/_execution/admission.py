@@ -27,10 +27,14 @@ class Admitted(Protocol):
 
 
 class Gate:
-    """The permits of one flow run for sync tasks, for async tasks, or for both."""
+    """The permits of one flow run for sync tasks, for async tasks, or for both.
+
+    Attributes:
+        capacity: How many there are.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = self._capacity = capacity
         self._free = capacity
         self._guard = threading.Lock()
         self._ready: deque[Admitted] = deque()

@@ -10,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from clearway._base.clock import get_clock
 from clearway._base.error_kinds import RunErrorKind
 from clearway._transport.decision_future import Answered
 from clearway._transport.protocol import Transport
+from clearway._waiting.blocked_loop import refuse_deadlock, running_loop, wait_told_on_loop
 from clearway._waiting.sigint import unshielded, wait_told
 from clearway.exceptions import WorkerDied
 from clearway.futures import Future
 from clearway.states import State
 from clearway.v1.proposal_pb2 import Decision, Proposal
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Effect(Protocol):
@@ -45,11 +50,21 @@ class Propose:
     transport: Transport
     proposal: Proposal
     on_wait: Callable[[Decision], None] | None = None
+    held_up: Callable[[asyncio.AbstractEventLoop], str] | None = None
 
     def block(self) -> Decision:
-        """Block until the decision."""
+        """Block until the decision.
+
+        Raises:
+            Deadlock: It would never come, as what the run waits for is held by code of the event loop that
+                this thread blocks.
+        """
         future = self.transport.propose(self.proposal, self.on_wait)
-        wait_told(future)
+        loop = running_loop()
+        if loop is None or self.held_up is None:
+            wait_told(future)
+        else:
+            wait_told_on_loop(future, partial(refuse_deadlock, partial(self.held_up, loop)))
         return future.result()
 
     async def wait(self) -> Decision:

@@ -18,6 +18,7 @@ import time
 from _thread import LockType, allocate_lock
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -51,11 +52,15 @@ def _on_interrupt(_number: int, _frame: FrameType | None) -> None:
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Handle interrupts in the block, if this is the main thread and they are not handled already."""
+    """Handle interrupts in the block, if this is the main thread and they are not handled already.
+
+    Asyncio handles them in a coroutine, but only notes the first one until the event loop continues.
+    """
     if _main.ident or threading.current_thread() is not threading.main_thread():
         yield
         return
-    takes_interrupts = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    before = signal.getsignal(signal.SIGINT)
+    takes_interrupts = before is signal.default_int_handler or _is_of_asyncio(before)
     _main.shielded = _main.pending = False
     _main.ident = threading.get_ident()
     if takes_interrupts:
@@ -64,8 +69,12 @@ def watched() -> Iterator[None]:
         yield
     finally:
         if takes_interrupts:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, before)
         _main.ident = 0
+
+
+def _is_of_asyncio(handler: object) -> bool:
+    return isinstance(handler, partial) and getattr(handler.func, "__module__", "") == "asyncio.runners"
 
 
 def can_be_nudged() -> bool:

@@ -26,6 +26,10 @@ class Run:
     def own_loop(self) -> asyncio.AbstractEventLoop | None:
         return self._loop
 
+    def held_up_on(self, loop: asyncio.AbstractEventLoop) -> str:
+        del loop
+        return ""
+
     def waits_for(self) -> list[Future[Any]]:
         return self._waits_for
 

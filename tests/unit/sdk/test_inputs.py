@@ -43,7 +43,7 @@ class Nothing:
     def state_now(self) -> State[Any]:
         raise AssertionError
 
-    own_loop = waits_for = state_now
+    own_loop = held_up_on = waits_for = state_now
 
 
 def done(value: Any, run_id: str = "id") -> TaskFuture[Any]:

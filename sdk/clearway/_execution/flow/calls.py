@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from clearway._base.tracebacks import folded
@@ -12,6 +12,7 @@ from clearway._execution.flow.run import FlowRun
 from clearway._execution.flow.steps import flow_steps
 from clearway._execution.trampoline import drive, drive_async, named
 from clearway._transport.current import connect
+from clearway._waiting.blocked_loop import refuse_deadlock, running_loop, wait_told_on_loop
 from clearway._waiting.sigint import shielded, wait_told, watched
 from clearway.context import TaskRunContext
 from clearway.exceptions import NestedTask
@@ -47,7 +48,7 @@ def call_flow(
     run.raises = not return_state
     if flow.is_async and (parent is None or parent.loops.is_async):
         return named(_awaited(run, return_state=return_state), flow.name)
-    with watched() if parent is None else nullcontext(), shielded():
+    with watched(), shielded():
         run.transport = connect()
         state = _beside(parent, run) if flow.is_async and parent is not None else drive(flow_steps(run))
     return state if return_state else state.result()
@@ -70,7 +71,11 @@ def _beside(parent: FlowAttempt, run: FlowRun) -> State[Any]:
     """Run an async subflow of a sync flow on the event loop thread beside it."""
     future = parent.loops.beside().submit(drive_async(flow_steps(run)))
     try:
-        wait_told(future)
+        loop = running_loop()
+        if loop is None:
+            wait_told(future)
+        else:
+            wait_told_on_loop(future, partial(refuse_deadlock, partial(run.held_up_on, loop)))
         return future.result()
     except BaseException as error:
         run.interrupted_by = error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clearway._display.subjects import DrawnTaskRun
 from clearway.futures import Future
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class OpenRun(DrawnTaskRun, Protocol):
@@ -16,6 +19,19 @@ class OpenRun(DrawnTaskRun, Protocol):
     """
 
     future: Future[Any]
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """Its tags."""
+        ...
+
+    def needs(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether an event loop has to execute or continue its code."""
+        ...
+
+    def held_up_on(self, loop: asyncio.AbstractEventLoop) -> str:
+        """Return why it cannot continue while an event loop is blocked; empty if it can."""
+        ...
 
     @property
     def run_id(self) -> str:

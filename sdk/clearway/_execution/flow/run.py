@@ -22,7 +22,7 @@ from clearway._execution.flow.specs import flow_run_spec, tracking_spec
 from clearway._execution.inputs.provenance import NO_PROVENANCE
 from clearway._execution.inputs.run_inputs import RunInputs
 from clearway._execution.outcomes import interruption, of_kind, stopped_early
-from clearway._execution.shutdown.fencing import unwatch, watch
+from clearway._execution.shutdown.fencing import HeldUp, live_runs, unwatch, watch
 from clearway._execution.shutdown.interrupt_flush import InterruptFlush
 from clearway._transport.protocol import Transport
 from clearway._transport.rpcs import CREATE_FLOW_RUN, CREATE_TASK_RUN
@@ -250,6 +250,24 @@ class FlowRun:
             shown = ", ".join(names[:_NAMES_SHOWN])
             more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
             self.log().warning("the service has ended runs of this process, which %s: %s%s", why, shown, more)
+
+    def needing(self, loop: asyncio.AbstractEventLoop) -> dict[str, str]:
+        """Return the names of its task runs that an event loop has to execute or continue, by UUID."""
+        runs = [] if self.attempt is None else self.attempt.ledger.open_runs()
+        return {run.run_id: run.name for run in runs if run.needs(loop)}
+
+    def held_up_on(self, loop: asyncio.AbstractEventLoop) -> str:
+        """Return why it cannot continue while an event loop is blocked; empty if it can."""
+        attempt = self.attempt
+        if attempt is None:
+            return ""
+        subflows = [run for run in live_runs() if run.is_below(attempt)]
+        runs: list[HeldUp] = [*attempt.ledger.open_runs(), *subflows]
+        return next(filter(None, (run.held_up_on(loop) for run in runs)), "")
+
+    def is_below(self, attempt: object) -> bool:
+        """Return whether it is a subflow that was called in an attempt of another flow run."""
+        return self.parent is attempt
 
     def lost_state(self) -> State[Any]:
         """Return the state in which ``lose`` ended the run."""

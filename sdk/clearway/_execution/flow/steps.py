@@ -23,7 +23,7 @@ from clearway._execution.outcomes import (
     retry_delay,
 )
 from clearway._results.stored_result import MEMORY
-from clearway.exceptions import ClearwayError, UpstreamTaskError
+from clearway.exceptions import ClearwayError, Deadlock, UpstreamTaskError
 from clearway.logging import flush_logs
 from clearway.states import State, StateType
 from clearway.v1 import state_pb2
@@ -150,6 +150,8 @@ def _attempt(run: FlowRun, attempt: FlowAttempt) -> Steps:
         yield Drain(attempt)
     except ClearwayError as error:
         outcome = outcome if outcome.error is not None else Outcome(error=error)
+        if isinstance(error, Deadlock):
+            attempt.interrupt(error)
     if attempt.lost:
         return run.lost_state()
     end = flow_state(outcome, attempt.ledger.not_completed(), attempt.ledger.total)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from clearway._base.spans import span
 from clearway._base.unsigned import marked
@@ -20,13 +20,24 @@ from clearway.exceptions import ClearwayError
 from clearway.v1 import state_pb2
 from clearway.v1.flow_run_pb2 import GetFlowRunRequest
 
+if TYPE_CHECKING:
+    import asyncio
+
 _log = logging.getLogger("clearway.engine")
 
 _ASK_SECONDS: Final = 2.0
 _UNKNOWN: Final = "lost their lease after the service received no heartbeats from this process"
 
 
-class LiveRun(Protocol):
+class HeldUp(Protocol):
+    """A run that may wait for what code on an event loop holds."""
+
+    def held_up_on(self, loop: asyncio.AbstractEventLoop) -> str:
+        """Return why it cannot continue while an event loop is blocked; empty if it can."""
+        ...
+
+
+class LiveRun(HeldUp, Protocol):
     """A flow run of this process that has not ended.
 
     Attributes:
@@ -47,6 +58,14 @@ class LiveRun(Protocol):
         """Stop what the service has ended: the flow's own code, or task runs."""
         ...
 
+    def needing(self, loop: asyncio.AbstractEventLoop) -> dict[str, str]:
+        """Return the names of its task runs that an event loop has to execute or continue, by UUID."""
+        ...
+
+    def is_below(self, attempt: object) -> bool:
+        """Return whether it is a subflow that was called in an attempt of another flow run."""
+        ...
+
 
 _live: dict[str, LiveRun] = {}
 
@@ -56,6 +75,11 @@ def watch(run: LiveRun) -> None:
     _live[run.run_id] = run
 
 
+def live_runs() -> list[LiveRun]:
+    """Return the flow runs of this process that are under way."""
+    return list(_live.values())
+
+
 def unwatch(run: LiveRun) -> None:
     """Unregister a flow run."""
     _live.pop(run.run_id, None)
@@ -63,7 +87,7 @@ def unwatch(run: LiveRun) -> None:
 
 def fence(run_ids: frozenset[str]) -> None:
     """Start no more tasks of the flow runs that the service has ended."""
-    for run in list(_live.values()):
+    for run in live_runs():
         run.fence(run_ids)
 
 
@@ -75,7 +99,7 @@ def _on_loss(run_ids: frozenset[str]) -> None:
 
 
 def _tell(run_ids: frozenset[str]) -> None:
-    for run in list(_live.values()):
+    for run in live_runs():
         try:
             run.lose(run_ids, _why(run))
         except Exception:  # noqa: BLE001 - a bug of ours, which must not keep the other runs from stopping

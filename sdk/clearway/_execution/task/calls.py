@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from clearway._execution.inputs.run_inputs import as_list
 from clearway._execution.task.run import TaskRun
 from clearway._execution.task.steps import task_steps
 from clearway._execution.trampoline import drive, drive_async, named
-from clearway._waiting.sigint import shielded
+from clearway._waiting.sigint import shielded, watched
 from clearway.context import TaskRunContext, current_tags
 from clearway.exceptions import ClearwayError, MissingContext, NestedTask
 from clearway.futures import Future
@@ -44,7 +44,8 @@ def call_task(
         early = not return_state
         run = TaskRun(task, attempt, parameters, _tags(task), wait_for, shape=shape, settles_early=early)
         if not task.is_async:
-            state = drive(task_steps(run))
+            with watched() if attempt.loops.is_async else nullcontext(), shielded():
+                state = drive(task_steps(run))
         elif attempt.loops.is_async:
             return named(_awaited(run, return_state=return_state), task.name)
         else:
@@ -55,6 +56,7 @@ def call_task(
 
 
 async def _awaited(run: TaskRun, *, return_state: bool) -> Any:
+    run.on_loop = True
     try:
         state = await drive_async(task_steps(run))
         return state if return_state else _result(run, state)
@@ -185,6 +187,7 @@ async def _begun_async(run: TaskRun, submitter: Submitter) -> Future[Any]:
     """Start a run of an async task; as ``_begun``, without blocking the event loop."""
     if not run.flow_attempt.runner.sequential:
         return submitter.submit(run)
+    run.on_loop = True
     with suppress(ClearwayError):
         await drive_async(task_steps(run))
     return run.future

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from clearway._base.error_kinds import RunErrorKind
 from clearway._base.ids import new_id
+from clearway._execution.flow.stuck import held_by
 from clearway._execution.inputs.run_inputs import NOTHING_MAPPED, inputs_of
 from clearway._execution.inputs.shared import NOT_SHARED
 from clearway._execution.outcomes import describe, interruption, of_kind, stopped_early
@@ -58,6 +59,7 @@ class TaskRun:
         submitter: Resumes the run when it is given a permit; None if it was not submitted.
         stop: Cancels the code; None if it cannot be cancelled.
         waits_for_slots: The tags whose slots the service last made it wait for.
+        on_loop: Whether its code is on an event loop, or about to be.
         reported: The decision on its end, if that was proposed while its code still kept its thread busy.
     """
 
@@ -68,6 +70,7 @@ class TaskRun:
         "given",
         "identity",
         "life",
+        "on_loop",
         "reported",
         "settles_early",
         "stop",
@@ -98,6 +101,7 @@ class TaskRun:
         self.settles_early = settles_early and not task.hooks
         self.submitter: Submitter | None = None
         self.stop: Callable[[], None] | None = None
+        self.on_loop = False
         self.waits_for_slots: tuple[str, ...] = ()
         self.reported: DecisionFuture | None = None
         self._proposal_id = ""
@@ -325,6 +329,31 @@ class TaskRun:
         """Return the event loop that runs the code; None if a thread does."""
         here = self.task.is_async and not self.flow_attempt.runner.takes_async
         return self.flow_attempt.loops.event_loop() if here else None
+
+    def needs(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Return whether an event loop has to execute or continue the run's code."""
+        return (
+            self.on_loop
+            and self.phase not in (Phase.ENDING, Phase.ENDED)
+            and self.flow_attempt.loops.event_loop() is loop
+        )
+
+    def held_up_on(self, loop: asyncio.AbstractEventLoop) -> str:
+        """Return why the run cannot begin while an event loop is blocked; empty if it can, or has begun."""
+        if self.phase is Phase.PROPOSED:
+            held = held_by(self.flow_attempt.transport, self.run_id, loop)
+            return f"the task run {self.name!r} waits for {held}" if held else ""
+        if self.phase is not Phase.NEW or self.submitter is None or self.waits_for():
+            return ""
+        runs = self.flow_attempt.ledger.open_runs()
+        gates = self.flow_attempt.gates
+        needing = [run.name for run in runs if run.needs(loop)] if gates.for_sync is gates.for_async else []
+        if len(needing) >= gates.for_sync.capacity:
+            held = f"a permit of the flow's task runner, held by the async task run {needing[0]!r}"
+            return f"the task run {self.name!r} waits for {held}"
+        # So many runs with the same tags wait at the service that this one is held back.
+        before = (run for run in runs if run.phase is Phase.PROPOSED and run.tags == self.tags != frozenset())
+        return next(filter(None, (run.held_up_on(loop) for run in before)), "")
 
     def waits_for(self) -> list[Future[Any]]:
         """Return the futures that must be done before this run can begin."""

@@ -266,7 +266,9 @@ def _rest(run: TaskRun, state: State[Any]) -> Generator[Effect, Any, None]:
 def _ask(run: TaskRun, state: state_pb2.ProposedState) -> Generator[Effect, Any, Decision]:
     """Propose a state, again after each requested delay, until the decision is final."""
     while True:
-        decision: Decision = yield Propose(run.flow_attempt.transport, run.propose(state), run.note_wait)
+        decision: Decision = yield Propose(
+            run.flow_attempt.transport, run.propose(state), run.note_wait, run.held_up_on
+        )
         run.heard(decision)
         if decision.WhichOneof("answer") != "wait":
             return decision

@@ -79,12 +79,11 @@ class Submitter:
                 self._executor = runner.executor()
             self._started = True
         run.flow_attempt.ledger.enter(run)
+        run.submitter = self
         if run.given.inputs.unfinished():
             self._submission(run).begin()
-        else:
-            run.submitter = self
-            if run.gate.enter(run):
-                self.go_on(run)
+        elif run.gate.enter(run):
+            self.go_on(run)
         return run.future
 
     def go_on(self, run: TaskRun) -> None:
@@ -236,13 +235,13 @@ class Submission:
 
     def _call_hooks(self, effect: CallHooks) -> None:
         if self.run.task.is_async:
-            call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
+            self._hand_to_loop(effect)
         else:
             get_threads().submit(partial(self.execute_here, effect))
 
     def _execute(self, effect: Execute) -> None:
         if self._executor is None:
-            call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
+            self._hand_to_loop(effect)
         else:
             call = SubmittedCall(self, self.run, effect)
             if type(self._executor) is ThreadExecutor:
@@ -316,6 +315,10 @@ class Submission:
         self._permit.spend()
         get_threads().submit(partial(self._in_thread, partial(self.advance, self.steps.send, outcome)))
 
+    def _hand_to_loop(self, effect: Execute | CallHooks) -> None:
+        self.run.on_loop = True
+        call_soon(self.run.flow_attempt.loops.event_loop(), self._execute_on_loop, effect)
+
     def _execute_on_loop(self, effect: Execute | CallHooks) -> None:
         import asyncio  # noqa: PLC0415 - loaded already, since there is a loop
 
@@ -330,6 +333,7 @@ class Submission:
             raise
         finally:
             self._code = self.run.stop = None  # leaves no reference cycles: see the tests
+            self.run.on_loop = False
         self._permit.spend()
         if isinstance(outcome, Outcome) and outcome.error is None:
             try:  # a Ctrl-C that arrives here belongs to the loop
