@@ -28,7 +28,7 @@ from support.payloads import PAYLOAD, assert_json_lines, assert_no_payload
 from support.proposals import COMPLETED, RUNNING, create_flow, create_task, with_key, with_result
 from support.server import Server
 from support.terminal import Terminal
-from support.waiting import DEADLINE_SECONDS
+from support.waiting import DEADLINE_SECONDS, wait_until
 
 ACCIDENTS = str(Path(__file__).with_name("log_lines.py"))
 EVIL = "a\x1b[31mb\nc\u202e"
@@ -138,6 +138,7 @@ def test_an_error_that_nobody_foresaw_is_internal_and_one_line_without_what_it_m
         )
         listed = client.fails("ListTaskRuns", ListTaskRunsRequest(filter=TaskRunFilter(task_keys=["work"])))
         assert listed.code == StatusCode.INTERNAL
+    wait_until(lambda: len(events(server)) > 1 or None, "both lines are in the log")
     first, second = events(server)
     assert first["event"] == "/clearway.v1.Orchestrator/GetTaskRun failed"
     assert second["event"] == "/clearway.v1.Orchestrator/ListTaskRuns failed"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clearway._display.lines import progress_lines, summary_line
+from clearway._display.lines import last_line, progress_lines
 from clearway._display.snapshot import Counts, Snapshot
 from clearway.v1.proposal_pb2 import SetFlowRunStateRequest, SetTaskRunStateRequest
 from clearway.v1.state_pb2 import Data, ProposedState, RunError
@@ -131,7 +131,7 @@ def test_the_progress_and_the_last_line_show_odd_names_written_out() -> None:
     lines = [line.plain for line in progress_lines(snapshot, 0)]
     assert all(is_harmless(line) and "\n" not in line for line in lines)
     assert sum(SHOWN in line for line in lines) == 4
-    last = summary_line(ODD, "ended", 1.0, Counts())
+    last = last_line(ODD, f"ended as {ODD} in 1.0 s")
     assert is_harmless(last)
     assert "\n" not in last
 

@@ -52,6 +52,16 @@ def progress_lines(snapshot: Snapshot, frame: int, *, unicode: bool = True) -> l
     return lines
 
 
+def last_line(name: str, how: str) -> str:
+    """Return the line that stays on the terminal when a flow run has ended.
+
+    Args:
+        name: The flow run's name.
+        how: How it ended, such as ``ended as Completed in 0.1 s``.
+    """
+    return f"Flow run {name!r} {plain(how)}"
+
+
 def _facts(snapshot: Snapshot) -> list[tuple[int, str, str]]:
     ended = snapshot.ended
     facts = [

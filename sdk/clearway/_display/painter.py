@@ -11,8 +11,7 @@ import time
 from io import StringIO
 from typing import TYPE_CHECKING, Any, Final
 
-from clearway._base.texts import plain
-from clearway._display.lines import progress_lines
+from clearway._display.lines import last_line, progress_lines
 from clearway._display.screen import Screen
 from clearway._display.snapshot import Counts, Observer, Snapshot
 
@@ -64,7 +63,7 @@ class Painter:
 
     def finish(self, run: DrawnFlowRun, how: str) -> None:
         """Leave a line that says how an outermost flow run ended; none if ``how`` is empty."""
-        line = f"Flow run {run.name!r} {plain(how)}" if how else ""
+        line = last_line(run.name, how) if how else ""
         with self._guard:
             if self._tops.pop(run, None) is None:
                 return
