@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 
   --no-emit-index-url --no-emit-find-links --no-annotate --no-header
 # What `make test-fast` runs: the rules, the store, the protocol's scenarios, and flows embedded and on a server. Not
 # the state machines, the tests of several servers, and the other languages.
-FAST := tests/unit tests/conformance $(foreach of,tasks flows retries cache limits,tests/integration/test_sdk_$(of).py)
+FAST := tests/unit tests/conformance $(foreach of,tasks flows,tests/integration/test_sdk_$(of).py)
 PROTOS := $(sort $(wildcard protos/clearway/v1/*.proto))
 
 help: ## List these commands

@@ -23,6 +23,8 @@ from clearway_service.errors import StoreUnavailableError
 from clearway_service.store.database import Database
 from support.backups import digest_of, good_files, manifest_of, resigned, tables, write_archive
 
+pytestmark = pytest.mark.slow  # floods and thousands of examples
+
 RESULT = b"a result"
 NAME = result_name(digest_of(RESULT))
 

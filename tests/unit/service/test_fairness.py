@@ -21,6 +21,8 @@ from clearway_service.store.sessions import Client, open_session
 from support.proposals import COMPLETED, RUNNING, move, scheduled, start, with_result
 from support.waiting import wait_until
 
+pytestmark = pytest.mark.slow  # floods and thousands of examples
+
 if TYPE_CHECKING:
     from clearway_service.api.session_connection import Connection
     from support.local import LocalClient

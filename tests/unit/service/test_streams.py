@@ -30,6 +30,8 @@ from support.local import LocalClient
 from support.proposals import COMPLETED, RUNNING, move, new_id, scheduled, start, with_result
 from support.waiting import DEADLINE_SECONDS, wait_until
 
+pytestmark = pytest.mark.slow  # floods and thousands of examples
+
 HELLO = ProposeRequest(hello=Hello(client_name="tester"))
 
 
@@ -123,7 +125,6 @@ HALF = BOUND // 2
 MESSAGE = 256 * 1024
 
 
-@pytest.mark.slow
 async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,7 +174,6 @@ async def test_a_client_that_floods_and_reads_nothing_is_held_back_until_it_does
         )
 
 
-@pytest.mark.slow
 async def test_a_client_that_floods_with_pings_and_reads_nothing_is_held_back_until_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
